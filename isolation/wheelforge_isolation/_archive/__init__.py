@@ -1,0 +1,110 @@
+"""Foreign archives: read whole, judged whole, and only then written.
+
+An archive is inflated into a spool to its very end, its members are read from there, a plan of what
+will be on disk is made in memory, and the plan is written. Whoever refuses, refuses before the
+first file exists. The rules have the numbers that their messages show: N names, L links, S types,
+D duplicates, F tar and gzip, Z zip, X limits, Y the layout of an sdist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation._archive._gzip import inflate
+from wheelforge_isolation._archive._kind import ZIP, check_magic, split_suffix
+from wheelforge_isolation._archive._members import Limits, Links, Member, Note
+from wheelforge_isolation._archive._plan import Terms, make_plan
+from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation._archive._tar import read_tar
+from wheelforge_isolation._archive._writer import write_plan
+from wheelforge_isolation._archive._zip import read_zip
+from wheelforge_isolation._ground import Ground
+from wheelforge_isolation.errors import FileMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+__all__ = ["DEFAULT_LIMITS", "Limits", "Links", "Note", "Unpacked", "unpack_archive"]
+
+_CHUNK = 1 << 20
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What an archive became."""
+
+    root: Path
+    """Its one top-level directory."""
+    notes: tuple[Note, ...]
+    """What was mended, and what was left out."""
+    newest: float | None
+    """The latest time that a member states."""
+
+
+def unpack_archive(
+    archive: Path, directory: Path, *, links: Links | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Unpacked:
+    """Unpack ``archive`` into ``directory``, private to the caller: all of it or nothing."""
+    with _judging(archive) as source, _fs.spool(str(directory)) as spool:
+        stem, suffix = split_suffix(archive.name)
+        members, notes = _read_members(source, suffix, spool, limits)
+        contents = _SpoolContents(spool)
+        ground = Ground(str(directory))
+        terms = Terms(stem=stem, is_zip=suffix == ZIP, limits=limits, ground=ground, links=links)
+        plan = make_plan(members, contents, terms)
+        with _undone_on_error(directory / plan.top):
+            write_plan(plan, contents, str(directory))
+    times = [member.mtime for member in members if member.mtime is not None]
+    notes += plan.notes
+    return Unpacked(root=directory / plan.top, notes=tuple(notes), newest=max(times, default=None))
+
+
+@contextlib.contextmanager
+def _judging(archive: Path) -> Generator[IO[bytes]]:
+    """Open ``archive``; name it in whatever is found wrong with it or with reading it."""
+    if not archive.is_file():
+        raise FileMissingError("unpack", str(archive), "there is no such file")
+    try:
+        with _fs.translated("unpack", str(archive)), archive.open("rb") as source:
+            yield source
+    except RuleError as broken:
+        raise broken.blame(archive.name) from None
+
+
+def _read_members(
+    source: IO[bytes], suffix: str, spool: IO[bytes], limits: Limits
+) -> tuple[list[Member], list[Note]]:
+    """Fill ``spool`` with what the archive holds, and return its members."""
+    size = os.fstat(source.fileno()).st_size
+    check_magic(source, suffix, size)
+    if suffix == ZIP:
+        return read_zip(source, size, spool, limits)
+    inflate(source, spool, limits)
+    return read_tar(spool, spool.tell(), limits)
+
+
+@contextlib.contextmanager
+def _undone_on_error(root: Path) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        _fs.remove_tree(str(root))
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _SpoolContents:
+    spool: IO[bytes]
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """Yield the bytes of ``member``, a bounded piece at a time."""
+        end = member.offset + member.size
+        for start in range(member.offset, end, _CHUNK):
+            self.spool.seek(start)
+            yield self.spool.read(min(_CHUNK, end - start))

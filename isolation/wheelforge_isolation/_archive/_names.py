@@ -1,0 +1,137 @@
+"""The N rules: which names are names everywhere, and what is left of them once cleaned."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation._archive._members import Kind, Note
+from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wheelforge_isolation._archive._members import Limits, Member
+    from wheelforge_isolation._ground import Ground
+
+_BARE = re.compile(r"[\w.+@,=~ ()/-]*", re.ASCII)
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_RAW = re.compile(r"[\udc80-\udcff]")
+_WINDOWS_CHARACTER = re.compile(r'[<>:"|?*]|[. ](?:/|$)')
+_WINDOWS_DEVICE = re.compile(
+    r"(?:^|/)(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9\u00b9\u00b2\u00b3])"
+    r" *(?:\.[^/]*)?(?:/|$)",
+    re.IGNORECASE,
+)
+
+
+def clean_name(member: Member, limits: Limits) -> str:
+    """Return the path of ``member`` below the archive's root, where "" is the root itself."""
+    refuse_unsafe_text(member, member.name)
+    parts = clean_parts(member.name)
+    if not parts and member.kind is not Kind.DIRECTORY:
+        raise RuleError("N9" if member.name.startswith(".") else "N8", "has an empty name", member)
+    if ".." in parts:
+        raise RuleError("N2" if _climbs_out(parts) else "N3", "has a '..' component", member)
+    refuse_lengths(member, parts, limits)
+    return "/".join(parts)
+
+
+def clean_parts(name: str) -> list[str]:
+    """Split ``name`` into the components that mean something."""
+    return [part for part in name.split("/") if part not in {"", "."}]
+
+
+def refuse_unsafe_text(member: Member, text: str) -> None:
+    """Refuse characters that no name, and no link's target, may have on any platform."""
+    if _BARE.fullmatch(text):
+        return
+    if "\0" in text:
+        raise RuleError("N6", "has a NUL in its name", member)
+    if _CONTROL.search(text):
+        raise RuleError("N7", "has a control character in its name", member)
+    if text.startswith("\\\\") or _DRIVE.match(text.lstrip("/")):
+        raise RuleError("N4", "uses a Windows drive or backslash path", member)
+    if "\\" in text:
+        raise RuleError("N5", "uses a Windows drive or backslash path", member)
+
+
+def refuse_lengths(member: Member, parts: list[str], limits: Limits) -> None:
+    """Refuse what some platform could not hold, however the staging directory is named."""
+    if len(parts) > limits.depth:
+        raise RuleError("N15", f"is {len(parts)} levels deep (limit {limits.depth})", member)
+    sizes = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
+    if max(sizes, default=0) > limits.component_bytes:
+        raise RuleError("N15", f"has a component of {max(sizes)} bytes", member)
+    length = sum(sizes) + len(parts) - 1
+    if length > limits.path_bytes:
+        raise RuleError("N15", f"is {length} bytes long (limit {limits.path_bytes})", member)
+
+
+def _climbs_out(parts: list[str]) -> bool:
+    level = 0
+    for part in parts:
+        level += -1 if part == ".." else 1
+        if level < 0:
+            return True
+    return False
+
+
+def judge_names(entries: dict[str, Member], ground: Ground) -> list[Note]:
+    """Hold the names of a whole tree against what ``ground`` can hold."""
+    notes = list(_judge_windows_names(entries, ground))
+    if not all(path.isascii() for path in entries):
+        notes.extend(_judge_raw_names(entries, ground))
+    notes.extend(_judge_twins(entries, ground))
+    return notes
+
+
+def _judge_windows_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+    for path, member in entries.items():
+        device = _WINDOWS_DEVICE.search(path)
+        if not device and not _WINDOWS_CHARACTER.search(path):
+            continue
+        rule = "N11" if device else "N12"
+        if ground.has_windows_names:
+            raise RuleError(rule, "has a name that Windows reserves", member)
+        yield Note(rule=rule, text=f"{member} cannot be unpacked on Windows", is_warning=False)
+
+
+def _judge_raw_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+    for path, member in entries.items():
+        if not _RAW.search(path):
+            continue
+        if not ground.takes_raw_names:
+            raise RuleError("N14", "has a name that is not UTF-8", member)
+        yield Note(rule="N14", text=f"{member} has a name that is not UTF-8")
+
+
+def _judge_twins(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+    if len({fold(path) for path in entries}) == len(entries):
+        return
+    seen: dict[str, str] = {}
+    for path, member in entries.items():
+        twin = seen.setdefault(fold(path), path)
+        if twin == path:
+            continue
+        text = f"differs from {entries[twin]} only by letter case or Unicode form"
+        are_files = member.kind is Kind.FILE and entries[twin].kind is Kind.FILE
+        if not are_files or ground.folds_names:
+            raise RuleError("N13", text, member)
+        yield Note(rule="N13", text=f"{member} {text}")
+
+
+def fold(path: str) -> str:
+    """Return what ``path`` is to a file system that folds names."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def describe_paths(paths: Iterable[str], most: int = 5) -> str:
+    """Return the first few of ``paths`` for a message."""
+    shown = sorted(paths)
+    return ", ".join(map(quoted, shown[:most])) + (", …" if len(shown) > most else "")

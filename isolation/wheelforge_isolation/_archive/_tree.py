@@ -1,0 +1,127 @@
+"""From the list of members to one consistent tree: the D rules, and the L rules about order.
+
+The whole list is judged before anything is written, so where a member stands in the archive decides
+only which of two files of one name wins, never whether something escapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation._archive._members import Kind, Member, Note
+from wheelforge_isolation._archive._names import clean_name, clean_parts, refuse_unsafe_text
+from wheelforge_isolation._archive._refusal import RuleError
+
+if TYPE_CHECKING:
+    from wheelforge_isolation._archive._members import Contents, Limits
+
+_DECISIVE = {"PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg"}
+"""Files that decide what is built: two versions of one are an attack, not an accident."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """Every path of an archive once, parents before children, implied directories included."""
+
+    entries: dict[str, Member] = field(default_factory=dict[str, Member])
+    notes: list[Note] = field(default_factory=list[Note])
+
+    def warn(self, rule: str, text: str) -> None:
+        """Remember something that was mended."""
+        self.notes.append(Note(rule=rule, text=text))
+
+
+def grow_tree(members: list[Member], contents: Contents, limits: Limits) -> Tree:
+    """Put every member in its place, or refuse the archive."""
+    tree = Tree()
+    stripped = [member for member in members if member.name.startswith("/")]
+    if stripped:
+        tree.warn("N1", f"{stripped[0]} has an absolute path, which is taken as a relative one")
+    for member in members:
+        path = clean_name(member, limits)
+        if not path:
+            continue
+        _plant_parents(tree, path, member)
+        if member.kind is Kind.DIRECTORY:
+            _plant_directory(tree, path, member)
+        elif member.kind is Kind.HARDLINK:
+            _plant_leaf(tree, path, _resolve_hardlink(tree, path, member, limits), contents)
+        else:
+            _plant_leaf(tree, path, member, contents)
+    return tree
+
+
+def _plant_parents(tree: Tree, path: str, member: Member) -> None:
+    parent = path.rpartition("/")[0]
+    if not parent:
+        return
+    entry = tree.entries.get(parent)
+    if entry is None:
+        _plant_parents(tree, parent, member)
+        tree.entries[parent] = Member(index=member.index, name=parent, kind=Kind.DIRECTORY)
+    elif entry.kind is Kind.SYMLINK:
+        raise RuleError("L11", f"is stored below {entry}, which is a symlink", member)
+    elif entry.kind is not Kind.DIRECTORY:
+        raise RuleError("D4", f"is stored below {entry}, which is a file", member)
+
+
+def _plant_directory(tree: Tree, path: str, member: Member) -> None:
+    entry = tree.entries.get(path)
+    if entry is not None and entry.kind is not Kind.DIRECTORY:
+        raise RuleError("D2", f"is a directory, and {entry} is not", member)
+    tree.entries[path] = member
+
+
+def _plant_leaf(tree: Tree, path: str, member: Member, contents: Contents) -> None:
+    entry = tree.entries.get(path)
+    if entry is not None:
+        if entry.kind is Kind.DIRECTORY:
+            rule = "D5" if member.kind is Kind.SYMLINK else "D3"
+            raise RuleError(rule, f"is no directory, and {entry} is one", member)
+        if not _is_same(entry, member, contents):
+            _replace_leaf(tree, path, member)
+    tree.entries[path] = member
+
+
+def _replace_leaf(tree: Tree, path: str, member: Member) -> None:
+    entry = tree.entries[path]
+    if path.count("/") <= 1 and path.rpartition("/")[2] in _DECISIVE:
+        raise RuleError("D1", f"repeats {entry} with another content", member)
+    rule = "D1" if entry.kind is member.kind else "D6"
+    tree.warn(rule, f"{member} replaces {entry}")
+
+
+def _is_same(entry: Member, member: Member, contents: Contents) -> bool:
+    if entry.kind is not member.kind or entry.target != member.target:
+        return False
+    if entry.offset == member.offset or entry.kind is not Kind.FILE:
+        return True
+    if entry.size != member.size:
+        return False
+    return all(a == b for a, b in zip(contents.chunks(entry), contents.chunks(member), strict=True))
+
+
+def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> Member:
+    """Return the regular file that a hard link makes: an independent copy, sharing no inode."""
+    target = _clean_hardlink_target(member, limits)
+    entry = tree.entries.get(target)
+    if entry is None or target == path:
+        raise RuleError(
+            "L14", f"is a hard link to '{target}', which is not an earlier file", member
+        )
+    if entry.kind is Kind.DIRECTORY:
+        raise RuleError("L16", f"is a hard link to {entry}, which is a directory", member)
+    if entry.kind is not Kind.FILE:  # a symlink: what it leads to is known once the tree is whole
+        return replace(member, kind=Kind.HARDLINK, target=target)
+    return replace(entry, index=member.index, name=member.name)
+
+
+def _clean_hardlink_target(member: Member, limits: Limits) -> str:
+    if len(member.target) > limits.path_bytes:
+        raise RuleError("L19", "has a target that is too long", member)
+    refuse_unsafe_text(member, member.target)
+    parts = clean_parts(member.target)
+    if member.target.startswith("/") or ".." in parts:
+        raise RuleError("L17", f"is a hard link to '{member.target}', outside the archive", member)
+    return "/".join(parts)

@@ -1,0 +1,54 @@
+"""A plan becomes files: directories first, links last, so that no write can go through a link."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation.errors import DiskFullError
+
+if TYPE_CHECKING:
+    from wheelforge_isolation._archive._members import Contents, Plan
+
+_EARLIEST = 315619200.0
+"""1980-01-02: a zip, and so a wheel, cannot hold an earlier time in every time zone."""
+_SPARE = 1.05
+
+
+def write_plan(plan: Plan, contents: Contents, directory: str) -> None:
+    """Write ``plan`` into ``directory``, which must be private and hold nothing of that name."""
+    _refuse_full_disk(plan, directory)
+    now = float(int(time.time()))
+    root = _fs.long_path(directory) + os.sep
+    for path in plan.directories:
+        _fs.create_directory(root + path.replace("/", os.sep))
+    for path, member in plan.files.items():
+        _fs.create_file(
+            root + path.replace("/", os.sep),
+            contents.chunks(member),
+            executable=member.executable,
+            mtime=_clamp(member.mtime, now),
+        )
+    for path, text in plan.links.items():
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
+        place = root + path.replace("/", os.sep)
+        _fs.create_link(place, text, to_directory=target in plan.directories)
+    for path in reversed(plan.directories):
+        mtime = _clamp(plan.directories[path], now)
+        _fs.settle_directory(root + path.replace("/", os.sep), mtime)
+
+
+def _refuse_full_disk(plan: Plan, directory: str) -> None:
+    needed = int(plan.total_bytes * _SPARE)
+    free = _fs.free_bytes(directory)
+    if needed > free:
+        raise DiskFullError("unpack into", directory, f"{needed:,} bytes needed, {free:,} free")
+
+
+def _clamp(mtime: float | None, now: float) -> float:
+    if mtime is None:
+        return now
+    return float(int(min(max(mtime, _EARLIEST), now)))

@@ -1,0 +1,257 @@
+"""The one door through which files are created, linked, replaced and removed.
+
+Nothing elsewhere changes a file system, so that failing each of its operations in turn is possible.
+What the operating system says comes out of here as one of our errors, naming the path. Files are
+created exclusively and never through a link; modes are set, whatever the umask. Where Windows says
+that a scanner or an indexer holds a file, the operation is tried again for ten seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import tempfile
+import time
+import uuid
+from typing import IO, TYPE_CHECKING, TypeVar
+
+from wheelforge_isolation.errors import (
+    DestinationNotEmptyError,
+    LinksUnavailableError,
+    file_access_error,
+    is_held_elsewhere,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+FILE_MODE = 0o644
+PROGRAM_MODE = DIRECTORY_MODE = 0o755
+PRIVATE_MODE = 0o700
+PATIENCE_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 1.0
+_SPOOL_MEMORY_BYTES = 32 << 20
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
+_UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+"""What file systems without modes or links answer."""
+
+
+@contextlib.contextmanager
+def translated(action: str, path: str) -> Generator[None]:
+    """Turn what the operating system refuses inside the block into an error that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise file_access_error(action, path, error) from error
+
+
+def long_path(path: str) -> str:
+    """Return ``path`` in the form that frees Windows of its limit of 260 characters."""
+    path = os.path.abspath(path)
+    if os.name != "nt" or path.startswith("\\\\"):
+        return path
+    return f"\\\\?\\{path}"
+
+
+def create_file(
+    path: str, chunks: Iterable[bytes], *, executable: bool = False, mtime: float | None = None
+) -> None:
+    """Create the file ``path``, which must not exist, with that content, mode and time."""
+    mode = PROGRAM_MODE if executable else FILE_MODE
+    try:
+        _write_file(os.open(path, _NEW_FILE, mode), chunks, mode)
+        if mtime is not None:
+            os.utime(path, (mtime, mtime))
+    except OSError as error:
+        raise file_access_error("write", path, error) from error
+
+
+def _write_file(descriptor: int, chunks: Iterable[bytes], mode: int) -> None:
+    try:
+        for chunk in chunks:
+            _write_all(descriptor, chunk)
+        _set_mode(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    written = os.write(descriptor, chunk)
+    while written < len(chunk):
+        chunk = chunk[written:]
+        written = os.write(descriptor, chunk)
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    """Set the mode whatever the umask; there are file systems, and a platform, without modes."""
+    if not hasattr(os, "fchmod"):
+        return
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def create_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
+    """Create the directory ``path``, which must not exist."""
+    with translated("create", path):
+        os.mkdir(path, mode)
+
+
+def ensure_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
+    """Make sure that the directory ``path`` exists, and its parents."""
+    with translated("create", path):
+        os.makedirs(path, mode, exist_ok=True)
+
+
+def ensure_private_directory(path: str) -> None:
+    """Make sure that the directory ``path`` exists and that its owner, and only he, may enter."""
+    with translated("create", path):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, PRIVATE_MODE)
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            os.chmod(path, PRIVATE_MODE)
+
+
+def ensure_file(path: str, content: bytes) -> None:
+    """Create the file ``path`` with ``content`` unless it is there."""
+    if os.path.exists(path):
+        return
+    with translated("write", path), contextlib.suppress(FileExistsError), open(path, "xb") as file:
+        file.write(content)
+
+
+def settle_directory(path: str, mtime: float) -> None:
+    """Give a directory that is complete its mode and time."""
+    try:
+        os.chmod(path, DIRECTORY_MODE)
+        os.utime(path, (mtime, mtime))
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise file_access_error("write", path, error) from error
+
+
+def create_link(path: str, target: str, *, to_directory: bool) -> None:
+    """Create the symbolic link ``path``."""
+    try:
+        os.symlink(target, path, target_is_directory=to_directory)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            problem = "the file system has no symbolic links"
+            raise LinksUnavailableError("link", path, problem) from error
+        raise file_access_error("link", path, error) from error
+
+
+def spool(directory: str) -> IO[bytes]:
+    """Return a file that has no name, and that stays in memory while it is small."""
+    return tempfile.SpooledTemporaryFile(_SPOOL_MEMORY_BYTES, dir=directory)
+
+
+def move(source: str, destination: str) -> None:
+    """Rename ``source``; a file at ``destination`` is replaced, a directory never unless empty."""
+    try:
+        patiently(lambda: os.replace(source, destination))
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
+            raise DestinationNotEmptyError(destination) from error
+        raise file_access_error("write", destination, error) from error
+
+
+def deliver_file(source: Path, directory: Path) -> Path:
+    """Put a copy of the file ``source`` into ``directory``: whole and durable, or not at all."""
+    ensure_directory(str(directory))
+    destination = directory / source.name
+    draft = directory / f".{uuid.uuid4().hex}.wheelforge"
+    try:
+        with translated("write", str(destination)):
+            shutil.copyfile(source, draft)
+            _flush(draft)
+        move(str(draft), str(destination))
+    except BaseException:
+        remove_file(str(draft))
+        raise
+    return destination
+
+
+def _flush(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def patiently(operation: Callable[[], T]) -> T:
+    """Do ``operation``, again and again while Windows says that another program has the file."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return operation()
+        except OSError as error:
+            if not is_held_elsewhere(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def remove_tree(path: str) -> None:
+    """Remove ``path`` and all below it, whatever its modes; never what a link in it leads to."""
+    with translated("remove", path):
+        patiently(lambda: _remove_tree(path))
+
+
+def _remove_tree(path: str) -> None:
+    try:
+        if os.path.islink(path):
+            os.unlink(path)
+        else:
+            shutil.rmtree(path)  # ruff: ignore[banned-api]
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        _open_up(path)
+        shutil.rmtree(path)  # ruff: ignore[banned-api]
+
+
+def _open_up(path: str) -> None:
+    """Let us into every directory below ``path``, and at every file where a file's mode matters."""
+    pending = [path]
+    while pending:
+        directory = pending.pop()
+        os.chmod(directory, PRIVATE_MODE)
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif os.name == "nt":
+                    os.chmod(entry.path, stat.S_IWRITE, follow_symlinks=False)
+
+
+def remove_file(path: str) -> None:
+    """Remove the file ``path``, if it is there."""
+    with translated("remove", path), contextlib.suppress(FileNotFoundError):
+        patiently(lambda: os.unlink(path))
+
+
+def remove_empty_directory(path: str) -> bool:
+    """Remove the directory ``path`` unless it holds something; return whether it is gone."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def free_bytes(path: str) -> int:
+    """Return how much may still be written to the file system of ``path``."""
+    with translated("examine", path):
+        return shutil.disk_usage(path).free

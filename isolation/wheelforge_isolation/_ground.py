@@ -1,0 +1,74 @@
+"""What a directory's file system can hold, found out by trying, once, and only when asked.
+
+Trying beats knowing: NTFS and exFAT can be mounted on Linux, Linux directories can fold names, and
+the right to make links on Windows depends on the user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation.errors import FileAccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_ON_WINDOWS = os.name == "nt"
+
+
+class Ground:
+    """The file system under ``directory``, which must be private and writable."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    @functools.cached_property
+    def has_links(self) -> bool:
+        """Whether links are kept here: never on Windows, where it would depend on the user."""
+        return not _ON_WINDOWS and self._can_link()
+
+    def _can_link(self) -> bool:
+        with self._probe("probe-link") as path:
+            try:
+                _fs.create_link(path, "target", to_directory=False)
+            except FileAccessError:
+                return False
+            return True
+
+    @functools.cached_property
+    def folds_names(self) -> bool:
+        """Whether names that differ only in case are one."""
+        with self._probe("probe-case") as path:
+            _fs.create_file(path, ())
+            return os.path.exists(os.path.join(self._directory, "PROBE-CASE"))
+
+    @functools.cached_property
+    def has_windows_names(self) -> bool:
+        """Whether Windows' reserved names and characters are refused."""
+        return _ON_WINDOWS or not self._takes("probe:name")
+
+    @functools.cached_property
+    def takes_raw_names(self) -> bool:
+        """Whether a name may be any bytes, valid UTF-8 or not."""
+        return self._takes("probe-\udcff")
+
+    def _takes(self, name: str) -> bool:
+        with self._probe(name) as path:
+            try:
+                _fs.create_file(path, ())
+            except FileAccessError:
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def _probe(self, name: str) -> Generator[str]:
+        path = os.path.join(self._directory, name)
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(FileAccessError):
+                _fs.remove_file(path)

@@ -1,0 +1,232 @@
+"""Everything that can go wrong below the frontend, as facts.
+
+One root, so that one ``except ForgeError`` catches all. Facts are attributes, the text is derived
+from them, advice stands apart in ``hint``; ``args`` equals the constructor's arguments, so every
+error survives a trip between processes.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import ClassVar
+
+NAME_LIMIT = 200
+"""How much of a foreign name a message repeats; a hostile archive chooses the names."""
+
+
+def quoted(name: str) -> str:
+    """Return ``name`` safe to print: escaped, cut, in backticks."""
+    shown = name.encode("unicode_escape", "backslashreplace").decode("ascii")
+    if name.isprintable():
+        shown = name
+    return f"`{shown[:NAME_LIMIT]}{'…' if len(shown) > NAME_LIMIT else ''}`"
+
+
+class ForgeError(Exception):
+    """The root of every error of both packages."""
+
+    code: ClassVar[str] = "forge"
+    exit_code: ClassVar[int] = 5
+
+    @property
+    def hint(self) -> str:
+        """What the reader can do about it, or nothing."""
+        return ""
+
+
+class IsolationError(ForgeError):
+    """The root of this package's errors."""
+
+    code = "isolation"
+
+
+class ArchiveError(IsolationError):
+    """An archive breaks a rule; nothing of it was left on disk."""
+
+    code = "archive"
+    exit_code = 3
+
+    def __init__(self, archive: str, rule: str, reason: str, member: str = "") -> None:
+        super().__init__(archive, rule, reason, member)
+        self.archive = archive
+        self.rule = rule
+        self.reason = reason
+        self.member = member
+
+    def __str__(self) -> str:
+        return f"cannot unpack {quoted(self.archive)}: {self.reason} [{self.rule}]"
+
+    @property
+    def hint(self) -> str:
+        return HINTS.get(self.rule, "") or HINTS.get(self.code, "")
+
+
+class ArchiveDamagedError(ArchiveError):
+    """The bytes contradict themselves: cut, corrupt, or not what the format says."""
+
+    code = "archive-damaged"
+
+
+class ArchiveKindError(ArchiveError):
+    """The file is no archive of a kind that is unpacked here."""
+
+    code = "archive-kind"
+
+
+class ArchiveLayoutError(ArchiveError):
+    """The archive is sound, and is no sdist."""
+
+    code = "archive-layout"
+
+
+class ArchiveTooLargeError(ArchiveError):
+    """The archive goes beyond a limit."""
+
+    code = "archive-too-large"
+
+
+class MemberEscapesError(ArchiveError):
+    """A member would land, or point, outside the archive's top-level directory."""
+
+    code = "archive-member-escapes"
+
+
+class MemberLinkError(ArchiveError):
+    """A link that cannot mean anything."""
+
+    code = "archive-member-link"
+
+
+class MemberNameError(ArchiveError):
+    """A member's name is not a name that every platform can hold."""
+
+    code = "archive-member-name"
+
+
+class MemberTypeError(ArchiveError):
+    """A member is neither file, directory nor link."""
+
+    code = "archive-member-type"
+
+
+class MembersClashError(ArchiveError):
+    """Two members contradict each other."""
+
+    code = "archive-members-clash"
+
+
+HINTS = {
+    "archive-damaged": "download it again; if that does not help, tell whoever published it",
+    "archive-member-escapes": "do not build this archive; report it to whoever published it",
+    "archive-too-large": "if you trust the archive, raise the limit",
+    "L7": "it seems to contain a virtual environment, which its author should exclude",
+    "N13": "unpack it on a file system that tells upper from lower case",
+    "S4": "its author should pack it again without `--sparse`",
+}
+
+
+class FileAccessError(IsolationError):
+    """The operating system refused something to us."""
+
+    code = "file-access"
+
+    def __init__(self, action: str, path: str, problem: str) -> None:
+        super().__init__(action, path, problem)
+        self.action = action
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cannot {self.action} {quoted(self.path)}: {self.problem}"
+
+
+class DiskFullError(FileAccessError):
+    """There is no room, or no quota, for what is to be written."""
+
+    code = "disk-full"
+
+    @property
+    def hint(self) -> str:
+        return "free some space there, or choose another place"
+
+
+class FileHeldError(FileAccessError):
+    """Another program kept a file open for longer than we wait."""
+
+    code = "file-held"
+
+    @property
+    def hint(self) -> str:
+        return "a virus scanner, an indexer or an editor may hold it; exclude the directory there"
+
+
+class LinksUnavailableError(FileAccessError):
+    """Links were to be kept, and the file system has none."""
+
+    code = "links-unavailable"
+
+    @property
+    def hint(self) -> str:
+        return "ask for copies instead: `--links copy`"
+
+
+class FileMissingError(FileAccessError):
+    """There is nothing at the path that was named."""
+
+    code = "file-missing"
+    exit_code = 2
+
+
+class DestinationNotEmptyError(IsolationError):
+    """The directory to unpack into already holds something, which stays as it is."""
+
+    code = "destination-not-empty"
+    exit_code = 2
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{quoted(self.path)} is not an empty directory"
+
+    @property
+    def hint(self) -> str:
+        return "name a directory that is empty or does not exist yet"
+
+
+class LocksUnavailableError(IsolationError):
+    """The file system cannot lock, so nobody can tell a dead owner from a living one."""
+
+    code = "locks-unavailable"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"the file system of {quoted(self.path)} has no locks"
+
+    @property
+    def hint(self) -> str:
+        return "put the cache on a local file system"
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SHARING = {5, 32, 33}
+"""Windows' access denied, sharing violation and lock violation."""
+
+
+def is_held_elsewhere(error: OSError) -> bool:
+    """Return whether Windows says that another program has the file open."""
+    return getattr(error, "winerror", None) in _SHARING
+
+
+def file_access_error(action: str, path: str, error: OSError) -> FileAccessError:
+    """Translate what the operating system said while doing ``action`` to ``path``."""
+    kind = FileAccessError
+    if error.errno in _FULL:
+        kind = DiskFullError
+    elif is_held_elsewhere(error):
+        kind = FileHeldError
+    return kind(action, path, error.strerror or str(error))
