@@ -1,0 +1,162 @@
+"""The command line as its users see it: files, text, exit codes."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.source import ROOT
+
+from wheelforge.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
+
+
+def write_sdist(path: Path, *names: str) -> Path:
+    """Write an archive with an empty file for each name."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    return path
+
+
+def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wheelforge", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_unpack_prints_the_top_level_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/PKG-INFO")
+
+    code = main(["unpack", str(archive), str(tmp_path / "out")])
+
+    assert code == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'pkg-1.0'}\n"
+    assert (tmp_path / "out" / "pkg-1.0" / "setup.py").read_bytes() == b""
+
+
+def test_a_refused_archive_is_one_sentence_a_hint_and_exit_code_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "../evil")
+
+    code = main(["unpack", str(archive), str(tmp_path / "out")])
+
+    assert code == 3
+    assert capsys.readouterr().err == (
+        "error[archive-member-escapes]: cannot unpack `pkg-1.0.tar.gz`: "
+        "member 2 `../evil` has a '..' component [N2]\n"
+        "hint: do not build this archive; report it to whoever published it\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_warning_is_shown_and_a_note_only_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/CON")
+
+    main(["unpack", str(archive), str(tmp_path / "quiet")])
+    quiet = capsys.readouterr().err
+    main(["unpack", str(archive), str(tmp_path / "loud"), "--verbose"])
+    loud = capsys.readouterr().err
+
+    assert quiet == "warning: the archive has no PKG-INFO [Y5]\n"
+    assert "note: member 2 `pkg-1.0/CON` cannot be unpacked on Windows [N11]\n" in loud
+
+
+@pytest.mark.parametrize("words", [["unpack"], ["--nonsense"], ["unpack", "a", "b", "--links=no"]])
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+
+    assert stopped.value.code == 2
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.startswith("wheelforge ")
+
+
+def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:
+    for name in ("tarfile", "argparse", "packaging", "wheelforge_isolation", "frontend"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')", encoding="utf-8")
+    archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/PKG-INFO")
+
+    done = run("unpack", archive, "out", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_interrupt_is_exit_code_130(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wheelforge.cli._commands.unpack", interrupt)
+
+    code = main(["unpack", str(tmp_path / "a.tar.gz"), str(tmp_path / "out")])
+
+    assert (code, capsys.readouterr().err) == (130, "interrupted\n")
+
+
+def test_a_directory_becomes_an_sdist_and_a_wheel_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(MINIMAL), "-o", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")]
+
+    code = main(words)
+
+    names = ["minimal-1.0.tar.gz", "minimal-1.0-py3-none-any.whl"]
+    assert code == 0
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "out" / name) for name in names]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert [path.name for path in (tmp_path / "cache" / "stage-v1").iterdir()] == [".git"]
+
+
+def test_an_sdist_becomes_a_wheel(tmp_path: Path) -> None:
+    cache = ["--cache-dir", str(tmp_path / "cache")]
+    main([str(MINIMAL), "--sdist", "-o", str(tmp_path), *cache])
+
+    code = main(["build", str(tmp_path / "minimal-1.0.tar.gz"), *cache])
+
+    assert code == 0
+    assert (tmp_path / "dist" / "minimal-1.0-py3-none-any.whl").is_file()
+
+
+def test_a_directory_that_is_no_project_is_exit_code_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")])
+
+    assert code == 3
+    assert capsys.readouterr().err.startswith("error[project-invalid]: ")
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_backend_that_fails_is_exit_code_4_and_its_words_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        encoding="utf-8",
+    )
+    (tmp_path / "backend.py").write_text("raise RuntimeError('no steel today')", encoding="utf-8")
+
+    code = main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")])
+
+    assert code == 4
+    assert "no steel today" in capsys.readouterr().err

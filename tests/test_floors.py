@@ -1,0 +1,117 @@
+"""The laws of the house, held by a test: who may import whom, and through which door."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.source import MODULES, parse, room
+from tests.source import imports as imports_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FLOORS = {
+    "wheelforge_isolation": [
+        {"errors"},
+        {"_fs"},
+        {"_layout", "_locks", "_ground", "_interpreter"},
+        {"_archive"},
+        {"_staging", "_wheels"},
+        {"_unpack", "_store"},
+        {"_environment", "_housekeeping"},
+        {"__init__"},
+    ],
+    "wheelforge": [
+        {"errors", "_models", "_events"},
+        {"_project", "_index", "_runners", "_lockfile"},
+        {"_hooks", "_resolve"},
+        {"_build"},
+        {"_batch", "_report", "_progress"},
+        {"cli"},
+        {"__init__", "__main__"},
+    ],
+}
+DOORS = {
+    "filelock": {"_locks"},
+    "platformdirs": {"_layout"},
+    "installer": {"_wheels", "_environment"},
+    "build": {"_build"},
+    "pyproject_hooks": {"_build"},
+    "shutil": {"_fs"},
+    "tempfile": {"_fs"},
+    "subprocess": {"_build", "_interpreter"},
+    "tarfile": set[str](),
+    "zipfile": set[str](),
+    "argparse": {"cli"},
+}
+VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
+"""What any room may speak of."""
+
+
+def floor(package: str, name: str) -> int:
+    return next(level for level, rooms in enumerate(FLOORS[package]) if name in rooms)
+
+
+def neighbours(path: Path) -> set[str]:
+    """Return the rooms of its own package that a module imports, its own room left out."""
+    package, own = room(path)
+    parts = [name.split(".") for name in imports_of(path)]
+    return {rest[0] for top, *rest in parts if top == package and rest} - {own}
+
+
+def ids(path: Path) -> str:
+    return "/".join((room(path)[0], *path.parts[-2:]))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_imports_point_down(path: Path) -> None:
+    package, own = room(path)
+    level = floor(package, own)
+
+    upward = {name for name in neighbours(path) if floor(package, name) >= level}
+
+    assert upward == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_the_two_packages_meet_at_the_facade_only(path: Path) -> None:
+    package, _ = room(path)
+    tops = {name.partition(".")[0] for name in imports_of(path)}
+    inside = {name for name in imports_of(path) if name.startswith("wheelforge_isolation._")}
+
+    if package == "wheelforge_isolation":
+        assert "wheelforge" not in tops
+    else:
+        assert inside == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_every_dependency_has_one_door(path: Path) -> None:
+    _, own = room(path)
+    tops = {name.partition(".")[0] for name in imports_of(path)}
+    foreign = {top for top in tops if top not in sys.stdlib_module_names | VOCABULARY}
+
+    assert {top for top in foreign | (tops & DOORS.keys()) if own not in DOORS[top]} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_only_the_command_line_looks_at_the_process_it_runs_in(path: Path) -> None:
+    _, own = room(path)
+    nodes = list(ast.walk(parse(path)))
+    reads = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    calls = {node.id for node in nodes if isinstance(node, ast.Name)}
+
+    touched = (reads & {"environ", "getenv", "getcwd", "cwd", "chdir"}) | (calls & {"print"})
+
+    assert own == "cli" or touched == set()
+
+
+def test_a_door_that_no_law_names_is_noticed() -> None:
+    rooms = {room(path) for path in MODULES}
+
+    unknown = {pair for pair in rooms if pair[1] not in set[str]().union(*FLOORS[pair[0]])}
+
+    assert unknown == set()
