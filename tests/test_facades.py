@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.source import PACKAGES, parse
 
 if TYPE_CHECKING:

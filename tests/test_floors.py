@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.source import MODULES, parse, room
 from tests.source import imports as imports_of
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 
 FLOORS = {
     "wheelforge_isolation": [
-        {"errors"},
+        {"errors", "_probe"},
         {"_fs"},
-        {"_layout", "_locks", "_ground", "_interpreter"},
+        {"_layout", "_locks", "_ground", "_record", "_interpreter"},
         {"_archive"},
-        {"_staging", "_wheels"},
-        {"_unpack", "_store"},
-        {"_environment", "_housekeeping"},
+        {"_staging", "_wheels", "_shelf", "_inventory"},
+        {"_unpack", "_store", "_housekeeping"},
+        {"_installation", "_verification"},
+        {"_environment"},
+        {"_cache"},
         {"__init__"},
     ],
     "wheelforge": [
@@ -37,12 +40,12 @@ FLOORS = {
 DOORS = {
     "filelock": {"_locks"},
     "platformdirs": {"_layout"},
-    "installer": {"_wheels", "_environment"},
+    "installer": {"_wheels", "_installation"},
     "build": {"_build"},
     "pyproject_hooks": {"_build"},
     "shutil": {"_fs"},
     "tempfile": {"_fs"},
-    "subprocess": {"_build", "_interpreter"},
+    "subprocess": {"_build", "_interpreter", "_installation"},
     "tarfile": set[str](),
     "zipfile": set[str](),
     "argparse": {"cli"},

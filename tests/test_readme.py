@@ -8,10 +8,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.source import ROOT
 
 import wheelforge.errors
 import wheelforge_isolation.errors
+from tests.source import ROOT
 from wheelforge.cli._parser import build_parser
 from wheelforge_isolation import ForgeError
 

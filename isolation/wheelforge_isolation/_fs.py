@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 import uuid
@@ -38,6 +41,9 @@ PATIENCE_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 1.0
 _SPOOL_MEMORY_BYTES = 32 << 20
+_CHUNK = 1 << 20
+_FICLONE = 0x40049409
+"""Linux' request to share the blocks of a file."""
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
 _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -62,7 +68,7 @@ def long_path(path: str) -> str:
 
 
 def create_file(
-    path: str, chunks: Iterable[bytes], *, executable: bool = False, mtime: float | None = None
+    path: str, chunks: Iterable[bytes], *, executable: bool = False, mtime: int | None = None
 ) -> None:
     """Create the file ``path``, which must not exist, with that content, mode and time."""
     mode = PROGRAM_MODE if executable else FILE_MODE
@@ -118,16 +124,18 @@ def ensure_private_directory(path: str) -> None:
     with translated("create", path):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, PRIVATE_MODE)
-        with contextlib.suppress(PermissionError, FileNotFoundError):
+        try:
             os.chmod(path, PRIVATE_MODE)
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.ENOENT, *_UNSUPPORTED}:
+                raise
 
 
 def ensure_file(path: str, content: bytes) -> None:
     """Create the file ``path`` with ``content`` unless it is there."""
-    if os.path.exists(path):
-        return
-    with translated("write", path), contextlib.suppress(FileExistsError), open(path, "xb") as file:
-        file.write(content)
+    # One that is empty was created by somebody who was killed before he wrote to it.
+    if not os.path.exists(path) or (content and not os.path.getsize(path)):
+        replace_file(path, content)
 
 
 def settle_directory(path: str, mtime: float) -> None:
@@ -164,6 +172,69 @@ def move(source: str, destination: str) -> None:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
             raise DestinationNotEmptyError(destination) from error
         raise file_access_error("write", destination, error) from error
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Give the file ``path``, there or not, this content: all of it at once, or nothing."""
+    draft = f"{path}.{uuid.uuid4().hex}"
+    try:
+        create_file(draft, (content,))
+        move(draft, path)
+    except BaseException:
+        remove_file(draft)
+        raise
+
+
+def copy_file(source: str, destination: str, *, executable: bool = False) -> None:
+    """Copy the content of ``source`` to the new file ``destination``."""
+    with translated("copy", source), open(source, "rb") as file:
+        chunks = iter(functools.partial(file.read, _CHUNK), b"")
+        create_file(destination, chunks, executable=executable)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of the file ``path``."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Linker:
+    """Gives files a second place in the cheapest way that the file system has."""
+
+    def __init__(self) -> None:
+        self._ways: list[Callable[[str, str], None]] = [_clone_file, os.link]
+
+    def __call__(self, source: str, destination: str) -> None:
+        """Put the file ``source`` to the new place ``destination`` as well."""
+        while self._ways:
+            try:
+                return self._ways[0](source, destination)
+            except FileExistsError as error:
+                raise file_access_error("write", destination, error) from error
+            except OSError as error:
+                if error.errno == errno.EMLINK:
+                    break  # of this one file there are as many links as there can be
+                self._ways.pop(0)
+        executable = bool(os.stat(source).st_mode & stat.S_IXUSR)
+        return copy_file(source, destination, executable=executable)
+
+
+def _clone_file(source: str, destination: str) -> None:
+    """Make a file that shares the blocks of ``source`` until one of the two is written to."""
+    if sys.platform != "linux":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    import fcntl
+
+    with open(source, "rb") as file:
+        descriptor = os.open(destination, _NEW_FILE, FILE_MODE)
+        try:
+            fcntl.ioctl(descriptor, _FICLONE, file.fileno())
+            _set_mode(descriptor, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+        except OSError:
+            os.unlink(destination)
+            raise
+        finally:
+            os.close(descriptor)
 
 
 def deliver_file(source: Path, directory: Path) -> Path:
@@ -208,30 +279,52 @@ def remove_tree(path: str) -> None:
 
 
 def _remove_tree(path: str) -> None:
-    try:
-        if os.path.islink(path):
-            os.unlink(path)
-        else:
-            shutil.rmtree(path)  # ruff: ignore[banned-api]
-    except FileNotFoundError:
+    # Whoever removes something in it at the same time makes the removal stop halfway.
+    while os.path.lexists(path):
+        with contextlib.suppress(FileNotFoundError):
+            try:
+                _remove(path)
+            except PermissionError:
+                _open_up(path)
+                _remove(path)
+
+
+def _remove(path: str) -> None:
+    if not _is_real_directory(path):
+        os.unlink(path)
         return
-    except PermissionError:
-        _open_up(path)
+    try:
         shutil.rmtree(path)  # ruff: ignore[banned-api]
+    except RecursionError:
+        _flatten(path)
+        shutil.rmtree(path)  # ruff: ignore[banned-api]
+
+
+def _flatten(path: str) -> None:
+    """Bring every directory below ``path`` up to it: some backend went deeper than a stack goes."""
+    pending = [path]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            deeper = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for directory in deeper:
+            pending.append(os.path.join(path, uuid.uuid4().hex))
+            os.rename(directory, pending[-1])
+
+
+def _is_real_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _open_up(path: str) -> None:
     """Let us into every directory below ``path``, and at every file where a file's mode matters."""
     pending = [path]
     while pending:
-        directory = pending.pop()
-        os.chmod(directory, PRIVATE_MODE)
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                elif os.name == "nt":
-                    os.chmod(entry.path, stat.S_IWRITE, follow_symlinks=False)
+        place = pending.pop()
+        if _is_real_directory(place):
+            os.chmod(place, PRIVATE_MODE)
+            pending += [os.path.join(place, name) for name in os.listdir(place)]
+        elif os.name == "nt" and not os.path.islink(place):
+            os.chmod(place, stat.S_IWRITE)
 
 
 def remove_file(path: str) -> None:

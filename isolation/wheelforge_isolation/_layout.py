@@ -6,6 +6,7 @@ name beside the old one, so releases share a cache without ever misreading each 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +20,105 @@ Signature: 8a477f597d28d172789f06886806bc55
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bucket:
+    """Directories of one kind, each made visible by a record."""
+
+    root: Path
+
+    def record(self, key: str) -> Path:
+        """Return where the record of ``key`` is, if it is."""
+        return self.root / "records" / key[:2] / f"{key}.json"
+
+    def tree(self, name: str) -> Path:
+        """Return where the directory ``name`` is, which begins with its key."""
+        return self.root / "trees" / name[:2] / name
+
+    def pin(self, name: str) -> str:
+        """Return what a lease says of who uses the directory ``name``."""
+        return f"{self.root.name}/{name}"
+
+    def list_records(self) -> list[Path]:
+        """Return all records."""
+        return _list_sharded(self.root / "records", ".json")
+
+    def list_trees(self) -> list[Path]:
+        """Return all directories, visible or not."""
+        return _list_sharded(self.root / "trees")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """The places below the cache directory ``root``."""
 
     root: Path
 
     @property
+    def wheels(self) -> Bucket:
+        """Unpacked wheels."""
+        return Bucket(root=self.root / "wheels-v1")
+
+    @property
+    def environments(self) -> Bucket:
+        """Environments to build in."""
+        return Bucket(root=self.root / "environments-v1")
+
+    @property
+    def files(self) -> Path:
+        """Wheels and sdists as they were fetched: ``ab/<SHA-256>/<file name>``."""
+        return self.root / "files-v1"
+
+    @property
+    def interpreters(self) -> Path:
+        """What the Pythons of this machine say of themselves."""
+        return self.root / "interpreters-v1"
+
+    @property
     def stages(self) -> Path:
         """One directory for each build under way."""
         return self.root / "stage-v1"
+
+    @property
+    def drafts(self) -> Path:
+        """Small files on the way to their place; each name begins with its writer's lease."""
+        return self.root / "drafts-v1"
+
+    @property
+    def quarantine(self) -> Path:
+        """Records that were found wrong, each with the reason beside it."""
+        return self.root / "quarantine-v1"
+
+    @property
+    def leases(self) -> Path:
+        """What living processes use; understood by all releases, and so without a version."""
+        return self.root / "leases"
+
+    def lock(self, name: str) -> Path:
+        """Return the lock for what only one process should do at a time."""
+        return self.root / "locks" / f"{name}.lock"
+
+    def file(self, sha256: str, name: str) -> Path:
+        """Return where the file with that content is, if it is."""
+        return self.files / sha256[:2] / sha256 / name
+
+    def pin_file(self, sha256: str) -> str:
+        """Return what a lease says of who uses the file with that content."""
+        return f"{self.files.name}/{sha256}"
+
+    def list_files(self) -> list[Path]:
+        """Return the directories of all files."""
+        return _list_sharded(self.files)
+
+    def list_drafts(self) -> list[Path]:
+        """Return all drafts, of the living and the dead."""
+        return _list(self.drafts)
+
+    def list_quarantine(self) -> list[Path]:
+        """Return all that was set aside."""
+        return _list(self.quarantine)
+
+    def list_locks(self) -> list[Path]:
+        """Return all locks, held or not."""
+        return _list(self.root / "locks")
 
     def prepare(self) -> None:
         """Create what all users of the cache rely on."""
@@ -39,6 +130,19 @@ class Layout:
         _fs.ensure_file(str(self.root / ".gitignore"), b"*\n")
         # Backends walk up to the repository that a project is part of; a stage is part of none.
         _fs.ensure_file(str(self.stages / ".git"), b"")
+
+
+def _list(directory: Path) -> list[Path]:
+    try:
+        return [directory / name for name in sorted(os.listdir(directory))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _list_sharded(directory: Path, suffix: str = "") -> list[Path]:
+    return [
+        path for shard in _list(directory) for path in _list(shard) if path.name.endswith(suffix)
+    ]
 
 
 def default_layout() -> Layout:

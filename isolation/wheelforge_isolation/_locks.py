@@ -2,8 +2,12 @@
 
 A lock is a file that the operating system locks for one open descriptor and frees when its process
 dies, however it dies; so a free lock proves its owner gone, on any host that shares the kernel, and
-no process number is ever looked at. Nobody waits for these locks: they are taken at once or not at
-all.
+no process number is ever looked at. In the order in which one process may take them:
+
+1. an environment's key, then one wheel's key, held while it is made: who wants the same waits;
+2. a stage's lock and a process's lease, held as long as either lives: nobody ever waits for them.
+
+The collector's lock stands apart: a second collector goes away.
 
 A lock file is removed by its holder. Whoever has just locked a file therefore looks whether the
 path still leads to it: otherwise it holds a file without a name, which excludes nobody. The order
@@ -16,15 +20,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
+import time
+import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
+from wheelforge_isolation.errors import FileAccessError, IsolationError, LocksUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
+PATIENCE_SECONDS = 600.0
+ANNOUNCEMENT_SECONDS = 2.0
+_POLL_SECONDS = 0.02
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _REMOVES_UNDER_LOCK = os.name != "nt"
@@ -40,9 +52,11 @@ class Lock:
 
     def release(self, *, remove: bool = True) -> None:
         """Give the lock up, and remove its file unless others are to find it."""
-        if remove and _REMOVES_UNDER_LOCK:
-            _fs.remove_file(str(self.path))
-        os.close(self.descriptor)
+        try:
+            if remove and _REMOVES_UNDER_LOCK:
+                _fs.remove_file(str(self.path))
+        finally:
+            os.close(self.descriptor)
         if remove and not _REMOVES_UNDER_LOCK:
             with contextlib.suppress(FileAccessError):
                 _fs.remove_file(str(self.path))
@@ -83,3 +97,118 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+@contextlib.contextmanager
+def wait_for_lock(
+    path: Path, announce: Callable[[], None], *, patience_seconds: float = PATIENCE_SECONDS
+) -> Generator[None]:
+    """Hold the lock ``path`` inside the block, so that only one process does what is done there.
+
+    The lock spares work and is needed for nothing else: where there are no locks, and after a wait
+    that is too long, the block is entered without it. ``announce`` is called when a wait gets long.
+    """
+    lock = None
+    # A cache that can only be read has no locks either.
+    with contextlib.suppress(LocksUnavailableError, FileAccessError, PermissionError):
+        lock = _wait(path, announce, patience_seconds)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _wait(path: Path, announce: Callable[[], None], patience_seconds: float) -> Lock | None:
+    _fs.ensure_directory(str(path.parent))
+    start = time.monotonic()
+    announcement = start + ANNOUNCEMENT_SECONDS
+    while True:
+        lock = try_lock(path)
+        now = time.monotonic()
+        if lock is not None or now > start + patience_seconds:
+            return lock
+        if now > announcement:
+            announcement = float("inf")
+            announce()
+        time.sleep(_POLL_SECONDS)
+
+
+class Lease:
+    """What one process says it uses, for as long as it lives.
+
+    ``<id>.lock`` is held from beginning to end, ``<id>.pins`` grows by a line for each thing taken
+    into use or given back. They are two files because a lock on Windows keeps others from reading.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.id = f"{os.getpid()}-{uuid.uuid4().hex}"
+        self._path = directory / f"{self.id}.pins"
+        self._lock: Lock | None = None
+        self._pins = -1
+        self._is_mute = False
+        self._counts: Counter[str] = Counter()
+        self._mutex = threading.Lock()
+
+    def pin(self, name: str) -> None:
+        """Say that ``name`` is in use, before looking whether it is still there."""
+        with self._mutex:
+            self._counts[name] += 1
+            if self._counts[name] == 1:
+                self._write(f"+{name}\n")
+
+    def unpin(self, name: str) -> None:
+        """Say that one user of ``name`` has done with it."""
+        with self._mutex:
+            self._counts[name] -= 1
+            if not self._counts[name]:
+                self._write(f"-{name}\n")
+
+    def _write(self, line: str) -> None:
+        if self._lock is None and not self._is_mute:
+            # What cannot be written to, or has no locks, has no collector to be warned either.
+            try:
+                self._open()
+            except (IsolationError, OSError):
+                self._is_mute = True
+        if not self._is_mute:
+            with _fs.translated("write", str(self._path)):
+                os.write(self._pins, line.encode())
+
+    def _open(self) -> None:
+        _fs.ensure_directory(str(self._path.parent))
+        while self._lock is None:  # a collector may take a file not yet locked for a dead one's
+            self._lock = try_lock(self._path.with_suffix(".lock"))
+        self._pins = os.open(self._path, _OPEN | os.O_APPEND, _fs.FILE_MODE)
+
+    def close(self) -> None:
+        """Give everything back."""
+        with self._mutex:
+            if self._lock is None:
+                return
+            os.close(self._pins)
+            _fs.remove_file(str(self._path))
+            self._lock.release()
+            self._lock = None
+
+
+def read_leases(directory: Path) -> dict[str, set[str]]:
+    """Return what each living process uses, by its lease; remove what dead ones left."""
+    leases: dict[str, set[str]] = {}
+    for path in directory.glob("*.lock"):
+        lock = try_lock(path)
+        notes = path.with_suffix(".pins")
+        if lock is None:
+            leases[path.stem] = _read_notes(notes)
+        else:
+            _fs.remove_file(str(notes))
+            lock.release()
+    return leases
+
+
+def _read_notes(path: Path) -> set[str]:
+    counts: Counter[str] = Counter()
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            counts[line[1:]] += 1 if line.startswith("+") else -1
+    return {name for name, count in counts.items() if count > 0}

@@ -85,16 +85,32 @@ def _claim_slot(path: Path) -> Stage | None:
     if (path / _KEPT).exists():
         lock.release(remove=False)
         return None
-    _empty(path)
+    try:
+        _empty(path)
+    except BaseException:
+        lock.release(remove=False)
+        raise
     return Stage(path=path, lock=lock)
 
 
 def _lock_slot(path: Path) -> Lock | None:
     while True:
         _fs.ensure_private_directory(str(path))
-        # Its last user may remove it between these two lines.
-        with contextlib.suppress(FileNotFoundError):
+        try:
             return try_lock(path / _LOCK)
+        except FileNotFoundError:
+            continue  # its last user has just removed it
+        except (LocksUnavailableError, OSError):
+            _discard_unlocked(path)
+            raise
+
+
+def _discard_unlocked(path: Path) -> None:
+    """Remove a slot that could not be locked, if it holds no more than its lock."""
+    with contextlib.suppress(OSError, FileAccessError):
+        if os.listdir(path) == [_LOCK]:
+            _fs.remove_file(str(path / _LOCK))
+    _fs.remove_empty_directory(str(path))
 
 
 def _claim_unlocked(parent: Path, name: str) -> Stage:
@@ -105,6 +121,7 @@ def _claim_unlocked(parent: Path, name: str) -> Stage:
 
 def _leave(stage: Stage) -> None:
     """Give up a slot: remove all of it, its lock last, unless it is kept."""
+    _fs.ensure_private_directory(str(stage.path))  # whatever its user has made of its mode
     is_kept = (stage.path / _KEPT).exists()
     try:
         if not is_kept:
@@ -138,18 +155,33 @@ def collect_stages(parent: Path, name: str = "", *, kept_days: float = 14) -> Co
     nor waited for.
     """
     found = Collection()
+    failure: FileAccessError | None = None
     for path in _list_slots(parent, name):
-        lock = _lock_slot(path)
-        if lock is None:
-            found.in_use.append(path)
-        elif _is_kept(path, kept_days):
-            lock.release(remove=False)
-            found.kept.append(path)
-        else:
-            _fs.remove_file(str(path / _KEPT))
-            _leave(Stage(path=path, lock=lock))
-            found.removed.append(path)
+        try:
+            with _fs.translated("collect", str(path)):
+                _collect(path, kept_days, found)
+        except FileAccessError as error:
+            failure = error  # one slot that resists must not save the others
+    if failure is not None:
+        raise failure
     return found
+
+
+def _collect(path: Path, kept_days: float, found: Collection) -> None:
+    lock = _lock_slot(path)
+    if lock is None:
+        found.in_use.append(path)
+    elif _is_kept(path, kept_days):
+        lock.release(remove=False)
+        found.kept.append(path)
+    else:
+        _fs.remove_file(str(path / _KEPT))
+        _leave(Stage(path=path, lock=lock))
+        found.removed.append(path)
+
+
+def _is_slot(entry: str, name: str) -> bool:
+    return not name or entry == name or entry.startswith(f"{name}.")
 
 
 def _list_slots(parent: Path, name: str) -> list[Path]:
@@ -158,7 +190,7 @@ def _list_slots(parent: Path, name: str) -> list[Path]:
             return [
                 parent / entry.name
                 for entry in entries
-                if entry.name.startswith(name) and entry.is_dir(follow_symlinks=False)
+                if _is_slot(entry.name, name) and entry.is_dir(follow_symlinks=False)
             ]
     except FileNotFoundError:
         return []

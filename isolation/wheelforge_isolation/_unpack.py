@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-_STAGE = ".wheelforge-unpacking"
+_STAGE = ".wheelforge-unpacking-"
+_LEFTOVER = re.compile(re.escape(_STAGE) + "[0-9a-f]{32}")
 
 
 def unpack(
@@ -34,8 +37,12 @@ def unpack(
 
     Afterwards it holds the archive's one top-level directory; after an error it is as it was.
     """
-    with _destination(destination), open_stage(destination, _STAGE) as stage:
-        unpacked = unpack_archive(archive, stage.path, links=links, limits=limits)
+    name = _STAGE + uuid.uuid4().hex
+    with _destination(destination), open_stage(destination, name) as stage:
+        # The archive names its directory as it likes, even like the lock of our stage.
+        workspace = stage.path / "tree"
+        _fs.create_directory(str(workspace), mode=_fs.PRIVATE_MODE)
+        unpacked = unpack_archive(archive, workspace, links=links, limits=limits)
         root = destination / unpacked.root.name
         _fs.move(str(unpacked.root), str(root))
     return replace(unpacked, root=root)
@@ -61,6 +68,7 @@ def _refuse_full(path: Path) -> None:
         raise DestinationNotEmptyError(str(path))
     with _fs.translated("examine", str(path)):
         names = os.listdir(path)
-    if not all(name.startswith(_STAGE) for name in names):
+    if not all(map(_LEFTOVER.fullmatch, names)):
         raise DestinationNotEmptyError(str(path))
-    collect_stages(path, _STAGE, kept_days=0)
+    for name in names:
+        collect_stages(path, name)

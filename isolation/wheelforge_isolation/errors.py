@@ -217,6 +217,11 @@ _SHARING = {5, 32, 33}
 """Windows' access denied, sharing violation and lock violation."""
 
 
+def is_full(error: OSError) -> bool:
+    """Return whether there is no room for what was to be written."""
+    return error.errno in _FULL
+
+
 def is_held_elsewhere(error: OSError) -> bool:
     """Return whether Windows says that another program has the file open."""
     return getattr(error, "winerror", None) in _SHARING
@@ -225,8 +230,117 @@ def is_held_elsewhere(error: OSError) -> bool:
 def file_access_error(action: str, path: str, error: OSError) -> FileAccessError:
     """Translate what the operating system said while doing ``action`` to ``path``."""
     kind = FileAccessError
-    if error.errno in _FULL:
+    if is_full(error):
         kind = DiskFullError
     elif is_held_elsewhere(error):
         kind = FileHeldError
     return kind(action, path, error.strerror or str(error))
+
+
+class InterpreterNotFoundError(IsolationError):
+    """No Python answers to what was asked for."""
+
+    code = "interpreter-not-found"
+    exit_code = 2
+
+    def __init__(
+        self, request: str, searched: tuple[str, ...], passed_over: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(request, searched, passed_over)
+        self.request = request
+        self.searched = searched
+        self.passed_over = passed_over
+
+    def __str__(self) -> str:
+        places = ", ".join(map(quoted, self.searched)) or "no directory at all"
+        passed_over = "".join(f"; passed over: {reason}" for reason in self.passed_over)
+        return f"cannot find a Python for {quoted(self.request)} in {places}{passed_over}"
+
+    @property
+    def hint(self) -> str:
+        return "install it, or give the path of its executable: `--python PATH`"
+
+
+class InterpreterUnusableError(IsolationError):
+    """What was to be a Python cannot be run, or does not answer as one."""
+
+    code = "interpreter-unusable"
+    exit_code = 2
+
+    def __init__(self, executable: str, problem: str) -> None:
+        super().__init__(executable, problem)
+        self.executable = executable
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{quoted(self.executable)} is of no use as a Python: {self.problem}"
+
+    @property
+    def hint(self) -> str:
+        return f"see what {quoted(f'{self.executable} --version')} says"
+
+
+class InterpreterTooOldError(IsolationError):
+    """A Python, but one from before what builds are run with."""
+
+    code = "interpreter-too-old"
+    exit_code = 2
+
+    def __init__(self, executable: str, version: str, oldest: str) -> None:
+        super().__init__(executable, version, oldest)
+        self.executable = executable
+        self.version = version
+        self.oldest = oldest
+
+    def __str__(self) -> str:
+        return f"{quoted(self.executable)} is Python {self.version}, which is too old to build with"
+
+    @property
+    def hint(self) -> str:
+        return f"use Python {self.oldest} or newer"
+
+
+class WheelInvalidError(ArchiveError):
+    """A wheel is a sound archive, and contradicts itself or its file name."""
+
+    code = "wheel-invalid"
+
+    def __str__(self) -> str:
+        return f"{quoted(self.archive)} is no valid wheel: {self.reason} [{self.rule}]"
+
+    @property
+    def hint(self) -> str:
+        return "do not install this file; tell whoever published it"
+
+
+class HashMismatchError(IsolationError):
+    """A file is not the one that was asked for."""
+
+    code = "hash-mismatch"
+
+    def __init__(self, name: str, wanted: str, found: str) -> None:
+        super().__init__(name, wanted, found)
+        self.name = name
+        self.wanted = wanted
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"{quoted(self.name)} has the SHA-256 {self.found}, and {self.wanted} was expected"
+
+    @property
+    def hint(self) -> str:
+        return "do not use it before you know why: it was changed on the way, or at its source"
+
+
+class EnvironmentFailedError(IsolationError):
+    """An environment could not be made."""
+
+    code = "environment-failed"
+
+    def __init__(self, python: str, reason: str) -> None:
+        super().__init__(python, reason)
+        self.python = python
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot make an environment with {quoted(self.python)}: {self.reason}"

@@ -9,8 +9,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.source import ROOT
 
+from tests.source import ROOT
 from wheelforge.cli import main
 
 if TYPE_CHECKING:

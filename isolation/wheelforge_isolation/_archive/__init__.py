@@ -9,27 +9,42 @@ D duplicates, F tar and gzip, Z zip, X limits, Y the layout of an sdist.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._archive._gzip import inflate
 from wheelforge_isolation._archive._kind import ZIP, check_magic, split_suffix
 from wheelforge_isolation._archive._members import Limits, Links, Member, Note
+from wheelforge_isolation._archive._names import fold
+from wheelforge_isolation._archive._plain import PlainZip, judge_plain
 from wheelforge_isolation._archive._plan import Terms, make_plan
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation._archive._tar import read_tar
-from wheelforge_isolation._archive._writer import write_plan
+from wheelforge_isolation._archive._writer import clamp_time, write_plan
 from wheelforge_isolation._archive._zip import read_zip
 from wheelforge_isolation._ground import Ground
-from wheelforge_isolation.errors import FileMissingError
+from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "Links", "Note", "Unpacked", "unpack_archive"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "Limits",
+    "Links",
+    "Member",
+    "Note",
+    "PlainZip",
+    "RuleError",
+    "Unpacked",
+    "fold",
+    "open_plain_zip",
+    "unpack_archive",
+]
 
 _CHUNK = 1 << 20
 DEFAULT_LIMITS = Limits()
@@ -44,7 +59,7 @@ class Unpacked:
     notes: tuple[Note, ...]
     """What was mended, and what was left out."""
     newest: float | None
-    """The latest time that a member states."""
+    """The latest time that a member states, within the bounds of what is written."""
 
 
 def unpack_archive(
@@ -53,16 +68,28 @@ def unpack_archive(
     """Unpack ``archive`` into ``directory``, private to the caller: all of it or nothing."""
     with _judging(archive) as source, _fs.spool(str(directory)) as spool:
         stem, suffix = split_suffix(archive.name)
-        members, notes = _read_members(source, suffix, spool, limits)
+        with _blaming_full_disk(directory):
+            members, notes = _read_members(source, suffix, spool, limits)
         contents = _SpoolContents(spool)
         ground = Ground(str(directory))
         terms = Terms(stem=stem, is_zip=suffix == ZIP, limits=limits, ground=ground, links=links)
         plan = make_plan(members, contents, terms)
-        with _undone_on_error(directory / plan.top):
-            write_plan(plan, contents, str(directory))
-    times = [member.mtime for member in members if member.mtime is not None]
+        write_plan(plan, contents, str(directory))
+    times = [clamp_time(member.mtime) for member in members if member.mtime is not None]
     notes += plan.notes
     return Unpacked(root=directory / plan.top, notes=tuple(notes), newest=max(times, default=None))
+
+
+@contextlib.contextmanager
+def open_plain_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[PlainZip]:
+    """Yield what a zip holds that is no sdist; ``workspace`` is private and takes the spool."""
+    with _fs.spool(str(workspace)) as spool:
+        with _judging(archive) as source:
+            members, notes = _read_members(source, ZIP, spool, limits)
+            ground = Ground(str(workspace))
+            plain = judge_plain(members, _SpoolContents(spool), limits, ground)
+            plain.plan.notes.extend(notes)
+        yield plain
 
 
 @contextlib.contextmanager
@@ -77,6 +104,17 @@ def _judging(archive: Path) -> Generator[IO[bytes]]:
         raise broken.blame(archive.name) from None
 
 
+@contextlib.contextmanager
+def _blaming_full_disk(directory: Path) -> Generator[None]:
+    """Name ``directory`` where the spool has no room: the archive is not to blame."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise file_access_error("unpack into", str(directory), error) from error
+        raise
+
+
 def _read_members(
     source: IO[bytes], suffix: str, spool: IO[bytes], limits: Limits
 ) -> tuple[list[Member], list[Note]]:
@@ -89,18 +127,10 @@ def _read_members(
     return read_tar(spool, spool.tell(), limits)
 
 
-@contextlib.contextmanager
-def _undone_on_error(root: Path) -> Generator[None]:
-    try:
-        yield
-    except BaseException:
-        _fs.remove_tree(str(root))
-        raise
-
-
 @dataclass(frozen=True, slots=True)
 class _SpoolContents:
     spool: IO[bytes]
+    digests: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes])
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """Yield the bytes of ``member``, a bounded piece at a time."""
@@ -108,3 +138,13 @@ class _SpoolContents:
         for start in range(member.offset, end, _CHUNK):
             self.spool.seek(start)
             yield self.spool.read(min(_CHUNK, end - start))
+
+    def digest(self, member: Member) -> bytes:
+        """Return the SHA-256 of the bytes of ``member``."""
+        key = member.offset, member.size  # an empty member starts where the next one does
+        if key not in self.digests:
+            seal = hashlib.sha256()
+            for chunk in self.chunks(member):
+                seal.update(chunk)
+            self.digests[key] = seal.digest()
+        return self.digests[key]

@@ -60,6 +60,7 @@ class Meter:
 def _inflate_stream(pending: bytes, source: IO[bytes], spool: IO[bytes], meter: Meter) -> bytes:
     """Inflate one stream, and return what was read beyond it."""
     engine = zlib.decompressobj(_GZIP)
+    beyond = b""
     while not engine.eof:
         data = pending or source.read(_CHUNK)
         if not data:
@@ -69,9 +70,10 @@ def _inflate_stream(pending: bytes, source: IO[bytes], spool: IO[bytes], meter: 
         except zlib.error as error:
             raise RuleError("F9", f"the gzip data is damaged ({error})") from error
         pending = engine.unconsumed_tail
-        meter.count(packed=len(data) - len(pending), unpacked=len(output))
+        beyond = engine.unused_data
+        used = len(data) - len(pending) - len(beyond)
+        meter.count(packed=used, unpacked=len(output))
         spool.write(output)
-    beyond = engine.unused_data
     return beyond if len(beyond) >= len(_MAGIC) else beyond + source.read(_CHUNK)
 
 

@@ -25,7 +25,10 @@ _DEVICES = {b"3": "a character device", b"4": "a block device", b"6": "a fifo"}
 
 def has_right_checksum(block: bytes) -> bool:
     """Return whether the header's checksum is right, as unsigned or, from old tars, signed sum."""
-    stated = parse_number(block[148:156], "checksum")
+    try:
+        stated = parse_number(block[148:156], "checksum")
+    except RuleError:
+        return False
     counted = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(counted)
     return stated in {unsigned, unsigned - 256 * sum(byte >> 7 for byte in counted)}
@@ -56,20 +59,20 @@ def parse_target(block: bytes) -> bytes:
     return trim_text(block[157:257])
 
 
-def parse_size(block: bytes) -> int:
+def parse_size(block: bytes, subject: Named | None = None) -> int:
     """Return how many bytes of content the header announces."""
-    return parse_number(block[124:136], "size")
+    return parse_number(block[124:136], "size", subject)
 
 
-def is_executable(block: bytes) -> bool:
+def is_executable(block: bytes, subject: Named) -> bool:
     """Return whether anybody may execute the member; no other bit of the mode is looked at."""
-    return bool(parse_number(block[100:108], "mode") & 0o111)
+    return bool(parse_number(block[100:108], "mode", subject) & 0o111)
 
 
-def parse_mtime(block: bytes) -> int | None:
+def parse_mtime(block: bytes, subject: Named) -> int | None:
     """Return the header's time, or nothing where the field is blank."""
     field = block[136:148]
-    return parse_number(field, "mtime") if field.strip(b"\0 ") else None
+    return parse_number(field, "mtime", subject) if field.strip(b"\0 ") else None
 
 
 def trim_text(field: bytes) -> bytes:
@@ -77,7 +80,7 @@ def trim_text(field: bytes) -> bytes:
     return field.rstrip(b"\0")
 
 
-def parse_number(field: bytes, what: str) -> int:
+def parse_number(field: bytes, what: str, subject: Named | None = None) -> int:
     """Return an octal number, or GNU's binary one; a blank field is 0."""
     if field[0] & 0x80:
         bits = 8 * len(field) - 1
@@ -91,4 +94,4 @@ def parse_number(field: bytes, what: str) -> int:
             return int(digits, 8)
     except ValueError:
         pass
-    raise RuleError("F18", f"a header's {what} is no number")
+    raise RuleError("F18", f"has a header whose {what} is no number", subject)

@@ -17,7 +17,8 @@ _NAMES = {
     b"\x1f\x9d": "compress",
     b"<": "HTML or XML",
 }
-_ZIP_END, _ZIP_END_SIZE, _MOST_TAIL = b"PK\5\6", 22, 1 << 16
+_ZIP_END, _ZIP_END_SIZE = b"PK\5\6", 22
+_MOST_TAIL = _ZIP_END_SIZE + 0xFFFF
 
 
 def split_suffix(file_name: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._names import refuse_lengths, refuse_unsafe_text
+from wheelforge_isolation._archive._names import clean_parts, refuse_lengths, refuse_unsafe_text
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation.errors import quoted
 
@@ -57,13 +57,15 @@ class LinkMap:
         if link not in self._goals:
             self._refuse_long_chain(link, before)
             self._goals[link] = Goal(problem=TO_ITSELF)  # what a link finds that meets itself
-            self._goals[link] = self._follow(link, before)
+            goal = self.find(self.aims[link].next, before + 1)
+            self._goals[link] = replace(goal, hops=goal.hops + 1)
+            self._refuse_long_chain(link, goal.hops + 1)
         return self._goals[link]
 
-    def _follow(self, link: str, before: int) -> Goal:
-        """Walk from the top to where ``link`` aims, going where the links on the way lead."""
-        here, hops = "", 1
-        for part in self.aims[link].next.split("/"):
+    def find(self, path: str, before: int = 0) -> Goal:
+        """Walk ``path`` from the top, going where the links on the way lead."""
+        here, hops = "", 0
+        for part in path.split("/"):
             here = f"{here}/{part}" if here else part
             entry = self.entries.get(here)
             if entry is None:
@@ -71,7 +73,6 @@ class LinkMap:
             if entry.kind is Kind.SYMLINK:
                 goal = self.goal(here, before + hops)
                 hops += goal.hops
-                self._refuse_long_chain(link, hops)
                 if goal.problem:
                     return replace(goal, hops=hops)
                 here = goal.path
@@ -123,9 +124,8 @@ def _refuse_bad_target(member: Member, limits: Limits) -> None:
         raise RuleError("L5", "is a link without a target", member)
     if member.target.startswith("/"):
         raise RuleError("L7", f"is a link to the absolute path {quoted(member.target)}", member)
-    if len(member.target.encode("utf-8", "surrogateescape")) > limits.path_bytes:
-        raise RuleError("L19", "has a target that is too long", member)
-    refuse_unsafe_text(member, member.target)
+    refuse_unsafe_text(member, member.target, "target")
+    refuse_lengths(member, clean_parts(member.target), limits, "L19")
 
 
 def settle_hardlinks(entries: dict[str, Member], links: LinkMap) -> None:
@@ -133,19 +133,12 @@ def settle_hardlinks(entries: dict[str, Member], links: LinkMap) -> None:
     for path, member in entries.items():
         if member.kind is not Kind.HARDLINK:
             continue
-        end = _end_of(member.target, links)
-        if end is None or entries[end].kind is not Kind.FILE:
+        end = entries.get(links.find(member.target).path)
+        if end is None or end.kind is not Kind.FILE:
             raise RuleError(
-                "L15", f"is a hard link to '{member.target}', which leads to no file", member
+                "L15", f"is a hard link to {quoted(member.target)}, which leads to no file", member
             )
-        entries[path] = replace(entries[end], index=member.index, name=member.name)
-
-
-def _end_of(path: str, links: LinkMap) -> str | None:
-    if path in links.aims:
-        goal = links.goal(path)
-        return None if goal.problem else goal.path
-    return path
+        entries[path] = replace(end, index=member.index, name=member.name)
 
 
 @dataclass(slots=True, kw_only=True)

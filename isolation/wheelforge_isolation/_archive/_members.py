@@ -105,6 +105,10 @@ class Contents(Protocol):
         """Yield the bytes of ``member``."""
         ...
 
+    def digest(self, member: Member) -> bytes:
+        """Return what tells the content of ``member`` from any other; computed once for each."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

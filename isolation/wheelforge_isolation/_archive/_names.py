@@ -30,10 +30,10 @@ _WINDOWS_DEVICE = re.compile(
 
 def clean_name(member: Member, limits: Limits) -> str:
     """Return the path of ``member`` below the archive's root, where "" is the root itself."""
-    refuse_unsafe_text(member, member.name)
+    refuse_unsafe_text(member, member.name, "name")
     parts = clean_parts(member.name)
-    if not parts and member.kind is not Kind.DIRECTORY:
-        raise RuleError("N9" if member.name.startswith(".") else "N8", "has an empty name", member)
+    if not member.name or (not parts and member.kind is not Kind.DIRECTORY):
+        raise RuleError("N9" if member.name else "N8", "has an empty name", member)
     if ".." in parts:
         raise RuleError("N2" if _climbs_out(parts) else "N3", "has a '..' component", member)
     refuse_lengths(member, parts, limits)
@@ -45,30 +45,30 @@ def clean_parts(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in {"", "."}]
 
 
-def refuse_unsafe_text(member: Member, text: str) -> None:
+def refuse_unsafe_text(member: Member, text: str, what: str) -> None:
     """Refuse characters that no name, and no link's target, may have on any platform."""
     if _BARE.fullmatch(text):
         return
     if "\0" in text:
-        raise RuleError("N6", "has a NUL in its name", member)
+        raise RuleError("N6", f"has a NUL in its {what}", member)
     if _CONTROL.search(text):
-        raise RuleError("N7", "has a control character in its name", member)
-    if text.startswith("\\\\") or _DRIVE.match(text.lstrip("/")):
-        raise RuleError("N4", "uses a Windows drive or backslash path", member)
+        raise RuleError("N7", f"has a control character in its {what}", member)
+    if text.startswith("\\\\") or _DRIVE.match("/".join(clean_parts(text))):
+        raise RuleError("N4", f"has a Windows drive or share in its {what}", member)
     if "\\" in text:
-        raise RuleError("N5", "uses a Windows drive or backslash path", member)
+        raise RuleError("N5", f"has a backslash in its {what}", member)
 
 
-def refuse_lengths(member: Member, parts: list[str], limits: Limits) -> None:
+def refuse_lengths(member: Member, parts: list[str], limits: Limits, rule: str = "N15") -> None:
     """Refuse what some platform could not hold, however the staging directory is named."""
     if len(parts) > limits.depth:
-        raise RuleError("N15", f"is {len(parts)} levels deep (limit {limits.depth})", member)
+        raise RuleError(rule, f"is {len(parts)} levels deep (limit {limits.depth})", member)
     sizes = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
     if max(sizes, default=0) > limits.component_bytes:
-        raise RuleError("N15", f"has a component of {max(sizes)} bytes", member)
+        raise RuleError(rule, f"has a component of {max(sizes)} bytes", member)
     length = sum(sizes) + len(parts) - 1
     if length > limits.path_bytes:
-        raise RuleError("N15", f"is {length} bytes long (limit {limits.path_bytes})", member)
+        raise RuleError(rule, f"is {length} bytes long (limit {limits.path_bytes})", member)
 
 
 def _climbs_out(parts: list[str]) -> bool:
@@ -129,6 +129,11 @@ def fold(path: str) -> str:
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def is_plain_name(name: str) -> bool:
+    """Return whether ``name`` can be that of one directory, everywhere."""
+    return bool(_BARE.fullmatch(name)) and clean_parts(name) == [name] and name != ".."
 
 
 def describe_paths(paths: Iterable[str], most: int = 5) -> str:

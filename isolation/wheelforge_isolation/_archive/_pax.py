@@ -10,6 +10,8 @@ from wheelforge_isolation._archive._refusal import RuleError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wheelforge_isolation._archive._members import Named
+
 _DECISIVE = {b"path", b"linkpath", b"size"}
 _KNOWN = {*_DECISIVE, b"mtime"}
 _SPARSE = b"GNU.sparse."
@@ -51,12 +53,12 @@ def _split_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start += length
 
 
-def parse_size(value: bytes) -> int:
+def parse_size(value: bytes, subject: Named) -> int:
     """Return a pax size, which is plain decimal."""
     if value.startswith(b"-"):
-        raise RuleError("F16", "a pax header states a negative size")
+        raise RuleError("F16", "declares a negative size", subject)
     if not value.isdigit() or len(value) > _MOST_DIGITS:
-        raise RuleError("F7", "a pax header states a size that is no number")
+        raise RuleError("F7", "declares a size that is no number", subject)
     return int(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._links import Copier, LinkMap, map_links, settle_hardlinks
@@ -43,9 +44,16 @@ def make_plan(members: list[Member], contents: Contents, terms: Terms) -> Plan:
     else:
         tree.notes.extend(_describe_dead_links(links))
     plan = _lay_out(tree, top, links)
-    _refuse_too_much(plan, terms.limits)
-    plan.notes.extend(judge_sdist(plan, terms.stem, contents))
+    refuse_too_much(plan, terms.limits)
+    find = partial(_find_file, links)
+    plan.notes.extend(judge_sdist(top, terms.stem, find, contents))
     return plan
+
+
+def _find_file(links: LinkMap, path: str) -> Member | None:
+    goal = links.find(path)
+    member = links.entries.get(goal.path)
+    return member if member and member.kind is Kind.FILE else None
 
 
 def _choose(terms: Terms) -> Links:
@@ -83,7 +91,8 @@ def _lay_out(tree: Tree, top: str, links: LinkMap) -> Plan:
     return plan
 
 
-def _refuse_too_much(plan: Plan, limits: Limits) -> None:
+def refuse_too_much(plan: Plan, limits: Limits) -> None:
+    """Hold what would be on disk against the limit."""
     total = plan.total_bytes
     if total > limits.total_bytes:
         raise RuleError(

@@ -15,7 +15,7 @@ _KINDS: dict[str, type[errors.ArchiveError]] = {
     "L": errors.MemberLinkError,
     "N": errors.MemberNameError,
     "S": errors.MemberTypeError,
-    "W": errors.ArchiveLayoutError,
+    "W": errors.WheelInvalidError,
     "X": errors.ArchiveTooLargeError,
     "Y": errors.ArchiveLayoutError,
     "Z": errors.ArchiveDamagedError,
@@ -26,8 +26,10 @@ _KINDS: dict[str, type[errors.ArchiveError]] = {
     "L17": errors.MemberEscapesError,
     "N2": errors.MemberEscapesError,
     "N13": errors.MembersClashError,
+    "Z6": errors.MembersClashError,
     "Z10": errors.ArchiveKindError,
     "Z11": errors.ArchiveKindError,
+    "Z13": errors.MemberLinkError,
 }
 
 

@@ -73,8 +73,11 @@ class _Walk:
     def run(self) -> None:
         """Read to the end of the archive."""
         while block := self._read_header():
-            match flag := block[156:157]:
-                case b"x" | b"X" | b"L" | b"K":
+            flag = block[156:157]
+            match flag:
+                case b"x" | b"X":
+                    self._read_local(block, b"x")
+                case b"L" | b"K":
                     self._read_local(block, flag)
                 case b"g":
                     self._read_global(block)
@@ -93,7 +96,7 @@ class _Walk:
         """Return the next header, or nothing at a sound end of the archive."""
         block = self._read(self.position, _BLOCK)
         self.position += len(block)
-        if block == _ZEROS[: len(block)]:
+        if block in {b"", _ZEROS}:
             self._finish(len(block))
             return b""
         if len(block) < _BLOCK:
@@ -166,7 +169,7 @@ class _Walk:
             offset=self.position,
             size=size,
             target=_read_target(block, extensions, kind),
-            executable=_header.is_executable(block),
+            executable=_header.is_executable(block, subject),
             mtime=self._read_mtime(block, extensions, subject),
         )
         self.members.append(member)
@@ -174,9 +177,9 @@ class _Walk:
 
     def _measure(self, block: bytes, extensions: _Extensions, subject: Named) -> int:
         """Return how much content a member has: what pax says, else what the header says."""
-        size = stated = _header.parse_size(block)
+        size = stated = _header.parse_size(block, subject)
         if b"size" in extensions.pax:
-            size = _pax.parse_size(extensions.pax[b"size"])
+            size = _pax.parse_size(extensions.pax[b"size"], subject)
             if size != stated and stated and size < _OCTAL_CEILING:
                 raise RuleError("F2", f"has two sizes, {stated:,} and {size:,}", subject)
         if size < 0:
@@ -189,7 +192,7 @@ class _Walk:
         return size
 
     def _read_mtime(self, block: bytes, extensions: _Extensions, subject: Named) -> float | None:
-        stated = _header.parse_mtime(block)
+        stated = _header.parse_mtime(block, subject)
         if b"mtime" not in extensions.pax:
             return stated
         mtime = _pax.parse_time(extensions.pax[b"mtime"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._names import describe_paths
+from wheelforge_isolation._archive._names import describe_paths, is_plain_name
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation.errors import quoted
 
@@ -44,7 +44,7 @@ def _wrap(tree: Tree, tops: set[str], stem: str, *, is_zip: bool) -> str:
     """Give an old archive without a top-level directory the one that its name promises."""
     setup = tree.entries.get("setup.py")
     is_old = is_zip or "pyproject.toml" not in tree.entries
-    if setup is None or setup.kind is not Kind.FILE or not is_old:
+    if not (is_old and is_plain_name(stem) and setup and setup.kind is Kind.FILE):
         found = f"found {len(tops)}: {describe_paths(tops)}"
         raise RuleError("Y2", f"expected one top-level directory, {found}")
     tree.warn("Y2", f"the archive has no top-level directory; it is unpacked into {quoted(stem)}")

@@ -10,8 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._names import clean_name, clean_parts, refuse_unsafe_text
+from wheelforge_isolation._archive._names import (
+    clean_name,
+    clean_parts,
+    refuse_lengths,
+    refuse_unsafe_text,
+)
 from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from wheelforge_isolation._archive._members import Contents, Limits
@@ -26,15 +32,19 @@ class Tree:
 
     entries: dict[str, Member] = field(default_factory=dict[str, Member])
     notes: list[Note] = field(default_factory=list[Note])
+    may_replace: bool = True
+    """Whether a later file of another content takes the place of an earlier one."""
 
     def warn(self, rule: str, text: str) -> None:
         """Remember something that was mended."""
         self.notes.append(Note(rule=rule, text=text))
 
 
-def grow_tree(members: list[Member], contents: Contents, limits: Limits) -> Tree:
+def grow_tree(
+    members: list[Member], contents: Contents, limits: Limits, *, may_replace: bool = True
+) -> Tree:
     """Put every member in its place, or refuse the archive."""
-    tree = Tree()
+    tree = Tree(may_replace=may_replace)
     stripped = [member for member in members if member.name.startswith("/")]
     if stripped:
         tree.warn("N1", f"{stripped[0]} has an absolute path, which is taken as a relative one")
@@ -86,6 +96,8 @@ def _plant_leaf(tree: Tree, path: str, member: Member, contents: Contents) -> No
 
 def _replace_leaf(tree: Tree, path: str, member: Member) -> None:
     entry = tree.entries[path]
+    if not tree.may_replace:
+        raise RuleError("Z6", f"repeats {entry} with another content", member)
     if path.count("/") <= 1 and path.rpartition("/")[2] in _DECISIVE:
         raise RuleError("D1", f"repeats {entry} with another content", member)
     rule = "D1" if entry.kind is member.kind else "D6"
@@ -95,11 +107,9 @@ def _replace_leaf(tree: Tree, path: str, member: Member) -> None:
 def _is_same(entry: Member, member: Member, contents: Contents) -> bool:
     if entry.kind is not member.kind or entry.target != member.target:
         return False
-    if entry.offset == member.offset or entry.kind is not Kind.FILE:
-        return True
-    if entry.size != member.size:
-        return False
-    return all(a == b for a, b in zip(contents.chunks(entry), contents.chunks(member), strict=True))
+    if entry.size != member.size or entry.kind is not Kind.FILE:
+        return entry.size == member.size
+    return entry.offset == member.offset or contents.digest(entry) == contents.digest(member)
 
 
 def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> Member:
@@ -108,7 +118,7 @@ def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> 
     entry = tree.entries.get(target)
     if entry is None or target == path:
         raise RuleError(
-            "L14", f"is a hard link to '{target}', which is not an earlier file", member
+            "L14", f"is a hard link to {quoted(target)}, which is not an earlier file", member
         )
     if entry.kind is Kind.DIRECTORY:
         raise RuleError("L16", f"is a hard link to {entry}, which is a directory", member)
@@ -118,10 +128,10 @@ def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> 
 
 
 def _clean_hardlink_target(member: Member, limits: Limits) -> str:
-    if len(member.target) > limits.path_bytes:
-        raise RuleError("L19", "has a target that is too long", member)
-    refuse_unsafe_text(member, member.target)
+    refuse_unsafe_text(member, member.target, "target")
     parts = clean_parts(member.target)
     if member.target.startswith("/") or ".." in parts:
-        raise RuleError("L17", f"is a hard link to '{member.target}', outside the archive", member)
+        target = quoted(member.target)
+        raise RuleError("L17", f"is a hard link to {target}, outside the archive", member)
+    refuse_lengths(member, parts, limits, "L19")
     return "/".join(parts)

@@ -21,23 +21,39 @@ _SPARE = 1.05
 def write_plan(plan: Plan, contents: Contents, directory: str) -> None:
     """Write ``plan`` into ``directory``, which must be private and hold nothing of that name."""
     _refuse_full_disk(plan, directory)
-    now = float(int(time.time()))
     root = _fs.long_path(directory) + os.sep
+    _fs.create_directory(root + plan.top)
+    try:
+        _write_below(plan, contents, root)
+    except BaseException:
+        _fs.remove_tree(root + plan.top)
+        raise
+
+
+def write_below(plan: Plan, contents: Contents, directory: str) -> None:
+    """Write ``plan``, which has no top-level directory, into ``directory``, which is empty."""
+    _refuse_full_disk(plan, directory)
+    _write_below(plan, contents, _fs.long_path(directory) + os.sep)
+
+
+def _write_below(plan: Plan, contents: Contents, root: str) -> None:
+    now = time.time()
     for path in plan.directories:
-        _fs.create_directory(root + path.replace("/", os.sep))
+        if path != plan.top:
+            _fs.create_directory(root + path.replace("/", os.sep))
     for path, member in plan.files.items():
         _fs.create_file(
             root + path.replace("/", os.sep),
             contents.chunks(member),
             executable=member.executable,
-            mtime=_clamp(member.mtime, now),
+            mtime=clamp_time(member.mtime, now),
         )
     for path, text in plan.links.items():
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
         place = root + path.replace("/", os.sep)
         _fs.create_link(place, text, to_directory=target in plan.directories)
     for path in reversed(plan.directories):
-        mtime = _clamp(plan.directories[path], now)
+        mtime = clamp_time(plan.directories[path], now)
         _fs.settle_directory(root + path.replace("/", os.sep), mtime)
 
 
@@ -48,7 +64,7 @@ def _refuse_full_disk(plan: Plan, directory: str) -> None:
         raise DiskFullError("unpack into", directory, f"{needed:,} bytes needed, {free:,} free")
 
 
-def _clamp(mtime: float | None, now: float) -> float:
-    if mtime is None:
-        return now
-    return float(int(min(max(mtime, _EARLIEST), now)))
+def clamp_time(mtime: float | None, now: float | None = None) -> int:
+    """Return ``mtime`` in whole seconds, moved to between 1980 and ``now``."""
+    latest = time.time() if now is None else now
+    return int(latest if mtime is None else min(max(mtime, _EARLIEST), latest))

@@ -19,8 +19,12 @@ _LOCATOR = struct.Struct("<4sLQL")
 _CENTRAL = struct.Struct("<4s2B5H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _DESCRIPTORS = {
-    struct.calcsize(layout): struct.Struct(layout) for layout in ("<3L", "<4s3L", "<L2Q", "<4sL2Q")
+    struct.calcsize(layout) + len(mark): (mark, struct.Struct(layout))
+    for layout in ("<3L", "<L2Q")
+    for mark in (b"", b"PK\7\x08")
 }
+"""The ways to state checksum and sizes behind a member, by their length."""
+TWO_ENDS = "the archive has two ends"
 _MOST_COMMENT = 0xFFFF
 _MOST_PADDING = 1 << 16
 _SMALL, _LARGE = 0xFFFF, 0xFFFFFFFF
@@ -60,6 +64,8 @@ class Entry(Subject):
     """One member as the directory states it."""
 
     raw_name: bytes
+    has_guessed_name: bool
+    """Whether the name is neither marked as UTF-8 nor could be."""
     system: int
     flags: int
     method: int
@@ -71,11 +77,6 @@ class Entry(Subject):
     offset: int
     """Where the local header starts; once checked, where the content starts."""
     attributes: int
-
-    @property
-    def has_guessed_name(self) -> bool:
-        """Whether the name is neither marked as UTF-8 nor could be."""
-        return not self.flags & _UTF8 and self.name.encode("utf-8", "replace") != self.raw_name
 
 
 def read_directory(source: IO[bytes], size: int, most: int) -> list[Entry]:
@@ -103,8 +104,11 @@ def _find_directory(source: IO[bytes], size: int) -> tuple[int, int, int]:
     _refuse_second_end(tail, found)
     _, *disks, here, count, length, start, comment = _END.unpack_from(tail, found)
     behind = tail[found + _END.size + comment :]
-    if tail_size < found + _END.size + comment or behind.strip(b"\0"):
+    is_cut = tail_size < found + _END.size + comment
+    if is_cut or len(behind) > _MOST_PADDING or behind.strip(b"\0"):
         raise RuleError("Z8", "bytes that belong to nothing follow the end of the archive")
+    if b"PK\5\6" in tail[found + _END.size :]:
+        raise RuleError("Z9", TWO_ENDS)
     end = size - tail_size + found
     if tail[:found][-_LOCATOR.size :].startswith(b"PK\6\7"):
         return _find_directory64(source, end, (here, count, length, start))
@@ -120,8 +124,9 @@ def _refuse_second_end(tail: bytes, found: int) -> None:
     earlier = tail.rfind(b"PK\5\6", 0, found)
     while earlier >= 0:
         comment = int.from_bytes(tail[earlier + 20 : earlier + 22], "little")
-        if earlier + _END.size + comment > found:
-            raise RuleError("Z9", "the archive has two ends")
+        end = earlier + _END.size + comment
+        if found < end <= len(tail) and not tail[end:].strip(b"\0"):
+            raise RuleError("Z9", TWO_ENDS)
         earlier = tail.rfind(b"PK\5\6", 0, earlier)
 
 
@@ -129,12 +134,14 @@ def _find_directory64(source: IO[bytes], end: int, short: tuple[int, ...]) -> tu
     """Follow the locator before the end record to the one with wide fields."""
     source.seek(end - _LOCATOR.size)
     _, disk, position, _ = _LOCATOR.unpack(source.read(_LOCATOR.size))
+    if position + _END64.size + _LOCATOR.size != end:
+        raise RuleError("Z12", "the wide end record is not where the archive says")
     source.seek(position)
     record = source.read(_END64.size)
-    if len(record) < _END64.size or not record.startswith(b"PK\6\6"):
+    if not record.startswith(b"PK\6\6"):
         raise RuleError("Z12", "the wide end record is not where the archive says")
     _, length_of_record, _, _, *disks, here, count, length, start = _END64.unpack(record)
-    if length_of_record != _END64.size - 12 or position + _END64.size + _LOCATOR.size != end:
+    if length_of_record != _END64.size - 12:
         raise RuleError("Z12", "the wide end record has more than it should")
     if disk or any(disks) or here != count:
         raise RuleError("Z10", "the archive is one part of several")
@@ -166,12 +173,15 @@ def _parse_directory(data: bytes, count: int) -> Iterator[Entry]:
 
 def _parse_entry(index: int, fields: _Fields, texts: bytes) -> Entry:
     raw_name = texts[: fields.name_length]
-    extra = _parse_extra(texts[fields.name_length :][: fields.extra_length])
-    size, packed, offset = _widen(extra, (fields.size, fields.packed, fields.offset))
+    subject = Subject(index=index, name=raw_name.decode("utf-8", "surrogateescape"))
+    extra = _parse_extra(texts[fields.name_length :][: fields.extra_length], subject)
+    size, packed, offset = _widen(extra, (fields.size, fields.packed, fields.offset), subject)
+    name, is_guessed = _decode_name(raw_name, fields.flags, extra)
     entry = Entry(
         index=index,
         raw_name=raw_name,
-        name=_decode_name(raw_name, fields.flags, extra),
+        name=name,
+        has_guessed_name=is_guessed,
         system=fields.system,
         flags=fields.flags,
         method=fields.method,
@@ -190,7 +200,7 @@ def _parse_entry(index: int, fields: _Fields, texts: bytes) -> Entry:
     return entry
 
 
-def _parse_extra(data: bytes) -> dict[int, bytes]:
+def _parse_extra(data: bytes, subject: Subject) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     position = 0
     while position + 4 <= len(data):
@@ -198,36 +208,38 @@ def _parse_extra(data: bytes) -> dict[int, bytes]:
         length = int.from_bytes(data[position + 2 : position + 4], "little")
         position += 4 + length
         if position > len(data):
-            raise RuleError("Z12", "an extra field is cut")
+            raise RuleError("Z12", "has an extra field that is cut", subject)
         if key in found and key in {_ZIP64, _UNICODE_NAME}:
-            raise RuleError("Z12", "an extra field is there twice")
+            raise RuleError("Z12", "has an extra field twice", subject)
         found[key] = data[position - length : position]
     return found
 
 
-def _widen(extra: dict[int, bytes], values: tuple[int, ...]) -> list[int]:
+def _widen(extra: dict[int, bytes], values: tuple[int, ...], subject: Subject) -> list[int]:
     """Replace each value that does not fit its field by the wide one, in their fixed order."""
     if _ZIP64 not in extra:
         return list(values)
     wide = [int.from_bytes(extra[_ZIP64][at : at + 8], "little") for at in (16, 8, 0)]
     if len(extra[_ZIP64]) < _WIDE_BYTES * values.count(_LARGE):
-        raise RuleError("Z12", "a wide size is missing")
+        raise RuleError("Z12", "lacks a wide size", subject)
     return [wide.pop() if value == _LARGE else value for value in values]
 
 
-def _decode_name(raw: bytes, flags: int, extra: dict[int, bytes]) -> str:
-    """Decode a name: UTF-8 where it says so or can be, the DOS code page otherwise."""
+def _decode_name(raw: bytes, flags: int, extra: dict[int, bytes]) -> tuple[str, bool]:
+    """Return the name, and whether it had to be guessed.
+
+    It is UTF-8 where it says so or can be so, and of the DOS code page otherwise.
+    """
     other = extra.get(_UNICODE_NAME, b"")
     head, other = other[: _UNICODE_NAME_HEAD.size], other[_UNICODE_NAME_HEAD.size :]
     if len(head) == _UNICODE_NAME_HEAD.size and head[1:] == zlib.crc32(raw).to_bytes(4, "little"):
         if raw.isascii() and other != raw:
             raise RuleError("Z1", f"a member has two names, {raw!r} and {other!r}")
-        raw = other
-        flags |= _UTF8
+        return other.decode("utf-8", "surrogateescape"), False
     try:
-        return raw.decode("utf-8", "surrogateescape" if flags & _UTF8 else "strict")
+        return raw.decode("utf-8", "surrogateescape" if flags & _UTF8 else "strict"), False
     except UnicodeDecodeError:
-        return raw.decode("cp437")
+        return raw.decode("cp437"), True
 
 
 def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
@@ -242,7 +254,11 @@ def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
         raise RuleError("Z1", f"is called {name!r} by its local header", entry)
     if (flags, method) != (entry.flags, entry.method):
         raise RuleError("Z2", "is packed in another way by its local header", entry)
-    size, packed = _widen(_parse_extra(source.read(extra_length)), (size, packed))
+    extra = _parse_extra(source.read(extra_length), entry)
+    other, _ = _decode_name(name, flags, extra)
+    if other != entry.name:
+        raise RuleError("Z1", f"is called {other!r} by its local header", entry)
+    size, packed = _widen(extra, (size, packed), entry)
     meant = (entry.crc, entry.packed, entry.size)
     blank = {0} if flags & _STREAMED else set[int]()
     if any(a not in {b, *blank} for a, b in zip((crc, packed, size), meant, strict=True)):
@@ -262,6 +278,8 @@ def _check_end(source: IO[bytes], entry: Entry, found: int, end: int) -> None:
     if gap not in _DESCRIPTORS or not entry.flags & _STREAMED:
         raise RuleError("Z7", "is followed by bytes that belong to no member", entry)
     source.seek(found)
-    *_, crc, packed, size = _DESCRIPTORS[gap].unpack(source.read(gap))
-    if (crc, packed, size) != (entry.crc, entry.packed, entry.size):
+    mark, layout = _DESCRIPTORS[gap]
+    descriptor = source.read(gap)
+    sizes = layout.unpack_from(descriptor, len(mark))
+    if not descriptor.startswith(mark) or sizes != (entry.crc, entry.packed, entry.size):
         raise RuleError("Z2", "has a data descriptor that disagrees with the directory", entry)

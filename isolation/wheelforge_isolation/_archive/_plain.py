@@ -1,0 +1,63 @@
+"""A zip that is no sdist: judged as an archive, its layout left to others to judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation._archive._members import Kind, Plan
+from wheelforge_isolation._archive._names import judge_names
+from wheelforge_isolation._archive._plan import refuse_too_much
+from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation._archive._tree import grow_tree
+from wheelforge_isolation._archive._writer import write_below
+
+if TYPE_CHECKING:
+    from wheelforge_isolation._archive._members import Contents, Limits, Member
+    from wheelforge_isolation._ground import Ground
+
+_MOST_TEXT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainZip:
+    """A zip of files and directories, each name with one content."""
+
+    plan: Plan
+    contents: Contents
+
+    @property
+    def files(self) -> dict[str, Member]:
+        """Every file by its path."""
+        return self.plan.files
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of the file ``path``, which is read for what it says."""
+        member = self.files[path]
+        if member.size > _MOST_TEXT_BYTES:
+            reason = f"has {member.size:,} bytes, too many to be read for what it says"
+            raise RuleError("X3", reason, member)
+        return b"".join(self.contents.chunks(member))
+
+    def write(self, directory: str) -> None:
+        """Write everything into ``directory``, which must be private and empty."""
+        write_below(self.plan, self.contents, directory)
+
+
+def judge_plain(
+    members: list[Member], contents: Contents, limits: Limits, ground: Ground
+) -> PlainZip:
+    """Refuse links and all that breaks an archive's rules wherever it is unpacked."""
+    for member in members:
+        if member.kind not in {Kind.FILE, Kind.DIRECTORY}:
+            raise RuleError("Z13", "is a link, and a wheel has none", member)
+    tree = grow_tree(members, contents, limits, may_replace=False)
+    tree.notes.extend(judge_names(tree.entries, ground))
+    plan = Plan(top="", directories={}, files={}, links={}, notes=tree.notes)
+    for path, member in tree.entries.items():
+        if member.kind is Kind.DIRECTORY:
+            plan.directories[path] = member.mtime
+        else:
+            plan.files[path] = member
+    refuse_too_much(plan, limits)
+    return PlainZip(plan=plan, contents=contents)

@@ -1,0 +1,189 @@
+"""What becomes of an archive on file systems that this one is not."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.archives import NO_LIMITS, PROJECT, file, folder, pax, symlink, tar
+from wheelforge_isolation import Links
+from wheelforge_isolation._archive import _SpoolContents
+from wheelforge_isolation._archive._plan import Terms, make_plan
+from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation._archive._tar import read_tar
+from wheelforge_isolation._ground import Ground
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge_isolation._archive._members import Plan
+
+
+class FakeGround(Ground):
+    """A file system of which only the odd sides are named."""
+
+    def __init__(
+        self,
+        *,
+        has_links: bool = True,
+        folds_names: bool = False,
+        has_windows_names: bool = False,
+        takes_raw_names: bool = True,
+    ) -> None:
+        super().__init__("/nowhere")
+        self.has_links = has_links
+        self.folds_names = folds_names
+        self.has_windows_names = has_windows_names
+        self.takes_raw_names = takes_raw_names
+
+
+LINUX = FakeGround()
+MACOS = FakeGround(folds_names=True, takes_raw_names=False)
+WINDOWS = FakeGround(
+    has_links=False, folds_names=True, has_windows_names=True, takes_raw_names=False
+)
+GROUNDS = {"Linux": LINUX, "macOS": MACOS, "Windows": WINDOWS}
+
+DEVICES = [
+    "CON", "prn", "Aux.c", "nul.tar.gz", "COM0", "com1.txt", "LPT9", "com\u00b9", "lpt\u00b3.x",
+    "CONIN$", "conout$", "aux /x", "con.d/x", "d/NUL",
+]  # fmt: skip
+NO_DEVICES = ["console", "aux_", "com10", "lpt", "x.aux", "nulls/x", "d.con", "com\u2074"]
+CHARACTERS = [
+    "a:b",
+    "a:b:$DATA",
+    "a<b",
+    "a>b",
+    'a"b',
+    "a|b",
+    "a?b",
+    "a*b",
+    "a.",
+    "a ",
+    "d./x",
+    "d /x",
+]
+TWINS = {
+    "case": ("A", "a"),
+    "unicode form": ("\u00e9", "e\u0301"),
+    "sharp s": ("stra\u00dfe", "STRASSE"),
+    "sigma": ("\u03c3", "\u03c2"),
+    "dotted capital i": ("\u0130", "i\u0307"),
+}
+
+
+def plan(*parts: bytes, ground: FakeGround, links: Links | None = None) -> Plan:
+    """Return the plan for an sdist of ``parts`` on ``ground``."""
+    spool = io.BytesIO(tar(*PROJECT, *parts))
+    members, _ = read_tar(spool, len(spool.getvalue()), NO_LIMITS)
+    terms = Terms(stem="p-1", is_zip=False, limits=NO_LIMITS, ground=ground, links=links)
+    return make_plan(members, _SpoolContents(spool), terms)
+
+
+def refused_rule(*parts: bytes, ground: FakeGround) -> str:
+    """Return the rule by which ``ground`` refuses an sdist of ``parts``."""
+    with pytest.raises(RuleError) as caught:
+        plan(*parts, ground=ground)
+    return caught.value.rule
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_the_name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
+    part = file(f"p-1/{name}")
+
+    assert refused_rule(part, ground=WINDOWS) == "N11"
+    assert [note.rule for note in plan(part, ground=MACOS).notes if note.is_warning] == []
+
+
+@pytest.mark.parametrize("name", CHARACTERS)
+def test_a_character_of_windows_is_refused_on_windows_alone(name: str) -> None:
+    part = file(f"p-1/{name}")
+
+    assert refused_rule(part, ground=WINDOWS) == "N12"
+    assert [note.rule for note in plan(part, ground=LINUX).notes if note.is_warning] == []
+
+
+@pytest.mark.parametrize("name", NO_DEVICES)
+def test_a_name_that_resembles_a_device_is_fine(name: str) -> None:
+    planned = plan(file(f"p-1/{name}"), ground=WINDOWS)
+
+    assert f"p-1/{name}" in planned.files
+    assert planned.notes == []
+
+
+@pytest.mark.parametrize("ground", [MACOS, WINDOWS], ids=["macOS", "Windows"])
+@pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
+def test_files_that_only_some_tell_apart_are_refused_where_they_are_one(
+    one: str, other: str, ground: FakeGround
+) -> None:
+    parts = (file(f"p-1/{one}", b"1"), file(f"p-1/{other}", b"2"))
+
+    assert refused_rule(*parts, ground=ground) == "N13"
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
+def test_files_that_only_some_tell_apart_are_worth_a_warning_elsewhere(
+    one: str, other: str
+) -> None:
+    planned = plan(file(f"p-1/{one}"), file(f"p-1/{other}"), ground=LINUX)
+
+    assert [note.rule for note in planned.notes if note.is_warning] == ["N13"]
+
+
+@pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)
+def test_directories_that_only_some_tell_apart_are_refused_everywhere(ground: FakeGround) -> None:
+    assert refused_rule(folder("p-1/D"), file("p-1/d/x"), ground=ground) == "N13"
+
+
+@pytest.mark.parametrize("ground", [MACOS, WINDOWS], ids=["macOS", "Windows"])
+def test_a_name_that_is_not_utf_8_is_refused_where_names_are_text(ground: FakeGround) -> None:
+    assert refused_rule(file(b"p-1/\xff"), ground=ground) == "N14"
+
+
+@pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)
+def test_the_length_of_a_name_does_not_depend_on_the_ground(ground: FakeGround) -> None:
+    part = pax(path="p-1/" + "n" * 256) + file("p-1/x")
+
+    assert refused_rule(part, ground=ground) == "N15"
+
+
+def test_links_are_kept_where_they_can_be() -> None:
+    planned = plan(file("p-1/a"), symlink("p-1/l", "a"), ground=LINUX)
+
+    assert planned.links == {"p-1/l": "a"}
+    assert "p-1/l" not in planned.files
+
+
+def test_links_are_copied_where_there_are_none() -> None:
+    planned = plan(file("p-1/a"), symlink("p-1/l", "a"), ground=WINDOWS)
+
+    assert planned.links == {}
+    assert planned.files["p-1/l"] == planned.files["p-1/a"]
+
+
+@pytest.mark.parametrize("ground", [LINUX, WINDOWS], ids=["links", "no links"])
+def test_what_is_asked_for_decides_about_links(ground: FakeGround) -> None:
+    parts = (file("p-1/a"), symlink("p-1/l", "a"))
+
+    assert plan(*parts, ground=ground, links=Links.KEEP).links == {"p-1/l": "a"}
+    assert plan(*parts, ground=ground, links=Links.COPY).links == {}
+
+
+@pytest.mark.parametrize(
+    "target", ["../x", "/x", "", "a/../a"], ids=["out", "absolute", "empty", "turns back"]
+)
+def test_links_are_judged_alike_where_there_are_none(target: str) -> None:
+    parts = (file("p-1/a"), symlink("p-1/evil", target))
+
+    assert refused_rule(*parts, ground=WINDOWS) == refused_rule(*parts, ground=LINUX)
+
+
+def test_the_ground_is_found_by_trying_and_left_clean(tmp_path: Path) -> None:
+    ground = Ground(str(tmp_path))
+
+    found = (ground.has_links, ground.folds_names, ground.has_windows_names, ground.takes_raw_names)
+
+    assert all(isinstance(answer, bool) for answer in found)
+    assert list(tmp_path.iterdir()) == []

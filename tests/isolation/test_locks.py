@@ -1,0 +1,194 @@
+"""Locks: taken at once or not at all, free when their owner is dead."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from filelock import lock_descriptor
+
+from tests.processes import needs
+from wheelforge_isolation._locks import Lock, try_lock
+from wheelforge_isolation.errors import ForgeError, LocksUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DESCRIPTORS = Path("/proc/self/fd")
+_TRY = """
+import sys
+from pathlib import Path
+from wheelforge_isolation._locks import try_lock
+
+print(try_lock(Path(sys.argv[1])) is not None, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lock"
+
+
+@pytest.fixture
+def held(path: Path) -> Iterator[Lock]:
+    lock = try_lock(path)
+    assert lock is not None
+    yield lock
+    lock.release()
+
+
+def is_free(path: Path) -> bool:
+    lock = try_lock(path)
+    if lock is not None:
+        lock.release(remove=False)
+    return lock is not None
+
+
+@pytest.mark.usefixtures("held")
+def test_a_lock_that_is_held_is_refused_at_once(path: Path) -> None:
+    assert try_lock(path) is None
+
+
+@pytest.mark.usefixtures("held")
+def test_a_lock_that_is_held_is_refused_to_another_process(path: Path) -> None:
+    command = [sys.executable, "-c", _TRY, str(path)]
+
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
+
+
+def test_a_lock_is_free_once_its_owner_was_killed(path: Path) -> None:
+    command = [sys.executable, "-c", _TRY, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline().split() == [b"True"]
+        before = is_free(path)
+        owner.kill()
+
+    assert (before, is_free(path)) == (False, True)
+
+
+@pytest.mark.parametrize("remove", [True, False])
+def test_a_released_lock_is_free_and_its_file_goes_unless_others_need_it(
+    path: Path, *, remove: bool
+) -> None:
+    lock = try_lock(path)
+    assert lock is not None
+
+    lock.release(remove=remove)
+
+    assert path.exists() is not remove
+    assert is_free(path)
+
+
+def test_what_a_lock_file_holds_stays(path: Path) -> None:
+    path.write_text("precious", encoding="utf-8")
+
+    assert is_free(path)
+
+    assert path.read_text(encoding="utf-8") == "precious"
+
+
+@needs(posix="the removal of open files")
+def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = iter([path])
+
+    def lock_after_removal(descriptor: int, *, blocking: bool) -> bool:
+        for name in names:  # once: the previous owner left between our opening and our locking
+            name.unlink()
+        return lock_descriptor(descriptor, blocking=blocking)
+
+    monkeypatch.setattr("filelock.lock_descriptor", lock_after_removal)
+
+    lock = try_lock(path)
+
+    assert lock is not None
+    assert os.path.samestat(os.fstat(lock.descriptor), path.stat())
+    lock.release()
+
+
+@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="needs /proc")
+def test_no_descriptor_is_left_open_whatever_happens(path: Path, held: Lock) -> None:
+    before = set(DESCRIPTORS.iterdir())
+
+    for _ in range(3):
+        assert try_lock(path) is None
+        assert is_free(path.with_name("other"))
+        with pytest.raises(FileNotFoundError):
+            try_lock(path.parent / "absent" / "lock")
+
+    assert set(DESCRIPTORS.iterdir()) == before
+    assert held.path == path
+
+
+def test_a_lock_whose_file_cannot_be_removed_is_released_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = try_lock(path)
+    assert lock is not None
+
+    def refuse(_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wheelforge_isolation._fs.os.unlink", refuse)
+        with pytest.raises(ForgeError):
+            lock.release()
+
+    assert is_free(path)
+
+
+@needs(posix="symbolic links")
+def test_a_link_is_never_locked_through(path: Path) -> None:
+    path.symlink_to("precious")
+
+    with pytest.raises(OSError, match="lock"):
+        try_lock(path)
+
+    assert not path.with_name("precious").exists()
+
+
+@needs(posix="inheritance by number")
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_child_has_a_part_in_a_lock_only_when_it_is_given_one(
+    path: Path, *, inherited: bool
+) -> None:
+    lock = try_lock(path)
+    assert lock is not None
+    os.set_inheritable(lock.descriptor, inherited)
+    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdout.readline()
+        lock.release(remove=False)
+
+        assert is_free(path) is not inherited
+        child.stdin.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL])
+def test_a_file_system_without_locks_is_told_by_its_own_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+
+    with pytest.raises(LocksUnavailableError) as caught:
+        try_lock(path)
+
+    assert str(path) in str(caught.value)
+    assert caught.value.hint
