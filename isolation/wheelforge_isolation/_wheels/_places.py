@@ -1,0 +1,155 @@
+"""The rules W6, W10, W11 and W15: which part of an environment each file is for.
+
+What lies at the root goes to one of two schemes, what lies in the one ``.data`` directory to the
+scheme that its subdirectory names. Both ways may lead to one path: purelib and platlib are one
+directory in nearly every environment, so they are taken for one when it comes to clashes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation._archive import RuleError
+from wheelforge_isolation.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelforge_isolation._archive import PlainZip
+    from wheelforge_isolation._wheels._name import WheelName
+
+_DIST_INFO, _DATA = ".dist-info", ".data"
+_INTERPRETER = re.compile(
+    r"(?:python|pypy|graalpy)[0-9.]*t?d?w?(?:\.exe|\.bat|\.cmd)?", re.IGNORECASE
+)
+
+
+class Scheme(StrEnum):
+    """Where in an environment a file goes."""
+
+    PURELIB = "purelib"
+    PLATLIB = "platlib"
+    HEADERS = "headers"
+    SCRIPTS = "scripts"
+    DATA = "data"
+
+
+_SCHEMES = set(Scheme)
+_SITE = {Scheme.PURELIB, Scheme.PLATLIB}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFile:
+    """One file of a wheel: what it is, and where it goes."""
+
+    size: int
+    sha256: str
+    executable: bool
+    scheme: Scheme
+    destination: str
+    """The path below the scheme's directory, with forward slashes."""
+
+
+def is_interpreter(name: str) -> bool:
+    """Return whether a script of that name would stand in for the environment's interpreter."""
+    return _INTERPRETER.fullmatch(name) is not None
+
+
+def find_dist_info(plain: PlainZip, name: WheelName) -> str:
+    """Return the one ``.dist-info`` directory, which must be about what the file name says."""
+    tops = sorted({path.partition("/")[0] for path in (*plain.files, *plain.plan.directories)})
+    # Whoever lists installed distributions ignores case, so a second one in capitals counts.
+    found = [top for top in tops if top.lower().endswith(_DIST_INFO)]
+    if len(found) != 1:
+        listed = ", ".join(map(quoted, found[:5])) or "none"
+        raise RuleError("W6", f"expected one .dist-info directory, found {listed}")
+    (dist_info,) = found
+    if dist_info in plain.files:
+        raise RuleError("W6", "is a file, not a directory", plain.files[dist_info])
+    project, _, version = dist_info.removesuffix(_DIST_INFO).rpartition("-")
+    if not name.is_release(project, version):
+        raise RuleError("W6", f"{quoted(dist_info)} is not of {name.name} {name.version}")
+    return dist_info
+
+
+def place_files(
+    plain: PlainZip, hashes: dict[str, str], dist_info: str, root: Scheme
+) -> dict[str, WheelFile]:
+    """Return every file with its place, when no two of them contend for one."""
+    data = dist_info.removesuffix(_DIST_INFO) + _DATA
+    _judge_data_directories(plain, data)
+    files: dict[str, WheelFile] = {}
+    for path, member in plain.files.items():
+        scheme, destination = root, path
+        if path.startswith(f"{data}/"):
+            scheme, destination = _split(plain, path)
+        files[path] = WheelFile(
+            size=member.size,
+            sha256=hashes[path],
+            executable=member.executable,
+            scheme=scheme,
+            destination=destination,
+        )
+    if any(path != file.destination for path, file in files.items()):
+        _judge_strangers(plain, files, dist_info)
+        _judge_clashes(plain, files)
+    return files
+
+
+def _judge_data_directories(plain: PlainZip, data: str) -> None:
+    for path in plain.plan.directories:
+        top, _, below = path.partition("/")
+        if not top.endswith(_DATA):
+            continue
+        if top != data:
+            raise RuleError("W10", f"{quoted(path)} is a .data directory that is not `{data}`")
+        key, _, inner = below.partition("/")
+        if key and key not in _SCHEMES:
+            raise RuleError("W10", f"{quoted(path)} is no scheme that a wheel may fill")
+        if key == Scheme.SCRIPTS and inner:
+            raise RuleError("W11", f"{quoted(path)} is a directory among the scripts")
+
+
+def _split(plain: PlainZip, path: str) -> tuple[Scheme, str]:
+    _, key, *rest = path.split("/", 2)
+    if not rest:
+        raise RuleError("W10", "lies in .data and in no scheme", plain.files[path])
+    return Scheme(key), rest[0]
+
+
+def _judge_strangers(plain: PlainZip, files: dict[str, WheelFile], dist_info: str) -> None:
+    """Refuse what would become something else than files of this wheel once it is in place."""
+    for path, file in files.items():
+        top, _, rest = file.destination.partition("/")
+        if file.scheme in _SITE and top.lower().endswith(_DIST_INFO) and top != dist_info:
+            raise RuleError("W6", "would be installed as another distribution", plain.files[path])
+        is_script = file.scheme is Scheme.SCRIPTS
+        is_program = file.scheme is Scheme.DATA and top.lower() in {"bin", "scripts"}
+        if is_interpreter(rest if is_program else top) and (is_script or is_program):
+            raise RuleError("W13", "has the name of an interpreter", plain.files[path])
+
+
+def _judge_clashes(plain: PlainZip, files: dict[str, WheelFile]) -> None:
+    """Refuse two contents for one path, and a path that is file and directory at once."""
+    taken: dict[str, str] = {}
+    for path, file in files.items():
+        if file.scheme not in _SITE:
+            continue
+        twin = taken.setdefault(file.destination, path)
+        if files[twin].sha256 != file.sha256 or files[twin].executable != file.executable:
+            reason = f"and {plain.files[twin]} go to one place with different content"
+            raise RuleError("W15", reason, plain.files[path])
+    for place, path in taken.items():
+        for parent in _parents(place):
+            if parent in taken:
+                reason = f"goes below {plain.files[taken[parent]]}, which is a file"
+                raise RuleError("W15", reason, plain.files[path])
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

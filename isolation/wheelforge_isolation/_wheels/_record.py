@@ -1,0 +1,140 @@
+"""The rules W1 to W5: RECORD names every file, with its true hash and size, and no other.
+
+Every file is read once: its SHA-256 is needed anyway, to recognise the file later.
+A row that spells a path oddly is taken for the path that it means, and a path has one row.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation._archive import Note, RuleError
+from wheelforge_isolation.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from installer.records import RecordEntry
+
+    from wheelforge_isolation._archive import Member, PlainZip
+
+_ALGORITHMS = {"sha256", "sha384", "sha512"}
+_SHOWN = 12
+"""How much of a hash a message shows."""
+
+
+def check_record(
+    plain: PlainZip, dist_info: str, *, accept_unlisted: bool
+) -> tuple[dict[str, str], list[Note]]:
+    """Return the SHA-256 of every file, once RECORD has been found to agree with all of them."""
+    record = f"{dist_info}/RECORD"
+    if record not in plain.files:
+        raise RuleError("W1", f"the wheel has no {quoted(record)}")
+    rows = _read_rows(plain, record)
+    signatures = [f"{record}.jws", f"{record}.p7s"]
+    notes = [_describe_signature(path) for path in signatures if path in rows]
+    unhashed = {record, *signatures}
+    missing = [path for path in rows if path not in plain.files]
+    if missing:
+        raise RuleError("W2", f"RECORD lists {_count(missing)}, which the wheel does not have")
+    unlisted = [path for path in plain.files if path not in rows and path not in signatures]
+    if unlisted and not accept_unlisted:
+        first = plain.files[unlisted[0]]
+        raise RuleError("W2", f"is in the wheel but not in RECORD{_others(unlisted)}", first)
+    notes += [
+        Note(rule="W2", text=f"{plain.files[path]} is in the wheel but not in RECORD")
+        for path in unlisted
+    ]
+    return dict(_check_files(plain, rows, unhashed)), notes
+
+
+def _describe_signature(path: str) -> Note:
+    return Note(rule="W5", text=f"RECORD lists {quoted(path)}, a signature of itself")
+
+
+def _count(paths: list[str]) -> str:
+    return f"{quoted(paths[0])}{_others(paths)}"
+
+
+def _others(paths: list[str]) -> str:
+    return f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
+
+
+def _read_rows(plain: PlainZip, record: str) -> dict[str, RecordEntry]:
+    """Return the rows of RECORD by the path that each means."""
+    from installer.records import InvalidRecordEntry
+
+    try:
+        # Not at everything that Unicode calls a line: a row ends where csv says it does.
+        lines = plain.read(record).decode("utf-8").split("\n")
+        return _collect(_parse_rows(line for line in lines if line.strip()))
+    except UnicodeDecodeError as error:
+        raise RuleError("W4", "RECORD is not UTF-8") from error
+    except csv.Error as error:
+        raise RuleError("W4", f"RECORD is no table ({error})") from error
+    except InvalidRecordEntry as error:
+        row = quoted(",".join(error.elements))
+        raise RuleError("W4", f"RECORD has the row {row}: {', '.join(error.issues)}") from error
+
+
+def _parse_rows(lines: Iterable[str]) -> Iterator[RecordEntry]:
+    from installer.records import RecordEntry, parse_record_file
+
+    for elements in parse_record_file(lines):
+        yield RecordEntry.from_elements(*elements)
+
+
+def _collect(entries: Iterable[RecordEntry]) -> dict[str, RecordEntry]:
+    rows: dict[str, RecordEntry] = {}
+    for entry in entries:
+        parts = [part for part in entry.path.split("/") if part not in {"", "."}]
+        path = "/".join(parts)
+        if entry.path.startswith("/"):
+            raise RuleError("W4", f"RECORD lists the absolute path {quoted(entry.path)}")
+        if ".." in parts:
+            raise RuleError("W4", f"RECORD lists {quoted(entry.path)}, with a '..' component")
+        if path in rows:
+            raise RuleError("W4", f"RECORD lists {quoted(path)} twice")
+        rows[path] = entry
+    return rows
+
+
+def _check_files(
+    plain: PlainZip, rows: dict[str, RecordEntry], unhashed: set[str]
+) -> Iterator[tuple[str, str]]:
+    for path, member in plain.files.items():
+        row = rows.get(path)
+        if row is None:
+            yield path, plain.contents.digest(member).hex()
+        elif row.hash_ is None and path not in unhashed:
+            raise RuleError("W3", "has no hash in RECORD", member)
+        else:
+            yield path, _check_file(plain, member, row)
+
+
+def _check_file(plain: PlainZip, member: Member, row: RecordEntry) -> str:
+    if row.size not in {None, member.size}:
+        says = f"and RECORD says {quoted(str(row.size))}"
+        raise RuleError("W3", f"has {member.size:,} bytes, {says}", member)
+    sha256 = found = plain.contents.digest(member)
+    if row.hash_ is None:
+        return sha256.hex()
+    if row.hash_.name not in _ALGORITHMS:
+        raise RuleError("W3", f"has only a {quoted(row.hash_.name)} hash in RECORD", member)
+    if row.hash_.name != "sha256":
+        found = _hash(plain, member, row.hash_.name)
+    text = base64.urlsafe_b64encode(found).decode("ascii").rstrip("=")
+    if text != row.hash_.value.rstrip("="):
+        says = f"{row.hash_.name} {text[:_SHOWN]}…, and RECORD says "
+        raise RuleError("W3", f"has {says}{quoted(row.hash_.value[:_SHOWN])}…", member)
+    return sha256.hex()
+
+
+def _hash(plain: PlainZip, member: Member, algorithm: str) -> bytes:
+    digest = hashlib.new(algorithm)
+    for chunk in plain.contents.chunks(member):
+        digest.update(chunk)
+    return digest.digest()

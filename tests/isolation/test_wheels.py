@@ -1,0 +1,639 @@
+"""W: a wheel has one meaning for every reader, or it gets no name in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import tempfile
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.archives import ZipEnd, ZipMember, zipped, zipped_link
+from tests.wheels import (
+    DATA,
+    DIST_INFO,
+    ENTRY_POINTS,
+    FILE_NAME,
+    METADATA,
+    RECORD,
+    WHEEL,
+    Counter,
+    Draft,
+    added,
+    entry_points,
+    read_tree,
+    replaced,
+    row,
+)
+from wheelforge_isolation import Limits
+from wheelforge_isolation._wheels import EntryPoint, WheelName, open_wheel, parse_wheel_name
+from wheelforge_isolation._wheels import _entrypoints as entry_points_room
+from wheelforge_isolation.errors import (
+    ArchiveDamagedError,
+    ArchiveError,
+    ArchiveKindError,
+    ArchiveTooLargeError,
+    FileMissingError,
+    MemberEscapesError,
+    MemberLinkError,
+    MemberNameError,
+    MembersClashError,
+    MemberTypeError,
+    WheelInvalidError,
+)
+
+MODULE = b"print('demo')\n"
+SMALL = Limits(total_bytes=100, member_bytes=1000, members=8)
+
+
+@pytest.fixture
+def counter(tmp_path: Path) -> Counter:
+    return Counter(place=tmp_path)
+
+
+@dataclass(frozen=True, slots=True)
+class Evil:
+    """A wheel that must be refused, under which rule, and what the message must say."""
+
+    rule: str
+    says: str
+    wheel: Draft
+
+
+def data(**files: bytes) -> Draft:
+    """Return a wheel with files in its ``.data``; ``__`` stands for a slash."""
+    return Draft(files={f"{DATA}/{path.replace('__', '/')}": files[path] for path in files})
+
+
+def stray(*members: ZipMember) -> Draft:
+    """Return a wheel with more members, of which RECORD does not know."""
+    return Draft(members=members)
+
+
+def wheel_file(text: bytes) -> Draft:
+    return Draft(files={f"{DIST_INFO}/WHEEL": text})
+
+
+def metadata(text: bytes) -> Draft:
+    return Draft(files={f"{DIST_INFO}/METADATA": text})
+
+
+def without(*paths: str) -> Draft:
+    return Draft(without=frozenset(paths))
+
+
+def script(name: str, target: str = "demo:main") -> Draft:
+    return entry_points(f"[console_scripts]\n{name} = {target}\n")
+
+
+HASH = row("demo.py", MODULE).split(",")[1]
+NEXT_FORMAT = b"Wheel-Version: 2.0\nTag: py3-none-any\n"
+
+EVIL = {
+    "no RECORD": Evil("W1", "has no", without(RECORD)),
+    "RECORD is a directory": Evil("W1", "has no", replace(
+        without(RECORD), files={f"{RECORD}/x": b""})),
+    "a file that RECORD does not list": Evil("W2", "`evil.py` is in the wheel", stray(
+        zipped("evil.py"))),
+    "a RECORD without itself": Evil("W2", "RECORD` is in the wheel", Draft(
+        rows=itemgetter(slice(-1)))),
+    "a listed file that is not there": Evil("W2", "lists `gone.py`", Draft(
+        rows=added("gone.py,sha256=x,1", "too.py,sha256=x,1"))),
+    "a listed directory": Evil("W2", "lists `demo`", Draft(
+        files={"demo/a.py": b""}, rows=added("demo/,,"))),
+    "a wrong hash": Evil("W3", "`demo.py` has sha256", Draft(
+        rows=replaced(HASH, HASH.swapcase().replace("SHA", "sha")))),
+    "a hash cut short": Evil("W3", "`demo.py` has sha256", Draft(rows=replaced(HASH, HASH[:-1]))),
+    "a wrong size": Evil("W3", "has 14 bytes, and RECORD says `15`", Draft(
+        rows=replaced(",14", ",15"))),
+    "a negative size": Evil("W3", "says `-14`", Draft(rows=replaced(",14", ",-14"))),
+    "no hash": Evil("W3", "has no hash", Draft(rows=replaced(f"{HASH},14", ",14"))),
+    "md5": Evil("W3", "only a `md5` hash", Draft(algorithm="md5")),
+    "sha1": Evil("W3", "only a `sha1` hash", Draft(algorithm="sha1")),
+    "a wrong hash of RECORD itself": Evil("W3", "RECORD` has sha256", Draft(
+        rows=replaced("RECORD,,", f"RECORD,{HASH},"))),
+    "an absolute row": Evil("W4", "absolute path `/demo.py`", Draft(
+        rows=replaced("demo.py", "/demo.py"))),
+    "a row with ..": Evil("W4", "'..' component", Draft(rows=added("../evil.py,,"))),
+    "a row with a backslashed ..": Evil("W4", "'..' component", Draft(rows=added("..\\evil.py,,"))),
+    "two rows for one file": Evil("W4", "`demo.py` twice", Draft(
+        rows=added(row("./demo.py", MODULE)))),
+    "a row without a path": Evil("W4", "cannot be empty", Draft(rows=added(",,"))),
+    "a row of two columns": Evil("W4", "expected 3 elements, got 2", Draft(rows=added("a,b"))),
+    "a row of four columns": Evil("W4", "expected 3 elements, got 4", Draft(rows=added("a,,,"))),
+    "a size that is no number": Evil("W4", "non-integer", Draft(rows=replaced(",14", ",many"))),
+    "a hash that is none": Evil("W4", "required format", Draft(rows=replaced("sha256=", "sha256"))),
+    "an unknown hash": Evil("W4", "invalid hash algorithm", Draft(
+        rows=replaced("sha256", "crc32"))),
+    "a row that never ends": Evil("W4", "no table", Draft(rows=added('"' + "a" * 200_000))),
+    "a RECORD of no text": Evil("W4", "not UTF-8", replace(
+        without(RECORD), members=(zipped(RECORD, b"\xff,,\n"),))),
+    "no .dist-info": Evil("W6", "found none", Draft(dist_info="demo-1.0.egg-info")),
+    "two .dist-info": Evil("W6", "`demo-2.0.dist-info`", Draft(
+        files={"demo-2.0.dist-info/METADATA": b""})),
+    "a second .dist-info in capitals": Evil("W6", "`EVIL-1.DIST-INFO`", Draft(
+        files={"EVIL-1.DIST-INFO/METADATA": b""})),
+    "a .dist-info of another name": Evil("W6", "is not of demo 1.0", Draft(
+        dist_info="other-1.0.dist-info")),
+    "a .dist-info of another version": Evil("W6", "is not of demo 1.0", Draft(
+        dist_info="demo-1.1.dist-info")),
+    "a .dist-info of no version": Evil("W6", "is not of demo 1.0", Draft(
+        dist_info="demo.dist-info")),
+    "an endless size": Evil("W3", "RECORD says `1111", Draft(
+        rows=replaced(",14", "," + "1" * 4300))),
+    "a size beyond all numbers": Evil("W4", "non-integer", Draft(
+        rows=replaced(",14", "," + "1" * 5000))),
+    "a .dist-info that is a file": Evil("W6", "not a directory", Draft(
+        files={DIST_INFO: b""}, without=frozenset(
+            f"{DIST_INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD")))),
+    "another distribution in .data": Evil("W6", "another distribution", data(
+        **{"purelib__evil-1.dist-info__METADATA": b""})),
+    "no METADATA": Evil("W7", "has no", without(f"{DIST_INFO}/METADATA")),
+    "METADATA of another name": Evil("W7", "is about `evil 1.0`", metadata(
+        METADATA.replace(b"demo", b"evil"))),
+    "METADATA of another version": Evil("W7", "is about `demo 1.1`", metadata(
+        METADATA.replace(b"1.0", b"1.1"))),
+    "METADATA of no version": Evil("W7", "0 times the field Version", metadata(b"Name: demo\n")),
+    "METADATA of an odd version": Evil("W7", "is about `demo newest`", metadata(
+        b"Name: demo\nVersion: newest\n")),
+    "METADATA of an endless version": Evil("W7", "is about", metadata(
+        b"Name: demo\nVersion: " + b"1" * 5000)),
+    "METADATA of two names": Evil("W7", "2 times the field Name", metadata(
+        b"Name: evil\n" + METADATA)),
+    "no WHEEL": Evil("W8", "has no", without(f"{DIST_INFO}/WHEEL")),
+    "a wheel of the next format": Evil("W8", "version 2.0", wheel_file(NEXT_FORMAT)),
+    "a wheel of no format": Evil("W8", "no version", wheel_file(b"Tag: py3-none-any\n")),
+    "a wheel of an odd format": Evil("W8", "no version", wheel_file(b"Wheel-Version: one\n")),
+    "an unknown scheme": Evil("W10", "is no scheme", data(stdlib__os=b"")),
+    "an unknown scheme without files": Evil("W10", "is no scheme", stray(
+        zipped(f"{DATA}/stdlib/"))),
+    "a file in no scheme": Evil("W10", "in no scheme", data(evil=b"")),
+    "a file in place of a scheme": Evil("W10", "in no scheme", data(scripts=b"")),
+    "another wheel's .data": Evil("W10", "that is not `demo-1.0.data`", Draft(
+        files={"evil-1.0.data/purelib/evil.py": b""})),
+    "a directory among the scripts": Evil("W11", "directory", data(scripts__deep__run=b"")),
+    "an empty directory among the scripts": Evil("W11", "directory", stray(
+        zipped(f"{DATA}/scripts/a/"))),
+    "a link among the scripts": Evil("Z13", "is a link", stray(
+        zipped_link(f"{DATA}/scripts/run", "/bin/sh"))),
+    "a script called python": Evil("W13", "name of an interpreter", data(scripts__python=b"")),
+    "a script called Python3.exe": Evil("W13", "name of an interpreter", data(
+        **{"scripts__Python3.exe": b""})),
+    "data in place of the interpreter": Evil("W13", "name of an interpreter", data(
+        **{"data__bin__python3.12": b""})),
+    "an entry point that climbs": Evil("W13", "`../evil`", script("../evil")),
+    "an entry point that is a path": Evil("W13", "`a/b`", script("a/b")),
+    "an absolute entry point": Evil("W13", "`/bin/sh`", script("/bin/sh")),
+    "an entry point with a backslash": Evil("W13", r"`a\b`", script(r"a\b")),
+    "an entry point called ..": Evil("W13", "`..`", script("..")),
+    "an entry point with an escape": Evil("W13", r"`a\x1b[0m`", script("a\x1b[0m")),
+    "an entry point called python": Evil("W13", "name of an interpreter", script("python")),
+    "an entry point called pythonw3.13t": Evil("W13", "interpreter", script("python3.13t")),
+    "a window called pypy": Evil("W13", "name of an interpreter", entry_points(
+        "[gui_scripts]\npypy3.exe = demo:main\n")),
+    "an entry point to a module": Evil("W13", "module:attribute", script("run", "demo")),
+    "an entry point to code": Evil("W13", "module:attribute", script("run", "os;x:main()")),
+    "an entry point to a gap": Evil("W13", "no import can name", script("run", "demo.:main")),
+    "an entry point to a number": Evil("W13", "no import can name", script("run", "demo:1")),
+    "one entry point twice": Evil("W13", "cannot be read", entry_points(
+        "[console_scripts]\nrun = demo:a\nrun = demo:b\n")),
+    "an entry point of no form": Evil("W13", "cannot be read", entry_points(
+        "[console_scripts]\nrun\n")),
+    "two files for one place": Evil("W15", "go to one place", data(**{"purelib__demo.py": b"x"})),
+    "two files for one place by platlib": Evil("W15", "go to one place", data(
+        **{"platlib__demo.py": b"x"})),
+    "a program and a file for one place": Evil("W15", "go to one place", replace(
+        data(**{"purelib__demo.py": MODULE}), programs=frozenset({"demo.py"}))),
+    "two schemes for one place": Evil("W15", "go to one place", data(
+        purelib__a=b"x", platlib__a=b"y")),
+    "a file below a file": Evil("W15", "which is a file", data(**{"purelib__demo.py__a": b""})),
+    "a file above a file": Evil("W15", "which is a file", replace(
+        data(purelib__a=b""), files={f"{DATA}/purelib/a": b"", "a/b": b""})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EVIL)
+def test_an_evil_wheel_is_refused_by_file_and_rule(case: str, counter: Counter) -> None:
+    evil = EVIL[case]
+
+    error = counter.refuse(evil.wheel.pack())
+
+    assert (error.rule, evil.says in str(error)) == (evil.rule, True), error
+    if evil.rule.startswith("W"):
+        assert type(error) is WheelInvalidError
+        assert str(error).startswith(f"`{FILE_NAME}` is no valid wheel: ")
+        assert error.hint == "do not install this file; tell whoever published it"
+
+
+TEXT = b"text" * 30
+HOSTILE: dict[str, tuple[str, type[ArchiveError], Draft]] = {
+    "climbs out": ("N2", MemberEscapesError, stray(zipped("../evil.py"))),
+    "climbs about": ("N3", MemberNameError, stray(zipped("demo/../evil.py"))),
+    "a drive": ("N4", MemberNameError, stray(zipped("C:/evil.py"))),
+    "a backslash": ("N5", MemberNameError, stray(zipped("demo\\evil.py"))),
+    "a NUL": ("N6", MemberNameError, stray(zipped("demo.py\0.txt"))),
+    "a line break": ("N7", MemberNameError, stray(zipped("demo\n.py"))),
+    "no name": ("N8", MemberNameError, stray(zipped(""))),
+    "a directory that folds": ("N13", MembersClashError, Draft(
+        files={"Demo/a.py": b"", "demo/b.py": b""})),
+    "a long name": ("N15", MemberNameError, stray(zipped("x" * 256))),
+    "a symbolic link": ("Z13", MemberLinkError, stray(zipped_link("a.py", "demo.py"))),
+    "a device": ("S1", MemberTypeError, stray(zipped("null", attributes=0o020666 << 16))),
+    "a fifo": ("S1", MemberTypeError, stray(zipped("pipe", attributes=0o010644 << 16))),
+    "a file that is repeated": ("Z6", MembersClashError, stray(zipped("demo.py", b"evil"))),
+    "a file below a file": ("D4", MembersClashError, stray(zipped("demo.py/evil.py"))),
+    "a directory that is a file": ("D2", MembersClashError, stray(zipped("demo.py/"))),
+    "two names": ("Z1", ArchiveDamagedError, stray(zipped("a.py", local={"name": b"b.py"}))),
+    "two sizes": ("Z2", ArchiveDamagedError, stray(zipped("a.py", TEXT, local={"size": 5}))),
+    "a size too large": ("Z3", ArchiveDamagedError, stray(zipped("a.py", TEXT, size=999))),
+    "a wrong checksum": ("Z4", ArchiveDamagedError, stray(zipped("a.py", TEXT, crc=1))),
+    "an overlap": ("Z5", ArchiveDamagedError, stray(zipped("a.py", TEXT, packed=999, size=999))),
+    "a member for readers from the start": ("Z7", ArchiveDamagedError, stray(
+        zipped("a.py", TEXT, is_listed=False))),
+    "bytes before": ("Z8", ArchiveDamagedError, Draft(prefix=b"PK\0\0")),
+    "two ends": ("Z9", ArchiveDamagedError, Draft(end=ZipEnd(comment=b"PK\5\6" + bytes(18)))),
+    "encrypted": ("Z10", ArchiveKindError, stray(zipped("a.py", TEXT, flags=1))),
+    "bzip2": ("Z11", ArchiveKindError, stray(zipped("a.py", TEXT, method=12))),
+    "a second wide field": ("Z12", ArchiveDamagedError, stray(zipped(
+        "a.py", extra=struct.pack("<2H", 1, 0) * 2))),
+    "a directory with content": ("Z16", ArchiveDamagedError, stray(zipped("a/", TEXT))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_what_no_archive_may_be_no_wheel_may_be(case: str, counter: Counter) -> None:
+    rule, kind, draft = HOSTILE[case]
+
+    error = counter.refuse(draft.pack())
+
+    assert (error.rule, type(error)) == (rule, kind), error
+
+
+@pytest.mark.parametrize(
+    ("wheel", "rule"),
+    [(b"", "F20"), (b"\x1f\x8b" + bytes(99), "F21"), (Draft().pack()[:-30], "F10")],
+    ids=["empty", "no zip", "cut"],
+)
+def test_what_is_no_zip_is_no_wheel(wheel: bytes, rule: str, counter: Counter) -> None:
+    assert counter.refuse(wheel).rule == rule
+
+
+@pytest.mark.parametrize(
+    ("draft", "rule"),
+    [
+        (Draft(), "X1"),
+        (Draft(files={"a.py": bytes(1001)}), "X3"),
+        (Draft(files={f"{i}.py": b"" for i in range(9)}), "X4"),
+    ],
+)
+def test_a_wheel_beyond_a_limit_is_refused(draft: Draft, rule: str, counter: Counter) -> None:
+    error = replace(counter, limits=SMALL).refuse(draft.pack())
+
+    assert (error.rule, type(error)) == (rule, ArchiveTooLargeError)
+
+
+def test_a_bomb_in_the_place_of_metadata_is_never_read_whole(counter: Counter) -> None:
+    bomb = metadata(METADATA + bytes(33 << 20))
+
+    error = counter.refuse(bomb.pack())
+
+    assert error.rule == "X3"
+    assert "METADATA` has 34,603," in str(error)
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        "demo.whl",
+        "demo-1.0.zip",
+        "demo-1.0-py3-none.whl",
+        "demo-1.0-py3-none-any.WHL",
+        "demo-1.0-x1-py3-none-any.whl",
+        "demo-one-py3-none-any.whl",
+        "demo__evil-1.0-py3-none-any.whl",
+        f"demo-{'1' * 5000}-py3-none-any.whl",
+        f"demo-1.0-{'1' * 5000}-py3-none-any.whl",
+        "demo-1.0-py3.-none-any.whl",
+        "-1.0-py3-none-any.whl",
+        "../demo-1.0-py3-none-any.whl",
+        "d\\demo-1.0-py3-none-any.whl",
+        "demo-1.0-py3-none-any.whl\n",
+        "d\u00e9mo-1.0-py3-none-any.whl",
+        "",
+    ],
+)
+def test_a_file_name_that_is_no_wheels_is_refused(file_name: str) -> None:
+    with pytest.raises(WheelInvalidError) as caught:
+        parse_wheel_name(file_name)
+
+    assert caught.value.rule == "W0"
+    assert str(caught.value).isprintable()
+
+
+def test_a_file_name_is_brought_into_normal_form() -> None:
+    file_name = "My.Demo_X-1.0.0RC1+Local_2-2b-cp312.cp311-abi3-manylinux2014_x86_64.whl"
+
+    name = parse_wheel_name(file_name)
+
+    assert name == WheelName(
+        name="my-demo-x",
+        version="1.0.0rc1+local.2",
+        build="2b",
+        tags=("cp311-abi3-manylinux2014_x86_64", "cp312-abi3-manylinux2014_x86_64"),
+        file_name=file_name,
+    )
+
+
+def test_a_wheel_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileMissingError), open_wheel(tmp_path / FILE_NAME):
+        pytest.fail("nothing was opened")
+
+
+RICH = Draft(
+    files={
+        "demo/__init__.py": b"",
+        "demo/run.sh": b"#!/bin/sh\n",
+        f"{DATA}/purelib/pure.py": b"pure",
+        f"{DATA}/platlib/demo/fast.so": b"\x7fELF",
+        f"{DATA}/platlib/demo.py": MODULE,
+        f"{DATA}/headers/demo.h": b"int demo;",
+        f"{DATA}/scripts/demo-run": b"#!python\n",
+        f"{DATA}/data/share/demo/a b.txt": b"text",
+        ENTRY_POINTS: b"""\
+# for people, and for others
+[demo.plugins]
+anything goes here
+[DEFAULT]
+evil = evil:evil
+  [console_scripts]
+  demo = demo:main
+  demo-2.x = demo.cli:App.run [extra]
+[gui_scripts]
+demo-window=demo.gui:main
+""",
+    },
+    programs=frozenset({"demo/run.sh", f"{DATA}/scripts/demo-run"}),
+)
+
+
+def test_a_wheel_is_written_as_it_is_in_the_archive(counter: Counter) -> None:
+    outcome = counter.accept(RICH.pack())
+
+    assert outcome.tree() == RICH.all_contents()
+    programs = {path for path in RICH.all_contents() if os.access(outcome.root / path, os.X_OK)}
+    assert programs == RICH.programs
+    assert {path for path, file in outcome.wheel.files.items() if file.executable} == programs
+    assert outcome.rules == []
+
+
+def test_the_manifest_is_what_is_on_disk(counter: Counter) -> None:
+    outcome = counter.accept(RICH.pack())
+
+    assert {file.path for file in outcome.written} == set(RICH.all_contents())
+    for file in outcome.written:
+        status = (outcome.root / file.path).stat()
+        assert (file.size, file.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        assert outcome.wheel.files[file.path].sha256 == file.sha256
+        assert hashlib.sha256(RICH.all_contents()[file.path]).hexdigest() == file.sha256
+
+
+def test_a_wheel_can_be_written_more_than_once(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_bytes(RICH.pack())
+    roots = [tmp_path / "one", tmp_path / "two"]
+
+    with open_wheel(path) as wheel:
+        for root in roots:
+            root.mkdir()
+            wheel.write(str(root))
+
+    assert [read_tree(root) for root in roots] == [RICH.all_contents()] * 2
+
+
+def test_a_wheel_knows_where_each_file_goes(counter: Counter) -> None:
+    outcome = counter.accept(RICH.pack())
+
+    data = {path: place for path, place in outcome.places.items() if path.startswith(DATA)}
+    assert data == {
+        f"{DATA}/purelib/pure.py": ("purelib", "pure.py"),
+        f"{DATA}/platlib/demo/fast.so": ("platlib", "demo/fast.so"),
+        f"{DATA}/platlib/demo.py": ("platlib", "demo.py"),
+        f"{DATA}/headers/demo.h": ("headers", "demo.h"),
+        f"{DATA}/scripts/demo-run": ("scripts", "demo-run"),
+        f"{DATA}/data/share/demo/a b.txt": ("data", "share/demo/a b.txt"),
+    }
+    root = {place for path, place in outcome.places.items() if not path.startswith(DATA)}
+    assert root == {("purelib", path) for path in RICH.all_contents() if not path.startswith(DATA)}
+
+
+@pytest.mark.parametrize(
+    ("line", "scheme"),
+    [
+        (b"Root-Is-Purelib: false\n", "platlib"),
+        (b"", "platlib"),
+        (b"Root-Is-Purelib: True\r\n", "purelib"),
+    ],
+)
+def test_the_root_goes_where_wheel_says(line: bytes, scheme: str, counter: Counter) -> None:
+    draft = wheel_file(WHEEL.replace(b"Root-Is-Purelib: true\n", line))
+
+    outcome = counter.accept(draft.pack())
+
+    assert outcome.wheel.root_is_purelib is (scheme == "purelib")
+    assert {place for place, _ in outcome.places.values()} == {scheme}
+
+
+def test_a_wheel_knows_its_entry_points(counter: Counter) -> None:
+    outcome = counter.accept(RICH.pack())
+
+    assert outcome.wheel.entry_points == (
+        EntryPoint(name="demo", module="demo", attribute="main", kind="console"),
+        EntryPoint(name="demo-2.x", module="demo.cli", attribute="App.run", kind="console"),
+        EntryPoint(name="demo-window", module="demo.gui", attribute="main", kind="gui"),
+    )
+
+
+def test_a_wheel_without_entry_points_has_none(counter: Counter) -> None:
+    assert counter.accept(Draft().pack()).wheel.entry_points == ()
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.exe", "lpt1"])
+def test_a_script_may_not_be_a_device_where_there_are_devices(
+    name: str, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_points_room, "_ON_WINDOWS", True)
+
+    error = counter.refuse(script(name).pack())
+
+    assert error.rule == "W13"
+    assert "Windows reserves" in str(error)
+
+
+@pytest.mark.parametrize("name", ["ipython", "python-config", "pypy-stats", "pythonize", "con"])
+def test_a_script_may_be_called_nearly_like_an_interpreter(name: str, counter: Counter) -> None:
+    outcome = counter.accept(script(name).pack())
+
+    assert [entry.name for entry in outcome.wheel.entry_points] == [name]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_every_strong_hash_is_good(algorithm: str, counter: Counter) -> None:
+    draft = replace(RICH, algorithm=algorithm)
+
+    outcome = counter.accept(draft.pack())
+
+    assert outcome.tree() == draft.all_contents()
+
+
+@pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
+def test_every_strong_hash_is_checked(algorithm: str, counter: Counter) -> None:
+    draft = Draft(algorithm=algorithm)
+
+    error = counter.refuse(draft.pack({"demo.py": MODULE.swapcase()}))
+
+    assert error.rule == "W3"
+    assert f"has {algorithm} " in str(error)
+
+
+TOLERATED: dict[str, tuple[Draft, list[str]]] = {
+    "rows with ./": (Draft(rows=replaced("demo.py", "./demo.py")), []),
+    "rows with backslashes": (Draft(rows=replaced(f"{DIST_INFO}/", f"{DIST_INFO}\\")), []),
+    "rows with //": (Draft(rows=replaced(f"{DIST_INFO}/", f"{DIST_INFO}//")), []),
+    "blank rows": (Draft(rows=lambda rows: ["", *rows, " ", ""]), []),
+    "rows that end as on Windows": (Draft(rows=lambda rows: [f"{line}\r" for line in rows]), []),
+    "padded hashes": (Draft(rows=replaced(",14", "=,14")), []),
+    "a row without a size": (Draft(rows=replaced(",14", ",")), []),
+    "names with commas and quotes": (Draft(files={'a, "b".py': b"", "\u00e9.py": b""}), ["N12"]),
+    "signatures": (stray(zipped(f"{RECORD}.jws"), zipped(f"{RECORD}.p7s")), []),
+    "a listed signature": (Draft(
+        files={f"{RECORD}.jws": b"{}"}, rows=replaced(
+            row(f"{RECORD}.jws", b"{}"), f"{RECORD}.jws,,")), ["W5"]),
+    "a later minor format": (wheel_file(WHEEL.replace(b"1.0", b"1.9")), ["W8"]),
+    "other tags": (wheel_file(WHEEL.replace(b"py3", b"py2")), ["W9"]),
+    "odd tags": (wheel_file(WHEEL.replace(b"py3-none", b"py3")), ["W9"]),
+    "no tags": (wheel_file(b"Wheel-Version: 1.0\n"), ["W9"]),
+    "a compressed tag": (wheel_file(WHEEL.replace(b"none-any", b"none-any.any")), []),
+    "a script that is made twice": (replace(
+        script("run"), files={
+            ENTRY_POINTS: b"[console_scripts]\nrun = demo:main\n", f"{DATA}/scripts/run": b""}),
+        ["W15"]),
+    "a script and a window of one name": (entry_points(
+        "[console_scripts]\nrun = demo:a\n[gui_scripts]\nrun = demo:b\n"), ["W15"]),
+    "one content for one place": (data(**{"purelib__demo.py": MODULE}), []),
+    "a file that is repeated": (stray(zipped("demo.py", MODULE)), []),
+    "an absolute name": (Draft(
+        without=frozenset({"demo.py"}), members=(zipped("/demo.py", MODULE),),
+        rows=added(row("demo.py", MODULE))), ["N1"]),
+    "a twin by case": (Draft(files={"a.py": b"1", "A.py": b"2"}), ["N13"]),
+    "a file called .data": (Draft(files={"some.data": b""}), []),
+    "metadata in another spelling": (metadata(METADATA.replace(b"demo", b"DeMo").replace(
+        b"1.0", b"v1.0.0")), []),
+    "a .dist-info in another spelling": (Draft(dist_info="Demo-1.0.0.dist-info"), []),
+    "bytecode": (Draft(files={"__pycache__/demo.cpython-312.pyc": b"\0"}), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOLERATED)
+def test_what_is_only_odd_is_accepted_and_noted(case: str, counter: Counter) -> None:
+    draft, rules = TOLERATED[case]
+
+    outcome = counter.accept(draft.pack())
+
+    assert outcome.rules == rules
+    assert set(outcome.wheel.files) >= set(draft.all_contents())
+    assert set(outcome.tree()) == set(outcome.wheel.files)
+
+
+def test_files_that_record_forgot_pass_when_asked_to(counter: Counter) -> None:
+    draft = stray(zipped("forgotten.py", TEXT))
+
+    outcome = replace(counter, accept_unlisted=True).accept(draft.pack())
+
+    assert outcome.rules == ["W2"]
+    assert outcome.tree()["forgotten.py"] == TEXT
+    assert outcome.wheel.files["forgotten.py"].sha256 == hashlib.sha256(TEXT).hexdigest()
+
+
+@pytest.mark.parametrize("case", ["a listed file that is not there", "a wrong hash", "no RECORD"])
+def test_nothing_else_passes_when_unlisted_files_do(case: str, counter: Counter) -> None:
+    evil = EVIL[case]
+
+    error = replace(counter, accept_unlisted=True).refuse(evil.wheel.pack())
+
+    assert error.rule == evil.rule
+
+
+def test_unlisted_files_are_counted(counter: Counter) -> None:
+    draft = stray(*(zipped(f"{name}.py") for name in "abc"))
+
+    error = counter.refuse(draft.pack())
+
+    assert "`a.py` is in the wheel but not in RECORD (and 2 more) [W2]" in str(error)
+    assert error.member == "a.py"
+
+
+def test_what_goes_wrong_in_the_block_comes_out_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(Draft().pack())
+
+    with pytest.raises(OSError, match="of the caller") as caught, open_wheel(tmp_path / FILE_NAME):
+        raise OSError("of the caller")
+
+    assert type(caught.value) is OSError
+
+
+_COMPONENTS = st.text("abc\u00e9,+ '", min_size=0, max_size=4).map(lambda text: f"m{text}m")
+_FOLDERS = st.lists(_COMPONENTS.map(lambda text: f"d{text}"), max_size=3)
+_AREAS = ["", *(f"{DATA}/{scheme}/" for scheme in ("headers", "data"))]
+
+
+@st.composite
+def drafts(draw: st.DrawFn) -> Draft:
+    """Return a good wheel with some files in some places."""
+    places = st.tuples(st.sampled_from(_AREAS), _FOLDERS, _COMPONENTS)
+    paths = places.map(lambda place: place[0] + "/".join([*place[1], place[2]]))
+    files = draw(st.dictionaries(paths, st.binary(max_size=300), max_size=6))
+    programs = frozenset(draw(st.sets(st.sampled_from(sorted(files)))) if files else ())
+    algorithm = draw(st.sampled_from(["sha256", "sha512"]))
+    return Draft(files=files, programs=programs, algorithm=algorithm)
+
+
+def test_a_good_wheel_is_written_byte_for_byte(fast_path: Path) -> None:
+    @given(draft=drafts())
+    def check(draft: Draft) -> None:
+        with tempfile.TemporaryDirectory(dir=fast_path) as place:
+            outcome = Counter(place=Path(place)).accept(draft.pack())
+
+            assert outcome.tree() == draft.all_contents()
+            assert {file.path for file in outcome.written} == set(draft.all_contents())
+
+    check()
+
+
+def test_one_flipped_byte_in_any_file_is_seen(fast_path: Path) -> None:
+    @given(draft=drafts(), choice=st.integers(0, 2**32), bit=st.integers(0, 7))
+    def check(draft: Draft, choice: int, bit: int) -> None:
+        damage = flip(draft, choice, bit)
+
+        with tempfile.TemporaryDirectory(dir=fast_path) as place:
+            error = Counter(place=Path(place)).refuse(draft.pack(damage))
+
+            assert error.rule in {"W2", "W3", "W4"}
+
+    check()
+
+
+def flip(draft: Draft, choice: int, bit: int) -> dict[str, bytes]:
+    """Return one file of the wheel with one bit changed."""
+    contents = {path: content for path, content in draft.all_contents().items() if content}
+    path = sorted(contents)[choice % len(contents)]
+    # In RECORD the lowest bit alone: another turns one kind of line end into another.
+    mask = 1 if path == RECORD else 1 << bit
+    damaged = bytearray(contents[path])
+    damaged[choice // len(contents) % len(damaged)] ^= mask
+    return {path: bytes(damaged)}
