@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FLOORS = {
     "wheelforge_isolation": [
-        {"errors", "_probe"},
+        {"errors"},
         {"_fs"},
         {"_layout", "_locks", "_ground", "_record", "_interpreter"},
         {"_archive"},

@@ -22,8 +22,7 @@ from packaging.markers import default_environment
 from packaging.tags import sys_tags
 
 from tests.processes import needs
-from wheelforge_isolation import _probe
-from wheelforge_isolation._interpreter import Interpreter, find_interpreter
+from wheelforge_isolation._interpreter import Interpreter, _probe, find_interpreter
 from wheelforge_isolation.errors import (
     ForgeError,
     InterpreterNotFoundError,
