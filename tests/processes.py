@@ -41,7 +41,7 @@ _UNPRIVILEGED = f"""
 import os, sys
 from pathlib import Path
 import filelock, packaging.utils, packaging.version  # what is imported later, out of our reach then
-from wheelforge_isolation import ForgeError, collect_stages, open_stage, unpack
+from wheelforge_isolation import ForgeError, collect_garbage, collect_stages, open_stage, unpack
 from wheelforge_isolation._fs import remove_tree
 
 os.chdir(sys.argv[1])
@@ -97,14 +97,15 @@ def kill_holder(parent: Path, name: str) -> Path:
     return holder.path
 
 
-def run_unprivileged(directory: Path, code: str) -> str:
+def run_unprivileged(directory: Path, code: str, *, before: str = "") -> str:
     """Run ``code`` without privileges in ``directory``, and return its output.
 
     The directory is given to that user. Paths are to be relative: what lies above may be closed.
+    What it imports late, ``before`` has to have loaded.
     """
     if os.geteuid() == 0:
         os.chown(directory, NOBODY, NOBODY)
-    command = [sys.executable, "-c", _UNPRIVILEGED + code, str(directory)]
+    command = [sys.executable, "-c", before + _UNPRIVILEGED + code, str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -40,6 +40,7 @@ PRIVATE_MODE = 0o700
 PATIENCE_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 1.0
+_COARSEST_SECONDS = 10.0
 _SPOOL_MEMORY_BYTES = 32 << 20
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409
@@ -133,9 +134,13 @@ def ensure_private_directory(path: str) -> None:
 
 def ensure_file(path: str, content: bytes) -> None:
     """Create the file ``path`` with ``content`` unless it is there."""
-    # One that is empty was created by somebody who was killed before he wrote to it.
-    if not os.path.exists(path) or (content and not os.path.getsize(path)):
-        replace_file(path, content)
+    # One that is empty was created by somebody who was killed before he wrote to it. All write the
+    # same, so they write in place: a draft would be left by the killed, and belong to nobody.
+    if os.path.exists(path) and (os.path.getsize(path) or not content):
+        return
+    with translated("write", path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _SAFELY, FILE_MODE)
+        _write_file(descriptor, (content,), FILE_MODE)
 
 
 def settle_directory(path: str, mtime: float) -> None:
@@ -148,6 +153,19 @@ def settle_directory(path: str, mtime: float) -> None:
             raise file_access_error("write", path, error) from error
 
 
+def set_back(top: str) -> None:
+    """Give whatever below ``top`` was just written a time in the past.
+
+    So a later change gives it another time, however coarse the times of the file system are.
+    """
+    latest = int(time.time() - _COARSEST_SECONDS) & ~1  # FAT has no odd seconds
+    with translated("write", top):
+        for directory, _, names in os.walk(top, topdown=False):
+            for path in (*(os.path.join(directory, name) for name in names), directory):
+                if not os.path.islink(path) and os.stat(path).st_mtime > latest:
+                    os.utime(path, (latest, latest))
+
+
 def create_link(path: str, target: str, *, to_directory: bool) -> None:
     """Create the symbolic link ``path``."""
     try:
@@ -157,6 +175,16 @@ def create_link(path: str, target: str, *, to_directory: bool) -> None:
             problem = "the file system has no symbolic links"
             raise LinksUnavailableError("link", path, problem) from error
         raise file_access_error("link", path, error) from error
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Generator[str]:
+    """Yield a private directory that nobody needs afterwards."""
+    path = os.path.realpath(tempfile.mkdtemp(prefix="wheelforge-"))  # ruff: ignore[banned-api]
+    try:
+        yield path
+    finally:
+        remove_tree(path)
 
 
 def spool(directory: str) -> IO[bytes]:
@@ -199,10 +227,13 @@ def digest(path: Path) -> str:
 
 
 class Linker:
-    """Gives files a second place in the cheapest way that the file system has."""
+    """Gives files a second place in the cheapest way that the file system has.
 
-    def __init__(self) -> None:
-        self._ways: list[Callable[[str, str], None]] = [_clone_file, os.link]
+    Unless ``shares``, writing to one place never changes the other.
+    """
+
+    def __init__(self, *, shares: bool = True) -> None:
+        self._ways: list[Callable[[str, str], None]] = [_clone_file, *[os.link] * shares]
 
     def __call__(self, source: str, destination: str) -> None:
         """Put the file ``source`` to the new place ``destination`` as well."""

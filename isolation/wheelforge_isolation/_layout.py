@@ -6,6 +6,7 @@ name beside the old one, so releases share a cache without ever misreading each 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,15 @@ class Bucket:
     """Directories of one kind, each made visible by a record."""
 
     root: Path
+    is_bound: bool = False
+    """Whether what is in it works in no other place: a cache may be moved, or be seen at two."""
+
+    def locate(self, key: str) -> str:
+        """Return the key by which ``key`` is kept in this place."""
+        if not self.is_bound:
+            return key
+        place = os.fsencode(os.path.abspath(self.root))
+        return hashlib.sha256(place + b"\n" + key.encode()).hexdigest()[: len(key)]
 
     def record(self, key: str) -> Path:
         """Return where the record of ``key`` is, if it is."""
@@ -59,8 +69,8 @@ class Layout:
 
     @property
     def environments(self) -> Bucket:
-        """Environments to build in."""
-        return Bucket(root=self.root / "environments-v1")
+        """Environments to build in; scripts and settings in them name the place they are in."""
+        return Bucket(root=self.root / "environments-v1", is_bound=True)
 
     @property
     def files(self) -> Path:
@@ -71,6 +81,11 @@ class Layout:
     def interpreters(self) -> Path:
         """What the Pythons of this machine say of themselves."""
         return self.root / "interpreters-v1"
+
+    @property
+    def resolutions(self) -> Path:
+        """What indexes were asked, and what followed from their answers."""
+        return self.root / "resolutions-v1"
 
     @property
     def stages(self) -> Path:
@@ -122,7 +137,7 @@ class Layout:
 
     def prepare(self) -> None:
         """Create what all users of the cache rely on."""
-        if (self.stages / ".git").exists():
+        if os.path.exists(self.stages / ".git"):
             return
         _fs.ensure_directory(str(self.root), mode=_fs.PRIVATE_MODE)
         _fs.ensure_directory(str(self.stages))
@@ -140,9 +155,9 @@ def _list(directory: Path) -> list[Path]:
 
 
 def _list_sharded(directory: Path, suffix: str = "") -> list[Path]:
-    return [
-        path for shard in _list(directory) for path in _list(shard) if path.name.endswith(suffix)
-    ]
+    # A link in a place of ours may lead anywhere, and what is listed here may be removed.
+    shards = (shard for shard in _list(directory) if not os.path.islink(shard))
+    return [path for shard in shards for path in _list(shard) if path.name.endswith(suffix)]
 
 
 def default_layout() -> Layout:

@@ -28,7 +28,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation.errors import FileAccessError, IsolationError, LocksUnavailableError
+from wheelforge_isolation.errors import (
+    DiskFullError,
+    FileAccessError,
+    IsolationError,
+    LocksUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -110,7 +115,7 @@ def wait_for_lock(
     """
     lock = None
     # A cache that can only be read has no locks either.
-    with contextlib.suppress(LocksUnavailableError, FileAccessError, PermissionError):
+    with contextlib.suppress(IsolationError, OSError):
         lock = _wait(path, announce, patience_seconds)
     try:
         yield
@@ -153,33 +158,47 @@ class Lease:
     def pin(self, name: str) -> None:
         """Say that ``name`` is in use, before looking whether it is still there."""
         with self._mutex:
+            if not self._counts[name]:
+                self._write(f"\n+{name}")
             self._counts[name] += 1
-            if self._counts[name] == 1:
-                self._write(f"+{name}\n")
 
     def unpin(self, name: str) -> None:
         """Say that one user of ``name`` has done with it."""
         with self._mutex:
             self._counts[name] -= 1
-            if not self._counts[name]:
-                self._write(f"-{name}\n")
+            if not self._counts[name] and self._lock is not None:
+                # What is not taken back is no more than kept for as long as this process lives.
+                with contextlib.suppress(FileAccessError):
+                    self._write(f"\n-{name}")
 
     def _write(self, line: str) -> None:
+        """Write a line; it begins with the line's end, lest it continues one that was cut short."""
         if self._lock is None and not self._is_mute:
-            # What cannot be written to, or has no locks, has no collector to be warned either.
             try:
                 self._open()
-            except (IsolationError, OSError):
+            except DiskFullError:
+                raise
+            except IsolationError:
+                # What cannot be written to, or has no locks, has no collector to be warned either.
                 self._is_mute = True
         if not self._is_mute:
+            data = line.encode()
             with _fs.translated("write", str(self._path)):
-                os.write(self._pins, line.encode())
+                if os.write(self._pins, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
-        _fs.ensure_directory(str(self._path.parent))
-        while self._lock is None:  # a collector may take a file not yet locked for a dead one's
-            self._lock = try_lock(self._path.with_suffix(".lock"))
-        self._pins = os.open(self._path, _OPEN | os.O_APPEND, _fs.FILE_MODE)
+        lock = None
+        with _fs.translated("write", str(self._path)):
+            _fs.ensure_directory(str(self._path.parent))
+            while lock is None:  # a collector may take a file not yet locked for a dead one's
+                lock = try_lock(self._path.with_suffix(".lock"))
+            try:
+                self._pins = os.open(self._path, _OPEN | os.O_APPEND, _fs.FILE_MODE)
+            except OSError:
+                lock.release()
+                raise
+        self._lock = lock
 
     def close(self) -> None:
         """Give everything back."""
@@ -195,7 +214,7 @@ class Lease:
 def read_leases(directory: Path) -> dict[str, set[str]]:
     """Return what each living process uses, by its lease; remove what dead ones left."""
     leases: dict[str, set[str]] = {}
-    for path in directory.glob("*.lock"):
+    for path in _list_leases(directory):
         lock = try_lock(path)
         notes = path.with_suffix(".pins")
         if lock is None:
@@ -204,6 +223,19 @@ def read_leases(directory: Path) -> dict[str, set[str]]:
             _fs.remove_file(str(notes))
             lock.release()
     return leases
+
+
+def _list_leases(directory: Path) -> list[Path]:
+    """Return the locks of all leases; where they cannot be listed, nobody is taken for dead."""
+    try:
+        with os.scandir(directory) as entries:
+            return [
+                directory / entry.name
+                for entry in entries
+                if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False)
+            ]
+    except FileNotFoundError:
+        return []
 
 
 def _read_notes(path: Path) -> set[str]:

@@ -95,13 +95,18 @@ def open_plain_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[
 @contextlib.contextmanager
 def _judging(archive: Path) -> Generator[IO[bytes]]:
     """Open ``archive``; name it in whatever is found wrong with it or with reading it."""
-    if not archive.is_file():
-        raise FileMissingError("unpack", str(archive), "there is no such file")
     try:
-        with _fs.translated("unpack", str(archive)), archive.open("rb") as source:
+        with _fs.translated("unpack", str(archive)), _open(archive) as source:
             yield source
     except RuleError as broken:
         raise broken.blame(archive.name) from None
+
+
+def _open(archive: Path) -> IO[bytes]:
+    if archive.is_file():
+        with contextlib.suppress(FileNotFoundError):  # a collector may have removed it just now
+            return archive.open("rb")
+    raise FileMissingError("unpack", str(archive), "there is no such file")
 
 
 @contextlib.contextmanager

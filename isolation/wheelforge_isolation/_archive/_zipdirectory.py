@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation._archive._members import Subject
 from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +88,9 @@ def read_directory(source: IO[bytes], size: int, most: int) -> list[Entry]:
     source.seek(start)
     entries = list(_parse_directory(source.read(length), count))
     entries.sort(key=lambda entry: entry.offset)
-    if entries and entries[0].offset:
+    if entries[0].offset if entries else start:
         raise RuleError("Z8", "bytes that belong to no member precede the first one")
-    ends = [*(entry.offset for entry in entries[1:]), start]
+    ends = [*(entry.offset for entry in entries), start][1:]
     return [_check_local(source, entry, end) for entry, end in zip(entries, ends, strict=True)]
 
 
@@ -234,12 +235,16 @@ def _decode_name(raw: bytes, flags: int, extra: dict[int, bytes]) -> tuple[str, 
     head, other = other[: _UNICODE_NAME_HEAD.size], other[_UNICODE_NAME_HEAD.size :]
     if len(head) == _UNICODE_NAME_HEAD.size and head[1:] == zlib.crc32(raw).to_bytes(4, "little"):
         if raw.isascii() and other != raw:
-            raise RuleError("Z1", f"a member has two names, {raw!r} and {other!r}")
+            raise RuleError("Z1", f"a member has two names, {_show(raw)} and {_show(other)}")
         return other.decode("utf-8", "surrogateescape"), False
     try:
         return raw.decode("utf-8", "surrogateescape" if flags & _UTF8 else "strict"), False
     except UnicodeDecodeError:
         return raw.decode("cp437"), True
+
+
+def _show(raw: bytes) -> str:
+    return quoted(raw.decode("utf-8", "surrogateescape"))
 
 
 def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
@@ -251,13 +256,13 @@ def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
     _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(fixed)
     name = source.read(name_length)
     if name != entry.raw_name:
-        raise RuleError("Z1", f"is called {name!r} by its local header", entry)
+        raise RuleError("Z1", f"is called {_show(name)} by its local header", entry)
     if (flags, method) != (entry.flags, entry.method):
         raise RuleError("Z2", "is packed in another way by its local header", entry)
     extra = _parse_extra(source.read(extra_length), entry)
     other, _ = _decode_name(name, flags, extra)
     if other != entry.name:
-        raise RuleError("Z1", f"is called {other!r} by its local header", entry)
+        raise RuleError("Z1", f"is called {quoted(other)} by its local header", entry)
     size, packed = _widen(extra, (size, packed), entry)
     meant = (entry.crc, entry.packed, entry.size)
     blank = {0} if flags & _STREAMED else set[int]()

@@ -1,0 +1,109 @@
+"""One cache, opened: its stores, its stages, and this process's lease on them.
+
+One that cannot be written to is used all the same: what it has is taken from it, and what it does
+not have is made in a temporary one above it. Nobody can see there what is in use, so whoever may
+write to it had better not collect meanwhile; a build that loses its ground that way fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation._environment import EnvironmentStore
+from wheelforge_isolation._housekeeping import Bounds, collect_garbage
+from wheelforge_isolation._layout import Layout
+from wheelforge_isolation._locks import Lease
+from wheelforge_isolation._shelf import Event, Shelf
+from wheelforge_isolation._store import WheelStore
+from wheelforge_isolation._verification import Verifier
+from wheelforge_isolation.errors import FileAccessError, IsolationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from wheelforge_isolation._verification import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """What one process uses of one cache; any number of its threads at once."""
+
+    layout: Layout
+    wheels: WheelStore
+    environments: EnvironmentStore
+    shelves: tuple[Shelf, Shelf]
+    _below: Cache | None
+
+    def verify(self, *, repair: bool = False) -> Iterator[Problem]:
+        """Hash everything, and yield what is wrong; with ``repair`` mend it as well."""
+        if self._below is not None:
+            yield from self._below.verify()
+        yield from Verifier(self.layout, self.wheels, self.shelves).run(repair=repair)
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether something was made since it was opened."""
+        return any(shelf.has_grown for shelf in self.shelves)
+
+
+@contextlib.contextmanager
+def open_cache(
+    layout: Layout, report: Callable[[Event], None], *, max_bytes: int | None = None
+) -> Generator[Cache]:
+    """Yield the cache at ``layout``; whatever was taken into use is given back at the end.
+
+    If it has grown, it is then brought back to ``max_bytes``.
+    """
+    layout = Layout(root=Path(os.path.abspath(layout.root)))
+    if _is_writable(layout):
+        with _use(layout, report) as cache:
+            yield cache
+        if max_bytes is not None and cache.has_grown:
+            # Without locks nothing can be collected, and no build is the worse for it.
+            with contextlib.suppress(IsolationError):
+                collect_garbage(layout, Bounds(max_bytes=max_bytes))
+        return
+    reason = "it cannot be written to; what it does not have is made for this one time"
+    report(Event(kind="unwritable", subject=str(layout.root), reason=reason))
+    with _fs.temporary_directory() as place, _use(layout, report) as below:
+        above = Layout(root=Path(place))
+        above.prepare()
+        with _use(above, report, below) as cache:
+            yield cache
+
+
+def _is_writable(layout: Layout) -> bool:
+    try:
+        layout.prepare()
+    except FileAccessError:
+        if os.access(layout.root, os.W_OK) or not os.path.isdir(layout.root):
+            raise
+    return os.access(layout.root, os.W_OK)
+
+
+@contextlib.contextmanager
+def _use(
+    layout: Layout, report: Callable[[Event], None], below: Cache | None = None
+) -> Generator[Cache]:
+    lease = Lease(layout.leases)
+    under = (None, None) if below is None else below.shelves
+    shelves = (
+        Shelf(layout, layout.wheels, lease, report, under[0]),
+        Shelf(layout, layout.environments, lease, report, under[1]),
+    )
+    wheels = WheelStore(layout, shelves[0], lease, None if below is None else below.wheels)
+    try:
+        yield Cache(
+            layout=layout,
+            wheels=wheels,
+            environments=EnvironmentStore(shelves[1], wheels),
+            shelves=shelves,
+            _below=below,
+        )
+    finally:
+        lease.close()

@@ -1,0 +1,208 @@
+"""Wheels become an environment: every file's place is known before the first one is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation._archive import fold
+from wheelforge_isolation._ground import Ground
+from wheelforge_isolation.errors import EnvironmentFailedError, LinksUnavailableError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from wheelforge_isolation._interpreter import Interpreter
+    from wheelforge_isolation._record import About
+    from wheelforge_isolation._store import StoredWheel
+
+_LONGEST_SHEBANG = 127
+_ON_WINDOWS = os.name == "nt"
+_COMPILE = """
+import compileall, py_compile, sys
+mode = py_compile.PycInvalidationMode[sys.argv[1]]
+for directory in sys.argv[2:]:
+    compileall.compile_dir(directory, quiet=2, invalidation_mode=mode)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A wheel's wish to have a file in one place."""
+
+    place: str
+    wheel: str
+    sha256: str
+    source: str = ""
+    content: bytes = b""
+    """Of a program that is generated, and has no source."""
+    is_script: bool = False
+
+
+def install(
+    interpreter: Interpreter,
+    wheels: Sequence[StoredWheel],
+    directory: Path,
+    *,
+    is_shared: bool = True,
+) -> list[str]:
+    """Make an environment in the empty ``directory``; return what was odd.
+
+    Of two wheels with different files for one place the latter in ``wheels`` wins. What is not
+    shared may be changed: it has no file in common with the wheels, and notices changed modules.
+    """
+    python = str(
+        directory / interpreter.scheme.scripts / ("python.exe" if _ON_WINDOWS else "python")
+    )
+    claims = (claim for wheel in wheels for claim in _claim(wheel, interpreter, python))
+    winners, notes = _settle(claims, folds=Ground(str(directory)).folds_names)
+    _create_skeleton(interpreter, directory)
+    for parent in sorted({os.path.dirname(claim.place) for claim in winners}):
+        _fs.ensure_directory(str(directory / parent))
+    link = _fs.Linker(shares=is_shared)
+    for claim in winners:
+        place = str(directory / claim.place)
+        if claim.content:
+            _fs.create_file(place, [claim.content], executable=True)
+        elif not (claim.is_script and _write_script(claim.source, place, python)):
+            link(claim.source, place)
+    _compile(interpreter, directory, python, "UNCHECKED_HASH" if is_shared else "CHECKED_HASH")
+    return notes
+
+
+def _settle(claims: Iterable[_Claim], *, folds: bool) -> tuple[list[_Claim], list[str]]:
+    """Find for each place the one wheel whose file goes there."""
+    winners: dict[str, _Claim] = {}
+    notes: list[str] = []
+    for claim in claims:
+        key = fold(claim.place) if folds else claim.place
+        rival = winners.get(key)
+        if rival is not None and rival.sha256 == claim.sha256:
+            continue
+        if rival is not None and rival.wheel != claim.wheel:
+            notes.append(f"`{claim.place}` is in {rival.wheel} and {claim.wheel}; the latter wins")
+        winners[key] = claim
+    owners = {parent: claim.wheel for key, claim in winners.items() for parent in _parents(key)}
+    for key in sorted(winners.keys() & owners.keys()):
+        loser = winners.pop(key)
+        notes.append(
+            f"`{loser.place}` is a file in {loser.wheel} and a directory in {owners[key]}; "
+            "the latter wins"
+        )
+    return list(winners.values()), notes
+
+
+def _parents(place: str) -> Iterator[str]:
+    while place := os.path.dirname(place):
+        yield place
+
+
+def _claim(wheel: StoredWheel, interpreter: Interpreter, python: str) -> Iterator[_Claim]:
+    about = wheel.item.record.about
+    name = wheel.key.file_name
+    for path, (scheme, destination, sha256) in about["files"].items():
+        if "__pycache__" in path.split("/"):
+            continue  # bytecode is compiled for this interpreter, here
+        yield _Claim(
+            place=_find_place(interpreter, scheme, destination, about),
+            wheel=name,
+            sha256=sha256,
+            source=str(wheel.item.path / path),
+            is_script=scheme == "scripts",
+        )
+    for program, content in _generate_programs(about["scripts"], python):
+        place = os.path.normpath(f"{interpreter.scheme.scripts}/{program}")
+        digest = hashlib.sha256(content).hexdigest()
+        yield _Claim(place=place, wheel=name, sha256=digest, content=content)
+
+
+def _find_place(interpreter: Interpreter, scheme: str, destination: str, about: About) -> str:
+    top: str = getattr(interpreter.scheme, scheme)
+    if scheme == "headers":
+        top = f"{top}/{about['name']}"
+    return os.path.normpath(f"{top}/{destination}")
+
+
+def _create_skeleton(interpreter: Interpreter, directory: Path) -> None:
+    """Create what makes a directory an environment of ``interpreter``."""
+    if _ON_WINDOWS:
+        _run(str(interpreter.base_executable), "-I", "-m", "venv", "--without-pip", str(directory))
+        return
+    home = interpreter.base_executable.parent
+    settings = (
+        f"home = {home}\ninclude-system-site-packages = false\nversion = {interpreter.version}\n"
+    )
+    _fs.create_file(str(directory / "pyvenv.cfg"), [settings.encode("utf-8", "surrogateescape")])
+    scripts = directory / interpreter.scheme.scripts
+    _fs.ensure_directory(str(scripts))
+    _fs.ensure_directory(str(directory / interpreter.scheme.purelib))
+    major, minor = interpreter.version_info
+    for name in ("python", "python3", f"python{major}.{minor}"):
+        _put_python(str(interpreter.base_executable), str(scripts / name))
+
+
+def _put_python(executable: str, place: str) -> None:
+    """Make a Python of this environment; the settings above it say where its library is."""
+    try:
+        _fs.create_link(place, executable, to_directory=False)
+    except LinksUnavailableError:
+        _fs.copy_file(executable, place, executable=True)
+
+
+def _write_script(source: str, place: str, python: str) -> bool:
+    """Write a script that asks for this environment's Python, or that nobody made executable.
+
+    Return whether it is one.
+    """
+    with open(source, "rb") as file:
+        first = file.readline()
+        asks = first.startswith(b"#!python")
+        if os.access(source, os.X_OK) and not asks:
+            return False
+        content = [_shebang(python) if asks else first, file.read()]
+    _fs.create_file(place, content, executable=True)
+    return True
+
+
+def _shebang(python: str) -> bytes:
+    """Return a first line that starts ``python``, however long its path and whatever is in it."""
+    line = os.fsencode(f"#!{python}\n")
+    if " " not in python and len(line) <= _LONGEST_SHEBANG:
+        return line
+    # To the shell the second line is a command, to Python it opens a string that the third ends.
+    return os.fsencode(f"#!/bin/sh\n'''exec' {shlex.quote(python)} \"$0\" \"$@\"\n' '''\n")
+
+
+def _generate_programs(
+    scripts: Iterable[tuple[str, str, str, Literal["console", "gui"]]], python: str
+) -> Iterator[tuple[str, bytes]]:
+    for name, module, attribute, kind in scripts:
+        from installer.scripts import Script
+        from installer.utils import get_launcher_kind
+
+        yield Script(name, module, attribute, kind).generate(python, get_launcher_kind())
+
+
+def _compile(interpreter: Interpreter, directory: Path, python: str, mode: str) -> None:
+    """Compile all modules once; files that are no Python of this version stay as they are."""
+    places = {interpreter.scheme.purelib, interpreter.scheme.platlib}
+    found = [str(directory / place) for place in sorted(places)]
+    # Without the site module: nothing that a wheel brings is run here.
+    _run(python, "-I", "-S", "-W", "ignore", "-c", _COMPILE, mode, *found)
+
+
+def _run(*command: str) -> None:
+    from subprocess import DEVNULL, PIPE, STDOUT, run
+
+    try:
+        done = run(command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env={}, check=False)
+    except OSError as error:
+        raise EnvironmentFailedError(command[0], error.strerror or str(error)) from error
+    if done.returncode:
+        said = quoted(done.stdout.decode(errors="replace").strip().rpartition("\n")[2])
+        raise EnvironmentFailedError(command[0], f"it exits with {done.returncode}, saying {said}")

@@ -1,0 +1,154 @@
+"""The record of a finished directory: what is in it, and how to see whether that is still so."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIGEST_LENGTH = 64
+_FILE_STATE = 3
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+About = dict[str, Any]
+Entries = dict[str, list[int | str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What makes a directory visible: its name, its content, and what it is about."""
+
+    key: str
+    tree: str
+    boot: str
+    """The run of the machine in which the content was known to be right."""
+    about: About
+    entries: Entries
+    """Mode, time in nanoseconds and size of each file, without size of each directory, the top one
+    among them; the text of each link."""
+    digests: str
+    """The SHA-256 of every file, in order: one long text is read faster than many short ones."""
+
+    def to_bytes(self) -> bytes:
+        """Return the record as it is written, sealed by its own digest."""
+        fields = [getattr(self, name) for name in self.__slots__]
+        body = json.dumps(fields, separators=(",", ":")).encode()
+        return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def read_record(path: Path) -> bytes | None:
+    """Return what the file ``path`` holds, or nothing where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        # Something may be there that is no record, or we may not even look.
+        return b"" if os.path.lexists(path) else None
+
+
+def parse_record(data: bytes | None) -> Record | None:
+    """Return the record that ``data`` is, or nothing unless it is one and whole."""
+    seal, _, body = (data or b"").partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != seal:
+        return None
+    return Record(**dict(zip(Record.__slots__, json.loads(body), strict=True)))
+
+
+@functools.cache
+def boot_id() -> str:
+    """Return the name of this run of the machine, or nothing where the system gives it none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def describe(key: str, name: str, tree: Path, about: About) -> Record:
+    """Return the record of ``tree`` as it is now."""
+    # Before the bytes are read: what changes meanwhile has another time when it is next looked at.
+    entries = dict(_list_entries(str(tree)))
+    digests = "".join(_digest(tree, path) for path in _files(entries))
+    return Record(key=key, tree=name, boot=boot_id(), about=about, entries=entries, digests=digests)
+
+
+def is_untouched(record: Record, tree: Path) -> bool:
+    """Return whether every file still has the mode, size and time that it was left with."""
+    top = f"{tree}{os.sep}"
+    try:
+        return all(_state(top + path) == state for path, state in record.entries.items())
+    except OSError:
+        return False
+
+
+def survey(tree: Path) -> Entries:
+    """Return all that is in ``tree``, or nothing where that cannot be known."""
+    try:
+        return dict(_list_entries(str(tree)))
+    except OSError:
+        return {}
+
+
+def find_damage(record: Record, tree: Path, found: Entries) -> str:
+    """Hash every byte of ``tree``, in which ``found`` is; return what is wrong, or nothing."""
+    if not found:
+        return "it is gone, or cannot be read"
+    try:
+        changed = {*_find_changed_forms(record, found)} or {*_find_changed_content(record, tree)}
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return f"{min(changed)} was changed, added or removed" if changed else ""
+
+
+def _find_changed_forms(record: Record, found: Entries) -> Iterator[str]:
+    for path in record.entries.keys() | found.keys():
+        then, now = record.entries.get(path, []), found.get(path, [])
+        # All but the time, which an unpacked copy of a cache does not keep.
+        if (then[:1], then[2:]) != (now[:1], now[2:]):
+            yield path
+
+
+def _find_changed_content(record: Record, tree: Path) -> Iterator[str]:
+    for number, path in enumerate(_files(record.entries)):
+        start = number * _DIGEST_LENGTH
+        if _digest(tree, path) != record.digests[start : start + _DIGEST_LENGTH]:
+            yield path
+
+
+def _list_entries(top: str) -> Iterator[tuple[str, list[int | str]]]:
+    yield os.curdir, _state(top)
+    yield from _list_below(top, "")
+
+
+def _list_below(directory: str, path: str) -> Iterator[tuple[str, list[int | str]]]:
+    with os.scandir(directory) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            yield path + entry.name, _state(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _list_below(entry.path, f"{path}{entry.name}{os.sep}")
+
+
+def _state(path: str) -> list[int | str]:
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        return [os.readlink(path)]
+    if stat.S_ISDIR(found.st_mode):
+        return [found.st_mode, found.st_mtime_ns]
+    return [found.st_mode, found.st_mtime_ns, found.st_size]
+
+
+def _files(entries: Entries) -> Iterator[str]:
+    return (path for path, state in entries.items() if len(state) == _FILE_STATE)
+
+
+def _digest(tree: Path, path: str) -> str:
+    with open(tree / path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

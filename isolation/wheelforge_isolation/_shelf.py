@@ -1,0 +1,218 @@
+"""Directories that are complete, immutable, shared by all processes and checked at every use.
+
+A directory gets a random name and is filled where it will stay: it is never renamed, because
+scanners, overlays and other mounts make the renaming of directories fail. One small record, written
+last and replaced in one step, makes it visible: it names the directory and every file in it.
+Without a record a directory is litter, whoever wrote it and however he died.
+
+Using one: read the record, pin the directory in this process's lease, read the record again. A
+collector removes the record first and reads the leases afterwards, so one of the two always sees
+the other, and neither waits. Then size, time and mode of every file are compared with the record.
+Where they differ, or where the machine was started anew since (what the disk had not yet written
+may be lost), every byte is hashed once. What is wrong is set aside with its reason, and made again:
+a damaged cache costs time, never a build. An older or newer release has another bucket.
+
+A cache that can only be read lies below another one, which lasts as long as its process: what is
+sound there is used where it is, everything else is made above it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation._locks import wait_for_lock
+from wheelforge_isolation._record import (
+    About,
+    Record,
+    boot_id,
+    describe,
+    find_damage,
+    is_untouched,
+    parse_record,
+    read_record,
+    survey,
+)
+from wheelforge_isolation.errors import FileAccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelforge_isolation._layout import Bucket, Layout
+    from wheelforge_isolation._locks import Lease
+
+KEY_LENGTH = 32
+"""Of the hexadecimal keys; with the nonce short enough for the first line of a script."""
+DAMAGED_RECORD = "the record is damaged"
+_NONCE_LENGTH = 8
+_TOUCH_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to the cache and that its user may want to know."""
+
+    kind: str
+    """``healed``, ``waiting``, ``refreshed`` or ``unwritable``."""
+    subject: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A directory in use; it cannot be collected until it is given back."""
+
+    path: Path
+    record: Record
+    _lease: Lease
+    _pin: str
+
+    def give_back(self) -> None:
+        """Say that it is no longer in use here."""
+        self._lease.unpin(self._pin)
+
+
+class Shelf:
+    """The directories of one bucket."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        bucket: Bucket,
+        lease: Lease,
+        report: Callable[[Event], None],
+        below: Shelf | None = None,
+    ) -> None:
+        self._layout = layout
+        self._bucket = bucket
+        self._lease = lease
+        self._below = below
+        self.report = report
+        self.has_grown = False
+        """Whether something was made here since the shelf was opened."""
+
+    def obtain(self, key: str, fill: Callable[[Path], About]) -> Item:
+        """Return the directory ``key``; make it with ``fill`` unless it is there and sound.
+
+        Of many that ask at once one makes it and the others wait for that one.
+        """
+        item = self.take(key)
+        if item is not None:
+            return item
+        waiting = Event(kind="waiting", subject=key, reason="another process is making it")
+        key = self._bucket.locate(key)
+        with wait_for_lock(self._layout.lock(key), lambda: self.report(waiting)):
+            return self._take(key) or self._make(key, fill)
+
+    def take(self, key: str) -> Item | None:
+        """Return the directory ``key`` if it is there and sound."""
+        item = self._take(self._bucket.locate(key))
+        return self._below.take(key) if item is None and self._below else item
+
+    def _take(self, key: str) -> Item | None:
+        path = self._bucket.record(key)
+        data = read_record(path)
+        record = parse_record(data)
+        if record is None or record.key != key:
+            if data is not None:
+                self.set_aside(path, DAMAGED_RECORD)
+            return None
+        self._lease.pin(self._bucket.pin(record.tree))
+        # A collector removes the record before it reads the pins: what is still here is pinned.
+        item = self._check(record, path) if read_record(path) == data else None
+        if item is None:
+            self._lease.unpin(self._bucket.pin(record.tree))
+        return item
+
+    def _item(self, record: Record) -> Item:
+        path = self._bucket.tree(record.tree)
+        return Item(
+            path=path, record=record, _lease=self._lease, _pin=self._bucket.pin(record.tree)
+        )
+
+    def _check(self, record: Record, path: Path) -> Item | None:
+        tree = self._bucket.tree(record.tree)
+        if record.boot == boot_id() and is_untouched(record, tree):
+            _touch(path)
+            return self._item(record)
+        found = survey(tree)
+        problem = find_damage(record, tree, found)
+        if problem:
+            self.set_aside(path, problem)
+            return None
+        reason = "its times changed, or the machine was started anew; every byte is as it was"
+        self.report(Event(kind="refreshed", subject=record.key, reason=reason))
+        renewed = replace(record, boot=boot_id(), entries=found)
+        with contextlib.suppress(FileAccessError):
+            self._publish(renewed)
+        return self._item(renewed)
+
+    def list_records(self) -> list[Path]:
+        """Return all records, sound or not."""
+        return self._bucket.list_records()
+
+    def examine(self, path: Path) -> str:
+        """Hash all that the record ``path`` names; return what is wrong, or nothing."""
+        data = read_record(path)
+        record = parse_record(data)
+        if record is None or record.key != path.stem:
+            return "" if data is None else DAMAGED_RECORD
+        pin = self._bucket.pin(record.tree)
+        self._lease.pin(pin)
+        try:
+            if read_record(path) != data:
+                return ""
+            tree = self._bucket.tree(record.tree)
+            return find_damage(record, tree, survey(tree))
+        finally:
+            self._lease.unpin(pin)
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Take a record out of sight; its directory, if it has one, is collected later."""
+        self.report(Event(kind="healed", subject=path.stem, reason=reason))
+        place = self._layout.quarantine / f"{path.stem}.{uuid.uuid4().hex}"
+        with contextlib.suppress(FileAccessError):
+            if not os.path.isfile(path):
+                _fs.remove_tree(str(path))
+                return
+            _fs.ensure_directory(str(place.parent))
+            _fs.create_file(f"{place}.why", [reason.encode("utf-8", "replace")])
+            _fs.move(str(path), f"{place}.json")
+
+    def _make(self, key: str, fill: Callable[[Path], About]) -> Item:
+        name = f"{key}.{uuid.uuid4().hex[:_NONCE_LENGTH]}"
+        tree = self._bucket.tree(name)
+        self._lease.pin(self._bucket.pin(name))
+        try:
+            _fs.ensure_directory(str(tree))
+            about = fill(tree)
+            _fs.set_back(str(tree))
+            record = describe(key, name, tree, about)
+            self._publish(record)
+        except BaseException:
+            _fs.remove_tree(str(tree))
+            self._lease.unpin(self._bucket.pin(name))
+            raise
+        self.has_grown = True
+        return self._item(record)
+
+    def _publish(self, record: Record) -> None:
+        path = self._bucket.record(record.key)
+        draft = self._layout.drafts / f"{self._lease.id}.{uuid.uuid4().hex}"
+        _fs.ensure_directory(str(draft.parent))
+        _fs.ensure_directory(str(path.parent))
+        _fs.create_file(str(draft), [record.to_bytes()])
+        _fs.move(str(draft), str(path))
+
+
+def _touch(path: Path) -> None:
+    """Remember the use, at most once an hour: the collector takes what was unused for longest."""
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_mtime < time.time() - _TOUCH_SECONDS:
+            os.utime(path)

@@ -1,0 +1,82 @@
+"""Looking at every byte of a cache, and mending what is wrong."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation._record import parse_record, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wheelforge_isolation._layout import Layout
+    from wheelforge_isolation._shelf import Shelf
+    from wheelforge_isolation._store import WheelStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something in the cache that is not as it was left."""
+
+    path: Path
+    reason: str
+    remedy: str = ""
+    """What was done about it, if anything was."""
+
+
+class Verifier:
+    """Holds everything that is visible against its hashes."""
+
+    def __init__(self, layout: Layout, wheels: WheelStore, shelves: tuple[Shelf, ...]) -> None:
+        self._layout = layout
+        self._wheels = wheels
+        self._shelves = shelves
+
+    def run(self, *, repair: bool) -> Iterator[Problem]:
+        """Yield what is wrong; set it aside, and make it anew where that needs no network."""
+        yield from self._check_files(repair=repair)
+        for shelf in self._shelves:
+            for path in shelf.list_records():
+                reason = shelf.examine(path)
+                if reason:
+                    remedy = self._mend(shelf, path, reason) if repair else ""
+                    yield Problem(path=path, reason=reason, remedy=remedy)
+
+    def _mend(self, shelf: Shelf, path: Path, reason: str) -> str:
+        record = parse_record(read_record(path))
+        shelf.set_aside(path, reason)
+        if record is not None and "file_name" in record.about:
+            if self._wheels.restore(record.about):
+                return "unpacked again"
+            return "set aside, to be fetched again"
+        return "set aside, to be made again"
+
+    def _check_files(self, *, repair: bool) -> Iterator[Problem]:
+        for directory in self._layout.list_files():
+            for path in _list(directory):
+                reason = _examine_file(path)
+                if reason:
+                    if repair:
+                        _fs.remove_tree(str(path))
+                    remedy = "removed, to be fetched again" if repair else ""
+                    yield Problem(path=path, reason=reason, remedy=remedy)
+
+
+def _list(directory: Path) -> list[Path]:
+    try:
+        return [directory / name for name in os.listdir(directory)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _examine_file(path: Path) -> str:
+    try:
+        return "" if _fs.digest(path) == path.parent.name else "the content is another one"
+    except FileNotFoundError:
+        return ""  # it was collected meanwhile
+    except OSError as error:
+        return error.strerror or str(error)

@@ -1,0 +1,51 @@
+"""What several tests share: the length of property runs, a fast directory, the real sdists."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from tests import corpus
+from wheelforge_isolation import read_wheel_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelforge_isolation import WheelKey
+
+settings.register_profile("short", max_examples=500, deadline=None)
+settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
+settings.load_profile("short")
+
+_MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
+
+
+@pytest.fixture(scope="session")
+def real_sdists() -> Path:
+    """Return the directory with the forty real sdists, all of them and unharmed."""
+    problems = corpus.fetch_missing()
+    if problems:
+        pytest.skip(f"{len(problems)} of the real sdists cannot be fetched, as {problems[0]}")
+    return corpus.DOWNLOADS
+
+
+@pytest.fixture(scope="session")
+def real_wheels() -> dict[str, WheelKey]:
+    """Return the real wheels by name, all of them in the directory of downloads."""
+    problems = corpus.fetch_missing(corpus.WHEELS)
+    if problems:
+        pytest.skip(f"{len(problems)} of the real wheels cannot be fetched, as {problems[0]}")
+    keys = [read_wheel_key(listed.path) for listed in corpus.WHEELS]
+    return {key.name: key for key in keys}
+
+
+@pytest.fixture
+def fast_path(tmp_path: Path) -> Iterator[Path]:
+    """Yield an empty directory, in memory where that is possible, for thousands of trees."""
+    parent = _MEMORY if _MEMORY.is_dir() else tmp_path
+    with tempfile.TemporaryDirectory(dir=parent) as directory:
+        yield Path(directory).resolve()

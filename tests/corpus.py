@@ -1,0 +1,114 @@
+"""Real sdists and wheels: listed with their hashes, fetched by name, kept out of the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from unearth import PackageFinder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+DOWNLOADS = FIXTURES / "downloads"
+_INDEX = "https://pypi.org/simple/"
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line of a list."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+    @property
+    def path(self) -> Path:
+        return DOWNLOADS / self.file
+
+    def is_here(self) -> bool:
+        """Return whether the very file that is meant has been fetched."""
+        return self.path.is_file() and hash_of(self.path.read_bytes()) == self.sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sdist(Listed):
+    """One of the forty sdists."""
+
+    wheel: str | None
+    """What its wheel is called on CPython 3.11 and Linux; nothing where it cannot be built."""
+
+
+def hash_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class UnavailableError(Exception):
+    """The index does not have a file, or has another one under its name."""
+
+
+def _read_list(name: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads((FIXTURES / name).read_text(encoding="utf-8"))
+    return listed
+
+
+SDISTS = [Sdist(**facts) for facts in _read_list("sdists.json")]
+WHEELS = [Listed(**facts) for facts in _read_list("wheels.json")]
+"""Two build backends, and all that they require on Python 3.11 or newer."""
+
+
+def fetch_missing(wanted: Sequence[Listed] = SDISTS) -> list[str]:
+    """Fetch whatever is not here, several at once; return what went wrong."""
+    missing = [listed for listed in wanted if not listed.is_here()]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [problem for problem in pool.map(_try_fetch, missing) if problem]
+
+
+def _try_fetch(listed: Listed) -> str:
+    # Whatever an index, a proxy or a wire can do wrong has the same meaning here.
+    try:
+        _fetch(listed)
+    except Exception as error:  # ruff: ignore[blind-except]
+        return f"{listed.file}: {type(error).__name__}: {error}"
+    return ""
+
+
+def _fetch(listed: Listed) -> None:
+    finder = PackageFinder(index_urls=[_INDEX], ignore_compatibility=True)
+    name = parse_name(listed.file)
+    for package in finder.find_all_packages(name, allow_yanked=True):
+        if package.link.filename == listed.file:
+            content = finder.session.get(package.link.url_without_fragment).content
+            break
+    else:
+        raise UnavailableError("the index does not list it")
+    if hash_of(content) != listed.sha256:
+        raise UnavailableError("its hash is another one")
+    _write(listed.path, content)
+
+
+def parse_name(file: str) -> str:
+    """Return the name of the project that a file belongs to."""
+    is_wheel = file.endswith(".whl")
+    return parse_wheel_filename(file)[0] if is_wheel else parse_sdist_filename(file)[0]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` in one step: other test runs may look at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(fetch_missing([*SDISTS, *WHEELS])) or None)

@@ -1,0 +1,466 @@
+"""The collector, as it is seen from outside: what is on disk, and what it says it did."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from tests.caches import (
+    DAY_SECONDS,
+    MOMENTS,
+    NOTHING,
+    fill_cache,
+    fill_fast,
+    grow_older,
+    ignore,
+    users,
+    versions,
+    write_wheels,
+)
+from tests.processes import run_unprivileged
+from tests.trees import read_tree
+from wheelforge_isolation import (
+    Bounds,
+    Layout,
+    _fs,
+    collect_garbage,
+    list_entries,
+    measure_disk,
+    open_cache,
+    open_stage,
+)
+from wheelforge_isolation import _housekeeping as housekeeping
+from wheelforge_isolation._locks import read_leases, try_lock
+from wheelforge_isolation._record import parse_record
+from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+COUNT = 6
+UNBOUNDED = Bounds()
+IN_USE = {"use": 2, "keep": 1, "fetch": 1, "fill": 1, "stage": 0}
+"""Trees and places of files that a user needs."""
+_COLLECT = """
+from wheelforge_isolation import Bounds, IsolationError, Layout, collect_garbage
+
+try:
+    collect_garbage(Layout(root=Path("cache")), Bounds(max_bytes=0))
+except IsolationError as error:
+    print(type(error).__name__, *error.args)  # how to make them a sentence is out of reach
+"""
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(root=tmp_path / "cache")
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> list[Path]:
+    return write_wheels(tmp_path / "wheels", COUNT)
+
+
+@pytest.fixture
+def filled(layout: Layout, wheels: list[Path]) -> Layout:
+    """A cache with wheels that were used one, two, three days ago and so on."""
+    fill_cache(layout, wheels)
+    return layout
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Path:
+    """A wheel that is not in the cache."""
+    return write_wheels(tmp_path / "more", COUNT + 1)[COUNT]
+
+
+def leftovers(layout: Layout) -> set[str]:
+    """Return all that a cache does not need, be there something in it or not."""
+    needed = {"CACHEDIR.TAG", ".gitignore", "stage-v1/.git"}
+    files = (path for path in layout.root.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(layout.root).as_posix() for path in files} - needed
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99, 1])
+def test_a_size_bound_holds_and_what_was_unused_for_longest_goes_first(
+    filled: Layout, share: float
+) -> None:
+    before = sorted(list_entries(filled), key=lambda entry: entry.last_used)
+    bound = int(sum(entry.size_bytes for entry in before) * share)
+
+    collected = collect_garbage(filled, Bounds(max_bytes=bound))
+
+    after = sorted(list_entries(filled), key=lambda entry: entry.last_used)
+    gone = before[: len(before) - len(after)]
+    assert before == gone + after
+    assert sum(entry.size_bytes for entry in after) <= bound
+    assert sum(entry.size_bytes for entry in [*gone[-1:], *after]) > bound or not gone
+    assert collected.freed_bytes == sum(entry.size_bytes for entry in gone)
+    assert (collected.removed, collected.in_use, collected.is_done) == (len(gone), 0, True)
+
+
+def test_what_is_older_than_the_bound_goes_and_nothing_else(filled: Layout) -> None:
+    collect_garbage(filled, Bounds(max_age_days=3.5))
+
+    assert versions(filled) == ["3", "4", "5"]
+    assert len(versions(filled, "file")) == 3
+    assert len(filled.wheels.list_trees()) == 3
+
+
+def test_what_was_used_just_now_is_not_old_any_more(filled: Layout, wheels: list[Path]) -> None:
+    with open_cache(filled, ignore) as cache:
+        cache.wheels.add(wheels[0]).item.give_back()
+
+    collect_garbage(filled, Bounds(max_age_days=3.5))
+
+    assert versions(filled) == ["0", "3", "4", "5"]
+
+
+def test_without_bounds_nothing_goes_that_a_record_names(filled: Layout) -> None:
+    before = read_tree(filled.root)
+
+    collected = collect_garbage(filled, UNBOUNDED)
+
+    assert (collected.removed, collected.freed_bytes) == (0, 0)
+    assert before.items() <= read_tree(filled.root).items()
+
+
+def test_nothing_at_all_is_left_of_a_cache_that_is_cleared(filled: Layout) -> None:
+    collect_garbage(filled, NOTHING)
+
+    assert leftovers(filled) == set()
+    assert filled.wheels.list_trees() == filled.list_files() == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_what_a_living_process_is_about_stays_and_goes_once_it_has_left(
+    filled: Layout, another: Path, moment: str
+) -> None:
+    with users(filled, another, moment) as (user,):
+        before = read_tree(user.path) if user.path.is_dir() else {}
+
+        collected = collect_garbage(filled, NOTHING)
+
+        assert user.path.exists()
+        assert (read_tree(user.path) if user.path.is_dir() else {}) == before
+        assert collected.in_use == IN_USE[moment]
+        user.leave()
+    collect_garbage(filled, NOTHING)
+    assert leftovers(filled) == set()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_process_is_recognised_as_dead_and_what_it_left_is_removed(
+    layout: Layout, wheels: list[Path], moment: str
+) -> None:
+    with users(layout, wheels[0], moment) as (user,):
+        user.kill()
+    before = leftovers(layout)
+
+    collect_garbage(layout, UNBOUNDED)
+
+    assert {path.split("/")[0] for path in before} >= {"leases"} or moment == "stage"
+    assert {path.split("/")[0] for path in leftovers(layout)} <= {"wheels-v1", "files-v1"}
+    assert len(layout.wheels.list_trees()) == len(versions(layout)) == (moment == "use")
+    assert len(layout.list_files()) == len(versions(layout, "file"))
+    assert list(layout.stages.iterdir()) == [layout.stages / ".git"]
+
+
+def test_of_many_users_the_dead_lose_everything_and_the_living_nothing(
+    filled: Layout, wheels: list[Path]
+) -> None:
+    with users(filled, wheels[0], "use", "use") as (living, dead):
+        dead.kill()
+
+        collected = collect_garbage(filled, NOTHING)
+
+        assert len(read_leases(filled.leases)) == collected.in_use == 1
+        assert living.path == dead.path
+        assert living.path.is_dir()
+        living.leave()
+
+
+def test_a_tree_that_is_pinned_twice_stays_until_it_was_given_back_twice(filled: Layout) -> None:
+    with open_cache(filled, ignore) as cache:
+        key = next(entry.path.stem for entry in list_entries(filled) if entry.kind == "wheel")
+        items = [cache.shelves[0].take(key) for _ in range(2)]
+        counts = []
+        for item in items:
+            assert item is not None
+            item.give_back()
+            counts.append(collect_garbage(filled, NOTHING).in_use)
+
+    assert counts == [1, 0]
+
+
+def test_a_tree_is_saved_by_the_record_that_was_published_after_all_was_listed(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = filled.wheels.list_records()[0]
+    data = record.read_bytes()
+    record.unlink()  # as it is before its maker publishes it
+
+    def publish_and_die(directory: Path) -> dict[str, set[str]]:
+        record.write_bytes(data)
+        return read_leases(directory)
+
+    monkeypatch.setattr(housekeeping, "read_leases", publish_and_die)
+
+    collected = collect_garbage(filled, UNBOUNDED)
+
+    found = parse_record(data)
+    assert found is not None
+    assert collected.removed == 0
+    assert filled.wheels.tree(found.tree).is_dir()
+
+
+def test_a_tree_is_saved_by_the_record_that_its_user_has_renewed(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in filled.wheels.list_records()}
+
+    def renew_and_leave(directory: Path) -> dict[str, set[str]]:
+        for path, data in before.items():
+            assert not path.exists()
+            path.write_bytes(data)
+        return read_leases(directory)
+
+    monkeypatch.setattr(housekeeping, "read_leases", renew_and_leave)
+
+    collect_garbage(filled, NOTHING)
+
+    assert len(filled.wheels.list_trees()) == len(before) == COUNT
+
+
+def test_a_second_collector_goes_away_and_touches_nothing(filled: Layout) -> None:
+    lock = try_lock(filled.lock("gc"))
+    assert lock is not None
+    before = read_tree(filled.root)
+
+    collected = collect_garbage(filled, NOTHING)
+
+    assert not collected.is_done
+    assert read_tree(filled.root) == before
+    lock.release()
+
+
+def test_without_locks_it_refuses_and_says_why(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+
+    with pytest.raises(LocksUnavailableError) as caught:
+        collect_garbage(filled, NOTHING)
+
+    assert caught.value.hint
+    assert len(versions(filled)) == len(filled.wheels.list_trees()) == COUNT
+
+
+def test_a_cache_that_can_only_be_read_is_left_alone_with_one_clear_error(
+    tmp_path: Path, filled: Layout
+) -> None:
+    before = read_tree(filled.root)
+
+    output = run_unprivileged(tmp_path, _COLLECT)
+
+    assert output == "FileAccessError create cache/locks Permission denied\n"
+    assert read_tree(filled.root) == before
+
+
+def test_nobody_who_cannot_be_seen_is_taken_for_dead(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir, listdir = os.scandir, os.listdir
+    refused = (str(filled.leases), filled.leases)
+
+    def refuse(function: Callable[..., object]) -> Callable[..., object]:
+        def look(path: object = ".") -> object:
+            if path in refused:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return function(path)
+
+        return look
+
+    filled.leases.mkdir(exist_ok=True)
+    monkeypatch.setattr(os, "scandir", refuse(scandir))
+    monkeypatch.setattr(os, "listdir", refuse(listdir))
+
+    with pytest.raises(FileAccessError):
+        collect_garbage(filled, NOTHING)
+
+    monkeypatch.undo()
+    assert len(filled.wheels.list_trees()) == COUNT
+
+
+@pytest.mark.parametrize(("age_days", "is_left"), [(0, True), (13, True), (15, False)])
+def test_what_was_set_aside_is_kept_for_a_fortnight(
+    filled: Layout, *, age_days: float, is_left: bool
+) -> None:
+    with open_cache(filled, ignore) as cache:
+        cache.shelves[0].set_aside(filled.wheels.list_records()[0], "a test")
+    for path in filled.list_quarantine():
+        if path.suffix == ".why":  # the record itself is as old as it was
+            grow_older(path, age_days)
+
+    collect_garbage(filled, UNBOUNDED)
+
+    assert len(filled.list_quarantine()) == 2 * is_left
+    assert len(filled.wheels.list_trees()) == COUNT - 1
+
+
+def test_what_is_kept_in_a_stage_goes_with_the_days(filled: Layout) -> None:
+    for days in (1, 20):
+        with open_stage(filled.stages, f"old{days}") as stage:
+            stage.keep()
+        grow_older(stage.path / ".kept", days)
+
+    collect_garbage(filled, Bounds(kept_days=10))
+
+    assert sorted(path.name for path in filled.stages.iterdir()) == [".git", "old1"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link", "full directory"])
+def test_foreign_things_in_a_cache_neither_stop_it_nor_save_others(
+    filled: Layout, kind: str
+) -> None:
+    places = [path for path in filled.root.rglob("*") if path.is_dir()]
+    below = [filled.drafts, filled.quarantine, filled.leases, filled.root / "locks"]
+    for place in {filled.root, *places, *below} - set(filled.root.glob("*/trees/*/*/**")):
+        place.mkdir(exist_ok=True)
+        for name in ("foreign", "foreign.json", "foreign.lock", "foreign.pins", "foreign.why"):
+            make_foreign(place / name, kind)
+    trees = [path for path in filled.wheels.list_trees() if "foreign" not in path.name]
+
+    for bounds in (UNBOUNDED, NOTHING):
+        collect_garbage(filled, bounds)
+
+    assert versions(filled) == []
+    assert [path for path in trees if path.exists()] == []
+    assert (filled.root / "foreign").is_symlink() or (filled.root / "foreign").exists()
+
+
+def make_foreign(path: Path, kind: str) -> None:
+    if kind == "file":
+        path.write_bytes(b"foreign")
+    elif kind == "link":
+        path.symlink_to("nowhere")
+    else:
+        path.mkdir()
+        if kind == "full directory":
+            (path / "precious").touch()
+
+
+def test_what_another_release_keeps_is_not_touched(filled: Layout) -> None:
+    for name in ("wheels-v2/trees/ab/tree", "files-v9/ab/file", "stage-v2/demo"):
+        (filled.root / name).mkdir(parents=True)
+
+    collect_garbage(filled, NOTHING)
+
+    assert (filled.root / "wheels-v2/trees/ab/tree").is_dir()
+    assert (filled.root / "files-v9/ab/file").is_dir()
+    assert (filled.root / "stage-v2/demo").is_dir()
+
+
+def test_a_record_that_cannot_be_read_goes_with_its_tree(filled: Layout) -> None:
+    filled.wheels.list_records()[0].write_bytes(b"half a rec")
+
+    collect_garbage(filled, UNBOUNDED)
+
+    assert len(filled.wheels.list_trees()) == COUNT - 1
+    assert len(filled.wheels.list_records()) == COUNT - 1
+
+
+def test_an_empty_place_for_a_file_goes(filled: Layout) -> None:
+    for path in filled.list_files()[:2]:
+        next(path.iterdir()).unlink()
+
+    collect_garbage(filled, UNBOUNDED)
+
+    assert len(filled.list_files()) == COUNT - 2
+
+
+def test_a_tree_that_resists_does_not_save_the_others(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubborn = filled.wheels.list_trees()[2]
+    remove_tree = _fs.remove_tree
+
+    def resist(path: str) -> None:
+        if path == str(stubborn):
+            raise FileAccessError("remove", path, "it resists")
+        remove_tree(path)
+
+    monkeypatch.setattr(_fs, "remove_tree", resist)
+
+    collected = collect_garbage(filled, NOTHING)
+
+    assert filled.wheels.list_trees() == [stubborn]
+    assert collected.removed == 2 * COUNT - 1
+
+
+def test_a_cache_that_is_not_there_holds_nothing_to_collect(layout: Layout) -> None:
+    collected = collect_garbage(layout, NOTHING)
+
+    assert (collected.removed, collected.is_done) == (0, True)
+
+
+def test_a_cache_grows_no_further_than_it_is_allowed_to(layout: Layout, wheels: list[Path]) -> None:
+    sizes = []
+    for wheel in wheels:
+        with open_cache(layout, ignore, max_bytes=6000) as cache:
+            cache.wheels.add(wheel)
+        sizes.append(sum(entry.size_bytes for entry in list_entries(layout)))
+
+    assert 0 < max(sizes) <= 6000
+
+
+def test_many_entries_are_collected_to_the_last(layout: Layout) -> None:
+    fill_fast(layout, 300)
+
+    collected = collect_garbage(layout, NOTHING)
+
+    assert collected.removed == 300
+    assert leftovers(layout) == set()
+
+
+def test_a_cache_lists_its_wheels_and_files_with_what_one_wants_to_know(
+    filled: Layout, wheels: list[Path]
+) -> None:
+    entries = sorted(list_entries(filled), key=lambda entry: (entry.kind, entry.file))
+
+    files, found = entries[:COUNT], entries[COUNT:]
+    assert [entry.kind for entry in entries] == ["file"] * COUNT + ["wheel"] * COUNT
+    assert [entry.file for entry in files] == [path.name for path in wheels]
+    assert [entry.size_bytes for entry in files] == [path.stat().st_size for path in wheels]
+    assert [(entry.name, entry.version) for entry in found] == [
+        ("demo", str(number)) for number in range(COUNT)
+    ]
+    for entry, age_days in zip(found, range(COUNT, 0, -1), strict=True):
+        tree = filled.wheels.tree(entry.tree)
+        sizes = [path.stat().st_size for path in tree.rglob("*") if path.is_file()]
+        assert entry.size_bytes == sum(sizes)
+        assert entry.path.is_file()
+        assert time.time() - entry.last_used == pytest.approx(age_days * DAY_SECONDS, abs=60)
+
+
+def test_what_a_cache_takes_on_disk_is_counted_once_whatever_its_names(layout: Layout) -> None:
+    (layout.root / "a").mkdir(parents=True)
+    (layout.root / "a" / "file").write_bytes(bytes(1000))
+    (layout.root / "b").hardlink_to(layout.root / "a" / "file")
+    (layout.root / "c").write_bytes(bytes(10))
+    (layout.root / "link").symlink_to("c")
+
+    assert measure_disk(layout) == 1010 + len("c")
+
+
+def test_a_cache_that_is_not_there_lists_nothing_and_takes_nothing(layout: Layout) -> None:
+    assert list(list_entries(layout)) == []
+    assert measure_disk(layout) == 0

@@ -1,0 +1,94 @@
+"""Thousands of archives, most of which nobody would publish, against the rules and the disk."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.property.arena import Arena
+from tests.property.model import predict
+from tests.property.strategies import sketches
+from wheelforge_isolation import Links
+from wheelforge_isolation.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.property.formats import Sketch
+    from tests.trees import Tree
+
+pytestmark = [
+    pytest.mark.skipif(
+        os.name == "nt" or sys.platform == "darwin", reason="needs a file system of any names"
+    ),
+    pytest.mark.parametrize("profile", ["short", pytest.param("long", marks=[pytest.mark.stress])]),
+]
+LINKS = st.sampled_from(Links)
+
+
+@pytest.fixture
+def arena(fast_path: Path) -> Arena:
+    return Arena(root=fast_path)
+
+
+def test_an_archive_becomes_the_tree_that_the_rules_describe(profile: str, arena: Arena) -> None:
+    @settings(settings.get_profile(profile))
+    @given(sketches(), LINKS)
+    def check(sketch: Sketch, links: Links) -> None:
+        expected = predict(sketch, copies_links=links is Links.COPY)
+
+        outcome = arena.unpack(sketch.file_name, sketch.pack(), links)
+
+        assert (outcome.tree if outcome.unpacked else None) == expected, outcome.error
+        assert outcome.error is None or isinstance(outcome.error, ArchiveError)
+
+    check()
+
+
+def test_nothing_outside_the_destination_is_touched(profile: str, arena: Arena) -> None:
+    @settings(settings.get_profile(profile))
+    @given(sketches(), LINKS)
+    def check(sketch: Sketch, links: Links) -> None:
+        outcome = arena.unpack(sketch.file_name, sketch.pack(), links)
+
+        assert outcome.is_outside_unchanged
+        assert [path for path in outcome.tree if _leads_out(path, outcome.tree)] == []
+
+    check()
+
+
+def _leads_out(path: str, tree: Tree) -> bool:
+    """Return whether ``path`` is a link that leads out of the one top-level directory."""
+    target = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), tree[path].target))
+    return tree[path].kind == "link" and target.split("/")[1] != path.split("/", maxsplit=1)[0]
+
+
+def test_a_refusal_leaves_the_destination_as_it_was(profile: str, arena: Arena) -> None:
+    @settings(settings.get_profile(profile))
+    @given(sketches(), LINKS, st.booleans())
+    def check(sketch: Sketch, links: Links, is_made: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
+        outcome = arena.unpack(sketch.file_name, sketch.pack(), links, is_made=is_made)
+
+        if outcome.error is not None:
+            assert (outcome.is_destination_there, outcome.tree) == (is_made, {})
+
+    check()
+
+
+def test_what_is_said_is_one_printable_line_of_bearable_length(profile: str, arena: Arena) -> None:
+    @settings(settings.get_profile(profile))
+    @given(sketches(), LINKS)
+    def check(sketch: Sketch, links: Links) -> None:
+        outcome = arena.unpack(sketch.file_name, sketch.pack(), links)
+
+        said = [str(note) for note in outcome.unpacked.notes] if outcome.unpacked else []
+        said += [str(outcome.error)] if outcome.error else []
+        assert [text for text in said if not text.isprintable() or len(text) > 1000] == []
+
+    check()
