@@ -31,6 +31,7 @@ FLOORS = {
         {"errors", "_models", "_events"},
         {"_project", "_index", "_runners", "_lockfile"},
         {"_hooks", "_resolve"},
+        {"_provision"},
         {"_build"},
         {"_batch", "_report", "_progress"},
         {"cli"},
@@ -42,13 +43,14 @@ DOORS = {
     "platformdirs": {"_layout"},
     "installer": {"_wheels", "_installation"},
     "build": {"_build"},
-    "pyproject_hooks": {"_build"},
+    "resolvelib": {"_resolve"},
     "shutil": {"_fs"},
     "tempfile": {"_fs"},
-    "subprocess": {"_build", "_interpreter", "_installation"},
+    "subprocess": {"_build", "_hooks", "_interpreter", "_installation"},
     "tarfile": set[str](),
     "zipfile": set[str](),
     "argparse": {"cli"},
+    "unearth": {"_index"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """What any room may speak of."""

@@ -276,7 +276,7 @@ def deliver_file(source: Path, directory: Path) -> Path:
     try:
         with translated("write", str(destination)):
             shutil.copyfile(source, draft)
-            _flush(draft)
+            _flush(str(draft))
         move(str(draft), str(destination))
     except BaseException:
         remove_file(str(draft))
@@ -284,7 +284,17 @@ def deliver_file(source: Path, directory: Path) -> Path:
     return destination
 
 
-def _flush(path: Path) -> None:
+def flush_tree(path: str) -> None:
+    """Have the disk keep every file below ``path``, whatever happens to the machine."""
+    with translated("write", path):
+        for directory, _, names in os.walk(path):
+            for name in names:
+                file = os.path.join(directory, name)
+                if not os.path.islink(file):
+                    _flush(file)
+
+
+def _flush(path: str) -> None:
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 

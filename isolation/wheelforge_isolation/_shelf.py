@@ -190,10 +190,7 @@ class Shelf:
         tree = self._bucket.tree(name)
         self._lease.pin(self._bucket.pin(name))
         try:
-            _fs.ensure_directory(str(tree))
-            about = fill(tree)
-            _fs.set_back(str(tree))
-            record = describe(key, name, tree, about)
+            record = _fill_tree(key, tree, fill)
             self._publish(record)
         except BaseException:
             _fs.remove_tree(str(tree))
@@ -209,6 +206,15 @@ class Shelf:
         _fs.ensure_directory(str(path.parent))
         _fs.create_file(str(draft), [record.to_bytes()])
         _fs.move(str(draft), str(path))
+
+
+def _fill_tree(key: str, tree: Path, fill: Callable[[Path], About]) -> Record:
+    _fs.ensure_directory(str(tree))
+    about = fill(tree)
+    _fs.set_back(str(tree))
+    if not boot_id():  # where there is one, a loss of power shows, and every byte is looked at
+        _fs.flush_tree(str(tree))
+    return describe(key, tree.name, tree, about)
 
 
 def _touch(path: Path) -> None:

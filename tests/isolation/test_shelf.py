@@ -403,3 +403,17 @@ def test_a_cache_seen_at_two_places_serves_both_and_each_goes_on_finding_its_own
     for place in (ground, other, ground):
         assert place.use()[0].kinds == []
     assert ground.trees() == trees
+
+
+def test_where_a_new_start_cannot_be_told_every_file_is_on_disk_before_its_record(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr("wheelforge_isolation._shelf.boot_id", lambda: "")
+    monkeypatch.setattr("os.fsync", lambda file: flushed.append(os.fstat(file).st_ino))
+
+    with open_cache(ground.layout, Reporter()) as cache:
+        wheel = cache.wheels.obtain(ground.keys[0], partial(ground.stock.fetch, ground.keys[0]))
+        files = [path for path in wheel.item.path.rglob("*") if path.is_file()]
+
+    assert {path.stat().st_ino for path in files} <= set(flushed)

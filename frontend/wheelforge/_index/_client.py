@@ -1,0 +1,304 @@
+"""Requests that persist: redirects, credentials, and patience with servers that are busy.
+
+The connections are unearth's, which keeps them open and shares them between threads. Redirects
+are followed here, so that every hop gets its own credentials and none leads from a safe
+connection to an unsafe one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from urllib.parse import unquote, urljoin, urlsplit
+
+from wheelforge._index._credentials import Credentials
+from wheelforge._index._values import without_credentials
+from wheelforge.errors import IndexRefusedError, IndexUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from types import ModuleType
+
+    from unearth.fetchers.sync import PyPIClient
+
+    from wheelforge._index._values import IndexSettings, Sleep
+
+T = TypeVar("T")
+
+GOOD, PARTIAL = 200, 206
+GONE = {404, 410}
+UNAUTHORISED, FORBIDDEN = 401, {401, 403, 407}
+_BUSY = {408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529, 530}
+_UNABLE = {400, 405, 416, 501}
+"""What servers say to a request for a part of a file, if they do not give one."""
+_MOST_HOPS = 20
+_KEPT_OPEN_SECONDS = 60.0
+_MOST_DRAINED = 1 << 14
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
+_LONGEST_WISH_SECONDS = 120.0
+"""A server that asks for a longer pause is taken to say no."""
+
+
+class Answer(Protocol):
+    """What comes back from a server; the body is read as it comes, and as it is."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def status_code(self) -> int: ...
+
+    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
+
+    def read(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, and the URL that gave it after all redirects."""
+
+    answer: Answer
+    url: str
+
+
+class _TryAgainError(Exception):
+    """Something went wrong that may go right the next time."""
+
+    def __init__(self, problem: str, pause_seconds: float | None = None) -> None:
+        super().__init__(problem, pause_seconds)
+        self.problem = problem
+        self.pause_seconds = pause_seconds
+
+
+class Client:
+    """Asks servers; made with the first request, as loading it takes a while."""
+
+    def __init__(self, settings: IndexSettings, sleep: Sleep, note: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._sleep = sleep
+        self._credentials = Credentials(settings, note)
+        self._session: PyPIClient | None = None
+        self._library: ModuleType | None = None
+        self._lock = Lock()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            if self._session is not None:
+                self._session.close()
+            self._session = None
+
+    def insist(self, url: str, ask: Callable[[], T]) -> T:
+        """Return what ``ask`` does, trying again while a server is busy or a connection breaks."""
+        for attempt in range(self._settings.retries + 1):
+            try:
+                with self._translated(url):
+                    return ask()
+            except _TryAgainError as error:
+                problem, wish = error.problem, error.pause_seconds
+            if attempt == self._settings.retries or (wish or 0) > _LONGEST_WISH_SECONDS:
+                raise IndexUnreachableError(without_credentials(url), problem, attempt + 1)
+            self._sleep(_pause(attempt) if wish is None else wish)
+        raise AssertionError
+
+    @contextlib.contextmanager
+    def ask(self, url: str, headers: Mapping[str, str]) -> Generator[Reply]:
+        """Yield one answer that is neither a redirect nor an excuse."""
+        with contextlib.ExitStack() as stack:
+            for _ in range(_MOST_HOPS):
+                answer = stack.enter_context(self._send(url, headers))
+                location = answer.headers.get("location")
+                if not 300 <= answer.status_code < 400 or location is None:  # ruff: ignore[magic-value-comparison]
+                    self._check(answer, url, _UNABLE if "Range" in headers else set())
+                    yield Reply(answer, without_credentials(url))
+                    return
+                url = self._follow(url, location)
+                _drain(answer)
+                stack.close()
+        raise IndexUnreachableError(without_credentials(url), "it redirects in a circle", 1)
+
+    def get(self, url: str, headers: Mapping[str, str]) -> tuple[Reply, bytes] | None:
+        """Return an answer with its whole body; None if there is nothing at ``url``."""
+
+        def read() -> tuple[Reply, bytes] | None:
+            with self.ask(url, headers) as reply:
+                if reply.answer.status_code in GONE:
+                    _drain(reply.answer)
+                    return None
+                return reply, reply.answer.read()
+
+        return self.insist(url, read)
+
+    def is_safe(self, url: str) -> bool:
+        """Return whether what comes from ``url`` cannot be changed on the way, or is trusted."""
+        if not url.lower().startswith("http://"):
+            return True
+        from unearth import Link
+        from unearth.collector import is_secure_origin
+
+        session: Any = self._open()
+        return is_secure_origin(session, Link(url))
+
+    # One request
+
+    @contextlib.contextmanager
+    def _send(self, url: str, headers: Mapping[str, str]) -> Generator[Answer]:
+        """Yield the answer to one request; if we are refused, the keyring has a word."""
+        answer = self._send_as(self._credentials.find(url), url, headers)
+        if answer.status_code == UNAUTHORISED:
+            login = self._credentials.find_after_refusal(url)
+            if login is not None:
+                answer.close()
+                answer = self._send_as(login, url, headers)
+        with contextlib.closing(answer):
+            yield answer
+
+    def _send_as(self, login: str | None, url: str, headers: Mapping[str, str]) -> Any:  # ruff: ignore[any-type]
+        session = self._open()
+        every = {**headers, **({"Authorization": login} if login else {})}
+        request = session.build_request("GET", without_credentials(url), headers=every)
+        return session.send(request, stream=True, follow_redirects=False)
+
+    def _follow(self, url: str, location: str) -> str:
+        target = urljoin(without_credentials(url), location)
+        scheme = urlsplit(target).scheme
+        if scheme not in {"http", "https"} or (
+            url.lower().startswith("https:") and not self.is_safe(target)
+        ):
+            problem = f"it redirects to `{without_credentials(target)}`, which is not safe"
+            raise IndexUnreachableError(without_credentials(url), problem, 1)
+        return target
+
+    @staticmethod
+    def _check(answer: Answer, url: str, tolerated: set[int]) -> None:
+        """Refuse what is no answer, unless it says that there is nothing."""
+        status = answer.status_code
+        if status in _BUSY:
+            raise _TryAgainError(f"HTTP {status}", _read_wish(answer.headers.get("retry-after")))
+        if status in FORBIDDEN:
+            raise IndexRefusedError(without_credentials(url), status)
+        if status not in {GOOD, PARTIAL, *GONE, *tolerated}:
+            raise IndexUnreachableError(without_credentials(url), f"HTTP {status}", 1)
+
+    @contextlib.contextmanager
+    def _translated(self, url: str) -> Generator[None]:
+        """Tell the troubles of a connection that may pass from those that will not."""
+        self._open()
+        library: Any = self._library
+        try:
+            yield
+        except (library.UnsupportedProtocol, library.InvalidURL, ValueError) as error:
+            raise IndexUnreachableError(without_credentials(url), str(error), 1) from error
+        except library.RequestError as error:
+            problem = str(error) or type(error).__name__
+            if "CERTIFICATE_VERIFY_FAILED" in problem:
+                raise IndexUnreachableError(without_credentials(url), problem, 1) from error
+            raise _TryAgainError(problem) from error
+
+    # The connections
+
+    def _open(self) -> PyPIClient:
+        with self._lock:
+            if self._session is None:
+                self._session = self._make_session()
+            return self._session
+
+    def _make_session(self) -> PyPIClient:
+        from concurrent.futures import ThreadPoolExecutor
+        from importlib import import_module
+
+        with ThreadPoolExecutor(1) as meanwhile:
+            verification = meanwhile.submit(self._make_verification)
+            from unearth.fetchers.sync import PyPIClient
+
+        # Its base class is of one library or another, depending on the release.
+        library: Any = import_module(PyPIClient.__mro__[1].__module__.partition(".")[0])
+        self._library = library
+        return PyPIClient(
+            limits=library.Limits(keepalive_expiry=_KEPT_OPEN_SECONDS),
+            trusted_hosts=self._settings.trusted_hosts,
+            verify=verification.result(),
+            timeout=self._settings.timeout_seconds,
+            headers={"User-Agent": "wheelforge", "Accept-Encoding": "gzip"},
+            **self._make_proxy(),
+        )
+
+    def _make_proxy(self) -> dict[str, Any]:
+        library: Any = self._library
+        proxy = self._settings.proxy
+        if not proxy:
+            return {}
+        # Otherwise the hosts whose certificates do not matter would be asked directly.
+        transports = {
+            f"all://{host}": library.HTTPTransport(verify=False, proxy=proxy)
+            for host in self._settings.trusted_hosts
+        }
+        return {"mounts": transports, "proxy": proxy}
+
+    def _make_verification(self) -> Any:  # ruff: ignore[any-type]
+        settings = self._settings
+        if not settings.ca_bundle and not settings.client_certificate:
+            return True
+        import ssl
+
+        bundle = settings.ca_bundle
+        is_directory = bundle is not None and Path(bundle).is_dir()
+        try:
+            context = ssl.create_default_context(
+                cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+            )
+            if settings.client_certificate:
+                context.load_cert_chain(settings.client_certificate)
+        except OSError as error:
+            path = f"{bundle or ''} {settings.client_certificate or ''}".strip()
+            raise IndexUnreachableError(path, f"unusable certificates: {error}", 0) from error
+        return context
+
+
+def _drain(answer: Answer) -> None:
+    """Read what nobody needs, if that is little: the connection can be used again then."""
+    length = answer.headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= _MOST_DRAINED:
+        answer.read()
+
+
+def raise_status(reply: Reply) -> NoReturn:
+    """Refuse an answer whose status is not the one that is needed."""
+    raise IndexUnreachableError(reply.url, f"HTTP {reply.answer.status_code}", 1)
+
+
+def path_of(url: str) -> str:
+    """Return the path of a ``file:`` URL."""
+    path = urlsplit(url).path
+    if os.name != "nt":
+        return unquote(path)
+    from urllib.request import url2pathname
+
+    return url2pathname(path)
+
+
+def _pause(attempt: int) -> float:
+    """Return how long to wait: longer each time, and not as long as everybody else."""
+    from random import SystemRandom
+
+    longest = min(_FIRST_PAUSE_SECONDS * (1 << attempt), _LONGEST_PAUSE_SECONDS)
+    return longest * SystemRandom().uniform(0.5, 1.0)
+
+
+def _read_wish(text: str | None) -> float | None:
+    """Return how many seconds a server asks us to wait."""
+    if not text:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,118 @@
+"""Lists of files: a page of an index for one name, or a place that holds files of any name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge._index._client import path_of
+from wheelforge._index._page import ACCEPTED, Listed, file_name_of, parse_page
+from wheelforge._index._values import without_credentials
+from wheelforge.errors import IndexUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wheelforge._index._client import Client
+
+_PAGE_SUFFIXES = {".html", ".htm"}
+
+
+class Directory(NamedTuple):
+    """A list of files, and where it is from, as messages say it."""
+
+    origin: str
+    files: Sequence[Listed]
+
+
+class Lister:
+    """Reads lists of files; those that do not depend on a name, only once."""
+
+    def __init__(self, client: Client, note: Callable[[str], None]) -> None:
+        self._client = client
+        self._note = note
+        self._flat: Sequence[Directory] | None = None
+        self._lock = Lock()
+
+    def list_all(self, locations: Sequence[str]) -> Sequence[Directory]:
+        """Return what is in each place that has files of any name."""
+        with self._lock:
+            if self._flat is None:
+                self._flat = [self._list(location) for location in locations]
+            return self._flat
+
+    def read_page(self, index_url: str, name: str) -> Sequence[Listed] | None:
+        """Return what an index has of a name; None if it does not know the name."""
+        path = _local_path(index_url)
+        if path is None:
+            return self._read_remote(f"{index_url.rstrip('/')}/{name}/", index_url)
+        if not Path(path).is_dir():
+            self._note(f"the index `{path}` does not exist; it is left out")
+            return None
+        page = Path(path, name, "index.html")
+        return self._read_local(page) if page.exists() else None
+
+    def _read_remote(self, url: str, origin: str) -> Sequence[Listed] | None:
+        if not self._client.is_safe(url):
+            host = without_credentials(origin)
+            self._note(f"`{host}` is neither https nor a trusted host; it is left out")
+            return None
+        found = self._client.get(url, {"Accept": ACCEPTED})
+        if found is None:
+            return None
+        reply, content = found
+        kind = reply.answer.headers.get("content-type", "")
+        return parse_page(content, kind, reply.url, without_credentials(origin))
+
+    @staticmethod
+    def _read_local(path: Path) -> Sequence[Listed]:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise IndexUnreachableError(str(path), error.strerror or str(error), 1) from error
+        return parse_page(content, "text/html", path.absolute().as_uri(), str(path))
+
+    # Places with files of any name
+
+    def _list(self, location: str) -> Directory:
+        origin, path = without_credentials(location), _local_path(location)
+        if path is None:
+            return Directory(origin, self._list_remote(location))
+        if not Path(path).exists():
+            self._note(f"`{path}`, where files were to be looked for, does not exist")
+            return Directory(path, ())
+        return Directory(path, self._list_local(Path(path)))
+
+    def _list_remote(self, url: str) -> Sequence[Listed]:
+        if file_name_of(url).endswith((".whl", ".zip", ".tar.gz")):
+            return [_list_file(url)]
+        files = self._read_remote(url, url)
+        if files is None:
+            self._note(f"there is nothing at `{without_credentials(url)}`")
+        return files or ()
+
+    def _list_local(self, path: Path) -> Sequence[Listed]:
+        if not path.is_dir():
+            return self._list_local_file(path)
+        try:
+            paths = sorted(path.iterdir())
+        except OSError as error:
+            raise IndexUnreachableError(str(path), error.strerror or str(error), 1) from error
+        return [file for each in paths for file in self._list_local_file(each)]
+
+    def _list_local_file(self, path: Path) -> Sequence[Listed]:
+        if path.suffix in _PAGE_SUFFIXES:
+            return self._read_local(path)
+        return [_list_file(path.absolute().as_uri())]
+
+
+def _list_file(url: str) -> Listed:
+    return Listed(url.partition("#")[0], file_name_of(url), {}, "", None, "", None)
+
+
+def _local_path(location: str) -> str | None:
+    """Return the path of what is on this machine; None of what is not."""
+    if location.lower().startswith("file:"):
+        return path_of(location)
+    return None if "://" in location else location

@@ -1,0 +1,119 @@
+"""Where files are looked for, and what is found there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+from wheelforge.errors import IndexSettingsInvalidError
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+Sleep: TypeAlias = Callable[[float], object]
+"""Something that waits for a number of seconds."""
+Hashes: TypeAlias = Mapping[str, str]
+"""Hexadecimal digests by the name of their algorithm, in lower case."""
+
+PYPI = "https://pypi.org/simple/"
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
+_IDENTITY_LENGTH = 32
+
+
+def without_credentials(url: str) -> str:
+    """Return ``url`` fit for messages and keys."""
+    return _CREDENTIALS.sub("", url, count=1)
+
+
+def as_utc(moment: datetime | None) -> datetime | None:
+    """Return a time that can be compared: without a time zone, it is in UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """Where to look, on what terms, and how to get there."""
+
+    index_urls: tuple[str, ...] = field(default=(PYPI,), repr=False)
+    """A name that is found on one is never looked for on the next."""
+    find_links: tuple[str, ...] = field(default=(), repr=False)
+    """Directories, files and pages whose files come before those of the indexes."""
+    no_index: bool = False
+    exclude_newer: datetime | None = None
+    """What was uploaded later is left out, as is what does not say when it was."""
+    no_binary: frozenset[str] = frozenset()
+    """Normalised names, or ``:all:``; a name given in the other set wins over ``:all:``."""
+    only_binary: frozenset[str] = frozenset()
+    retries: int = 5
+    timeout_seconds: float = 15.0
+    ca_bundle: str | None = None
+    client_certificate: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trusted_hosts: tuple[str, ...] = ()
+    """May be asked without, or with a doubtful, certificate."""
+    netrc: str | None = None
+    ask_keyring: bool = True
+
+    def __post_init__(self) -> None:
+        for url in (*self.index_urls, *self.find_links):
+            try:
+                urlsplit(url)
+            except ValueError as error:
+                raise IndexSettingsInvalidError(without_credentials(url), str(error)) from error
+
+    @property
+    def identity(self) -> str:
+        """A digest of everything that changes answers; no credentials are in it."""
+        cut_off = as_utc(self.exclude_newer)
+        facts = [
+            () if self.no_index else self._locations(self.index_urls),
+            self._locations(self.find_links),
+            cut_off and cut_off.timestamp(),
+            sorted(self.no_binary),
+            sorted(self.only_binary),
+            sorted(self.trusted_hosts),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:_IDENTITY_LENGTH]
+
+    @staticmethod
+    def _locations(urls: tuple[str, ...]) -> list[str]:
+        return [without_credentials(url).rstrip("/") for url in urls]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One file that may be used: a wheel that the interpreter takes, or an sdist."""
+
+    name: str
+    """Normalised."""
+    version: Version
+    file_name: str
+    url: str
+    hashes: Hashes = field(hash=False)
+    requires_python: str
+    yanked: str | None
+    """Why, which may be nothing; None if it is not."""
+    uploaded: datetime | None
+    is_wheel: bool
+    origin: str
+    """Which index or directory it is from, without credentials."""
+    metadata_hashes: Hashes | None = field(default=None, hash=False)
+    """Of the metadata file beside it; None if there is none."""
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What one candidate asks for."""
+
+    requires: tuple[str, ...]
+    """Its ``Requires-Dist`` lines."""
+    requires_python: str
+    extras: frozenset[str]
+    """Normalised."""

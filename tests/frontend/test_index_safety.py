@@ -1,0 +1,125 @@
+"""Connections that nobody can listen to or change: certificates, trusted hosts, redirects."""
+
+from __future__ import annotations
+
+import subprocess
+from shutil import which
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.index import Project, Redirect, sdist, serve
+from tests.indexes import TAGS, open_index
+from wheelforge._index import Index, IndexSettings
+from wheelforge.errors import IndexUnreachableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEMO = Project("demo", sdist("demo", "1.0"))
+WORDS = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=localhost"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with a certificate of ``localhost`` that signs itself, and its key."""
+    openssl = which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl")
+    path = tmp_path_factory.mktemp("certificate") / "both.pem"
+    key = path.with_name("key.pem")
+    more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(path)]
+    subprocess.run([openssl, *WORDS.split(), *more], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + key.read_bytes())
+    return path
+
+
+def test_a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
+    with (
+        serve(DEMO, certificate=certificate) as server,
+        open_index(server, ca_bundle=str(certificate)) as index,
+    ):
+        assert len(index.find("demo")) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certificate: Path) -> None:
+    with (
+        serve(DEMO, certificate=certificate) as server,
+        open_index(server) as index,
+        pytest.raises(IndexUnreachableError) as caught,
+    ):
+        index.find("demo")
+
+    assert caught.value.attempts == 1
+    assert "PIP_CERT" in caught.value.hint
+
+
+def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:
+    with (
+        serve(DEMO, certificate=certificate) as server,
+        open_index(server, trusted_hosts=("localhost",)) as index,
+    ):
+        assert len(index.find("demo")) == 1
+
+
+def test_we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
+    own = str(certificate)
+
+    with (
+        serve(DEMO, certificate=certificate) as server,
+        open_index(server, ca_bundle=own, client_certificate=own) as index,
+    ):
+        assert len(index.find("demo")) == 1
+
+
+def test_a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "absent.pem"
+
+    with (
+        serve(DEMO) as server,
+        open_index(server, ca_bundle=str(path)) as index,
+        pytest.raises(IndexUnreachableError, match=r"absent\.pem.*unusable certificates"),
+    ):
+        index.find("demo")
+
+
+def test_a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Path) -> None:
+    away = Project("demo", faults=[Redirect(to="http://index.invalid/{here}")])
+
+    with (
+        serve(away, certificate=certificate) as server,
+        open_index(server, ca_bundle=str(certificate)) as index,
+        pytest.raises(IndexUnreachableError, match="is not safe"),
+    ):
+        index.find("demo")
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://x/y"])
+def test_a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
+    away = Project("demo", faults=[Redirect(to=target)])
+
+    with (
+        serve(away) as server,
+        open_index(server) as index,
+        pytest.raises(IndexUnreachableError, match="is not safe"),
+    ):
+        index.find("demo")
+
+
+def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
+    with serve(DEMO) as server:
+        settings = IndexSettings(
+            index_urls=("http://index.invalid/simple/",),
+            proxy=server.origin,
+            trusted_hosts=("index.invalid",),
+        )
+        with Index(settings, TAGS, "3.11") as index:
+            assert len(index.find("demo")) == 1
+
+
+@pytest.mark.parametrize("url", ["gopher://x/simple/", "https://x:port/"])
+def test_a_url_that_cannot_be_asked_is_an_error_at_once(url: str) -> None:
+    with open_index(index_urls=(url,)) as index, pytest.raises(IndexUnreachableError) as caught:
+        index.find("demo")
+
+    assert caught.value.attempts == 1
