@@ -1,0 +1,113 @@
+"""Files with constraints, in the syntax of requirements files."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge.errors import ConstraintsInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_INCLUDE = re.compile(r"(?:-[cr]\s*|--(?:constraint|requirement)(?:\s+|\s*=\s*))(\S.*)")
+_OPTION = re.compile(r"\s+(?=--[a-z])")
+_HASH = re.compile(r"--hash(?:\s+|\s*=\s*)(\w+):(\w+)")
+_HEX = re.compile(r"[0-9a-f]*")
+_HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What files of constraints say."""
+
+    texts: tuple[str, ...]
+    hashes: Mapping[str, tuple[str, ...]]
+    """For each text with hashes those that are accepted, as ``sha256:...``."""
+
+
+def read_constraints(paths: Iterable[Path]) -> Constraints:
+    """Return what the files say together."""
+    return parse_constraints(paths, _read)
+
+
+def parse_constraints(paths: Iterable[Path], read: Callable[[Path], str]) -> Constraints:
+    """Return what the files that ``read`` knows the texts of say together."""
+    found: dict[str, dict[str, None]] = {}
+    for path in paths:
+        for text, hashes in _parse_file(path, read, ()):
+            found.setdefault(text, {}).update(dict.fromkeys(hashes))
+    accepted = {text: tuple(hashes) for text, hashes in found.items() if hashes}
+    return Constraints(texts=tuple(found), hashes=accepted)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConstraintsInvalidError(str(path), 0, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ConstraintsInvalidError(str(path), 0, "it is not UTF-8") from error
+
+
+def _parse_file(
+    path: Path, read: Callable[[Path], str], outer: tuple[Path, ...]
+) -> Iterator[tuple[str, list[str]]]:
+    outer = (*outer, Path(os.path.normpath(path)))
+    for number, line in _join_lines(read(path).splitlines()):
+        text = _COMMENT.sub("", line).strip()
+        try:
+            inner = _find_include(text, outer)
+            found = [_parse_line(text)] if text and inner is None else []
+        except ValueError as error:
+            raise ConstraintsInvalidError(str(path), number, str(error)) from error
+        yield from found if inner is None else _parse_file(inner, read, outer)
+
+
+def _find_include(text: str, outer: tuple[Path, ...]) -> Path | None:
+    """Return the file that a line includes, if it includes one; ``outer`` ends with its own."""
+    match = _INCLUDE.fullmatch(text)
+    if match is None:
+        return None
+    if "://" in match[1]:
+        raise ValueError(f"`{match[1]}` is no local file")
+    inner = Path(os.path.normpath(outer[-1].parent / match[1]))
+    if inner in outer:
+        raise ValueError(f"the file includes itself through `{match[1]}`")
+    return inner
+
+
+def _join_lines(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines with the numbers they begin at, continued ones joined."""
+    start, parts = 0, list[str]()
+    for number, line in enumerate(lines, 1):
+        start = start if parts else number
+        # In a comment a backslash continues nothing, or the next line would be lost in it.
+        is_continued = line.endswith("\\") and not _COMMENT.search(line)
+        parts.append(line.removesuffix("\\") if is_continued else line)
+        if not is_continued:
+            yield start, "".join(parts)
+            parts = []
+    if parts:
+        yield start, "".join(parts)
+
+
+def _parse_line(line: str) -> tuple[str, list[str]]:
+    text, *options = _OPTION.split(line)
+    if text.startswith("-"):
+        raise ValueError(f"`{text.split()[0]}` has no meaning here")
+    return text.strip(), [_parse_hash(option.strip()) for option in options]
+
+
+def _parse_hash(option: str) -> str:
+    match = _HASH.fullmatch(option)
+    if not match:
+        raise ValueError(f"`{option}` has no meaning here")
+    algorithm, digest = match[1].lower(), match[2].lower()
+    if _HEX_LENGTHS.get(algorithm) != len(digest) or not _HEX.fullmatch(digest):
+        raise ValueError(f"`{option}` is no SHA-256, SHA-384 or SHA-512")
+    return f"{algorithm}:{digest}"

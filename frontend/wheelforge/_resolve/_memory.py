@@ -1,0 +1,122 @@
+"""Remembered answers: nothing is fetched, parsed or imported to give one again.
+
+Each is one small file, named by the digest of its question. It opens with a seal: the digest of
+the question and of what follows. A seal that is wrong means an answer that is damaged, cut, or to
+another question, which are all the same: there is no answer. A local file that an answer names has
+to be as it was; an answer that needs a local directory is never remembered, as it may change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import stat
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge._resolve._question import Pin, Resolution, find_local_path
+from wheelforge.errors import NotRememberedError
+from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wheelforge._resolve._question import Question
+
+MAX_AGE_SECONDS = 600.0
+_FORMAT = "1"
+_TUPLES = ("requested_by", "accepted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """The answers below one directory."""
+
+    directory: Path
+    max_age_seconds: float = MAX_AGE_SECONDS
+    clock: Callable[[], float] = time.time
+
+    def answer(
+        self,
+        question: Question,
+        ask: Callable[[Question], Resolution],
+        *,
+        offline: bool = False,
+        refresh: bool = False,
+    ) -> Resolution:
+        """Return the remembered answer, whatever its age if ``offline``; else ``ask`` for one."""
+        found = None
+        if offline or not refresh:
+            found = self.recall(question, any_age=offline)
+        if found is None and offline:
+            raise NotRememberedError(question.requirements, question.subject, _describe(question))
+        return found or self.remember(question, ask(question))
+
+    def recall(self, question: Question, *, any_age: bool = False) -> Resolution | None:
+        """Return the answer, if it is known and not too old."""
+        key = question.digest
+        facts = _unseal(key, self._place(key))
+        if facts is None or facts["files"] != _stamp_files(facts["pins"]):
+            return None
+        # A negative age means that the clock was set back, so that the age is not known.
+        if not any_age and not 0 <= self.clock() - facts["time"] < self.max_age_seconds:
+            return None
+        return Resolution(pins=tuple(map(_revive, facts["pins"])), notes=tuple(facts["notes"]))
+
+    def remember(self, question: Question, resolution: Resolution) -> Resolution:
+        """Keep ``resolution`` as the answer, unless it may change unseen; return it."""
+        key = question.digest
+        facts = asdict(resolution)
+        files = _stamp_files(facts["pins"])
+        if None not in files:
+            body = json.dumps({**facts, "time": self.clock(), "files": files}).encode("ascii")
+            # Who may not write remembers nothing, and is none the worse for it.
+            with contextlib.suppress(IsolationError):
+                ensure_directory(str(self.directory))
+                replace_file(str(self._place(key)), _seal(key, body) + b"\n" + body)
+        return resolution
+
+    def _place(self, key: str) -> Path:
+        return self.directory / f"{key[:32]}.json"
+
+
+def _seal(key: str, body: bytes) -> bytes:
+    return hashlib.sha256(f"{_FORMAT}:{key}:".encode() + body).hexdigest().encode()
+
+
+def _unseal(key: str, place: Path) -> dict[str, Any] | None:
+    try:
+        content = place.read_bytes()
+    except OSError:
+        return None
+    seal, _, body = content.partition(b"\n")
+    return json.loads(body) if seal == _seal(key, body) else None
+
+
+def _revive(facts: dict[str, Any]) -> Pin:
+    values: dict[str, Any] = {**facts, **{name: tuple(facts[name]) for name in _TUPLES}}
+    return Pin(**values)
+
+
+def _stamp_files(pins: Sequence[dict[str, Any]]) -> list[list[int] | None]:
+    """Return the size and time of each local file among ``pins``, nothing for what is none."""
+    paths = (find_local_path(pin["url"]) for pin in pins)
+    return [_stamp(path) for path in paths if path is not None]
+
+
+def _stamp(path: str) -> list[int] | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
+
+
+def _describe(question: Question) -> str:
+    """Return what the answer would have had to be for."""
+    python = f"Python {question.python.version}"
+    cutoff = question.exclude_newer
+    return python if cutoff is None else f"{python} and what there was at {cutoff.isoformat()}"

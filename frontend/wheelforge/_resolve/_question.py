@@ -1,0 +1,106 @@
+"""What is asked of the resolver, and what it answers: plain values, costing nothing to import."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from wheelforge_isolation import Interpreter
+
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_DRIVE = re.compile(r"/[A-Za-z]:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which wheels satisfy what somebody needs, for one Python, by one set of indexes."""
+
+    requirements: tuple[str, ...]
+    python: Interpreter
+    index: str = ""
+    """The identity of the index settings."""
+    constraints: tuple[str, ...] = ()
+    hashes: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict[str, tuple[str, ...]], hash=False
+    )
+    """Per requirement or constraint, as it is spelled: the ``sha256:...`` that are accepted."""
+    require_hashes: bool = False
+    """Whether every file needs a hash that was stated."""
+    exclude_newer: datetime | None = None
+    """What was published at this time or later does not exist; local files always do."""
+    oldest: bool = False
+    """Whether, where nothing that fits was published in time, the oldest that fits will do."""
+    may_build: bool = True
+    """Whether what exists only as an sdist may be used."""
+    subject: str = "the project"
+    """Whose requirements they are; for messages, and no part of the question."""
+    chain: tuple[str, ...] = ()
+    """What is being built already, outermost first, where the question is part of that."""
+
+    @property
+    def digest(self) -> str:
+        """The same for two questions that must have the same answer."""
+        python = self.python
+        cutoff = self.exclude_newer
+        facts = (
+            *(sorted(set(texts)) for texts in (self.requirements, self.constraints)),
+            sorted((text, sorted(hashes)) for text, hashes in self.hashes.items()),
+            (python.identity, python.version, sorted(python.markers.items()), python.tags),
+            self.index,
+            cutoff and cutoff.astimezone(UTC).isoformat(),
+            (self.require_hashes, self.oldest, self.may_build),
+        )
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One file that was chosen: a wheel, or an sdist that a wheel is to be built of."""
+
+    name: str
+    version: str
+    file_name: str
+    url: str
+    sha256: str
+    """Of the file; empty as long as nobody has said or computed it."""
+    origin: str
+    is_wheel: bool
+    requested_by: tuple[str, ...] = ()
+    """The requirements that led to it, those of other pins with the name and version before."""
+    accepted: tuple[str, ...] = ()
+    """The hashes that were stated for it, as ``sha256:...``; one of them has to be its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The answer to a question."""
+
+    pins: tuple[Pin, ...]
+    """Sorted by name; each name once."""
+    notes: tuple[str, ...] = ()
+
+
+def find_local_path(url: str) -> str | None:
+    """Return the path that a ``file:`` URL means, or nothing for another URL."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return None
+    path = unquote(parts.path)
+    if os.name == "nt" and _DRIVE.match(path):
+        path = path[1:]
+    return os.path.normpath(path)
+
+
+def without_secrets(text: str) -> str:
+    """Return ``text`` without the user names and passwords in its URLs."""
+    return _SECRET.sub("***", text)

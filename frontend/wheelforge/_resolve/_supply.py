@@ -1,0 +1,175 @@
+"""Where candidates, metadata and files come from: an index, a builder, a URL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
+
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from wheelforge._index import Candidate
+from wheelforge._resolve._question import find_local_path, without_secrets
+from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from wheelforge._index import Metadata
+    from wheelforge._resolve._question import Pin
+
+    Builder = Callable[[Candidate], Path]
+
+_SCHEMES = {"file", "http", "https"}
+_ALGORITHMS = {"sha256", "sha384", "sha512"}
+_UNKNOWN = Version("0")
+
+
+class IndexLike(Protocol):
+    """What knows which files there are, and has them; a ``file:`` URL is among what it reads."""
+
+    def find(self, name: str) -> Sequence[Candidate]:
+        """Return the files of the distribution ``name``; an error where it is not known."""
+        ...
+
+    def find_newer(self, name: str) -> Sequence[Candidate]:
+        """Return the files that its own cut-off excludes."""
+        ...
+
+    def explain(self, name: str) -> str:
+        """Return which files it leaves out, and why."""
+        ...
+
+    def prefetch(self, names: Iterable[str]) -> None:
+        """Expect to be asked about ``names``."""
+        ...
+
+    def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
+        """Expect to be asked about ``candidates``."""
+        ...
+
+    def read_metadata(self, candidate: Candidate) -> Metadata:
+        """Return what a wheel says of itself."""
+        ...
+
+    def fetch(self, candidate: Candidate, path: str) -> None:
+        """Write the file to ``path``."""
+        ...
+
+
+class Supply:
+    """An index, and a builder of what has no wheel; each file is built once."""
+
+    def __init__(
+        self, index: IndexLike, builder: Builder | None, chain: tuple[str, ...] = ()
+    ) -> None:
+        self.index = index
+        self._builder = builder
+        self._chain = chain
+        self._built: dict[str, Path] = {}
+
+    @property
+    def can_build(self) -> bool:
+        """Whether an sdist is of any use."""
+        return self._builder is not None
+
+    def build(self, candidate: Candidate) -> Path:
+        """Return a wheel of the sdist ``candidate``."""
+        if candidate.url in self._built:
+            return self._built[candidate.url]
+        if candidate.name in self._chain:
+            start = self._chain.index(candidate.name)
+            raise BuildCycleError((*self._chain[start:], candidate.name))
+        if self._builder is None:
+            raise NeedsBuildError(candidate.file_name, candidate.origin)
+        self._built[candidate.url] = self._builder(candidate)
+        return self._built[candidate.url]
+
+    def read_metadata(self, candidate: Candidate) -> Metadata:
+        """Return what a wheel says of itself, or the wheel that is built of an sdist.
+
+        ValueError where what was built is not what was to be built.
+        """
+        if not candidate.is_wheel:
+            built = wheel_at(self.build(candidate))
+            if (built.name, built.version) != (candidate.name, candidate.version):
+                raise ValueError(f"what is built of it is `{built.file_name}`")
+            candidate = built
+        return self.index.read_metadata(candidate)
+
+    def complete(self, located: Candidate) -> Candidate:
+        """Return what is at a URL with its version; ValueError where it is called otherwise."""
+        file_name = located.file_name
+        if not located.is_wheel:
+            file_name = self.build(located).name
+        name, version = _read_name(file_name)
+        if name != located.name:
+            raise ValueError(f"what is there is `{name}`")
+        return replace(located, version=version)
+
+
+def wheel_at(path: Path) -> Candidate:
+    """Return the wheel in the file ``path`` as a candidate."""
+    name, version = _read_name(path.name)
+    return Candidate(
+        name=name,
+        version=version,
+        file_name=path.name,
+        url=path.as_uri(),
+        hashes={},
+        requires_python="",
+        yanked=None,
+        uploaded=None,
+        is_wheel=True,
+        origin="",
+    )
+
+
+def candidate_of(pin: Pin) -> Candidate:
+    """Return what ``pin`` was made of, as far as is needed to have it."""
+    # Of several that are accepted nobody can say which one it has to be.
+    stated = dict(text.split(":", 1) for text in pin.accepted[:1] if len(pin.accepted) == 1)
+    return Candidate(
+        name=pin.name,
+        version=Version(pin.version),
+        file_name=pin.file_name,
+        url=pin.url,
+        hashes={**stated, **({"sha256": pin.sha256} if pin.sha256 else {})},
+        requires_python="",
+        yanked=None,
+        uploaded=None,
+        is_wheel=pin.is_wheel,
+        origin=pin.origin,
+    )
+
+
+def _read_name(file_name: str) -> tuple[str, Version]:
+    name, version, _, _ = parse_wheel_filename(file_name)
+    return canonicalize_name(name), version
+
+
+def locate(name: str, url: str, whose: str) -> Candidate:
+    """Return what is at ``url``, without its version, as far as that can be said unseen."""
+    bare, fragment = urldefrag(url)
+    path = find_local_path(bare)
+    problem = "only `https:`, `http:` and `file:` URLs are"
+    if urlsplit(bare).scheme in _SCHEMES:
+        problem = "" if path is None or Path(path).exists() else f"there is no `{path}`"
+    if problem:
+        raise RequirementInvalidError(f"{name} @ {without_secrets(url)}", whose, problem)
+    file_name = unquote(urlsplit(bare).path).rstrip("/").rpartition("/")[2]
+    return Candidate(
+        name=name,
+        version=_UNKNOWN,
+        file_name=file_name,
+        # The rest of the fragment, such as a subdirectory, is for whoever builds it.
+        url=bare if file_name.endswith(".whl") else url,
+        hashes={key: value.lower() for key, value in parse_qsl(fragment) if key in _ALGORITHMS},
+        requires_python="",
+        yanked=None,
+        uploaded=None,
+        is_wheel=file_name.endswith(".whl"),
+        origin=bare,
+    )
