@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge_isolation import Layout, Links
+    from wheelforge_isolation import Links
 
 
 class Kind(Enum):
@@ -27,10 +27,11 @@ class BuildRequest:
     """Absolute; a directory or an sdist."""
     output: Path
     """Where the artifacts go."""
-    layout: Layout
     kinds: tuple[Kind, ...] = ()
     """Unless given: a wheel from an sdist; from a directory an sdist, and a wheel through it."""
     links: Links | None = None
+    chain: tuple[str, ...] = ()
+    """What this is built for, outermost first, where it is a build requirement itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

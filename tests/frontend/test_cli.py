@@ -160,3 +160,17 @@ def test_a_backend_that_fails_is_exit_code_4_and_its_words_are_shown(
 
     assert code == 4
     assert "no steel today" in capsys.readouterr().err
+
+
+def test_an_option_can_be_given_in_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHEELFORGE_WHEEL", "1")
+    monkeypatch.setenv("WHEELFORGE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WHEELFORGE_VERBOSE", "no")
+
+    code = main([str(MINIMAL), "-o", str(tmp_path / "out")])
+
+    wheel = tmp_path / "out" / "minimal-1.0-py3-none-any.whl"
+    assert (code, capsys.readouterr().out) == (0, f"{wheel}\n")
+    assert (tmp_path / "cache" / "stage-v1").is_dir()

@@ -18,14 +18,14 @@ def main(words: Sequence[str] | None = None) -> int:
     """Do what ``words`` ask for, and return the exit code."""
     options = parse_words(sys.argv[1:] if words is None else words)
     try:
-        options.run(options)
+        code: int | None = options.run(options)
     except ForgeError as error:
         _show(error)
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
-    return 0
+    return code or 0
 
 
 def _show(error: ForgeError) -> None:

@@ -1,0 +1,80 @@
+"""What single words of the command line mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import Layout, default_layout
+
+if TYPE_CHECKING:
+    import argparse
+
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
+_BYTES = {
+    **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
+    **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
+}
+_DAYS = {"": 1.0, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400, "w": 7.0}
+
+
+def absolute_path(text: str) -> Path:
+    """Return ``text`` as a path that no change of directory can bend."""
+    return Path(text).absolute()
+
+
+def find_layout(options: argparse.Namespace) -> Layout:
+    """Return the cache that ``options`` name, or the user's own."""
+    return Layout(root=options.cache_dir) if options.cache_dir else default_layout()
+
+
+def parse_size(text: str) -> int:
+    """Return bytes: ``5GB``, ``512MiB``, or a plain number of them."""
+    return int(_parse_amount(text, _BYTES, "a size like 5GB"))
+
+
+def parse_days(text: str) -> float:
+    """Return days: ``30d``, ``12h``, ``2w``, or a plain number of them."""
+    return _parse_amount(text, _DAYS, "an age like 30d")
+
+
+def parse_python(text: str) -> str:
+    """Return a version as it is, and anything that can be a path as an absolute one."""
+    return str(absolute_path(text)) if os.sep in text or Path(text).exists() else text
+
+
+def parse_place(text: str) -> str:
+    """Return a URL as it is, and a path as an absolute one."""
+    return text if "://" in text else str(absolute_path(text))
+
+
+def parse_time(text: str) -> dt.datetime:
+    """Return the time that ``text`` means."""
+    from wheelforge._resolve import parse_cutoff
+
+    return parse_cutoff(text, dt.datetime.now(dt.UTC))
+
+
+def parse_flag(text: str) -> bool:
+    """Return whether a variable that stands for a switch turns it on."""
+    return text.strip().lower() not in {"", "0", "no", "off", "false"}
+
+
+def _parse_amount(text: str, units: dict[str, float] | dict[str, int], wanted: str) -> float:
+    match = _AMOUNT.fullmatch(text.strip())
+    if match is None or match[2].lower() not in units:
+        raise ArgumentTypeError(f"`{text}` is not {wanted}")
+    return float(match[1]) * units[match[2].lower()]
+
+
+def describe_size(size_bytes: float) -> str:
+    """Return a size as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:  # ruff: ignore[magic-value-comparison]
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
