@@ -36,7 +36,7 @@ ORDINARY: Mapping[str, bytes] = {
     "PKG-INFO": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
     "pyproject.toml": b"[build-system]\n",
     "src/demo/__init__.py": b"",
-    "src/demo/data/Größe.txt": "für alle".encode(),
+    "src/demo/data/Größe.txt": "für jeden".encode(),
     "src/demo/data/large.bin": bytes(range(256)) * 4000,
     "a name with spaces": b"x" * 4097,
 }

@@ -138,6 +138,8 @@ def _add(things: _Things, entry: Entry, name: str, form: Form) -> None:
 
 
 def _find_kind(entry: Entry, name: str, form: Form) -> Kind:
+    if form.is_zip and entry.kind is Kind.SYMLINK and len(raw(entry.target)) > _PATH:
+        _refuse("Z13")
     if entry.kind is Kind.FIFO:
         _refuse("S1")
     has_content = bool(entry.content) and not (form.is_zip and entry.kind is Kind.SYMLINK)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wheelforge import errors as frontend_errors
 from wheelforge_isolation import errors
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ def _list_kinds(kind: type[errors.ForgeError]) -> Iterator[type[errors.ForgeErro
         yield from _list_kinds(child)
 
 
-KINDS = sorted(set(_list_kinds(errors.ForgeError)), key=lambda kind: kind.__qualname__)
+def _takes_texts(kind: type[errors.ForgeError]) -> bool:
+    if kind.__init__ is Exception.__init__:
+        return True
+    parameters = inspect.signature(kind).parameters.values()
+    return all(parameter.annotation in {"str", parameter.empty} for parameter in parameters)
+
+
+ALL = {*_list_kinds(errors.ForgeError), *_list_kinds(frontend_errors.BuildError)}
+KINDS = sorted(filter(_takes_texts, ALL), key=lambda kind: kind.__qualname__)
 
 
 @st.composite
