@@ -403,30 +403,6 @@ class HookError(BuildError):
     exit_code = 4
 
 
-class HookFailedError(HookError):
-    """The process of a hook has failed."""
-
-    code = "hook-failed"
-
-    def __init__(self, hook: str, status: int, output: bytes) -> None:
-        super().__init__(hook, status, output)
-        self.hook = hook
-        self.status = status
-        """As a shell has it; negative: the signal that ended it."""
-        self.output = output
-        """The last of what was printed."""
-
-    def __str__(self) -> str:
-        if self.status < 0:
-            return f"signal {-self.status} has ended `{self.hook}`{_last_lines(self.output)}"
-        return f"`{self.hook}` has failed with status {self.status}{_last_lines(self.output)}"
-
-    @property
-    def hint(self) -> str:
-        killed = -9
-        return "was there enough memory?" if self.status == killed else ""
-
-
 class HookTimedOutError(HookError):
     """A hook was ended because it took too long."""
 
@@ -439,7 +415,7 @@ class HookTimedOutError(HookError):
         self.output = output
 
     def __str__(self) -> str:
-        return f"`{self.hook}` did not end within {self.seconds:g} s{_last_lines(self.output)}"
+        return f"`{self.hook}` did not end within {self.seconds} s{last_lines(self.output)}"
 
     @property
     def hint(self) -> str:
@@ -472,7 +448,7 @@ class HookLostError(HookError):
         self.output = output
 
     def __str__(self) -> str:
-        return f"the process that watched over `{self.hook}` is gone{_last_lines(self.output)}"
+        return f"the process that watched over `{self.hook}` is gone{last_lines(self.output)}"
 
     @property
     def hint(self) -> str:
@@ -494,6 +470,7 @@ class HookNotStartedError(HookError):
         return f"`{self.hook}` cannot be started: {self.reason}"
 
 
-def _last_lines(output: bytes) -> str:
-    lines = output.decode(errors="replace").splitlines()[-20:]
-    return "".join(f"\n  {line}" for line in lines)
+def last_lines(output: bytes | str) -> str:
+    """Return the end of what a program has printed, to be put after a message."""
+    text = output if isinstance(output, str) else output.decode(errors="replace")
+    return "".join(f"\n  {line}" for line in text.splitlines()[-20:])

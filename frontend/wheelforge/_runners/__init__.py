@@ -1,0 +1,33 @@
+"""How a hook is run: in a fresh process, spawned or forked, whose every variable is known.
+
+Both runners are what `pyproject_hooks` calls a runner, so the files that a hook and its caller
+exchange stay that package's own. What they have in common:
+
+- The hook leads a session of its own; its input is null, both its outputs are one pipe.
+- It ends by itself, by its time limit, by `cancel` from any thread, by an exception in the thread
+  that waits for it (Ctrl-C is one), or by the death of this process, however sudden. In each case
+  everything it has started ends with it: asked first, killed after the grace. On Linux that holds
+  for daemons too; elsewhere what has left the session or group of the hook is not found.
+- A status other than zero is an error that is `CalledProcessError` as well, as other users of that
+  protocol expect. What a backend says by way of files (no such hook, no such backend) is status 0.
+
+Nothing finds processes that another service was asked to start, or that another user owns. Where
+this process itself forks (`multiprocessing` can), its copies must end too before its hooks do.
+"""
+
+from wheelforge._runners._failure import HookFailedError
+from wheelforge._runners._runner import ForkRunner, SpawnRunner
+from wheelforge._runners._server import ForkServer, can_fork
+from wheelforge._runners._terms import Ending, Terms
+from wheelforge._runners._world import compose_environment
+
+__all__ = [
+    "Ending",
+    "ForkRunner",
+    "ForkServer",
+    "HookFailedError",
+    "SpawnRunner",
+    "Terms",
+    "can_fork",
+    "compose_environment",
+]

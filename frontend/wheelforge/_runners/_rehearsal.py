@@ -1,0 +1,272 @@
+"""Run inside a build environment, by the server: imports the backend, and watches it.
+
+A fork of a process that has imported a backend is not always what a fresh process would be. Each
+way in which it could differ is either repeated in every hook or a reason not to fork at all:
+
+| what the import does | what becomes of it |
+|---|---|
+| changes modules, paths, signals, umask, filters | every fork inherits it |
+| changes variables | repeated in every fork |
+| reads a variable | a hook for which that has another value is not forked |
+| lists the variables, or runs a program | as if it had read all of them |
+| reads or changes the working directory, prints, warns | no forks |
+| starts threads or processes, makes what is removed at exit | no forks |
+| fails | no forks; a fresh process says why |
+
+Not seen: variables that C code reads, and what happens outside of this process.
+"""
+
+# ruff: file-ignore[private-member-access, blind-except, exec-builtin, builtin-open, os-path-dirname, os-path-join, os-path-isdir, os-listdir, os-getcwd, subclass-builtin, any-type, read-whole-file]
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType
+    from typing import Any
+
+_thread = __import__("_thread")
+ANYTHING = "*"
+"""Stands for all variables: they were listed, or handed on to another process."""
+
+
+class Record(dict[bytes, bytes]):
+    """The data of `os.environ`, which remembers the names that were asked for."""
+
+    def __init__(self, data: dict[bytes, bytes]) -> None:
+        super().__init__(data)
+        self.names: set[bytes] = set()
+
+    def __getitem__(self, name: bytes) -> bytes:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.names.update([name] if isinstance(name, bytes) else [])
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.names.add(ANYTHING.encode())
+        return super().__iter__()
+
+
+class Import:
+    """The import of a backend, and what about it a fork could not repeat."""
+
+    def __init__(self, script: str, backend: str) -> None:
+        self.backend = backend
+        self.directory = os.path.dirname(script)
+        self.environment = dict(os.environ)
+        self.changed: dict[str, str | None] = {}
+        self.names = find_words_of_site()
+        self.reasons: list[str] = []
+        with open(script, "rb") as file:
+            self.code: CodeType = compile(file.read(), script, "exec")
+        # Under a name other than `__main__` it defines its functions and imports what it needs,
+        # as it would before it imports a backend; it runs no hook.
+        exec(self.code, {"__name__": "rehearsal"})
+        prepare_main(script)
+
+    def run(self) -> None:
+        """Import the backend; note every reason why a fork would differ from a fresh process."""
+        here = find_directory()
+        reader = redirect_to_pipe()
+        self._import_watched()
+        flush()
+        redirect(os.open(os.devnull, os.O_WRONLY))
+        self._note("prints", is_so=has_output(reader))
+        os.close(reader)
+        self._note("changes the working directory", is_so=find_directory() != here)
+        self._note("starts threads", is_so=has_threads())
+        self._note("starts processes that go on", is_so=has_children())
+        self._note("makes what is removed at exit", is_so=has_finalizers())
+        self.changed = find_changes(self.environment, dict(os.environ))
+
+    def repeat(self, words: list[str], environment: dict[bytes, bytes]) -> None:
+        """Make this fork what a fresh process is once it has imported the backend."""
+        os.environb.clear()
+        os.environb.update(environment)
+        if "LC_CTYPE" in self.environment:  # the interpreter may have set it when it started
+            os.environ["LC_CTYPE"] = self.environment["LC_CTYPE"]
+        for name, value in self.changed.items():
+            os.environ.pop(name, None)
+            os.environ.update({} if value is None else {name: value})
+        getattr(sys, "orig_argv", [])[:] = words
+        if not getattr(sys.flags, "safe_path", False):
+            sys.path.insert(0, self.directory)
+        # What was installed since is to be found.
+        sys.path_importer_cache.clear()
+        if "importlib.metadata" in sys.modules:
+            sys.modules["importlib.metadata"].MetadataPathFinder().invalidate_caches()
+
+    def _note(self, what: str, *, is_so: bool) -> None:
+        if is_so:
+            self.reasons.append(f"`{self.backend}` {what} when it is imported")
+
+    def _import_watched(self) -> None:
+        record = Record(vars(os.environ)["_data"])
+        replace_data(record)
+        look, look_raw = os.getcwd, os.getcwdb
+        os.getcwd, os.getcwdb = self._watched(look), self._watched(look_raw)
+        restore = self._hear_warnings()
+        try:
+            __import__(self.backend)
+        except BaseException as error:
+            self.reasons.append(f"`{self.backend}` cannot be imported: {error!r}")
+        restore()
+        os.getcwd, os.getcwdb = look, look_raw
+        self.names.update(os.fsdecode(name) for name in record.names)
+        if has_run_programs():
+            self.names.add(ANYTHING)
+        replace_data(dict(record.items()))
+
+    def _watched(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        def watched() -> Any:
+            self._note("reads the working directory", is_so=True)
+            return function()
+
+        return watched
+
+    def _hear_warnings(self) -> Callable[[], None]:
+        """Listen to the warnings that a hook would report; return what ends that."""
+        import warnings
+
+        def hear(*facts: Any, **_: Any) -> None:
+            self._note("warns", is_so=issubclass(facts[1], UserWarning))
+
+        def restore() -> None:
+            if warnings.showwarning is hear:
+                warnings.showwarning = show
+
+        show, warnings.showwarning = warnings.showwarning, hear
+        return restore
+
+
+def has_threads() -> bool:
+    """Return whether this process has threads, be they Python's or a library's own."""
+    tasks = "/proc/self/task"
+    return bool(_thread._count()) or (os.path.isdir(tasks) and len(os.listdir(tasks)) > 1)
+
+
+def has_children() -> bool:
+    """Return whether there are processes that this one has started and not waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def has_run_programs() -> bool:
+    """Return whether this process has waited for others, which know its variables."""
+    was_there = "resource" in sys.modules
+    resource = __import__("resource")
+    if not was_there:
+        del sys.modules["resource"]
+    return bool(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def has_finalizers() -> bool:
+    """Return whether something, as a temporary directory, would be removed by the first fork."""
+    finalize = getattr(sys.modules.get("weakref"), "finalize", None)
+    return bool(getattr(finalize, "_registry", None))
+
+
+def has_output(reader: int) -> bool:
+    """Return whether there is anything in the pipe."""
+    try:
+        return bool(os.read(reader, 1))
+    except BlockingIOError:
+        return False
+
+
+def find_changes(before: dict[str, str], after: dict[str, str]) -> dict[str, str | None]:
+    """Return what was set and, with nothing for a value, what was removed."""
+    names = before.keys() | after.keys()
+    return {name: after.get(name) for name in names if before.get(name) != after.get(name)}
+
+
+def find_words_of_site() -> set[str]:
+    """Return the words of all that ran before this file; a variable may be among them."""
+    blank = bytes(byte if chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(256))
+    words: set[str] = set()
+    for path in [*find_settings(), *find_early_modules()]:
+        with open(path, "rb") as file:
+            words.update(os.fsdecode(word) for word in file.read().translate(blank).split())
+    return words
+
+
+def find_settings() -> list[str]:
+    """Return the files that `site` takes paths and code from."""
+    places = [place for place in sys.path if os.path.isdir(place)]
+    paths = [os.path.join(place, name) for place in places for name in os.listdir(place)]
+    return [path for path in paths if path.endswith(".pth")]
+
+
+def find_early_modules() -> list[str]:
+    """Return the files of modules that are no part of Python, and loaded already."""
+    library = os.path.dirname(os.__file__)
+    found: list[str] = []
+    for name, module in sys.modules.items():
+        path = getattr(module, "__file__", None) or library
+        is_python = path.startswith(library) and "site-packages" not in path
+        if not is_python or name.endswith("customize"):
+            found += [] if name == "__main__" else [path]
+    return found
+
+
+def find_directory() -> str:
+    """Return the working directory, if it still is anywhere."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def prepare_main(script: str) -> None:
+    """Put a module in the place of this one, as a script finds it."""
+    main = sys.modules["__main__"]
+    fresh = type(sys)("__main__")
+    fresh.__file__ = script
+    fresh.__loader__ = type(vars(main)["__loader__"])("__main__", script)
+    vars(fresh)["__builtins__"] = vars(main)["__builtins__"]
+    # Which of these a script has differs from release to release.
+    rest: dict[str, Any] = {"__cached__": None, "__annotations__": {}}
+    for name in rest.keys() & vars(main).keys():
+        vars(fresh)[name] = rest[name]
+    sys.modules["__main__"] = fresh
+    sys.argv[:] = [script]
+
+
+def replace_data(data: dict[bytes, bytes]) -> None:
+    """Let `os.environ` and its twin of bytes look into ``data``."""
+    vars(os.environ)["_data"] = vars(os.environb)["_data"] = data
+
+
+def redirect(descriptor: int) -> None:
+    """Let both standard streams lead to ``descriptor``, and close that."""
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def redirect_to_pipe() -> int:
+    """Let both standard streams lead to a pipe that never blocks; return its other end."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    redirect(writer)
+    return reader
+
+
+def flush() -> None:
+    """Write out what has been printed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError, OSError):
+            continue

@@ -1,0 +1,81 @@
+"""What is asked of a runner, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_HOOK_POSITION = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under which terms the hooks of one build run."""
+
+    base: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The variables that a hook's own are laid over; nothing is taken from this process."""
+    timeout_seconds: float | None = None
+    """For each hook."""
+    grace_seconds: float = 3.0
+    """Between asking a hook to end and killing it."""
+    log: IO[bytes] | None = None
+    """Gets all that hooks print; stays open."""
+    on_output: Callable[[bytes], None] | None = None
+    """Gets what hooks print, line by line, from the thread that runs the hook or another one."""
+    on_ending: Callable[[Ending], None] | None = None
+    """Hears of every hook that has ended, well or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a hook has ended."""
+
+    hook: str
+    status: int
+    """As a shell has it; negative: the signal that ended it."""
+    output: bytes
+    """The last of what was printed."""
+    seconds: float
+    forked: bool
+    reason: str = ""
+    """Why it was not forked although that was asked for."""
+    peak_bytes: int = 0
+    """The most memory that one of its processes had; 0: not known."""
+    cpu_seconds: float = 0.0
+    """Of all its processes; 0: not known."""
+    strays: int = 0
+    """Processes that were left behind, and ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One hook to be run."""
+
+    words: tuple[str, ...]
+    directory: str
+    """Nothing for where the server or this process is."""
+    environment: Mapping[str, str]
+
+    @property
+    def hook(self) -> str:
+        """The name of the hook, or of whatever else is run."""
+        return self.words[min(_HOOK_POSITION, len(self.words) - 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is known of processes that have ended."""
+
+    status: int
+    peak_bytes: int = 0
+    cpu_seconds: float = 0.0
+    strays: int = 0
+    late: bool = False
+    """Whether it was ended because its time was over."""
+
+
+class Unserved(Exception):  # ruff: ignore[error-suffix-on-exception-name]
+    """A server could not take a command on; nothing has been run."""

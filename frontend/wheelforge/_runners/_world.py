@@ -1,0 +1,55 @@
+"""The variables of a hook: composed from what is given, never inherited by accident."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REMOVED = frozenset({
+    "PYTHONBREAKPOINT",
+    "PYTHONCASEOK",
+    "PYTHONEXECUTABLE",
+    "PYTHONHOME",
+    "PYTHONINSPECT",
+    "PYTHONOPTIMIZE",
+    "PYTHONPATH",
+    "PYTHONPLATLIBDIR",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "__PYVENV_LAUNCHER__",
+})
+"""What makes a Python find other code, other bytecode, or somebody to talk to."""
+_REMOVED_PREFIXES = ("PIP_", "VIRTUAL_ENV", "_PYPROJECT_HOOKS_")
+"""The last one: a build may run within a hook of another build."""
+
+
+def compose_environment(
+    base: Mapping[str, str],
+    environment: Mapping[str, str] | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return all variables of a hook: what is left of ``base``, then the environment's, then more.
+
+    The directories in the environment's PATH come before those of ``base``, each of them once.
+    """
+    composed = {name: value for name, value in base.items() if not _is_removed(name)}
+    for layer in (environment or {}, extra or {}):
+        paths = [layer.get("PATH", ""), composed.get("PATH", "")]
+        composed |= layer
+        if any(paths):
+            composed["PATH"] = _join_paths(paths)
+    return composed
+
+
+def _is_removed(name: str) -> bool:
+    return name.upper() in _REMOVED or name.upper().startswith(_REMOVED_PREFIXES)
+
+
+def _join_paths(paths: list[str]) -> str:
+    """Join search paths; an empty entry would mean the working directory, which is the project."""
+    entries = os.pathsep.join(paths).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys(filter(None, entries)))

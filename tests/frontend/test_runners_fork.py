@@ -1,0 +1,202 @@
+"""When a hook is forked, when it is not, and what becomes of it if the server dies."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyproject_hooks import BackendUnavailable
+
+from tests.hooks import Place, kill, wait_until
+from wheelforge._runners import ForkRunner, ForkServer
+from wheelforge.errors import HookLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
+
+HOOKS = "\ndef get_requires_for_build_wheel(config_settings=None):\n    return [str(VALUE)]\n"
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place.make(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture
+def place(shared_place: Place) -> Iterator[Place]:
+    shared_place.endings.clear()
+    yield shared_place
+    (shared_place.project / "pids").unlink(missing_ok=True)
+
+
+def ask_backend(place: Place, code: str, **variables: str) -> tuple[Any, str]:
+    """Return what a backend with that code answers in a hook, and why it was not forked."""
+    place.add("special", code + HOOKS)
+    with place.serve("special") as server, ForkRunner(server, place.terms()) as runner:
+
+        def run(
+            cmd: Sequence[str],
+            cwd: str | None = None,
+            extra_environ: Mapping[str, str] | None = None,
+        ) -> None:
+            runner(cmd, cwd, {**(extra_environ or {}), **variables})
+
+        caller = place.caller(runner, "special")
+        with caller.subprocess_runner(run):
+            answer = caller.get_requires_for_build_wheel()
+    return answer, place.endings[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            "from threading import Event, Thread; Thread(target=Event().wait, daemon=True).start()",
+            "threads",
+        ),
+        ("import subprocess\np = subprocess.Popen(['sleep', '60'])", "starts processes"),
+        ("print('hello')", "prints"),
+        ("import os; os.write(2, b'x' * 2**18)", "prints"),
+        ("import warnings; warnings.warn('old')", "warns"),
+        ("import os; os.getcwd()", "reads the working directory"),
+        ("from pathlib import Path; Path('x').absolute()", "reads the working directory"),
+        ("import os; os.chdir('/')", "changes the working directory"),
+        ("import weakref; weakref.finalize(weakref, id, 1)", "removed at exit"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:old")
+def test_a_backend_whose_import_cannot_be_shared_is_spawned(
+    place: Place, code: str, words: str
+) -> None:
+    answer, reason = ask_backend(place, f"{code}\nVALUE = 1")
+
+    assert answer == ["1"]
+    assert words in reason
+
+
+@pytest.mark.parametrize("code", ["import nothing_like_it", "raise SystemExit(3)"])
+def test_a_backend_that_cannot_be_imported_says_so_from_a_fresh_process(
+    place: Place, code: str
+) -> None:
+    with pytest.raises((BackendUnavailable, Exception), match=r"nothing_like_it|status 3"):
+        ask_backend(place, code)
+
+    assert "cannot be imported" in place.endings[0].reason
+
+
+def test_a_backend_that_crashes_the_server_does_so_in_a_fresh_process_too(place: Place) -> None:
+    with pytest.raises(Exception, match="signal 6"):
+        ask_backend(place, "import os; os.abort()")
+
+    assert "ended at its start" in place.endings[0].reason
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "reason"),
+    [
+        ("VALUE = 1", "1", ""),
+        ("import os; VALUE = os.environ.get('EPOCH')", "7", "EPOCH"),
+        ("import os; VALUE = os.getenv('EPOCH')", "7", "EPOCH"),
+        ("import os; VALUE = os.environb.get(b'EPOCH')", "b'7'", "EPOCH"),
+        ("import os; VALUE = 'EPOCH' in os.environ", "True", "EPOCH"),
+        ("import os; VALUE = dict(os.environ)['EPOCH']", "7", "EPOCH"),
+        ("import subprocess; VALUE = len(subprocess.check_output(['env'])) and 1", "1", "EPOCH"),
+    ],
+)
+def test_a_variable_that_the_import_read_has_to_be_the_same(
+    place: Place, code: str, value: str, reason: str
+) -> None:
+    answer, objection = ask_backend(place, code, EPOCH="7")
+
+    assert answer == [value]
+    assert reason in objection
+    assert bool(reason) == bool(objection)
+
+
+@pytest.mark.parametrize("name", ["PYTHONWARNINGS", "LC_ALL", "TZ"])
+def test_a_variable_that_the_interpreter_reads_has_to_be_the_same(place: Place, name: str) -> None:
+    _, objection = ask_backend(place, "VALUE = 1", **{name: "C"})
+
+    assert f"another `{name}`" in objection
+
+
+def test_variables_that_the_import_changes_are_changed_in_every_hook(place: Place) -> None:
+    code = "import os; os.environ['MADE'] = 'x'; os.environ.pop('LANG'); VALUE = 1"
+    late = "\nclass Late:\n    def __str__(self):\n        return str(sorted(os.environ))"
+
+    (answer,), objection = ask_backend(place, f"{code}{late}\nVALUE = Late()")
+
+    assert not objection
+    assert "'MADE'" in answer
+    assert "'LANG'" not in answer
+
+
+def test_a_backend_in_the_projects_own_tree_is_spawned(place: Place) -> None:
+    (place.project / "own.py").write_text("VALUE = 5" + HOOKS, encoding="utf-8")
+    with place.serve("own") as server, ForkRunner(server, place.terms()) as runner:
+        caller = place.caller(runner, "own")
+        caller.backend_path = [str(place.project)]
+
+        assert caller.get_requires_for_build_wheel() == ["5"]
+
+    assert "own tree" in place.endings[0].reason
+
+
+def test_what_a_server_depends_on_is_its_key(place: Place) -> None:
+    keys = {place.serve().key, place.serve().key, place.serve("other").key}
+    other = ForkServer(python=place.python, backend="obedient", environment={"A": "b"})
+
+    assert len(keys | {other.key}) == 3
+
+
+def test_a_hook_outlives_its_server_and_the_next_one_is_spawned(place: Place) -> None:
+    with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+        answers: list[Any] = []
+        code = """
+import os, time
+open("pids", "x").close()
+while os.path.exists("pids"):
+    time.sleep(0.005)
+answer = ["done"]
+"""
+        thread = threading.Thread(target=lambda: answers.append(place.ask(runner, code)))
+        thread.start()
+        wait_until((place.project / "pids").exists)
+        assert server.pid is not None
+        kill(server.pid)
+        (place.project / "pids").unlink()
+        thread.join()
+
+        assert answers == [["done"]]
+        assert place.ask(runner, "answer = 'next'") == "next"
+        assert [ending.forked for ending in place.endings] == [True, False]
+        assert "ended" in place.endings[-1].reason
+
+
+def test_a_hook_ends_with_the_process_that_watches_over_it(place: Place) -> None:
+    with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+        code = """
+import os, signal, time
+print("last words", flush=True)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(60)
+"""
+        with pytest.raises(HookLostError) as caught:
+            place.ask(runner, code)
+
+    assert caught.value.output in {b"", b"last words\n"}
+
+
+def test_a_closed_server_forks_no_more(place: Place) -> None:
+    server = place.serve()
+    with contextlib.closing(server.start()), ForkRunner(server, place.terms()) as runner:
+        place.ask(runner, "")
+        server.close()
+        place.ask(runner, "")
+
+    assert [ending.reason for ending in place.endings] == ["", "the server is closed"]

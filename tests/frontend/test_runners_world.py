@@ -1,0 +1,70 @@
+"""The variables of a hook, composed; and what a hook prints, taken apart."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wheelforge._runners import Terms, compose_environment
+from wheelforge._runners._output import TAIL_BYTES, Output
+
+
+def join(*paths: str) -> str:
+    return os.pathsep.join(paths)
+
+
+def test_what_would_lead_a_python_astray_is_removed() -> None:
+    base = {
+        "HOME": "/home/me",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": "/x",
+        "PYTHONHOME": "/x",
+        "PYTHONSTARTUP": "/x",
+        "PIP_INDEX_URL": "https://example.org",
+        "VIRTUAL_ENV": "/x",
+        "VIRTUAL_ENV_PROMPT": "x",
+        "__PYVENV_LAUNCHER__": "/x",
+        "_PYPROJECT_HOOKS_BACKEND_PATH_JSON": "[]",
+    }
+
+    assert compose_environment(base) == {"HOME": "/home/me", "PYTHONHASHSEED": "0"}
+
+
+def test_what_is_given_on_purpose_stays() -> None:
+    composed = compose_environment(
+        {"VIRTUAL_ENV": "/mine"}, {"VIRTUAL_ENV": "/theirs"}, {"PIP_NO_INPUT": "1"}
+    )
+
+    assert composed == {"VIRTUAL_ENV": "/theirs", "PIP_NO_INPUT": "1"}
+
+
+def test_the_programs_of_the_environment_come_first_and_each_place_once() -> None:
+    base = {"PATH": join("/usr/bin", "", "/env/bin", "/bin")}
+
+    composed = compose_environment(base, {"PATH": join("/env/bin", "/usr/bin")})
+
+    assert composed["PATH"] == join("/env/bin", "/usr/bin", "/bin")
+
+
+def test_composing_changes_nothing_that_it_is_given() -> None:
+    base = {"PATH": "/bin", "PIP_X": "1"}
+
+    compose_environment(base, {"PATH": "/env/bin"}, {"A": "b"})
+
+    assert base == {"PATH": "/bin", "PIP_X": "1"}
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\n", b"x" * 70_000, b"\r\n"])))
+def test_output_is_passed_on_whole_by_lines_however_it_comes(pieces: list[bytes]) -> None:
+    lines: list[bytes] = []
+    output = Output(Terms(on_output=lines.append))
+    for piece in pieces:
+        output.feed(piece)
+    output.finish()
+
+    content = b"".join(pieces)
+    assert b"".join(lines) == content
+    assert all(line.count(b"\n") == line.endswith(b"\n") for line in lines)
+    assert output.tail == content[-TAIL_BYTES:]
