@@ -47,10 +47,15 @@ class Bounds:
     kept_days: float = KEPT_DAYS
     """How long to leave what was kept for somebody to look at."""
 
+    @property
+    def oldest(self) -> float:
+        """When something must have been used last to be young enough now."""
+        days = float("inf") if self.max_age_days is None else self.max_age_days
+        return time.time() - days * _DAY_SECONDS
+
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return what must go: all that is too old, then what was unused for longest."""
-        limit = float("inf") if self.max_age_days is None else self.max_age_days * _DAY_SECONDS
-        oldest = time.time() - limit
+        oldest = self.oldest
         latest_first = sorted(entries, key=lambda entry: -entry.last_used)
         victims: list[Entry] = []
         total = 0
@@ -147,12 +152,17 @@ class _Collector:
                 lock = None if path.stem == "gc" else try_lock(path)
                 if lock is not None:
                     lock.release()
-        oldest = time.time() - self._bounds.kept_days * _DAY_SECONDS
-        for path in self._layout.list_quarantine():
-            if _since(path) <= oldest:
-                _discard(path)
+        oldest_kept = time.time() - self._bounds.kept_days * _DAY_SECONDS
+        _discard_old(self._layout.list_quarantine(), oldest_kept)
+        _discard_old(self._layout.list_answers(), self._bounds.oldest)
         stages = collect_stages(self._layout.stages, kept_days=self._bounds.kept_days)
         self._collected.removed += len(stages.removed)
+
+
+def _discard_old(paths: Iterable[Path], oldest: float) -> None:
+    for path in paths:
+        if _since(path) <= oldest:
+            _discard(path)
 
 
 def _discard(path: Path) -> bool:

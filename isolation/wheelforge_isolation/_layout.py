@@ -131,6 +131,10 @@ class Layout:
         """Return all that was set aside."""
         return _list(self.quarantine)
 
+    def list_answers(self) -> list[Path]:
+        """Return what Pythons and indexes answered, and what was half written of that."""
+        return [*_list(self.interpreters), *_list(self.resolutions)]
+
     def list_locks(self) -> list[Path]:
         """Return all locks, held or not."""
         return _list(self.root / "locks")

@@ -316,6 +316,21 @@ def test_what_was_set_aside_is_kept_for_a_fortnight(
     assert len(filled.wheels.list_trees()) == COUNT - 1
 
 
+@pytest.mark.parametrize(("max_age_days", "is_left"), [(None, True), (60, True), (10, False)])
+def test_what_was_answered_is_remembered_for_as_long_as_the_age_allows(
+    layout: Layout, max_age_days: float | None, *, is_left: bool
+) -> None:
+    answers = [layout.resolutions / "a.json", layout.interpreters / "b.json.draft"]
+    for answer in answers:
+        answer.parent.mkdir(parents=True)
+        answer.touch()
+        os.utime(answer, (time.time() - 30 * DAY_SECONDS,) * 2)
+
+    collect_garbage(layout, Bounds(max_age_days=max_age_days))
+
+    assert {answer.exists() for answer in answers} == {is_left}
+
+
 def test_what_is_kept_in_a_stage_goes_with_the_days(filled: Layout) -> None:
     for days in (1, 20):
         with open_stage(filled.stages, f"old{days}") as stage:
