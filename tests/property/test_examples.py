@@ -100,6 +100,21 @@ def test_a_hard_link_to_a_hard_link_is_settled_whatever_it_replaces(arena: Arena
     assert outcome.tree[f"{TOP}/b"].content == b"x"
 
 
+def test_a_hard_link_in_the_place_of_what_it_leads_to_finds_the_file_that_comes_last(
+    arena: Arena,
+) -> None:
+    members = [
+        symlink(f"{TOP}/a", "."),
+        hardlink(f"{TOP}/b", f"{TOP}/a"),
+        hardlink(f"{TOP}/a", f"{TOP}/b"),
+        file(f"{TOP}/b", b"last"),
+    ]
+
+    outcome = arena.unpack(NAME, pack_tar(members), Links.KEEP)
+
+    assert outcome.tree[f"{TOP}/a"].content == b"last"
+
+
 def test_a_drive_is_a_drive_behind_a_dot_too(arena: Arena) -> None:
     outcome = arena.unpack(NAME, pack_tar([SETUP, file("./C:/x")]), Links.KEEP)
 

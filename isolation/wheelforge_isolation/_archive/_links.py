@@ -131,14 +131,22 @@ def _refuse_bad_target(member: Member, limits: Limits) -> None:
 def settle_hardlinks(entries: dict[str, Member], links: LinkMap) -> None:
     """Turn every hard link to a symbolic link into a copy of the file at the end of it."""
     for path, member in entries.items():
-        if member.kind is not Kind.HARDLINK:
-            continue
-        end = entries.get(links.find(member.target).path)
-        if end is None or end.kind is not Kind.FILE:
-            raise RuleError(
-                "L15", f"is a hard link to {quoted(member.target)}, which leads to no file", member
-            )
-        entries[path] = replace(end, index=member.index, name=member.name)
+        if member.kind is Kind.HARDLINK:
+            end = _find_file(path, entries, links)
+            entries[path] = replace(end, index=member.index, name=member.name)
+
+
+def _find_file(path: str, entries: dict[str, Member], links: LinkMap) -> Member:
+    """Follow the hard link ``path`` through whatever links to a regular file."""
+    seen: set[str] = set()
+    member = end = entries[path]
+    while end.kind is Kind.HARDLINK and end.target not in seen:
+        seen.add(end.target)
+        end = entries.get(links.find(end.target).path, end)
+    if end.kind is not Kind.FILE:
+        target = quoted(member.target)
+        raise RuleError("L15", f"is a hard link to {target}, which leads to no file", member)
+    return end
 
 
 @dataclass(slots=True, kw_only=True)

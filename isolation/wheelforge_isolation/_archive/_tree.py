@@ -123,7 +123,7 @@ def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> 
     if entry.kind is Kind.DIRECTORY:
         raise RuleError("L16", f"is a hard link to {entry}, which is a directory", member)
     if entry.kind is not Kind.FILE:  # a symlink: what it leads to is known once the tree is whole
-        return replace(member, target=entry.target if entry.kind is Kind.HARDLINK else target)
+        return replace(member, target=target)
     return replace(entry, index=member.index, name=member.name)
 
 
