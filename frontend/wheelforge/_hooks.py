@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_STEERING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "PYTHONPLATLIBDIR")
-_STEERING_PREFIXES = ("PIP_", "VIRTUAL_ENV", "__PYVENV", "CONDA_PREFIX")
-"""What is about another environment than the one that was made for the hook."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookRunner:
-    """Runs hooks as pyproject-hooks wants it, with these variables and no others."""
+    """Runs hooks as pyproject-hooks wants it, with what is left of these variables."""
 
     variables: Mapping[str, str]
 
@@ -28,22 +24,15 @@ class HookRunner:
         """Run one hook; a failure carries what it printed."""
         from subprocess import DEVNULL, PIPE, STDOUT, run
 
+        from wheelforge._runners import compose_environment
+
         # A prompt that nobody sees would wait for ever: there is nothing to read.
         run(
             cmd,
             cwd=cwd,
-            env={**compose(self.variables), **(extra_environ or {})},
+            env=compose_environment(self.variables, extra_environ),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=STDOUT,
             check=True,
         )
-
-
-def compose(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a hook may see, less those that steer Python elsewhere."""
-    return {
-        name: value
-        for name, value in variables.items()
-        if name not in _STEERING and not name.startswith(_STEERING_PREFIXES)
-    }

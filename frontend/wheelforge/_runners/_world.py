@@ -18,12 +18,12 @@ _REMOVED = frozenset({
     "PYTHONPATH",
     "PYTHONPLATLIBDIR",
     "PYTHONPYCACHEPREFIX",
+    "PYTHONSAFEPATH",
     "PYTHONSTARTUP",
     "PYTHONUSERBASE",
-    "__PYVENV_LAUNCHER__",
 })
 """What makes a Python find other code, other bytecode, or somebody to talk to."""
-_REMOVED_PREFIXES = ("PIP_", "VIRTUAL_ENV", "_PYPROJECT_HOOKS_")
+_REMOVED_PREFIXES = ("PIP_", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV", "_PYPROJECT_HOOKS_")
 """The last one: a build may run within a hook of another build."""
 
 

@@ -67,7 +67,7 @@ def _describe_time(seconds: float) -> str:
 
 def verify(options: argparse.Namespace) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
-    with open_cache(find_layout(options), _show_event) as cache:
+    with open_cache(find_layout(options), show_event) as cache:
         problems = list(cache.verify(repair=options.repair))
     for problem in problems:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
@@ -75,7 +75,8 @@ def verify(options: argparse.Namespace) -> int:
     return 1 if any(not problem.remedy for problem in problems) else 0
 
 
-def _show_event(event: Event) -> None:
+def show_event(event: Event) -> None:
+    """Say what happened to the cache."""
     sys.stderr.write(f"note: {event.subject}: {event.reason}\n")
 
 

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.cli._cache import show_event
 from wheelforge.cli._words import find_layout
 from wheelforge_isolation import Links, find_interpreter, open_cache, open_stage, stage_name, unpack
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from wheelforge._index import Index
     from wheelforge._provision import Provisioner
-    from wheelforge_isolation import Event, Interpreter, Note
+    from wheelforge_isolation import Interpreter, Note
 
 
 def run_build(options: argparse.Namespace) -> None:
@@ -51,7 +52,7 @@ def _open_provisioner(options: argparse.Namespace) -> Generator[Provisioner]:
 
     with contextlib.ExitStack() as stack:
         layout, limit = find_layout(options), options.cache_max_size
-        cache = stack.enter_context(open_cache(layout, _show_event, max_bytes=limit))
+        cache = stack.enter_context(open_cache(layout, show_event, max_bytes=limit))
         search = os.get_exec_path()
         python = find_interpreter(
             options.python, search=list(map(Path, search)), memory=layout.interpreters
@@ -103,7 +104,3 @@ def _show_notes(notes: Iterable[Note], *, verbose: bool) -> None:
     for note in notes:
         if note.is_warning or verbose:
             sys.stderr.write(f"{'warning' if note.is_warning else 'note'}: {note}\n")
-
-
-def _show_event(event: Event) -> None:
-    sys.stderr.write(f"note: {event.subject}: {event.reason}\n")
