@@ -1,38 +1,140 @@
-"""How a backend's hook is run: in a process of its own, quiet, and in a world that is composed."""
+"""The hooks of one project's backend, asked through pyproject-hooks."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from wheelforge._models import Kind
+from wheelforge.errors import (
+    BackendUnavailableError,
+    HookAnswerInvalidError,
+    HookMissingError,
+    HookUnsupportedError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from wheelforge._models import BuildEnvironment, Runner
+    from wheelforge._project import Project
+
+_HOOKS = {
+    Kind.SDIST: "build_sdist",
+    Kind.WHEEL: "build_wheel",
+    Kind.EDITABLE: "build_editable",
+    Kind.METADATA: "prepare_metadata_for_build_wheel",
+}
+_REQUIRES_HOOKS = {
+    Kind.SDIST: "get_requires_for_build_sdist",
+    Kind.WHEEL: "get_requires_for_build_wheel",
+    Kind.EDITABLE: "get_requires_for_build_editable",
+    Kind.METADATA: "get_requires_for_build_wheel",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HookRunner:
-    """Runs hooks as pyproject-hooks wants it, with what is left of these variables."""
+class HookCall:
+    """One hook as it was run, enough to run it again."""
 
+    words: tuple[str, ...]
+    directory: str
     variables: Mapping[str, str]
+    question: bytes
+    """The arguments, as pyproject-hooks writes them."""
 
-    def __call__(
+    @property
+    def hook(self) -> str:
+        """Its name."""
+        return self.words[-2]
+
+
+class Backend:
+    """The build backend of a project, in an environment that has it."""
+
+    def __init__(
+        self,
+        project: Project,
+        environment: BuildEnvironment,
+        runner: Runner,
+        warn: Callable[[str], None],
+        config_settings: Mapping[str, object],
+    ) -> None:
+        from pyproject_hooks import BuildBackendHookCaller
+
+        self.last_call: HookCall | None = None
+        self._environment = environment
+        self._runner = runner
+        self._warn = warn
+        self._settings = config_settings
+        self._caller = BuildBackendHookCaller(
+            str(project.root),
+            project.backend,
+            backend_path=project.backend_path or None,
+            runner=self._run,
+            python_executable=environment.python_executable,
+        )
+
+    def ask_requirements(self, kind: Kind) -> frozenset[str]:
+        """Return what the backend wants to have for ``kind``, beyond what the project says."""
+        hook = _REQUIRES_HOOKS[kind]
+        with _explained(hook):
+            answer: object = getattr(self._caller, hook)(self._settings)
+        found = repr(answer)
+        texts = cast("list[object]", answer) if isinstance(answer, list) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise HookAnswerInvalidError(hook, "a list of requirements", found)
+        return frozenset(map(str, texts))
+
+    def build(self, kind: Kind, directory: Path) -> object:
+        """Have ``kind`` made in ``directory``; return what should be its name there."""
+        hook = _HOOKS[kind]
+        options = {"_allow_fallback": False} if kind is Kind.METADATA else {}
+        with _explained(hook):
+            return getattr(self._caller, hook)(str(directory), self._settings, **options)
+
+    def _run(
         self,
         cmd: Sequence[str],
         cwd: str | None = None,
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Run one hook; a failure carries what it printed."""
-        from subprocess import DEVNULL, PIPE, STDOUT, run
-
-        from wheelforge._runners import compose_environment
-
-        # A prompt that nobody sees would wait for ever: there is nothing to read.
-        run(
-            cmd,
-            cwd=cwd,
-            env=compose_environment(self.variables, extra_environ),
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            check=True,
+        place = Path(cmd[-1])
+        variables = {**(self._environment.make_extra_environ() or {}), **(extra_environ or {})}
+        self.last_call = HookCall(
+            words=tuple(cmd),
+            directory=cwd or "",
+            variables=variables,
+            question=(place / "input.json").read_bytes(),
         )
+        self._runner(cmd, cwd, variables)
+        self._take_warnings(place / "output.json")
+
+    def _take_warnings(self, path: Path) -> None:
+        """Tell the backend's warnings, which pyproject-hooks would repeat for the whole process."""
+        with contextlib.suppress(OSError, ValueError):  # which pyproject-hooks will notice
+            answer = json.loads(path.read_bytes())
+            for warning in answer.pop("warnings", []):
+                self._warn(warning["message"])
+            path.write_text(json.dumps(answer), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _explained(hook: str) -> Generator[None]:
+    """Turn what pyproject-hooks has to say into errors of ours."""
+    from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
+
+    try:
+        yield
+    except BackendUnavailable as error:
+        backend = error.backend_name or ""
+        raise BackendUnavailableError(backend, error.traceback) from error
+    except HookMissing as error:
+        raise HookMissingError(error.hook_name) from error
+    except UnsupportedOperation as error:
+        raise HookUnsupportedError(hook, error.traceback) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise HookAnswerInvalidError(hook, "a file of JSON", str(error)) from error

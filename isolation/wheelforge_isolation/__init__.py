@@ -9,14 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive import Limits, Links, Note, Unpacked, unpack_archive
+    from wheelforge_isolation._archive import (
+        InspectedSdist,
+        Limits,
+        Links,
+        Note,
+        Unpacked,
+        inspect_sdist,
+        unpack_archive,
+    )
+    from wheelforge_isolation._built import BuiltStore
     from wheelforge_isolation._cache import Cache, open_cache
     from wheelforge_isolation._environment import Environment, EnvironmentStore, adopt_environment
     from wheelforge_isolation._fs import (
         copy_file,
         deliver_file,
+        digest,
         ensure_directory,
+        remove_tree,
         replace_file,
+        temporary_directory,
     )
     from wheelforge_isolation._housekeeping import Bounds, Collected, collect_garbage
     from wheelforge_isolation._interpreter import Interpreter, find_interpreter
@@ -31,12 +43,16 @@ if TYPE_CHECKING:
         stage_name,
     )
     from wheelforge_isolation._store import StoredWheel, WheelKey, WheelStore, read_wheel_key
+    from wheelforge_isolation._turns import Holder, wait_for_turn
     from wheelforge_isolation._unpack import unpack
     from wheelforge_isolation._verification import Problem
-    from wheelforge_isolation.errors import ForgeError, IsolationError
+    from wheelforge_isolation._wheels import InspectedWheel, inspect_wheel
+    from wheelforge_isolation.errors import ArchiveError, ForgeError, IsolationError
 
 __all__ = [
+    "ArchiveError",
     "Bounds",
+    "BuiltStore",
     "Cache",
     "Collected",
     "Collection",
@@ -45,6 +61,9 @@ __all__ = [
     "EnvironmentStore",
     "Event",
     "ForgeError",
+    "Holder",
+    "InspectedSdist",
+    "InspectedWheel",
     "Interpreter",
     "IsolationError",
     "Layout",
@@ -63,24 +82,47 @@ __all__ = [
     "copy_file",
     "default_layout",
     "deliver_file",
+    "digest",
     "ensure_directory",
     "find_interpreter",
+    "inspect_sdist",
+    "inspect_wheel",
     "list_entries",
     "measure_disk",
     "open_cache",
     "open_stage",
     "read_wheel_key",
+    "remove_tree",
     "replace_file",
     "stage_name",
+    "temporary_directory",
     "unpack",
     "unpack_archive",
+    "wait_for_turn",
 ]
 
 _ROOMS = {
-    "_archive": ("Limits", "Links", "Note", "Unpacked", "unpack_archive"),
+    "_archive": (
+        "InspectedSdist",
+        "Limits",
+        "Links",
+        "Note",
+        "Unpacked",
+        "inspect_sdist",
+        "unpack_archive",
+    ),
+    "_built": ("BuiltStore",),
     "_cache": ("Cache", "open_cache"),
     "_environment": ("Environment", "EnvironmentStore", "adopt_environment"),
-    "_fs": ("copy_file", "deliver_file", "ensure_directory", "replace_file"),
+    "_fs": (
+        "copy_file",
+        "deliver_file",
+        "digest",
+        "ensure_directory",
+        "remove_tree",
+        "replace_file",
+        "temporary_directory",
+    ),
     "_housekeeping": ("Bounds", "Collected", "collect_garbage"),
     "_interpreter": ("Interpreter", "find_interpreter"),
     "_inventory": ("Entry", "list_entries", "measure_disk"),
@@ -88,9 +130,11 @@ _ROOMS = {
     "_shelf": ("Event",),
     "_staging": ("Collection", "Stage", "collect_stages", "open_stage", "stage_name"),
     "_store": ("StoredWheel", "WheelKey", "WheelStore", "read_wheel_key"),
+    "_turns": ("Holder", "wait_for_turn"),
     "_unpack": ("unpack",),
     "_verification": ("Problem",),
-    "errors": ("ForgeError", "IsolationError"),
+    "_wheels": ("InspectedWheel", "inspect_wheel"),
+    "errors": ("ArchiveError", "ForgeError", "IsolationError"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

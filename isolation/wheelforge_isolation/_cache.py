@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
+from wheelforge_isolation._built import BuiltStore
 from wheelforge_isolation._environment import EnvironmentStore
 from wheelforge_isolation._housekeeping import Bounds, collect_garbage
 from wheelforge_isolation._layout import Layout
@@ -35,6 +36,7 @@ class Cache:
 
     layout: Layout
     wheels: WheelStore
+    built: BuiltStore
     environments: EnvironmentStore
     shelves: tuple[Shelf, Shelf]
     _below: Cache | None
@@ -43,7 +45,7 @@ class Cache:
         """Hash everything, and yield what is wrong; with ``repair`` mend it as well."""
         if self._below is not None:
             yield from self._below.verify()
-        yield from Verifier(self.layout, self.wheels, self.shelves).run(repair=repair)
+        yield from Verifier(self.layout, self.wheels, self.built, self.shelves).run(repair=repair)
 
     @property
     def has_grown(self) -> bool:
@@ -97,10 +99,12 @@ def _use(
         Shelf(layout, layout.environments, lease, report, under[1]),
     )
     wheels = WheelStore(layout, shelves[0], lease, None if below is None else below.wheels)
+    built = BuiltStore(layout, lease, wheels, report, None if below is None else below.built)
     try:
         yield Cache(
             layout=layout,
             wheels=wheels,
+            built=built,
             environments=EnvironmentStore(shelves[1], wheels),
             shelves=shelves,
             _below=below,

@@ -187,6 +187,11 @@ def temporary_directory() -> Generator[str]:
         remove_tree(path)
 
 
+def temporary_place() -> str:
+    """Return the directory in which all programs put what nobody needs for long."""
+    return os.path.realpath(tempfile.gettempdir())
+
+
 def spool(directory: str) -> IO[bytes]:
     """Return a file that has no name, and that stays in memory while it is small."""
     return tempfile.SpooledTemporaryFile(_SPOOL_MEMORY_BYTES, dir=directory)

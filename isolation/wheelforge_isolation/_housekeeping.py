@@ -1,13 +1,18 @@
 """Keeping a cache in order while others use it: what is too much goes, what is wrong is found.
 
-A collector takes nothing that is in use and makes nobody wait. The order of its steps is what makes
-that true:
+A collector takes nothing that is in use and makes nobody wait for long. The order of its steps is
+what makes that true:
 
 1. list all directories and drafts, the candidates;
 2. remove the records of what is too old or too much, so that nobody takes it into use anew;
 3. read the leases: whoever uses or makes a candidate has said so before he did;
 4. remove the candidates that no lease names, unless a record names them after all: one may have
    been published, and its maker gone, before the third step.
+
+A kept file has but one name, so who pins one may not have been seen, and yet find it: files are
+removed, and pinned, under a lock, and the leases are read again under it. Some milliseconds are the
+most that anybody waits. What was built is a record that names a kept file: it goes with that file,
+and before it.
 
 Interrupted anywhere, it leaves litter for the next one. Where the file system has no locks,
 the dead cannot be told from the living, and it refuses to begin.
@@ -16,26 +21,32 @@ the dead cannot be told from the living, and it refuses to begin.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation._inventory import Entry, list_entries
+from wheelforge_isolation._inventory import Entry, describe_built, list_entries
+from wheelforge_isolation._layout import locate_file_lock
 from wheelforge_isolation._locks import read_leases, try_lock
 from wheelforge_isolation._record import parse_record, read_record
 from wheelforge_isolation._staging import collect_stages
 from wheelforge_isolation.errors import FileAccessError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from wheelforge_isolation._layout import Bucket, Layout
 
 _DAY_SECONDS = 86400.0
 KEPT_DAYS = 14.0
+ANSWER_DAYS = 90.0
+"""How long an answer is remembered that nobody asked for again, unless an age is given.
+
+It is small, and whoever is offline can do nothing without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +61,17 @@ class Bounds:
     @property
     def oldest(self) -> float:
         """When something must have been used last to be young enough now."""
-        days = float("inf") if self.max_age_days is None else self.max_age_days
-        return time.time() - days * _DAY_SECONDS
+        return self._subtract(float("inf"))
+
+    @property
+    def oldest_answer(self) -> float:
+        """When an answer must have been given to be young enough now."""
+        return self._subtract(ANSWER_DAYS)
+
+    def _subtract(self, days: float) -> float:
+        return time.time() - _DAY_SECONDS * (
+            days if self.max_age_days is None else self.max_age_days
+        )
 
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return what must go: all that is too old, then what was unused for longest."""
@@ -97,7 +117,7 @@ class _Collector:
 
     def __init__(self, layout: Layout, bounds: Bounds) -> None:
         self._layout = layout
-        self._buckets = (layout.wheels, layout.environments)
+        self._buckets = (layout.wheels, layout.environments, layout.built)
         self._bounds = bounds
         self._collected = Collected()
 
@@ -112,9 +132,11 @@ class _Collector:
         for bucket, tree in trees:
             if tree.name not in wanted and not _is_visible(bucket, tree):
                 self._remove(tree, bucket.pin(tree.name), pins)
-        for place in places:
-            if str(place) not in wanted:
-                self._remove(place, layout.pin_file(place.name), pins)
+        wanted |= {entry.needs for entry in self._list_built()}
+        unwanted = (place for place in places if str(place) not in wanted)
+        locks = itertools.groupby(unwanted, lambda place: locate_file_lock(layout, place.name))
+        for path, sharing in locks:
+            self._remove_files(path, list(sharing))
         self._sweep(drafts, leases.keys())
         return self._collected
 
@@ -122,15 +144,39 @@ class _Collector:
         """Remove the records of what must go; return which trees and places are to stay."""
         records = {path for bucket in self._buckets for path in bucket.list_records()}
         entries = list(list_entries(self._layout))
-        victims = self._bounds.choose(entries)
+        gone = {entry.place for entry in self._bounds.choose(entries)}
         for path in records - {entry.path for entry in entries}:
-            if parse_record(read_record(path)) is None:
+            if not self._is_sound(path):
                 _discard(path)
-        for entry in victims:
-            if entry.tree:
+        for entry in entries:
+            if entry.tree and entry.tree in gone:
                 _discard(entry.path)
-        gone = {entry.tree or str(entry.path) for entry in victims}
-        return {entry.tree or str(entry.path) for entry in entries} - gone
+            elif entry.needs and {entry.place, entry.needs} & gone:
+                self._remove(entry.path, "", set())
+        return {entry.place for entry in entries} - gone
+
+    def _is_sound(self, path: Path) -> bool:
+        """Return whether a record that was not listed has been renewed since."""
+        if path.is_relative_to(self._layout.built.root):
+            return describe_built(self._layout, path) is not None
+        return parse_record(read_record(path)) is not None
+
+    def _list_built(self) -> Iterator[Entry]:
+        found = (describe_built(self._layout, path) for path in self._layout.built.list_records())
+        return (entry for entry in found if entry is not None)
+
+    def _remove_files(self, path: Path, places: list[Path]) -> None:
+        """Remove what nobody uses of the files that share the lock ``path``."""
+        lock = try_lock(path)
+        if lock is None:  # somebody takes one of them into use
+            self._collected.in_use += len(places)
+            return
+        try:
+            pins = set[str]().union(*read_leases(self._layout.leases).values())
+            for place in places:
+                self._remove(place, self._layout.pin_file(place.name), pins)
+        finally:
+            lock.release()
 
     def _remove(self, path: Path, pin: str, pins: set[str]) -> None:
         if pin in pins:
@@ -154,7 +200,7 @@ class _Collector:
                     lock.release()
         oldest_kept = time.time() - self._bounds.kept_days * _DAY_SECONDS
         _discard_old(self._layout.list_quarantine(), oldest_kept)
-        _discard_old(self._layout.list_answers(), self._bounds.oldest)
+        _discard_old(self._layout.list_answers(), self._bounds.oldest_answer)
         stages = collect_stages(self._layout.stages, kept_days=self._bounds.kept_days)
         self._collected.removed += len(stages.removed)
 
@@ -189,8 +235,8 @@ def _is_visible(bucket: Bucket, tree: Path) -> bool:
 
 def _measure(path: Path) -> int:
     size = 0
-    for directory, _, names in os.walk(path):
-        for name in names:
-            with contextlib.suppress(OSError):  # somebody else removes it as well
-                size += os.lstat(os.path.join(directory, name)).st_size
+    below = (os.path.join(top, name) for top, _, names in os.walk(path) for name in names)
+    for file in below if os.path.isdir(path) else (path,):
+        with contextlib.suppress(OSError):  # somebody else removes it as well
+            size += os.lstat(file).st_size
     return size

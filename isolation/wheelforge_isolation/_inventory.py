@@ -1,4 +1,4 @@
-"""What a cache has: wheels, environments, and files as they were fetched."""
+"""What a cache has: wheels, environments, files, and what is known of those that were built."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Entry:
     """One thing that the cache has."""
 
     kind: str
-    """``wheel``, ``environment`` or ``file``."""
+    """``wheel``, ``environment``, ``file`` or ``built``."""
     name: str
     version: str
     file: str
@@ -33,6 +33,13 @@ class Entry:
     """What makes it visible: its record, or the directory of the file."""
     tree: str = ""
     """The name of its directory, where a record makes it visible."""
+    needs: str = ""
+    """The place of the file without which it is nothing."""
+
+    @property
+    def place(self) -> str:
+        """What it takes away with it when it goes."""
+        return self.tree or str(self.path)
 
 
 def list_entries(layout: Layout) -> Iterator[Entry]:
@@ -45,6 +52,9 @@ def list_entries(layout: Layout) -> Iterator[Entry]:
             yield _describe_environment(path, *found)
     for path in layout.list_files():
         yield from _describe_files(path)
+    for path in layout.built.list_records():
+        if entry := describe_built(layout, path):
+            yield entry
 
 
 def _read(path: Path) -> tuple[Record, float] | None:
@@ -77,6 +87,27 @@ def _describe_environment(path: Path, record: Record, last_used: float) -> Entry
         last_used=last_used,
         path=path,
         tree=record.tree,
+    )
+
+
+def describe_built(layout: Layout, path: Path) -> Entry | None:
+    """Return what the record ``path`` says was built, if the file of that is there."""
+    found = _read(path)
+    if found is None:
+        return None
+    record, last_used = found
+    file = layout.file(record.about["sha256"], record.about["file_name"])
+    if record.key != path.stem or not os.path.exists(file):
+        return None
+    return Entry(
+        kind="built",
+        name=record.about["name"],
+        version=record.about["version"],
+        file=record.about["file_name"],
+        size_bytes=len(record.to_bytes()),
+        last_used=last_used,
+        path=path,
+        needs=str(file.parent),
     )
 
 

@@ -73,8 +73,13 @@ class Layout:
         return Bucket(root=self.root / "environments-v1", is_bound=True)
 
     @property
+    def built(self) -> Bucket:
+        """Which wheel came of which build: records without directories."""
+        return Bucket(root=self.root / "built-v1")
+
+    @property
     def files(self) -> Path:
-        """Wheels and sdists as they were fetched: ``ab/<SHA-256>/<file name>``."""
+        """Wheels and sdists as they were fetched or built: ``ab/<SHA-256>/<file name>``."""
         return self.root / "files-v1"
 
     @property
@@ -91,6 +96,11 @@ class Layout:
     def stages(self) -> Path:
         """One directory for each build under way."""
         return self.root / "stage-v1"
+
+    @property
+    def logs(self) -> Path:
+        """What backends printed: of each stage, the last time."""
+        return self.root / "logs-v1"
 
     @property
     def drafts(self) -> Path:
@@ -162,6 +172,11 @@ def _list_sharded(directory: Path, suffix: str = "") -> list[Path]:
     # A link in a place of ours may lead anywhere, and what is listed here may be removed.
     shards = (shard for shard in _list(directory) if not os.path.islink(shard))
     return [path for shard in shards for path in _list(shard) if path.name.endswith(suffix)]
+
+
+def locate_file_lock(layout: Layout, sha256: str) -> Path:
+    """Return the lock between a collector and who takes the file with that content into use."""
+    return layout.lock(f"files-{sha256[:2]}")
 
 
 def default_layout() -> Layout:

@@ -5,7 +5,8 @@ dies, however it dies; so a free lock proves its owner gone, on any host that sh
 no process number is ever looked at. In the order in which one process may take them:
 
 1. an environment's key, then one wheel's key, held while it is made: who wants the same waits;
-2. a stage's lock and a process's lease, held as long as either lives: nobody ever waits for them.
+2. one of kept files, held while a file is pinned, and by a collector while it removes some;
+3. a stage's lock and a process's lease, held as long as either lives: nobody ever waits for them.
 
 The collector's lock stands apart: a second collector goes away.
 

@@ -1,4 +1,7 @@
-"""The record of a finished directory: what is in it, and how to see whether that is still so."""
+"""The record of a finished directory: what is in it, and how to see whether that is still so.
+
+A wheel that was built has a record without a directory: its key, and what it is about.
+"""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Shelf:
     def _check(self, record: Record, path: Path) -> Item | None:
         tree = self._bucket.tree(record.tree)
         if record.boot == boot_id() and is_untouched(record, tree):
-            _touch(path)
+            remember_use(path)
             return self._item(record)
         found = survey(tree)
         problem = find_damage(record, tree, found)
@@ -150,7 +150,7 @@ class Shelf:
         self.report(Event(kind="refreshed", subject=record.key, reason=reason))
         renewed = replace(record, boot=boot_id(), entries=found)
         with contextlib.suppress(FileAccessError):
-            self._publish(renewed)
+            publish(renewed, self._bucket, self._layout, self._lease)
         return self._item(renewed)
 
     def list_records(self) -> list[Path]:
@@ -191,7 +191,7 @@ class Shelf:
         self._lease.pin(self._bucket.pin(name))
         try:
             record = _fill_tree(key, tree, fill)
-            self._publish(record)
+            publish(record, self._bucket, self._layout, self._lease)
         except BaseException:
             _fs.remove_tree(str(tree))
             self._lease.unpin(self._bucket.pin(name))
@@ -199,13 +199,16 @@ class Shelf:
         self.has_grown = True
         return self._item(record)
 
-    def _publish(self, record: Record) -> None:
-        path = self._bucket.record(record.key)
-        draft = self._layout.drafts / f"{self._lease.id}.{uuid.uuid4().hex}"
-        _fs.ensure_directory(str(draft.parent))
-        _fs.ensure_directory(str(path.parent))
-        _fs.create_file(str(draft), [record.to_bytes()])
-        _fs.move(str(draft), str(path))
+
+def publish(record: Record, bucket: Bucket, layout: Layout, lease: Lease) -> None:
+    """Make ``record`` visible in one step, or not at all."""
+    path = bucket.record(record.key)
+    # Not beside it: whose draft it is has to be known, when he was killed.
+    draft = layout.drafts / f"{lease.id}.{uuid.uuid4().hex}"
+    _fs.ensure_directory(str(draft.parent))
+    _fs.ensure_directory(str(path.parent))
+    _fs.create_file(str(draft), [record.to_bytes()])
+    _fs.move(str(draft), str(path))
 
 
 def _fill_tree(key: str, tree: Path, fill: Callable[[Path], About]) -> Record:
@@ -217,8 +220,8 @@ def _fill_tree(key: str, tree: Path, fill: Callable[[Path], About]) -> Record:
     return describe(key, tree.name, tree, about)
 
 
-def _touch(path: Path) -> None:
-    """Remember the use, at most once an hour: the collector takes what was unused for longest."""
+def remember_use(path: Path) -> None:
+    """Give ``path`` the time of its use, once an hour: what was unused for longest goes first."""
     with contextlib.suppress(OSError):
         if os.stat(path).st_mtime < time.time() - _TOUCH_SECONDS:
             os.utime(path)

@@ -16,6 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
+from wheelforge_isolation._layout import locate_file_lock
+from wheelforge_isolation._locks import wait_for_lock
 from wheelforge_isolation._shelf import KEY_LENGTH, Event
 from wheelforge_isolation._wheels import open_wheel, parse_wheel_name
 from wheelforge_isolation.errors import (
@@ -119,7 +121,10 @@ class WheelStore:
 
         It stays there at least as long as this process uses the cache.
         """
-        self._lease.pin(self._layout.pin_file(sha256))
+        # Unlike a directory it has but one name, made again or not: a collector that has read the
+        # leases before must have finished.
+        with wait_for_lock(locate_file_lock(self._layout, sha256), lambda: None):
+            self._lease.pin(self._layout.pin_file(sha256))
         return self.find_file(name, sha256) or self._fetch(name, sha256, fetch)
 
     def find_file(self, name: str, sha256: str) -> Path | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from wheelforge_isolation._built import BuiltStore
     from wheelforge_isolation._layout import Layout
     from wheelforge_isolation._shelf import Shelf
     from wheelforge_isolation._store import WheelStore
@@ -31,14 +32,18 @@ class Problem:
 class Verifier:
     """Holds everything that is visible against its hashes."""
 
-    def __init__(self, layout: Layout, wheels: WheelStore, shelves: tuple[Shelf, ...]) -> None:
+    def __init__(
+        self, layout: Layout, wheels: WheelStore, built: BuiltStore, shelves: tuple[Shelf, ...]
+    ) -> None:
         self._layout = layout
         self._wheels = wheels
+        self._built = built
         self._shelves = shelves
 
     def run(self, *, repair: bool) -> Iterator[Problem]:
         """Yield what is wrong; set it aside, and make it anew where that needs no network."""
         yield from self._check_files(repair=repair)
+        yield from self._check_built(repair=repair)
         for shelf in self._shelves:
             for path in shelf.list_records():
                 reason = shelf.examine(path)
@@ -64,6 +69,15 @@ class Verifier:
                         _fs.remove_tree(str(path))
                     remedy = "removed, to be fetched again" if repair else ""
                     yield Problem(path=path, reason=reason, remedy=remedy)
+
+    def _check_built(self, *, repair: bool) -> Iterator[Problem]:
+        for path in self._layout.built.list_records():
+            reason = self._built.examine(path)
+            if reason:
+                if repair:
+                    _fs.remove_tree(str(path))
+                remedy = "removed, to be built again" if repair else ""
+                yield Problem(path=path, reason=reason, remedy=remedy)
 
 
 def _list(directory: Path) -> list[Path]:

@@ -212,6 +212,38 @@ class LocksUnavailableError(IsolationError):
         return "put the cache on a local file system"
 
 
+class DirectoryHeldError(IsolationError):
+    """A directory would have to be built while it is being built, by the same thread."""
+
+    code = "directory-held"
+    exit_code = 3
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"to build {quoted(self.path)} it would have to be built already"
+
+    @property
+    def hint(self) -> str:
+        return "let nothing that it requires come from the directory itself"
+
+
+class WaitCancelledError(IsolationError):
+    """Somebody asked not to wait any longer for a directory that others build in."""
+
+    code = "wait-cancelled"
+    exit_code = 130
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"no longer waiting for {quoted(self.path)}, which is being built elsewhere"
+
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SHARING = {5, 32, 33}
 """Windows' access denied, sharing violation and lock violation."""

@@ -134,7 +134,7 @@ def test_an_sdist_becomes_a_wheel(tmp_path: Path) -> None:
     code = main(["build", str(tmp_path / "minimal-1.0.tar.gz"), *cache])
 
     assert code == 0
-    assert (tmp_path / "dist" / "minimal-1.0-py3-none-any.whl").is_file()
+    assert (tmp_path / "minimal-1.0-py3-none-any.whl").is_file()
 
 
 def test_a_directory_that_is_no_project_is_exit_code_3(

@@ -223,9 +223,11 @@ def test_a_tree_is_saved_by_the_record_that_its_user_has_renewed(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path: path.read_bytes() for path in filled.wheels.list_records()}
+    pending = dict(before)
 
     def renew_and_leave(directory: Path) -> dict[str, set[str]]:
-        for path, data in before.items():
+        while pending:
+            path, data = pending.popitem()
             assert not path.exists()
             path.write_bytes(data)
         return read_leases(directory)
@@ -316,19 +318,123 @@ def test_what_was_set_aside_is_kept_for_a_fortnight(
     assert len(filled.wheels.list_trees()) == COUNT - 1
 
 
-@pytest.mark.parametrize(("max_age_days", "is_left"), [(None, True), (60, True), (10, False)])
-def test_what_was_answered_is_remembered_for_as_long_as_the_age_allows(
-    layout: Layout, max_age_days: float | None, *, is_left: bool
+@pytest.mark.parametrize(
+    ("days", "max_age_days", "is_left"),
+    [(30, None, True), (100, None, False), (30, 60, True), (30, 10, False), (100, 200, True)],
+)
+def test_what_was_answered_is_remembered_for_ninety_days_or_as_long_as_the_age_allows(
+    layout: Layout, days: float, max_age_days: float | None, *, is_left: bool
 ) -> None:
     answers = [layout.resolutions / "a.json", layout.interpreters / "b.json.draft"]
     for answer in answers:
         answer.parent.mkdir(parents=True)
         answer.touch()
-        os.utime(answer, (time.time() - 30 * DAY_SECONDS,) * 2)
+        grow_older(answer, days)
 
     collect_garbage(layout, Bounds(max_age_days=max_age_days))
 
     assert {answer.exists() for answer in answers} == {is_left}
+
+
+def remember(layout: Layout, wheel: Path, *keys: str, age_days: float = 0) -> list[Path]:
+    """Remember that ``wheel`` was built with each of ``keys``, so long ago; return the records."""
+    before = {*layout.built.list_records()}
+    with open_cache(layout, ignore) as cache:
+        for key in keys:
+            cache.built.remember(key, wheel)
+    records = sorted({*layout.built.list_records()} - before)
+    for path in records:
+        grow_older(path, age_days)
+    return records
+
+
+@pytest.mark.parametrize(("age_days", "is_left"), [(3, True), (5, False)])
+def test_what_was_built_is_remembered_for_as_long_as_the_age_allows(
+    layout: Layout, wheels: list[Path], age_days: float, *, is_left: bool
+) -> None:
+    (record,) = remember(layout, wheels[0], "old", age_days=age_days)
+    (young,) = remember(layout, wheels[1], "young")
+    size = record.stat().st_size
+
+    collected = collect_garbage(layout, Bounds(max_age_days=4))
+
+    assert (record.exists(), young.exists()) == (is_left, True)
+    assert (collected.removed, collected.freed_bytes) == ((0, 0) if is_left else (1, size))
+
+
+def test_what_was_built_goes_with_its_file_and_no_other_does(
+    layout: Layout, wheels: list[Path]
+) -> None:
+    old = remember(layout, wheels[0], "one", "two")
+    young = remember(layout, wheels[1], "three")
+    for path in layout.files.rglob(wheels[0].name):
+        grow_older(path, 9)
+
+    collect_garbage(layout, Bounds(max_age_days=4))
+
+    assert [path.exists() for path in (*old, *young)] == [False, False, True]
+    assert versions(layout, "file") == [wheels[1].name]
+
+
+def test_the_size_of_what_was_built_is_bounded_too(layout: Layout, wheels: list[Path]) -> None:
+    (wheel, *_) = wheels
+    for number in range(20):
+        remember(layout, wheel, str(number), age_days=20 - number)
+    before = sorted(layout.built.list_records(), key=lambda path: path.stat().st_mtime)
+    bound = wheel.stat().st_size + sum(path.stat().st_size for path in before[15:])
+
+    collect_garbage(layout, Bounds(max_bytes=bound))
+
+    assert {*layout.built.list_records()} == {*before[15:]}
+    assert versions(layout, "file") == [wheel.name]
+
+
+def test_a_record_whose_wheel_is_gone_or_that_is_damaged_goes_without_any_bounds(
+    layout: Layout, wheels: list[Path]
+) -> None:
+    records = [remember(layout, wheel, wheel.name)[0] for wheel in wheels[:4]]
+    next(layout.files.rglob(wheels[0].name)).unlink()
+    os.truncate(records[1], 20)
+    records[2].rename(records[2].with_name(f"{'0' * 32}.json"))
+
+    collect_garbage(layout, UNBOUNDED)
+
+    assert layout.built.list_records() == [records[3]]
+
+
+def test_a_wheel_that_somebody_has_found_stays_though_its_record_goes(
+    layout: Layout, wheels: list[Path]
+) -> None:
+    remember(layout, wheels[0], "key")
+    with open_cache(layout, ignore) as cache:
+        found = cache.built.find("key")
+
+        collected = collect_garbage(layout, NOTHING)
+
+        assert found is not None
+        assert cache.wheels.find_file(found.file_name, found.sha256) is not None
+        assert collected.in_use == 1
+        assert layout.built.list_records() == []
+    collect_garbage(layout, NOTHING)
+    assert leftovers(layout) == set()
+
+
+def test_a_file_is_saved_by_the_record_that_was_published_after_all_was_listed(
+    layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = remember(layout, wheels[0], "key")
+    data = record.read_bytes()
+
+    def publish_and_die(directory: Path) -> dict[str, set[str]]:
+        assert not record.exists()
+        record.write_bytes(data)
+        return read_leases(directory)
+
+    monkeypatch.setattr(housekeeping, "read_leases", publish_and_die)
+
+    collect_garbage(layout, NOTHING)
+
+    assert versions(layout, "file") == [wheels[0].name]
 
 
 def test_what_is_kept_in_a_stage_goes_with_the_days(filled: Layout) -> None:
@@ -464,6 +570,16 @@ def test_a_cache_lists_its_wheels_and_files_with_what_one_wants_to_know(
         assert entry.size_bytes == sum(sizes)
         assert entry.path.is_file()
         assert time.time() - entry.last_used == pytest.approx(age_days * DAY_SECONDS, abs=60)
+
+
+def test_a_cache_lists_what_was_built(layout: Layout, wheels: list[Path]) -> None:
+    (record,) = remember(layout, wheels[3], "key", age_days=2)
+
+    (built,) = (entry for entry in list_entries(layout) if entry.kind == "built")
+
+    assert (built.name, built.version, built.file) == ("demo", "3", wheels[3].name)
+    assert (built.path, built.size_bytes) == (record, record.stat().st_size)
+    assert time.time() - built.last_used == pytest.approx(2 * DAY_SECONDS, abs=60)
 
 
 def test_what_a_cache_takes_on_disk_is_counted_once_whatever_its_names(layout: Layout) -> None:

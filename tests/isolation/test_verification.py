@@ -35,10 +35,12 @@ def wheels(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def layout(tmp_path: Path, wheels: list[Path]) -> Layout:
-    """A cache with some wheels, and an environment of one of them."""
+    """A cache with some wheels, an environment of one of them, and another one that was built."""
     layout = Layout(root=tmp_path / "cache")
     fill_cache(layout, wheels)
     make_environment(layout, wheels[0])
+    with open_cache(layout, ignore) as cache:
+        cache.built.remember("key", write_wheels(tmp_path / "built", COUNT + 1)[COUNT])
     return layout
 
 
@@ -110,6 +112,21 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
         lambda path: path.rename(path.with_name("gone")),
     ),
 }
+DAMAGES |= {
+    "a record of what was built that is cut": (
+        "built-v1/records/*/*",
+        partial(os.truncate, length=9),
+    ),
+    "a record of what was built that is empty": (
+        "built-v1/records/*/*",
+        partial(os.truncate, length=0),
+    ),
+    "a record of what was built that was edited": ("built-v1/records/*/*", flip_unseen),
+    "a record of what was built that has another name": (
+        "built-v1/records/*/*",
+        lambda path: path.rename(path.with_name(f"{path.name[:2]}{'0' * 30}.json")),
+    ),
+}
 UNREADABLE = {"a record that is cut", "a record that is empty", "a record that was edited"}
 """What does not even tell which wheel it was about."""
 
@@ -171,6 +188,35 @@ def test_a_wheel_whose_file_is_damaged_too_is_to_be_fetched_again(layout: Layout
     assert versions(layout) == ["0", "1", "2", "3"]
 
 
+def find_built(layout: Layout) -> Path:
+    """Return the file of the wheel that was built."""
+    return next(layout.root.glob(f"files-v1/*/*/demo-{COUNT}-*.whl"))
+
+
+def test_a_wheel_that_was_built_and_is_gone_is_to_be_built_again(layout: Layout) -> None:
+    find_built(layout).unlink()
+
+    (before,) = verify(layout)
+    (mended,) = verify(layout, repair=True)
+
+    assert (before.reason, before.remedy) == ("the wheel that it names is gone", "")
+    assert (mended.path, mended.remedy) == (before.path, "removed, to be built again")
+    assert verify(layout) == []
+
+
+def test_a_wheel_that_was_built_and_is_damaged_goes_with_its_record(layout: Layout) -> None:
+    append(find_built(layout))
+
+    problems = verify(layout, repair=True)
+
+    assert [problem.remedy for problem in problems] == [
+        "removed, to be fetched again",
+        "removed, to be built again",
+    ]
+    assert verify(layout) == []
+    assert layout.built.list_records() == []
+
+
 def test_all_damages_of_many_are_found_at_once(layout: Layout) -> None:
     for path in layout.root.glob("wheels-v1/trees/*/*/demo.py"):
         flip_unseen(path)
@@ -205,7 +251,7 @@ def test_foreign_things_are_neither_a_problem_nor_in_the_way(layout: Layout) -> 
 
     assert {problem.path.name for problem in problems} <= {"foreign", "foreign.txt", "link"}
     assert verify(layout) == []
-    assert len(versions(layout)) == len(versions(layout, "file")) == COUNT
+    assert len(versions(layout)) == len(versions(layout, "file")) - 1 == COUNT
 
 
 def test_what_vanishes_meanwhile_is_no_problem(layout: Layout) -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import pytest
 
-from tests.caches import NOTHING, ignore
-from wheelforge_isolation import Layout, _locks, collect_garbage
+from tests.caches import NOTHING, ignore, write_wheels
+from wheelforge_isolation import BuiltStore, Layout, WheelStore, _locks, collect_garbage
 from wheelforge_isolation._layout import Bucket
 from wheelforge_isolation._locks import Lease
 from wheelforge_isolation._shelf import Shelf
@@ -36,12 +36,15 @@ CONTENT = "all of it"
 DOORS = (
     "_shelf.read_record",
     "_shelf.is_untouched",
+    "_built.read_record",
     "_housekeeping.read_record",
     "_housekeeping.list_entries",
+    "_housekeeping.describe_built",
     "_inventory.read_record",
     "_locks._list_leases",
     "_locks._read_notes",
     "_fs.create_file",
+    "_fs.digest",
     "_fs.ensure_directory",
     "_fs.move",
     "_fs.remove_file",
@@ -107,6 +110,7 @@ class Theatre:
 
     def __init__(self, place: Path) -> None:
         self._place = place
+        (self.wheel,) = write_wheels(place / "wheels", 1)
         self._numbers = itertools.count()
         self.stage = Stage([])
 
@@ -129,6 +133,8 @@ class Party:
         self._theatre = theatre
         self._lease = Lease(layout.leases)
         self._shelf = Shelf(layout, layout.wheels, self._lease, ignore)
+        wheels = WheelStore(layout, self._shelf, self._lease)
+        self._built = BuiltStore(layout, self._lease, wheels, ignore)
 
     def do_nothing(self) -> None:
         """Leave the cache empty."""
@@ -153,6 +159,19 @@ class Party:
         self.obtain()
         (tree,) = self._layout.wheels.list_trees()
         os.utime(tree / "file", (1, 1))
+
+    def remember(self) -> None:
+        self._built.remember(KEY, self._theatre.wheel)
+        self._lease.close()
+
+    def find(self) -> None:
+        key = self._built.find(KEY)
+        if key is not None:
+            file = self._layout.file(key.sha256, key.file_name)
+            for _ in range(2):
+                assert file.read_bytes() == self._theatre.wheel.read_bytes()
+                self._theatre.stage.pause()
+        self._lease.close()
 
     def collect(self) -> None:
         collect_garbage(self._layout, NOTHING)
@@ -181,6 +200,9 @@ PLAYS: dict[str, list[Callable[[Party], None]]] = {
     "two collectors and a maker": [Party.obtain, Party.collect, Party.obtain_twice, Party.collect],
     "two makers and a collector": [Party.do_nothing, Party.obtain, Party.obtain, Party.collect],
     "two takers and a collector": [Party.obtain, Party.take, Party.obtain_twice, Party.collect],
+    "a finder and a collector": [Party.remember, Party.find, Party.collect],
+    "a collector and a finder": [Party.remember, Party.collect, Party.find],
+    "two finders and a collector": [Party.remember, Party.find, Party.find, Party.collect],
 }
 
 

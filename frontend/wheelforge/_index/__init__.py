@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from wheelforge._index._index import Index
 from wheelforge._index._pip import IndexOptions, find_index_settings, list_config_files
-from wheelforge._index._values import Candidate, IndexSettings, Metadata, Sleep
+from wheelforge._index._values import (
+    Candidate,
+    IndexSettings,
+    Metadata,
+    Sleep,
+    without_credentials,
+)
 
 __all__ = [
     "Candidate",
@@ -18,4 +24,5 @@ __all__ = [
     "Sleep",
     "find_index_settings",
     "list_config_files",
+    "without_credentials",
 ]

@@ -15,6 +15,7 @@ from wheelforge._resolve._memory import MAX_AGE_SECONDS, Memory
 from wheelforge._resolve._question import Pin, Question, Resolution
 
 if TYPE_CHECKING:
+    from wheelforge._index import Candidate
     from wheelforge._resolve._supply import Builder, IndexLike
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Pin",
     "Question",
     "Resolution",
+    "candidate_of",
     "hand_over",
     "parse_constraints",
     "parse_cutoff",
@@ -38,3 +40,10 @@ def resolve(question: Question, index: IndexLike, builder: Builder | None = None
     from wheelforge._resolve._search import search
 
     return search(question, index, builder)
+
+
+def candidate_of(pin: Pin) -> Candidate:
+    """Return what ``pin`` was made of, as far as an index needs it to fetch the file."""
+    from wheelforge._resolve import _supply
+
+    return _supply.candidate_of(pin)

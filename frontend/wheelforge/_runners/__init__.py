@@ -16,6 +16,7 @@ this process itself forks (`multiprocessing` can), its copies must end too befor
 """
 
 from wheelforge._runners._failure import HookFailedError
+from wheelforge._runners._pool import RunnerPool
 from wheelforge._runners._runner import ForkRunner, SpawnRunner
 from wheelforge._runners._server import ForkServer, can_fork
 from wheelforge._runners._terms import Ending, Terms
@@ -26,6 +27,7 @@ __all__ = [
     "ForkRunner",
     "ForkServer",
     "HookFailedError",
+    "RunnerPool",
     "SpawnRunner",
     "Terms",
     "can_fork",

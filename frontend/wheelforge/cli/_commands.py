@@ -3,104 +3,107 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import sys
-import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge.cli._cache import show_event
-from wheelforge.cli._words import find_layout
-from wheelforge_isolation import Links, find_interpreter, open_cache, open_stage, stage_name, unpack
+from wheelforge.cli._console import Console
+from wheelforge_isolation import Links, temporary_directory, unpack
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterator
 
-    from wheelforge._index import Index
-    from wheelforge._provision import Provisioner
-    from wheelforge_isolation import Interpreter, Note
+    from wheelforge._build import Forge
+    from wheelforge._lockfile import Recorder
+    from wheelforge._models import BuildRequest
 
 
 def run_build(options: argparse.Namespace) -> None:
     """Build, and say where each result is."""
-    from wheelforge._build import Forge
-    from wheelforge._hooks import HookRunner
-    from wheelforge._models import BuildRequest
-
-    source: Path = options.source
-    parent = source if source.is_dir() else source.parent
-    request = BuildRequest(
-        source=source,
-        output=options.outdir or parent / "dist",
-        kinds=tuple(options.kinds or ()),
-        links=_links(options),
-    )
-    runner = HookRunner(variables=os.environ)
-    with warnings.catch_warnings(), _open_provisioner(options) as provisioner:
-        if not options.verbose:
-            warnings.simplefilter("ignore")  # pyproject-hooks repeats those of the backend here
-        for artifact in Forge(provisioner=provisioner, runner=runner).build(request):
+    if options.metadata:
+        run_metadata(options)
+        return
+    for forge, request in _pair(options):
+        for artifact in forge.build(request).artifacts:
             sys.stdout.write(f"{artifact.path}\n")
 
 
-@contextlib.contextmanager
-def _open_provisioner(options: argparse.Namespace) -> Generator[Provisioner]:
-    """Yield what makes environments as the words say."""
-    from wheelforge._provision import Provisioner
-    from wheelforge._resolve import Memory, read_constraints
+def run_metadata(options: argparse.Namespace) -> None:
+    """Print the core metadata of each source as JSON."""
+    from wheelforge._results import describe_metadata
 
-    with contextlib.ExitStack() as stack:
-        layout, limit = find_layout(options), options.cache_max_size
-        cache = stack.enter_context(open_cache(layout, show_event, max_bytes=limit))
-        search = os.get_exec_path()
-        python = find_interpreter(
-            options.python, search=list(map(Path, search)), memory=layout.interpreters
-        )
-        name = stage_name("requirements", str(options.source))
-        stage = stack.enter_context(open_stage(layout.stages, name))
-        yield Provisioner(
-            cache=cache,
-            python=python,
-            index=stack.enter_context(_open_index(options, python)),
-            memory=Memory(directory=layout.resolutions),
-            workspace=stage.path / "fetched",
-            search_path=os.pathsep.join(search),
-            constraints=read_constraints(options.build_constraint or ()),
-            require_hashes=options.require_hashes,
-            exclude_newer=options.exclude_newer,
-            offline=options.offline,
-            refresh=options.refresh,
-        )
+    for forge, request in _pair(options):
+        metadata = describe_metadata(_obtain_metadata(forge, request))
+        sys.stdout.write(f"{json.dumps(metadata, ensure_ascii=False, indent=2)}\n")
 
 
-def _open_index(options: argparse.Namespace, python: Interpreter) -> Index:
-    from wheelforge._index import Index, IndexOptions, find_index_settings, list_config_files
+def _obtain_metadata(forge: Forge, request: BuildRequest) -> bytes:
+    from wheelforge._models import Kind
+    from wheelforge._results import read_metadata
 
-    said = IndexOptions(
-        index_url=options.index_url,
-        extra_index_urls=tuple(options.extra_index_url or ()),
-        find_links=tuple(options.find_links or ()),
-        no_index=options.no_index,
-        exclude_newer=options.exclude_newer,
-    )
-    files = list_config_files(os.environ, sys.platform, sys.prefix)
-    settings = find_index_settings(os.environ, said, files)
-    return Index(settings, python.tags, python.version)
+    if isinstance(request.source, Path) and request.source.suffix == ".whl":
+        return read_metadata(request.source)
+    return forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
+
+
+def run_lock(options: argparse.Namespace) -> None:
+    """Write down what builds need, and build nothing but what is needed for that."""
+    from wheelforge._lockfile import Recorder, write_lock
+
+    recorder = Recorder()
+    for forge, request in _pair(options, recorder=recorder):
+        forge.build(replace(request, stops_early=True))
+    write_lock(recorder.lock(), options.output)
+    sys.stdout.write(f"{options.output}\n")
+
+
+def run_fetch(options: argparse.Namespace) -> None:
+    """Put what is locked into the cache."""
+    from wheelforge._lockfile import read_lock
+    from wheelforge._workshop import fetch_locked
+    from wheelforge.cli._settings import make_settings
+
+    console = Console(options.verbosity)
+    lock = read_lock(options.locked)
+    count = fetch_locked(make_settings(options), lock, reporter=console.hear)
+    sys.stdout.write(f"{count} files are in the cache\n")
 
 
 def run_unpack(options: argparse.Namespace) -> None:
     """Unpack an archive, and say where it is and what was odd about it."""
-    unpacked = unpack(options.archive, options.destination, links=_links(options))
-    _show_notes(unpacked.notes, verbose=options.verbose)
+    console = Console(options.verbosity)
+    links = Links(options.links) if options.links else None
+    unpacked = unpack(options.archive, options.destination, links=links)
+    for note in unpacked.notes:
+        if note.is_warning or options.verbosity > 0:
+            console.say("warning" if note.is_warning else "note", str(note))
     sys.stdout.write(f"{unpacked.root}\n")
 
 
-def _links(options: argparse.Namespace) -> Links | None:
-    return Links(options.links) if options.links else None
+def _pair(
+    options: argparse.Namespace, recorder: Recorder | None = None
+) -> Iterator[tuple[Forge, BuildRequest]]:
+    """Yield each source with a forge for each Python."""
+    from wheelforge._workshop import open_forge
+    from wheelforge.cli._settings import make_requests, make_settings
+
+    console = Console(options.verbosity)
+    requests = list(make_requests(options))
+    with _open_cache_place(options):
+        settings = replace(make_settings(options), recorder=recorder)
+        for python in options.pythons or [None]:
+            with open_forge(replace(settings, python=python), reporter=console.hear) as forge:
+                for request in requests:
+                    yield forge, request
 
 
-def _show_notes(notes: Iterable[Note], *, verbose: bool) -> None:
-    for note in notes:
-        if note.is_warning or verbose:
-            sys.stderr.write(f"{'warning' if note.is_warning else 'note'}: {note}\n")
+@contextlib.contextmanager
+def _open_cache_place(options: argparse.Namespace) -> Generator[None]:
+    """Let the cache be a temporary one inside, if that is wished for."""
+    with contextlib.ExitStack() as stack:
+        if options.no_cache:
+            options.cache_dir = Path(stack.enter_context(temporary_directory()))
+        yield

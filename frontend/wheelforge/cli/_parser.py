@@ -7,24 +7,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from wheelforge._models import Kind
-from wheelforge.cli import _cache
-from wheelforge.cli._commands import run_build, run_unpack
-from wheelforge.cli._words import (
-    absolute_path,
-    parse_days,
-    parse_flag,
-    parse_place,
-    parse_python,
-    parse_size,
-    parse_time,
-)
+from wheelforge.cli import _cache, _commands, _options
+from wheelforge.cli._words import absolute_path, parse_days, parse_flag, parse_size
 from wheelforge_isolation import Links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FIRST_WORDS = {"build", "unpack", "cache", "-h", "--help", "-V", "--version"}
+_FIRST_WORDS = {
+    *("build", "metadata", "lock", "fetch", "unpack", "cache"),
+    *("-h", "--help", "-V", "--version"),
+}
 
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
@@ -38,104 +31,71 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="wheelforge", description="Build Python packages.")
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which release it is")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_build(commands.add_parser("build", help="build a project or an sdist (may be left out)"))
+    _add_build(commands.add_parser("build", help="build projects and sdists (may be left out)"))
+    _add_metadata(commands.add_parser("metadata", help="print a project's core metadata as JSON"))
+    _add_lock(commands.add_parser("lock", help="write down what builds need, with hashes"))
+    _add_fetch(commands.add_parser("fetch", help="put what is locked into the cache"))
     _add_unpack(commands.add_parser("unpack", help="unpack an sdist, whole or not at all"))
     _add_cache(commands.add_parser("cache", help="look at the cache, check it, make it smaller"))
     return parser
 
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "source",
-        type=absolute_path,
-        nargs="?",
-        default=".",
-        help="a project's directory, or an sdist (default: the current directory)",
-    )
-    parser.add_argument(
-        *("-s", "--sdist"),
-        dest="kinds",
-        action="append_const",
-        const=Kind.SDIST,
-        help="build an sdist",
-    )
-    parser.add_argument(
-        *("-w", "--wheel"),
-        dest="kinds",
-        action="append_const",
-        const=Kind.WHEEL,
-        help="build a wheel (default: an sdist, and a wheel from it)",
-    )
-    parser.add_argument(
-        *("-o", "--outdir"),
-        type=absolute_path,
-        metavar="DIR",
-        help="where the results go (default: dist beside the source)",
-    )
-    _add_requirements(parser)
-    _add_index(parser)
-    _add_cache_directory(parser)
-    parser.add_argument(
-        "--cache-max-size",
-        type=parse_size,
-        metavar="SIZE",
-        help="bring the cache back to this size if it has grown, as 5GB",
-    )
-    _add_common(parser)
-    parser.set_defaults(run=run_build)
+    _options.add_sources(parser)
+    _options.add_kinds(parser)
+    _add_making(parser)
+    parser.set_defaults(run=_commands.run_build)
 
 
-def _add_requirements(parser: argparse.ArgumentParser) -> None:
+def _add_metadata(parser: argparse.ArgumentParser) -> None:
+    _options.add_sources(parser)
+    _add_making(parser)
+    parser.set_defaults(run=_commands.run_metadata, kinds=None, outdir=None)
+
+
+def _add_lock(parser: argparse.ArgumentParser) -> None:
+    _options.add_sources(parser)
+    _add_making(parser)
     parser.add_argument(
-        *("-p", "--python"),
-        type=parse_python,
-        metavar="PYTHON",
-        help="build with this Python: a path, or a version like 3.12 (default: the running one)",
-    )
-    parser.add_argument(
-        "--build-constraint",
+        *("-o", "--output"),
         type=absolute_path,
-        action="append",
+        default="pylock.build.toml",
         metavar="FILE",
-        help="a requirements file that limits what is built with",
+        help="where to write it (default: pylock.build.toml)",
     )
-    parser.add_argument(
-        "--require-hashes", action="store_true", help="build only with files whose hash is stated"
-    )
-    parser.add_argument(
-        "--exclude-newer",
-        type=parse_time,
-        metavar="TIME",
-        help="build only with what was published before: 2026-05-01, or an age like 7 days",
-    )
-    parser.add_argument("--offline", action="store_true", help="build only with what the cache has")
-    parser.add_argument(
-        "--refresh", action="store_true", help="ask the index again, whatever is remembered"
-    )
+    parser.set_defaults(run=_commands.run_lock, kinds=None, outdir=None)
 
 
-def _add_index(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(*("-i", "--index-url"), metavar="URL", help="where to find requirements")
+def _add_making(parser: argparse.ArgumentParser) -> None:
+    """Add all that every command has which asks a backend for something."""
+    _options.add_building(parser)
+    _options.add_isolation(parser)
+    _options.add_requirements(parser)
+    _options.add_index(parser)
+    _options.add_cache(parser)
+    _options.add_verbosity(parser)
+
+
+def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--extra-index-url", action="append", metavar="URL", help="another place, looked at first"
+        "--locked", type=absolute_path, required=True, metavar="FILE", help="what to fetch"
     )
-    parser.add_argument(
-        *("-f", "--find-links"),
-        type=parse_place,
-        action="append",
-        metavar="PLACE",
-        help="a directory, or a page, with files",
-    )
-    parser.add_argument(
-        "--no-index", action="store_true", help="look at no index, only at --find-links"
-    )
+    _options.add_index(parser)
+    _options.add_cache_directory(parser)
+    _options.add_verbosity(parser)
+    parser.set_defaults(run=_commands.run_fetch)
 
 
 def _add_unpack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", type=absolute_path, help="a .tar.gz or .zip file")
     parser.add_argument("destination", type=absolute_path, help="a directory, absent or empty")
-    _add_common(parser)
-    parser.set_defaults(run=run_unpack)
+    parser.add_argument(
+        "--links",
+        choices=[links.value for links in Links],
+        help="keep symbolic links, or copy what they lead to (default: as the platform can)",
+    )
+    _options.add_verbosity(parser)
+    parser.set_defaults(run=_commands.run_unpack)
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
@@ -150,7 +110,7 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
     }
     for name, (run, help_text) in run_by_name.items():
         command = commands.add_parser(name, help=help_text)
-        _add_cache_directory(command)
+        _options.add_cache_directory(command)
         command.set_defaults(run=run)
     commands.choices["list"].add_argument("--json", action="store_true", help="print JSON")
     commands.choices["verify"].add_argument(
@@ -171,24 +131,6 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_cache_directory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cache-dir",
-        type=absolute_path,
-        metavar="DIR",
-        help="where wheelforge keeps its cache (default: the platform's place for caches)",
-    )
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--links",
-        choices=[links.value for links in Links],
-        help="keep symbolic links, or copy what they lead to (default: as the platform can)",
-    )
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
-
-
 class _Parser(argparse.ArgumentParser):
     """Takes the default of every option from the environment: WHEELFORGE_ and the option's name."""
 
@@ -203,9 +145,9 @@ class _Parser(argparse.ArgumentParser):
 def _read_default(action: argparse.Action, given: str) -> object:
     if action.nargs != 0:
         return given  # which argparse then reads as it would on the command line
-    is_on = parse_flag(given)
-    is_switch = action.const is True
-    return is_on if is_switch else [action.const] if is_on else None
+    if not parse_flag(given):
+        return action.default
+    return [action.const] if action.dest == "kinds" else action.const
 
 
 class _Version(argparse.Action):

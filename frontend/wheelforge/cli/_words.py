@@ -19,6 +19,7 @@ _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
 }
+_DAY_SECONDS = 86400
 _DAYS = {"": 1.0, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400, "w": 7.0}
 
 
@@ -40,6 +41,20 @@ def parse_size(text: str) -> int:
 def parse_days(text: str) -> float:
     """Return days: ``30d``, ``12h``, ``2w``, or a plain number of them."""
     return _parse_amount(text, _DAYS, "an age like 30d")
+
+
+def parse_seconds(text: str) -> float:
+    """Return seconds: ``600``, ``10m``, ``2h``."""
+    if re.fullmatch(r"[0-9.]+", text.strip()):
+        text = f"{text.strip()}s"
+    return round(_parse_amount(text, _DAYS, "a time like 600 or 10m") * _DAY_SECONDS, 3)
+
+
+def parse_source(text: str) -> Path | str:
+    """Return a path if there is something; else leave it to those who know names and URLs."""
+    path = Path(text)
+    is_path = os.path.lexists(path) or path.name != text or text.endswith((".tar.gz", ".zip"))
+    return absolute_path(text) if is_path and "://" not in text else text
 
 
 def parse_python(text: str) -> str:

@@ -11,20 +11,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._archive._gzip import inflate
 from wheelforge_isolation._archive._kind import ZIP, check_magic, split_suffix
-from wheelforge_isolation._archive._members import Limits, Links, Member, Note
+from wheelforge_isolation._archive._members import (
+    Limits,
+    Links,
+    Member,
+    Note,
+    Plan,
+    find_newest,
+)
 from wheelforge_isolation._archive._names import fold
 from wheelforge_isolation._archive._plain import PlainZip, judge_plain
 from wheelforge_isolation._archive._plan import Terms, make_plan
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation._archive._tar import read_tar
-from wheelforge_isolation._archive._writer import clamp_time, write_plan
-from wheelforge_isolation._archive._zip import read_zip
+from wheelforge_isolation._archive._writer import write_plan
+from wheelforge_isolation._archive._zip import list_zip, read_zip
 from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
 
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "InspectedSdist",
     "Limits",
     "Links",
     "Member",
@@ -42,7 +51,9 @@ __all__ = [
     "RuleError",
     "Unpacked",
     "fold",
+    "inspect_sdist",
     "open_plain_zip",
+    "scan_plain_zip",
     "unpack_archive",
 ]
 
@@ -58,14 +69,59 @@ class Unpacked:
     """Its one top-level directory."""
     notes: tuple[Note, ...]
     """What was mended, and what was left out."""
-    newest: float | None
-    """The latest time that a member states, within the bounds of what is written."""
+    newest: int | None
+    """The latest time that a member states and that can be true; in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedSdist:
+    """What an sdist says of itself, found out without unpacking it."""
+
+    top: str
+    """Its one top-level directory."""
+    metadata: bytes | None
+    """What its PKG-INFO holds, if it has one."""
+    notes: tuple[Note, ...]
+    """What would be mended, or left out, by unpacking it."""
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    plan: Plan
+    contents: _SpoolContents
+    notes: tuple[Note, ...]
+    newest: int | None
 
 
 def unpack_archive(
     archive: Path, directory: Path, *, links: Links | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Unpacked:
     """Unpack ``archive`` into ``directory``, private to the caller: all of it or nothing."""
+    with _judged(archive, directory, links, limits) as judged:
+        write_plan(judged.plan, judged.contents, str(directory))
+    return Unpacked(root=directory / judged.plan.top, notes=judged.notes, newest=judged.newest)
+
+
+def inspect_sdist(archive: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedSdist:
+    """Return what ``archive`` is, judged as a whole; its directory is private and writable."""
+    # Links are judged alike whether they are kept or not, and keeping them needs no trial.
+    with _judged(archive, archive.parent, Links.KEEP, limits) as judged:
+        top = judged.plan.top
+        member = judged.plan.files.get(f"{top}/PKG-INFO")
+        metadata = None if member is None else b"".join(judged.contents.chunks(member))
+        size_bytes, sha256 = archive.stat().st_size, _fs.digest(archive)
+    return InspectedSdist(
+        top=top, metadata=metadata, notes=judged.notes, size_bytes=size_bytes, sha256=sha256
+    )
+
+
+@contextlib.contextmanager
+def _judged(
+    archive: Path, directory: Path, links: Links | None, limits: Limits
+) -> Generator[_Judged]:
+    """Yield the plan of an sdist, which is to be unpacked into ``directory`` or not at all."""
     with _judging(archive) as source, _fs.spool(str(directory)) as spool:
         stem, suffix = split_suffix(archive.name)
         with _blaming_full_disk(directory):
@@ -74,10 +130,9 @@ def unpack_archive(
         ground = Ground(str(directory))
         terms = Terms(stem=stem, is_zip=suffix == ZIP, limits=limits, ground=ground, links=links)
         plan = make_plan(members, contents, terms)
-        write_plan(plan, contents, str(directory))
-    times = [clamp_time(member.mtime) for member in members if member.mtime is not None]
-    notes += plan.notes
-    return Unpacked(root=directory / plan.top, notes=tuple(notes), newest=max(times, default=None))
+        notes += plan.notes
+        newest = find_newest(members, time.time())
+        yield _Judged(plan=plan, contents=contents, notes=tuple(notes), newest=newest)
 
 
 @contextlib.contextmanager
@@ -89,6 +144,18 @@ def open_plain_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[
             ground = Ground(str(workspace))
             plain = judge_plain(members, _SpoolContents(spool), limits, ground)
             plain.plan.notes.extend(notes)
+        yield plain
+
+
+@contextlib.contextmanager
+def scan_plain_zip(archive: Path, limits: Limits) -> Generator[PlainZip]:
+    """Yield the same, read from the archive whenever it is asked for, and written nowhere."""
+    with _judging(archive) as source:
+        size = os.fstat(source.fileno()).st_size
+        check_magic(source, ZIP, size)
+        members, notes, contents = list_zip(source, size, limits)
+        plain = judge_plain(members, contents, limits, Ground(str(archive.parent)))
+        plain.plan.notes.extend(notes)
         yield plain
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
+_FIRST_TRUE_TIME = 631152000
+"""1990: what states an earlier time states none."""
 
 
 class Kind(Enum):
@@ -63,6 +65,12 @@ class Member(Subject):
     target: str = ""
     executable: bool = False
     mtime: float | None = None
+
+
+def find_newest(members: Iterable[Member], now: float) -> int | None:
+    """Return the latest time of all that can be true."""
+    times = (member.mtime for member in members if member.mtime is not None)
+    return max((int(time) for time in times if _FIRST_TRUE_TIME <= time <= now), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

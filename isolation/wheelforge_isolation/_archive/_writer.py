@@ -46,14 +46,14 @@ def _write_below(plan: Plan, contents: Contents, root: str) -> None:
             root + path.replace("/", os.sep),
             contents.chunks(member),
             executable=member.executable,
-            mtime=clamp_time(member.mtime, now),
+            mtime=_clamp_time(member.mtime, now),
         )
     for path, text in plan.links.items():
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
         place = root + path.replace("/", os.sep)
         _fs.create_link(place, text, to_directory=target in plan.directories)
     for path in reversed(plan.directories):
-        mtime = clamp_time(plan.directories[path], now)
+        mtime = _clamp_time(plan.directories[path], now)
         _fs.settle_directory(root + path.replace("/", os.sep), mtime)
 
 
@@ -64,7 +64,6 @@ def _refuse_full_disk(plan: Plan, directory: str) -> None:
         raise DiskFullError("unpack into", directory, f"{needed:,} bytes needed, {free:,} free")
 
 
-def clamp_time(mtime: float | None, now: float | None = None) -> int:
+def _clamp_time(mtime: float | None, now: float) -> int:
     """Return ``mtime`` in whole seconds, moved to between 1980 and ``now``."""
-    latest = time.time() if now is None else now
-    return int(latest if mtime is None else min(max(mtime, _EARLIEST), latest))
+    return int(now if mtime is None else min(max(mtime, _EARLIEST), now))

@@ -9,7 +9,9 @@ looks at the directory alone, and what it objects to depends on its patch releas
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import zlib
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation._archive._gzip import Meter
@@ -35,9 +37,7 @@ def read_zip(
     source: IO[bytes], size: int, spool: IO[bytes], limits: Limits
 ) -> tuple[list[Member], list[Note]]:
     """Inflate the zip file of ``size`` bytes into ``spool``; return its members, or refuse it."""
-    entries = read_directory(source, size, limits.members)
-    for entry in entries:
-        _refuse_odd(entry, limits)
+    entries, notes = _read_entries(source, size, limits)
     meter = Meter(limits)
     members: list[Member] = []
     for entry in entries:
@@ -46,8 +46,48 @@ def read_zip(
             spool.write(chunk)
         members.append(_describe(entry, offset, spool))
     members.sort(key=lambda member: member.index)
+    return members, notes
+
+
+def list_zip(
+    source: IO[bytes], size: int, limits: Limits
+) -> tuple[list[Member], list[Note], PackedContents]:
+    """Return the members of a zip file that is to be read member by member."""
+    entries, notes = _read_entries(source, size, limits)
+    entries.sort(key=lambda entry: entry.index)
+    members = [_describe(entry, entry.offset, None) for entry in entries]
+    return members, notes, PackedContents(source=source, entries=entries, limits=limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedContents:
+    """The contents of a zip file, inflated and checked each time that one is asked for."""
+
+    source: IO[bytes]
+    entries: list[Entry]
+    limits: Limits
+    digests: dict[int, bytes] = field(default_factory=dict[int, bytes])
+
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """Yield the bytes of ``member``; whether they are right shows at their end."""
+        return _inflate(self.entries[member.index - 1], self.source, Meter(self.limits))
+
+    def digest(self, member: Member) -> bytes:
+        """Return the SHA-256 of the bytes of ``member``."""
+        if member.index not in self.digests:
+            seal = hashlib.sha256()
+            for chunk in self.chunks(member):
+                seal.update(chunk)
+            self.digests[member.index] = seal.digest()
+        return self.digests[member.index]
+
+
+def _read_entries(source: IO[bytes], size: int, limits: Limits) -> tuple[list[Entry], list[Note]]:
+    entries = read_directory(source, size, limits.members)
+    for entry in entries:
+        _refuse_odd(entry, limits)
     guessed = (entry for entry in entries if entry.has_guessed_name)
-    return members, [
+    return entries, [
         Note(rule="N14", text=f"{entry} has a name that is not UTF-8; it is taken as code page 437")
         for entry in guessed
     ]
@@ -112,13 +152,13 @@ def _read_packed(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[byte
         yield data
 
 
-def _describe(entry: Entry, offset: int, spool: IO[bytes]) -> Member:
+def _describe(entry: Entry, offset: int, spool: IO[bytes] | None) -> Member:
     """Return the member; what Unix says of it stands in the upper half of the attributes."""
     name = entry.name.replace("\\", "/") if entry.system in _DOS_SYSTEMS else entry.name
     mode = entry.attributes >> 16 if entry.system in _UNIX_SYSTEMS else 0
     kind = _find_kind(entry, name, mode)
     target = ""
-    if kind is Kind.SYMLINK:
+    if kind is Kind.SYMLINK and spool is not None:
         spool.seek(offset)
         target = spool.read(entry.size).decode("utf-8", "surrogateescape")
     return Member(

@@ -22,6 +22,7 @@ from wheelforge_isolation._archive import (
     PlainZip,
     RuleError,
     open_plain_zip,
+    scan_plain_zip,
 )
 from wheelforge_isolation._wheels._entrypoints import (
     EntryPoint,
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EntryPoint",
+    "InspectedWheel",
     "Scheme",
     "Wheel",
     "WheelFile",
     "WheelName",
     "WrittenFile",
+    "inspect_wheel",
     "open_wheel",
     "parse_wheel_name",
 ]
@@ -86,6 +89,20 @@ class Wheel:
             return tuple(_describe(root, path, file) for path, file in self.files.items())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedWheel:
+    """What a wheel says of itself, found out without writing anything of it."""
+
+    name: str
+    """Normalised, as is the version."""
+    version: str
+    metadata: bytes
+    """What its METADATA holds."""
+    notes: tuple[Note, ...]
+    size_bytes: int
+    sha256: str
+
+
 def _describe(root: str, path: str, file: WheelFile) -> WrittenFile:
     found = os.stat(root + path.replace("/", os.sep))
     return WrittenFile(
@@ -109,6 +126,23 @@ def open_wheel(
     name = parse_wheel_name(path.name)
     with open_plain_zip(path, workspace or path.parent, limits) as plain:
         yield _judge(plain, name, accept_unlisted=accept_unlisted)
+
+
+def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:
+    """Return what the wheel at ``path`` is, once all of it was judged."""
+    name = parse_wheel_name(path.name)
+    with scan_plain_zip(path, limits) as plain:
+        wheel = _judge(plain, name, accept_unlisted=False)
+        metadata = plain.read(f"{wheel.dist_info}/METADATA")
+        size_bytes, sha256 = path.stat().st_size, _fs.digest(path)
+    return InspectedWheel(
+        name=name.name,
+        version=name.version,
+        metadata=metadata,
+        notes=wheel.notes,
+        size_bytes=size_bytes,
+        sha256=sha256,
+    )
 
 
 def _judge(plain: PlainZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:

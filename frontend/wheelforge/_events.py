@@ -1,0 +1,93 @@
+"""What happens in a build, told as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from wheelforge._models import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildEvent:
+    """One thing that happened."""
+
+    kind: Literal["started", "finished", "failed", "note", "warning", "output"]
+    build: str
+    """The label of what is built."""
+    phase: str = ""
+    """For the first three: which part of the work; nothing for the whole of it."""
+    seconds: float = 0.0
+    """How long it took."""
+    text: str = ""
+    """What there is to say, or what the backend has printed."""
+    time: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+
+
+class Reporter(Protocol):
+    """Hears of events, from whichever thread they happen in; must not raise."""
+
+    def __call__(self, event: BuildEvent, /) -> None:
+        """Take note of one."""
+        ...
+
+
+def ignore(_: BuildEvent, /) -> None:
+    """Take no note."""
+
+
+class Journal:
+    """What happens in one build."""
+
+    def __init__(self, label: str, reporter: Reporter) -> None:
+        self.label = label
+        self.phases: list[Phase] = []
+        self.notes: list[str] = []
+        self._reporter = reporter
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Generator[None]:
+        """Measure what is done inside, and tell its beginning and its end."""
+        self._tell("started", name)
+        moment, start = time.time(), time.perf_counter()
+        verdict: Literal["finished", "failed"] = "failed"
+        try:
+            yield
+            verdict = "finished"
+        finally:
+            seconds = time.perf_counter() - start
+            self.phases.append(Phase(name=name, started=moment, seconds=seconds))
+            self._tell(verdict, name, seconds=seconds)
+
+    def note(self, *texts: str) -> None:
+        """Say something that whoever wanted the build should know, once."""
+        for text in texts:
+            if text not in self.notes:
+                self.notes.append(text)
+                self._tell("note", text=text)
+
+    def warn(self, text: str) -> None:
+        """Say what the backend warns of."""
+        self._tell("warning", text=text)
+
+    def pass_on(self, line: bytes) -> None:
+        """Hand on a line that the backend has printed."""
+        self._tell("output", text=line.decode(errors="replace"))
+
+    def _tell(
+        self,
+        kind: Literal["started", "finished", "failed", "note", "warning", "output"],
+        phase: str = "",
+        *,
+        text: str = "",
+        seconds: float = 0.0,
+    ) -> None:
+        self._reporter(
+            BuildEvent(kind=kind, build=self.label, phase=phase, text=text, seconds=seconds)
+        )

@@ -1,0 +1,43 @@
+"""What builds are made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wheelforge._events import ignore
+from wheelforge._models import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from wheelforge._events import Reporter
+    from wheelforge._models import Provider, Runner, Staging
+    from wheelforge._runners import RunnerPool, Terms
+    from wheelforge._sources import Dating, FetchedSource
+
+    Fetch = Callable[[str, Path], FetchedSource]
+    FindDating = Callable[[Path, str, int | None], Dating | None]
+    MakeRunner = Callable[[Terms], AbstractContextManager[Runner]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """All that builds share: used by any number of threads at once."""
+
+    provider: Provider
+    staging: Staging
+    pool: RunnerPool
+    variables: Mapping[str, str]
+    """Of whoever asks; a hook gets what is harmless of them."""
+    logs: Path
+    policy: Policy = field(default_factory=Policy)
+    reporter: Reporter = ignore
+    fetch: Fetch | None = None
+    """Puts what is named or at a URL into a directory."""
+    find_dating: FindDating | None = None
+    """Says when an sdist was published: its path, its SHA-256 and its newest file are given."""
+    make_runner: MakeRunner | None = None
+    """Runs hooks instead of the pool."""

@@ -1,0 +1,131 @@
+"""What a source tree says of how it is built."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wheelforge.errors import ProjectInvalidError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LEGACY_REQUIRES = ("setuptools >= 40.8.0",)
+_LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
+_KEYS = ("requires", "build-backend", "backend-path")
+_ALIKE = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A source tree, and the `[build-system]` table of its pyproject.toml."""
+
+    root: Path
+    requires: tuple[str, ...] = _LEGACY_REQUIRES
+    backend: str = _LEGACY_BACKEND
+    backend_path: tuple[str, ...] = ()
+    """Directories of the tree itself, where the backend is one of its own."""
+    name: str = ""
+    """As far as the table `[project]` says."""
+    version: str = ""
+    notes: tuple[str, ...] = ()
+    """What is odd about it."""
+
+
+def read_project(root: Path) -> Project:
+    """Return what the tree at ``root`` says; one that says nothing is built as in olden times."""
+    content = _read_table(root)
+    static = _as_table(content.get("project")) or {}
+    name, version = str(static.get("name", "")), str(static.get("version", ""))
+    if "build-system" not in content:
+        notes = _note_lookalike(content)
+        return Project(root=root, name=name, version=version, notes=notes)
+    table = _as_table(content["build-system"])
+    if table is None:
+        raise _wrong(root, "`build-system` must be a table")
+    _refuse_unknown(root, table)
+    if "requires" not in table:
+        raise _wrong(root, "`build-system.requires` is missing")
+    backend = table.get("build-backend", _LEGACY_BACKEND)
+    if not isinstance(backend, str):
+        raise _wrong(root, "`build-system.build-backend` must be a string")
+    return Project(
+        root=root,
+        requires=_read_texts(root, table, "requires"),
+        backend=backend,
+        backend_path=_read_backend_path(root, table),
+        name=name,
+        version=version,
+    )
+
+
+def _read_table(root: Path) -> dict[str, Any]:
+    import tomllib
+
+    path = root / "pyproject.toml"
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if not (root / "setup.py").is_file():
+            raise ProjectInvalidError(
+                str(root), "it has neither a `pyproject.toml` nor a `setup.py`"
+            ) from None
+        return {}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _wrong(root, f"it cannot be read: {reason}") from error
+
+
+def _as_table(value: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _refuse_unknown(root: Path, table: dict[str, Any]) -> None:
+    for key in table.keys() - set(_KEYS):
+        meant = _find_meant(key, _KEYS)
+        reason = f", and `{meant}` was probably meant" if meant else ""
+        raise _wrong(root, f"`build-system.{key}` means nothing{reason}")
+
+
+def _note_lookalike(content: dict[str, Any]) -> tuple[str, ...]:
+    found = next((name for name in content if _find_meant(name, ["build-system"])), "")
+    note = f"`[{found}]` in pyproject.toml is not read; `[build-system]` was probably meant"
+    return (note,) if found else ()
+
+
+def _find_meant(name: str, names: Sequence[str]) -> str:
+    """Return the one of ``names`` that ``name`` may be a misspelling of, or nothing."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), "")
+
+
+def _read_texts(root: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
+    values = table.get(key, [])
+    texts = cast("list[object]", values) if isinstance(values, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise _wrong(root, f"`build-system.{key}` must be an array of strings")
+    return tuple(map(str, texts))
+
+
+def _read_backend_path(root: Path, table: dict[str, Any]) -> tuple[str, ...]:
+    paths = _read_texts(root, table, "backend-path")
+    for path in paths:
+        place = os.path.realpath(root / path)
+        if Path(path).is_absolute() or not _is_below(place, os.path.realpath(root)):
+            raise _wrong(root, f"`{path}` in `build-system.backend-path` leads out of the project")
+        if not Path(place).is_dir():
+            raise _wrong(root, f"`{path}` in `build-system.backend-path` is no directory")
+    return paths
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.normcase(path + os.sep).startswith(
+        os.path.normcase(root.rstrip(os.sep) + os.sep)
+    )
+
+
+def _wrong(root: Path, reason: str) -> ProjectInvalidError:
+    return ProjectInvalidError(str(root / "pyproject.toml"), reason)

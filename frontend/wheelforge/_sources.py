@@ -1,0 +1,319 @@
+"""From what somebody names to what can be built: a directory, or an sdist that is here.
+
+A path that exists is meant before anything else, so a directory `demo` is built and not the sdist
+of that name. What comes from an index is chosen as a resolver would choose it, among sdists alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
+
+from wheelforge_isolation import digest, ensure_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeAlias
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    from wheelforge._index import Candidate, Index
+    from wheelforge.errors import SourceInvalidError, SourceNotFoundError
+
+    Source: TypeAlias = "PathSource | RequirementSource | UrlSource"
+
+_SUFFIXES = (".tar.gz", ".zip")
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+"""More than one letter, as one is a drive of Windows."""
+_ARCHIVE = re.compile(r"\.(?:tar\.gz|zip|whl|tgz|tar\.bz2)$", re.IGNORECASE)
+_SCHEMES = {"file", "http", "https"}
+_ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
+_NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
+_DAY_SECONDS = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSource:
+    """A file or a directory."""
+
+    path: Path
+    """Absolute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequirementSource:
+    """The sdist of a release that an index has."""
+
+    name: str
+    specifier: SpecifierSet
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.specifier}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlSource:
+    """The archive at a URL."""
+
+    url: str
+    """Without a fragment."""
+    file_name: str
+    name: str = ""
+    """Of the project, if that was said."""
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+
+    def __str__(self) -> str:
+        return _show(self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedSource:
+    """What can be built, and what is known of it."""
+
+    path: Path
+    sha256: str = ""
+    """Unless it is a directory."""
+    uploaded: datetime | None = None
+    url: str = ""
+    """Where it is from, without credentials."""
+    name: str = ""
+    """Normalised, as is the version: of which release it has to be, if anybody has said so."""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dating:
+    """When an sdist was published, as far as that can be told."""
+
+    moment: datetime
+    """In UTC."""
+    origin: str
+    """How that is known."""
+
+
+# What is meant
+
+
+def read_source(text: str, directory: Path) -> Source:
+    """Return what ``text`` means to somebody in ``directory``, which is absolute."""
+    path = directory / text
+    if os.path.lexists(path):
+        # What is called `..` would have no name to be called by.
+        return PathSource(path=path.resolve() if ".." in path.parts else path)
+    return parse_source(text)
+
+
+def parse_source(text: str) -> RequirementSource | UrlSource:
+    """Return what ``text`` means if it is no path."""
+    if _URL.match(text):
+        return _parse_url(text, "")
+    requirement = _parse_requirement(text)
+    # To the grammar of requirements, `demo-1.0.tar.gz` is a name.
+    if requirement is None or (not requirement.url and _ARCHIVE.search(requirement.name)):
+        raise _invalid(text, _NOTHING)
+    if requirement.extras or requirement.marker:
+        what = "an extra" if requirement.extras else "a marker"
+        raise _invalid(text, f"{what} means nothing where a project is built")
+    if requirement.url:
+        return _parse_url(requirement.url, requirement.name)
+    return RequirementSource(name=requirement.name, specifier=requirement.specifier)
+
+
+def _parse_requirement(text: str) -> Requirement | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
+def _parse_url(text: str, name: str) -> UrlSource:
+    try:
+        url, fragment = urldefrag(text)
+        scheme, path = urlsplit(url).scheme.lower(), urlsplit(url).path
+    except ValueError as error:
+        raise _invalid(text, str(error)) from error
+    facts = dict(parse_qsl(fragment))
+    file_name = unquote(path).rpartition("/")[2]
+    problem = _judge_url(scheme, file_name, facts)
+    if problem:
+        raise _invalid(text, problem)
+    hashes = {key: value.lower() for key, value in facts.items() if key in _ALGORITHMS}
+    return UrlSource(url=url, file_name=file_name, name=name, hashes=hashes)
+
+
+def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
+    """Return why a URL is of no use, or nothing."""
+    if "+" in scheme:
+        return "repositories are not fetched; clone it, and name the directory"
+    if scheme not in _SCHEMES:
+        return "only `https:`, `http:` and `file:` URLs are fetched"
+    if "subdirectory" in facts:
+        return "a part of an archive is not built; unpack it, and name the directory"
+    is_plain = file_name.isprintable() and PureWindowsPath(file_name).name == file_name
+    if not is_plain or not file_name.lower().endswith(_SUFFIXES):
+        return "it does not end with the name of a .tar.gz or .zip file"
+    return ""
+
+
+def _invalid(text: str, reason: str) -> SourceInvalidError:
+    from wheelforge.errors import SourceInvalidError
+
+    return SourceInvalidError(_show(text), reason)
+
+
+def _show(text: str) -> str:
+    from wheelforge._index import without_credentials
+
+    return without_credentials(text)
+
+
+# Having it
+
+
+def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource:
+    """Return what is meant by ``source``; what is not here yet is put into ``directory``."""
+    if isinstance(source, PathSource):
+        return FetchedSource(path=source.path, sha256=_hash(source.path))
+    if isinstance(source, UrlSource):
+        candidate = _locate(source)
+        name, version = candidate.name, ""
+    else:
+        candidate = _choose(source, index)
+        name, version = candidate.name, str(candidate.version)
+    ensure_directory(str(directory))
+    path = directory / candidate.file_name
+    index.fetch(candidate, str(path))
+    return FetchedSource(
+        path=path,
+        sha256=candidate.hashes.get("sha256") or digest(path),
+        uploaded=candidate.uploaded,
+        url=_show(candidate.url),
+        name=name,
+        version=version,
+    )
+
+
+def _hash(path: Path) -> str:
+    try:
+        return "" if path.is_dir() else digest(path)
+    except OSError as error:
+        raise _invalid(str(path), error.strerror or str(error)) from error
+
+
+def _locate(source: UrlSource) -> Candidate:
+    """Return what is at a URL, as an index would describe it."""
+    from packaging.utils import canonicalize_name
+    from packaging.version import Version
+
+    from wheelforge._index import Candidate
+
+    return Candidate(
+        name=canonicalize_name(source.name),
+        version=Version("0"),  # which nobody looks at
+        file_name=source.file_name,
+        url=source.url,
+        hashes=source.hashes,
+        requires_python="",
+        yanked=None,
+        uploaded=None,
+        is_wheel=False,
+        origin=str(source),
+    )
+
+
+def _choose(source: RequirementSource, index: Index) -> Candidate:
+    """Return the newest sdist that fits; a yanked one only for who names its version."""
+    may_be_yanked = any(
+        part.operator in {"==", "==="} and not part.version.endswith(".*")
+        for part in source.specifier
+    )
+    found = [file for file in index.find(source.name) if not file.is_wheel]
+    # Of one version the last one counts: of the kind that is still made, what the index has first.
+    found.sort(key=_is_old_kind)
+    usable = {
+        file.version: file for file in reversed(found) if may_be_yanked or file.yanked is None
+    }
+    versions = list(source.specifier.filter(usable))
+    if not versions:
+        raise _explain(source, index)
+    return usable[max(versions)]
+
+
+def _is_old_kind(file: Candidate) -> bool:
+    return not file.file_name.endswith(_SUFFIXES[0])
+
+
+def _explain(source: RequirementSource, index: Index) -> SourceNotFoundError:
+    """Return why nothing fits, and what there is."""
+    from wheelforge.errors import SourceNotFoundError
+
+    listed = index.find(source.name)
+    sdists = {file.version for file in listed if not file.is_wheel}
+    late = [file for file in index.find_newer(source.name) if not file.is_wheel]
+    wheels = [file for file in listed if file.is_wheel and file.version not in sdists]
+    yanked = [file for file in listed if not file.is_wheel and file.yanked is not None]
+    reasons = [
+        *_tell(yanked, source, "{} is yanked".format),
+        *_tell(late, source, "{} was uploaded after the cut-off".format),
+        *_tell(wheels, source, "of {} there are only wheels".format),
+    ]
+    left_out = index.explain(source.name)
+    if left_out:
+        reasons.append(f"left out are {left_out}")
+    versions = sorted(sdists - {file.version for file in yanked}, reverse=True)
+    return SourceNotFoundError(
+        str(source), tuple(reasons or ["no version fits"]), tuple(map(str, versions))
+    )
+
+
+def _tell(
+    files: list[Candidate], source: RequirementSource, say: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield what is the matter with those of ``files`` that would fit."""
+    fitting = source.specifier.filter({file.version for file in files}, prereleases=True)
+    versions = ", ".join(map(str, sorted(fitting, reverse=True)))
+    if versions:
+        yield say(versions)
+
+
+# When it was published
+
+
+def find_dating(
+    archive: Path, sha256: str, newest: int | None, index: Index | None
+) -> Dating | None:
+    """Return when an sdist was published: what the index says, else what is inside.
+
+    ``newest`` is the latest time that was found when it was unpacked.
+    """
+    uploaded = None if index is None else find_upload(archive.name, sha256, index)
+    if uploaded is not None:
+        return Dating(moment=uploaded, origin="the index")
+    # At midnight sharp no file was written: that is what some backends give to all of them.
+    if newest is None or newest % _DAY_SECONDS == 0:
+        return None
+    moment = datetime.fromtimestamp(newest, UTC)
+    return Dating(moment=moment, origin="the newest file in the archive")
+
+
+def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
+    """Return when the file of that name and content was uploaded, if the index has that one."""
+    from packaging.utils import parse_sdist_filename
+
+    from wheelforge.errors import PackageNotFoundError
+
+    try:
+        name, _ = parse_sdist_filename(file_name)
+        listed = [*index.find(name), *index.find_newer(name)]
+    except (ValueError, PackageNotFoundError):
+        return None
+    same = (file for file in listed if file.file_name == file_name)
+    return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)

@@ -1,0 +1,220 @@
+"""The story of one build: its turn, its stage and log, an attempt, and a second one if it helps."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge._attempt import Attempt, Ledger, NothingNew, Tree, unpack_source
+from wheelforge._events import Journal
+from wheelforge._models import Era, Keep, Outcome
+from wheelforge._sources import Dating, FetchedSource
+from wheelforge.errors import BuildError, HookCancelledError, SourceInvalidError
+from wheelforge_isolation import ForgeError, digest, ensure_directory, stage_name, wait_for_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from collections.abc import Set as AbstractSet
+    from datetime import datetime
+    from typing import BinaryIO
+
+    from wheelforge._means import Means
+    from wheelforge._models import Builder, BuildRequest
+    from wheelforge_isolation import Holder, Stage, WheelKey
+
+_GRACE = timedelta(days=1)
+"""A backend may have been released on the same day, for this very sdist."""
+_SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
+
+
+class Work:
+    """One build, from its request to its outcome."""
+
+    def __init__(self, means: Means, request: BuildRequest, build: Builder) -> None:
+        self._means = means
+        self._build = build
+        self._request = request
+        self._journal = Journal(request.label, means.reporter)
+        self._ledger = Ledger()
+        self._fetched = FetchedSource(path=Path())
+        self._log: Path | None = None
+        self._era: datetime | None = None
+
+    def run(self) -> Outcome:
+        """Build, and return how it went."""
+        error = None
+        try:
+            with self._journal.phase(""), self._take_turn(), self._open_stage() as (stage, log):
+                self._build_in(stage.path, log)
+        except ForgeError as failure:
+            error = failure
+        return Outcome(
+            request=self._request,
+            artifacts=tuple(self._ledger.artifacts),
+            error=error,
+            metadata=self._ledger.metadata,
+            sha256=self._fetched.sha256,
+            phases=tuple(self._journal.phases),
+            wheels=tuple(self._ledger.wheels),
+            notes=tuple(self._journal.notes),
+            era=self._era,
+            peak_bytes=self._ledger.peak_bytes,
+            cpu_seconds=self._ledger.cpu_seconds,
+            log=self._log,
+        )
+
+    @contextlib.contextmanager
+    def _take_turn(self) -> Generator[None]:
+        """Wait until nobody else builds in the same directory: backends write into it."""
+        source = self._request.source
+        with contextlib.ExitStack() as stack:
+            if isinstance(source, Path) and source.is_dir():
+                with self._journal.phase("wait"):
+                    turn = wait_for_turn(
+                        source,
+                        self._tell_holder,
+                        label=source.name,
+                        is_cancelled=self._means.pool.is_cancelled,
+                    )
+                    note = stack.enter_context(turn)
+                self._journal.note(*filter(None, [note]))
+            yield
+
+    def _tell_holder(self, holder: Holder) -> None:
+        who = f"process {holder.pid}" if holder.pid else "another process"
+        self._journal.note(f"waiting for {who}, which builds {holder.label or 'it'} just now")
+
+    @contextlib.contextmanager
+    def _open_stage(self) -> Generator[tuple[Stage, BinaryIO]]:
+        """Yield a stage and a log; the stage stays if that is wished for."""
+        keep, label = self._means.policy.keep, self._request.label
+        name = stage_name(_SDIST_SUFFIX.sub("", label), str(self._request.source))
+        ensure_directory(str(self._means.logs))
+        with self._means.staging(name) as stage:
+            self._log = self._means.logs / f"{stage.path.name}.log"
+            try:
+                with self._log.open("wb") as log:
+                    yield stage, log
+            except ForgeError:
+                if keep is not Keep.NEVER:
+                    self._keep(stage)
+                raise
+            if keep is Keep.ALWAYS:
+                self._keep(stage)
+
+    def _keep(self, stage: Stage) -> None:
+        stage.keep()
+        self._journal.note(f"kept: {stage.path}")
+
+    def _build_in(self, place: Path, log: BinaryIO) -> None:
+        """Build as of now or of then, and once more as of then if that may help."""
+        self._fetched = self._fetch(place / "fetched")
+        tree = self._lay_out(place)
+        era, cutoff = self._means.policy.era, self._request.cutoff
+        if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
+            cutoff = self._find_era(tree)
+        try:
+            self._attempt(tree, place, log, cutoff)
+        except BuildError as error:
+            is_hopeful = era is Era.FALLBACK and cutoff is None and bool(self._fetched.sha256)
+            if not is_hopeful or not _is_of_its_time(error):
+                raise
+            self._build_again(place / "era", log, error)
+
+    def _fetch(self, place: Path) -> FetchedSource:
+        """Return the source as a path, fetched if it is none."""
+        source = self._request.source
+        if isinstance(source, Path):
+            return FetchedSource(path=source, sha256="" if source.is_dir() else digest(source))
+        if self._means.fetch is None:
+            raise SourceInvalidError(source, "it is no path, and nobody is there to fetch it")
+        with self._journal.phase("fetch"):
+            return self._means.fetch(source, place)
+
+    def _lay_out(self, place: Path) -> Tree:
+        path = self._fetched.path
+        if not self._fetched.sha256:
+            return Tree(root=path)
+        return unpack_source(path, place, self._request, self._journal)
+
+    def _build_again(self, place: Path, log: BinaryIO, error: BuildError) -> None:
+        """Build with what there was when the sdist was made, unless that is the same."""
+        ensure_directory(str(place))
+        tree = self._lay_out(place)
+        cutoff = self._find_era(tree)
+        if cutoff is None:
+            raise error
+        failed, self._ledger = self._ledger, Ledger()
+        self._journal.note(f"with what there is today it failed: [{error.code}]")
+        try:
+            self._attempt(tree, place, log, cutoff, tried=failed.wheels.keys())
+        except HookCancelledError:
+            raise
+        except (ForgeError, NothingNew):
+            self._ledger, self._era = failed, None
+            raise error from None
+
+    def _attempt(
+        self,
+        tree: Tree,
+        place: Path,
+        log: BinaryIO,
+        cutoff: datetime | None,
+        *,
+        tried: AbstractSet[WheelKey] | None = None,
+    ) -> None:
+        self._era = cutoff
+        Attempt(
+            means=self._means,
+            build=self._build,
+            request=self._request,
+            journal=self._journal,
+            ledger=self._ledger,
+            source=tree,
+            fetched=self._fetched,
+            place=place,
+            log=log,
+            cutoff=cutoff,
+            tried=tried,
+        ).run()
+
+    def _find_era(self, tree: Tree) -> datetime | None:
+        """Return when the sdist was published and a day, or nothing if nobody knows."""
+        find, fetched = self._means.find_dating, self._fetched
+        dating = None
+        if fetched.uploaded is not None:
+            dating = Dating(moment=fetched.uploaded, origin="the index")
+        elif find is not None:
+            dating = find(fetched.path, fetched.sha256, tree.newest)
+        if dating is None:
+            self._journal.note("nothing tells when it was published")
+            return None
+        moment = dating.moment + _GRACE
+        self._journal.note(f"built with what there was on {moment:%Y-%m-%d}: see {dating.origin}")
+        return moment
+
+
+def _is_of_its_time(error: BuildError) -> bool:
+    """Return whether requirements of another time may be a cure."""
+    from wheelforge import errors as known
+
+    timeless = (
+        known.BuildAccessError,
+        known.BuildDiskFullError,
+        known.BuildMemoryError,
+        known.BuildNetworkError,
+        known.HeaderMissingError,
+        known.LibraryMissingError,
+        known.ToolMissingError,
+    )
+    hopeful = (
+        known.BackendFailedError,
+        known.BackendUnavailableError,
+        known.HookMissingError,
+        known.PackageNotFoundError,
+        known.RequirementsConflictError,
+    )
+    return isinstance(error, hopeful) and not isinstance(error, timeless)

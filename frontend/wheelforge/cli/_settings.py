@@ -1,0 +1,112 @@
+"""From words to requests and settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from wheelforge._models import BuildRequest, Era, Keep, Kind, Policy
+from wheelforge._workshop import Settings
+from wheelforge.errors import OptionInvalidError
+from wheelforge_isolation import Links
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from wheelforge._lockfile import Lock
+
+
+def make_settings(options: argparse.Namespace) -> Settings:
+    """Return what ``options`` say of where things come from and under which rules."""
+    return Settings(
+        variables=dict(os.environ),
+        cache_dir=options.cache_dir,
+        cache_max_bytes=options.cache_max_size,
+        index_url=options.index_url,
+        extra_index_urls=tuple(options.extra_index_url or ()),
+        find_links=tuple(options.find_links or ()),
+        no_index=options.no_index,
+        constraints=tuple(options.build_constraint or ()),
+        require_hashes=options.require_hashes,
+        exclude_newer=options.exclude_newer,
+        offline=options.offline,
+        refresh=options.refresh,
+        isolated=not options.no_isolation,
+        checked=not options.skip_dependency_check,
+        environment_dir=options.env_dir,
+        lock=_read_lock(options.locked),
+        policy=_make_policy(options),
+    )
+
+
+def _make_policy(options: argparse.Namespace) -> Policy:
+    return Policy(
+        keep=Keep(options.keep),
+        era=Era(options.era),
+        timeout_seconds=options.timeout,
+        source_date_epoch=os.environ.get("SOURCE_DATE_EPOCH"),
+    )
+
+
+def _read_lock(path: Path | None) -> Lock | None:
+    if path is None:
+        return None
+    from wheelforge._lockfile import read_lock
+
+    return read_lock(path)
+
+
+def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
+    """Yield what is to be built, in the order in which it was named."""
+    for source in options.sources or [Path.cwd()]:
+        yield BuildRequest(
+            source=source,
+            output=options.outdir or find_output(source),
+            kinds=_list_kinds(options, source),
+            config_settings=read_config_settings(options),
+            links=Links(options.links) if options.links else None,
+            tree=options.sdist_extract_dir,
+        )
+
+
+def find_output(source: Path | str) -> Path:
+    """Return where the results go unless somebody says so."""
+    if isinstance(source, str):
+        return Path.cwd()
+    return source / "dist" if source.is_dir() else source.parent
+
+
+def read_config_settings(options: argparse.Namespace) -> dict[str, object]:
+    """Return what the backend is told; a key that is given twice becomes a list."""
+    if options.config_json is not None:
+        return _read_json(options.config_json)
+    settings: dict[str, object] = {}
+    for text in options.config_setting or ():
+        key, _, value = text.partition("=")
+        known = settings.get(key)
+        if known is None:
+            settings[key] = value
+        else:
+            settings[key] = [*known, value] if isinstance(known, list) else [known, value]
+    return settings
+
+
+def _read_json(text: str) -> dict[str, object]:
+    try:
+        settings: object = json.loads(text)
+    except ValueError as error:
+        raise OptionInvalidError("--config-json", f"it is no JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise OptionInvalidError("--config-json", "it is no JSON object")
+    return cast("dict[str, object]", settings)
+
+
+def _list_kinds(options: argparse.Namespace, source: Path | str) -> tuple[Kind, ...]:
+    kinds: tuple[Kind, ...] = tuple(dict.fromkeys(options.kinds or ()))
+    is_directory = isinstance(source, Path) and source.is_dir()
+    if Kind.SDIST in kinds and not is_directory:
+        raise OptionInvalidError("--sdist", f"`{source}` is an sdist already")
+    return kinds

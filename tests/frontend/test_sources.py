@@ -1,0 +1,459 @@
+"""What can be named to be built, and when it was published."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import pickle
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.index import Manners, Project, Status, sdist, serve, sha256, wheel
+from tests.indexes import open_index
+from wheelforge._sources import (
+    Dating,
+    FetchedSource,
+    PathSource,
+    RequirementSource,
+    UrlSource,
+    fetch_source,
+    find_dating,
+    find_upload,
+    parse_source,
+    read_source,
+)
+from wheelforge.errors import (
+    DownloadMismatchError,
+    IndexUnreachableError,
+    PackageNotFoundError,
+    SourceInvalidError,
+    SourceNotFoundError,
+)
+
+if TYPE_CHECKING:
+    import tests.index
+
+UPLOADED = "2024-05-01T12:00:00Z"
+MOMENT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+NOON = 1_700_049_600
+"""Of a day in 2023."""
+
+
+def demo(version: str, **more: object) -> tests.index.File:
+    return replace(sdist("demo", version), **more)  # type: ignore[arg-type]  # a wrong field fails
+
+
+def fetch(text: str, place: Path, *files: tests.index.File, **settings: object) -> FetchedSource:
+    """Return what ``text`` stands for where an index has ``files`` of `demo`."""
+    with serve(Project("demo", *files)) as server, open_index(server, **settings) as index:  # type: ignore[arg-type]  # a wrong setting fails
+        return fetch_source(parse_source(text), index, place / "in")
+
+
+def refuse(
+    text: str, place: Path, *files: tests.index.File, **settings: object
+) -> SourceNotFoundError:
+    with pytest.raises(SourceNotFoundError) as caught:
+        fetch(text, place, *files, **settings)
+
+    assert not (place / "in").exists()
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # ruff: ignore[suspicious-pickle-usage]
+    assert caught.value.exit_code == 3
+    return caught.value
+
+
+# What is meant
+
+
+@pytest.mark.parametrize("text", ["demo", "demo-1.0.tar.gz", "demo==1.0", "https:", "./demo", "."])
+def test_what_exists_is_meant_before_anything_else(text: str, tmp_path: Path) -> None:
+    (tmp_path / text).mkdir(exist_ok=True)
+
+    assert read_source(text, tmp_path) == PathSource(path=tmp_path / text)
+
+
+def test_a_path_may_be_absolute(tmp_path: Path) -> None:
+    assert read_source(str(tmp_path), tmp_path / "other") == PathSource(path=tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "demo").symlink_to("nowhere")
+    source = read_source("demo", tmp_path)
+
+    with open_index(no_index=True) as index, pytest.raises(SourceInvalidError) as caught:
+        fetch_source(source, index, tmp_path / "in")
+
+    assert "No such file" in str(caught.value)
+
+
+def test_a_directory_that_is_named_by_dots_keeps_its_name(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+
+    assert read_source("..", inner) == PathSource(path=tmp_path.resolve())
+
+
+def test_a_link_is_called_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "0123abc").write_bytes(b"")
+    (tmp_path / "demo-1.0.tar.gz").symlink_to("0123abc")
+
+    source = read_source("demo-1.0.tar.gz", tmp_path)
+
+    assert source == PathSource(path=tmp_path / "demo-1.0.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "specifier"),
+    [
+        ("demo", "demo", ""),
+        ("Demo.Project == 1.0", "Demo.Project", "==1.0"),
+        ("demo>=1,<2", "demo", "<2,>=1"),
+        ("demo===1.0-weird", "demo", "===1.0-weird"),
+    ],
+)
+def test_a_requirement_is_meant_where_nothing_is_there(
+    text: str, name: str, specifier: str, tmp_path: Path
+) -> None:
+    source = read_source(text, tmp_path)
+
+    assert isinstance(source, RequirementSource)
+    assert (source.name, str(source.specifier)) == (name, specifier)
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        (
+            "https://example.org/a/demo-1.0.tar.gz",
+            UrlSource(url="https://example.org/a/demo-1.0.tar.gz", file_name="demo-1.0.tar.gz"),
+        ),
+        (
+            "demo @ https://example.org/v1.zip?raw=1#sha256=ABC&egg=demo",
+            UrlSource(
+                url="https://example.org/v1.zip?raw=1",
+                file_name="v1.zip",
+                name="demo",
+                hashes={"sha256": "abc"},
+            ),
+        ),
+        (
+            "file:///a%20b/demo-1.0%2Bx.tar.gz",
+            UrlSource(url="file:///a%20b/demo-1.0%2Bx.tar.gz", file_name="demo-1.0+x.tar.gz"),
+        ),
+        (
+            "HTTP://localhost/x/../demo.TAR.GZ",
+            UrlSource(url="HTTP://localhost/x/../demo.TAR.GZ", file_name="demo.TAR.GZ"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_url_is_taken_apart(text: str, source: UrlSource, tmp_path: Path) -> None:
+    assert read_source(text, tmp_path) == source
+
+
+GIT = "repositories are not fetched; clone it, and name the directory"
+NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
+END = "it does not end with the name of a .tar.gz or .zip file"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("git+https://example.org/demo.git", GIT),
+        ("demo @ git+ssh://example.org/demo.git", GIT),
+        ("ftp://x.org/demo-1.0.tar.gz", "only `https:`, `http:` and `file:` URLs are fetched"),
+        ("https://example.org/demo-1.0-py3-none-any.whl", END),
+        ("https://example.org/tar.gz/v1", END),
+        ("https://example.org/", END),
+        ("https://example.org/..%5Cevil.tar.gz", END),
+        ("https://example.org/C%3Aevil.tar.gz", END),
+        ("https://example.org/a%00.tar.gz", END),
+        ("https://example.org/x.zip#subdirectory=sub",
+         "a part of an archive is not built; unpack it, and name the directory"),
+        ("https://[oops/demo-1.0.tar.gz", "Invalid IPv6 URL"),
+        ("./demo", NOTHING),
+        ("demo-1.0.tar.gz", NOTHING),
+        ("demo-1.0-py3-none-any.whl", NOTHING),
+        ("sub/demo", NOTHING),
+        ("C:\\demo", NOTHING),
+        ("demo = 1.0", NOTHING),
+        ("demo\0", NOTHING),
+        ("x" * 5000 + "/", NOTHING),
+        ("demo[fast]==1", "an extra means nothing where a project is built"),
+        ("demo; python_version<'3'", "a marker means nothing where a project is built"),
+    ],
+)  # fmt: skip
+def test_what_means_nothing_is_refused_with_the_reason(
+    text: str, reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SourceInvalidError) as caught:
+        read_source(text, tmp_path)
+
+    shown = text.removeprefix("demo @ ")
+    assert str(caught.value) == f"`{shown}` is nothing that can be built: {reason}"
+    assert caught.value.exit_code == 2
+
+
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SourceInvalidError) as caught:
+        read_source("demo @ https://me:secret@example.org/demo", tmp_path)
+
+    assert "secret" not in str(caught.value)
+    assert "me" not in caught.value.args[0].split("//")[1].split("/")[0].split(".")
+
+
+@given(st.text() | st.from_regex(r"[a-z+]{2,8}:(//)?[a-z:@\[\]%.#/=]*", fullmatch=True))
+def test_no_words_lead_to_another_error(text: str) -> None:
+    with contextlib.suppress(SourceInvalidError):
+        source = parse_source(text)
+
+        assert isinstance(source, RequirementSource) or source.file_name
+
+
+# Having it
+
+
+def test_a_directory_is_here_already(tmp_path: Path) -> None:
+    with open_index(no_index=True) as index:
+        found = fetch_source(PathSource(path=tmp_path), index, tmp_path / "in")
+
+    assert found == FetchedSource(path=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_that_is_here_stays_where_it_is(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+
+    with open_index(no_index=True) as index:
+        found = fetch_source(PathSource(path=path), index, tmp_path / "in")
+
+    assert found == FetchedSource(path=path, sha256=hashlib.sha256(b"demo").hexdigest())
+
+
+def test_the_newest_sdist_is_fetched_with_all_that_is_known_of_it(tmp_path: Path) -> None:
+    newest = demo("2.0", uploaded=UPLOADED)
+
+    found = fetch("Demo", tmp_path, demo("1.0"), newest, wheel("demo", "2.1"), demo("3.0a1"))
+
+    assert found.path == tmp_path / "in" / "demo-2.0.tar.gz"
+    assert found.path.read_bytes() == newest.content
+    assert (found.sha256, found.uploaded) == (sha256(newest.content), MOMENT)
+    assert found.url.endswith("/files/demo-2.0.tar.gz")
+    assert (found.name, found.version) == ("demo", "2.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("demo<2", "1.5"),
+        ("demo==1.0", "1.0"),
+        ("demo==1.*", "1.5"),
+        ("demo>=3.0a0", "3.0a1"),
+        ("demo==3.0a1", "3.0a1"),
+        ("demo>2,<4", "3.0a1"),
+        ("demo===1.5", "1.5"),
+    ],
+)
+def test_the_newest_sdist_that_fits_is_fetched(text: str, version: str, tmp_path: Path) -> None:
+    files = [demo(each) for each in ("1.0", "1.5", "2.0", "3.0a1")]
+
+    assert fetch(text, tmp_path, *files).version == version
+
+
+def test_what_is_for_another_python_is_fetched_all_the_same(tmp_path: Path) -> None:
+    assert fetch("demo", tmp_path, demo("1.0", requires_python=">=99")).version == "1.0"
+
+
+def test_of_two_sdists_of_a_version_the_kind_that_is_still_made_is_fetched(tmp_path: Path) -> None:
+    zipped = demo("1.0", name="demo-1.0.zip")
+
+    found = fetch("demo", tmp_path, zipped, demo("1.0"), demo("0.9", name="demo-0.9.zip"))
+
+    assert found.path.name == "demo-1.0.tar.gz"
+
+
+def test_a_zip_is_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:
+    assert fetch("demo", tmp_path, demo("1.0", name="demo-1.0.zip")).path.name == "demo-1.0.zip"
+
+
+def test_a_yanked_sdist_is_for_those_who_name_its_version(tmp_path: Path) -> None:
+    files = demo("1.0"), demo("2.0", yanked="broken")
+
+    assert fetch("demo", tmp_path, *files).version == "1.0"
+    assert fetch("demo==2.0", tmp_path, *files).version == "2.0"
+    assert "2.0 is yanked" in str(refuse("demo>=2", tmp_path / "other", *files))
+
+
+def test_an_sdist_without_a_hash_gets_one(tmp_path: Path) -> None:
+    one = demo("1.0", hashes={})
+
+    assert fetch("demo", tmp_path, one).sha256 == sha256(one.content)
+
+
+def test_what_was_uploaded_after_the_cut_off_is_not_fetched(tmp_path: Path) -> None:
+    files = demo("1.0", uploaded="2024-01-01T00:00:00Z"), demo("2.0", uploaded=UPLOADED)
+    cutoff = datetime(2024, 3, 1, tzinfo=UTC)
+
+    assert fetch("demo", tmp_path, *files, exclude_newer=cutoff).version == "1.0"
+    error = refuse("demo==2.0", tmp_path / "other", *files, exclude_newer=cutoff)
+    assert "2.0 was uploaded after the cut-off" in str(error)
+
+
+def test_where_there_are_only_wheels_that_is_said(tmp_path: Path) -> None:
+    error = refuse("demo>=2", tmp_path, demo("1.0"), wheel("demo", "2.0"), wheel("demo", "3.0"))
+
+    assert str(error) == "there is no sdist for `demo>=2`: of 3.0, 2.0 there are only wheels"
+    assert error.hint == "there are sdists of 1.0"
+
+
+def test_wheels_for_other_platforms_are_not_forgotten(tmp_path: Path) -> None:
+    error = refuse("demo", tmp_path, wheel("demo", "2.0", tag="cp27-cp27m-win32"))
+
+    assert "left out are 1 wheels for other Pythons or platforms" in str(error)
+    assert not error.hint
+
+
+def test_where_no_version_fits_those_that_exist_are_listed(tmp_path: Path) -> None:
+    error = refuse("demo>20", tmp_path, *(demo(f"{each}.0") for each in range(12)))
+
+    assert str(error) == "there is no sdist for `demo>20`: no version fits"
+    listed = ", ".join(f"{each}.0" for each in range(11, 1, -1))
+    assert error.hint == f"there are sdists of {listed}, …"
+
+
+def test_a_name_that_nobody_knows_is_the_index_s_to_report(tmp_path: Path) -> None:
+    with pytest.raises(PackageNotFoundError):
+        fetch("other", tmp_path, demo("1.0"))
+
+
+def test_a_file_is_fetched_from_its_url(tmp_path: Path) -> None:
+    one = demo("1.0")
+
+    with serve(Project("demo", one)) as server, open_index(server) as index:
+        url = f"{server.origin}/files/{one.name}"
+        found = fetch_source(parse_source(f"Demo @ {url}"), index, tmp_path)
+
+    assert found == FetchedSource(
+        path=tmp_path / one.name, sha256=sha256(one.content), url=url, name="demo"
+    )
+    assert found.path.read_bytes() == one.content
+
+
+def test_a_file_is_fetched_from_a_local_url(tmp_path: Path) -> None:
+    path = tmp_path / "a b-1.0.tar.gz"
+    path.write_bytes(b"demo")
+
+    with open_index(no_index=True) as index:
+        found = fetch_source(parse_source(path.as_uri()), index, tmp_path / "in")
+
+    assert (found.path.name, found.path.read_bytes(), found.name) == (path.name, b"demo", "")
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512"])
+def test_a_hash_in_a_url_holds(algorithm: str, tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    digest = hashlib.new(algorithm, b"demo").hexdigest()
+    right, wrong = f"{path.as_uri()}#{algorithm}={digest}", f"{path.as_uri()}#{algorithm}=00"
+
+    with open_index(no_index=True) as index:
+        found = fetch_source(parse_source(right), index, tmp_path / "in")
+        with pytest.raises(DownloadMismatchError):
+            fetch_source(parse_source(wrong), index, tmp_path / "out")
+
+    assert found.sha256 == hashlib.sha256(b"demo").hexdigest()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_credentials_are_used_and_not_told(tmp_path: Path) -> None:
+    one = demo("1.0")
+
+    with (
+        serve(Project("demo", one), manners=Manners(login=("me", "secret"))) as server,
+        open_index(server) as index,
+    ):
+        url = f"{server.url_as('me', 'secret').removesuffix('simple/')}files/{one.name}"
+        found = fetch_source(parse_source(url), index, tmp_path)
+
+    assert found.path.read_bytes() == one.content
+    assert found.url == f"{server.origin}/files/{one.name}"
+
+
+def test_what_is_not_there_is_an_error_of_the_index(tmp_path: Path) -> None:
+    with serve() as server, open_index(server) as index, pytest.raises(IndexUnreachableError):
+        fetch_source(parse_source(f"{server.origin}/files/demo-1.0.tar.gz"), index, tmp_path)
+
+
+# When it was published
+
+
+def archive(place: Path, content: bytes = b"demo") -> Path:
+    path = place / "demo-1.0.tar.gz"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("cutoff", [None, datetime(2020, 1, 1, tzinfo=UTC)])
+def test_an_sdist_that_is_here_is_recognised_by_the_index(
+    cutoff: datetime | None,
+) -> None:
+    one = demo("1.0", uploaded=UPLOADED)
+
+    with (
+        serve(Project("demo", demo("0.9"), one)) as server,
+        open_index(server, exclude_newer=cutoff) as index,
+    ):
+        dating = find_dating(Path("demo-1.0.tar.gz"), sha256(one.content), NOON, index)
+
+    assert dating == Dating(moment=MOMENT, origin="the index")
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        demo("1.0", uploaded=UPLOADED, content=b"another"),
+        demo("1.0", uploaded=UPLOADED, hashes={}),
+        demo("1.0", uploaded=""),
+        demo("1.0", uploaded=UPLOADED, name="demo-1.0.zip"),
+        demo("1.1", uploaded=UPLOADED),
+    ],
+    ids=["another content", "unknown content", "unknown time", "another kind", "another version"],
+)
+def test_only_the_very_same_file_is_recognised(one: tests.index.File) -> None:
+    digest = sha256(demo("1.0").content)
+
+    with serve(Project("demo", one)) as server, open_index(server) as index:
+        dating = find_dating(Path("demo-1.0.tar.gz"), digest, NOON, index)
+
+    assert dating == Dating(
+        moment=datetime(2023, 11, 15, 12, tzinfo=UTC), origin="the newest file in the archive"
+    )
+
+
+@pytest.mark.parametrize("name", ["private-1.0.tar.gz", "v1.tar.gz", "demo-new.zip"])
+def test_a_name_that_the_index_does_not_know_does_no_harm(name: str) -> None:
+    with serve(Project("demo", demo("1.0"))) as server, open_index(server) as index:
+        assert find_upload(name, "", index) is None
+
+
+def test_an_index_that_cannot_be_asked_is_an_error() -> None:
+    with serve() as server, open_index(server, retries=0) as index:
+        server.put(Project("demo", faults=[Status(code=503)]))
+
+        with pytest.raises(IndexUnreachableError):
+            find_dating(Path("demo-1.0.tar.gz"), "", NOON, index)
+
+
+def test_without_an_index_the_newest_file_counts() -> None:
+    dating = find_dating(Path("demo-1.0.tar.gz"), "", NOON, None)
+
+    assert dating is not None
+    assert dating.moment.timestamp() == NOON
+
+
+@pytest.mark.parametrize("newest", [None, 1_580_601_600])
+def test_a_time_that_a_backend_gives_to_every_file_says_nothing(newest: int | None) -> None:
+    assert find_dating(Path("demo-1.0.tar.gz"), "", newest, None) is None

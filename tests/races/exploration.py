@@ -1,0 +1,176 @@
+"""Plays by the hundred thousand, and rules broken on purpose to see that they are found out."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.races.model import Count, Play, open_wheel, perform, plays
+from tests.races.system import MACHINE, simulated
+from wheelforge_isolation import _housekeeping, _locks, _shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    import pytest
+
+CHUNK = 5_000
+_SEARCH = 6_000
+"""After so many plays that were all right, a broken rule counts as not found."""
+
+
+def explore(
+    examples: int, number: int, break_rule: Callable[[pytest.MonkeyPatch], None] | None = None
+) -> Count:
+    """Perform plays that chance comes upon; raise what went wrong, in the simplest of them."""
+    count = Count()
+    phases = [Phase.generate] if break_rule else [Phase.generate, Phase.shrink]
+
+    @seed(number)
+    @settings(
+        max_examples=examples,
+        phases=phases,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(play=plays())
+    def play_all(play: Play) -> None:
+        perform(play, count)
+
+    with playing() as patch:
+        if break_rule is not None:
+            break_rule(patch)
+        play_all()
+    return count
+
+
+@contextlib.contextmanager
+def playing() -> Generator[pytest.MonkeyPatch]:
+    """Have the cache, and what reads wheels, work on the machine that is made up."""
+    with simulated() as patch:
+        patch.setattr("wheelforge_isolation._store.open_wheel", open_wheel)
+        yield patch
+
+
+def _believe_every_boot(patch: pytest.MonkeyPatch) -> None:
+    for room in ("_record", "_shelf"):
+        patch.setattr(f"wheelforge_isolation.{room}.boot_id", lambda: "the first and only")
+
+
+def _flush_no_tree(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("wheelforge_isolation._fs.flush_tree", lambda _: None)
+
+
+def _pin_nothing(patch: pytest.MonkeyPatch) -> None:
+    for name in ("pin", "unpin"):
+        patch.setattr(_locks.Lease, name, lambda *_: None)
+
+
+def _collect_without_pins(patch: pytest.MonkeyPatch) -> None:
+    def read(directory: Path) -> dict[str, set[str]]:
+        return {name: set() for name in _locks.read_leases(directory)}
+
+    patch.setattr(_housekeeping, "read_leases", read)
+
+
+def _read_leases_too_early(patch: pytest.MonkeyPatch) -> None:
+    found: dict[int, dict[str, set[str]]] = {}
+    unpublish = _housekeeping._Collector._unpublish
+
+    def read_and_unpublish(self: _housekeeping._Collector) -> set[str]:
+        found[MACHINE.turns.current] = _locks.read_leases(self._layout.leases)
+        return unpublish(self)
+
+    patch.setattr(_housekeeping._Collector, "_unpublish", read_and_unpublish)
+    patch.setattr(_housekeeping, "read_leases", lambda _: found[MACHINE.turns.current])
+
+
+def _take_without_a_second_look(patch: pytest.MonkeyPatch) -> None:
+    seen: dict[int, bytes | None] = {}
+    take, read = _shelf.Shelf._take, _shelf.read_record
+
+    def forget_and_take(self: _shelf.Shelf, key: str) -> _shelf.Item | None:
+        seen[MACHINE.turns.current] = read(self._bucket.record(key))
+        try:
+            return take(self, key)
+        finally:
+            del seen[MACHINE.turns.current]
+
+    def read_once(path: Path) -> bytes | None:
+        return seen[MACHINE.turns.current] if MACHINE.turns.current in seen else read(path)
+
+    patch.setattr(_shelf.Shelf, "_take", forget_and_take)
+    patch.setattr(_shelf, "read_record", read_once)
+
+
+def _look_at_no_file(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_shelf, "is_untouched", lambda *_: True)
+
+
+def _lock_what_has_no_name(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_locks, "_is_still_there", lambda *_: True)
+
+
+def _deliver_without_synchronising(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("wheelforge_isolation._fs._flush", lambda *_: None)
+
+
+def _deliver_without_the_names(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("wheelforge_isolation._fs._flush_names", lambda _: None)
+
+
+BROKEN: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "nothing is hashed after a restart": _believe_every_boot,
+    "nothing is flushed where restarts do not show": _flush_no_tree,
+    "users do not say what they use": _pin_nothing,
+    "collectors do not ask what is used": _collect_without_pins,
+    "collectors read the leases before they remove records": _read_leases_too_early,
+    "users do not read a record again": _take_without_a_second_look,
+    "users do not look at the files": _look_at_no_file,
+    "a lock may have lost its name": _lock_what_has_no_name,
+    "deliveries are not flushed": _deliver_without_synchronising,
+    "the names of deliveries are not flushed": _deliver_without_the_names,
+}
+"""Rules of the cache, each with what breaks it."""
+RARE = {"users do not read a record again", "a lock may have lost its name"}
+"""Rules that it takes thousands of plays to miss."""
+
+
+def find_out(name: str) -> bool:
+    """Break a rule; return whether something goes wrong then."""
+    try:
+        explore(_SEARCH, 0, BROKEN[name])
+    except Exception:  # ruff: ignore[blind-except]
+        return True
+    return False
+
+
+def run(interleavings: int = 100_000, processes: int = 2) -> dict[str, object]:
+    """Return the figures of a long exploration, one process for each share of it."""
+    start, total = time.monotonic(), Count()
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        numbers = itertools.count(1)
+        while len(total.traces) < interleavings:
+            chunks = [(CHUNK, next(numbers)) for _ in range(processes)]
+            for count in pool.map(explore, *zip(*chunks, strict=True)):
+                total.traces |= count.traces
+                total.happened += count.happened
+        found = list(pool.map(find_out, BROKEN))
+    return {
+        "interleavings": len(total.traces),
+        **total.happened,
+        "violations": 0,
+        "broken_rules": len(BROKEN),
+        "broken_rules_found": sum(found),
+        "seconds": round(time.monotonic() - start),
+        "date": datetime.now(UTC).date().isoformat(),
+    }

@@ -1,0 +1,97 @@
+"""Every order of operations, every death and every cut of the power that chance comes upon."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.races.exploration import BROKEN, RARE, explore, find_out, playing
+from tests.races.machine import File, Loss, Turns
+from tests.races.model import LAYOUT, ROLES, Count, Party, Play, leave_a_copy, perform, read_tree
+from tests.races.system import MACHINE, SYSTEM, SimulatedPath, simulated, write_file
+from tests.stock import chance_of
+from wheelforge_isolation._locks import try_lock
+
+@pytest.mark.parametrize("examples", [300, pytest.param(20_000, marks=pytest.mark.stress)])
+def test_nobody_is_given_what_is_wrong_and_nothing_is_left_over(examples: int) -> None:
+    count = explore(examples, 0)
+
+    assert len(count.traces) > examples * 0.8
+    assert count.happened["cuts"] > examples / 10
+    assert count.happened["kills"] > examples / 20
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.stress] * (name in RARE)) for name in BROKEN],
+)
+def test_a_rule_that_is_broken_is_found_out(name: str) -> None:
+    assert find_out(name)
+
+
+def test_what_was_delivered_is_there_after_a_cut_at_any_moment() -> None:
+    counts = [Count() for _ in range(150)]
+    with playing():
+        for moment, count in enumerate(counts, 1):
+            for loss in range(4):
+                roles = (ROLES.index(Party.deliver), ROLES.index(Party.deliver))
+                tape = bytes([3, 35] * 30)
+                play = Play(before=0, roles=roles, tape=tape, cut=moment, loss=loss, kept=(0.5, 0))
+                perform(play, count)
+
+    assert counts[0].happened["cuts"] == 4
+    assert counts[-1].happened["cuts"] == 0
+
+
+def test_where_restarts_do_not_show_no_record_vouches_for_what_the_disk_does_not_have() -> None:
+    with playing():
+        MACHINE.reset(boots_are_known=False)
+        leave_a_copy()
+        Party().take()
+
+        (tree, *_) = [*LAYOUT.wheels.list_trees()]
+        files = [MACHINE.find(f"{tree}/{path}") for path in read_tree(str(tree))]
+
+    assert files
+    assert all(isinstance(file, File) and file.safe == (file.content, file.mtime_ns) for file in files)
+
+
+def test_only_what_was_synchronised_outlives_every_cut() -> None:
+    found: set[bytes] = set()
+    with simulated():
+        for number in range(50):
+            MACHINE.reset()
+            for path in ("/safe", "/torn"):
+                write_file(path, b"content")
+            for path, access in (("/safe", os.O_RDWR), ("/", os.O_RDONLY)):
+                SYSTEM.fsync(SYSTEM.open(path, access))
+            write_file("/late", b"content")
+
+            MACHINE.lose_power(Loss(chance_of(number), 0.0, 0.0))
+
+            names = sorted(SYSTEM.listdir("/"))
+            assert SimulatedPath("/safe").read_bytes() == b"content"
+            assert names[-2:] == ["safe", "torn"]
+            found |= {name.encode() for name in names} | {SimulatedPath("/torn").read_bytes()}
+
+    torn = {b"", b"con", b"con\0\0\0\0", bytes(7), b"content"}
+    assert found == {b"late", b"safe", b"torn", *torn}
+
+
+def test_whoever_is_killed_does_nothing_any_more_and_his_locks_are_free() -> None:
+    def hold() -> None:
+        write_file("/held", b"")
+        lock = try_lock(SimulatedPath("/held"))
+        assert lock is not None
+        while True:
+            write_file("/held", b"alive")
+
+    with simulated():
+        MACHINE.reset()
+        MACHINE.turns = turns = Turns(b"", {1: 9}, 0)
+        turns.perform([hold], MACHINE.bury)
+
+        assert turns.dead == {1}
+        assert try_lock(SimulatedPath("/held")) is not None
+        assert MACHINE.find("/held").mtime_ns < MACHINE.time_ns()
