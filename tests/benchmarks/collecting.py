@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -10,10 +9,15 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.benchmarks.pairing import FAST_DISK
+from tests.benchmarks.figures import Result, Row, Samples
+from tests.benchmarks.pairing import fast_disk
 from tests.caches import NOTHING, fill_fast, write_wheels
 from wheelforge_isolation import Layout, collect_garbage
+
+if TYPE_CHECKING:
+    from tests.benchmarks.world import Bench
 
 SIZES = (1_000, 5_000, 20_000)
 BUILDERS = 8
@@ -22,6 +26,7 @@ _BUILDER = """
 import sys, time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from wheelforge_isolation import Layout, open_cache, read_wheel_key
 from wheelforge_isolation._fs import copy_file
 
@@ -45,6 +50,7 @@ print(slowest)
 _COLLECTOR = """
 import os, sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from wheelforge_isolation import Bounds, Layout, collect_garbage
 
 everything = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
@@ -62,23 +68,29 @@ class Waits:
     """While theirs was."""
 
 
-def run(rounds: int) -> None:
-    """Print the cost of an entry by the size of the cache, and the waits of builders."""
-    sys.stdout.write(f"collect everything (Python {sys.version.split()[0]})\n")
-    for size in SIZES:
-        costs = [measure_cost(size) * 1e6 for _ in range(max(1, rounds // 2))]
-        spread = f"({min(costs):.0f} to {max(costs):.0f})"
-        sys.stdout.write(f"  {size:6} entries {statistics.median(costs):8.0f} us each {spread}\n")
-    waits = measure_waits(max(SIZES))
-    sys.stdout.write(
-        f"  longest wait of {BUILDERS} builders: {waits.within_seconds * 1e3:.0f} ms, "
-        f"{waits.beside_seconds * 1e3:.0f} ms while another cache was collected\n"
-    )
+def run(bench: Bench) -> Result:
+    """Compare the cost of an entry by the size of the cache, and the waits of builders."""
+    sizes = SIZES[:1] if bench.is_quick else SIZES
+    samples = {f"{size:,} entries": Samples() for size in sizes}
+    for _ in range(max(1, bench.rounds // 2)):
+        for size in sizes:
+            samples[f"{size:,} entries"].values.append(measure_cost(size))
+    waits = measure_waits(max(sizes))
+    title, base = "one of so many", f"{sizes[0]:,} entries"
+    rows = [Row(title=title, samples=samples, base=base), _describe(waits)]
+    return Result(name="collecting", title="collecting everything", rows=rows)
+
+
+def _describe(waits: Waits) -> Row:
+    beside, within = "another cache is collected", "theirs is collected"
+    samples = {beside: Samples([waits.beside_seconds]), within: Samples([waits.within_seconds])}
+    title = f"longest wait of {BUILDERS} builders"
+    return Row(title=title, samples=samples, base=beside, counts=False)
 
 
 def measure_cost(size: int) -> float:
     """Return the seconds that each of ``size`` entries takes to collect."""
-    with tempfile.TemporaryDirectory(dir=_place()) as directory:
+    with tempfile.TemporaryDirectory(dir=fast_disk()) as directory:
         layout = Layout(root=Path(directory) / "cache")
         fill_fast(layout, size)
         start = time.perf_counter()
@@ -88,7 +100,7 @@ def measure_cost(size: int) -> float:
 
 def measure_waits(size: int) -> Waits:
     """Return how long builders wait while ``size`` entries are collected, theirs and others."""
-    with tempfile.TemporaryDirectory(dir=_place()) as directory:
+    with tempfile.TemporaryDirectory(dir=fast_disk()) as directory:
         root = Path(directory)
         wheels = write_wheels(root / "wheels", 12)
         layouts = [Layout(root=root / name) for name in ("theirs", "other")]
@@ -116,7 +128,3 @@ def _measure_longest_wait(built: Layout, collected: Layout, wheels: Path, end: P
         outputs = [builder.communicate()[0] for builder in builders]
     assert {builder.returncode for builder in builders} == {0}
     return max(float(output.split()[-1]) for output in outputs)
-
-
-def _place() -> Path | None:
-    return FAST_DISK if FAST_DISK.is_dir() else None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.pairing import FAST_DISK, Contender, measure, show
+from tests.benchmarks.figures import Result, Row
+from tests.benchmarks.pairing import Contender, fast_disk, measure
+from tests.benchmarks.world import Bench, SkipError
 from tests.corpus import WHEELS, fetch_missing, parse_name
 from wheelforge_isolation import Layout, find_interpreter, open_cache, read_wheel_key
 
@@ -18,27 +19,28 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Event, Interpreter, WheelKey
 
 NAMES = {"setuptools", "wheel", "packaging"}
+BASE = "uv venv, uv pip install"
 
 
-def run(rounds: int) -> None:
+def run(bench: Bench) -> Result:
     """Compare: found, leased and checked, with what uv does from its warm cache."""
-    fetch_missing(WHEELS)
+    problems = fetch_missing(WHEELS)
+    if problems:
+        raise SkipError(problems[0])
     wheels = [listed.path for listed in WHEELS if parse_name(listed.file) in NAMES]
-    ground = FAST_DISK if FAST_DISK.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=ground) as place:
+    with tempfile.TemporaryDirectory(dir=fast_disk()) as place:
         ours = WheelforgeCache(Path(place), wheels)
-        contenders: dict[str, Contender] = {
-            "wheelforge": ours.find,
-            "wheelforge, cache opened": ours.open_and_find,
+        contenders = {
+            "wheelforge": Contender(ours.find, is_here=True),
+            "wheelforge, cache opened": Contender(ours.open_and_find, is_here=True),
+            BASE: Contender(UvCache(bench.tools.uv, Path(place), wheels).make),
         }
-        uv = shutil.which("uv")
-        if uv is None:
-            sys.stdout.write("uv is missing: put it on PATH to compare with it\n")
-        else:
-            contenders["uv venv, uv pip install"] = UvCache(uv, Path(place), wheels).make
         with ours:
-            seconds = measure(contenders, rounds)
-    show("environment with setuptools and wheel", seconds, next(reversed(contenders)))
+            samples = measure(contenders, bench.rounds, fast_disk())
+    row = Row(title="setuptools and wheel", samples=samples, base=BASE)
+    notes = ["ours in this process, uv two processes"]
+    title = "an environment that was made before"
+    return Result(name="environments", title=title, rows=[row], notes=notes)
 
 
 class WheelforgeCache:

@@ -3,50 +3,78 @@
 from __future__ import annotations
 
 import gc
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.benchmarks.figures import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Contender = Callable[[Path], None]
+Act = Callable[[Path], object]
 FAST_DISK = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
 
 
-def measure(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[float]]:
-    """Return the seconds that each contender took, round by round, after one round of warm-up.
+def _prepare_nothing(_: Path) -> None:
+    """Leave the directory as it is."""
 
-    Each gets an empty directory, in memory where there is such a place, to leave out the disk.
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Something that can be run again and again, each time in an empty directory."""
+
+    run: Act
+    prepare: Act = _prepare_nothing
+    """What has to happen in that directory before, and is not counted."""
+    is_here: bool = False
+    """Whether this process works for it; else its processor time is that of children alone."""
+
+
+def measure(
+    contenders: Mapping[str, Contender], rounds: int, parent: Path | None = None
+) -> dict[str, Samples]:
+    """Return what each contender took, round by round, after one round of warm-up.
+
+    Each round begins with another contender: who comes first pays for the idle processor.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
+    samples = {name: Samples() for name in names}
     for number in range(rounds + 1):
-        for name, run in contenders.items():
-            taken = time_once(run)
+        start = number % len(names)
+        for name in names[start:] + names[:start]:
+            seconds, cpu = time_once(contenders[name], parent)
             if number:
-                seconds[name].append(taken)
-    return seconds
+                samples[name].values.append(seconds)
+                samples[name].cpu.append(cpu)
+    return samples
 
 
-def time_once(run: Contender) -> float:
-    directory = FAST_DISK if FAST_DISK.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=directory) as place:
+def time_once(contender: Contender, parent: Path | None = None) -> tuple[float, float]:
+    """Return the seconds on the clock, and those that processors worked for it."""
+    with tempfile.TemporaryDirectory(dir=parent) as directory:
+        contender.prepare(Path(directory))
         gc.collect()
-        start = time.perf_counter()
-        run(Path(place))
-        return time.perf_counter() - start
+        cpu, start = _cpu_seconds(contender), time.perf_counter()
+        contender.run(Path(directory))
+        return time.perf_counter() - start, _cpu_seconds(contender) - cpu
 
 
-def show(title: str, seconds: Mapping[str, list[float]], base: str) -> None:
-    """Print for each contender its median and its ratio to ``base``, least and most."""
-    sys.stdout.write(f"{title} (Python {sys.version.split()[0]}, ratios to {base})\n")
-    for name, values in seconds.items():
-        ratios = sorted(a / b for a, b in zip(values, seconds[base], strict=True))
-        sys.stdout.write(
-            f"  {name:28} {statistics.median(values):8.3f} s   x {statistics.median(ratios):.2f}"
-            f"   ({ratios[0]:.2f} to {ratios[-1]:.2f})\n"
-        )
+def _cpu_seconds(contender: Contender) -> float:
+    """Return the processor time so far, without that of an index that this process serves."""
+    own = time.process_time() if contender.is_here else 0.0
+    if sys.platform == "win32":
+        return own  # nobody keeps there what children took
+    import resource
+
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own + children.ru_utime + children.ru_stime
+
+
+def fast_disk() -> Path | None:
+    """Return a directory in memory, for what would otherwise measure the disk."""
+    return FAST_DISK if FAST_DISK.is_dir() else None

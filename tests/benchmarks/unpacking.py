@@ -1,46 +1,68 @@
-"""Unpacking the forty real sdists: ours, the standard library's, and what inflating alone costs."""
+"""Unpacking the forty real sdists: ours, the standard library's, tar's, and inflating alone."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tarfile
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.pairing import Contender, measure, show
-from tests.corpus import SDISTS, fetch_missing
+from tests.benchmarks.figures import Result, Row
+from tests.benchmarks.pairing import Contender, fast_disk, measure
+from tests.benchmarks.world import Bench, SkipError
+from tests.corpus import SDISTS, Sdist, fetch_missing
 from wheelforge_isolation import Links, unpack_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    Extract = Callable[[Path, Path], object]
+
 GZIP = 31
+BASE = "tarfile, filter='data'"
 
 
-def run(rounds: int) -> None:
+def run(bench: Bench) -> Result:
     """Compare, all our checks included."""
-    fetch_missing()
-    contenders = {
-        "tarfile, filter='data'": over_all(extract_with_tarfile),
-        "wheelforge, links kept": over_all(extract_keeping),
-        "wheelforge, links copied": over_all(extract_copying),
-        "zlib, inflate only": over_all(inflate_only),
+    sdists = SDISTS[:1] if bench.is_quick else SDISTS
+    problems = fetch_missing(sdists)
+    if problems:
+        raise SkipError(problems[0])
+    extracts: dict[str, Extract] = {
+        BASE: extract_with_tarfile,
+        "wheelforge, links kept": extract_keeping,
+        "wheelforge, links copied": extract_copying,
+        "zlib, inflate only": inflate_only,
     }
-    show(f"unpack {len(SDISTS)} sdists", measure(contenders, rounds), next(iter(contenders)))
+    tar = shutil.which("tar")
+    if tar is not None:
+        extracts["tar xzf"] = partial(extract_with_tar, tar)
+    contenders = {name: over_all(sdists, extract) for name, extract in extracts.items()}
+    samples = measure(contenders, bench.rounds, fast_disk())
+    row = Row(title=f"unpack {len(sdists)} sdists", samples=samples, base=BASE)
+    notes = ["in this process and in memory; tar is a process for each sdist"]
+    return Result(name="unpacking", title="unpacking real sdists", rows=[row], notes=notes)
 
 
-def over_all(extract: Callable[[Path, Path], object]) -> Contender:
+def over_all(sdists: Sequence[Sdist], extract: Extract) -> Contender:
     def extract_all(place: Path) -> None:
-        for sdist in SDISTS:
+        for sdist in sdists:
             (place / sdist.file).mkdir()
             extract(sdist.path, place / sdist.file)
 
-    return extract_all
+    return Contender(extract_all, is_here=True)
 
 
 def extract_with_tarfile(sdist: Path, place: Path) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(place, filter="data")
+
+
+def extract_with_tar(tar: str, sdist: Path, place: Path) -> None:
+    subprocess.run([tar, "xzf", str(sdist), "-C", str(place)], check=True)
 
 
 def extract_keeping(sdist: Path, place: Path) -> None:

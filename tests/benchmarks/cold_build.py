@@ -1,0 +1,39 @@
+"""One sdist to one wheel with nothing in any cache, from an index on loopback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.figures import Result, Row
+from tests.benchmarks.mirror import serve_wheels
+from tests.benchmarks.pairing import Contender, measure
+from tests.benchmarks.world import building
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.benchmarks.world import Bench, Command
+    from tests.corpus import Sdist
+
+
+def run(bench: Bench) -> Result:
+    """Compare whole programs that start from empty caches."""
+    with serve_wheels() as url:
+        rows = [_measure(bench, sdist, url) for sdist in bench.sdists(with_compiled=False)]
+    return Result(name="cold-build", title="sdist to wheel, empty caches", rows=rows)
+
+
+def _measure(bench: Bench, sdist: Sdist, url: str) -> Row:
+    contenders = {
+        "wheelforge": _cold(bench, bench.build_with_ours(sdist.path), url),
+        "uv build": _cold(bench, bench.build_with_uv(sdist.path), url),
+    }
+    samples = measure(contenders, bench.rounds, bench.place)
+    return Row(title=sdist.file, samples=samples, base="uv build")
+
+
+def _cold(bench: Bench, command: Command, url: str) -> Contender:
+    def build(place: Path) -> None:
+        building(command, bench.compose(place, url)).run(place)
+
+    return Contender(build)

@@ -1,0 +1,53 @@
+"""A program: resolve, fetch and store what is required, as one build does, and nothing more.
+
+    python -P providing.py CACHE wheels|environment REQUIREMENT ...
+
+It runs in the Python of the wheelforge that is measured; the index is where pip's settings say.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wheelforge._index import Index
+    from wheelforge._resolve import Delivery
+    from wheelforge_isolation import Interpreter
+
+WHEELS, ENVIRONMENT = "wheels", "environment"
+
+
+def main(root: str, what: str, *requirements: str) -> None:
+    """Have the wheels in the cache, or the environment made of them as well."""
+    from wheelforge._index import Index, IndexOptions, find_index_settings
+    from wheelforge_isolation import Layout, find_interpreter, open_cache
+
+    layout = Layout(root=Path(root))
+    settings = find_index_settings(os.environ, IndexOptions(), [])
+    with open_cache(layout, lambda _: None) as cache:
+        python = find_interpreter(sys.executable, search=(), memory=layout.interpreters)
+        with Index(settings, python.tags, python.version) as index:
+            delivery = _resolve(requirements, python, index, Path(root))
+            if what == ENVIRONMENT:
+                cache.environments.obtain(python, delivery.keys, delivery.fetch).give_back()
+                return
+            for key in delivery.keys:
+                cache.wheels.obtain(key, partial(delivery.fetch, key)).item.give_back()
+
+
+def _resolve(
+    requirements: tuple[str, ...], python: Interpreter, index: Index, root: Path
+) -> Delivery:
+    from wheelforge._resolve import Question, hand_over, resolve
+
+    identity = index.settings.identity
+    question = Question(requirements=requirements, python=python, index=identity)
+    return hand_over(resolve(question, index), index, None, workspace=root / "fetched")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
