@@ -55,6 +55,8 @@ class Ledger:
     artifacts: list[Artifact] = field(default_factory=list[Artifact])
     wheels: dict[WheelKey, None] = field(default_factory=dict["WheelKey", None])
     metadata: bytes = b""
+    environments_found: int = 0
+    environments_made: int = 0
     peak_bytes: int = 0
     cpu_seconds: float = 0.0
 
@@ -150,6 +152,8 @@ class Attempt:
         with self.journal.phase("isolate"):
             provision = self.means.provider.provide(need, self.build)
         self.ledger.wheels |= dict.fromkeys(provision.wheels)
+        self.ledger.environments_made += provision.is_new
+        self.ledger.environments_found += not provision.is_new
         self.journal.note(*provision.notes)
         return provision
 

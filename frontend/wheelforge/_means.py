@@ -33,6 +33,8 @@ class Means:
     variables: Mapping[str, str]
     """Of whoever asks; a hook gets what is harmless of them."""
     logs: Path
+    python: str = ""
+    """The version that environments are made for."""
     policy: Policy = field(default_factory=Policy)
     reporter: Reporter = ignore
     fetch: Fetch | None = None

@@ -108,6 +108,8 @@ class Outcome:
     """How a build has ended."""
 
     request: BuildRequest
+    python: str = ""
+    """The version that it was built with."""
     artifacts: tuple[Artifact, ...] = ()
     error: ForgeError | None = None
     """Why there are no more artifacts; nothing if all is well."""
@@ -118,6 +120,11 @@ class Outcome:
     phases: tuple[Phase, ...] = ()
     wheels: tuple[WheelKey, ...] = ()
     """What the environments were made of."""
+    environments_found: int = 0
+    """How many environments were in the cache."""
+    environments_made: int = 0
+    is_resumed: bool = False
+    """Whether the artifacts were there already, so that nothing was built."""
     notes: tuple[str, ...] = ()
     era: datetime | None = None
     """As of when the requirements were resolved, if not as of now."""
@@ -162,6 +169,8 @@ class Provision:
     environment: BuildEnvironment
     wheels: tuple[WheelKey, ...] = ()
     notes: tuple[str, ...] = ()
+    is_new: bool = True
+    """Whether it was made for this, and not found in a cache."""
 
 
 class Provider(Protocol):

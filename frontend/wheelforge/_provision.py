@@ -122,7 +122,10 @@ class Provisioner:
             search_path=self.search_path,
         )
         return Provision(
-            environment=self._hold(made), wheels=delivery.keys, notes=(*notes, *made.notes)
+            environment=self._hold(made),
+            wheels=delivery.keys,
+            notes=(*notes, *made.notes),
+            is_new=made.is_new,
         )
 
     def _list_files(

@@ -53,12 +53,15 @@ class Work:
             error = failure
         return Outcome(
             request=self._request,
+            python=self._means.python,
             artifacts=tuple(self._ledger.artifacts),
             error=error,
             metadata=self._ledger.metadata,
             sha256=self._fetched.sha256,
             phases=tuple(self._journal.phases),
             wheels=tuple(self._ledger.wheels),
+            environments_found=self._ledger.environments_found,
+            environments_made=self._ledger.environments_made,
             notes=tuple(self._journal.notes),
             era=self._era,
             peak_bytes=self._ledger.peak_bytes,

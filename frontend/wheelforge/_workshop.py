@@ -107,6 +107,7 @@ def open_forge(
             pool=stack.enter_context(RunnerPool()),
             variables=settings.variables,
             logs=cache.layout.logs,
+            python=python.version,
             policy=settings.policy,
             reporter=reporter,
             fetch=partial(_fetch, index),

@@ -54,6 +54,8 @@ class Environment:
     """What follows the environment's own programs in a hook's PATH."""
     item: Item | None = None
     """Nothing unless the environment is shared."""
+    is_new: bool = True
+    """Whether it was made for whoever has it."""
 
     @property
     def python_executable(self) -> str:
@@ -113,13 +115,20 @@ class EnvironmentStore:
                 notes=tuple(about["notes"]),
                 search_path=search_path,
             )
-        item = self._shelf.obtain(_key(interpreter, keys), fill)
+        made: list[Path] = []
+
+        def fill_noted(directory: Path) -> About:
+            made.append(directory)
+            return fill(directory)
+
+        item = self._shelf.obtain(_key(interpreter, keys), fill_noted)
         return Environment(
             path=item.path,
             interpreter=interpreter,
             notes=tuple(item.record.about["notes"]),
             search_path=search_path,
             item=item,
+            is_new=bool(made),
         )
 
     def _fill(

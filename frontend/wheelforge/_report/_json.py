@@ -1,0 +1,140 @@
+"""Outcomes as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from wheelforge._models import Kind
+from wheelforge_isolation import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from wheelforge._models import Artifact, Outcome, Phase
+    from wheelforge_isolation import ForgeError, WheelKey
+
+    Facts: TypeAlias = dict[str, object]
+
+SCHEMA = 1
+_FORMAT_OF_BUILD = "1.0"
+_INTERRUPTED = 130
+
+
+def write_json_report(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Put all there is to say of ``outcomes`` into the file ``path``."""
+    content = json.dumps(describe_batch(outcomes), indent=2, ensure_ascii=False)
+    replace_file(str(path), f"{content}\n".encode())
+
+
+def describe_batch(outcomes: Sequence[Outcome]) -> Facts:
+    """Return the whole report as JSON has it."""
+    from importlib.metadata import version
+
+    builds = [describe_outcome(outcome) for outcome in outcomes]
+    delivered = {artifact.path: artifact for each in outcomes for artifact in each.artifacts}
+    return {
+        "version": _FORMAT_OF_BUILD,
+        "artifacts": [_describe_artifact(artifact) for artifact in delivered.values()],
+        "schema": SCHEMA,
+        "generator": {"name": "wheelforge", "version": version("wheelforge")},
+        "written": _spell_time(time.time()),
+        "totals": _count(builds),
+        "builds": builds,
+    }
+
+
+def describe_outcome(outcome: Outcome) -> Facts:
+    """Return one build as JSON has it."""
+    whole = find_whole(outcome)
+    return {
+        "source": str(outcome.request.source),
+        "label": outcome.request.label,
+        "sha256": outcome.sha256 or None,
+        "python": outcome.python,
+        "outcome": _judge(outcome),
+        "error": None if outcome.error is None else _describe_error(outcome.error),
+        "artifacts": [_describe_artifact(artifact) for artifact in outcome.artifacts],
+        "started": None if whole is None else _spell_time(whole.started),
+        "seconds": None if whole is None else round(whole.seconds, 6),
+        "phases": [
+            {
+                "name": phase.name,
+                "started": _spell_time(phase.started),
+                "seconds": round(phase.seconds, 6),
+            }
+            for phase in outcome.phases
+            if phase.name
+        ],
+        "peak_memory": outcome.peak_bytes or None,
+        "cpu_seconds": round(outcome.cpu_seconds, 6),
+        "environment": [_describe_wheel(wheel) for wheel in sorted_wheels(outcome.wheels)],
+        "cache": {
+            "environments_found": outcome.environments_found,
+            "environments_made": outcome.environments_made,
+        },
+        "era": None if outcome.era is None else outcome.era.isoformat(),
+        "notes": list(outcome.notes),
+        "log": None if outcome.log is None else str(outcome.log),
+    }
+
+
+def find_whole(outcome: Outcome) -> Phase | None:
+    """Return the phase that is the build itself, if it was begun."""
+    return next((phase for phase in outcome.phases if not phase.name), None)
+
+
+def sorted_wheels(wheels: Iterable[WheelKey]) -> list[WheelKey]:
+    """Return ``wheels`` in an order that does not depend on how they were found."""
+    return sorted(wheels, key=lambda wheel: (wheel.name, wheel.file_name, wheel.sha256))
+
+
+def _judge(outcome: Outcome) -> str:
+    if outcome.error is None:
+        return "resumed" if outcome.is_resumed else "built"
+    return "cancelled" if outcome.error.exit_code == _INTERRUPTED else "failed"
+
+
+def _describe_error(error: ForgeError) -> Facts:
+    return {
+        "code": error.code,
+        "exit_code": error.exit_code,
+        "message": str(error),
+        "hint": error.hint or None,
+    }
+
+
+def _describe_artifact(artifact: Artifact) -> Facts:
+    return {
+        "name": artifact.path.name,
+        "path": str(artifact.path),
+        # An editable wheel is a wheel to whoever reads pypa/build's reports.
+        "kind": "sdist" if artifact.kind is Kind.SDIST else "wheel",
+        "size": artifact.size_bytes,
+        "hashes": {"sha256": artifact.sha256},
+        "project": artifact.name,
+        "project_version": artifact.version,
+        "editable": artifact.kind is Kind.EDITABLE,
+    }
+
+
+def _describe_wheel(wheel: WheelKey) -> Facts:
+    return {
+        "name": wheel.name,
+        "version": wheel.version,
+        "file": wheel.file_name,
+        "sha256": wheel.sha256,
+    }
+
+
+def _count(builds: Sequence[Facts]) -> Facts:
+    outcomes = [build["outcome"] for build in builds]
+    kinds = ("built", "resumed", "failed", "cancelled")
+    return {"builds": len(builds), **{kind: outcomes.count(kind) for kind in kinds}}
+
+
+def _spell_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
