@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     )
     from wheelforge_isolation._built import BuiltStore
     from wheelforge_isolation._cache import Cache, open_cache
+    from wheelforge_isolation._drafts import deliver_file, replace_file
     from wheelforge_isolation._environment import Environment, EnvironmentStore, adopt_environment
     from wheelforge_isolation._fs import (
         copy_file,
-        deliver_file,
         digest,
         ensure_directory,
+        move,
         remove_tree,
-        replace_file,
         temporary_directory,
+        translated,
     )
     from wheelforge_isolation._housekeeping import Bounds, Collected, collect_garbage
     from wheelforge_isolation._interpreter import Interpreter, find_interpreter
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation._turns import Holder, wait_for_turn
     from wheelforge_isolation._unpack import unpack
     from wheelforge_isolation._verification import Problem
-    from wheelforge_isolation._wheels import InspectedWheel, inspect_wheel
+    from wheelforge_isolation._wheels import InspectedWheel, inspect_wheel, load_readers
     from wheelforge_isolation.errors import ArchiveError, ForgeError, IsolationError
 
 __all__ = [
@@ -88,7 +89,9 @@ __all__ = [
     "inspect_sdist",
     "inspect_wheel",
     "list_entries",
+    "load_readers",
     "measure_disk",
+    "move",
     "open_cache",
     "open_stage",
     "read_wheel_key",
@@ -96,6 +99,7 @@ __all__ = [
     "replace_file",
     "stage_name",
     "temporary_directory",
+    "translated",
     "unpack",
     "unpack_archive",
     "wait_for_turn",
@@ -113,15 +117,16 @@ _ROOMS = {
     ),
     "_built": ("BuiltStore",),
     "_cache": ("Cache", "open_cache"),
+    "_drafts": ("deliver_file", "replace_file"),
     "_environment": ("Environment", "EnvironmentStore", "adopt_environment"),
     "_fs": (
         "copy_file",
-        "deliver_file",
         "digest",
         "ensure_directory",
+        "move",
         "remove_tree",
-        "replace_file",
         "temporary_directory",
+        "translated",
     ),
     "_housekeeping": ("Bounds", "Collected", "collect_garbage"),
     "_interpreter": ("Interpreter", "find_interpreter"),
@@ -133,7 +138,7 @@ _ROOMS = {
     "_turns": ("Holder", "wait_for_turn"),
     "_unpack": ("unpack",),
     "_verification": ("Problem",),
-    "_wheels": ("InspectedWheel", "inspect_wheel"),
+    "_wheels": ("InspectedWheel", "inspect_wheel", "load_readers"),
     "errors": ("ArchiveError", "ForgeError", "IsolationError"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation import _fs
 from wheelforge_isolation._built import BuiltStore
 from wheelforge_isolation._environment import EnvironmentStore
-from wheelforge_isolation._housekeeping import Bounds, collect_garbage
 from wheelforge_isolation._layout import Layout
 from wheelforge_isolation._locks import Lease
 from wheelforge_isolation._shelf import Event, Shelf
 from wheelforge_isolation._store import WheelStore
-from wheelforge_isolation._verification import Verifier
 from wheelforge_isolation.errors import FileAccessError, IsolationError
 
 if TYPE_CHECKING:
@@ -43,6 +41,8 @@ class Cache:
 
     def verify(self, *, repair: bool = False) -> Iterator[Problem]:
         """Hash everything, and yield what is wrong; with ``repair`` mend it as well."""
+        from wheelforge_isolation._verification import Verifier
+
         if self._below is not None:
             yield from self._below.verify()
         yield from Verifier(self.layout, self.wheels, self.built, self.shelves).run(repair=repair)
@@ -66,9 +66,7 @@ def open_cache(
         with _use(layout, report) as cache:
             yield cache
         if max_bytes is not None and cache.has_grown:
-            # Without locks nothing can be collected, and no build is the worse for it.
-            with contextlib.suppress(IsolationError):
-                collect_garbage(layout, Bounds(max_bytes=max_bytes))
+            _shrink(layout, max_bytes)
         return
     reason = "it cannot be written to; what it does not have is made for this one time"
     report(Event(kind="unwritable", subject=str(layout.root), reason=reason))
@@ -77,6 +75,14 @@ def open_cache(
         above.prepare()
         with _use(above, report, below) as cache:
             yield cache
+
+
+def _shrink(layout: Layout, max_bytes: int) -> None:
+    from wheelforge_isolation._housekeeping import Bounds, collect_garbage
+
+    # Without locks nothing can be collected, and no build is the worse for it.
+    with contextlib.suppress(IsolationError):
+        collect_garbage(layout, Bounds(max_bytes=max_bytes))
 
 
 def _is_writable(layout: Layout) -> bool:

@@ -31,7 +31,7 @@ from wheelforge_isolation._installation import install
 from wheelforge_isolation._shelf import KEY_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wheelforge_isolation._interpreter import Interpreter
     from wheelforge_isolation._record import About
@@ -140,18 +140,25 @@ class EnvironmentStore:
         *,
         is_shared: bool = True,
     ) -> About:
-        wheels: list[StoredWheel] = []
+        in_order = sorted(set(keys), key=lambda key: (key.file_name, key.sha256))
         with contextlib.ExitStack() as stack:
-            for key in sorted(set(keys), key=lambda key: (key.file_name, key.sha256)):
-                wheels.append(self._wheels.obtain(key, partial(fetch, key)))
-                stack.callback(wheels[-1].item.give_back)
+            wheels = self._obtain_wheels(in_order, fetch, stack)
             notes = install(interpreter, wheels, directory, is_shared=is_shared)
         return {
             "notes": notes,
             "python": interpreter.implementation,
             "version": interpreter.version,
-            "wheels": [wheel.key.file_name for wheel in wheels],
+            "wheels": [key.file_name for key in in_order],
         }
+
+    def _obtain_wheels(
+        self, keys: Sequence[WheelKey], fetch: Fetch, stack: contextlib.ExitStack
+    ) -> Iterator[StoredWheel]:
+        """Yield each wheel as soon as it is there; ``stack`` gives all of them back."""
+        for key in keys:
+            wheel = self._wheels.obtain(key, partial(fetch, key))
+            stack.callback(wheel.item.give_back)
+            yield wheel
 
 
 def adopt_environment(

@@ -84,13 +84,19 @@ def create_file(
 def _write_file(descriptor: int, chunks: Iterable[bytes], mode: int) -> None:
     try:
         for chunk in chunks:
-            _write_all(descriptor, chunk)
+            write_all(descriptor, chunk)
         _set_mode(descriptor, mode)
     finally:
         os.close(descriptor)
 
 
-def _write_all(descriptor: int, chunk: bytes) -> None:
+def open_new_file(path: str) -> int:
+    """Return a descriptor to write to the file ``path``, which must not exist."""
+    return os.open(path, _NEW_FILE, FILE_MODE)
+
+
+def write_all(descriptor: int, chunk: bytes) -> None:
+    """Write all of ``chunk``, however little the system takes at once."""
     written = os.write(descriptor, chunk)
     while written < len(chunk):
         chunk = chunk[written:]
@@ -102,7 +108,9 @@ def _set_mode(descriptor: int, mode: int) -> None:
     if not hasattr(os, "fchmod"):
         return
     try:
-        os.fchmod(descriptor, mode)
+        # A look is cheap; a change is written to the journal, even where it changes nothing.
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
@@ -162,7 +170,8 @@ def set_back(top: str) -> None:
     with translated("write", top):
         for directory, _, names in os.walk(top, topdown=False):
             for path in (*(os.path.join(directory, name) for name in names), directory):
-                if not os.path.islink(path) and os.stat(path).st_mtime > latest:
+                found = os.lstat(path)
+                if found.st_mtime > latest and not stat.S_ISLNK(found.st_mode):
                     os.utime(path, (latest, latest))
 
 
@@ -205,17 +214,6 @@ def move(source: str, destination: str) -> None:
         if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR}:
             raise DestinationNotEmptyError(destination) from error
         raise file_access_error("write", destination, error) from error
-
-
-def replace_file(path: str, content: bytes) -> None:
-    """Give the file ``path``, there or not, this content: all of it at once, or nothing."""
-    draft = f"{path}.{uuid.uuid4().hex}"
-    try:
-        create_file(draft, (content,))
-        move(draft, path)
-    except BaseException:
-        remove_file(draft)
-        raise
 
 
 def copy_file(source: str, destination: str, *, executable: bool = False) -> None:
@@ -273,22 +271,6 @@ def _clone_file(source: str, destination: str) -> None:
             os.close(descriptor)
 
 
-def deliver_file(source: Path, directory: Path) -> Path:
-    """Put a copy of the file ``source`` into ``directory``: whole and durable, or not at all."""
-    ensure_directory(str(directory))
-    destination = directory / source.name
-    draft = directory / f".{uuid.uuid4().hex}.wheelforge"
-    try:
-        with translated("write", str(destination)):
-            shutil.copyfile(source, draft)
-            _flush(str(draft))
-        move(str(draft), str(destination))
-    except BaseException:
-        remove_file(str(draft))
-        raise
-    return destination
-
-
 def flush_tree(path: str) -> None:
     """Have the disk keep every file below ``path``, whatever happens to the machine."""
     with translated("write", path):
@@ -299,9 +281,23 @@ def flush_tree(path: str) -> None:
                     _flush(file)
 
 
-def _flush(path: str) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
+def flush_names(directory: Path) -> None:
+    """Have the disk keep the names in ``directory``, and those that lead there."""
+    for place in (directory, *directory.parents):
+        try:
+            _flush(str(place), os.O_RDONLY)
+        except OSError as error:
+            # Windows flushes no directories, and some may be entered and not be read.
+            if error.errno not in {errno.EACCES, *_UNSUPPORTED}:
+                raise file_access_error("write", str(place), error) from error
+
+
+def _flush(path: str, access: int = os.O_RDWR) -> None:
+    descriptor = os.open(path, access | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def patiently(operation: Callable[[], T]) -> T:

@@ -70,5 +70,6 @@ class Ground:
         try:
             yield path
         finally:
-            with contextlib.suppress(FileAccessError):
+            # What is refused as a name cannot be removed by it either; what is there has to go.
+            if os.path.lexists(path):
                 _fs.remove_file(path)

@@ -5,13 +5,14 @@ what makes that true:
 
 1. list all directories and drafts, the candidates;
 2. remove the records of what is too old or too much, so that nobody takes it into use anew;
-3. read the leases: whoever uses or makes a candidate has said so before he did;
+3. read the leases, see which candidates no record names, and read the leases again: whoever uses
+   or makes a candidate has said so before he did;
 4. remove the candidates that no lease names, unless a record names them after all: one may have
    been published, and its maker gone, before the third step.
 
 A kept file has but one name, so who pins one may not have been seen, and yet find it: files are
-removed, and pinned, under a lock, and the leases are read again under it. Some milliseconds are the
-most that anybody waits. What was built is a record that names a kept file: it goes with that file,
+removed, and pinned, under a lock, and the leases are read again under it. The lock is one of many,
+so that a wait is short. What was built is a record that names a kept file: it goes with that file,
 and before it.
 
 Interrupted anywhere, it leaves litter for the next one. Where the file system has no locks,
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
+from wheelforge_isolation._drafts import sweep_drafts
 from wheelforge_isolation._inventory import Entry, describe_built, list_entries
 from wheelforge_isolation._layout import locate_file_lock
 from wheelforge_isolation._locks import read_leases, try_lock
@@ -127,10 +129,14 @@ class _Collector:
         places = layout.list_files()
         drafts = layout.list_drafts()
         wanted = self._unpublish()
+        seen = read_leases(layout.leases)
+        unwanted_trees = [(bucket, tree) for bucket, tree in trees if tree.name not in wanted]
+        hidden = [found for found in unwanted_trees if not _is_visible(*found)]
+        # Again: who took one of them meanwhile, whose record was lost since, has not been seen yet.
         leases = read_leases(layout.leases)
-        pins = set[str]().union(*leases.values())
-        for bucket, tree in trees:
-            if tree.name not in wanted and not _is_visible(bucket, tree):
+        pins = set[str]().union(*seen.values(), *leases.values())
+        for bucket, tree in hidden:
+            if not _is_visible(bucket, tree):
                 self._remove(tree, bucket.pin(tree.name), pins)
         wanted |= {entry.needs for entry in self._list_built()}
         unwanted = (place for place in places if str(place) not in wanted)
@@ -198,6 +204,9 @@ class _Collector:
                 lock = None if path.stem == "gc" else try_lock(path)
                 if lock is not None:
                     lock.release()
+        layout = self._layout
+        for directory in (layout.interpreters, layout.resolutions, layout.guesses):
+            sweep_drafts(directory)
         oldest_kept = time.time() - self._bounds.kept_days * _DAY_SECONDS
         _discard_old(self._layout.list_quarantine(), oldest_kept)
         _discard_old(self._layout.list_answers(), self._bounds.oldest_answer)
@@ -221,11 +230,18 @@ def _discard(path: Path) -> bool:
 
 
 def _since(path: Path) -> float:
-    """Return when ``path`` was set aside: a record keeps its time, the reason beside it is new."""
+    """Return when ``path`` was set aside: a record keeps its time, the reason beside it is new.
+
+    What cannot be looked at just now is not old.
+    """
     for place in (path.with_suffix(".why"), path):
-        with contextlib.suppress(OSError):
+        try:
             return os.lstat(place).st_mtime
-    return 0
+        except FileNotFoundError:
+            continue
+        except OSError:
+            break
+    return float("inf")
 
 
 def _is_visible(bucket: Bucket, tree: Path) -> bool:

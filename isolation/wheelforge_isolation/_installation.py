@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._archive import fold
+from wheelforge_isolation._bytecode import Compiler
 from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import EnvironmentFailedError, LinksUnavailableError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from wheelforge_isolation._interpreter import Interpreter
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 
 _LONGEST_SHEBANG = 127
 _ON_WINDOWS = os.name == "nt"
-_COMPILE = """
-import compileall, py_compile, sys
-mode = py_compile.PycInvalidationMode[sys.argv[1]]
-for directory in sys.argv[2:]:
-    compileall.compile_dir(directory, quiet=2, invalidation_mode=mode)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +37,13 @@ class _Claim:
     content: bytes = b""
     """Of a program that is generated, and has no source."""
     is_script: bool = False
+    is_module: bool = False
+    """Whether it is where modules are looked for, and is called like one."""
 
 
 def install(
     interpreter: Interpreter,
-    wheels: Sequence[StoredWheel],
+    wheels: Iterable[StoredWheel],
     directory: Path,
     *,
     is_shared: bool = True,
@@ -59,20 +56,31 @@ def install(
     python = str(
         directory / interpreter.scheme.scripts / ("python.exe" if _ON_WINDOWS else "python")
     )
-    claims = (claim for wheel in wheels for claim in _claim(wheel, interpreter, python))
-    winners, notes = _settle(claims, folds=Ground(str(directory)).folds_names)
-    _create_skeleton(interpreter, directory)
-    for parent in sorted({os.path.dirname(claim.place) for claim in winners}):
-        _fs.ensure_directory(str(directory / parent))
-    link = _fs.Linker(shares=is_shared)
-    for claim in winners:
-        place = str(directory / claim.place)
-        if claim.content:
-            _fs.create_file(place, [claim.content], executable=True)
-        elif not (claim.is_script and _write_script(claim.source, place, python)):
-            link(claim.source, place)
-    _compile(interpreter, directory, python, "UNCHECKED_HASH" if is_shared else "CHECKED_HASH")
+    executable = str(interpreter.base_executable)
+    with Compiler(executable, str(directory), is_shared=is_shared) as compiler:
+        claims: list[_Claim] = []
+        for wheel in wheels:
+            found = [*_claim(wheel, interpreter, python)]
+            compiler.expect([(claim.place, claim.source) for claim in found if claim.is_module])
+            claims += found
+        winners, notes = _settle(claims, folds=Ground(str(directory)).folds_names)
+        _create_skeleton(interpreter, directory)
+        for parent in sorted({os.path.dirname(claim.place) for claim in winners}):
+            _fs.ensure_directory(str(directory / parent))
+        compiler.write({claim.place: claim.source for claim in winners})
+        _put_files(winners, directory, python, _fs.Linker(shares=is_shared))
+        compiler.finish()
     return notes
+
+
+def _put_files(claims: Iterable[_Claim], directory: Path, python: str, link: _fs.Linker) -> None:
+    for claim in claims:
+        place = str(directory / claim.place)
+        with _fs.translated("install", place):
+            if claim.content:
+                _fs.create_file(place, [claim.content], executable=True)
+            elif not (claim.is_script and _write_script(claim.source, place, python)):
+                link(claim.source, place)
 
 
 def _settle(claims: Iterable[_Claim], *, folds: bool) -> tuple[list[_Claim], list[str]]:
@@ -105,20 +113,29 @@ def _parents(place: str) -> Iterator[str]:
 def _claim(wheel: StoredWheel, interpreter: Interpreter, python: str) -> Iterator[_Claim]:
     about = wheel.item.record.about
     name = wheel.key.file_name
+    homes = _module_homes(interpreter)
     for path, (scheme, destination, sha256) in about["files"].items():
         if "__pycache__" in path.split("/"):
             continue  # bytecode is compiled for this interpreter, here
+        place = _find_place(interpreter, scheme, destination, about)
         yield _Claim(
-            place=_find_place(interpreter, scheme, destination, about),
+            place=place,
             wheel=name,
             sha256=sha256,
             source=str(wheel.item.path / path),
             is_script=scheme == "scripts",
+            is_module=place.endswith(".py") and place.startswith(homes),
         )
     for program, content in _generate_programs(about["scripts"], python):
         place = os.path.normpath(f"{interpreter.scheme.scripts}/{program}")
         digest = hashlib.sha256(content).hexdigest()
         yield _Claim(place=place, wheel=name, sha256=digest, content=content)
+
+
+def _module_homes(interpreter: Interpreter) -> tuple[str, ...]:
+    """Return what the places of modules begin with."""
+    places = interpreter.scheme.purelib, interpreter.scheme.platlib
+    return tuple(os.path.normpath(place) + os.sep for place in places)
 
 
 def _find_place(interpreter: Interpreter, scheme: str, destination: str, about: About) -> str:
@@ -186,14 +203,6 @@ def _generate_programs(
         from installer.utils import get_launcher_kind
 
         yield Script(name, module, attribute, kind).generate(python, get_launcher_kind())
-
-
-def _compile(interpreter: Interpreter, directory: Path, python: str, mode: str) -> None:
-    """Compile all modules once; files that are no Python of this version stay as they are."""
-    places = {interpreter.scheme.purelib, interpreter.scheme.platlib}
-    found = [str(directory / place) for place in sorted(places)]
-    # Without the site module: nothing that a wheel brings is run here.
-    _run(python, "-I", "-S", "-W", "ignore", "-c", _COMPILE, mode, *found)
 
 
 def _run(*command: str) -> None:

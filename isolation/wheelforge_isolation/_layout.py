@@ -56,7 +56,7 @@ class Bucket:
         return _list_sharded(self.root / "trees")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)  # ruff: ignore[too-many-public-methods]
 class Layout:
     """The places below the cache directory ``root``."""
 
@@ -96,6 +96,11 @@ class Layout:
     def stages(self) -> Path:
         """One directory for each build under way."""
         return self.root / "stage-v1"
+
+    @property
+    def guesses(self) -> Path:
+        """Which server the last build of a source has used."""
+        return self.root / "guesses-v1"
 
     @property
     def logs(self) -> Path:
@@ -142,8 +147,9 @@ class Layout:
         return _list(self.quarantine)
 
     def list_answers(self) -> list[Path]:
-        """Return what Pythons and indexes answered, and what was half written of that."""
-        return [*_list(self.interpreters), *_list(self.resolutions)]
+        """Return what Pythons, indexes and backends said, and what was half written of that."""
+        places = (self.interpreters, self.resolutions, self.guesses, self.logs)
+        return [path for place in places for path in _list(place)]
 
     def list_locks(self) -> list[Path]:
         """Return all locks, held or not."""
@@ -162,10 +168,11 @@ class Layout:
 
 
 def _list(directory: Path) -> list[Path]:
-    try:
-        return [directory / name for name in sorted(os.listdir(directory))]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    with _fs.translated("list", str(directory)):
+        try:
+            return [directory / name for name in sorted(os.listdir(directory))]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def _list_sharded(directory: Path, suffix: str = "") -> list[Path]:

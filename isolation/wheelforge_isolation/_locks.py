@@ -230,13 +230,12 @@ def _list_leases(directory: Path) -> list[Path]:
     """Return the locks of all leases; where they cannot be listed, nobody is taken for dead."""
     try:
         with os.scandir(directory) as entries:
-            return [
-                directory / entry.name
-                for entry in entries
-                if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False)
-            ]
+            is_file = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     except FileNotFoundError:
         return []
+    # A loss of power may have left notes without their lock.
+    stems = {name[:-5] for name in is_file if name.endswith((".lock", ".pins"))}
+    return [directory / f"{stem}.lock" for stem in stems if is_file.get(f"{stem}.lock", True)]
 
 
 def _read_notes(path: Path) -> set[str]:

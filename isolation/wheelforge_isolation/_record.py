@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DIGEST_LENGTH = 64
 _FILE_STATE = 3
+_LARGE_BYTES = 1 << 18
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 About = dict[str, Any]
@@ -79,7 +80,7 @@ def describe(key: str, name: str, tree: Path, about: About) -> Record:
     """Return the record of ``tree`` as it is now."""
     # Before the bytes are read: what changes meanwhile has another time when it is next looked at.
     entries = dict(_list_entries(str(tree)))
-    digests = "".join(_digest(tree, path) for path in _files(entries))
+    digests = "".join(_digest(tree, path, size) for path, size in _files(entries))
     return Record(key=key, tree=name, boot=boot_id(), about=about, entries=entries, digests=digests)
 
 
@@ -120,9 +121,9 @@ def _find_changed_forms(record: Record, found: Entries) -> Iterator[str]:
 
 
 def _find_changed_content(record: Record, tree: Path) -> Iterator[str]:
-    for number, path in enumerate(_files(record.entries)):
+    for number, (path, size) in enumerate(_files(record.entries)):
         start = number * _DIGEST_LENGTH
-        if _digest(tree, path) != record.digests[start : start + _DIGEST_LENGTH]:
+        if _digest(tree, path, size) != record.digests[start : start + _DIGEST_LENGTH]:
             yield path
 
 
@@ -148,10 +149,12 @@ def _state(path: str) -> list[int | str]:
     return [found.st_mode, found.st_mtime_ns, found.st_size]
 
 
-def _files(entries: Entries) -> Iterator[str]:
-    return (path for path, state in entries.items() if len(state) == _FILE_STATE)
+def _files(entries: Entries) -> Iterator[tuple[str, int]]:
+    return ((path, int(state[-1])) for path, state in entries.items() if len(state) == _FILE_STATE)
 
 
-def _digest(tree: Path, path: str) -> str:
-    with open(tree / path, "rb") as file:
+def _digest(tree: Path, path: str, size: int) -> str:
+    with open(f"{tree}{os.sep}{path}", "rb") as file:
+        if size < _LARGE_BYTES:  # what hashes piece by piece first makes room for large pieces
+            return hashlib.sha256(file.read()).hexdigest()
         return hashlib.file_digest(file, "sha256").hexdigest()

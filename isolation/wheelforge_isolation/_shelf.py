@@ -150,6 +150,7 @@ class Shelf:
         self.report(Event(kind="refreshed", subject=record.key, reason=reason))
         renewed = replace(record, boot=boot_id(), entries=found)
         with contextlib.suppress(FileAccessError):
+            _secure(tree)
             publish(renewed, self._bucket, self._layout, self._lease)
         return self._item(renewed)
 
@@ -215,9 +216,15 @@ def _fill_tree(key: str, tree: Path, fill: Callable[[Path], About]) -> Record:
     _fs.ensure_directory(str(tree))
     about = fill(tree)
     _fs.set_back(str(tree))
+    _secure(tree)
+    with _fs.translated("read", str(tree)):
+        return describe(key, tree.name, tree, about)
+
+
+def _secure(tree: Path) -> None:
+    """Have the disk keep every byte of ``tree``, before a record vouches for it."""
     if not boot_id():  # where there is one, a loss of power shows, and every byte is looked at
         _fs.flush_tree(str(tree))
-    return describe(key, tree.name, tree, about)
 
 
 def remember_use(path: Path) -> None:

@@ -60,7 +60,7 @@ def open_stage(parent: Path, name: str) -> Generator[Stage]:
         yield stage
     finally:
         # What cannot be removed now must not fail the work that was done; it is collected later.
-        with contextlib.suppress(FileAccessError):
+        with contextlib.suppress(OSError, FileAccessError):
             _leave(stage)
 
 

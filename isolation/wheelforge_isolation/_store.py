@@ -60,9 +60,9 @@ class WheelKey:
 def read_wheel_key(path: Path) -> WheelKey:
     """Return the key of the wheel in the file ``path``."""
     name = parse_wheel_name(path.name)
-    return WheelKey(
-        name=name.name, version=name.version, file_name=path.name, sha256=_fs.digest(path)
-    )
+    with _fs.translated("read", str(path)):
+        sha256 = _fs.digest(path)
+    return WheelKey(name=name.name, version=name.version, file_name=path.name, sha256=sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,17 @@ class WheelStore:
         """Return the wheel if it is there and sound."""
         item = self._shelf.take(key.digest)
         return None if item is None else StoredWheel(key=key, item=item)
+
+    def is_likely_here(self, key: WheelKey) -> bool:
+        """Return whether the wheel, or its file, is there at a glance; nothing is promised."""
+        bucket = self._layout.wheels
+        places = (
+            bucket.record(bucket.locate(key.digest)),
+            self._layout.file(key.sha256, key.file_name),
+        )
+        if any(map(os.path.lexists, places)):
+            return True
+        return self._below is not None and self._below.is_likely_here(key)
 
     def add(self, path: Path) -> StoredWheel:
         """Store the wheel in the file ``path``."""

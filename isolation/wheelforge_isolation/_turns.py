@@ -308,18 +308,20 @@ class _Queue:
                 self._lock.release()
             self._lock = None
             # Behind a dead one at the end of the line nobody may come for long.
-            for number in self._numbers():
-                _removed_dead(self._ticket(number))
-            _fs.remove_empty_directory(str(self._place))
+            with contextlib.suppress(IsolationError, OSError):
+                for number in self._numbers():
+                    _removed_dead(self._ticket(number))
+                _fs.remove_empty_directory(str(self._place))
 
     def _ticket(self, number: int) -> Path:
         return self._place / f"{number}.lock"
 
     def _numbers(self) -> list[int]:
-        try:
-            names = [name.partition(".")[0] for name in os.listdir(self._place)]
-        except FileNotFoundError:
-            return []
+        with _fs.translated("list", str(self._place)):
+            try:
+                names = [name.partition(".")[0] for name in os.listdir(self._place)]
+            except FileNotFoundError:
+                return []
         return [int(name) for name in names if name.isdecimal()]
 
 

@@ -64,11 +64,12 @@ def _destination(path: Path) -> Generator[None]:
 
 
 def _refuse_full(path: Path) -> None:
-    if not path.is_dir():
-        raise DestinationNotEmptyError(str(path))
     with _fs.translated("examine", str(path)):
+        if not path.is_dir():
+            raise DestinationNotEmptyError(str(path))
         names = os.listdir(path)
+    # First of all: who was killed when the tree was up, but not yet his stage gone, left both.
+    for name in filter(_LEFTOVER.fullmatch, names):
+        collect_stages(path, name)
     if not all(map(_LEFTOVER.fullmatch, names)):
         raise DestinationNotEmptyError(str(path))
-    for name in names:
-        collect_stages(path, name)

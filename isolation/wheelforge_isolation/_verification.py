@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from wheelforge_isolation._layout import Layout
     from wheelforge_isolation._shelf import Shelf
     from wheelforge_isolation._store import WheelStore
+
+
+_OTHER_CONTENT = "the content is another one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +67,12 @@ class Verifier:
     def _check_files(self, *, repair: bool) -> Iterator[Problem]:
         for directory in self._layout.list_files():
             for path in _list(directory):
-                reason = _examine_file(path)
+                reason, is_damaged = _examine_file(path)
                 if reason:
-                    if repair:
+                    is_mended = repair and is_damaged
+                    if is_mended:
                         _fs.remove_tree(str(path))
-                    remedy = "removed, to be fetched again" if repair else ""
+                    remedy = "removed, to be fetched again" if is_mended else ""
                     yield Problem(path=path, reason=reason, remedy=remedy)
 
     def _check_built(self, *, repair: bool) -> Iterator[Problem]:
@@ -81,16 +86,19 @@ class Verifier:
 
 
 def _list(directory: Path) -> list[Path]:
-    try:
-        return [directory / name for name in os.listdir(directory)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    with _fs.translated("list", str(directory)):
+        try:
+            return [directory / name for name in os.listdir(directory)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
-def _examine_file(path: Path) -> str:
+def _examine_file(path: Path) -> tuple[str, bool]:
+    """Return what is wrong with a file, and whether that is the file's fault."""
     try:
-        return "" if _fs.digest(path) == path.parent.name else "the content is another one"
+        return ("", False) if _fs.digest(path) == path.parent.name else (_OTHER_CONTENT, True)
     except FileNotFoundError:
-        return ""  # it was collected meanwhile
+        return "", False  # it was collected meanwhile
     except OSError as error:
-        return error.strerror or str(error)
+        # It may be sound, and no more than out of reach for a moment.
+        return error.strerror or str(error), error.errno == errno.EIO or path.is_dir()

@@ -59,9 +59,9 @@ RECIPES = {
 
 
 @contextlib.contextmanager
-def mounted(kind: str, directory: Path) -> Generator[Path]:
+def mounted(kind: str, directory: Path, recipe: Recipe | None = None) -> Generator[Path]:
     """Yield where a new file system of ``kind`` is mounted, or skip the test."""
-    recipe = RECIPES[kind]
+    recipe = recipe or RECIPES[kind]
     image, place = directory / f"{kind}.img", directory / kind
     place.mkdir(parents=True)
     with image.open("xb") as file:

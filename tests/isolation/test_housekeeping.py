@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,6 +29,7 @@ from wheelforge_isolation import (
     Bounds,
     Layout,
     _fs,
+    _locks,
     collect_garbage,
     list_entries,
     measure_disk,
@@ -419,15 +422,67 @@ def test_a_wheel_that_somebody_has_found_stays_though_its_record_goes(
     assert leftovers(layout) == set()
 
 
+def test_who_wants_a_file_that_is_just_being_removed_waits_and_gets_it_anew(
+    layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(layout, wheels[0], "key")
+    clock = _Clock()
+    is_collected = threading.Event()
+
+    def keep() -> None:
+        with open_cache(layout, ignore) as cache:
+            cache.built.remember("key", wheels[0])
+            clock.has_begun.set()
+            is_collected.wait()
+
+    thread = threading.Thread(target=keep)
+    calls = itertools.count()
+
+    def keep_meanwhile(directory: Path) -> dict[str, set[str]]:
+        leases = read_leases(directory)
+        if next(calls) == 2:  # it is about to remove the file, and has seen nobody who wants it
+            thread.start()
+            clock.has_begun.wait()
+        return leases
+
+    monkeypatch.setattr(_locks, "time", clock)
+    monkeypatch.setattr(housekeeping, "read_leases", keep_meanwhile)
+
+    collected = collect_garbage(layout, NOTHING)
+    is_collected.set()
+    thread.join()
+
+    assert collected.removed == 2
+    assert versions(layout, "file") == [wheels[0].name]
+    assert len(layout.built.list_records()) == 1
+
+
+class _Clock:
+    """Knows when somebody has begun to wait for a lock, or has come so far without waiting."""
+
+    def __init__(self) -> None:
+        self.has_begun = threading.Event()
+
+    def monotonic(self) -> float:
+        return 0
+
+    def sleep(self, seconds: float) -> None:
+        self.has_begun.set()
+        time.sleep(seconds)
+
+
 def test_a_file_is_saved_by_the_record_that_was_published_after_all_was_listed(
     layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (record,) = remember(layout, wheels[0], "key")
     data = record.read_bytes()
 
+    is_published: list[int] = []
+
     def publish_and_die(directory: Path) -> dict[str, set[str]]:
-        assert not record.exists()
-        record.write_bytes(data)
+        if not is_published:
+            assert not record.exists()
+            is_published.append(record.write_bytes(data))
         return read_leases(directory)
 
     monkeypatch.setattr(housekeeping, "read_leases", publish_and_die)

@@ -231,6 +231,17 @@ def test_foreign_things_among_leases_are_passed_over(lease: Lease, directory: Pa
     lease.close()
 
 
+def test_notes_that_lost_their_lock_with_the_power_are_removed(
+    lease: Lease, directory: Path
+) -> None:
+    lease.pin("tree")
+    (directory / "dead.pins").write_text("\n+tree", encoding="utf-8")
+
+    assert read_leases(directory) == {lease.id: {"tree"}}
+    assert {path.stem for path in directory.iterdir()} == {lease.id}
+    lease.close()
+
+
 def test_leases_that_cannot_be_listed_are_an_error_and_not_an_empty_list(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,10 +273,11 @@ def test_who_waited_for_a_directory_that_was_replaced_gets_the_new_one(project: 
         project.rename(old)
         project.mkdir()
     has_it.wait()
-
-    assert (is_free(old), is_free(project)) == (True, False)
+    free = (is_free(old), is_free(project))
     is_over.set()
     thread.join()
+
+    assert free == (True, False)
 
 
 def test_a_directory_that_is_not_there_is_an_error_that_names_it(

@@ -119,7 +119,8 @@ class Turns:
             gate.acquire()
         for thread in threads:
             thread.start()
-        self._pass_on(1)
+        if parties:
+            self._pass_on(1)
         for thread in threads:
             thread.join()
         self.current = 0
@@ -348,9 +349,7 @@ def _survive(node: Node, survivors: dict[int, Node], loss: Loss) -> Node:
     return survivors[node.number]
 
 
-def _survive_directory(
-    directory: Directory, survivors: dict[int, Node], loss: Loss
-) -> Directory:
+def _survive_directory(directory: Directory, survivors: dict[int, Node], loss: Loss) -> Directory:
     found = Directory(directory.number, directory.mode, directory.mtime_ns)
     survivors[directory.number] = found
     for name in {**directory.entries, **directory.former}:

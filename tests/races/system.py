@@ -15,12 +15,14 @@ import stat
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PosixPath
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import filelock
 import pytest
 
+import wheelforge_isolation
 from tests.races.machine import (
     FIRST_DESCRIPTOR,
     Directory,
@@ -33,11 +35,10 @@ from tests.races.machine import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
 MACHINE = Machine()
-ROOMS = ("_fs", "_housekeeping", "_inventory", "_layout", "_locks", "_record", "_shelf")
-ROOMS += ("_staging", "_store", "_verification")
+ROOMS = [found.name for found in iter_modules(wheelforge_isolation.__path__) if not found.ispkg]
 _PURE = {"basename", "dirname", "join", "normpath", "abspath", "samestat", "splitext", "sep"}
 _CONSTANT = {"name", "sep", "curdir", "fsencode", "fsdecode", "fspath", "strerror", "W_OK"}
 _CONSTANT |= {name for name in dir(os) if name.startswith("O_")}
@@ -80,11 +81,17 @@ class SimulatedEntry:
         return SYSTEM.stat(self.path)
 
 
-class SimulatedListing(list[SimulatedEntry]):
+@dataclass(frozen=True, slots=True)
+class SimulatedListing:
     """What ``scandir`` returns."""
 
+    entries: list[SimulatedEntry]
+
+    def __iter__(self) -> Iterator[SimulatedEntry]:
+        return iter(self.entries)
+
     def __enter__(self) -> Iterator[SimulatedEntry]:
-        return iter(self)
+        return iter(self.entries)
 
     def __exit__(self, *_: object) -> None:
         """There is nothing to be closed."""
@@ -132,9 +139,6 @@ class SimulatedSystem:
 
     def getpid(self) -> int:
         return MACHINE.turns.current
-
-    def access(self, path: str, _: int) -> bool:
-        return self.path.exists(path)
 
     def open(self, path: str, flags: int, mode: int = 0o777) -> int:
         MACHINE.step("open")
@@ -267,14 +271,12 @@ class SimulatedSystem:
         if not isinstance(node, Directory):
             refuse(errno.ENOTDIR, path)
         top = os.fspath(path)
-        return SimulatedListing(
+        return SimulatedListing([
             SimulatedEntry(name, posixpath.join(top, name), found)
             for name, found in node.entries.items()
-        )
+        ])
 
-    def walk(
-        self, top: str, *, topdown: bool = True
-    ) -> Iterator[tuple[str, list[str], list[str]]]:
+    def walk(self, top: str, *, topdown: bool = True) -> Iterator[tuple[str, list[str], list[str]]]:
         try:
             entries = self.scandir(top)
         except OSError:
@@ -290,9 +292,9 @@ class SimulatedSystem:
 
 
 def _describe(node: Node) -> Status:
-    is_file = isinstance(node, File)
-    size = len(node.content) if is_file else 0
-    return Status(node.mode, node.number, node.mtime_ns, size, node.links if is_file else 1)
+    if isinstance(node, Directory):
+        return Status(node.mode, node.number, node.mtime_ns, 0, 1)
+    return Status(node.mode, node.number, node.mtime_ns, len(node.content), node.links)
 
 
 SYSTEM = SimulatedSystem()

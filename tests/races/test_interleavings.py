@@ -203,6 +203,7 @@ PLAYS: dict[str, list[Callable[[Party], None]]] = {
     "a finder and a collector": [Party.remember, Party.find, Party.collect],
     "a collector and a finder": [Party.remember, Party.collect, Party.find],
     "two finders and a collector": [Party.remember, Party.find, Party.find, Party.collect],
+    "one who builds it again": [Party.remember, Party.remember, Party.find, Party.collect],
 }
 
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.caches import ignore
 from tests.races.exploration import BROKEN, RARE, explore, find_out, playing
 from tests.races.machine import File, Loss, Turns
 from tests.races.model import LAYOUT, ROLES, Count, Party, Play, leave_a_copy, perform, read_tree
 from tests.races.system import MACHINE, SYSTEM, SimulatedPath, simulated, write_file
 from tests.stock import chance_of
-from wheelforge_isolation._locks import try_lock
+from wheelforge_isolation import Bounds, Layout, _housekeeping, collect_garbage
+from wheelforge_isolation._housekeeping import _Collector
+from wheelforge_isolation._locks import Lease, read_leases, try_lock
+from wheelforge_isolation._shelf import Shelf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge_isolation._shelf import Item
+
 
 @pytest.mark.parametrize("examples", [300, pytest.param(20_000, marks=pytest.mark.stress)])
 def test_nobody_is_given_what_is_wrong_and_nothing_is_left_over(examples: int) -> None:
@@ -54,7 +65,9 @@ def test_where_restarts_do_not_show_no_record_vouches_for_what_the_disk_does_not
         files = [MACHINE.find(f"{tree}/{path}") for path in read_tree(str(tree))]
 
     assert files
-    assert all(isinstance(file, File) and file.safe == (file.content, file.mtime_ns) for file in files)
+    assert all(
+        isinstance(file, File) and file.safe == (file.content, file.mtime_ns) for file in files
+    )
 
 
 def test_only_what_was_synchronised_outlives_every_cut() -> None:
@@ -95,3 +108,40 @@ def test_whoever_is_killed_does_nothing_any_more_and_his_locks_are_free() -> Non
         assert turns.dead == {1}
         assert try_lock(SimulatedPath("/held")) is not None
         assert MACHINE.find("/held").mtime_ns < MACHINE.time_ns()
+
+
+def test_who_takes_what_a_collector_has_judged_keeps_it_even_if_the_record_is_lost_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    layout = Layout(root=tmp_path)
+    layout.prepare()
+    lease = Lease(layout.leases)
+    shelf = Shelf(layout, layout.wheels, lease, ignore)
+    shelf.obtain("d" * 32, lambda tree: {"made": tree.name}).give_back()
+    record = layout.wheels.record("d" * 32)
+    taken: list[Item | None] = []
+    unpublish = _Collector._unpublish
+
+    def overlook(collector: _Collector) -> set[str]:
+        """List what there is before the record is published."""
+        record.rename(tmp_path / "unpublished")
+        wanted = unpublish(collector)
+        (tmp_path / "unpublished").rename(record)
+        return wanted
+
+    def read_too_early(directory: Path) -> dict[str, set[str]]:
+        """Read the leases before it is taken, and the record after it is lost."""
+        leases = read_leases(directory)
+        if not taken:
+            taken.append(shelf.take("d" * 32))
+            record.unlink()
+        return leases
+
+    monkeypatch.setattr(_Collector, "_unpublish", overlook)
+    monkeypatch.setattr(_housekeeping, "read_leases", read_too_early)
+    collect_garbage(layout, Bounds())
+
+    (item,) = taken
+    assert item is not None
+    assert item.path.is_dir()
+    lease.close()

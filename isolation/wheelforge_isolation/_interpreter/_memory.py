@@ -93,11 +93,13 @@ def recall(directory: str, executable: str, ground: str) -> dict[str, Any] | Non
 
 def remember(directory: str, executable: str, ground: str, facts: dict[str, Any]) -> None:
     """Remember what ``executable`` said; who may not write does not, and is none the worse."""
+    from wheelforge_isolation._drafts import replace_file
+
     facts = {**facts, "base_stamp": stamp(facts["base_executable"])}
     content = _sealed(ground, json.dumps(facts).encode("ascii"))
     with contextlib.suppress(IsolationError):
         _fs.ensure_directory(directory)
-        _fs.replace_file(_find_record(directory, executable), content)
+        replace_file(_find_record(directory, executable), content)
 
 
 def _find_record(directory: str, executable: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -126,6 +127,12 @@ def open_wheel(
     name = parse_wheel_name(path.name)
     with open_plain_zip(path, workspace or path.parent, limits) as plain:
         yield _judge(plain, name, accept_unlisted=accept_unlisted)
+
+
+def load_readers() -> None:
+    """Import what reading a wheel needs, for whoever has nothing else to do meanwhile."""
+    for module in ("installer.records", "packaging.utils"):
+        import_module(module)
 
 
 def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:

@@ -1,0 +1,22 @@
+"""Every call that has to do with our files, failing in every way it can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.faults.report import describe, show
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.sweep import Sweep
+
+if TYPE_CHECKING:
+    from tests.trust import Extent, Figures
+
+_SHARE = 0.15
+"""Most calls of a scenario look at one file after the other, and fail alike."""
+
+
+def run(extent: Extent) -> Figures:
+    """Let every call fail in every way, or one in so many of these, spread evenly."""
+    share = _SHARE * extent.share
+    sweep = Sweep(scenarios=list(SCENARIOS), share=share, jobs=extent.jobs, report=show)
+    return describe(sweep.fail())

@@ -1,0 +1,105 @@
+"""Where a scenario takes place: its cache and the other directories it may write to."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.trees import read_tree
+from wheelforge_isolation import Layout, list_entries
+from wheelforge_isolation._fs import remove_tree
+
+_ROOTS = ("cache", "output", "destination", "temporary")
+_NONCE = re.compile(r"\.[0-9a-f]{8}(?=/|$)")
+_ASIDE = "cache/quarantine-v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A directory with all that a scenario has to do with."""
+
+    root: Path
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Return the directories that a command line may name."""
+        return {name: str(self.root / name) for name in (*_ROOTS, "source")}
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Return the directories below which something may change."""
+        return tuple(str(self.root / name) for name in _ROOTS)
+
+    @property
+    def cache(self) -> Layout:
+        return Layout(root=self.root / "cache")
+
+    @property
+    def source(self) -> Path:
+        return self.root / "source"
+
+    def prepare(self) -> None:
+        (self.root / "source").mkdir(parents=True)
+        (self.root / "temporary").mkdir()
+
+    def save(self) -> None:
+        """Keep all as it is now."""
+        _copy(self.root, self._saved)
+
+    def restore(self) -> None:
+        """Make all as it was when it was saved."""
+        for root in self.roots:
+            remove_tree(root)
+            kept = self._saved / Path(root).name
+            if kept.exists():
+                _copy(kept, Path(root))
+
+    @property
+    def _saved(self) -> Path:
+        return self.root.with_name(f"{self.root.name}.saved")
+
+    def list_names(self) -> list[str]:
+        """Return the name of everything that may have changed, but for what was set aside."""
+        names: list[str] = []
+        for root in self.roots:
+            for directory, directories, files in os.walk(root):
+                below = os.path.relpath(directory, self.root)
+                names += (f"{below}/{name}" for name in (*directories, *files))
+        kept = (name for name in names if not name.startswith(_ASIDE))
+        return sorted(_NONCE.sub(".#", name) for name in kept)
+
+    def read_deliveries(self) -> dict[str, object]:
+        """Return what is delivered and unpacked."""
+        return {
+            f"{name}/{path}": node
+            for name in ("output", "destination")
+            if (self.root / name).exists()
+            for path, node in read_tree(self.root / name).items()
+        }
+
+    def read_results(self) -> dict[str, object]:
+        """Return what a user asked for: delivered files, unpacked trees, what the cache has."""
+        results = self.read_deliveries()
+        for entry in list_entries(self.cache):
+            # An environment has copies where there can be no links.
+            size = 0 if entry.kind == "environment" else entry.size_bytes
+            results[f"{entry.kind} {entry.name} {entry.version} {entry.file}"] = size
+        return results
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Copy a directory with all times, and with files of several names as such."""
+    first: dict[tuple[int, int], str] = {}
+
+    def copy(path: str, copied: str) -> None:
+        found = os.lstat(path)
+        known = first.setdefault((found.st_dev, found.st_ino), copied)
+        if known == copied:
+            shutil.copy2(path, copied, follow_symlinks=False)
+        else:
+            os.link(known, copied, follow_symlinks=False)
+
+    shutil.copytree(source, destination, symlinks=True, copy_function=copy)

@@ -1,0 +1,76 @@
+"""Protocols that are wrong on purpose: a sweep that finds nothing in them proves nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import _drafts, _shelf, _unpack, unpack_archive
+from wheelforge_isolation._fs import ensure_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    from wheelforge_isolation import Unpacked
+    from wheelforge_isolation._layout import Bucket
+    from wheelforge_isolation._record import Record
+
+
+def _write_records_in_place() -> None:
+    """Give a record its name before it has its bytes."""
+
+    def publish(record: Record, bucket: Bucket, *_: object) -> None:
+        path, content = bucket.record(record.key), record.to_bytes()
+        ensure_directory(str(path.parent))
+        with path.open("wb", buffering=0) as file:
+            file.write(content[:100])
+            file.write(content[100:])
+
+    _replace(_shelf, "publish", publish)
+
+
+def _unpack_in_place() -> None:
+    """Unpack where others look already."""
+
+    def unpack_there(archive: Path, workspace: Path, **_: object) -> Unpacked:
+        return unpack_archive(archive, workspace.parent.parent)
+
+    def stay(*_: object) -> None:
+        """Leave it where it is."""
+
+    class Door:
+        """Creates what it is asked to, and moves nothing."""
+
+        def __getattr__(self, name: str) -> object:
+            from wheelforge_isolation import _fs
+
+            found: object = getattr(_fs, name)
+            return stay if name == "move" else found
+
+    _replace(_unpack, "unpack_archive", unpack_there)
+    _replace(_unpack, "_fs", Door())
+
+
+def _deliver_in_place() -> None:
+    """Let others see a file that is not all there."""
+
+    def publish(path: Path, write: Callable[[int], None]) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        write(descriptor)
+        os.close(descriptor)
+
+    _replace(_drafts, "_publish", publish)
+
+
+def _replace(module: ModuleType, name: str, value: object) -> None:
+    assert hasattr(module, name)
+    setattr(module, name, value)
+
+
+SABOTAGES: dict[str, Callable[[], None]] = {
+    "records in place": _write_records_in_place,
+    "unpacking in place": _unpack_in_place,
+    "deliveries in place": _deliver_in_place,
+}

@@ -1,0 +1,142 @@
+"""What the sweeps have found, each once more by itself: it was wrong, and is not any more."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.archives import sdist
+from tests.caches import fill_cache, ignore, write_wheels
+from tests.processes import needs
+from tests.stock import Stock, this_python
+from wheelforge_isolation import Layout, open_cache, open_stage, unpack
+from wheelforge_isolation.errors import DestinationNotEmptyError, FileAccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from wheelforge_isolation import _unpack
+
+def move_and_die(source, destination, move=_unpack._fs.move):
+    move(source, destination)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+_unpack._fs.move = move_and_die
+_unpack.unpack(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def refusing(call: Callable[..., object], word: str) -> Callable[..., object]:
+    """Return ``call``, refused where a path with ``word`` is among its arguments."""
+
+    def refuse(*arguments: object, **more: object) -> object:
+        if arguments and word in str(arguments[0]):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(arguments[0]))
+        return call(*arguments, **more)
+
+    return refuse
+
+
+@needs(posix="SIGKILL")
+def test_a_stage_beside_a_tree_that_is_up_goes_with_the_next_attempt(tmp_path: Path) -> None:
+    archive, destination = tmp_path / "p-1.tar.gz", tmp_path / "destination"
+    archive.write_bytes(sdist())
+    subprocess.run([sys.executable, "-c", _KILLED, str(archive), str(destination)], check=False)
+    assert len(list(destination.iterdir())) == 2
+
+    with pytest.raises(DestinationNotEmptyError):
+        unpack(archive, destination)
+
+    assert [path.name for path in destination.iterdir()] == ["p-1"]
+
+
+def test_a_destination_that_may_not_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, destination = tmp_path / "p-1.tar.gz", tmp_path / "destination"
+    archive.write_bytes(sdist())
+    destination.mkdir()
+    monkeypatch.setattr(os, "stat", refusing(os.stat, "destination"))
+
+    with pytest.raises(FileAccessError, match="destination"):
+        unpack(archive, destination)
+
+
+def test_what_cannot_be_removed_from_a_stage_fails_no_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_stage(tmp_path, "demo") as stage:
+        (stage.path / "file").touch()
+        monkeypatch.setattr(os, "listdir", refusing(os.listdir, "demo"))
+
+    assert stage.path.exists()
+
+
+@pytest.mark.parametrize("word", ["files-v1", "records", f"records{os.sep}"])
+def test_a_cache_that_may_not_be_listed_is_no_reason_for_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    layout = Layout(root=tmp_path / "cache")
+    fill_cache(layout, write_wheels(tmp_path / "wheels", 1))
+    monkeypatch.setattr(os, "listdir", refusing(os.listdir, word))
+
+    with open_cache(layout, ignore) as cache, pytest.raises(FileAccessError, match="list"):
+        list(cache.verify())
+
+
+def test_a_tree_that_cannot_be_read_back_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(root=tmp_path / "cache")
+    (wheel,) = write_wheels(tmp_path / "wheels", 1)
+    monkeypatch.setattr(os, "lstat", refusing(os.lstat, "demo.py"))
+
+    with open_cache(layout, ignore) as cache, pytest.raises(FileAccessError, match="write"):
+        cache.wheels.add(wheel)
+
+    assert layout.wheels.list_records() == layout.wheels.list_trees() == []
+
+
+def test_a_file_that_cannot_be_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = Stock(path=tmp_path / "stock")
+    keys = [stock.add()]
+    layout = Layout(root=tmp_path / "cache")
+    python = this_python(layout.interpreters)
+    with open_cache(layout, ignore) as cache:
+        cache.wheels.obtain(keys[0], lambda path: stock.fetch(keys[0], path))
+        monkeypatch.setattr(os, "link", refusing(os.link, "demo.py"))
+        monkeypatch.setattr(os, "stat", refusing(os.stat, f"{os.sep}demo.py"))
+
+        with pytest.raises(FileAccessError, match="install"):
+            cache.environments.obtain(python, keys, stock.fetch, private=_create(tmp_path / "new"))
+
+
+def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = Stock(path=tmp_path / "stock")
+    keys = [stock.add()]
+    layout = Layout(root=tmp_path / "cache")
+    python = this_python(layout.interpreters)
+    monkeypatch.setattr(os, "unlink", refusing(os.unlink, "probe-case"))
+
+    with open_cache(layout, ignore) as cache, pytest.raises(FileAccessError):
+        cache.environments.obtain(python, keys, stock.fetch)
+
+    assert layout.environments.list_records() == []
+
+
+def _create(directory: Path) -> Path:
+    directory.mkdir()
+    return directory

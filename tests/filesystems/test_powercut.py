@@ -1,0 +1,51 @@
+"""After a loss of power nothing wrong is given out, and what was delivered is there."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.filesystems.powercut import CARELESS, DISKS, Session, host, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.filesystems
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with host(tmp_path_factory.mktemp("host")) as place:
+        yield place
+
+
+@pytest.mark.parametrize("cuts", [1, pytest.param(100, marks=pytest.mark.stress)])
+@pytest.mark.parametrize("kind", DISKS)
+def test_after_a_cut_nothing_wrong_is_given_out_and_all_that_was_delivered_is_there(
+    place: Path, kind: str, cuts: int
+) -> None:
+    found = Session(kind, place).cut(cuts)
+
+    sys.stdout.write(f"{kind}: {summary(found)}\n")
+    assert found.wrong == []
+    assert found.missing == []
+    assert found.happened["cuts"] == cuts
+    assert found.happened["deliveries"] > 0
+
+
+def test_where_a_restart_is_not_seen_wrong_bytes_are_given_out(place: Path) -> None:
+    found = Session("ext4 in any order", place).cut(3, is_same_boot=True)
+
+    assert found.wrong
+
+
+@pytest.mark.parametrize(
+    "kind", ["ext4", *(pytest.param(kind, marks=pytest.mark.stress) for kind in ("xfs", "btrfs"))]
+)
+def test_what_is_delivered_without_being_flushed_is_lost(place: Path, kind: str) -> None:
+    found = Session(kind, place).cut(1, CARELESS)
+
+    assert found.missing

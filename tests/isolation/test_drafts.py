@@ -1,0 +1,102 @@
+"""Files that are replaced and delivered: whole, and with nothing left behind by the dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.processes import needs
+from wheelforge_isolation import _locks, deliver_file, replace_file
+from wheelforge_isolation._drafts import sweep_drafts
+from wheelforge_isolation._locks import try_lock
+from wheelforge_isolation.errors import DiskFullError, LocksUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DRAFT = f".{'a' * 32}.wheelforge"
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from wheelforge_isolation import _fs, deliver_file
+
+_fs.move = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+deliver_file(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    path = tmp_path / "demo.whl"
+    path.write_bytes(b"wheel" * 1_000_000)
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "output"
+
+
+def test_a_delivered_file_is_alone_and_whole(wheel: Path, output: Path) -> None:
+    delivered = deliver_file(wheel, output)
+
+    assert list(output.iterdir()) == [delivered]
+    assert delivered.read_bytes() == wheel.read_bytes()
+
+
+@needs(posix="SIGKILL")
+def test_what_a_killed_delivery_left_is_gone_after_the_next_one(wheel: Path, output: Path) -> None:
+    command = [sys.executable, "-c", _KILLED, str(wheel), str(output)]
+    subprocess.run(command, check=False)
+    (left,) = output.iterdir()
+    assert left.name.endswith(".wheelforge")
+
+    replace_file(str(output / "another"), b"content")
+
+    assert [path.name for path in output.iterdir()] == ["another"]
+
+
+def test_a_draft_in_use_is_left_alone(output: Path) -> None:
+    output.mkdir()
+    lock = try_lock(output / _DRAFT)
+    assert lock is not None
+
+    sweep_drafts(output)
+
+    assert lock.path.exists()
+    lock.release()
+
+
+def test_nothing_is_left_of_a_replacement_that_fails(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int, chunk: bytes) -> int:
+        raise OSError(28, f"no room for {len(chunk)} bytes")
+
+    replace_file_at = str(output / "file")
+    output.mkdir()
+    replace_file(replace_file_at, b"old")
+    monkeypatch.setattr(os, "write", refuse)
+
+    with pytest.raises(DiskFullError):
+        replace_file(replace_file_at, b"new")
+
+    assert [(path.name, path.read_bytes()) for path in output.iterdir()] == [("file", b"old")]
+
+
+def test_where_there_are_no_locks_files_are_replaced_all_the_same(
+    output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int, path: Path) -> bool:
+        raise LocksUnavailableError(str(path))
+
+    output.mkdir()
+    monkeypatch.setattr(_locks, "_lock", refuse)
+
+    replace_file(str(output / "file"), b"new")
+
+    assert [(path.name, path.read_bytes()) for path in output.iterdir()] == [("file", b"new")]

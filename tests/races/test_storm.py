@@ -1,0 +1,51 @@
+"""Builders, collectors, a killer and a vandal on one cache: no build is the worse for it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.processes import needs
+from tests.races.goods import Goods
+from tests.races.storm import CONTROLS, look_after, rage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = needs(posix="fork")
+
+ROUNDS = 15
+"""A busy machine may need that many until something happens at all."""
+
+
+@pytest.fixture
+def goods(fast_path: Path) -> Goods:
+    goods = Goods(fast_path / "goods", fast_path / "cache")
+    goods.prepare()
+    return goods
+
+
+@pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=pytest.mark.stress)])
+def test_no_build_fails_and_no_byte_is_wrong_whoever_is_killed_and_whatever_is_damaged(
+    goods: Goods, seconds: float
+) -> None:
+    figures = rage(goods, seconds)
+
+    sys.stdout.write(f"{figures}\n")
+    assert goods.complaints() == []
+    assert look_after(goods) == []
+    assert figures["done"] > 0
+    assert figures["kills"] > 0
+    assert min(figures[what] for what in ("collected", "flipped", "removed", "healed")) > 0
+
+
+@pytest.mark.parametrize("word", CONTROLS)
+def test_where_a_rule_is_broken_somebody_complains(goods: Goods, word: str) -> None:
+    for _ in range(ROUNDS):
+        rage(goods, 4, CONTROLS[word])
+        if goods.complaints():
+            break
+
+    assert goods.complaints()
