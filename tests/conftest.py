@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests import corpus
+from tests.builds import Ground
 from wheelforge_isolation import read_wheel_key
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def real_wheels() -> dict[str, WheelKey]:
         pytest.skip(f"{len(problems)} of the real wheels cannot be fetched, as {problems[0]}")
     keys = [read_wheel_key(listed.path) for listed in corpus.WHEELS]
     return {key.name: key for key in keys}
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """Return a cache for builds, so that an environment is made once for all of them."""
+    return Ground.make(tmp_path_factory.mktemp("ground"))
 
 
 @pytest.fixture

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
 
+import wheelforge
 from tests.source import PACKAGES, parse
+from wheelforge._version import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +49,39 @@ def test_importing_a_package_loads_no_other_one(package: str) -> None:
     site = {"sitecustomize", "usercustomize", "coverage", "a1_coverage"}
     strangers = {top for top in tops if top[0] not in "_$"} - sys.stdlib_module_names - site
     assert strangers <= {"wheelforge", "wheelforge_isolation"}
+
+
+@pytest.mark.parametrize("name", wheelforge.__all__)
+def test_what_is_public_is_explained(name: str) -> None:
+    thing = getattr(wheelforge, name)
+
+    public = [getattr(thing, key) for key in dir(thing) if not key.startswith("_")]
+
+    # What a data class says of itself where nobody has written anything is its signature.
+    assert not inspect.cleandoc(thing.__doc__).startswith(f"{name}(")
+    assert all(method.__doc__ for method in public if inspect.isroutine(method))
+
+
+def list_imported(*words: str, cwd: Path) -> set[str]:
+    """Return what a Python imports on these words."""
+    command = [sys.executable, "-X", "importtime", *words]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_the_version_costs_no_more_than_looking_for_it(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    for name in ("__init__", "__main__"):
+        (tmp_path / "nothing" / f"{name}.py").touch()
+
+    imported = list_imported("-m", "wheelforge", "--version", cwd=tmp_path)
+
+    more = imported - list_imported("-m", "nothing", cwd=tmp_path)
+    assert more == {"wheelforge", "wheelforge._version", "wheelforge.cli"}
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert version("wheelforge") == VERSION
 
 
 def test_a_name_that_a_facade_does_not_have_is_an_attribute_error() -> None:

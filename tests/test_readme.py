@@ -51,3 +51,9 @@ def test_every_error_code_is_in_the_manual_with_its_exit_code(kind: type[ForgeEr
     row = re.search(rf"^\| `{kind.code}` \| (\d+) \|", README, re.MULTILINE)
 
     assert kind in roots or (row is not None and int(row[1]) == kind.exit_code)
+
+
+def test_every_failure_that_cannot_happen_here_is_in_the_manual_with_its_test() -> None:
+    tests = {path.name for path in (ROOT / "tests" / "regressions").glob("test_*.py")}
+
+    assert tests == set(re.findall(r"\| `(test_\w+\.py)` \|$", README, re.MULTILINE)) != set()

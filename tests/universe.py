@@ -171,6 +171,9 @@ class Universe:
     def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
         assert all(candidate.name for candidate in candidates)
 
+    def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
+        assert all(candidate.is_wheel for candidate in candidates)
+
     def read_metadata(self, candidate: Candidate) -> Metadata:
         assert candidate.is_wheel
         return self.metadata[candidate.file_name]

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from wheelforge._foresight import Guess
 from wheelforge._hooks import Backend
 from wheelforge._models import Artifact, Keep, Kind, Need
 from wheelforge._project import read_project
-from wheelforge._results import check_result, read_metadata
+from wheelforge._results import check_result, read_metadata, read_release
 from wheelforge._retry import write_retry_script
 from wheelforge._runners import HookFailedError, Terms, compose_environment
 from wheelforge.errors import BuildError, Failure, HookMissingError
-from wheelforge_isolation import deliver_file, ensure_directory, unpack
+from wheelforge_isolation import (
+    deliver_file,
+    ensure_directory,
+    load_readers,
+    move,
+    remove_tree,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 
     from wheelforge._events import Journal
     from wheelforge._means import Means
-    from wheelforge._models import Builder, BuildRequest, Provision, Runner
+    from wheelforge._models import BuildEnvironment, Builder, BuildRequest, Provision, Runner
     from wheelforge._project import Project
     from wheelforge._runners import Ending
     from wheelforge._sources import FetchedSource
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _EPOCH = "SOURCE_DATE_EPOCH"
+_DRAFT = ".wheelforge-unpacking"
 
 
 class NothingNew(Exception):  # ruff: ignore[error-suffix-on-exception-name]
@@ -46,6 +56,8 @@ class Tree:
     root: Path
     newest: int | None = None
     """The time of its newest file, if that is known and makes sense."""
+    metadata: bytes = b""
+    """What the archive says of itself; a hook may write over the file."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,12 +116,17 @@ class Attempt:
         directory = self.place / kind.value
         ensure_directory(str(directory))
         opened = self._open_backend(project, kind, source.newest)
-        with opened as backend, self.journal.phase(f"build {kind.value}"):
-            answer = backend.build(kind, directory)
-        with self.journal.phase("check"):
-            # What a project says of its version may be no more than the beginning of it.
-            name = project.name or fetched.name
-            result = check_result(kind, answer, directory, name=name, version=fetched.version)
+        with opened as backend:
+            # There is nothing to do but to wait for the hook, on a core of its own.
+            threading.Thread(target=load_readers, daemon=True).start()
+            with self.journal.phase(f"build {kind.value}"):
+                answer = backend.build(kind, directory)
+            with self.journal.phase("check"):
+                # What a project says of its version may be no more than the beginning of it.
+                stated_name, stated_version = read_release(source.metadata)
+                name = fetched.name or stated_name or project.name
+                version = fetched.version or stated_version
+                result = check_result(kind, answer, directory, name=name, version=version)
         self.journal.note(*project.notes, *result.notes)
         return result.artifact
 
@@ -130,15 +147,13 @@ class Attempt:
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
         required = frozenset(project.requires)
-        with contextlib.ExitStack() as stack:
-            backend = stack.enter_context(self._start(project, self._provide(required), newest))
+        with self._start(project, self._provide(required), newest) as backend:
             with self.journal.phase("ask"):
                 more = backend.ask_requirements(kind) - required
-            if more:
-                provision = self._provide(required | more)
-                backend = stack.enter_context(self._start(project, provision, newest))
-            if self.ledger.wheels.keys() == self.tried:
-                raise NothingNew
+            if not more:
+                yield backend
+                return
+        with self._start(project, self._provide(required | more), newest) as backend:
             yield backend
 
     def _provide(self, required: frozenset[str]) -> Provision:
@@ -155,6 +170,8 @@ class Attempt:
         self.ledger.environments_made += provision.is_new
         self.ledger.environments_found += not provision.is_new
         self.journal.note(*provision.notes)
+        if self.ledger.wheels.keys() == self.tried:
+            raise NothingNew
         return provision
 
     @contextlib.contextmanager
@@ -165,7 +182,13 @@ class Attempt:
         environment = provision.environment
         world = compose_environment(self.means.variables, environment.make_extra_environ())
         terms = self._set_terms(newest)
-        with self._open_runner(project, environment.python_executable, world, terms) as runner:
+        # A backend of the project's own is not there yet when a server would import it.
+        is_own = bool(project.backend_path)
+        backend_name = project.backend if provision.is_lasting and not is_own else ""
+        python = environment.python_executable
+        if backend_name:
+            self._foresee(python, backend_name, environment)
+        with self._open_runner(python, backend_name, world, terms) as runner:
             backend = Backend(
                 project, environment, runner, self.journal.warn, self.request.config_settings
             )
@@ -179,13 +202,18 @@ class Attempt:
                 raise
 
     def _open_runner(
-        self, project: Project, python: str, world: Mapping[str, str], terms: Terms
+        self, python: str, backend: str, world: Mapping[str, str], terms: Terms
     ) -> AbstractContextManager[Runner]:
         if self.means.make_runner is not None:
             return self.means.make_runner(terms)
-        # A backend of the project's own is not there yet when a server would import it.
-        backend = "" if project.backend_path else project.backend
         return self.means.pool.open(python=python, backend=backend, environment=world, terms=terms)
+
+    def _foresee(self, python: str, backend: str, environment: BuildEnvironment) -> None:
+        """Let the next build of the same source start its first server at once."""
+        if self.means.foresight is not None and not self.request.chain:
+            additions = dict(environment.make_extra_environ() or {})
+            guess = Guess(python=python, backend=backend, additions=additions)
+            self.means.foresight.remember(self.request.source, guess)
 
     def _set_terms(self, newest: int | None) -> Terms:
         policy, variables = self.means.policy, dict(self.means.variables)
@@ -198,6 +226,7 @@ class Attempt:
             log=self.log,
             on_output=self.journal.pass_on,
             on_ending=self._hear,
+            is_cancelled=self.means.pool.is_cancelled,
         )
 
     def _hear(self, ending: Ending) -> None:
@@ -223,7 +252,26 @@ class Attempt:
 
 def unpack_source(archive: Path, place: Path, request: BuildRequest, journal: Journal) -> Tree:
     """Return what is in ``archive``, unpacked where the request wants it, or else in ``place``."""
+    draft = place / "src" if request.tree is None else request.tree / _DRAFT
     with journal.phase("unpack"):
-        unpacked = unpack(archive, request.tree or place / "src", links=request.links)
+        remove_tree(str(draft))
+        unpacked = unpack(archive, draft, links=request.links)
+        root = unpacked.root if request.tree is None else _move_up(unpacked.root)
     journal.note(*(str(note) for note in unpacked.notes if note.is_warning))
-    return Tree(root=unpacked.root, newest=unpacked.newest)
+    return Tree(root=root, newest=unpacked.newest, metadata=_read_metadata(root))
+
+
+def _read_metadata(root: Path) -> bytes:
+    try:
+        return (root / "PKG-INFO").read_bytes()
+    except OSError:
+        return b""
+
+
+def _move_up(tree: Path) -> Path:
+    """Move ``tree`` out of its directory, in the place of an older one of its name."""
+    root = tree.parent.parent / tree.name
+    remove_tree(str(root))
+    move(str(tree), str(root))
+    remove_tree(str(tree.parent))
+    return root

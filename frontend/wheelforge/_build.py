@@ -14,12 +14,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forge:
-    """Builds whatever is asked for; any number of threads may ask at once."""
+    """Builds whatever is asked for; any number of threads may ask at once.
+
+    `open_forge` makes it. Builds of one directory take turns; others do not wait for each other.
+    It changes nothing of the process it is in, and prints nothing.
+    """
 
     means: Means
 
     def build(self, request: BuildRequest) -> Outcome:
-        """Build what ``request`` asks for; each artifact is delivered whole, as soon as it is."""
+        """Build what ``request`` asks for; each artifact is delivered whole, as soon as it is.
+
+        Raises the leaf of `ForgeError` that says why something could not be built.
+        """
         outcome = self.try_build(request)
         if outcome.error is not None:
             raise outcome.error
@@ -30,5 +37,9 @@ class Forge:
         return Work(self.means, request, self.build).run()
 
     def cancel(self) -> None:
-        """End every build as soon as possible; for any thread, does not wait."""
+        """End every build as soon as possible; for any thread, does not wait.
+
+        Hooks are ended with all that they have started, waiting for a turn ends, and no hook starts
+        any more: this cannot be taken back. Builds end with an error whose exit code is 130.
+        """
         self.means.pool.cancel()

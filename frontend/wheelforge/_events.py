@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from wheelforge._models import Phase
+from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -15,23 +16,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildEvent:
-    """One thing that happened."""
+    """One thing that happened.
 
-    kind: Literal["started", "finished", "failed", "note", "warning", "output"]
+    "queued" tells of each build of a batch before the first one starts; "started", "finished" and
+    "failed" are about a phase of a build, or all of it; "note" and "warning" have a text for
+    whoever wanted the build; "output" has a line that a hook printed.
+    There may be kinds in later versions that nobody knows yet: ignore them.
+    """
+
+    kind: Literal["queued", "started", "finished", "failed", "note", "warning", "output"]
     build: str
     """The label of what is built."""
     phase: str = ""
-    """For the first three: which part of the work; nothing for the whole of it."""
+    """For "started", "finished", "failed": which part of the work; nothing for the whole of it."""
     seconds: float = 0.0
     """How long it took."""
     text: str = ""
     """What there is to say, or what the backend has printed."""
+    error: str = ""
+    """For "failed": the code of what went wrong, if that is known."""
     time: float = field(default_factory=time.time)
     """Seconds since 1970."""
 
 
 class Reporter(Protocol):
-    """Hears of events, from whichever thread they happen in; must not raise."""
+    """Hears of events, from whichever thread they happen in, several at once; must not raise.
+
+    The build waits until it returns.
+    """
 
     def __call__(self, event: BuildEvent, /) -> None:
         """Take note of one."""
@@ -57,13 +69,17 @@ class Journal:
         self._tell("started", name)
         moment, start = time.time(), time.perf_counter()
         verdict: Literal["finished", "failed"] = "failed"
+        error = ""
         try:
             yield
             verdict = "finished"
+        except ForgeError as failure:
+            error = failure.code
+            raise
         finally:
             seconds = time.perf_counter() - start
             self.phases.append(Phase(name=name, started=moment, seconds=seconds))
-            self._tell(verdict, name, seconds=seconds)
+            self._tell(verdict, name, seconds=seconds, error=error)
 
     def note(self, *texts: str) -> None:
         """Say something that whoever wanted the build should know, once."""
@@ -87,7 +103,10 @@ class Journal:
         *,
         text: str = "",
         seconds: float = 0.0,
+        error: str = "",
     ) -> None:
         self._reporter(
-            BuildEvent(kind=kind, build=self.label, phase=phase, text=text, seconds=seconds)
+            BuildEvent(
+                kind=kind, build=self.label, phase=phase, text=text, seconds=seconds, error=error
+            )
         )

@@ -34,6 +34,8 @@ _REQUIRES_HOOKS = {
     Kind.EDITABLE: "get_requires_for_build_editable",
     Kind.METADATA: "get_requires_for_build_wheel",
 }
+_CONFUSIONS = (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+_LONGEST_FOUND = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ class Backend:
         hook = _REQUIRES_HOOKS[kind]
         with _explained(hook):
             answer: object = getattr(self._caller, hook)(self._settings)
-        found = repr(answer)
+        found = _clip(repr(answer))
         texts = cast("list[object]", answer) if isinstance(answer, list) else [None]
         if not all(isinstance(text, str) for text in texts):
             raise HookAnswerInvalidError(hook, "a list of requirements", found)
@@ -111,15 +113,23 @@ class Backend:
             question=(place / "input.json").read_bytes(),
         )
         self._runner(cmd, cwd, variables)
-        self._take_warnings(place / "output.json")
+        self._take_warnings(self.last_call.hook, place / "output.json")
 
-    def _take_warnings(self, path: Path) -> None:
-        """Tell the backend's warnings, which pyproject-hooks would repeat for the whole process."""
-        with contextlib.suppress(OSError, ValueError):  # which pyproject-hooks will notice
+    def _take_warnings(self, hook: str, path: Path) -> None:
+        """Tell the backend's warnings, which pyproject-hooks would repeat for the whole process.
+
+        What else it would trip over in the file is noticed here.
+        """
+        try:
             answer = json.loads(path.read_bytes())
-            for warning in answer.pop("warnings", []):
-                self._warn(warning["message"])
-            path.write_text(json.dumps(answer), encoding="utf-8")
+            warnings = [str(warning["message"]) for warning in answer.pop("warnings", [])]
+            path.write_text(json.dumps({"return_val": None, **answer}), encoding="utf-8")
+        except FileNotFoundError as error:
+            raise HookAnswerInvalidError(hook, "a file", "none") from error
+        except _CONFUSIONS as error:
+            raise HookAnswerInvalidError(hook, "JSON", _clip(repr(error))) from error
+        for warning in warnings:
+            self._warn(warning)
 
 
 @contextlib.contextmanager
@@ -131,10 +141,12 @@ def _explained(hook: str) -> Generator[None]:
         yield
     except BackendUnavailable as error:
         backend = error.backend_name or ""
-        raise BackendUnavailableError(backend, error.traceback) from error
+        raise BackendUnavailableError(backend, str(error.traceback)) from error
     except HookMissing as error:
         raise HookMissingError(error.hook_name) from error
     except UnsupportedOperation as error:
-        raise HookUnsupportedError(hook, error.traceback) from error
-    except (OSError, ValueError, KeyError) as error:
-        raise HookAnswerInvalidError(hook, "a file of JSON", str(error)) from error
+        raise HookUnsupportedError(hook, str(error.traceback)) from error
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _LONGEST_FOUND else f"{text[:_LONGEST_FOUND]}..."

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Provision
-from wheelforge.errors import RequirementsUnmetError
+from wheelforge._runners import compose_environment
+from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from importlib.metadata import Distribution
+
+    from packaging.requirements import Requirement
 
     from wheelforge._models import Builder, Need
     from wheelforge_isolation import Interpreter
@@ -36,6 +40,7 @@ class HostProvider:
     """Gives everybody the same Python as it is."""
 
     python: Interpreter
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     search_path: str = ""
     is_checked: bool = True
     """Whether what is needed has to be there."""
@@ -43,52 +48,86 @@ class HostProvider:
     def provide(self, need: Need, build: Builder) -> Provision:
         """Return the Python, if it has what is needed; nothing is built for it."""
         del build
-        if self.is_checked:
-            missing = _Installed(_list_places(self.python)).find_missing(need.requirements)
-            if missing:
-                raise RequirementsUnmetError(need.label, missing)
         environment = HostEnvironment(
             python_executable=str(self.python.executable), search_path=self.search_path
         )
+        if self.is_checked:
+            world = compose_environment(self.variables, environment.make_extra_environ())
+            installed = _Installed(_list_places(self.python, world), self.python.markers)
+            missing = installed.find_missing(need)
+            if missing:
+                raise RequirementsUnmetError(need.label, missing)
         return Provision(environment=environment)
 
 
 class _Installed:
     """What is installed below some directories; pypa/build's own check sees only this process."""
 
-    def __init__(self, places: Sequence[str]) -> None:
+    def __init__(self, places: Sequence[str], markers: Mapping[str, str]) -> None:
         self._places = list(places)
-        self._seen: set[str] = set()
+        self._markers = dict(markers)
+        self._seen: set[tuple[str, frozenset[str]]] = set()
 
-    def find_missing(self, requirements: Sequence[str]) -> tuple[str, ...]:
+    def find_missing(self, need: Need) -> tuple[str, ...]:
         """Return what is not met, each as the path of requirements that leads to it."""
         return tuple(
-            missing for text in requirements for missing in self._check(text, (), frozenset())
+            missing for text in need.requirements for missing in self._find(text, need.label)
         )
 
-    def _check(self, text: str, above: tuple[str, ...], extras: frozenset[str]) -> Iterator[str]:
+    def _find(self, text: str, whose: str) -> Iterator[str]:
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            raise RequirementInvalidError(text, whose, str(error).partition("\n")[0]) from error
+        yield from self._check(requirement, (), frozenset())
+
+    def _check(
+        self, requirement: Requirement, above: tuple[str, ...], extras: frozenset[str]
+    ) -> Iterator[str]:
         from importlib.metadata import distributions
 
-        from packaging.requirements import Requirement
-
-        requirement = Requirement(text)
-        path, marker = (*above, str(requirement)), requirement.marker
-        is_meant = marker is None or any(marker.evaluate({"extra": e}) for e in ("", *extras))
-        if not is_meant or str(requirement) in self._seen:
+        key = (str(requirement), extras)
+        if key in self._seen or not self._is_meant(requirement, extras):
             return
-        self._seen.add(str(requirement))
+        self._seen.add(key)
+        requirement.marker = None  # as it holds
+        path = (*above, str(requirement))
         found = next(iter(distributions(name=requirement.name, path=self._places)), None)
-        if found is None or not requirement.specifier.contains(found.version, prereleases=True):
+        # Of a broken installation there may be no more than a directory.
+        version = _read_version(found) if found else ""
+        if not version or not requirement.specifier.contains(version, prereleases=True):
             yield " -> ".join(path)
             return
-        for other in found.requires or ():
+        for other in _parse_all(found.requires if found else ()):
             yield from self._check(other, path, frozenset(requirement.extras))
 
+    def _is_meant(self, requirement: Requirement, extras: frozenset[str]) -> bool:
+        marker = requirement.marker
+        return marker is None or any(
+            marker.evaluate({**self._markers, "extra": extra}) for extra in ("", *extras)
+        )
 
-def _list_places(python: Interpreter) -> list[str]:
+
+def _read_version(found: Distribution) -> str:
+    """Return the version, if there is one: to ask for one that is not there is deprecated."""
+    return next(iter(found.metadata.get_all("Version") or ()), "")
+
+
+def _parse_all(texts: Iterable[str] | None) -> Iterator[Requirement]:
+    """Yield what is asked for, without what nobody could understand."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in texts or ():
+        with contextlib.suppress(InvalidRequirement):
+            yield Requirement(text)
+
+
+def _list_places(python: Interpreter, world: Mapping[str, str]) -> list[str]:
+    """Return where a hook would find modules, which the running Python may not know."""
     from subprocess import check_output
 
-    if str(python.executable) == sys.executable:
-        return sys.path
-    places: list[str] = json.loads(check_output([str(python.executable), "-c", _SAY_PATH]))
-    return places
+    words = [str(python.executable), "-c", _SAY_PATH]
+    places: list[str] = json.loads(check_output(words, env=dict(world)))
+    return [place for place in places if place]

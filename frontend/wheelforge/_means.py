@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge._events import Reporter
+    from wheelforge._foresight import Foresight
     from wheelforge._models import Provider, Runner, Staging
     from wheelforge._runners import RunnerPool, Terms
     from wheelforge._sources import Dating, FetchedSource
@@ -39,7 +40,11 @@ class Means:
     reporter: Reporter = ignore
     fetch: Fetch | None = None
     """Puts what is named or at a URL into a directory."""
+    tidy: Callable[[], None] | None = None
+    """Called after each build that went well."""
     find_dating: FindDating | None = None
     """Says when an sdist was published: its path, its SHA-256 and its newest file are given."""
+    foresight: Foresight | None = None
+    """Knows which server a source will want the next time."""
     make_runner: MakeRunner | None = None
     """Runs hooks instead of the pool."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What can be built."""
+    """What can be built.
+
+    METADATA is core metadata without an artifact: it is in `Outcome.metadata`.
+    """
 
     SDIST = "sdist"
     WHEEL = "wheel"
@@ -25,7 +29,7 @@ class Kind(Enum):
 
 
 class Keep(Enum):
-    """When the directory in which something was built stays."""
+    """When the directory in which something was built stays; a note then says where it is."""
 
     NEVER = "never"
     FAILED = "failed"
@@ -33,17 +37,23 @@ class Keep(Enum):
 
 
 class Era(Enum):
-    """Whether an sdist is built with what there was when it was published."""
+    """Whether an sdist is built with what there was when it was published.
+
+    FALLBACK does that only if it cannot be built with what there is today.
+    """
 
     OFF = "off"
     FALLBACK = "fallback"
-    """If it cannot be built with what there is today."""
     ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRequest:
-    """What one caller wants built; the same object for library and command line."""
+    """What one caller wants built; the same object for library and command line.
+
+    Only `source` and `output` have to be given. A request is a value: any number of builds may
+    share one. Paths are absolute, as nothing here depends on the working directory.
+    """
 
     source: Path | str
     """A directory or an sdist, absolute; or a requirement or a URL, whose sdist is fetched."""
@@ -55,7 +65,7 @@ class BuildRequest:
     """For the backend."""
     links: Links | None = None
     tree: Path | None = None
-    """Where the sdist is unpacked, and stays; absent or empty."""
+    """Where the sdist is unpacked, and stays; what an earlier one of its name left is replaced."""
     cutoff: datetime | None = None
     """Build with what there was at this time, whatever the era says."""
     stops_early: bool = False
@@ -66,12 +76,15 @@ class BuildRequest:
     @property
     def label(self) -> str:
         """What it is called in messages."""
-        return self.source if isinstance(self.source, str) else self.source.name
+        if not isinstance(self.source, str):
+            return self.source.name
+        # Of a URL no more than the name of the file, which holds no secrets.
+        return re.split(r"[?#]", self.source)[0].rpartition("/")[2] or "source"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How builds are made, whatever is built."""
+    """How builds are made, whatever is built; one policy holds for all builds of a forge."""
 
     keep: Keep = Keep.NEVER
     era: Era = Era.FALLBACK
@@ -83,7 +96,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file that was built and delivered."""
+    """A file that was built, checked and delivered: it is whole, and at `path`."""
 
     kind: Kind
     path: Path
@@ -105,7 +118,11 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a build has ended."""
+    """How a build has ended.
+
+    `artifacts` are those that were delivered before `error`, if there is one. Everything is
+    filled in as far as the build came, so that what failed can be told in full.
+    """
 
     request: BuildRequest
     python: str = ""
@@ -137,7 +154,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What has to be there before a backend can be asked for anything."""
+    """What has to be there before a backend can be asked for anything: a provider is given it.
+
+    A build asks twice if the backend, once it is there, says that it requires more. The second
+    need has the requirements of the first as well.
+    """
 
     requirements: tuple[str, ...]
     label: str
@@ -164,17 +185,27 @@ class BuildEnvironment(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provision:
-    """An environment, and what it was made of."""
+    """An environment, and what it was made of: a provider returns it.
+
+    Only `environment` has to be given: anything with `python_executable` and
+    `make_extra_environ`, as pypa/build has it. The rest is passed on in the outcome.
+    """
 
     environment: BuildEnvironment
     wheels: tuple[WheelKey, ...] = ()
     notes: tuple[str, ...] = ()
     is_new: bool = True
     """Whether it was made for this, and not found in a cache."""
+    is_lasting: bool = False
+    """Whether nobody changes it, so that what was imported from it serves other builds too."""
 
 
 class Provider(Protocol):
-    """Makes environments; any number of threads may ask at once."""
+    """Makes environments; any number of threads may ask at once.
+
+    What it raises ends the build: a `ForgeError` becomes the outcome's error, anything else comes
+    out of the forge as it is. It owns what it returns, which is in use until the forge is closed.
+    """
 
     def provide(self, need: Need, build: Builder) -> Provision:
         """Return an environment with all that is needed; ``build`` makes wheels of sdists."""
@@ -182,7 +213,11 @@ class Provider(Protocol):
 
 
 class Runner(Protocol):
-    """Runs one hook in a process of its own; what `pyproject_hooks` calls a runner."""
+    """Runs one hook in a process of its own; what `pyproject_hooks` calls a runner.
+
+    The process gets the variables of `compose_environment(terms.base, extra_environ)`. A runner
+    returns when the hook has ended well, and raises otherwise.
+    """
 
     def __call__(
         self,

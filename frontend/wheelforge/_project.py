@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _LEGACY_REQUIRES = ("setuptools >= 40.8.0",)
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _KEYS = ("requires", "build-backend", "backend-path")
+_OBJECT = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _ALIKE = 0.8
 
 
@@ -51,6 +53,8 @@ def read_project(root: Path) -> Project:
     backend = table.get("build-backend", _LEGACY_BACKEND)
     if not isinstance(backend, str):
         raise _wrong(root, "`build-system.build-backend` must be a string")
+    if not _OBJECT.fullmatch(backend):
+        raise _wrong(root, f"`build-system.build-backend` names no module: {backend!r}")
     return Project(
         root=root,
         requires=_read_texts(root, table, "requires"),
@@ -73,7 +77,7 @@ def _read_table(root: Path) -> dict[str, Any]:
                 str(root), "it has neither a `pyproject.toml` nor a `setup.py`"
             ) from None
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _wrong(root, f"it cannot be read: {reason}") from error
 
@@ -83,7 +87,7 @@ def _as_table(value: object) -> dict[str, Any] | None:
 
 
 def _refuse_unknown(root: Path, table: dict[str, Any]) -> None:
-    for key in table.keys() - set(_KEYS):
+    for key in sorted(table.keys() - set(_KEYS)):
         meant = _find_meant(key, _KEYS)
         reason = f", and `{meant}` was probably meant" if meant else ""
         raise _wrong(root, f"`build-system.{key}` means nothing{reason}")
@@ -104,21 +108,34 @@ def _find_meant(name: str, names: Sequence[str]) -> str:
 
 def _read_texts(root: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
     values = table.get(key, [])
-    texts = cast("list[object]", values) if isinstance(values, list) else [None]
-    if not all(isinstance(text, str) for text in texts):
+    if not isinstance(values, list):
         raise _wrong(root, f"`build-system.{key}` must be an array of strings")
-    return tuple(map(str, texts))
+    texts: list[str] = []
+    for number, value in enumerate(cast("list[object]", values)):
+        if not isinstance(value, str):
+            raise _wrong(root, f"`build-system.{key}[{number}]` must be a string")
+        texts.append(value)
+    return tuple(texts)
 
 
 def _read_backend_path(root: Path, table: dict[str, Any]) -> tuple[str, ...]:
     paths = _read_texts(root, table, "backend-path")
-    for path in paths:
-        place = os.path.realpath(root / path)
-        if Path(path).is_absolute() or not _is_below(place, os.path.realpath(root)):
-            raise _wrong(root, f"`{path}` in `build-system.backend-path` leads out of the project")
-        if not Path(place).is_dir():
-            raise _wrong(root, f"`{path}` in `build-system.backend-path` is no directory")
+    for number, path in enumerate(paths):
+        problem = _judge_place(root, path)
+        if problem:
+            raise _wrong(root, f"`build-system.backend-path[{number}]` {problem}: {path!r}")
     return paths
+
+
+def _judge_place(root: Path, path: str) -> str:
+    """Return why ``path`` is no place for a backend, or nothing."""
+    if "\0" in path:
+        return "is no path"
+    place = os.path.realpath(root / path)
+    if Path(path).is_absolute() or not _is_below(place, os.path.realpath(root)):
+        return "leads out of the project"
+    # A name can be too long to be asked about, which `Path` would not forgive.
+    return "" if os.path.isdir(place) else "is no directory"  # ruff: ignore[os-path-isdir]
 
 
 def _is_below(path: str, root: str) -> bool:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge._lockfile import Source
 from wheelforge._models import BuildRequest, Kind, Provision
 from wheelforge._resolve import Constraints, Memory, Question, hand_over, resolve
-from wheelforge.errors import OfflineError, OptionInvalidError
-from wheelforge_isolation import ensure_directory, remove_tree
+from wheelforge.errors import MetadataInvalidError, OfflineError, OptionInvalidError
+from wheelforge_isolation import digest, ensure_directory, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge._index import Candidate, Index
-    from wheelforge._lockfile import Lock, Recorder
+    from wheelforge._lockfile import Lock, Recorder, Source
     from wheelforge._models import BuildEnvironment, Builder, Need
     from wheelforge._resolve import Delivery, Pin, Resolution
     from wheelforge_isolation import Cache, Environment, Interpreter, WheelKey
@@ -58,10 +57,20 @@ class Provisioner:
     recorder: Recorder | None = None
     """Takes down what everybody gets."""
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
+    _built: dict[str, Path] = field(default_factory=dict[str, "Path"], repr=False)
+    """What was built here and now."""
     _used: dict[Path, Environment] = field(default_factory=dict["Path", "Environment"], repr=False)
 
     def provide(self, need: Need, build: Builder) -> Provision:
         """Return an environment with all that is needed; it stays until the cache is closed."""
+        try:
+            return self._provide(need, build)
+        except MetadataInvalidError:
+            # What an index has said of a file is not so, and has led to the answer.
+            self.memory.forget(self._ask(need))
+            raise
+
+    def _provide(self, need: Need, build: Builder) -> Provision:
         builder = partial(self._build, need, build)
         answer = self._answer(need, builder)
         delivery = hand_over(
@@ -70,9 +79,8 @@ class Provisioner:
         if delivery.resolution != answer and self.lock is None:
             self.memory.remember(self._ask(need), delivery.resolution)
         if self.recorder is not None:
-            source = Source(label=need.label, sha256=need.sha256)
             self.recorder.record(
-                source,
+                _identify(need),
                 self.python,
                 need.requirements,
                 delivery.resolution,
@@ -83,8 +91,7 @@ class Provisioner:
     def _answer(self, need: Need, builder: Callable[[Candidate], Path]) -> Resolution:
         """Return what is locked, remembered, or found out now."""
         if self.lock is not None:
-            source = Source(label=need.label, sha256=need.sha256)
-            return self.lock.answer(source, need.requirements, self.python)
+            return self.lock.answer(_identify(need), need.requirements, self.python)
         return self.memory.answer(
             self._ask(need),
             lambda question: resolve(question, self.index, builder),
@@ -103,13 +110,17 @@ class Provisioner:
             require_hashes=self.require_hashes,
             exclude_newer=min(cutoffs, default=None),
             oldest=need.cutoff is not None,
+            prefers_wheels=self.index.settings.prefers_wheels,
             subject=need.label,
             chain=need.chain,
+            places=self.index.places,
+            is_local=self.index.is_local,
         )
 
     def _furnish(self, need: Need, delivery: Delivery) -> Provision:
         """Return an environment of what was delivered, of the kind that is wished for."""
-        fetch = partial(self._refuse, need.label) if self.offline else delivery.fetch
+        delivery = replace(delivery, is_here=self.cache.wheels.is_likely_here)
+        fetch = partial(self._refuse, need.label) if self._is_cut_off else delivery.fetch
         notes = delivery.resolution.notes
         if self.install is not None:
             environment = self.install(self.python, self._list_files(delivery.keys, fetch))
@@ -126,6 +137,7 @@ class Provisioner:
             wheels=delivery.keys,
             notes=(*notes, *made.notes),
             is_new=made.is_new,
+            is_lasting=self.private is None,
         )
 
     def _list_files(
@@ -137,12 +149,16 @@ class Provisioner:
     def _clear_private(self) -> Path | None:
         """Return the place for a private environment, empty: the last one was for fewer wheels."""
         if self.private is not None:
-            if self.private in self._used:
-                remove_tree(str(self.private))
+            self.discard_private()
             ensure_directory(str(self.private))
             if any(self.private.iterdir()):
                 raise OptionInvalidError("--env-dir", f"`{self.private}` is not empty")
         return self.private
+
+    def discard_private(self) -> None:
+        """Remove the private environment, if one was made."""
+        if self.private is not None and self._used.pop(self.private, None) is not None:
+            remove_tree(str(self.private))
 
     def _hold(self, environment: Environment) -> Environment:
         """Keep ``environment`` in use, once: a fork server in it may be needed again."""
@@ -152,10 +168,14 @@ class Provisioner:
 
     def _build(self, need: Need, build: Builder, candidate: Candidate) -> Path:
         """Return the wheel of an sdist that is needed, built unless it was."""
-        found = self._find_built(candidate.hashes.get("sha256", ""), need)
+        sha256, sdist = candidate.hashes.get("sha256", ""), None
+        if not sha256:
+            sdist = self._fetch_sdist(need, candidate)
+            sha256 = digest(sdist)
+        found = self._find_built(sha256, need)
         if found is not None:
             return found
-        sdist = self._fetch_sdist(need, candidate)
+        sdist = sdist or self._fetch_sdist(need, candidate)
         request = BuildRequest(
             source=sdist,
             output=self._make_workspace(),
@@ -163,15 +183,18 @@ class Provisioner:
             chain=(*need.chain, candidate.name),
             cutoff=need.cutoff,
         )
-        outcome = build(request)
-        self.cache.built.remember(self._built_key(outcome.sha256, need), outcome.artifacts[0].path)
-        return outcome.artifacts[0].path
+        wheel = build(request).artifacts[0].path
+        key = self._built_key(sha256, need)
+        self.cache.built.remember(key, wheel)
+        self._built[key] = wheel
+        return wheel
 
     def _find_built(self, sha256: str, need: Need) -> Path | None:
+        built_key = self._built_key(sha256, need)
         # Whoever records has to see what it is built with, as has whoever wants all of it anew.
-        if not sha256 or self.refresh or self.recorder is not None:
-            return None
-        key = self.cache.built.find(self._built_key(sha256, need))
+        if built_key in self._built or self.refresh or self.recorder is not None:
+            return self._built.get(built_key)
+        key = self.cache.built.find(built_key)
         return None if key is None else self.cache.wheels.find_file(key.file_name, key.sha256)
 
     def _built_key(self, sha256: str, need: Need) -> str:
@@ -189,13 +212,17 @@ class Provisioner:
 
     def _fetch_sdist(self, need: Need, candidate: Candidate) -> Path:
         fetch = partial(self.index.fetch, candidate)
-        if self.offline:
+        if self._is_cut_off:
             fetch = partial(self.refuse_file, need.label, candidate.file_name)
         if sha256 := candidate.hashes.get("sha256"):
             return self.cache.wheels.keep_file(candidate.file_name, sha256, fetch)
         path = self._make_workspace() / candidate.file_name
         fetch(str(path))
         return path
+
+    @property
+    def _is_cut_off(self) -> bool:
+        return self.offline and not self.index.is_local
 
     def _make_workspace(self) -> Path:
         place = self.workspace / str(next(self._numbers))
@@ -209,6 +236,12 @@ class Provisioner:
     def refuse_file(label: str, file_name: str, _: str) -> None:
         """Say that a file would have to be fetched."""
         raise OfflineError(file_name, label)
+
+
+def _identify(need: Need) -> Source:
+    from wheelforge._lockfile import Source
+
+    return Source(label=need.label, sha256=need.sha256)
 
 
 def keep_pins(pins: Sequence[Pin], index: Index, cache: Cache, *, is_offline: bool = False) -> int:

@@ -30,6 +30,7 @@ _SUFFIXES = {
 }
 _FAULTS = {"W9", "Y2", "Y3", "Y5", "Y9"}
 """Notes about tags that contradict each other, and about more or less than one directory."""
+_LONGEST_NAME = 255
 _FIELD = re.compile(r"^(Name|Version):(.*)$", re.MULTILINE | re.IGNORECASE)
 _ANY_SIZE = Limits(
     total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
@@ -66,15 +67,25 @@ def check_result(
 def check_built_name(kind: Kind, returned: object, directory: Path) -> Path:
     """Return the path of what a hook says that it has left in ``directory``."""
     if not isinstance(returned, str) or PureWindowsPath(returned).name != returned:
-        raise _invalid(repr(returned), "that is no name of a file")
+        raise _invalid(repr(returned)[:_LONGEST_NAME], "that is no name of a file")
     suffix = _SUFFIXES[kind]
     if not returned.endswith(suffix):
-        raise _invalid(returned, f"the name does not end in {suffix}")
+        raise _invalid(returned[:_LONGEST_NAME], f"the name does not end in {suffix}")
     path = directory / returned
     is_there = os.path.isdir if kind is Kind.METADATA else os.path.isfile
     if not is_there(path):
-        raise _invalid(returned, "there is nothing of that name and kind")
+        raise _invalid(returned[:_LONGEST_NAME], "there is nothing of that name and kind")
     return path
+
+
+def read_release(content: bytes) -> tuple[str, str]:
+    """Return the name and the version that a PKG-INFO states, or nothing if that fails."""
+    from wheelforge.errors import ResultInvalidError
+
+    try:
+        return _read_release(content, "PKG-INFO", "the sdist")
+    except ResultInvalidError:
+        return "", ""
 
 
 def read_metadata(wheel: Path) -> bytes:
@@ -197,9 +208,11 @@ def _is_same_release(artifact: Artifact, name: str, version: str) -> bool:
     if name and canonicalize_name(name) != artifact.name:
         return False
     try:
-        return not version or Version(version) == Version(artifact.version)
+        wanted, found = Version(version or artifact.version), Version(artifact.version)
     except InvalidVersion:
         return False
+    # Some say in the version of a wheel what it was compiled for.
+    return found == wanted or (wanted.local is None and Version(found.public) == wanted)
 
 
 def _invalid(result: str, reason: str) -> ResultInvalidError:

@@ -308,12 +308,12 @@ def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
     """Return when the file of that name and content was uploaded, if the index has that one."""
     from packaging.utils import parse_sdist_filename
 
-    from wheelforge.errors import PackageNotFoundError
+    from wheelforge.errors import OfflineError, PackageNotFoundError
 
     try:
         name, _ = parse_sdist_filename(file_name)
         listed = [*index.find(name), *index.find_newer(name)]
-    except (ValueError, PackageNotFoundError):
+    except (ValueError, OfflineError, PackageNotFoundError):
         return None
     same = (file for file in listed if file.file_name == file_name)
     return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)

@@ -13,7 +13,14 @@ from wheelforge._events import Journal
 from wheelforge._models import Era, Keep, Outcome
 from wheelforge._sources import Dating, FetchedSource
 from wheelforge.errors import BuildError, HookCancelledError, SourceInvalidError
-from wheelforge_isolation import ForgeError, digest, ensure_directory, stage_name, wait_for_turn
+from wheelforge_isolation import (
+    ForgeError,
+    digest,
+    ensure_directory,
+    stage_name,
+    translated,
+    wait_for_turn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,8 +54,10 @@ class Work:
         """Build, and return how it went."""
         error = None
         try:
-            with self._journal.phase(""), self._take_turn(), self._open_stage() as (stage, log):
+            with self._journal.phase(""), self._take_turns(), self._open_stage() as (stage, log):
                 self._build_in(stage.path, log)
+            if self._means.tidy is not None and not self._request.chain:
+                self._means.tidy()
         except ForgeError as failure:
             error = failure
         return Outcome(
@@ -70,21 +79,29 @@ class Work:
         )
 
     @contextlib.contextmanager
-    def _take_turn(self) -> Generator[None]:
+    def _take_turns(self) -> Generator[None]:
         """Wait until nobody else builds in the same directory: backends write into it."""
-        source = self._request.source
         with contextlib.ExitStack() as stack:
-            if isinstance(source, Path) and source.is_dir():
+            for directory in self._list_shared():
                 with self._journal.phase("wait"):
                     turn = wait_for_turn(
-                        source,
+                        directory,
                         self._tell_holder,
-                        label=source.name,
+                        label=self._request.label,
                         is_cancelled=self._means.pool.is_cancelled,
                     )
                     note = stack.enter_context(turn)
                 self._journal.note(*filter(None, [note]))
             yield
+
+    def _list_shared(self) -> list[Path]:
+        """Return the directories in which others may build too, always in the same order."""
+        source, tree = self._request.source, self._request.tree
+        found = {source.resolve()} if isinstance(source, Path) and source.is_dir() else set[Path]()
+        if tree is not None:
+            ensure_directory(str(tree))
+            found.add(tree.resolve())
+        return sorted(found)
 
     def _tell_holder(self, holder: Holder) -> None:
         who = f"process {holder.pid}" if holder.pid else "another process"
@@ -99,7 +116,7 @@ class Work:
         with self._means.staging(name) as stage:
             self._log = self._means.logs / f"{stage.path.name}.log"
             try:
-                with self._log.open("wb") as log:
+                with translated("build in", str(stage.path)), self._log.open("wb") as log:
                     yield stage, log
             except ForgeError:
                 if keep is not Keep.NEVER:
@@ -118,7 +135,7 @@ class Work:
         tree = self._lay_out(place)
         era, cutoff = self._means.policy.era, self._request.cutoff
         if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
-            cutoff = self._find_era(tree)
+            cutoff = self._find_era(tree, "built")
         try:
             self._attempt(tree, place, log, cutoff)
         except BuildError as error:
@@ -131,7 +148,7 @@ class Work:
         """Return the source as a path, fetched if it is none."""
         source = self._request.source
         if isinstance(source, Path):
-            return FetchedSource(path=source, sha256="" if source.is_dir() else digest(source))
+            return _describe(source)
         if self._means.fetch is None:
             raise SourceInvalidError(source, "it is no path, and nobody is there to fetch it")
         with self._journal.phase("fetch"):
@@ -145,20 +162,24 @@ class Work:
 
     def _build_again(self, place: Path, log: BinaryIO, error: BuildError) -> None:
         """Build with what there was when the sdist was made, unless that is the same."""
-        ensure_directory(str(place))
-        tree = self._lay_out(place)
-        cutoff = self._find_era(tree)
-        if cutoff is None:
-            raise error
         failed, self._ledger = self._ledger, Ledger()
-        self._journal.note(f"with what there is today it failed: [{error.code}]")
+        self._journal.note(f"with what there is today it fails: {error.code}")
         try:
-            self._attempt(tree, place, log, cutoff, tried=failed.wheels.keys())
+            self._attempt_as_of_then(place, log, tried=failed.wheels.keys())
         except HookCancelledError:
             raise
-        except (ForgeError, NothingNew):
+        except (ForgeError, NothingNew) as second:
             self._ledger, self._era = failed, None
+            self._journal.note(_judge_second(second))
             raise error from None
+
+    def _attempt_as_of_then(self, place: Path, log: BinaryIO, tried: AbstractSet[WheelKey]) -> None:
+        ensure_directory(str(place))
+        tree = self._lay_out(place)
+        cutoff = self._find_era(tree, "built once more")
+        if cutoff is None:
+            raise NothingNew
+        self._attempt(tree, place, log, cutoff, tried=tried)
 
     def _attempt(
         self,
@@ -184,7 +205,7 @@ class Work:
             tried=tried,
         ).run()
 
-    def _find_era(self, tree: Tree) -> datetime | None:
+    def _find_era(self, tree: Tree, what: str) -> datetime | None:
         """Return when the sdist was published and a day, or nothing if nobody knows."""
         find, fetched = self._means.find_dating, self._fetched
         dating = None
@@ -196,8 +217,23 @@ class Work:
             self._journal.note("nothing tells when it was published")
             return None
         moment = dating.moment + _GRACE
-        self._journal.note(f"built with what there was on {moment:%Y-%m-%d}: see {dating.origin}")
+        said = f"as {dating.origin} says"
+        self._journal.note(f"{what} with what there was on {moment:%Y-%m-%d}, {said}")
         return moment
+
+
+def _describe(path: Path) -> FetchedSource:
+    try:
+        return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
+    except OSError as error:
+        raise SourceInvalidError(str(path), error.strerror or str(error)) from error
+
+
+def _judge_second(error: ForgeError | NothingNew) -> str:
+    """Return what became of a second attempt that is no better than the first."""
+    if isinstance(error, NothingNew):
+        return "that would be the same, so it is not tried"
+    return f"with that it fails too: {error.code}"
 
 
 def _is_of_its_time(error: BuildError) -> bool:
@@ -219,5 +255,6 @@ def _is_of_its_time(error: BuildError) -> bool:
         known.HookMissingError,
         known.PackageNotFoundError,
         known.RequirementsConflictError,
+        known.ResultInvalidError,  # newer backends find other versions than older ones did
     )
     return isinstance(error, hopeful) and not isinstance(error, timeless)

@@ -5,87 +5,74 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge._build import Forge
 from wheelforge._events import BuildEvent, ignore
+from wheelforge._foresight import Foresight
 from wheelforge._means import Means
-from wheelforge._models import Policy
 from wheelforge._runners import RunnerPool
+from wheelforge.errors import OfflineError
 from wheelforge_isolation import (
     Layout,
     default_layout,
     find_interpreter,
     open_cache,
     open_stage,
-    remove_tree,
     stage_name,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-    from datetime import datetime
+    from collections.abc import Generator
 
     from wheelforge._events import Reporter
     from wheelforge._index import Index
-    from wheelforge._lockfile import Lock, Recorder
+    from wheelforge._lockfile import Lock
     from wheelforge._means import MakeRunner
     from wheelforge._models import Provider, Staging
     from wheelforge._provision import Installer, Provisioner
+    from wheelforge._settings import Settings
     from wheelforge._sources import Dating, FetchedSource
     from wheelforge_isolation import Cache, Event, Interpreter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Where things come from and under which rules; every one of them may be left out."""
-
-    variables: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Those of the process, mostly: hooks get what is harmless of them, and pip's are honoured."""
-    python: str | None = None
-    """A path, or a version like 3.12; the running one unless given."""
-    cache_dir: Path | None = None
-    cache_max_bytes: int | None = None
-    index_url: str | None = None
-    extra_index_urls: tuple[str, ...] = ()
-    find_links: tuple[str, ...] = ()
-    no_index: bool = False
-    constraints: tuple[Path, ...] = ()
-    require_hashes: bool = False
-    exclude_newer: datetime | None = None
-    offline: bool = False
-    refresh: bool = False
-    isolated: bool = True
-    """Whether builds get environments of their own; if not, they get the Python as it is."""
-    checked: bool = True
-    """Whether that Python has to have what they need."""
-    environment_dir: Path | None = None
-    """Where the environment is made; absent or empty, and gone if all goes well."""
-    lock: Lock | None = None
-    """Builds get just what it says."""
-    recorder: Recorder | None = None
-    """Takes down what builds get."""
-    policy: Policy = field(default_factory=Policy)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What takes the place of what a forge would make for itself."""
+    """What takes the place of what a forge would make for itself.
+
+    All of them are called from the threads that build, several at once. What they raise comes out
+    of the forge as it is, unless it is a `ForgeError`: then it is the error of the build.
+    """
 
     provider: Provider | None = None
+    """Makes environments; nothing is resolved, fetched or installed by the forge then."""
     install: Installer | None = None
+    """Makes an environment of wheels that were chosen, fetched and checked; not with `provider`.
+
+    It is given the interpreter, and each wheel's key and path, and returns the environment.
+    """
     make_runner: MakeRunner | None = None
+    """Opens a runner for the hooks of one build, and is told on which terms they run."""
+    pool: RunnerPool | None = None
+    """Runs hooks for several forges; closed by whoever has made it, after them."""
     staging: Staging | None = None
+    """Opens the directory a build works in, given a name; the same source has the same name."""
 
 
 @contextlib.contextmanager
 def open_forge(
     settings: Settings, *, reporter: Reporter = ignore, parts: Parts | None = None
 ) -> Generator[Forge]:
-    """Yield a forge; what it uses is given back at the end of the block."""
+    """Yield a forge; what it uses is given back at the end of the block.
+
+    ``reporter`` hears what happens, ``parts`` take the place of what would be made here. Open one
+    for many builds: it keeps backends imported, and holds its cache against collectors. Any
+    thread may use it; no build may still run at the end of the block. Raises a `ForgeError` if
+    there is no such Python, the cache cannot be used, or the settings make no sense.
+    """
     parts = parts or Parts()
     with contextlib.ExitStack() as stack:
         report = partial(_pass_on, reporter)
@@ -93,30 +80,31 @@ def open_forge(
         cache = stack.enter_context(open_cache(find_layout(settings), report, max_bytes=limit))
         python = find_python(settings, cache.layout)
         index = stack.enter_context(open_index(settings, python))
-        provider = parts.provider
+        provider, tidy = parts.provider, None
         if provider is None and not settings.isolated:
             provider = _make_host_provider(settings, python)
         if provider is None:
             name = stage_name("requirements", str(python.executable))
             workspace = stack.enter_context(open_stage(cache.layout.stages, name)).path
-            provider = _make_provisioner(settings, cache, python, index, workspace)
-            provider = replace(provider, install=parts.install)
+            provisioner = _make_provisioner(settings, cache, python, index, workspace)
+            provider = replace(provisioner, install=parts.install)
+            tidy = provider.discard_private
         means = Means(
             provider=provider,
             staging=parts.staging or partial(open_stage, cache.layout.stages),
-            pool=stack.enter_context(RunnerPool()),
+            pool=parts.pool or stack.enter_context(RunnerPool()),
+            foresight=make_foresight(settings),
             variables=settings.variables,
             logs=cache.layout.logs,
             python=python.version,
             policy=settings.policy,
             reporter=reporter,
-            fetch=partial(_fetch, index),
+            fetch=partial(_fetch, index, is_offline=settings.offline),
             find_dating=partial(_find_dating, index),
+            tidy=tidy,
             make_runner=parts.make_runner,
         )
         yield Forge(means=means)
-    if settings.environment_dir is not None:
-        remove_tree(str(settings.environment_dir))
 
 
 def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore) -> int:
@@ -128,6 +116,12 @@ def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore)
         python = find_python(settings, cache.layout)
         with open_index(settings, python) as index:
             return keep_pins(lock.files(), index, cache, is_offline=settings.offline)
+
+
+def make_foresight(settings: Settings) -> Foresight:
+    """Return what knows which server will be wanted first."""
+    directory = find_layout(settings).guesses
+    return Foresight(directory=directory, python=settings.python or "")
 
 
 def find_layout(settings: Settings) -> Layout:
@@ -143,7 +137,7 @@ def find_python(settings: Settings, layout: Layout) -> Interpreter:
 
 def open_index(settings: Settings, python: Interpreter) -> Index:
     """Return what has files for ``python``; to be closed."""
-    from wheelforge._index import Index, IndexOptions, find_index_settings, list_config_files
+    from wheelforge._index import Index, IndexOptions, find_index_settings
 
     said = IndexOptions(
         index_url=settings.index_url,
@@ -151,18 +145,26 @@ def open_index(settings: Settings, python: Interpreter) -> Index:
         find_links=settings.find_links,
         no_index=settings.no_index,
         exclude_newer=settings.exclude_newer,
+        offline=settings.offline,
     )
-    variables = settings.variables
-    files = list_config_files(variables, sys.platform, sys.prefix)
-    return Index(find_index_settings(variables, said, files), python.tags, python.version)
+    found = find_index_settings(settings.variables, said, _list_config_files(settings))
+    return Index(found, python.tags, python.version)
+
+
+def _list_config_files(settings: Settings) -> tuple[Path, ...]:
+    from wheelforge._index import list_config_files
+
+    return list_config_files(settings.variables, sys.platform, sys.prefix)
 
 
 def _make_provisioner(
     settings: Settings, cache: Cache, python: Interpreter, index: Index, workspace: Path
 ) -> Provisioner:
+    from wheelforge._index import find_build_constraints
     from wheelforge._provision import Provisioner
     from wheelforge._resolve import Memory, read_constraints
 
+    said = find_build_constraints(settings.variables, _list_config_files(settings))
     return Provisioner(
         cache=cache,
         python=python,
@@ -170,14 +172,14 @@ def _make_provisioner(
         memory=Memory(directory=cache.layout.resolutions),
         workspace=workspace,
         search_path=os.pathsep.join(_list_search_path(settings)),
-        constraints=read_constraints(settings.constraints),
+        constraints=read_constraints((*settings.constraints, *said)),
         require_hashes=settings.require_hashes,
         exclude_newer=settings.exclude_newer,
         offline=settings.offline,
         refresh=settings.refresh,
         lock=settings.lock,
         recorder=settings.recorder,
-        private=settings.environment_dir,
+        private=settings.environment_dir and settings.environment_dir.resolve(),
     )
 
 
@@ -186,7 +188,10 @@ def _make_host_provider(settings: Settings, python: Interpreter) -> Provider:
 
     search = [str(python.executable.parent), *_list_search_path(settings)]
     return HostProvider(
-        python=python, search_path=os.pathsep.join(search), is_checked=settings.checked
+        python=python,
+        variables=settings.variables,
+        search_path=os.pathsep.join(search),
+        is_checked=settings.checked,
     )
 
 
@@ -194,10 +199,15 @@ def _list_search_path(settings: Settings) -> list[str]:
     return os.get_exec_path(dict(settings.variables))
 
 
-def _fetch(index: Index, text: str, place: Path) -> FetchedSource:
-    from wheelforge._sources import fetch_source, parse_source
+def _fetch(index: Index, text: str, place: Path, *, is_offline: bool) -> FetchedSource:
+    from wheelforge._sources import UrlSource, fetch_source, parse_source
 
-    return fetch_source(parse_source(text), index, place)
+    source = parse_source(text)
+    is_file = isinstance(source, UrlSource) and source.url.startswith("file:")
+    is_here = is_file or (index.is_local and not isinstance(source, UrlSource))
+    if is_offline and not is_here and not index.is_local:
+        raise OfflineError(str(source), "this build")
+    return fetch_source(source, index, place)
 
 
 def _find_dating(index: Index, path: Path, sha256: str, newest: int | None) -> Dating | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.corpus import DOWNLOADS
+from tests.index import free_port_url
 from wheelforge.cli import main
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ def test_what_was_never_resolved_cannot_be_built_offline(
 ) -> None:
     sdist = str(DOWNLOADS / "six-1.17.0.tar.gz")
 
-    code = main([sdist, "-o", str(tmp_path / "out"), "--offline", *offline])
+    elsewhere = [word for word in offline if word != "--no-index"]
+    words = [*elsewhere, "--offline", "--index-url", free_port_url()]
+
+    code = main([sdist, "-o", str(tmp_path / "out"), *words])
 
     assert code == 5
     assert capsys.readouterr().err.startswith("error[not-remembered]: ")
@@ -89,3 +93,18 @@ def test_requirements_that_exclude_each_other_are_explained(
 
     assert code == 3
     assert "setuptools" in capsys.readouterr().err
+
+
+def test_a_project_of_olden_times_is_built_with_setuptools(
+    tmp_path: Path, offline: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "helper.py").write_text("VERSION = '1.5'", encoding="utf-8")
+    setup = "import helper, setuptools; setuptools.setup(name='old', version=helper.VERSION)"
+    (project / "setup.py").write_text(setup, encoding="utf-8")
+
+    code = main([str(project), "-o", str(tmp_path / "out"), *offline])
+
+    assert (code, capsys.readouterr().err) == (0, "")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["old-1.5-py3-none-any.whl"]

@@ -335,6 +335,23 @@ def test_a_name_found_on_one_index_is_never_looked_for_on_the_next() -> None:
     assert private.count("other") == public.count("other") == 1
 
 
+def test_an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: Path) -> None:
+    page = tmp_path / "simple" / "demo" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<a href="demo-1.0.tar.gz">demo-1.0.tar.gz</a>', encoding="utf-8")
+    uploaded = "2024-05-01T00:00:00Z"
+    files = [dated(sdist("demo", version), uploaded) for version in ("1.0", "2.0")]
+
+    with serve(Project("demo", *files)) as server:
+        urls = ((tmp_path / "simple").as_uri(), server.url)
+        with open_index(index_urls=urls) as index:
+            found = index.find("demo")
+
+    assert [str(file.version) for file in found] == ["2.0", "1.0"]
+    assert found[1].url == (page.parent / "demo-1.0.tar.gz").as_uri()
+    assert found[1].uploaded == found[0].uploaded
+
+
 @pytest.mark.parametrize(
     ("fault", "error"),
     [

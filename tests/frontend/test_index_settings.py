@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from wheelforge._index import IndexOptions, IndexSettings, find_index_settings, list_config_files
+from wheelforge._index import (
+    IndexOptions,
+    IndexSettings,
+    find_build_constraints,
+    find_index_settings,
+    list_config_files,
+)
 from wheelforge.errors import IndexSettingsInvalidError
 
 PYPI = "https://pypi.org/simple/"
@@ -35,6 +41,7 @@ def test_all_variables_of_pip_that_matter_are_read() -> None:
         "PIP_DEFAULT_TIMEOUT": "180",
         "PIP_TRUSTED_HOST": "one two:8080",
         "PIP_NO_BINARY": "a,B_b",
+        "PIP_PREFER_BINARY": "true",
         "PIP_ONLY_BINARY": "a,:none:,:all:",
         "PIP_UPLOADED_PRIOR_TO": "2024-01-01T00:00:00Z",
         "PIP_KEYRING_PROVIDER": "disabled",
@@ -53,6 +60,7 @@ def test_all_variables_of_pip_that_matter_are_read() -> None:
         trusted_hosts=("one", "two:8080"),
         no_binary=frozenset({"a", "b-b"}),
         only_binary=frozenset({":all:"}),
+        prefers_wheels=True,
         exclude_newer=datetime(2024, 1, 1, tzinfo=UTC),
         ask_keyring=False,
         netrc="/netrc",
@@ -74,6 +82,15 @@ def test_files_win_over_files_before_and_variables_over_files(tmp_path: Path) ->
 
     assert settings.index_urls == ("https://second/%(x)s",)
     assert (settings.retries, settings.timeout_seconds, settings.no_index) == (2, 5, True)
+
+
+def test_what_limits_installing_does_not_limit_building(tmp_path: Path) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text("[install]\nconstraint = /c\nbuild-constraint = /d\n", encoding="utf-8")
+    environ = {"PIP_CONSTRAINT": "/a", "PIP_BUILD_CONSTRAINT": "/b /b2"}
+
+    assert find_build_constraints(environ, [config]) == (Path("/b"), Path("/b2"))
+    assert find_build_constraints({}, [config]) == (Path("/d"),)
 
 
 def test_options_replace_the_main_index_and_add_to_the_others() -> None:

@@ -420,6 +420,18 @@ def test_local_files_have_no_date(universe: Universe, tmp_path: Path) -> None:
     assert universe.pins(f"a @ {url}", exclude_newer=CUTOFF) == ["a 0.5"]
 
 
+def test_a_file_at_hand_is_of_no_era_unless_it_is_known_of_which(
+    universe: Universe, tmp_path: Path
+) -> None:
+    universe.add("a", "1.0", uploaded=EARLY)
+    universe.add("a", "2.0")
+    here = (tmp_path / universe.files[-1].file_name).as_uri()
+    universe.files[-1] = replace(universe.files[-1], url=here)
+
+    assert universe.pins("a", exclude_newer=CUTOFF) == ["a 2.0"]
+    assert universe.pins("a", exclude_newer=CUTOFF, oldest=True) == ["a 1.0"]
+
+
 def test_the_oldest_is_taken_where_nothing_was_there_in_time(universe: Universe) -> None:
     for version in ("2.0", "3.0", "4.0"):
         universe.add("a", version, uploaded=LATE)

@@ -105,6 +105,36 @@ def test_offline_what_is_missing_is_said(office: Office) -> None:
     assert office.asked == 0
 
 
+def test_what_comes_into_a_directory_while_it_is_asked_is_noticed(
+    office: Office, tmp_path: Path
+) -> None:
+    place = tmp_path / "wheels"
+    place.mkdir()
+    os.utime(place, ns=(0, 0))
+    question = replace(ask("a"), places=(str(place),))
+
+    def ask_slowly(asked: Question) -> Resolution:
+        (place / "new").touch()
+        return office.ask(asked)
+
+    memory = Memory(directory=office.directory, clock=lambda: office.now)
+    memory.remember(question, memory.answer(question, ask_slowly))
+
+    assert memory.recall(question) is None
+    assert memory.recall(question, any_age=True) is not None
+    assert memory.answer(question, office.ask) == memory.recall(question)
+
+
+def test_an_answer_that_is_forgotten_is_asked_for_again(office: Office) -> None:
+    memory = Memory(directory=office.directory, clock=lambda: office.now)
+    memory.forget(ask("a"))
+    office.answer(ask("a"))
+
+    memory.forget(ask("a"))
+
+    assert memory.recall(ask("a")) is None
+
+
 @pytest.mark.parametrize("step", [1, 7])
 def test_a_damaged_answer_is_no_answer(office: Office, step: int) -> None:
     office.answer(ask("a"))

@@ -6,7 +6,12 @@ Importing this package loads no HTTP library; the first request to a server does
 from __future__ import annotations
 
 from wheelforge._index._index import Index
-from wheelforge._index._pip import IndexOptions, find_index_settings, list_config_files
+from wheelforge._index._pip import (
+    IndexOptions,
+    find_build_constraints,
+    find_index_settings,
+    list_config_files,
+)
 from wheelforge._index._values import (
     Candidate,
     IndexSettings,
@@ -22,6 +27,7 @@ __all__ = [
     "IndexSettings",
     "Metadata",
     "Sleep",
+    "find_build_constraints",
     "find_index_settings",
     "list_config_files",
     "without_credentials",

@@ -8,17 +8,23 @@ connection to an unsafe one.
 from __future__ import annotations
 
 import contextlib
-import os
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from wheelforge._index._credentials import Credentials
+from wheelforge._index._proxies import find_proxy, read_system_proxies
 from wheelforge._index._values import without_credentials
-from wheelforge.errors import IndexRefusedError, IndexUnreachableError
+from wheelforge.errors import (
+    IndexRefusedError,
+    IndexSettingsInvalidError,
+    IndexUnreachableError,
+    OfflineError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -36,6 +42,7 @@ UNAUTHORISED, FORBIDDEN = 401, {401, 403, 407}
 _BUSY = {408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529, 530}
 _UNABLE = {400, 405, 416, 501}
 """What servers say to a request for a part of a file, if they do not give one."""
+_HAS_OWN_PROXIES = sys.platform in {"darwin", "win32"}
 _MOST_HOPS = 20
 _KEPT_OPEN_SECONDS = 60.0
 _MOST_DRAINED = 1 << 14
@@ -82,16 +89,17 @@ class Client:
         self._settings = settings
         self._sleep = sleep
         self._credentials = Credentials(settings, note)
-        self._session: PyPIClient | None = None
+        self._sessions: dict[str | None, PyPIClient] = {}
+        """By the proxy that they go through."""
         self._library: ModuleType | None = None
         self._lock = Lock()
 
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            if self._session is not None:
-                self._session.close()
-            self._session = None
+            for session in self._sessions.values():
+                session.close()
+            self._sessions.clear()
 
     def insist(self, url: str, ask: Callable[[], T]) -> T:
         """Return what ``ask`` does, trying again while a server is busy or a connection breaks."""
@@ -109,6 +117,8 @@ class Client:
     @contextlib.contextmanager
     def ask(self, url: str, headers: Mapping[str, str]) -> Generator[Reply]:
         """Yield one answer that is neither a redirect nor an excuse."""
+        if self._settings.offline:
+            raise OfflineError(without_credentials(url), "this build")
         with contextlib.ExitStack() as stack:
             for _ in range(_MOST_HOPS):
                 answer = stack.enter_context(self._send(url, headers))
@@ -141,7 +151,7 @@ class Client:
         from unearth import Link
         from unearth.collector import is_secure_origin
 
-        session: Any = self._open()
+        session: Any = self._open(url)
         return is_secure_origin(session, Link(url))
 
     # One request
@@ -159,7 +169,7 @@ class Client:
             yield answer
 
     def _send_as(self, login: str | None, url: str, headers: Mapping[str, str]) -> Any:  # ruff: ignore[any-type]
-        session = self._open()
+        session = self._open(url)
         every = {**headers, **({"Authorization": login} if login else {})}
         request = session.build_request("GET", without_credentials(url), headers=every)
         return session.send(request, stream=True, follow_redirects=False)
@@ -188,7 +198,7 @@ class Client:
     @contextlib.contextmanager
     def _translated(self, url: str) -> Generator[None]:
         """Tell the troubles of a connection that may pass from those that will not."""
-        self._open()
+        self._open(url)
         library: Any = self._library
         try:
             yield
@@ -202,13 +212,16 @@ class Client:
 
     # The connections
 
-    def _open(self) -> PyPIClient:
+    def _open(self, url: str) -> PyPIClient:
         with self._lock:
-            if self._session is None:
-                self._session = self._make_session()
-            return self._session
+            if self._library is None and not self._settings.proxies and _HAS_OWN_PROXIES:
+                self._settings = replace(self._settings, proxies=read_system_proxies())
+            proxy = find_proxy(url, self._settings)
+            if proxy not in self._sessions:
+                self._sessions[proxy] = self._make_session(proxy)
+            return self._sessions[proxy]
 
-    def _make_session(self) -> PyPIClient:
+    def _make_session(self, proxy: str | None) -> PyPIClient:
         from concurrent.futures import ThreadPoolExecutor
         from importlib import import_module
 
@@ -219,23 +232,27 @@ class Client:
         # Its base class is of one library or another, depending on the release.
         library: Any = import_module(PyPIClient.__mro__[1].__module__.partition(".")[0])
         self._library = library
-        return PyPIClient(
-            limits=library.Limits(keepalive_expiry=_KEPT_OPEN_SECONDS),
-            trusted_hosts=self._settings.trusted_hosts,
-            verify=verification.result(),
-            timeout=self._settings.timeout_seconds,
-            headers={"User-Agent": "wheelforge", "Accept-Encoding": "gzip"},
-            **self._make_proxy(),
-        )
+        try:
+            return PyPIClient(
+                limits=library.Limits(keepalive_expiry=_KEPT_OPEN_SECONDS),
+                trusted_hosts=self._settings.trusted_hosts,
+                verify=verification.result(),
+                timeout=self._settings.timeout_seconds,
+                headers={"User-Agent": "wheelforge", "Accept-Encoding": "gzip"},
+                # What the variables say is in the settings already, as far as it was wanted.
+                trust_env=False,
+                **self._make_proxy(proxy),
+            )
+        except (library.InvalidURL, ImportError, ValueError) as error:
+            raise IndexSettingsInvalidError(without_credentials(proxy or ""), str(error)) from error
 
-    def _make_proxy(self) -> dict[str, Any]:
+    def _make_proxy(self, proxy: str | None) -> dict[str, Any]:
         library: Any = self._library
-        proxy = self._settings.proxy
-        if not proxy:
+        if proxy is None:
             return {}
         # Otherwise the hosts whose certificates do not matter would be asked directly.
         transports = {
-            f"all://{host}": library.HTTPTransport(verify=False, proxy=proxy)
+            f"all://{host}": library.HTTPTransport(verify=False, proxy=proxy, trust_env=False)
             for host in self._settings.trusted_hosts
         }
         return {"mounts": transports, "proxy": proxy}
@@ -270,16 +287,6 @@ def _drain(answer: Answer) -> None:
 def raise_status(reply: Reply) -> NoReturn:
     """Refuse an answer whose status is not the one that is needed."""
     raise IndexUnreachableError(reply.url, f"HTTP {reply.answer.status_code}", 1)
-
-
-def path_of(url: str) -> str:
-    """Return the path of a ``file:`` URL."""
-    path = urlsplit(url).path
-    if os.name != "nt":
-        return unquote(path)
-    from urllib.request import url2pathname
-
-    return url2pathname(path)
 
 
 def _pause(attempt: int) -> float:

@@ -7,7 +7,8 @@ import hashlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from wheelforge._index._client import GONE, GOOD, PARTIAL, path_of, raise_status
+from wheelforge._index._client import GONE, GOOD, PARTIAL, raise_status
+from wheelforge._index._values import path_of
 from wheelforge.errors import (
     DownloadMismatchError,
     DownloadUnwritableError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from itertools import product
@@ -153,7 +153,7 @@ class Selector:
 
 
 def merge(selections: Iterable[Selection]) -> Selection:
-    """Return one selection; of files that share a name, the first stays."""
+    """Return one selection; of files that share a name the first stays, dated by any of them."""
     every = list(selections)
     return Selection(
         candidates=_merge_candidates([each.candidates for each in every]),
@@ -170,7 +170,9 @@ def _merge_candidates(lists: list[Sequence[Candidate]]) -> Sequence[Candidate]:
     firsts: dict[str, Candidate] = {}
     for candidates in found:
         for candidate in candidates:
-            firsts.setdefault(candidate.file_name, candidate)
+            first = firsts.setdefault(candidate.file_name, candidate)
+            if first.uploaded is None and candidate.uploaded is not None:
+                firsts[candidate.file_name] = replace(first, uploaded=candidate.uploaded)
     # Stable, so of one version the earlier list's files come before, in their own order.
     return sorted(firsts.values(), key=lambda one: (one.version, one.is_wheel), reverse=True)
 

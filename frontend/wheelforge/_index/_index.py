@@ -1,8 +1,9 @@
 """What there is of a name: pages of indexes and directories, asked for once and at the same time.
 
-The first index that knows a name is the only one that is asked about it: a public index cannot
+The first server that knows a name is the only one that is asked about it: a public index cannot
 slip in a higher version of a private name. So an index that fails is an error, never a reason to
-ask the next. Local directories are trusted, and come before every index.
+ask the next. What is on this machine's own disk is trusted, and comes before what servers have; as
+it may be a part of what there is, it ends no search.
 """
 
 from __future__ import annotations
@@ -11,15 +12,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from packaging.utils import canonicalize_name
-
-from wheelforge._index._client import Client
-from wheelforge._index._download import Download
-from wheelforge._index._files import OTHER_NAME, UNDATED, Selection, Selector, merge
-from wheelforge._index._listing import Directory, Lister
-from wheelforge._index._remote import MetadataReader
-from wheelforge._index._values import without_credentials
-from wheelforge.errors import NeedsBuildError, PackageNotFoundError
+from wheelforge._index._values import find_local_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from wheelforge._index._files import Selection
+    from wheelforge._index._survey import Survey
     from wheelforge._index._values import Candidate, IndexSettings, Metadata, Sleep
 
 K = TypeVar("K")
@@ -40,7 +35,7 @@ class Index:
     """Everything that may be installed, and how to get it; to be used by any number of threads.
 
     ``build_metadata`` answers for sdists, which cannot say what they ask for until they are
-    built. Nothing is read or connected before the first question.
+    built. Nothing is read, connected or loaded before the first question.
     """
 
     def __init__(
@@ -54,11 +49,10 @@ class Index:
         self.settings = settings
         self.python_version = python_version
         self._build_metadata = build_metadata
-        self._client = Client(settings, sleep, self._note)
-        self._lister = Lister(self._client, self._note)
-        self._selector = Selector(settings, interpreter_tags)
-        self._reader = MetadataReader(self._client)
-        self._selections = _Once[str, Selection]()
+        self._tags = interpreter_tags
+        self._sleep = sleep
+        self._survey: Survey | None = None
+        self._selections = _Once[str, "Selection"]()
         self._metadata = _Once[str, "Metadata"]()
         self._notes: dict[str, None] = {}
         self._pool: ThreadPoolExecutor | None = None
@@ -80,6 +74,17 @@ class Index:
         """What was odd so far, each said once."""
         return tuple(self._notes)
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The directories that are looked at on this machine."""
+        found = map(find_local_place, self._urls)
+        return tuple(place for place in found if place is not None)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nothing else is asked."""
+        return len(self.places) == len(self._urls)
+
     def find(self, name: str) -> list[Candidate]:
         """Return every usable file, newest version first, the best of a version first."""
         return list(self._select(name).candidates)
@@ -95,6 +100,8 @@ class Index:
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Ask for several names at once; whatever fails is said to who asks for that name."""
+        from packaging.utils import canonicalize_name
+
         for name in dict.fromkeys(map(canonicalize_name, names)):
             if name not in self._selections:
                 self._start(self._select, name)
@@ -105,18 +112,25 @@ class Index:
             if candidate.is_wheel and candidate.url not in self._metadata:
                 self._start(self.read_metadata, candidate)
 
+    def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
+        """Fetch several files at once, if they are small; failures are kept as for ``prefetch``."""
+        for candidate in candidates:
+            self._open().ahead.expect(candidate, self._submit)
+
     def read_metadata(self, candidate: Candidate) -> Metadata:
         """Return what a candidate asks for."""
         if candidate.is_wheel:
-            return self._metadata.get(candidate.url, lambda: self._reader.read(candidate))
+            return self._metadata.get(candidate.url, lambda: self._open().read_metadata(candidate))
         if self._build_metadata is None:
+            from wheelforge.errors import NeedsBuildError
+
             raise NeedsBuildError(candidate.file_name, candidate.origin)
         # Not remembered here: a build that leads back to itself would wait for itself for ever.
         return self._build_metadata(candidate)
 
     def fetch(self, candidate: Candidate, path: str) -> None:
         """Put the file at ``path``, whole and as the index describes it, or not at all."""
-        Download(self._client, candidate).run(path, self._reader.take(candidate))
+        self._open().fetch(candidate, path)
 
     def close(self) -> None:
         """Drop what is under way and close all connections."""
@@ -124,59 +138,39 @@ class Index:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
-        self._client.close()
-
-    # One name
+        if self._survey is not None:
+            self._survey.close()
 
     def _select(self, name: str) -> Selection:
+        from packaging.utils import canonicalize_name
+
         name = canonicalize_name(name)
-        return self._selections.get(name, lambda: self._look_up(name))
+        return self._selections.get(name, lambda: self._open().look_up(name))
 
-    def _look_up(self, name: str) -> Selection:
-        flat = [
-            self._choose(name, directory) for directory in self._lister.list_all(self._flat_urls)
-        ]
-        indexed = self._ask_indexes(name)
-        selection = merge([*flat, *([indexed] if indexed else [])])
-        if indexed is None and not (selection.candidates or selection.left_out):
-            searched = (*self._flat_urls, *self._index_urls)
-            raise PackageNotFoundError(name, tuple(map(without_credentials, searched)))
-        return selection
+    def _open(self) -> Survey:
+        from wheelforge._index._survey import Survey
 
-    def _ask_indexes(self, name: str) -> Selection | None:
-        for url in self._index_urls:
-            listed = self._lister.read_page(url, name)
-            if listed is not None:
-                return self._choose(name, Directory(without_credentials(url), listed))
-        return None
-
-    def _choose(self, name: str, directory: Directory) -> Selection:
-        selection = self._selector.select(name, directory.files, directory.origin)
-        del selection.left_out[OTHER_NAME]
-        undated = selection.left_out[UNDATED]
-        if undated:
-            self._note(f"{undated} files of `{name}` at `{directory.origin}` are {UNDATED}")
-        for file_name in selection.clashing:
-            self._note(f"`{file_name}` at `{directory.origin}` is listed with two hashes; left out")
-        return selection
+        with self._lock:
+            if self._survey is None:
+                self._survey = Survey(self.settings, self._tags, self._sleep, self._note)
+            return self._survey
 
     @property
-    def _index_urls(self) -> tuple[str, ...]:
-        return () if self.settings.no_index else self.settings.index_urls
-
-    @property
-    def _flat_urls(self) -> tuple[str, ...]:
-        return self.settings.find_links
+    def _urls(self) -> tuple[str, ...]:
+        return (*self.settings.find_links, *self.settings.asked_urls)
 
     # Several at once
 
     def _start(self, task: Callable[[K], object], subject: K) -> None:
+        self._submit(lambda: task(subject))
+
+    def _submit(self, task: Callable[[], V]) -> Future[V]:
         from concurrent.futures import ThreadPoolExecutor
 
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_THREADS, "wheelforge-index")
-            self._pool.submit(task, subject)
+            return self._pool.submit(task)
 
     def _note(self, text: str) -> None:
         self._notes[text] = None

@@ -6,9 +6,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._index._client import path_of
 from wheelforge._index._page import ACCEPTED, Listed, file_name_of, parse_page
-from wheelforge._index._values import without_credentials
+from wheelforge._index._values import find_local_place, without_credentials
 from wheelforge.errors import IndexUnreachableError
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Lister:
 
     def read_page(self, index_url: str, name: str) -> Sequence[Listed] | None:
         """Return what an index has of a name; None if it does not know the name."""
-        path = _local_path(index_url)
+        path = find_local_place(index_url)
         if path is None:
             return self._read_remote(f"{index_url.rstrip('/')}/{name}/", index_url)
         if not Path(path).is_dir():
@@ -76,7 +75,7 @@ class Lister:
     # Places with files of any name
 
     def _list(self, location: str) -> Directory:
-        origin, path = without_credentials(location), _local_path(location)
+        origin, path = without_credentials(location), find_local_place(location)
         if path is None:
             return Directory(origin, self._list_remote(location))
         if not Path(path).exists():
@@ -109,10 +108,3 @@ class Lister:
 
 def _list_file(url: str) -> Listed:
     return Listed(url.partition("#")[0], file_name_of(url), {}, "", None, "", None)
-
-
-def _local_path(location: str) -> str | None:
-    """Return the path of what is on this machine; None of what is not."""
-    if location.lower().startswith("file:"):
-        return path_of(location)
-    return None if "://" in location else location

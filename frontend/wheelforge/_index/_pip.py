@@ -14,10 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
+from wheelforge._index._proxies import read_direct_hosts, read_proxies, with_scheme
 from wheelforge._index._values import PYPI, IndexSettings
-from wheelforge.errors import IndexSettingsInvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +27,7 @@ _OTHER_NAMES = {"pypi-url": "index-url", "default-timeout": "timeout"}
 _YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off", "0"}
 _DAYS_AGO = re.compile(r"P(\d+)D")
 _ALL, _NONE = ":all:", ":none:"
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _ON_WINDOWS = "win32"
 
 
@@ -42,6 +40,7 @@ class IndexOptions:
     find_links: tuple[str, ...] = ()
     no_index: bool = False
     exclude_newer: datetime | None = None
+    offline: bool = False
 
 
 def find_index_settings(
@@ -58,18 +57,30 @@ def find_index_settings(
         index_urls=tuple(dict.fromkeys((*extra, main))),
         find_links=tuple(dict.fromkeys((*options.find_links, *said.words("find-links")))),
         no_index=options.no_index or said.flag("no-index"),
+        offline=options.offline,
         exclude_newer=options.exclude_newer or said.moment("uploaded-prior-to"),
         no_binary=said.names("no-binary"),
         only_binary=said.names("only-binary"),
+        prefers_wheels=said.flag("prefer-binary"),
         retries=said.number("retries", 5),
         timeout_seconds=said.number("timeout", 15),
         ca_bundle=said.text("cert") or next(filter(None, map(environ.get, _BUNDLES)), None),
         client_certificate=said.text("client-cert") or None,
-        proxy=_with_scheme(said.text("proxy")),
+        proxy=with_scheme(said.text("proxy")) if said.text("proxy") else None,
+        proxies=read_proxies(environ),
+        direct_hosts=read_direct_hosts(environ),
         trusted_hosts=said.words("trusted-host"),
         netrc=environ.get("NETRC") or _find_netrc(environ),
         ask_keyring=said.text("keyring-provider") != "disabled",
     )
+
+
+def find_build_constraints(
+    environ: Mapping[str, str], config_files: Sequence[Path] = ()
+) -> tuple[Path, ...]:
+    """Return the files that limit what pip builds with, which those for installing do not."""
+    said = _Said(environ, config_files)
+    return tuple(map(Path, said.words("build-constraint")))
 
 
 def list_config_files(environ: Mapping[str, str], platform: str, prefix: str) -> tuple[Path, ...]:
@@ -117,12 +128,6 @@ def _find_netrc(environ: Mapping[str, str]) -> str | None:
     return str(Path(home, "_netrc" if os.name == "nt" else ".netrc")) if home else None
 
 
-def _with_scheme(proxy: str) -> str | None:
-    if not proxy:
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
 class _Said:
     """pip's settings by name, and where each is from, for errors."""
 
@@ -153,8 +158,13 @@ class _Said:
 
     def names(self, key: str) -> frozenset[str]:
         """Return names as pip's format options give them: each may take back what was before."""
+        words = [word for word in re.split(r"[,\s]+", self.text(key)) if word]
+        if not words:
+            return frozenset()
+        from packaging.utils import canonicalize_name
+
         names: list[str] = []
-        for word in filter(None, re.split(r"[,\s]+", self.text(key))):
+        for word in words:
             if word == _NONE:
                 names.clear()
             else:
@@ -173,6 +183,8 @@ class _Said:
             raise AssertionError from error
 
     def _refuse(self, key: str, reason: str) -> None:
+        from wheelforge.errors import IndexSettingsInvalidError
+
         raise IndexSettingsInvalidError(self._values[key][1], reason)
 
 
@@ -190,6 +202,8 @@ def _read_files(paths: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
         try:
             parser.read(path, encoding="utf-8")
         except (Error, UnicodeDecodeError) as error:
+            from wheelforge.errors import IndexSettingsInvalidError
+
             raise IndexSettingsInvalidError(str(path), str(error)) from error
         for section in filter(parser.has_section, _SECTIONS):
             for key, value in parser.items(section):

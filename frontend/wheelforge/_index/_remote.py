@@ -8,10 +8,11 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, cast
 
-from wheelforge._index._client import GONE, GOOD, PARTIAL, path_of, raise_status
+from wheelforge._index._client import GONE, GOOD, PARTIAL, raise_status
 from wheelforge._index._download import AS_IT_IS, CHUNK_BYTES, Check, check_file
 from wheelforge._index._metadata import Window, parse_metadata, read_wheel_metadata
-from wheelforge.errors import IndexUnreachableError
+from wheelforge._index._values import path_of
+from wheelforge.errors import IndexUnreachableError, MetadataInvalidError
 
 if TYPE_CHECKING:
     from wheelforge._index._client import Client, Reply
@@ -31,6 +32,8 @@ class MetadataReader:
         self._client = client
         self._kept: dict[str, bytes] = {}
         self._kept_bytes = 0
+        self._from_beside: dict[str, Metadata] = {}
+        """By the URL of the wheel, which nobody has seen yet."""
         self._lock = Lock()
 
     def take(self, candidate: Candidate) -> bytes | None:
@@ -47,14 +50,25 @@ class MetadataReader:
         if candidate.metadata_hashes is not None:
             beside = self._read_beside(candidate)
             if beside is not None:
-                return parse_metadata(beside, candidate)
+                found = self._from_beside[candidate.url] = parse_metadata(beside, candidate)
+                return found
         window = self._open(candidate)
         self._keep(window, candidate)
         return read_wheel_metadata(window, candidate)
 
+    def compare(self, candidate: Candidate, path: str) -> None:
+        """Refuse, and remove, a wheel that asks for something else than the file beside it says."""
+        said = self._from_beside.get(candidate.url)
+        if said is not None and said != self._read_file(candidate, path):
+            Path(path).unlink()
+            reason = "it asks for something else than the metadata file beside it says"
+            raise MetadataInvalidError(candidate.file_name, reason)
+
+    def _read_local(self, candidate: Candidate) -> Metadata:
+        return self._read_file(candidate, path_of(candidate.url))
+
     @staticmethod
-    def _read_local(candidate: Candidate) -> Metadata:
-        path = path_of(candidate.url)
+    def _read_file(candidate: Candidate, path: str) -> Metadata:
         try:
             with Path(path).open("rb") as file:
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
-
-from wheelforge.errors import IndexSettingsInvalidError
+from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -24,11 +23,29 @@ Hashes: TypeAlias = Mapping[str, str]
 PYPI = "https://pypi.org/simple/"
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
 _IDENTITY_LENGTH = 32
+_BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
 
 
 def without_credentials(url: str) -> str:
     """Return ``url`` fit for messages and keys."""
     return _CREDENTIALS.sub("", url, count=1)
+
+
+def path_of(url: str, system: str = os.name) -> str:
+    """Return the path of a ``file:`` URL; on Windows it may be one of another host."""
+    parts = urlsplit(url)
+    path, host = unquote(parts.path), parts.netloc.lower().removeprefix("localhost")
+    if system != "nt":
+        return path
+    path = f"//{host}{path}" if host else _BEFORE_DRIVE.sub("", path)
+    return path.replace("/", "\\")
+
+
+def find_local_place(location: str) -> str | None:
+    """Return the path of what is on this machine; None of what is not."""
+    if location.lower().startswith("file:"):
+        return path_of(location)
+    return None if "://" in location else location
 
 
 def as_utc(moment: datetime | None) -> datetime | None:
@@ -41,20 +58,29 @@ class IndexSettings:
     """Where to look, on what terms, and how to get there."""
 
     index_urls: tuple[str, ...] = field(default=(PYPI,), repr=False)
-    """A name that is found on one is never looked for on the next."""
+    """A name that a server has is never looked for on the next; a directory's may be."""
     find_links: tuple[str, ...] = field(default=(), repr=False)
     """Directories, files and pages whose files come before those of the indexes."""
     no_index: bool = False
+    offline: bool = False
+    """Whether only what is on this machine may be looked at."""
     exclude_newer: datetime | None = None
     """What was uploaded later is left out, as is what does not say when it was."""
     no_binary: frozenset[str] = frozenset()
     """Normalised names, or ``:all:``; a name given in the other set wins over ``:all:``."""
     only_binary: frozenset[str] = frozenset()
+    prefers_wheels: bool = False
+    """Whether an older wheel is better than a newer sdist."""
     retries: int = 5
     timeout_seconds: float = 15.0
     ca_bundle: str | None = None
     client_certificate: str | None = None
     proxy: str | None = field(default=None, repr=False)
+    """For everything; unless given, ``proxies`` count."""
+    proxies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    """By scheme, or for ``all``."""
+    direct_hosts: tuple[str, ...] = ()
+    """Not asked through any of ``proxies``: hosts with all below them, networks, or a star."""
     trusted_hosts: tuple[str, ...] = ()
     """May be asked without, or with a doubtful, certificate."""
     netrc: str | None = None
@@ -65,14 +91,21 @@ class IndexSettings:
             try:
                 urlsplit(url)
             except ValueError as error:
+                from wheelforge.errors import IndexSettingsInvalidError
+
                 raise IndexSettingsInvalidError(without_credentials(url), str(error)) from error
+
+    @property
+    def asked_urls(self) -> tuple[str, ...]:
+        """The indexes that are asked."""
+        return () if self.no_index else self.index_urls
 
     @property
     def identity(self) -> str:
         """A digest of everything that changes answers; no credentials are in it."""
         cut_off = as_utc(self.exclude_newer)
         facts = [
-            () if self.no_index else self._locations(self.index_urls),
+            self._locations(self.asked_urls),
             self._locations(self.find_links),
             cut_off and cut_off.timestamp(),
             sorted(self.no_binary),

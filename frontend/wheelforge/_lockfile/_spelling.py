@@ -77,7 +77,7 @@ def spell_pin(pin: Pin) -> Pin:
 
 def is_direct(pin: Pin) -> bool:
     """Return whether somebody named the file itself, and no index did."""
-    return pin.origin == pin.url.partition("#")[0]
+    return spell_url(pin.origin) == spell_url(pin.url).partition("#")[0]
 
 
 def is_standard(pin: Pin) -> bool:

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 from wheelforge._models import Kind
-from wheelforge_isolation import replace_file
+from wheelforge._report._spelling import spell_json
+from wheelforge._version import VERSION
+from wheelforge_isolation import ForgeError, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from wheelforge._models import Artifact, Outcome, Phase
-    from wheelforge_isolation import ForgeError, WheelKey
+    from wheelforge._report._run import Run
+    from wheelforge_isolation import WheelKey
 
     Facts: TypeAlias = dict[str, object]
 
 SCHEMA = 1
 _FORMAT_OF_BUILD = "1.0"
 _INTERRUPTED = 130
+_SECRET = re.compile(r"(?<=://)[^/?#\s]*@|\?[^#\s]*")
+"""What lets somebody in stands before the host of a URL, or in its query."""
 
 
-def write_json_report(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Put all there is to say of ``outcomes`` into the file ``path``."""
-    content = json.dumps(describe_batch(outcomes), indent=2, ensure_ascii=False)
-    replace_file(str(path), f"{content}\n".encode())
+def write_json_report(run: Run, path: Path) -> None:
+    """Put all there is to say of ``run`` into the file ``path``."""
+    replace_file(str(path), spell_json(describe_run(run), indent=2) + b"\n")
 
 
-def describe_batch(outcomes: Sequence[Outcome]) -> Facts:
+def describe_run(run: Run) -> Facts:
     """Return the whole report as JSON has it."""
-    from importlib.metadata import version
-
-    builds = [describe_outcome(outcome) for outcome in outcomes]
-    delivered = {artifact.path: artifact for each in outcomes for artifact in each.artifacts}
+    builds = [describe_outcome(outcome) for outcome in run.outcomes]
+    delivered = {artifact.path: artifact for each in run.outcomes for artifact in each.artifacts}
     return {
         "version": _FORMAT_OF_BUILD,
         "artifacts": [_describe_artifact(artifact) for artifact in delivered.values()],
         "schema": SCHEMA,
-        "generator": {"name": "wheelforge", "version": version("wheelforge")},
+        "generator": {"name": "wheelforge", "version": VERSION},
         "written": _spell_time(time.time()),
+        "error": None if run.ending is None else _describe_ending(run.ending),
         "totals": _count(builds),
         "builds": builds,
     }
@@ -51,7 +54,7 @@ def describe_outcome(outcome: Outcome) -> Facts:
     """Return one build as JSON has it."""
     whole = find_whole(outcome)
     return {
-        "source": str(outcome.request.source),
+        "source": _name_source(outcome.request.source),
         "label": outcome.request.label,
         "sha256": outcome.sha256 or None,
         "python": outcome.python,
@@ -82,6 +85,11 @@ def describe_outcome(outcome: Outcome) -> Facts:
     }
 
 
+def _name_source(source: Path | str) -> str:
+    text = str(source)
+    return _SECRET.sub("", text) if isinstance(source, str) and "://" in source else text
+
+
 def find_whole(outcome: Outcome) -> Phase | None:
     """Return the phase that is the build itself, if it was begun."""
     return next((phase for phase in outcome.phases if not phase.name), None)
@@ -96,6 +104,16 @@ def _judge(outcome: Outcome) -> str:
     if outcome.error is None:
         return "resumed" if outcome.is_resumed else "built"
     return "cancelled" if outcome.error.exit_code == _INTERRUPTED else "failed"
+
+
+def _describe_ending(ending: BaseException) -> Facts:
+    if isinstance(ending, ForgeError):
+        return _describe_error(ending)
+    if isinstance(ending, KeyboardInterrupt):
+        code, exit_code, message = "interrupted", _INTERRUPTED, "somebody has ended it"
+    else:
+        code, exit_code, message = "unexpected", 1, f"{type(ending).__name__}: {ending}"
+    return {"code": code, "exit_code": exit_code, "message": message, "hint": None}
 
 
 def _describe_error(error: ForgeError) -> Facts:

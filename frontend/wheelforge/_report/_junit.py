@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
@@ -14,41 +15,62 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge._models import Outcome
+    from wheelforge._report._run import Run
+    from wheelforge_isolation import ForgeError
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot say, not even escaped."""
+_OWN_GROUND = 5
+"""From this exit code on, it is not what was built that is at fault."""
 
 
-def write_junit_report(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Put one test case for each of ``outcomes`` into the file ``path``."""
-    cases = "".join(f"  {_write_case(outcome)}\n" for outcome in outcomes)
-    failures = sum(outcome.error is not None for outcome in outcomes)
-    seconds = sum(map(_count_seconds, outcomes))
-    head = f'name="wheelforge" tests="{len(outcomes)}" failures="{failures}" time="{seconds:.3f}"'
+def write_junit_report(run: Run, path: Path) -> None:
+    """Put one test case for each build of ``run`` into the file ``path``."""
+    cases = "".join(f"  {_write_case(outcome, tail)}\n" for outcome, tail in run.told)
+    head = " ".join(f"{name}={_quote(value)}" for name, value in _describe(run.outcomes).items())
     content = f'<?xml version="1.0" encoding="utf-8"?>\n<testsuite {head}>\n{cases}</testsuite>\n'
     replace_file(str(path), content.encode())
 
 
-def _write_case(outcome: Outcome) -> str:
+def _describe(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    elements = [_find_element(outcome.error) for outcome in outcomes if outcome.error is not None]
+    begun = [whole.started for whole in map(find_whole, outcomes) if whole is not None]
+    moment = datetime.fromtimestamp(min(begun, default=0.0), UTC)
+    return {
+        "name": "wheelforge",
+        "tests": str(len(outcomes)),
+        "failures": str(elements.count("failure")),
+        "errors": str(elements.count("error")),
+        "skipped": str(sum(outcome.is_resumed for outcome in outcomes)),
+        "time": f"{sum(map(_count_seconds, outcomes)):.3f}",
+        "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S}",
+    }
+
+
+def _write_case(outcome: Outcome, tail: str) -> str:
     group = f"python {outcome.python}".strip()
     name, time = _quote(outcome.request.label), _count_seconds(outcome)
     head = f'<testcase classname={_quote(group)} name={name} time="{time:.3f}"'
-    inside = _write_failure(outcome) + _write_notes(outcome)
+    texts = (("system-out", "\n".join(outcome.notes)), ("system-err", tail))
+    inside = _write_verdict(outcome) + "".join(
+        f"<{element}>{_clean(text)}</{element}>" for element, text in texts if text
+    )
     return f"{head}>{inside}</testcase>" if inside else f"{head}/>"
 
 
-def _write_failure(outcome: Outcome) -> str:
+def _write_verdict(outcome: Outcome) -> str:
     error = outcome.error
     if error is None:
         return "<skipped/>" if outcome.is_resumed else ""
     first, _, _ = str(error).partition("\n")
     text = f"{error}\nhint: {error.hint}" if error.hint else str(error)
-    return f"<failure type={_quote(error.code)} message={_quote(first)}>{_clean(text)}</failure>"
+    element = _find_element(error)
+    head = f"{element} type={_quote(error.code)} message={_quote(first)}"
+    return f"<{head}>{_clean(text)}</{element}>"
 
 
-def _write_notes(outcome: Outcome) -> str:
-    notes = "\n".join(outcome.notes)
-    return f"<system-out>{_clean(notes)}</system-out>" if notes else ""
+def _find_element(error: ForgeError) -> str:
+    return "error" if error.exit_code >= _OWN_GROUND else "failure"
 
 
 def _count_seconds(outcome: Outcome) -> float:

@@ -94,7 +94,10 @@ class Catalogue:
         specifier = combine(wishes)
         found = dict(self._find_usable(files, wishes, specifier))
         # Last, as pre-releases count only where nothing else is left.
-        return [found[version] for version in sorted(specifier.filter(found), reverse=True)]
+        best = [found[version] for version in sorted(specifier.filter(found), reverse=True)]
+        if self._question.prefers_wheels:
+            best.sort(key=lambda file: not file.is_wheel)
+        return best
 
     def _find_usable(
         self, files: Files, wishes: Sequence[Wish], specifier: SpecifierSet
@@ -201,7 +204,10 @@ class Catalogue:
 
     def _is_timely(self, file: Candidate) -> bool:
         cutoff = self._question.exclude_newer
-        if cutoff is None or find_local_path(file.url):
+        if cutoff is None:
+            return True
+        # Whoever names a time still wants what is here; an era wants nothing from another one.
+        if not self._question.oldest and find_local_path(file.url):
             return True
         return file.uploaded is not None and file.uploaded < cutoff
 

@@ -10,11 +10,13 @@ from wheelforge.errors import HashRefusedError
 from wheelforge_isolation import WheelKey, copy_file, ensure_directory, read_wheel_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from wheelforge._resolve._question import Pin, Resolution
     from wheelforge._resolve._supply import Builder, IndexLike
+
+    IsHere = Callable[[WheelKey], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,12 @@ class Delivery:
     resolution: Resolution
     """With the hashes that had to be learned; worth remembering if it differs."""
     index: IndexLike
+    is_here: IsHere = field(default=lambda _: False, repr=False)
+    """Says which wheels need not come when the first one has to be fetched."""
     _pins: Mapping[WheelKey, Pin] = field(repr=False)
     _paths: Mapping[WheelKey, Path] = field(repr=False)
+    _unasked: list[WheelKey] = field(repr=False)
+    """Of which nobody knows yet whether they have to be fetched."""
 
     def fetch(self, key: WheelKey, path: str) -> None:
         """Write the wheel that is meant to ``path``."""
@@ -35,7 +41,19 @@ class Delivery:
             return
         from wheelforge._resolve._supply import candidate_of
 
+        self._expect_rest(key)
         self.index.fetch(candidate_of(self._pins[key]), path)
+
+    def _expect_rest(self, key: WheelKey) -> None:
+        """Have the other wheels come as well, if this is the first that is not there."""
+        from wheelforge._resolve._supply import candidate_of
+
+        waiting = [*self._unasked]
+        self._unasked.clear()
+        rest = (other for other in waiting if other not in {key, *self._paths})
+        self.index.prefetch_files(
+            candidate_of(self._pins[other]) for other in rest if not self.is_here(other)
+        )
 
 
 def hand_over(
@@ -51,6 +69,7 @@ def hand_over(
     A wheel whose hash nobody stated is fetched now, into ``workspace``, to learn it.
     """
     counter = _Counter(index, builder, workspace, chain)
+    counter.expect(resolution.pins)
     for pin in resolution.pins:
         counter.take(pin)
     return Delivery(
@@ -59,6 +78,7 @@ def hand_over(
         index=index,
         _pins=counter.pins,
         _paths=counter.paths,
+        _unasked=[*counter.pins],
     )
 
 
@@ -72,6 +92,14 @@ class _Counter:
         self.paths: dict[WheelKey, Path] = {}
         self._sources = (index, builder, chain)
         self._workspace = workspace
+
+    def expect(self, pins: Iterable[Pin]) -> None:
+        """Have what must be fetched to be known come at the same time."""
+        unknown = [pin for pin in pins if pin.is_wheel and not _is_known(pin)]
+        if unknown:
+            from wheelforge._resolve._supply import candidate_of
+
+            self._sources[0].prefetch_files(map(candidate_of, unknown))
 
     def take(self, pin: Pin) -> None:
         """Find the key of ``pin``, at the price of a download or a build where nobody knows it."""

@@ -11,24 +11,29 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import stat
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wheelforge._resolve._question import Pin, Resolution, find_local_path
 from wheelforge.errors import NotRememberedError
 from wheelforge_isolation import IsolationError, ensure_directory, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wheelforge._resolve._question import Question
 
 MAX_AGE_SECONDS = 600.0
-_FORMAT = "1"
+_FORMAT = "2"
 _TUPLES = ("requested_by", "accepted")
+_SECRET = re.compile(r"(?<=://)[^/?#@\s]*@")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+Stamps: TypeAlias = "list[int | None]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +54,19 @@ class Memory:
     ) -> Resolution:
         """Return the remembered answer, whatever its age if ``offline``; else ``ask`` for one."""
         found = None
+        # What is on this machine can be asked at any time, and may know better by now.
+        offline = offline and not question.is_local
         if offline or not refresh:
             found = self.recall(question, any_age=offline)
         if found is None and offline:
             raise NotRememberedError(question.requirements, question.subject, _describe(question))
-        return found or self.remember(question, ask(question))
+        if found is not None:
+            return found
+        # Before it is asked: what comes in meanwhile may have been overlooked.
+        places = _stamp_places(question.places)
+        resolution = ask(question)
+        self._write(question, resolution, places)
+        return resolution
 
     def recall(self, question: Question, *, any_age: bool = False) -> Resolution | None:
         """Return the answer, if it is known and not too old."""
@@ -61,23 +74,45 @@ class Memory:
         facts = _unseal(key, self._place(key))
         if facts is None or facts["files"] != _stamp_files(facts["pins"]):
             return None
-        # A negative age means that the clock was set back, so that the age is not known.
-        if not any_age and not 0 <= self.clock() - facts["time"] < self.max_age_seconds:
+        if not any_age and not self._is_fresh(facts, question):
             return None
-        return Resolution(pins=tuple(map(_revive, facts["pins"])), notes=tuple(facts["notes"]))
+        urls = _find_urls(question)
+        pins = tuple(_revive(pin, urls) for pin in facts["pins"])
+        return Resolution(pins=pins, notes=tuple(facts["notes"]))
 
-    def remember(self, question: Question, resolution: Resolution) -> Resolution:
-        """Keep ``resolution`` as the answer, unless it may change unseen; return it."""
+    def remember(self, question: Question, resolution: Resolution) -> None:
+        """Keep ``resolution`` as the answer, or in the place of the one that it completes."""
+        key = question.digest
+        facts = _unseal(key, self._place(key))
+        places = _stamp_places(question.places) if facts is None else facts["places"]
+        self._write(question, resolution, places)
+
+    def forget(self, question: Question) -> None:
+        """Have no answer any longer."""
+        with contextlib.suppress(OSError):
+            self._place(question.digest).unlink()
+
+    def _is_fresh(self, facts: dict[str, Any], question: Question) -> bool:
+        # A negative age means that the clock was set back, so that the age is not known.
+        is_young = 0 <= self.clock() - facts["time"] < self.max_age_seconds
+        is_same: bool = facts["places"] == _stamp_places(question.places)
+        return is_young and is_same
+
+    def _write(self, question: Question, resolution: Resolution, places: Stamps) -> None:
+        """Keep ``resolution`` as the answer, unless it may change unseen."""
         key = question.digest
         facts = asdict(resolution)
         files = _stamp_files(facts["pins"])
-        if None not in files:
-            body = json.dumps({**facts, "time": self.clock(), "files": files}).encode("ascii")
-            # Who may not write remembers nothing, and is none the worse for it.
-            with contextlib.suppress(IsolationError):
-                ensure_directory(str(self.directory))
-                replace_file(str(self._place(key)), _seal(key, body) + b"\n" + body)
-        return resolution
+        if None in files:
+            return
+        for pin in facts["pins"]:
+            pin["url"] = _SECRET.sub("", pin["url"], count=1)
+        more = {"time": self.clock(), "files": files, "places": places}
+        body = json.dumps({**facts, **more}).encode("ascii")
+        # Who may not write remembers nothing, and is none the worse for it.
+        with contextlib.suppress(IsolationError):
+            ensure_directory(str(self.directory))
+            replace_file(str(self._place(key)), _seal(key, body) + b"\n" + body)
 
     def _place(self, key: str) -> Path:
         return self.directory / f"{key[:32]}.json"
@@ -96,9 +131,30 @@ def _unseal(key: str, place: Path) -> dict[str, Any] | None:
     return json.loads(body) if seal == _seal(key, body) else None
 
 
-def _revive(facts: dict[str, Any]) -> Pin:
+def _revive(facts: dict[str, Any], urls: Mapping[str, str]) -> Pin:
     values: dict[str, Any] = {**facts, **{name: tuple(facts[name]) for name in _TUPLES}}
+    values["url"] = urls.get(facts["url"], facts["url"])
     return Pin(**values)
+
+
+def _find_urls(question: Question) -> dict[str, str]:
+    """Return the URLs in a question by what they are without credentials."""
+    texts = (*question.requirements, *question.constraints)
+    urls = [url for text in texts for url in _URL.findall(text)]
+    every = (*urls, *(url.partition("#")[0] for url in urls))
+    return {_SECRET.sub("", url, count=1): url for url in every}
+
+
+def _stamp_places(places: Sequence[str]) -> Stamps:
+    """Return when something was last put into each directory, or taken out."""
+    return [_read_time(place) for place in places]
+
+
+def _read_time(path: str) -> int | None:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _stamp_files(pins: Sequence[dict[str, Any]]) -> list[list[int] | None]:

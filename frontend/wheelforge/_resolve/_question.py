@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ntpath
 import os
+import posixpath
 import re
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Interpreter
 
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_DRIVE = re.compile(r"/[A-Za-z]:")
+_BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +44,20 @@ class Question:
     """Whether, where nothing that fits was published in time, the oldest that fits will do."""
     may_build: bool = True
     """Whether what exists only as an sdist may be used."""
+    prefers_wheels: bool = False
+    """Whether an older wheel is better than a newer sdist."""
     subject: str = "the project"
     """Whose requirements they are; for messages, and no part of the question."""
     chain: tuple[str, ...] = ()
     """What is being built already, outermost first, where the question is part of that."""
+    places: tuple[str, ...] = ()
+    """The local directories among the indexes; when they change, an answer is out of date."""
+    is_local: bool = False
+    """Whether nothing but such directories is asked, which takes no network."""
 
     @property
     def digest(self) -> str:
-        """The same for two questions that must have the same answer."""
+        """The same for two questions that must have the same answer, as things are."""
         python = self.python
         cutoff = self.exclude_newer
         facts = (
@@ -58,7 +66,7 @@ class Question:
             (python.identity, python.version, sorted(python.markers.items()), python.tags),
             self.index,
             cutoff and cutoff.astimezone(UTC).isoformat(),
-            (self.require_hashes, self.oldest, self.may_build),
+            (self.require_hashes, self.oldest, self.may_build, self.prefers_wheels),
         )
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
@@ -90,15 +98,15 @@ class Resolution:
     notes: tuple[str, ...] = ()
 
 
-def find_local_path(url: str) -> str | None:
+def find_local_path(url: str, system: str = os.name) -> str | None:
     """Return the path that a ``file:`` URL means, or nothing for another URL."""
     parts = urlsplit(url)
     if parts.scheme != "file":
         return None
-    path = unquote(parts.path)
-    if os.name == "nt" and _DRIVE.match(path):
-        path = path[1:]
-    return os.path.normpath(path)
+    path, host = unquote(parts.path), parts.netloc.lower().removeprefix("localhost")
+    if system != "nt":
+        return posixpath.normpath(path)
+    return ntpath.normpath(f"//{host}{path}" if host else _BEFORE_DRIVE.sub("", path))
 
 
 def without_secrets(text: str) -> str:

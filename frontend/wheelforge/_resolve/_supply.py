@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from wheelforge._index import Candidate
+from wheelforge._index import Candidate, without_credentials
 from wheelforge._resolve._question import find_local_path, without_secrets
 from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
 
@@ -48,6 +48,10 @@ class IndexLike(Protocol):
 
     def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
         """Expect to be asked about ``candidates``."""
+        ...
+
+    def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
+        """Expect to be asked for the files of ``candidates``."""
         ...
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
@@ -171,5 +175,5 @@ def locate(name: str, url: str, whose: str) -> Candidate:
         yanked=None,
         uploaded=None,
         is_wheel=file_name.endswith(".whl"),
-        origin=bare,
+        origin=without_credentials(bare),
     )

@@ -29,7 +29,12 @@ class _Place:
 
 
 class RunnerPool:
-    """Makes runners; close it when nothing runs any longer."""
+    """Makes runners for hooks that are called elsewhere; any number of threads may use one.
+
+    Runners of one environment and backend share a server that has the backend imported and is
+    forked for each hook, where the platform can. Close the pool when nothing runs any longer; as
+    a context manager it does that by itself.
+    """
 
     def __init__(self, *, idle_servers: int = _IDLE_SERVERS, forks: bool | None = None) -> None:
         self._forks = can_fork() if forks is None else forks
@@ -43,9 +48,12 @@ class RunnerPool:
     def open(
         self, *, python: str, backend: str, environment: Mapping[str, str], terms: Terms
     ) -> Generator[SpawnRunner]:
-        """Yield a runner; ``environment`` is what a server would be started with.
+        """Yield a runner; ``environment`` is what a server would be started with: all variables.
 
-        Without a ``backend`` nothing is forked.
+        ``python`` is that of the build environment, which must not change while the pool is open.
+        ``backend`` is as in `build-backend`; without one nothing is forked, which is right for a
+        backend in the project's own tree. The runner raises a leaf of `HookError` if a hook fails,
+        is late or was cancelled; `HookFailedError` is a `CalledProcessError` as well.
         """
         with contextlib.ExitStack() as stack:
             runner = SpawnRunner(terms)
@@ -55,6 +63,14 @@ class RunnerPool:
             stack.enter_context(runner)
             stack.enter_context(self._reaching(runner))
             yield runner
+
+    def start(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
+        """Start a server that will probably be wanted; it waits among those that are idle."""
+        if self._forks:
+            wanted = ForkServer(python=python, backend=backend, environment=environment)
+            with self._lock:
+                place = self._places.setdefault(wanted.key, _Place(wanted))
+            place.server.start()
 
     def cancel(self) -> None:
         """End every hook that runs, and refuse all others; for any thread, does not wait."""

@@ -113,6 +113,8 @@ class ServerProcess:
         import subprocess
 
         self._channel.close()
+        if self._report is None:  # it is still importing, and nobody has asked it for anything
+            self._process.kill()
         try:
             self._process.wait(_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:

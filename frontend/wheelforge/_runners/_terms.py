@@ -11,9 +11,17 @@ if TYPE_CHECKING:
 _HOOK_POSITION = 2
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Under which terms the hooks of one build run."""
+    """Under which terms the hooks of one build run.
+
+    Whoever asks for a runner says so with it; a runner of an embedder's own is told so by it.
+    What is called is called by the thread that runs the hook, unless it is said otherwise.
+    """
 
     base: Mapping[str, str] = field(default_factory=dict[str, str])
     """The variables that a hook's own are laid over; nothing is taken from this process."""
@@ -27,6 +35,8 @@ class Terms:
     """Gets what hooks print, line by line, from the thread that runs the hook or another one."""
     on_ending: Callable[[Ending], None] | None = None
     """Hears of every hook that has ended, well or not."""
+    is_cancelled: Callable[[], bool] = _never
+    """For a runner of an embedder's own: whether nobody wants what it runs any longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,8 @@ def compose_environment(
 ) -> dict[str, str]:
     """Return all variables of a hook: what is left of ``base``, then the environment's, then more.
 
-    The directories in the environment's PATH come before those of ``base``, each of them once.
+    What steers Python or pip elsewhere is left out of ``base``, as is a virtual environment. The
+    directories in the environment's PATH come before those of ``base``, each of them once.
     """
     composed = {name: value for name, value in base.items() if not _is_removed(name)}
     for layer in (environment or {}, extra or {}):

@@ -1,46 +1,20 @@
 """The command line: words in, one request out; errors become a sentence and an exit code."""
 
-from __future__ import annotations
-
-import contextlib
-import signal
 import sys
-import threading
-from typing import TYPE_CHECKING
 
-from wheelforge.cli._console import Console
-from wheelforge.cli._parser import parse_words
-from wheelforge_isolation import ForgeError
+from wheelforge._version import VERSION
 
+TYPE_CHECKING = False  # whoever asks for the version need not wait for ``typing``
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-_INTERRUPTED = 130
+    from collections.abc import Sequence
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: "Sequence[str] | None" = None) -> int:
     """Do what ``words`` ask for, and return the exit code."""
-    options = parse_words(sys.argv[1:] if words is None else words)
-    try:
-        with _ending_on_request():
-            code: int | None = options.run(options)
-    except ForgeError as error:
-        Console().show_error(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
-    return code or 0
+    words = sys.argv[1:] if words is None else words
+    if len(words) == 1 and words[0] in {"-V", "--version"}:
+        sys.stdout.write(f"wheelforge {VERSION}\n")
+        return 0
+    from wheelforge.cli._session import run_words
 
-
-@contextlib.contextmanager
-def _ending_on_request() -> Generator[None]:
-    """Let a polite request to end have the same effect as Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return run_words(words)

@@ -10,34 +10,106 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.cli._console import Console
-from wheelforge_isolation import Links, temporary_directory, unpack
+from wheelforge.cli._reports import check_reports, open_reports
+from wheelforge.cli._words import find_layout
+from wheelforge.errors import OptionInvalidError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from wheelforge._build import Forge
+    from wheelforge._events import BuildEvent, Reporter
     from wheelforge._lockfile import Recorder
-    from wheelforge._models import BuildRequest
+    from wheelforge._models import BuildRequest, Outcome
+
+    Build = Callable[[argparse.Namespace, Reporter, Callable[[Outcome], None]], None]
+
+_SOME_FAILED = 1
 
 
-def run_build(options: argparse.Namespace) -> None:
-    """Build, and say where each result is."""
+def run_build(options: argparse.Namespace) -> int:
+    """Build, say where each result is, and return the exit code."""
     if options.metadata:
+        check_reports(options)
+        if options.kinds:
+            raise OptionInvalidError("--metadata", "it says to build something, too")
         run_metadata(options)
-        return
-    for forge, request in _pair(options):
-        for artifact in forge.build(request).artifacts:
-            sys.stdout.write(f"{artifact.path}\n")
+        return 0
+    console = _open_console(options)
+    reporters: list[Reporter] = [console.hear]
+    outcomes: list[Outcome] = []
+
+    def report(event: BuildEvent) -> None:
+        for reporter in reporters:
+            reporter(event)
+
+    def hear(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        reports.add(outcome)
+        console.show_outcome(outcome)
+
+    with open_reports(options) as reports, _open_cache_place(options), console.watch():
+        reporters.append(reports.hear)
+        build = _build_alone if _is_alone(options) else _import_batches()
+        build(options, report, hear)
+    return _conclude(outcomes, console)
+
+
+def _is_alone(options: argparse.Namespace) -> bool:
+    """Return whether there is one build and nothing else: it need not wait for what many need."""
+    is_one = len(options.sources) <= 1 and len(options.pythons or ()) <= 1
+    is_plain = not (options.requirement or options.with_deps or options.no_binary)
+    return is_one and is_plain and not options.resume
+
+
+def _import_batches() -> Build:
+    from wheelforge.cli._many import build_many
+
+    return build_many
+
+
+def _build_alone(
+    options: argparse.Namespace, report: Reporter, hear: Callable[[Outcome], None]
+) -> None:
+    from wheelforge._foresight import Foresight
+    from wheelforge._runners import RunnerPool
+    from wheelforge.cli._settings import make_requests, make_settings
+
+    (request,) = make_requests(options)
+    settings = replace(make_settings(options), python=(options.pythons or [None])[0])
+    foresight = Foresight(directory=find_layout(options).guesses, python=settings.python or "")
+    with RunnerPool() as pool:
+        if settings.isolated:
+            foresight.start(request.source, settings.variables, pool)
+        # Only now, as it takes a while in which the backend is imported on another core.
+        from wheelforge._workshop import Parts, open_forge
+
+        with open_forge(settings, reporter=report, parts=Parts(pool=pool)) as forge:
+            hear(forge.try_build(request))
+
+
+def _conclude(outcomes: Sequence[Outcome], console: Console) -> int:
+    """Say which builds have failed, and return the exit code."""
+    failed = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
+    if not failed or len(outcomes) == 1:
+        return failed[0][1].exit_code if failed else 0
+    lines = [f"{len(failed)} of {len(outcomes)} builds failed:"]
+    for outcome, error in failed:
+        lines.append(f"  {outcome.request.label}, Python {outcome.python}: {error.code}")
+    console.say("error", "\n".join(lines), is_needed=True)
+    return _SOME_FAILED
 
 
 def run_metadata(options: argparse.Namespace) -> None:
     """Print the core metadata of each source as JSON."""
     from wheelforge._results import describe_metadata
 
-    for forge, request in _pair(options):
-        metadata = describe_metadata(_obtain_metadata(forge, request))
-        sys.stdout.write(f"{json.dumps(metadata, ensure_ascii=False, indent=2)}\n")
+    console = _open_console(options)
+    with console.watch():
+        for forge, request in _pair(options, console):
+            metadata = describe_metadata(_obtain_metadata(forge, request))
+            console.print_data(f"{json.dumps(metadata, ensure_ascii=False, indent=2)}\n")
 
 
 def _obtain_metadata(forge: Forge, request: BuildRequest) -> bytes:
@@ -53,9 +125,10 @@ def run_lock(options: argparse.Namespace) -> None:
     """Write down what builds need, and build nothing but what is needed for that."""
     from wheelforge._lockfile import Recorder, write_lock
 
-    recorder = Recorder()
-    for forge, request in _pair(options, recorder=recorder):
-        forge.build(replace(request, stops_early=True))
+    recorder, console = Recorder(), _open_console(options)
+    with console.watch():
+        for forge, request in _pair(options, console, recorder):
+            forge.build(replace(request, stops_early=True))
     write_lock(recorder.lock(), options.output)
     sys.stdout.write(f"{options.output}\n")
 
@@ -64,16 +137,18 @@ def run_fetch(options: argparse.Namespace) -> None:
     """Put what is locked into the cache."""
     from wheelforge._lockfile import read_lock
     from wheelforge._workshop import fetch_locked
-    from wheelforge.cli._settings import make_settings
+    from wheelforge.cli._settings import make_places
 
     console = Console(options.verbosity)
     lock = read_lock(options.locked)
-    count = fetch_locked(make_settings(options), lock, reporter=console.hear)
+    count = fetch_locked(make_places(options), lock, reporter=console.hear)
     sys.stdout.write(f"{count} files are in the cache\n")
 
 
 def run_unpack(options: argparse.Namespace) -> None:
     """Unpack an archive, and say where it is and what was odd about it."""
+    from wheelforge_isolation import Links, unpack
+
     console = Console(options.verbosity)
     links = Links(options.links) if options.links else None
     unpacked = unpack(options.archive, options.destination, links=links)
@@ -84,13 +159,12 @@ def run_unpack(options: argparse.Namespace) -> None:
 
 
 def _pair(
-    options: argparse.Namespace, recorder: Recorder | None = None
+    options: argparse.Namespace, console: Console, recorder: Recorder | None = None
 ) -> Iterator[tuple[Forge, BuildRequest]]:
     """Yield each source with a forge for each Python."""
     from wheelforge._workshop import open_forge
     from wheelforge.cli._settings import make_requests, make_settings
 
-    console = Console(options.verbosity)
     requests = list(make_requests(options))
     with _open_cache_place(options):
         settings = replace(make_settings(options), recorder=recorder)
@@ -100,9 +174,22 @@ def _pair(
                     yield forge, request
 
 
+def _open_console(options: argparse.Namespace) -> Console:
+    """Refuse what cannot be meant, and return what tells of all else."""
+    from wheelforge.cli._settings import list_bare_settings, refuse_contradictions
+
+    refuse_contradictions(options)
+    console = Console(options.verbosity)
+    for key in list_bare_settings(options):
+        console.say("warning", f"`-C {key}` has no value: `-C {key}=` is what pip understands too")
+    return console
+
+
 @contextlib.contextmanager
 def _open_cache_place(options: argparse.Namespace) -> Generator[None]:
     """Let the cache be a temporary one inside, if that is wished for."""
+    from wheelforge_isolation import temporary_directory
+
     with contextlib.ExitStack() as stack:
         if options.no_cache:
             options.cache_dir = Path(stack.enter_context(temporary_directory()))

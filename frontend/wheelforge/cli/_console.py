@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from wheelforge._events import BuildEvent
+    from wheelforge._models import Outcome
+    from wheelforge._progress import Progress
     from wheelforge_isolation import ForgeError
 
-_STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32", "phase": "2"}
+_STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32"}
 _QUIET, _NORMAL, _VERBOSE = -1, 0, 1
 
 
@@ -25,36 +28,66 @@ class Console:
     ) -> None:
         self._verbosity = verbosity
         self._variables = os.environ if variables is None else variables
-        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def watch(self) -> Generator[None]:
+        """Show what is at work inside, if there is somebody to see it."""
+        with self._progress:
+            yield
 
     def hear(self, event: BuildEvent) -> None:
         """Tell of an event."""
+        self._tell(event)
+        # Afterwards: the last words of a build belong to it still.
+        self._progress.hear(event)
+
+    def _tell(self, event: BuildEvent) -> None:
         if event.kind in {"note", "warning"}:
             self.say(event.kind, f"{event.build}: {event.text}" if event.build else event.text)
         elif self._verbosity < _VERBOSE:
             return
         elif event.kind == "output":
-            self._write(event.text)
+            self._progress.write(event.text, event.build)
         elif event.kind == "finished":
             what = f"{event.build}: {event.phase or 'done'}"
-            self.say("phase", f"{what} ({event.seconds:.2f} s)")
+            self._progress.write(f"{what} ({event.seconds:.2f} s)\n", event.build)
 
     def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
         """Write a line of that kind."""
         if is_needed or self._verbosity > _QUIET:
-            prefix = "" if kind == "phase" else f"{kind}: "
-            self._write(f"{self._paint(kind, prefix)}{text}\n")
+            self._progress.write(f"{self._paint(kind, f'{kind}: ')}{text}\n")
 
     def show_error(self, error: ForgeError) -> None:
         """Say what went wrong, and what may help."""
-        self._write(f"{self._paint('error', f'error[{error.code}]: ')}{error}\n")
+        text = f"{self._paint('error', f'error[{error.code}]: ')}{error}\n"
         if error.hint:
-            self.say("hint", error.hint, is_needed=True)
+            text += f"{self._paint('hint', 'hint: ')}{error.hint}\n"
+        self._progress.write_error(text, error.code, str(error).partition("\n")[0])
 
-    def _write(self, text: str) -> None:
-        with self._lock:
-            sys.stderr.write(text)
-            sys.stderr.flush()
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Say how a build has ended, and print where its results are."""
+        self._progress.add(outcome)
+        self.print_data("".join(f"{artifact.path}\n" for artifact in outcome.artifacts))
+        if outcome.error is not None:
+            self.show_error(outcome.error)
+
+    def print_data(self, text: str) -> None:
+        """Print what was asked for, and nothing else."""
+        with self._progress.aside():
+            try:
+                sys.stdout.write(text)
+            except UnicodeEncodeError:
+                # Names of files can be anything; who reads them wants the very bytes.
+                sys.stdout.flush()
+                sys.stdout.buffer.write(os.fsencode(text))
+            sys.stdout.flush()
+
+    @functools.cached_property
+    def _progress(self) -> Progress:
+        from wheelforge._progress import open_progress
+
+        is_quiet = self._verbosity <= _QUIET
+        return open_progress(sys.stderr, self._variables, is_quiet=is_quiet)
 
     def _paint(self, kind: str, text: str) -> str:
         if not text or not is_coloured(sys.stderr, self._variables):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge._models import Era, Keep, Kind
 from wheelforge.cli._words import (
     absolute_path,
+    parse_count,
     parse_place,
     parse_python,
     parse_seconds,
@@ -14,10 +15,12 @@ from wheelforge.cli._words import (
     parse_source,
     parse_time,
 )
-from wheelforge_isolation import Links
 
 if TYPE_CHECKING:
     import argparse
+
+LINKS = ("keep", "copy")
+"""What can become of links; nothing of ours has to be imported to know."""
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +52,6 @@ def add_kinds(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where the results go (default: `dist` in a directory, beside an sdist)",
     )
-    parser.add_argument(
-        "--report", type=absolute_path, metavar="FILE", help="write what was built as JSON"
-    )
 
 
 def add_building(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def add_building(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--links",
-        choices=[links.value for links in Links],
+        choices=LINKS,
         help="keep symbolic links, or copy what they lead to (default: as the platform can)",
     )
     parser.add_argument(
@@ -88,6 +88,59 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="unpack the sdist there, and leave it there",
     )
+
+
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add how many are built together."""
+    parser.add_argument(
+        *("-r", "--requirement"),
+        type=absolute_path,
+        action="append",
+        metavar="FILE",
+        help="build what that file of requirements names",
+    )
+    parser.add_argument(
+        *("-j", "--jobs"),
+        type=parse_count,
+        metavar="N",
+        help="build that many at a time (default: as many as there are cores)",
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="let a build that fails not stop the others (default for more than one source)",
+    )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="end all builds as soon as one has failed"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="do not build again what was delivered before and is still there",
+    )
+    parser.add_argument(
+        "--with-deps",
+        action="store_true",
+        help="add all that requirements require at run time, as wheels where there are some",
+    )
+    parser.add_argument(
+        "--no-binary",
+        action="append",
+        metavar="NAME",
+        help="with --with-deps, build that even if there is a wheel; `:all:` builds everything",
+    )
+
+
+def add_reports(parser: argparse.ArgumentParser) -> None:
+    """Add what is written down about builds."""
+    texts = {
+        "--report": "write what was built, and how, as JSON",
+        "--events": "write what happens as it happens, a JSON object a line",
+        "--junit": "write a test case for each build, as CI systems read them",
+        "--html": "write a page with a timeline, all builds and all failures",
+    }
+    for name, text in texts.items():
+        parser.add_argument(name, type=absolute_path, metavar="FILE", help=text)
 
 
 def add_isolation(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from wheelforge.cli import _cache, _commands, _options
+from wheelforge._version import VERSION
+from wheelforge.cli import _options
 from wheelforge.cli._words import absolute_path, parse_days, parse_flag, parse_size
-from wheelforge_isolation import Links
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _FIRST_WORDS = {
     *("build", "metadata", "lock", "fetch", "unpack", "cache"),
@@ -40,17 +40,30 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _late(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:
+    """Return a function that is imported once it is called: no command needs all the others."""
+
+    def run(options: argparse.Namespace) -> int | None:
+        from importlib import import_module
+
+        return getattr(import_module(f"wheelforge.cli.{room}"), name)(options)  # type: ignore[no-any-return]
+
+    return run
+
+
 def _add_build(parser: argparse.ArgumentParser) -> None:
     _options.add_sources(parser)
     _options.add_kinds(parser)
+    _options.add_batch(parser)
+    _options.add_reports(parser)
     _add_making(parser)
-    parser.set_defaults(run=_commands.run_build)
+    parser.set_defaults(run=_late("_commands", "run_build"))
 
 
 def _add_metadata(parser: argparse.ArgumentParser) -> None:
     _options.add_sources(parser)
     _add_making(parser)
-    parser.set_defaults(run=_commands.run_metadata, kinds=None, outdir=None)
+    parser.set_defaults(run=_late("_commands", "run_metadata"), kinds=None, outdir=None)
 
 
 def _add_lock(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +76,7 @@ def _add_lock(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where to write it (default: pylock.build.toml)",
     )
-    parser.set_defaults(run=_commands.run_lock, kinds=None, outdir=None)
+    parser.set_defaults(run=_late("_commands", "run_lock"), kinds=None, outdir=None)
 
 
 def _add_making(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +96,7 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
     _options.add_index(parser)
     _options.add_cache_directory(parser)
     _options.add_verbosity(parser)
-    parser.set_defaults(run=_commands.run_fetch)
+    parser.set_defaults(run=_late("_commands", "run_fetch"))
 
 
 def _add_unpack(parser: argparse.ArgumentParser) -> None:
@@ -91,27 +104,27 @@ def _add_unpack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("destination", type=absolute_path, help="a directory, absent or empty")
     parser.add_argument(
         "--links",
-        choices=[links.value for links in Links],
+        choices=_options.LINKS,
         help="keep symbolic links, or copy what they lead to (default: as the platform can)",
     )
     _options.add_verbosity(parser)
-    parser.set_defaults(run=_commands.run_unpack)
+    parser.set_defaults(run=_late("_commands", "run_unpack"))
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run_by_name = {
-        "dir": (_cache.show_directory, "print where the cache is"),
-        "size": (_cache.show_size, "print how much space it takes"),
-        "list": (_cache.show_entries, "print what is in it, one line each"),
-        "verify": (_cache.verify, "hash all of it; exit code 1 if anything is wrong"),
-        "gc": (_cache.collect, "remove what the dead left, and what is too old or too much"),
-        "clear": (_cache.clear, "remove all that no running build uses"),
+        "dir": ("show_directory", "print where the cache is"),
+        "size": ("show_size", "print how much space it takes"),
+        "list": ("show_entries", "print what is in it, one line each"),
+        "verify": ("verify", "hash all of it; exit code 1 if anything is wrong"),
+        "gc": ("collect", "remove what the dead left, and what is too old or too much"),
+        "clear": ("clear", "remove all that no running build uses"),
     }
     for name, (run, help_text) in run_by_name.items():
         command = commands.add_parser(name, help=help_text)
         _options.add_cache_directory(command)
-        command.set_defaults(run=run)
+        command.set_defaults(run=_late("_cache", run))
     commands.choices["list"].add_argument("--json", action="store_true", help="print JSON")
     commands.choices["verify"].add_argument(
         "--repair", action="store_true", help="mend what is wrong, or set it aside"
@@ -138,23 +151,24 @@ class _Parser(argparse.ArgumentParser):
         action = super().add_argument(*names, **facts)
         given = os.environ.get(f"WHEELFORGE_{names[-1].lstrip('-').replace('-', '_').upper()}")
         if given is not None and names[-1].startswith("--"):
-            self.set_defaults(**{action.dest: _read_default(action, given)})
+            default = _read_default(action, given, facts.get("action", "store"))
+            self.set_defaults(**{action.dest: default})
         return action
 
 
-def _read_default(action: argparse.Action, given: str) -> object:
+def _read_default(action: argparse.Action, given: str, kind: str) -> object:
+    if kind == "append":
+        return [action.type(word) if callable(action.type) else word for word in given.split()]
     if action.nargs != 0:
         return given  # which argparse then reads as it would on the command line
     if not parse_flag(given):
         return action.default
-    return [action.const] if action.dest == "kinds" else action.const
+    return [action.const] if kind == "append_const" else action.const
 
 
 class _Version(argparse.Action):
-    """Prints the version, which is looked up only when asked for."""
+    """Prints the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"wheelforge {version('wheelforge')}\n")
+        sys.stdout.write(f"wheelforge {VERSION}\n")
         parser.exit()

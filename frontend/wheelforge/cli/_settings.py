@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wheelforge._models import BuildRequest, Era, Keep, Kind, Policy
-from wheelforge._workshop import Settings
-from wheelforge.errors import OptionInvalidError
-from wheelforge_isolation import Links
+from wheelforge._settings import Settings
+from wheelforge.errors import OptionInvalidError, SourceInvalidError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from wheelforge._lockfile import Lock
+    from wheelforge_isolation import Links
 
 
 def make_settings(options: argparse.Namespace) -> Settings:
     """Return what ``options`` say of where things come from and under which rules."""
-    return Settings(
-        variables=dict(os.environ),
-        cache_dir=options.cache_dir,
+    return replace(
+        make_places(options),
         cache_max_bytes=options.cache_max_size,
-        index_url=options.index_url,
-        extra_index_urls=tuple(options.extra_index_url or ()),
-        find_links=tuple(options.find_links or ()),
-        no_index=options.no_index,
         constraints=tuple(options.build_constraint or ()),
         require_hashes=options.require_hashes,
         exclude_newer=options.exclude_newer,
-        offline=options.offline,
-        refresh=options.refresh,
         isolated=not options.no_isolation,
         checked=not options.skip_dependency_check,
         environment_dir=options.env_dir,
         lock=_read_lock(options.locked),
         policy=_make_policy(options),
+    )
+
+
+def make_places(options: argparse.Namespace) -> Settings:
+    """Return what ``options`` say of where things come from."""
+    return Settings(
+        variables=dict(os.environ),
+        cache_dir=options.cache_dir,
+        index_url=options.index_url,
+        extra_index_urls=tuple(options.extra_index_url or ()),
+        find_links=tuple(options.find_links or ()),
+        no_index=options.no_index,
+        offline=options.offline,
+        refresh=options.refresh,
     )
 
 
@@ -67,9 +76,41 @@ def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
             output=options.outdir or find_output(source),
             kinds=_list_kinds(options, source),
             config_settings=read_config_settings(options),
-            links=Links(options.links) if options.links else None,
+            links=_read_links(options.links),
             tree=options.sdist_extract_dir,
         )
+
+
+def refuse_contradictions(options: argparse.Namespace) -> None:
+    """Refuse options that say the opposite of each other."""
+    if options.config_json is not None and options.config_setting:
+        raise OptionInvalidError("--config-json", "`--config-setting` is for the same")
+    if options.no_isolation and options.env_dir:
+        raise OptionInvalidError("--env-dir", "with `--no-isolation` no environment is made")
+    if options.no_isolation and options.installer:
+        raise OptionInvalidError("--installer", "with `--no-isolation` nothing is installed")
+    for source in options.sources:
+        _refuse_mere_word(source, is_set=getattr(options, "with_deps", False))
+
+
+def _refuse_mere_word(source: Path | str, *, is_set: bool) -> None:
+    """Refuse a name without a version, as it may be a directory that was mistyped."""
+    if isinstance(source, str) and re.fullmatch(r"[\w.-]+", source) and not is_set:
+        reason = f"there is no such directory; a release on the index is `{source}==VERSION`"
+        raise SourceInvalidError(source, reason)
+
+
+def list_bare_settings(options: argparse.Namespace) -> list[str]:
+    """Return the keys that were given to the backend without a value."""
+    return [text for text in options.config_setting or () if "=" not in text]
+
+
+def _read_links(text: str | None) -> Links | None:
+    if text is None:
+        return None
+    from wheelforge_isolation import Links
+
+    return Links(text)
 
 
 def find_output(source: Path | str) -> Path:

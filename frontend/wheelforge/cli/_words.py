@@ -38,6 +38,13 @@ def parse_size(text: str) -> int:
     return int(_parse_amount(text, _BYTES, "a size like 5GB"))
 
 
+def parse_count(text: str) -> int:
+    """Return a number of things, of which there has to be one."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"`{text}` is not a number from 1 on")
+    return int(text)
+
+
 def parse_days(text: str) -> float:
     """Return days: ``30d``, ``12h``, ``2w``, or a plain number of them."""
     return _parse_amount(text, _DAYS, "an age like 30d")

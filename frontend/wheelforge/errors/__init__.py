@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         HookMissingError,
         HookUnsupportedError,
     )
+    from wheelforge.errors._batch import RequirementFailedError, UnexpectedError
     from wheelforge.errors._causes import (
         BuildAccessError,
         BuildCrashedError,
@@ -130,6 +131,7 @@ __all__ = [
     "PythonRefusedError",
     "PythonTwoError",
     "RemovedFromPythonError",
+    "RequirementFailedError",
     "RequirementInvalidError",
     "RequirementTooNewError",
     "RequirementsConflictError",
@@ -140,6 +142,7 @@ __all__ = [
     "SourceNotFoundError",
     "TimeInvalidError",
     "ToolMissingError",
+    "UnexpectedError",
     "VersionUnknownError",
     "last_lines",
     "plain_text",
@@ -153,6 +156,7 @@ _ROOMS = {
         "HookMissingError",
         "HookUnsupportedError",
     ),
+    "_batch": ("RequirementFailedError", "UnexpectedError"),
     "_causes": (
         "BuildAccessError",
         "BuildCrashedError",

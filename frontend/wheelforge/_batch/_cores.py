@@ -1,0 +1,159 @@
+"""How much of the machine there is for builds, and what is said of that to the tools they run.
+
+Every hook has a token while it runs, and so has each further job that its tools start: there are as
+many as there are cores. Who understands GNU make's job server takes them from the same pipe. Who
+does not is told a number that keeps the sum at about the cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+_SHARES = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
+_MAKES = ("make", "gmake")
+_SINCE = (4, 4)
+"""Which make understands a job server that has a name; older ones refuse to run at all."""
+_VERSION = re.compile(r"GNU Make (\d+)\.(\d+)")
+_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
+"""What has the same meaning in every makefile."""
+_PATIENCE_SECONDS = 10
+_LOOK_SECONDS = 0.05
+
+
+def count_cores() -> int:
+    """Return how many processes can run at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share_out(variables: Mapping[str, str], cores: int, builds: int, server: str) -> dict[str, str]:
+    """Return ``variables`` and how many jobs each of ``builds`` may have; what is given wins."""
+    share = str(max(1, cores // max(1, builds)))
+    added: dict[str, str] = dict.fromkeys(_SHARES, share)
+    if server:
+        added["MAKEFLAGS"] = f" -j{cores} --jobserver-auth=fifo:{server}"
+    return {**added, **variables}
+
+
+def can_share(variables: Mapping[str, str]) -> bool:
+    """Return whether every make that is found by ``variables`` understands our job server."""
+    if not hasattr(os, "mkfifo") or "MAKEFLAGS" in variables:
+        return False
+    places = os.get_exec_path(dict(variables))
+    programs = [os.path.join(place, name) for place in places for name in _MAKES]  # ruff: ignore[os-path-join]
+    return all(_understands(path) for path in programs if os.access(path, os.X_OK))
+
+
+def _understands(program: str) -> bool:
+    try:
+        said = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        ).stdout
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return False
+    match = _VERSION.search(said)
+    return match is not None and (int(match[1]), int(match[2])) >= _SINCE
+
+
+class Tokens:
+    """The right to run, for any number of threads; with a pipe, for other processes too."""
+
+    def __init__(self, count: int, pipe: int | None = None) -> None:
+        self._count = count
+        self._pipe = pipe
+        self._running = 0
+        self._condition = threading.Condition()
+        self._waits = threading.local()
+
+    @contextlib.contextmanager
+    def holding(self, is_cancelled: Callable[[], bool]) -> Generator[None]:
+        """Have a token inside; go without one if nothing is to run any longer."""
+        start = time.monotonic()
+        is_held = self._wait(is_cancelled)
+        self._waits.seconds = self.waited() + time.monotonic() - start
+        try:
+            yield
+        finally:
+            if is_held:
+                self._give_back()
+
+    def waited(self) -> float:
+        """Return how many seconds the calling thread has waited so far."""
+        return float(getattr(self._waits, "seconds", 0.0))
+
+    def _wait(self, is_cancelled: Callable[[], bool]) -> bool:
+        with self._condition:
+            while not is_cancelled():
+                if self._take():
+                    self._running += 1
+                    return True
+                # Other processes give back without a word to us.
+                self._condition.wait(_LOOK_SECONDS)
+        return False
+
+    def _take(self) -> bool:
+        if self._pipe is None:
+            return self._running < self._count
+        if not self._running:
+            self._refill(self._pipe)
+        return _read(self._pipe)
+
+    def _refill(self, pipe: int) -> None:
+        """Make up for what was killed with a token in its hands: nobody runs who could have one."""
+        while _read(pipe):
+            pass
+        os.write(pipe, b"+" * self._count)
+
+    def _give_back(self) -> None:
+        with self._condition:
+            self._running -= 1
+            if self._pipe is not None:
+                os.write(self._pipe, b"+")
+            self._condition.notify()
+
+
+@contextlib.contextmanager
+def open_tokens(count: int, place: Path | None) -> Generator[Tokens]:
+    """Yield tokens; with a ``place``, those of the pipe that is made there."""
+    if place is None:
+        yield Tokens(count)
+        return
+    pipe = os.open(place, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield Tokens(count, pipe)
+    finally:
+        os.close(pipe)
+
+
+def make_pipe(place: Path) -> Path | None:
+    """Return a new pipe with that name, or nothing where there can be none that make can find."""
+    if not _PLAIN.fullmatch(str(place)):
+        return None
+    try:
+        os.mkfifo(place, 0o600)
+    except OSError:
+        return None
+    return place
+
+
+def _read(pipe: int) -> bool:
+    try:
+        return bool(os.read(pipe, 1))
+    except BlockingIOError:
+        return False

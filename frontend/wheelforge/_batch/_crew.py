@@ -1,0 +1,115 @@
+"""So many jobs at a time: what may start, when there is memory for it, and what comes of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from wheelforge._batch._jobs import by_length
+from wheelforge._models import Kind, Outcome
+from wheelforge.errors import RequirementFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wheelforge._batch._jobs import Job
+    from wheelforge._batch._worker import Worker
+
+_LOOK_SECONDS = 0.25
+"""After which the memory is looked at again, and Windows hears of Ctrl-C."""
+
+
+class Crew:
+    """Does jobs until there are none; for one thread."""
+
+    def __init__(
+        self, worker: Worker, jobs: Sequence[Job], find_free_memory: Callable[[], int | None]
+    ) -> None:
+        costs = {job.number: cost for job in jobs if (cost := worker.past.recall(job))}
+        self.outcomes: dict[int, Outcome] = {}
+        self._worker = worker
+        self._find_free_memory = find_free_memory
+        self._waiting = by_length(jobs, costs)
+        self._running: dict[Future[Outcome], Job] = {}
+        self._seen: dict[Path | str, int] = {}
+        self._peaks = {number: cost.peak_bytes for number, cost in costs.items()}
+        needed = {need for job in jobs for need in job.needs}
+        self._needed = {job.number: job for job in jobs if job.number in needed}
+        """What others are built with."""
+
+    def run(self, at_once: int, hear: Callable[[Outcome], bool]) -> None:
+        """Do all jobs; end early once ``hear``, which is told every outcome, says no."""
+        with ThreadPoolExecutor(at_once, "wheelforge-build") as threads:
+            try:
+                while self._waiting or self._running:
+                    self._start(threads, at_once)
+                    for job, outcome in self._await():
+                        if not self._finish(job, outcome, hear):
+                            self._waiting.clear()
+                            self._worker.shop.pool.cancel()
+            except BaseException:
+                self._worker.shop.pool.cancel()
+                raise
+
+    def _start(self, threads: ThreadPoolExecutor, at_once: int) -> None:
+        while len(self._running) < at_once:
+            job = next((job for job in self._waiting if self._is_ready(job)), None)
+            if job is None or not self._has_memory(job):
+                return
+            self._waiting.remove(job)
+            forge = self._worker.shop.open(job.python, job.level, self._list_offers(job))
+            self._running[threads.submit(self._worker.run, job, forge)] = job
+
+    def _is_ready(self, job: Job) -> bool:
+        # What a forge is offered is listed once, so all of a lower level has to be there.
+        return all(number in self.outcomes for number in self._list_lower(job))
+
+    def _has_memory(self, job: Job) -> bool:
+        """Return whether there is as much as the largest of those at work is known to need."""
+        if not self._running:
+            return True
+        at_work = (job, *self._running.values())
+        wanted = max(map(self._expect, at_work))
+        free = self._find_free_memory() if wanted else None
+        return free is None or free >= wanted
+
+    def _expect(self, job: Job) -> int:
+        """Return how many bytes a job needs: as before, or as with another Python."""
+        return self._peaks.get(job.number) or self._seen.get(job.request.source, 0)
+
+    def _list_lower(self, job: Job) -> list[int]:
+        """Return what is built before ``job`` because somebody of its level may need it."""
+        if not job.level:
+            return []
+        return [
+            number
+            for number, other in self._needed.items()
+            if other.python == job.python and other.level < job.level
+        ]
+
+    def _list_offers(self, job: Job) -> list[Path]:
+        return [
+            artifact.path
+            for number in self._list_lower(job)
+            for artifact in self.outcomes[number].artifacts
+            if artifact.kind is Kind.WHEEL
+        ]
+
+    def _await(self) -> list[tuple[Job, Outcome]]:
+        done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        return [(self._running.pop(future), future.result()) for future in done]
+
+    def _finish(self, job: Job, outcome: Outcome, hear: Callable[[Outcome], bool]) -> bool:
+        """Take note of an outcome, and of those that follow from it; return whether to go on."""
+        self.outcomes[job.number] = outcome
+        self._seen[job.request.source] = outcome.peak_bytes
+        goes_on = hear(outcome)
+        if outcome.error is None:
+            return goes_on
+        for heir in [other for other in self._waiting if job.number in other.needs]:
+            self._waiting.remove(heir)
+            error = RequirementFailedError(heir.request.label, job.request.label)
+            lost = Outcome(request=heir.request, python=outcome.python, error=error)
+            goes_on = self._finish(heir, lost, hear) and goes_on
+        return goes_on

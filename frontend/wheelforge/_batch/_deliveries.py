@@ -1,0 +1,99 @@
+"""What was delivered, so that a batch can be taken up again without building it once more.
+
+A record is written before the files it names are put in place: if the batch dies in between, they
+are not there, or not the same, and are built again. Only an sdist has a content that can be known
+again; a directory is always built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge._models import Artifact, Kind
+from wheelforge._resolve import read_constraints
+from wheelforge_isolation import ForgeError, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wheelforge._batch._jobs import Job
+    from wheelforge._batch._records import Records
+    from wheelforge._settings import Settings
+    from wheelforge_isolation import Interpreter
+
+_BUILD_VARIABLE = re.compile(
+    r"CC|CXX|CPP|AR|LD|FC|(C|CXX|CPP|LD|AR|F|RUST)FLAGS|ARCHFLAGS|CMAKE_ARGS|SKBUILD_\w+"
+    r"|SOURCE_DATE_EPOCH|MACOSX_DEPLOYMENT_TARGET|SETUPTOOLS_SCM_\w+|PBR_VERSION"
+)
+"""What usually changes what comes out of a build."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliveries:
+    """What batches with the same settings have delivered."""
+
+    records: Records
+    settings: str
+    """Their digest."""
+
+    def find(self, job: Job, sha256: str, python: Interpreter) -> tuple[Artifact, ...]:
+        """Return what was made of that source, if all of it is still where it was put."""
+        found = self.records.read(*self._describe(job, sha256, python))
+        artifacts = tuple(map(_revive, found["artifacts"])) if found else ()
+        return artifacts if all(map(_is_there, artifacts)) else ()
+
+    def remember(
+        self, job: Job, sha256: str, python: Interpreter, artifacts: Iterable[Artifact]
+    ) -> None:
+        """Keep what is going to be delivered."""
+        facts = [_flatten(artifact) for artifact in artifacts]
+        self.records.write({"artifacts": facts}, *self._describe(job, sha256, python))
+
+    def _describe(self, job: Job, sha256: str, python: Interpreter) -> tuple[str, ...]:
+        request = job.request
+        wanted = {
+            "kinds": [kind.value for kind in request.kinds],
+            "settings": dict(request.config_settings),
+            "links": request.links and request.links.value,
+            "cutoff": request.cutoff and request.cutoff.isoformat(),
+        }
+        own = json.dumps(wanted, sort_keys=True)
+        return (str(request.output), sha256, python.identity, self.settings, own)
+
+
+def digest_settings(settings: Settings, index: str) -> str:
+    """Return what tells builds under ``settings`` from others; ``index`` identifies the indexes."""
+    constraints = read_constraints(settings.constraints)
+    variables = settings.variables.items()
+    facts = (
+        index,
+        constraints.texts,
+        sorted(constraints.hashes.items()),
+        (settings.require_hashes, settings.isolated),
+        str(settings.exclude_newer),
+        None if settings.lock is None else settings.lock.digest,
+        (settings.policy.era.value, settings.policy.source_date_epoch),
+        sorted(pair for pair in variables if _BUILD_VARIABLE.fullmatch(pair[0])),
+    )
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _flatten(artifact: Artifact) -> dict[str, object]:
+    return {**asdict(artifact), "kind": artifact.kind.value, "path": str(artifact.path)}
+
+
+def _revive(facts: dict[str, Any]) -> Artifact:
+    values: dict[str, Any] = {**facts, "kind": Kind(facts["kind"]), "path": Path(facts["path"])}
+    return Artifact(**values)
+
+
+def _is_there(artifact: Artifact) -> bool:
+    try:
+        return digest(artifact.path) == artifact.sha256
+    except (OSError, ForgeError):
+        return False

@@ -1,0 +1,128 @@
+"""One source and one Python, and the order in which such pairs are built.
+
+A project of the same run that another one requires for its build is built before it, and offered to
+it. Of what may be built next, what took longest the last time comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge._models import Kind
+from wheelforge._project import read_project
+from wheelforge.errors import BuildCycleError
+from wheelforge_isolation import ForgeError, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from wheelforge._batch._past import Cost
+    from wheelforge._models import BuildRequest
+    from wheelforge._project import Project
+
+    Make = Callable[[Path], Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is built with one Python."""
+
+    number: int
+    request: BuildRequest
+    python: str | None = None
+    """As it was asked for."""
+    accepted: tuple[str, ...] = ()
+    """The hashes that were stated for the source, as ``sha256:...``."""
+    make: Make | None = None
+    """Puts a wheel that is there already into a directory; nothing where one is to be built."""
+    sha256: str = ""
+    """Of the sdist that such a wheel was built of."""
+    needs: frozenset[int] = frozenset()
+    """The jobs whose wheels it is built with."""
+    level: int = 0
+    """How many builds there are before it in the longest row of such needs."""
+
+
+def arrange(jobs: Sequence[Job], place: Path) -> list[Job]:
+    """Return ``jobs`` with their needs among each other; ``place`` takes what is looked at."""
+    projects = dict(_read_projects(jobs, place))
+    arranged: list[Job] = []
+    for python in dict.fromkeys(job.python for job in jobs):
+        own = [job for job in jobs if job.python == python]
+        arranged += _arrange(own, projects)
+    return sorted(arranged, key=lambda job: job.number)
+
+
+def by_length(jobs: Sequence[Job], costs: Mapping[int, Cost]) -> list[Job]:
+    """Return ``jobs``, what takes longest first; what nobody knows is taken for average."""
+    known = [costs[job.number].seconds for job in jobs if job.number in costs]
+    average = sum(known) / len(known) if known else 0.0
+
+    def expect(job: Job) -> float:
+        cost = costs.get(job.number)
+        return average if cost is None else cost.seconds
+
+    return sorted(jobs, key=expect, reverse=True)
+
+
+def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path, Project]]:
+    """Yield what each source is; nothing of what only its build can say."""
+    sources = dict.fromkeys(job.request.source for job in jobs if job.make is None)
+    paths = [source for source in sources if isinstance(source, Path)]
+    if len(sources) < 2 or not any(path.is_dir() for path in paths):  # ruff: ignore[magic-value-comparison]
+        return
+    for number, path in enumerate(paths):
+        try:
+            root = path if path.is_dir() else unpack(path, place / str(number)).root
+            yield path, read_project(root)
+        except ForgeError:
+            continue  # which its build will say
+
+
+def _arrange(jobs: list[Job], projects: Mapping[Path, Project]) -> list[Job]:
+    offers = {_name_of(job, projects): job for job in jobs if _name_of(job, projects)}
+    needs = {job.number: _find_needs(job, projects, offers) for job in jobs}
+    numbered = {job.number: job for job in jobs}
+    levels: dict[int, int] = {}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        ring = [numbered[number].request.label for number in error.args[1]]
+        raise BuildCycleError(tuple(reversed(ring))) from error
+    for number in order:
+        levels[number] = max((levels[need] + 1 for need in needs[number]), default=0)
+    return [replace(job, needs=needs[job.number], level=levels[job.number]) for job in jobs]
+
+
+def _name_of(job: Job, projects: Mapping[Path, Project]) -> str:
+    """Return the name under which others can require what a job makes, or nothing."""
+    from packaging.utils import canonicalize_name
+
+    source, kinds = job.request.source, job.request.kinds
+    if job.make or not isinstance(source, Path) or source not in projects or not source.is_dir():
+        return ""
+    return canonicalize_name(projects[source].name) if not kinds or Kind.WHEEL in kinds else ""
+
+
+def _find_needs(
+    job: Job, projects: Mapping[Path, Project], offers: Mapping[str, Job]
+) -> frozenset[int]:
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    source = job.request.source
+    if job.make or not isinstance(source, Path) or source not in projects:
+        return frozenset()
+    found = set[int]()
+    for text in projects[source].requires:
+        try:
+            offer = offers.get(canonicalize_name(Requirement(text).name))
+        except InvalidRequirement:
+            continue  # which its build will say
+        # Who requires itself wants an older one, from an index.
+        if offer is not None and offer.request.source != source:
+            found.add(offer.number)
+    return frozenset(found)

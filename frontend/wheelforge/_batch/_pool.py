@@ -1,0 +1,54 @@
+"""Runners whose hooks wait for a token each."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from wheelforge._runners import RunnerPool, SpawnRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from wheelforge._batch._cores import Tokens
+    from wheelforge._runners import Terms
+
+
+class TokenPool(RunnerPool):
+    """Makes runners that run no more hooks at once than there are tokens."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        self._tokens = tokens
+
+    @contextlib.contextmanager
+    def open(
+        self, *, python: str, backend: str, environment: Mapping[str, str], terms: Terms
+    ) -> Generator[SpawnRunner]:
+        """Yield a runner like any other."""
+        opened = super().open(python=python, backend=backend, environment=environment, terms=terms)
+        with opened as runner:
+            yield _PatientRunner(runner, self, terms)
+
+    def wait_for_token(self) -> contextlib.AbstractContextManager[None]:
+        """Have a token inside, unless everything is being ended."""
+        return self._tokens.holding(self.is_cancelled)
+
+
+class _PatientRunner(SpawnRunner):
+    """Runs hooks by another runner, each with a token."""
+
+    def __init__(self, runner: SpawnRunner, pool: TokenPool, terms: Terms) -> None:
+        super().__init__(terms)
+        self._runner = runner
+        self._pool = pool
+
+    def __call__(
+        self,
+        cmd: Sequence[str],
+        cwd: str | None = None,
+        extra_environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run one hook, when it is its turn."""
+        with self._pool.wait_for_token():
+            self._runner(cmd, cwd, extra_environ)

@@ -1,0 +1,58 @@
+"""Small files that remember, one for each thing, beside the answers of indexes in the cache.
+
+Each opens with a seal: the digest of what it is about and of what follows. One whose seal is wrong
+is damaged, cut or about something else, which are all the same: nothing is remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The records of one kind below a directory."""
+
+    directory: Path
+    kind: str
+
+    def read(self, *facts: str) -> dict[str, Any] | None:
+        """Return what is remembered of what ``facts`` tell from everything else."""
+        key = self._key(facts)
+        try:
+            content = self._place(key).read_bytes()
+        except OSError:
+            return None
+        seal, _, body = content.partition(b"\n")
+        return json.loads(body) if seal == _seal(key, body) else None
+
+    def write(self, found: Mapping[str, object], *facts: str) -> None:
+        """Remember ``found`` of what ``facts`` tell from everything else."""
+        key = self._key(facts)
+        body = json.dumps(found).encode("ascii")
+        # Who may not write remembers nothing, and is none the worse for it.
+        with contextlib.suppress(IsolationError):
+            ensure_directory(str(self.directory))
+            replace_file(str(self._place(key)), _seal(key, body) + b"\n" + body)
+
+    def _key(self, facts: tuple[str, ...]) -> str:
+        return hashlib.sha256(json.dumps([self.kind, *facts]).encode()).hexdigest()
+
+    def _place(self, key: str) -> Path:
+        return self.directory / f"{self.kind}-{key[:_KEY_LENGTH]}.json"
+
+
+def _seal(key: str, body: bytes) -> bytes:
+    return hashlib.sha256(f"{key}:".encode() + body).hexdigest().encode()

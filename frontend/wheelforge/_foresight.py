@@ -1,0 +1,78 @@
+"""What a source was built in the last time, so that its server can start before anything else.
+
+A backend takes longer to import than all that has to be done before its first hook; begun early, it
+is imported on another core meanwhile. It is no more than a guess: what is wanted is found out as
+ever, and a server that was started for nothing is ended. An environment is checked before a hook
+runs in it, and one that is not as it was left has another path from then on; so a server that
+was started in such a one is never used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge._runners import RunnerPool, compose_environment
+from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """A server that may be wanted."""
+
+    python: str
+    backend: str
+    additions: dict[str, str]
+    """The variables of the environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """Guesses for one Python, below one directory."""
+
+    directory: Path
+    python: str = ""
+    """As the user names it."""
+
+    def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
+        """Start the server that the last build of ``source`` has used, if there was one."""
+        guess = self._recall(source)
+        if guess is not None:
+            environment = compose_environment(variables, guess.additions)
+            pool.start(python=guess.python, backend=guess.backend, environment=environment)
+
+    def remember(self, source: Path | str, guess: Guess) -> None:
+        """Keep ``guess`` for the next time."""
+        place = self._find_place(source)
+        if place is not None and self._recall(source) != guess:
+            # Who may not write has to wait the next time, and is none the worse for it.
+            with contextlib.suppress(IsolationError):
+                ensure_directory(str(self.directory))
+                replace_file(str(place), json.dumps(asdict(guess)).encode("ascii"))
+
+    def _recall(self, source: Path | str) -> Guess | None:
+        place = self._find_place(source)
+        try:
+            facts: dict[str, Any] = {} if place is None else json.loads(place.read_bytes())
+            return Guess(**facts) if facts and Path(facts["python"]).exists() else None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def _find_place(self, source: Path | str) -> Path | None:
+        """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""
+        if not isinstance(source, Path):
+            return None
+        try:
+            status = (source / "pyproject.toml" if source.is_dir() else source).stat()
+        except OSError:
+            return None
+        facts = (str(source), status.st_size, status.st_mtime_ns, self.python)
+        key = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
+        return self.directory / f"start-{key[:32]}.json"

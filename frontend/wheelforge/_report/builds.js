@@ -1,0 +1,257 @@
+// The failures, and the table of all builds, which can be filtered and sorted.
+
+const COLUMNS = [
+  { key: "label", title: "Source", read: (build) => build.label.toLowerCase(), name: "label" },
+  { key: "outcome", title: "Outcome", read: (build) => OUTCOMES.indexOf(build.outcome) * -1, name: "outcome" },
+  { key: "seconds", title: "Time", read: (build) => build.seconds ?? -1, name: "number seconds", falls: true },
+  { key: "cpu", title: "Processor", read: (build) => build.cpu_seconds, name: "number cpu", falls: true },
+  { key: "peak", title: "Memory", read: (build) => build.peak_memory || 0, name: "number peak", falls: true },
+  { key: "start", title: "Start", read: (build) => build.start ?? Infinity, name: "number start" },
+  { key: "phases", title: "Phases", read: (build) => build.phases.length, name: "phases", fixed: true },
+];
+const GROUP_SIZE = 20;
+const table = { rows: [], details: new Map(), column: null, falls: false, outcome: "" };
+
+function showLog(build, is_open) {
+  if (!build.tail) return null;
+  const lines = build.tail.split("\n").length;
+  const log = make("details", { className: "log", open: is_open },
+    make("summary", {}, lines === 1 ? "The last line of its log" : `The last ${lines} lines of its log`));
+  // A thousand logs are drawn only where somebody looks.
+  const fill = () => {
+    if (!log.open || log.querySelector("pre")) return;
+    const text = make("pre", { tabIndex: 0 }, build.tail);
+    log.append(text);
+    text.scrollTop = text.scrollHeight;
+  };
+  log.addEventListener("toggle", fill);
+  fill();
+  return log;
+}
+
+function showError({ error, tail }) {
+  const [first, ...rest] = error.message.split("\n");
+  return [
+    make("p", { className: "message" }, first),
+    rest.length && !tail ? make("pre", {}, rest.join("\n")) : null,
+    error.hint ? make("p", { className: "remedy" }, make("b", {}, "hint: "), error.hint) : null,
+  ];
+}
+
+function showFailure(build) {
+  const title = make("h3", {}, `${build.label} `, make("span", { className: "quiet" }, spellPython(build)));
+  return make("article", { className: "failure" }, title, ...showError(build), showLog(build, false));
+}
+
+function showGroup([code, failed], is_open) {
+  const title = failed.length === 1 ? failed[0].label : `${failed.length.toLocaleString()} builds`;
+  const group = make("details", { className: "group", open: is_open },
+    make("summary", {}, make("b", {}, code), make("span", { className: "quiet" }, ` · ${title}`)));
+  let shown = 0;
+  const more = make("button", { type: "button", className: "more" });
+  const show = () => {
+    more.before(...failed.slice(shown, shown + GROUP_SIZE).map(showFailure));
+    shown = Math.min(failed.length, shown + GROUP_SIZE);
+    more.hidden = shown === failed.length;
+    more.textContent = `Show more (${(failed.length - shown).toLocaleString()})`;
+  };
+  more.onclick = show;
+  group.append(more);
+  const open = () => group.open && !shown && show();
+  group.addEventListener("toggle", open);
+  open();
+  return group;
+}
+
+function showFailures() {
+  const groups = new Map();
+  for (const build of builds) {
+    if (build.error) groups.set(build.error.code, [...(groups.get(build.error.code) || []), build]);
+  }
+  const largest = [...groups].sort((one, other) => other[1].length - one[1].length);
+  const count = largest.reduce((sum, [, failed]) => sum + failed.length, 0);
+  find("failures").hidden = !count;
+  find("failure-groups").append(...largest.map((group) => showGroup(group, count <= 5)));
+}
+
+// One element for all phases: of a thousand rows, a dozen each would be felt.
+function paintStrip(build) {
+  const strip = make("span", { className: "strip", role: "img" });
+  const sums = addUp([build]);
+  const used = PHASES.filter((sort) => sums[sort] > 0);
+  const whole = used.reduce((sum, sort) => sum + sums[sort], 0);
+  let edge = 0;
+  const stops = used.map((sort) => {
+    const from = edge;
+    edge += (100 * sums[sort]) / whole;
+    const color = sort === "wait" ? "transparent" : `var(--phase-${sort})`;
+    return `${color} ${from.toFixed(2)}% ${edge.toFixed(2)}%`;
+  });
+  const layers = stops.length ? [`linear-gradient(90deg, ${stops.join(", ")})`] : [];
+  if (sums.wait) {
+    const stripes = "repeating-linear-gradient(-45deg, var(--phase-wait) 0 2px, transparent 2px 4px)";
+    layers.push(`${stripes} 0 0 / ${((100 * sums.wait) / whole).toFixed(2)}% 100% no-repeat`);
+  }
+  strip.style.background = layers.join(", ");
+  strip.ariaLabel = used.map((sort) => `${spellSort(sort)} ${spellShare(sums[sort], whole)}`).join(", ");
+  return strip;
+}
+
+function showRow(build) {
+  const button = make("button", { type: "button", ariaExpanded: "false" },
+    make("span", {}, `${build.label} `, make("span", { className: "quiet" }, build.python)));
+  const code = build.error ? make("small", {}, ` ${build.error.code}`) : null;
+  const cells = {
+    label: button,
+    outcome: make("span", {}, make("span", { className: `verdict ${build.outcome}` }, build.outcome), code),
+    seconds: spellSeconds(build.seconds),
+    cpu: build.cpu_seconds ? spellSeconds(build.cpu_seconds) : "–",
+    peak: spellBytes(build.peak_memory),
+    start: build.start === null ? "–" : build.start === origin ? "0" : `+${spellSeconds(build.start - origin)}`,
+    phases: build.start === null ? "" : paintStrip(build),
+  };
+  const row = make("tr", { className: "build", id: `build-${build.number}` },
+    ...COLUMNS.map((column) => make("td", { className: column.name }, cells[column.key])));
+  row.dataset.number = build.number;
+  return row;
+}
+
+function listPairs(pairs) {
+  const shown = pairs.filter(([, value]) => value);
+  return make("dl", { className: "facts" },
+    ...shown.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
+}
+
+function showPart(title, ...content) {
+  return make("div", {}, make("h3", {}, title), ...content);
+}
+
+function showArtifact(artifact) {
+  return make("li", {}, make("div", {}, `${artifact.name} · ${spellBytes(artifact.size)}`),
+    make("div", { className: "mono quiet" }, `sha256 ${artifact.hashes.sha256}`));
+}
+
+function showDetails(build) {
+  const { environments_found: found, environments_made: made } = build.cache;
+  const parts = [
+    showPart("Build", listPairs([
+      ["source", build.source], ["sha256", build.sha256 ? make("span", { className: "mono" }, build.sha256) : ""],
+      ["Python", build.python], ["as of", build.era || ""], ["environments", `${found} found, ${made} made`],
+      ["log", build.log || ""],
+    ])),
+    build.phases.length ? showPart("Phases", listSteps(build)) : null,
+    build.artifacts.length ? showPart("Artifacts", make("ul", {}, ...build.artifacts.map(showArtifact))) : null,
+    build.environment.length ? showPart("Environment", make("ul", {}, ...build.environment.map(
+      (wheel) => make("li", { title: `${wheel.file} sha256 ${wheel.sha256}` }, `${wheel.name} ${wheel.version}`)))) : null,
+    build.notes.length ? showPart("Notes", make("ul", {}, ...build.notes.map((note) => make("li", {}, note)))) : null,
+  ];
+  const failure = build.error
+    ? make("div", { className: "wide" }, ...showError(build), showLog(build, true)) : null;
+  const inside = make("div", { className: "parts" }, ...[failure, ...parts].filter((part) => part !== null));
+  return make("tr", { className: "details" }, make("td", { colSpan: COLUMNS.length }, inside));
+}
+
+function toggle(build, is_open) {
+  const row = table.rows[build.number];
+  let details = table.details.get(build.number);
+  const opens = is_open ?? !(details && !details.hidden);
+  if (opens && !details) {
+    details = showDetails(build);
+    table.details.set(build.number, details);
+    row.after(details);
+  }
+  if (details) {
+    details.hidden = !opens;
+    for (const text of details.querySelectorAll("pre")) text.scrollTop = text.scrollHeight;
+  }
+  row.querySelector("button").ariaExpanded = String(opens);
+}
+
+function reveal(build) {
+  forget();
+  if (build.isOut) {
+    find("text").value = "";
+    choose("");
+  }
+  toggle(build, true);
+  table.rows.forEach((row) => row.classList.remove("found"));
+  const row = table.rows[build.number];
+  row.classList.add("found");
+  row.scrollIntoView({ block: "center" });
+  row.querySelector("button").focus({ preventScroll: true });
+}
+
+function sift() {
+  const words = find("text").value.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const build of builds) {
+    build.isOut = (table.outcome !== "" && build.outcome !== table.outcome)
+      || !words.every((word) => build.haystack.includes(word));
+    table.rows[build.number].hidden = build.isOut;
+    const details = table.details.get(build.number);
+    if (details) details.hidden = build.isOut || table.rows[build.number].querySelector("button").ariaExpanded !== "true";
+    count += build.isOut ? 0 : 1;
+  }
+  const all = builds.length.toLocaleString();
+  find("count").textContent = count === builds.length ? all : `${count.toLocaleString()} of ${all}`;
+  find("nothing").hidden = count > 0;
+  dimBars();
+}
+
+function choose(outcome) {
+  table.outcome = outcome;
+  for (const button of find("outcomes").children) button.ariaPressed = String(button.value === outcome);
+  sift();
+}
+
+function order(column) {
+  table.falls = table.column === column ? !table.falls : column.falls === true;
+  table.column = column;
+  const turn = table.falls ? -1 : 1;
+  const compare = (one, other) => {
+    const [left, right] = [column.read(one), column.read(other)];
+    return left < right ? -turn : left > right ? turn : one.number - other.number;
+  };
+  const rows = [...builds].sort(compare).flatMap((build) => [table.rows[build.number], table.details.get(build.number)]);
+  find("rows").replaceChildren(...rows.filter(Boolean));
+  for (const header of find("head").children) {
+    if (header.dataset.key === column.key) header.setAttribute("aria-sort", table.falls ? "descending" : "ascending");
+    else header.removeAttribute("aria-sort");
+  }
+}
+
+function showTable() {
+  find("head").append(...COLUMNS.map((column) => {
+    const content = column.fixed ? make("button", { type: "button", disabled: true }, column.title)
+      : make("button", { type: "button", onclick: () => order(column) }, column.title);
+    const header = make("th", { scope: "col", className: column.name }, content);
+    header.dataset.key = column.key;
+    return header;
+  }));
+  table.rows = builds.map(showRow);
+  find("rows").append(...table.rows);
+  const kinds = OUTCOMES.filter((kind) => facts.totals[kind]);
+  const choices = [["", `All ${builds.length.toLocaleString()}`], ...kinds.map((kind) => [kind, `${kind} ${facts.totals[kind].toLocaleString()}`])];
+  find("outcomes").append(...choices.map(([value, text]) => make("button", { type: "button", value, onclick: () => choose(value) }, text)));
+  find("filters").onsubmit = (event) => event.preventDefault();
+  find("text").oninput = sift;
+  find("rows").addEventListener("click", (event) => {
+    const row = event.target.closest("tr.build");
+    if (row && !String(window.getSelection())) toggle(builds[Number(row.dataset.number)]);
+  });
+  choose("");
+}
+
+function openForPrint() {
+  for (const group of document.querySelectorAll("#failures details.group")) group.open = true;
+}
+
+showHead();
+showTotals();
+showShares();
+fillLanes();
+showTable();
+showFailures();
+draw();
+listenToTimeline();
+window.addEventListener("beforeprint", openForPrint);

@@ -1,0 +1,159 @@
+"use strict";
+// What was built is a stranger's: text goes into the page as text, never as markup.
+
+const facts = JSON.parse(document.getElementById("facts").textContent);
+const PHASES = ["wait", "fetch", "unpack", "isolate", "ask", "sdist", "wheel", "check", "deliver", "other"];
+const MEANINGS = {
+  wait: "waits for its turn", fetch: "fetches the source", unpack: "unpacks it",
+  isolate: "makes the environment", ask: "asks what is needed", sdist: "builds the sdist",
+  wheel: "builds the wheel", check: "checks the result", deliver: "delivers it", other: "everything else",
+};
+const NAMES = { sdist: "build sdist", wheel: "build wheel" };
+const OUTCOMES = ["built", "resumed", "failed", "cancelled"];
+
+function find(id) {
+  return document.getElementById(id);
+}
+
+function make(name, properties = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in element) element[key] = value;
+    else element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+function sortOf(phase) {
+  const name = phase.replace(/^build /, "");
+  if (name === "editable") return "wheel";
+  return name === "metadata" || !PHASES.includes(name) ? "other" : name;
+}
+
+function spellSort(sort) {
+  return NAMES[sort] || sort;
+}
+
+function spellSeconds(seconds) {
+  if (seconds === null) return "–";
+  if (seconds < 0.0995) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const pad = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours} h ${pad(minutes)} min` : `${minutes} min ${pad(rest)} s`;
+}
+
+function spellBytes(bytes) {
+  if (!bytes) return "–";
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(4, Math.floor(Math.log2(bytes) / 10));
+  const amount = bytes / 1024 ** power;
+  return `${power && amount < 100 ? amount.toFixed(1) : Math.round(amount)} ${units[power]}`;
+}
+
+function spellShare(part, whole) {
+  const percent = whole ? (100 * part) / whole : 0;
+  return percent && percent < 1 ? "<1 %" : `${Math.round(percent)} %`;
+}
+
+function spellPython(build) {
+  return build.python ? `Python ${build.python}` : "";
+}
+
+function readBuild(build, number) {
+  const start = build.started === null ? null : Date.parse(build.started) / 1000;
+  const end = start === null ? null : start + build.seconds;
+  const phases = build.phases
+    .map((phase) => ({ ...phase, sort: sortOf(phase.name), start: Date.parse(phase.started) / 1000 }))
+    .sort((one, other) => one.start - other.start);
+  const words = [
+    build.label, build.source, build.python, build.outcome, build.era || "",
+    build.error ? `${build.error.code} ${build.error.message}` : "",
+    ...build.artifacts.map((artifact) => artifact.name),
+  ];
+  return { ...build, number, start, end, phases, haystack: words.join(" ").toLowerCase() };
+}
+
+const builds = facts.builds.map(readBuild);
+const begun = builds.filter((build) => build.start !== null);
+const origin = Math.min(...begun.map((build) => build.start));
+const wall = begun.length ? Math.max(...begun.map((build) => build.end)) - origin : 0;
+
+// How long all builds together, or one, were in each sort of phase; what is in none is "other".
+function addUp(chosen) {
+  const sums = Object.fromEntries(PHASES.map((sort) => [sort, 0]));
+  for (const build of chosen) {
+    let rest = build.seconds || 0;
+    for (const phase of build.phases) {
+      sums[phase.sort] += phase.seconds;
+      rest -= phase.seconds;
+    }
+    sums.other += Math.max(0, rest);
+  }
+  return sums;
+}
+
+function swatch(sort) {
+  return make("span", { className: `swatch phase-${sort}`, ariaHidden: "true" });
+}
+
+function showHead() {
+  const { failed, cancelled } = facts.totals;
+  const bad = failed + cancelled;
+  const plural = (count) => `${count.toLocaleString()} ${count === 1 ? "build" : "builds"}`;
+  find("verdict").textContent =
+    bad ? `${bad.toLocaleString()} of ${plural(builds.length)} failed or cancelled`
+      : builds.length ? `${plural(builds.length)}, all well` : "No builds";
+  if (failed && !cancelled) find("verdict").textContent = `${failed.toLocaleString()} of ${plural(builds.length)} failed`;
+  const moment = begun.length ? new Date(origin * 1000) : new Date(facts.written);
+  find("when").textContent = moment.toLocaleString(undefined, { dateStyle: "long", timeStyle: "medium" });
+  if (facts.error) {
+    find("ending").hidden = false;
+    find("ending").textContent = `Ended before its time: ${facts.error.message}`;
+  }
+  const { name, version } = facts.generator;
+  find("footer").textContent = `${name} ${version} · report schema ${facts.schema}`;
+}
+
+function showTotals() {
+  const busy = begun.reduce((sum, build) => sum + build.seconds, 0);
+  const cpu = builds.reduce((sum, build) => sum + build.cpu_seconds, 0);
+  const bytes = facts.artifacts.reduce((sum, artifact) => sum + artifact.size, 0);
+  const totals = [
+    [builds.length === 1 ? "build" : "builds", builds.length.toLocaleString()],
+    ...OUTCOMES.filter((kind) => facts.totals[kind]).map((kind) => [kind, facts.totals[kind].toLocaleString()]),
+    ["from start to end", spellSeconds(wall)],
+    ["time in builds", spellSeconds(busy)],
+    ["builds at once, on average", wall ? (busy / wall).toFixed(1) : "–"],
+    ["processor time", spellSeconds(cpu)],
+    ["highest peak memory", spellBytes(builds.reduce((most, build) => Math.max(most, build.peak_memory || 0), 0))],
+    [facts.artifacts.length === 1 ? "artifact" : "artifacts", facts.artifacts.length.toLocaleString()],
+    ["size of artifacts", spellBytes(bytes)],
+  ];
+  find("totals").append(...totals.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
+}
+
+function showShares() {
+  const sums = addUp(begun);
+  const used = PHASES.filter((sort) => sums[sort] > 0);
+  const whole = used.reduce((sum, sort) => sum + sums[sort], 0);
+  find("phases").hidden = !used.length;
+  for (const sort of used) {
+    const share = make("span", { className: `phase-${sort}`, title: `${spellSort(sort)}: ${spellSeconds(sums[sort])}` });
+    share.style.flex = `${sums[sort] / whole} 1 0`;
+    find("share").append(share);
+    find("legend").append(make("li", { title: MEANINGS[sort] }, swatch(sort), make("b", {}, spellSort(sort)),
+      make("span", {}, spellSeconds(sums[sort])), make("span", { className: "quiet" }, spellShare(sums[sort], whole))));
+  }
+  find("share").ariaLabel = used.map((sort) => `${spellSort(sort)} ${spellShare(sums[sort], whole)}`).join(", ");
+}
+
+function listSteps(build) {
+  const sums = addUp([build]);
+  const steps = PHASES.filter((sort) => sums[sort] > 0.0005).map((sort) => make("li", {}, swatch(sort),
+    make("span", {}, spellSort(sort)), make("span", { className: "amount" }, spellSeconds(sums[sort]))));
+  return make("ul", { className: "steps" }, ...steps);
+}

@@ -1,0 +1,71 @@
+"""From words to a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelforge._batch import (
+    BatchTerms,
+    Wish,
+    make_wish,
+    parse_names,
+    read_requirements,
+    run_batch,
+)
+from wheelforge.cli._settings import make_requests, make_settings
+from wheelforge.cli._words import parse_source
+from wheelforge.errors import OptionInvalidError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from wheelforge._events import Reporter
+    from wheelforge._models import Outcome
+
+
+def build_many(
+    options: argparse.Namespace, reporter: Reporter, hear: Callable[[Outcome], None]
+) -> None:
+    """Build all that is named, several at a time; ``hear`` is told how each has ended."""
+    _refuse_nonsense(options)
+    wishes = _list_wishes(options)
+    run_batch(wishes, make_settings(options), _make_terms(options, wishes), reporter, hear)
+
+
+def _make_terms(options: argparse.Namespace, wishes: list[Wish]) -> BatchTerms:
+    return BatchTerms(
+        pythons=tuple(dict.fromkeys(options.pythons or [None])),
+        # One directory holds one environment at a time.
+        at_once=1 if options.env_dir else options.jobs or 0,
+        keeps_going=not options.fail_fast and (options.keep_going or len(wishes) > 1),
+        resumes=options.resume,
+        with_dependencies=options.with_deps,
+        no_binary=parse_names(options.no_binary or ()),
+    )
+
+
+def _list_wishes(options: argparse.Namespace) -> list[Wish]:
+    """Return what is to be built, in the order in which it was named."""
+    stated = read_requirements(options.requirement or ())
+    named = list(options.sources or ())
+    if options.requirement:
+        named = [*named, *map(parse_source, stated.texts)]
+        if not named:
+            return []
+    options.sources = named
+    hashes = [()] * (len(named) - len(stated.texts))
+    accepted = [*hashes, *(stated.hashes.get(text, ()) for text in stated.texts)] or [()]
+    return list(map(make_wish, make_requests(options), accepted))
+
+
+def _refuse_nonsense(options: argparse.Namespace) -> None:
+    """Refuse what cannot be meant."""
+    if options.no_binary and not options.with_deps:
+        raise OptionInvalidError("--no-binary", "without `--with-deps` everything is built")
+    if options.with_deps and options.offline:
+        raise OptionInvalidError("--with-deps", "with `--offline` there is no index to choose from")
+    if options.fail_fast and options.keep_going:
+        raise OptionInvalidError("--fail-fast", "`--keep-going` says the opposite")
+    if options.env_dir and len(options.pythons or ()) > 1:
+        raise OptionInvalidError("--env-dir", "each Python needs an environment of its own")

@@ -1,0 +1,46 @@
+"""One use of the command line, from its words to its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from wheelforge.cli._console import Console
+from wheelforge.cli._parser import parse_words
+from wheelforge_isolation import ForgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+_INTERRUPTED = 130
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Do what ``words`` ask for, and return the exit code."""
+    options = parse_words(words)
+    try:
+        with _ending_on_request():
+            code: int | None = options.run(options)
+    except ForgeError as error:
+        Console().show_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+    return code or 0
+
+
+@contextlib.contextmanager
+def _ending_on_request() -> Generator[None]:
+    """Let a polite request to end have the same effect as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

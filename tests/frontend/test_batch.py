@@ -1,0 +1,371 @@
+"""Many builds in one command, as its users see it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.batches import Yard, noting, read_lines
+from tests.hooks import is_running, read_pids, wait_until
+from tests.index import core_metadata, wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAILING = "raise SystemExit('it is broken')"
+ENDLESS = "import os, signal; open({!r}, 'a').write(f'{{os.getpid()}}\\n'); signal.pause()"
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    (tmp_path / "links").mkdir()
+    return Yard(place=tmp_path)
+
+
+def test_directories_archives_and_names_are_built_by_one_command(yard: Yard) -> None:
+    directory, archive = yard.project("one"), yard.sdist("two")
+    yard.sdist("three")
+
+    code, out, err = yard.run(directory, archive, "three==1.0")
+
+    assert (code, err) == (0, "")
+    assert yard.results() == {"one", "two", "three"}
+    assert {line.rpartition("/")[2].split("-")[0] for line in out.splitlines()} == yard.results()
+
+
+def test_a_build_that_fails_hides_no_other_one(yard: Yard) -> None:
+    sdists = [yard.sdist("good"), yard.sdist("bad", FAILING), yard.sdist("fine")]
+
+    code, _, err = yard.run(*sdists)
+
+    assert code == 1
+    assert yard.results() == {"good", "fine"}
+    assert "it is broken" in err
+    assert "1 of 3 builds failed:\n  bad-1.0.tar.gz, Python 3." in err
+
+
+def test_of_one_source_the_error_decides_the_exit_code(yard: Yard) -> None:
+    code, _, err = yard.run(yard.sdist("bad", FAILING), "--resume")
+
+    assert code == 4
+    assert "builds failed" not in err
+
+
+def test_the_first_failure_ends_all_builds_if_that_is_wished_for(yard: Yard) -> None:
+    pids = yard.place / "pids"
+    wait = f"import time\nwhile not __import__('os').path.exists({str(pids)!r}): time.sleep(0.01)\n"
+    sdists = [yard.sdist("slow", ENDLESS.format(str(pids))), yard.sdist("bad", wait + FAILING)]
+    never = yard.sdist("never")
+
+    code, _, err = yard.run(*sdists, never, "--fail-fast", "-j", "2")
+
+    assert code == 1
+    assert "it is broken" in err
+    assert yard.results() == set()
+    assert not any(map(is_running, read_pids(pids)))
+
+
+def test_an_interrupt_ends_all_builds_and_leaves_what_was_delivered(yard: Yard) -> None:
+    pids = yard.place / "pids"
+    sdists = [yard.sdist("quick"), yard.sdist("slow", ENDLESS.format(str(pids)))]
+
+    with yard.start(*sdists, "-j", "2") as process:
+        wait_until(lambda: read_lines(pids) and yard.results())
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert yard.results() == {"quick"}
+    assert not any(map(is_running, read_pids(pids)))
+    assert [path.name for path in (yard.place / "cache" / "stage-v1").iterdir()] == [".git"]
+
+
+# Files of requirements
+
+
+def write_requirements(yard: Yard, *lines: str) -> Path:
+    path = yard.place / "requirements.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_file_of_requirements_is_built(yard: Yard) -> None:
+    hashes = {
+        name: hashlib.sha256(yard.sdist(name).read_bytes()).hexdigest() for name in ("one", "two")
+    }
+    lines = [f"{name}==1.0 --hash=sha256:{sha256}" for name, sha256 in hashes.items()]
+
+    code, _, err = yard.run("-r", write_requirements(yard, "# all of it", *lines))
+
+    assert (code, err) == (0, "")
+    assert yard.results() == {"one", "two"}
+
+
+@pytest.mark.parametrize("source", ["one==1.0", "./links/one-1.0.tar.gz"])
+def test_an_sdist_with_another_hash_than_stated_is_refused(yard: Yard, source: str) -> None:
+    yard.sdist("one")
+    path = write_requirements(yard, f"{source} --hash=sha256:{'0' * 64}")
+
+    code, _, err = yard.run("-r", path)
+
+    assert code == 5
+    assert err.startswith("error[hash-refused]: `one-1.0.tar.gz` has the SHA-256 ")
+    assert yard.results() == set()
+
+
+def test_a_requirement_whose_marker_is_about_other_pythons_is_not_built(yard: Yard) -> None:
+    yard.sdist("one")
+    yard.sdist("two")
+    lines = ["one; python_version < '3'", "two[extra]; python_version >= '3'"]
+
+    code, _, err = yard.run("-r", write_requirements(yard, *lines))
+
+    assert (code, err) == (0, "")
+    assert yard.results() == {"two"}
+
+
+def test_constraints_in_a_file_of_requirements_are_refused(yard: Yard) -> None:
+    path = write_requirements(yard, "one", "-c limits.txt")
+
+    code, _, err = yard.run("-r", path)
+
+    assert code == 2
+    assert err.startswith("error[constraints-invalid]: ")
+    assert "line 2" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--no-binary", "one"],
+        ["--with-deps", "--offline"],
+        ["--keep-going", "--fail-fast", "one", "two"],
+        ["--jobs", "0"],
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(yard: Yard, words: list[str]) -> None:
+    code, _, _ = yard.run("one", "-r", write_requirements(yard, "one"), *words)
+
+    assert code == 2
+
+
+# Projects that need each other
+
+
+def test_a_project_that_others_require_is_built_first_and_used(yard: Yard) -> None:
+    using = "import {0}; assert {0}.NAME == {0!r}"
+    last = yard.project("last", using.format("middle"), requires=["middle"])
+    middle = yard.project("middle", using.format("first"), requires=["first==1.0"])
+    first = yard.project("first")
+
+    code, _, err = yard.run(last, middle, first, "-w")
+
+    assert (code, err) == (0, "")
+    assert yard.results() == {"first", "middle", "last"}
+
+
+def test_a_changed_project_is_used_as_it_is_now(yard: Yard) -> None:
+    user = yard.project("user", "import tool; assert tool.NAME == 'tool'", requires=["tool"])
+    tool = yard.project("tool")
+    yard.run(tool, user, "-w")
+    (tool / "src" / "tool.py").write_text("NAME = 'new'\n", encoding="utf-8")
+
+    code, _, err = yard.run(tool, user, "-w")
+
+    assert code == 1
+    assert "AssertionError" in err
+
+
+def test_what_requires_a_project_that_fails_is_not_built(yard: Yard) -> None:
+    log = yard.place / "log"
+    user = yard.project("user", noting(log), requires=["tool"])
+    tool = yard.project("tool", FAILING)
+
+    code, _, err = yard.run(user, tool, yard.project("other"), "-w")
+
+    assert code == 1
+    assert "error[requirement-failed]: `user` is not built: it requires `tool`" in err
+    assert (read_lines(log), yard.results()) == ([], {"other"})
+
+
+def test_projects_that_require_each_other_are_refused(yard: Yard) -> None:
+    egg = yard.project("egg", requires=["hen"])
+    hen = yard.project("hen", requires=["egg"])
+
+    code, _, err = yard.run(egg, hen)
+
+    assert code == 3
+    assert err.startswith("error[build-cycle]: ")
+
+
+# Results of the same name
+
+
+def test_the_same_file_from_two_pythons_is_no_conflict(yard: Yard) -> None:
+    code, _, err = yard.run(
+        yard.sdist("one"),
+        "-p",
+        sys.executable,
+        "-p",
+        f"{sys.version_info[0]}.{sys.version_info[1]}",
+    )
+
+    assert (code, err) == (0, "")
+    assert yard.results() == {"one"}
+
+
+def test_a_different_file_of_the_same_name_is_told(yard: Yard) -> None:
+    code = "import pathlib, uuid; pathlib.Path('src', 'odd.py').write_text(f'# {uuid.uuid4()}')"
+    other = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    done, _, err = yard.run(yard.sdist("one", code), "-p", sys.executable, "-p", other)
+
+    assert done == 0
+    assert "`one-1.0-py3-none-any.whl` replaces another one of this run" in err
+
+
+# Taken up again
+
+
+def test_what_was_delivered_is_not_built_again(yard: Yard) -> None:
+    log = yard.place / "log"
+    sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
+    yard.run(*sdists)
+    named = yard.run("one==1.0", "two==1.0", "--resume")
+
+    code, out, err = yard.run(*sdists, "--resume")
+
+    assert sorted(read_lines(log)) == ["one", "two"]
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err.count("it was delivered before, and is not built again") == 2
+    assert sorted(named[1].splitlines()) == sorted(out.splitlines())
+
+
+@pytest.mark.parametrize("change", ["gone", "damaged", "settings", "source", "forgotten"])
+def test_what_is_not_the_same_any_more_is_built_again(yard: Yard, change: str) -> None:
+    log = yard.place / "log"
+    sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
+    yard.run(*sdists)
+    (result,) = yard.output.glob("one-*")
+    words: list[str] = []
+    if change == "gone":
+        result.unlink()
+    elif change == "damaged":
+        result.write_bytes(result.read_bytes() + b"x")
+    elif change == "settings":
+        words = ["-C", "speed=high"]
+    elif change == "source":
+        yard.pack("one", "1.0", {"new": b"", **contents_of(yard.place / "projects" / "one")})
+    else:
+        for record in (yard.place / "cache" / "resolutions-v1").glob("delivered-*"):
+            record.write_bytes(b"x" + record.read_bytes())
+
+    code, _, _ = yard.run(*sdists, "--resume", *words)
+
+    again = ["one", "two"] if change in {"settings", "forgotten"} else ["one"]
+    assert code == 0
+    assert sorted(read_lines(log)[2:]) == again
+
+
+def contents_of(root: Path) -> dict[str, bytes]:
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_batch_that_was_killed_is_taken_up_where_it_was(yard: Yard) -> None:
+    log, gate = yard.place / "log", yard.place / "gate"
+    os.mkfifo(gate)
+    hold = f"import os\nif os.path.exists({str(gate)!r}): open({str(gate)!r}).read()\n"
+    quick = [yard.sdist(f"quick{number}", noting(log)) for number in range(3)]
+    slow = [yard.sdist(f"slow{number}", hold + noting(log)) for number in range(3)]
+    with yard.start(*quick, *slow, "-j", "2") as process:
+        wait_until(lambda: len(yard.results()) == 3)
+        process.kill()
+    gate.unlink()
+    delivered = yard.results()
+    built = len(read_lines(log))
+
+    code, _, _ = yard.run(*quick, *slow, "--resume")
+
+    assert code == 0
+    assert sorted(read_lines(log)[built:]) == ["slow0", "slow1", "slow2"]
+    assert delivered == {"quick0", "quick1", "quick2"}
+    assert len(yard.results()) == 6
+
+
+# Whole sets
+
+
+def write_universe(yard: Yard) -> None:
+    """Offer a top that is an sdist, and needs a wheel, which needs what is only an sdist."""
+    metadata = core_metadata("top", "1.0", "middle>=1")
+    root = yard.project("top", metadata_code(metadata))
+    yard.pack("top", "1.0", contents_of(root))
+    offered = wheel("middle", "1.0", "bottom; python_version > '3'", "absent; extra == 'more'")
+    (yard.place / "links" / offered.name).write_bytes(offered.content)
+    yard.sdist("middle")
+    yard.sdist("bottom")
+
+
+def metadata_code(metadata: bytes) -> str:
+    """Return code that has the backend say that."""
+    return f"import backend; backend._metadata = lambda project: {metadata.decode()!r}"
+
+
+def test_a_whole_set_can_be_installed_without_an_index(yard: Yard) -> None:
+    write_universe(yard)
+
+    code, _, err = yard.run("-r", write_requirements(yard, "top"), "--with-deps")
+
+    assert (code, err) == (0, "")
+    assert yard.results() == {"top", "middle", "bottom"}
+    assert "middle-1.0-py3-none-any.whl" in {path.name for path in yard.output.iterdir()}
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-index"),
+            *("--find-links", str(yard.output), "--target", str(yard.place / "target"), "top"),
+        ],
+        check=True,
+    )
+    assert (yard.place / "target" / "bottom.py").is_file()
+
+
+def test_a_wheel_is_kept_as_it_is_unless_it_is_to_be_built(yard: Yard) -> None:
+    write_universe(yard)
+    offered = (yard.place / "links" / "middle-1.0-py3-none-any.whl").read_bytes()
+    result = yard.output / "middle-1.0-py3-none-any.whl"
+    yard.run("middle", "--with-deps")
+    kept = result.read_bytes()
+
+    yard.run("middle", "--with-deps", "--no-binary", "Middle")
+
+    assert kept == offered
+    assert result.read_bytes() != offered
+
+
+def test_a_set_that_cannot_be_chosen_is_one_failure_among_builds(yard: Yard) -> None:
+    yard.sdist("one")
+
+    code, _, err = yard.run("one==2.0", yard.project("other"), "--with-deps")
+
+    assert code == 1
+    assert "error[requirements-conflict]: " in err
+    assert yard.results() == {"other"}
+
+
+def test_a_wheel_of_a_set_is_not_built_again(yard: Yard) -> None:
+    log = yard.place / "log"
+    yard.sdist("one", noting(log))
+    yard.run("one", "--with-deps")
+
+    code, _, _ = yard.run("one", "--with-deps", "--resume")
+
+    assert (code, read_lines(log)) == (0, ["one"])
+    assert yard.results() == {"one"}

@@ -1,0 +1,222 @@
+"""Backends that come to a bad end, each of them with a clear word and without a trace."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builds import WILLING, ask, names_in, write_project
+from tests.hooks import is_running, read_pids, wait_until
+from wheelforge.cli import main
+from wheelforge.errors import HookAnswerInvalidError, ResultInvalidError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.builds import Ground
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
+
+NOTE = """
+import os
+with open("pids.new", "a") as file:
+    file.write(f"{os.getpid()} ")
+"""
+DAEMON = f"""{NOTE}
+import time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open("pids.new", "a") as file:
+            file.write(str(os.getpid()))
+        os.rename("pids.new", "pids")
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+while not os.path.exists("pids"):
+    time.sleep(0.005)
+"""
+STUBBORN = f"""{NOTE}
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open("pids.new", "a") as file:
+    file.write(str(child.pid))
+os.rename("pids.new", "pids")
+time.sleep(600)
+"""
+GARBAGE = """
+import os, sys
+with open(os.path.join(sys.argv[2], "output.json"), "wb") as file:
+    file.write({content!r})
+os._exit(0)
+"""
+
+
+def fail(project: Path, ground: Ground, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Build through the command line in vain, check what always holds; return the message."""
+    output = project.parent / "out"
+    code = main(ground.words(project, "--wheel", "-o", output, *words))
+    message = capsys.readouterr().err
+    assert code == 4
+    assert "Traceback" not in message
+    assert not output.exists()
+    assert ground.stages == []
+    return message
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", ["build-out-of-memory"]),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", ["build-crashed"]),
+        ("os.abort()", ["build-crashed"]),
+        ("os._exit(3)", ["backend-failed", "status 3"]),
+        ("sys.exit('no steel')", ["backend-failed", "no steel"]),
+        ("os._exit(0)", ["hook-answer-invalid", "a file, and there is: none"]),
+        ("os.close(1); os.close(2); os._exit(5)", ["backend-failed", "status 5"]),
+        ("sys.stdout.write('x' * 2**20); os._exit(5)", ["backend-failed"]),
+        ("print('y\\n' * 2**19 + 'the end', flush=True); os._exit(5)", ["the end"]),
+        ("os.write(1, b'\\xff\\xfe no text'); os._exit(5)", ["\ufffd\ufffd no text"]),
+        ("os.write(1, b'\\x1b[31mred'); os._exit(5)", ["\n  red\n"]),
+    ],
+)
+def test_every_bad_end_is_told_in_its_own_words(
+    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str], code: str, words: list[str]
+) -> None:
+    project = write_project(tmp_path / "project", build_wheel=f"import os, signal, sys; {code}")
+
+    message = fail(project, ground, capsys)
+
+    assert [word for word in words if word not in message] == []
+    assert len(message) < 100_000
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"5", b"\xff", b"null", b'{"warnings": 5}', b'{"warnings": [1]}']
+)
+def test_an_answer_that_is_garbage_is_refused(
+    tmp_path: Path, ground: Ground, content: bytes
+) -> None:
+    code = GARBAGE.format(content=content)
+    project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
+
+    with pytest.raises(HookAnswerInvalidError, match="`get_requires_for_build_wheel` should"):
+        ground.build(project, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "answer", ["5", "None", "'demo'", "['demo', 5]", "{'a': 1}", "'x' * 2**20"]
+)
+def test_requirements_that_are_no_list_of_texts_are_refused(
+    tmp_path: Path, ground: Ground, answer: str
+) -> None:
+    code = f"answer = {answer}"
+    project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
+
+    with pytest.raises(HookAnswerInvalidError, match="a list of requirements") as caught:
+        ground.build(project, tmp_path / "out")
+
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("answer", ["'x' * 2**20", "'x' * 2**20 + '.whl'", "['x'] * 2**18"])
+def test_a_name_as_long_as_a_book_is_not_repeated(
+    tmp_path: Path, ground: Ground, answer: str
+) -> None:
+    project = write_project(tmp_path / "project", build_wheel=f"answer = {answer}")
+
+    with pytest.raises(ResultInvalidError) as caught:
+        ground.build(project, tmp_path / "out")
+
+    assert len(str(caught.value)) < 500
+
+
+def test_a_daemon_ends_with_its_hook_and_the_build_goes_well(
+    tmp_path: Path, ground: Ground
+) -> None:
+    project = write_project(tmp_path / "project", build_wheel=DAEMON)
+
+    outcome = ground.build(project, tmp_path / "out")
+
+    wait_until(lambda: not any(map(is_running, read_pids(project / "pids"))))
+    assert outcome.notes == ("`build_wheel` left 1 processes behind; they were ended",)
+
+
+def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(
+    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path / "project", build_wheel=DAEMON + "time.sleep(600)")
+
+    message = fail(project, ground, capsys, "--timeout", "4")
+
+    assert message.startswith("error[hook-timed-out]: ")
+    assert not any(map(is_running, read_pids(project / "pids")))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_interrupts_ends_all_of_it_and_nothing_is_left(
+    tmp_path: Path, ground: Ground, number: signal.Signals
+) -> None:
+    project = write_project(tmp_path / "project", build_wheel=STUBBORN)
+    words = ground.words(project, "--wheel", "-o", tmp_path / "out")
+    command = [sys.executable, "-m", "wheelforge", *words]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    wait_until((project / "pids").exists)
+
+    process.send_signal(number)
+    output, message = process.communicate()
+
+    assert (process.returncode, output, message) == (130, "", "interrupted\n")
+    assert not any(map(is_running, read_pids(project / "pids")))
+    assert ground.stages == []
+    assert names_in(tmp_path) == ["project"]
+
+
+def test_what_the_backend_warns_of_is_told_and_no_warning_of_this_process(
+    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path / "project", own=True)
+    # As pyproject-hooks of a later release will put it.
+    code = WILLING.replace("import zipfile", "import atexit, zipfile", 1) + (
+        "\ndef _warn():\n"
+        "    path = os.path.join(sys.argv[2], 'output.json')\n"
+        "    answer = json.load(open(path))\n"
+        "    answer['warnings'] = [{'message': 'old', 'filename': 'x', 'lineno': 1}]\n"
+        "    json.dump(answer, open(path, 'w'))\n"
+        "atexit.register(_warn)\n"
+    )
+    (project / "willing.py").write_text(code, encoding="utf-8")
+
+    assert main(ground.words(project, "--wheel", "-o", tmp_path / "out")) == 0
+
+    assert re.findall(r"^warning: (.*)$", capsys.readouterr().err, re.MULTILINE) == [
+        "project: old",
+        "project: old",
+    ]
+
+
+def test_a_disk_without_room_for_the_log_is_our_own_ground(
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_project(tmp_path / "project", build_wheel="print('x' * 2**16, flush=True)")
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    monkeypatch.setattr("wheelforge_isolation._layout.Layout.logs", logs)
+    with ground.forge() as forge:
+        name = forge.try_build(ask(project, tmp_path / "out")).log
+        assert name is not None
+        name.unlink()
+        name.symlink_to("/dev/full")
+
+        outcome = forge.try_build(ask(project, tmp_path / "out"))
+
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.error.exit_code) == ("disk-full", 5)

@@ -1,0 +1,293 @@
+"""What can be built of what, and what the backend sees of the world meanwhile."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.builds import (
+    NEWEST,
+    ask,
+    facts_of,
+    names_in,
+    write_project,
+    write_sdist,
+)
+from tests.stock import PYENV
+from wheelforge._models import Kind, Policy
+from wheelforge._results import describe_metadata
+from wheelforge.errors import (
+    BackendFailedError,
+    BackendUnavailableError,
+    HookMissingError,
+    HookTimedOutError,
+    HookUnsupportedError,
+    RequirementInvalidError,
+    SourceInvalidError,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.builds import Ground
+    from wheelforge_isolation import WheelKey
+
+SDIST, WHEEL = "demo-1.0.tar.gz", "demo-1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        ((), [SDIST, WHEEL]),
+        ((Kind.SDIST,), [SDIST]),
+        ((Kind.WHEEL,), [WHEEL]),
+        ((Kind.EDITABLE,), [WHEEL]),
+        ((Kind.SDIST, Kind.WHEEL), [SDIST, WHEEL]),
+    ],
+)
+def test_a_directory_becomes_what_is_asked_for(
+    tmp_path: Path, ground: Ground, kinds: tuple[Kind, ...], names: list[str]
+) -> None:
+    project = write_project(tmp_path / "project")
+    before = names_in(project)
+
+    outcome = ground.build(project, tmp_path / "out", kinds=kinds)
+
+    assert [artifact.path for artifact in outcome.artifacts] == [
+        tmp_path / "out" / name for name in names
+    ]
+    assert sorted(names_in(tmp_path / "out")) == sorted(names)
+    assert names_in(project) == before
+    assert ground.stages == []
+
+
+def test_without_a_wish_the_wheel_is_made_of_the_sdist_and_not_of_the_directory(
+    tmp_path: Path, ground: Ground
+) -> None:
+    project = write_project(tmp_path / "project", own=True)
+
+    through = facts_of(ground.build(project, tmp_path / "out", kinds=()))
+    straight = facts_of(ground.build(project, tmp_path / "out"))
+
+    assert through["directory"].startswith(str(ground.cache / "stage-v1"))
+    assert through["directory"].endswith("/src/demo-1.0")
+    assert straight["directory"] == str(project)
+
+
+def test_an_sdist_becomes_a_wheel(tmp_path: Path, ground: Ground) -> None:
+    outcome = ground.build(write_sdist(tmp_path), tmp_path / "out", kinds=())
+
+    assert [artifact.kind for artifact in outcome.artifacts] == [Kind.WHEEL]
+    assert (outcome.artifacts[0].name, outcome.artifacts[0].version) == ("demo", "1.0")
+    assert len(outcome.sha256) == 64
+    assert outcome.wheels[0].name == "willing"
+
+
+@pytest.mark.parametrize(
+    "code", ["", "del prepare_metadata_for_build_wheel"], ids=["by the hook", "by a wheel"]
+)
+def test_metadata_are_asked_for_or_taken_from_a_wheel(
+    tmp_path: Path, ground: Ground, code: str
+) -> None:
+    project = write_project(tmp_path / "project", own=True)
+    with (project / "willing.py").open("a", encoding="utf-8") as backend:
+        backend.write(code)
+
+    outcome = ground.build(project, tmp_path / "out", kinds=(Kind.METADATA,))
+
+    assert describe_metadata(outcome.metadata)["name"] == "demo"
+    assert outcome.artifacts == ()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hook_that_the_backend_does_not_have_is_named(tmp_path: Path, ground: Ground) -> None:
+    project = write_project(tmp_path / "project", own=True)
+    with (project / "willing.py").open("a", encoding="utf-8") as backend:
+        backend.write("del build_editable")
+
+    with pytest.raises(HookMissingError, match="build_editable"):
+        ground.build(project, tmp_path / "out", kinds=(Kind.EDITABLE,))
+
+
+def test_what_the_backend_says_it_cannot_do_is_told(tmp_path: Path, ground: Ground) -> None:
+    project = write_project(
+        tmp_path / "project", own=True, build_sdist="raise UnsupportedOperation('no git here')"
+    )
+    backend = (project / "willing.py").read_text(encoding="utf-8")
+    error = "class UnsupportedOperation(Exception): pass\n"
+    backend = backend.replace("STATE = []", f"STATE = []\n{error}")
+    backend = backend.replace(
+        "state=STATE", "state=STATE, UnsupportedOperation=UnsupportedOperation"
+    )
+    (project / "willing.py").write_text(backend, encoding="utf-8")
+
+    with pytest.raises(HookUnsupportedError, match="no git here"):
+        ground.build(project, tmp_path / "out", kinds=(Kind.SDIST,))
+
+
+def test_a_backend_that_cannot_be_imported_is_named(tmp_path: Path, ground: Ground) -> None:
+    project = write_project(tmp_path / "project", own=True)
+    (project / "willing.py").unlink()
+
+    with pytest.raises(BackendUnavailableError, match="willing"):
+        ground.build(project, tmp_path / "out")
+
+
+def test_a_source_that_is_not_there_is_an_error_of_usage(tmp_path: Path, ground: Ground) -> None:
+    with pytest.raises(SourceInvalidError, match="No such file"):
+        ground.build(tmp_path / "nothing", tmp_path / "out")
+
+
+# What the backend is given
+
+
+def test_settings_reach_every_hook_as_they_are(tmp_path: Path, ground: Ground) -> None:
+    settings = {"one": "1", "two": ["a", "b"], "deep": {"key": [1, None, True]}, "": "é"}
+    code = "assert settings['two'] == ['a', 'b']"
+    project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
+
+    outcome = ground.build(project, tmp_path / "out", config_settings=settings)
+
+    assert facts_of(outcome)["settings"] == settings
+
+
+def test_what_a_hook_requires_is_there_in_the_next_one(
+    tmp_path: Path, ground: Ground, extra: WheelKey
+) -> None:
+    project = write_project(
+        tmp_path / "project",
+        get_requires_for_build_wheel=f"answer = ['{extra.name}']",
+        build_wheel="import extra; files['extra.txt'] = extra.version",
+    )
+
+    outcome = ground.build(project, tmp_path / "out")
+
+    assert zipfile.ZipFile(outcome.artifacts[0].path).read("extra.txt") == b"1.0"
+    assert {key.name for key in outcome.wheels} == {"willing", "extra"}
+
+
+def test_what_a_hook_requires_for_one_kind_is_not_there_for_another(
+    tmp_path: Path, ground: Ground, extra: WheelKey
+) -> None:
+    project = write_project(
+        tmp_path / "project",
+        get_requires_for_build_sdist=f"answer = ['{extra.name}']",
+        build_wheel="import importlib.util; assert importlib.util.find_spec('extra') is None",
+    )
+
+    outcome = ground.build(project, tmp_path / "out", kinds=())
+
+    assert len(outcome.artifacts) == 2
+
+
+@pytest.fixture
+def extra(ground: Ground) -> WheelKey:
+    return ground.stock.add("extra")
+
+
+def test_a_requirement_that_is_none_is_an_error_that_names_it(
+    tmp_path: Path, ground: Ground
+) -> None:
+    project = write_project(tmp_path / "project", requires=("not a requirement",))
+
+    with pytest.raises(RequirementInvalidError, match="not a requirement"):
+        ground.build(project, tmp_path / "out")
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_another_python_builds_it(tmp_path: Path, ground: Ground, version: str) -> None:
+    found = sorted(PYENV.glob(f"{version}.*/bin/python"))
+    if not found:
+        pytest.skip(f"needs Python {version} of pyenv")
+    project = write_project(tmp_path / "project")
+
+    with ground.forge(python=str(found[0])) as forge:
+        outcome = forge.build(ask(project, tmp_path / "out"))
+
+    assert facts_of(outcome)["python"] == [int(part) for part in version.split(".")]
+    assert outcome.python.startswith(version)
+
+
+def test_variables_are_composed_and_nothing_can_be_read(tmp_path: Path, ground: Ground) -> None:
+    variables = {
+        **ground.settings().variables,
+        "MINE": "1",
+        "PYTHONPATH": "/nowhere",
+        "PIP_INDEX_URL": "https://example.org",
+    }
+    project = write_project(tmp_path / "project", own=True)
+
+    with ground.forge(variables=variables) as forge:
+        facts = facts_of(forge.build(ask(project, tmp_path / "out")))
+
+    environment = facts["environ"]["VIRTUAL_ENV"]
+    assert environment.startswith(str(ground.cache / "environments-v1"))
+    assert facts["environ"]["PATH"].startswith(f"{environment}/bin")
+    assert facts["environ"]["PATH"].endswith(variables["PATH"])
+    assert facts["environ"]["MINE"] == "1"
+    assert not {"PYTHONPATH", "PIP_INDEX_URL"} & facts["environ"].keys()
+    assert not facts["input"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "variables", "epoch"),
+    [
+        ("", {}, str(NEWEST)),
+        ("", {"SOURCE_DATE_EPOCH": "7"}, "7"),
+        ("5", {"SOURCE_DATE_EPOCH": "7"}, "5"),
+    ],
+    ids=["of the newest file", "given as a variable", "given as a rule"],
+)
+def test_the_date_of_an_sdist_is_that_of_its_newest_file_unless_given(
+    tmp_path: Path, ground: Ground, policy: str, variables: dict[str, str], epoch: str
+) -> None:
+    facts: dict[str, Any] = {
+        "policy": Policy(source_date_epoch=policy or None),
+        "variables": {**ground.settings().variables, **variables},
+    }
+
+    with ground.forge(**facts) as forge:
+        outcome = forge.build(ask(write_sdist(tmp_path), tmp_path / "out"))
+
+    assert facts_of(outcome)["environ"]["SOURCE_DATE_EPOCH"] == epoch
+
+
+def test_a_directory_has_no_date_but_the_sdist_made_of_it_has(
+    tmp_path: Path, ground: Ground
+) -> None:
+    project = write_project(tmp_path / "project")
+
+    straight = facts_of(ground.build(project, tmp_path / "out"))
+    through = facts_of(ground.build(project, tmp_path / "out", kinds=()))
+
+    assert "SOURCE_DATE_EPOCH" not in straight["environ"]
+    assert int(through["environ"]["SOURCE_DATE_EPOCH"]) >= NEWEST
+
+
+def test_a_hook_that_takes_too_long_is_ended(tmp_path: Path, ground: Ground) -> None:
+    project = write_project(tmp_path / "project", build_wheel="import time; time.sleep(600)")
+
+    with ground.forge(policy=Policy(timeout_seconds=0.5)) as forge:
+        outcome = forge.try_build(ask(project, tmp_path / "out"))
+
+    assert isinstance(outcome.error, HookTimedOutError)
+    assert "did not end within 0.5 s" in str(outcome.error)
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_that_the_backend_prints_is_in_the_log(tmp_path: Path, ground: Ground) -> None:
+    project = write_project(
+        tmp_path / "project",
+        get_requires_for_build_wheel="print('asked', flush=True)",
+        build_wheel="import os; os.write(2, b'built \\xff\\n'); raise SystemExit(1)",
+    )
+
+    with ground.forge() as forge:
+        outcome = forge.try_build(ask(project, tmp_path / "out"))
+
+    assert outcome.log is not None
+    assert outcome.log.read_bytes() == b"asked\nbuilt \xff\n"
+    assert isinstance(outcome.error, BackendFailedError)
+    assert str(outcome.log) in str(outcome.error)

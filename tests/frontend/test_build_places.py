@@ -1,0 +1,283 @@
+"""Building without isolation, in an environment at a place that is given, with others' parts."""
+
+# ruff: file-ignore[any-type]
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import venv
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.builds import WILLING, ask, facts_of, names_in, write_project
+from wheelforge._host import HostProvider
+from wheelforge._models import Need, Provision
+from wheelforge._runners import SpawnRunner
+from wheelforge._workshop import Parts, find_layout, find_python
+from wheelforge.cli import main
+from wheelforge.errors import OptionInvalidError, RequirementInvalidError, RequirementsUnmetError
+from wheelforge_isolation import open_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+    from tests.builds import Ground
+    from wheelforge._models import Builder
+    from wheelforge._runners import Terms
+    from wheelforge_isolation import Interpreter, Stage, WheelKey
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a Python where somebody has installed something."""
+    place = tmp_path_factory.mktemp("host") / "venv"
+    venv.create(place, symlinks=True, with_pip=False)
+    (packages,) = place.glob("lib/python*/site-packages")
+    (packages / "willing.py").write_text(WILLING, encoding="utf-8")
+    install(packages, "willing", "1.0", "Requires-Dist: middle[more]>=1")
+    install(
+        packages,
+        "middle",
+        "1.5",
+        'Requires-Dist: lost; extra == "more"',
+        'Requires-Dist: never; python_version < "3"',
+        'Requires-Dist: other; extra == "less"',
+        "Requires-Dist: ???",
+    )
+    install(packages, "good", "2.0")
+    (packages / "broken-1.0.dist-info").mkdir()
+    return place / "bin" / "python"
+
+
+def install(packages: Path, name: str, version: str, *more: str) -> None:
+    info = packages / f"{name}-{version}.dist-info"
+    info.mkdir()
+    lines = ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *more)
+    (info / "METADATA").write_text("\n".join(lines), encoding="utf-8")
+
+
+def find_missing(ground: Ground, host: Path, *requirements: str) -> tuple[str, ...]:
+    settings = ground.settings(python=str(host))
+    provider = HostProvider(python=find_python(settings, find_layout(settings)))
+    need = Need(requirements=requirements, label="demo")
+    try:
+        provider.provide(need, build=lambda _: pytest.fail("nothing is built"))
+    except RequirementsUnmetError as error:
+        return error.missing
+    return ()
+
+
+@pytest.mark.parametrize(
+    ("requirement", "missing"),
+    [
+        ("good", ()),
+        ("good>=1,<3", ()),
+        ("GOOD[unknown]", ()),
+        ("good>=3", ("good>=3",)),
+        ("absent", ("absent",)),
+        ("broken", ("broken",)),
+        ('absent; python_version < "3"', ()),
+        ("middle", ()),
+        ("middle[more]", ("middle[more] -> lost",)),
+        ("willing", ("willing -> middle[more]>=1 -> lost",)),
+    ],
+)
+def test_what_a_python_lacks_is_told_with_all_that_leads_to_it(
+    ground: Ground, host: Path, requirement: str, missing: tuple[str, ...]
+) -> None:
+    assert find_missing(ground, host, requirement) == missing
+
+
+def test_a_requirement_that_is_none_is_refused_without_isolation_too(
+    ground: Ground, host: Path
+) -> None:
+    with pytest.raises(RequirementInvalidError, match=r"\?\?\?"):
+        find_missing(ground, host, "???")
+
+
+def test_what_lies_where_we_are_counts_for_nothing(
+    tmp_path: Path, ground: Ground, host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "absent", "1.0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    assert find_missing(ground, host, "absent") == ("absent",)
+
+
+def test_a_python_that_lacks_something_is_used_only_if_nobody_is_to_look(
+    tmp_path: Path, ground: Ground, host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path / "project")
+    words = ["-w", "-o", str(tmp_path / "out"), "--python", str(host), "--no-isolation"]
+
+    refused = main(ground.words(project, *words))
+    message = capsys.readouterr().err
+    built = main(ground.words(project, *words, "--skip-dependency-check"))
+
+    assert (refused, built) == (3, 0)
+    assert message.startswith("error[requirements-unmet]: what project needs is not installed:")
+    assert "\n  willing -> middle[more]>=1 -> lost\n" in message
+
+
+def test_without_isolation_the_hook_runs_in_the_python_as_it_is(
+    tmp_path: Path, ground: Ground, host: Path
+) -> None:
+    project = write_project(tmp_path / "project", own=True, requires=("good",))
+
+    with ground.forge(python=str(host), isolated=False) as forge:
+        outcome = forge.build(ask(project, tmp_path / "out"))
+
+    facts = facts_of(outcome)
+    assert any(path.startswith(str(host.parent.parent)) for path in facts["path"])
+    assert facts["environ"]["PATH"].startswith(str(host.parent))
+    assert outcome.wheels == ()
+
+
+# At a place of the user's
+
+
+def test_an_environment_at_a_place_is_gone_if_all_goes_well_and_stays_if_not(
+    tmp_path: Path, ground: Ground
+) -> None:
+    place = tmp_path / "environment"
+    good = write_project(tmp_path / "good")
+    bad = write_project(tmp_path / "bad", build_wheel="raise SystemExit(1)")
+
+    with ground.forge(environment_dir=place) as forge:
+        facts = facts_of(forge.build(ask(good, tmp_path / "out")))
+        was_there = place.exists()
+        outcome = forge.try_build(ask(bad, tmp_path / "out"))
+
+    assert facts["environ"]["VIRTUAL_ENV"] == str(place)
+    assert outcome.error is not None
+    assert not was_there
+    assert subprocess.call([place / "bin" / "python", "-c", "import willing"]) == 0
+
+
+def test_a_hook_that_requires_more_has_it_at_that_place(tmp_path: Path, ground: Ground) -> None:
+    ground.stock.add("extra")
+    project = write_project(
+        tmp_path / "project",
+        get_requires_for_build_wheel="answer = ['extra']",
+        build_wheel="import extra",
+    )
+
+    with ground.forge(environment_dir=tmp_path / "a" / ".." / "environment") as forge:
+        outcome = forge.build(ask(project, tmp_path / "out"))
+
+    assert facts_of(outcome)["environ"]["VIRTUAL_ENV"] == str(tmp_path / "environment")
+    assert not (tmp_path / "environment").exists()
+
+
+@pytest.mark.parametrize("facts", [{}, {"isolated": False, "checked": False}])
+def test_a_place_that_holds_something_is_refused_and_never_touched(
+    tmp_path: Path, ground: Ground, facts: dict[str, Any]
+) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / "file").touch()
+    project = write_project(tmp_path / "project", own=True)
+
+    with ground.forge(environment_dir=place, **facts) as forge:
+        outcome = forge.try_build(ask(project, tmp_path / "out"))
+
+    assert names_in(place) == ["file"]
+    assert isinstance(outcome.error, None.__class__ if facts else OptionInvalidError)
+
+
+# With parts of others
+
+
+class Host:
+    """The environment of an embedder."""
+
+    def __init__(self, python: str) -> None:
+        self.python_executable = python
+
+    def make_extra_environ(self) -> dict[str, str]:
+        return {"MADE_BY": "embedder"}
+
+
+def test_a_provider_of_somebody_elses_is_asked_for_what_is_needed(
+    tmp_path: Path, ground: Ground, host: Path
+) -> None:
+    needs: list[Need] = []
+
+    class Theirs:
+        def provide(self, need: Need, build: Builder) -> Provision:
+            del build
+            needs.append(need)
+            return Provision(environment=Host(str(host)), notes=("theirs",))
+
+    code = "answer = ['more']"
+    project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
+
+    with ground.forge(parts=Parts(provider=Theirs())) as forge:
+        outcome = forge.build(ask(project, tmp_path / "out"))
+
+    assert [need.requirements for need in needs] == [("willing",), ("more", "willing")]
+    assert facts_of(outcome)["environ"]["MADE_BY"] == "embedder"
+    assert outcome.notes == ("theirs",)
+
+
+def test_an_installer_of_somebody_elses_gets_the_chosen_wheels(
+    tmp_path: Path, ground: Ground, host: Path
+) -> None:
+    got: list[str] = []
+
+    def install_them(_: Interpreter, wheels: Sequence[tuple[WheelKey, Path]]) -> Host:
+        got.extend(f"{key.name} {path.read_bytes()[:2]!r}" for key, path in wheels)
+        return Host(str(host))
+
+    project = write_project(tmp_path / "project")
+
+    with ground.forge(parts=Parts(install=install_them)) as forge:
+        outcome = forge.build(ask(project, tmp_path / "out"))
+
+    assert got == ["willing b'PK'"]
+    assert facts_of(outcome)["environ"]["MADE_BY"] == "embedder"
+
+
+def test_runners_and_stages_of_somebody_elses_are_used(tmp_path: Path, ground: Ground) -> None:
+    hooks: list[str] = []
+    places: list[Path] = []
+
+    @contextlib.contextmanager
+    def make_runner(terms: Terms) -> Generator[Any]:
+        with SpawnRunner(terms) as runner:
+
+            def run(cmd: Sequence[str], *words: Any, **facts: Any) -> None:
+                hooks.append(cmd[2])
+                runner(cmd, *words, **facts)
+
+            yield run
+
+    @contextlib.contextmanager
+    def stage(name: str) -> Generator[Stage]:
+        with open_stage(tmp_path / "theirs", name) as found:
+            places.append(found.path)
+            yield found
+
+    project = write_project(tmp_path / "project")
+
+    with ground.forge(parts=Parts(make_runner=make_runner, staging=stage)) as forge:
+        forge.build(ask(project, tmp_path / "out"))
+
+    assert hooks == ["get_requires_for_build_wheel", "build_wheel"]
+    assert [place.parent for place in places] == [tmp_path / "theirs"]
+    assert names_in(tmp_path / "theirs") == []
+
+
+def test_nothing_of_this_process_is_used_but_what_is_handed_in(
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAKED", "1")
+    monkeypatch.setattr(sys, "stdout", None)
+    project = write_project(tmp_path / "project")
+
+    assert "LEAKED" not in facts_of(ground.build(project, tmp_path / "out"))["environ"]

@@ -1,0 +1,128 @@
+"""What a source was built in the last time is where its server starts the next time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
+from wheelforge._foresight import Foresight, Guess
+from wheelforge._runners import RunnerPool
+from wheelforge._workshop import Parts, make_foresight
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
+
+
+class Recording(RunnerPool):
+    """Notes what is to be started before it is wanted, and starts it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.early: list[str] = []
+
+    def start(self, **facts: object) -> None:
+        self.early.append(str(facts["backend"]))
+        super().start(**facts)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def guess() -> Guess:
+    return Guess(python=sys.executable, backend="json", additions={"PATH": "/nowhere"})
+
+
+def starts(foresight: Foresight, source: Path | str) -> list[str]:
+    with Recording() as pool:
+        foresight.start(source, {"PATH": "/usr/bin:/bin"}, pool)
+        return pool.early
+
+
+def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground: Ground) -> None:
+    sdist = write_sdist(tmp_path)
+    request = ask(sdist, tmp_path / "out", kinds=WHEEL_ONLY)
+    with ground.forge() as forge:
+        forge.build(request)
+    settings = ground.settings()
+    with Recording() as pool:
+        make_foresight(settings).start(sdist, settings.variables, pool)
+        (place,) = pool._places.values()
+        early = place.server.pid
+        with ground.forge(parts=Parts(pool=pool)) as forge:
+            facts = facts_of(forge.build(request))
+
+    assert pool.early == ["willing"]
+    assert facts["imported"] == early
+
+
+def test_a_source_that_has_changed_or_is_none_starts_nothing(tmp_path: Path, guess: Guess) -> None:
+    foresight = Foresight(directory=tmp_path)
+    source = tmp_path / "demo-1.0.tar.gz"
+    source.write_bytes(b"one")
+    foresight.remember(source, guess)
+    foresight.remember("demo==1.0", guess)
+
+    before = starts(foresight, source)
+    source.write_bytes(b"other")
+
+    assert before == ["json"]
+    assert starts(foresight, source) == []
+    assert starts(foresight, "demo==1.0") == []
+    assert starts(foresight, tmp_path / "absent") == []
+
+
+def test_a_project_is_known_by_what_it_says_of_its_build(tmp_path: Path, guess: Guess) -> None:
+    foresight = Foresight(directory=tmp_path / "kept")
+    project = write_project(tmp_path / "project")
+    foresight.remember(project, guess)
+    (project / "module.py").write_text("x = 1\n", encoding="utf-8")
+
+    before = starts(foresight, project)
+    os.utime(project / "pyproject.toml", (1, 1))
+
+    assert before == ["json"]
+    assert starts(foresight, project) == []
+
+
+def test_another_python_has_guesses_of_its_own(tmp_path: Path, guess: Guess) -> None:
+    source = tmp_path / "demo-1.0.tar.gz"
+    source.write_bytes(b"one")
+    Foresight(directory=tmp_path, python="3.12").remember(source, guess)
+
+    assert starts(Foresight(directory=tmp_path), source) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"python": 1}', b"\xff"])
+def test_a_guess_that_is_damaged_is_none(tmp_path: Path, guess: Guess, content: bytes) -> None:
+    foresight = Foresight(directory=tmp_path / "kept")
+    source = tmp_path / "demo-1.0.tar.gz"
+    source.write_bytes(b"one")
+    foresight.remember(source, guess)
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.write_bytes(content)
+
+    assert starts(foresight, source) == []
+
+
+def test_a_guess_that_leads_nowhere_is_none(tmp_path: Path) -> None:
+    foresight = Foresight(directory=tmp_path)
+    source = tmp_path / "demo-1.0.tar.gz"
+    source.write_bytes(b"one")
+    foresight.remember(source, Guess(python=str(tmp_path / "gone"), backend="json", additions={}))
+
+    assert starts(foresight, source) == []
+
+
+def test_who_may_not_write_builds_all_the_same(tmp_path: Path, guess: Guess) -> None:
+    source = tmp_path / "demo-1.0.tar.gz"
+    source.write_bytes(b"one")
+    (tmp_path / "file").write_bytes(b"")
+    foresight = Foresight(directory=tmp_path / "file" / "deep")
+
+    foresight.remember(source, guess)
+
+    assert starts(foresight, source) == []

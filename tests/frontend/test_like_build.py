@@ -1,0 +1,36 @@
+"""A script that runs `python -m build` goes on working when it names wheelforge instead."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.like_build import CASES, TABLE, compare_all, render
+
+if TYPE_CHECKING:
+    from tests.like_build import Sight
+
+PEER = "1.6.1"
+pytestmark = pytest.mark.skipif(version("build") != PEER, reason=f"the table is of build {PEER}")
+
+
+@pytest.fixture(scope="module")
+def sights() -> list[tuple[Sight, Sight]]:
+    """Return what is to be seen of both programs in all cases."""
+    return compare_all(CASES)
+
+
+def test_every_difference_is_explained_and_no_likeness_is(
+    sights: list[tuple[Sight, Sight]],
+) -> None:
+    seen = zip(CASES, sights, strict=True)
+
+    wrong = [(case, sight) for case, sight in seen if (sight[0] != sight[1]) != bool(case.reason)]
+
+    assert wrong == []
+
+
+def test_the_table_is_what_both_programs_do(sights: list[tuple[Sight, Sight]]) -> None:
+    assert TABLE.read_text(encoding="utf-8") == render(CASES, sights)

@@ -1,0 +1,425 @@
+"""What people see of builds at work: live lines in a terminal, plain ones in CI."""
+
+from __future__ import annotations
+
+import io
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console as RichConsole
+
+from tests.builds import Hearer, ask, write_project
+from wheelforge._batch import BatchTerms, make_wish, run_batch
+from wheelforge._events import BuildEvent
+from wheelforge._models import Artifact, BuildRequest, Kind, Outcome, Phase
+from wheelforge._progress import Progress, open_progress
+from wheelforge._progress._board import ASCII, Board, Glyphs, describe_time, shorten
+from wheelforge._progress._live import Live
+from wheelforge._progress._plain import Groups, Lines
+from wheelforge.cli._console import Console
+from wheelforge.errors import HookMissingError
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from tests.builds import Ground
+
+MARK = "mark"
+BAR = "\u2501" * 6 + "\u2500" * 18
+WHOLE = Phase(name="", started=0.0, seconds=0.84)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def start(build: str, phase: str = "") -> BuildEvent:
+    return BuildEvent(kind="started", build=build, phase=phase)
+
+
+def finish(build: str) -> BuildEvent:
+    return BuildEvent(kind="finished", build=build)
+
+
+def make_outcome(name: str, *, is_well: bool = True, is_resumed: bool = False) -> Outcome:
+    wheel = f"{name}-1.0-py3-none-any.whl"
+    artifact = Artifact(
+        kind=Kind.WHEEL, path=Path("/out", wheel), name=name, version="1", size_bytes=1, sha256=""
+    )
+    return Outcome(
+        request=BuildRequest(source=Path(f"/in/{name}-1.0.tar.gz"), output=Path("/out")),
+        artifacts=(artifact,) if is_well else (),
+        error=None if is_well else HookMissingError("build_wheel"),
+        phases=(WHOLE,),
+        is_resumed=is_resumed,
+    )
+
+
+def lay_out(
+    board: Board, now: float, columns: int = 80, *, rows: int = 24, plain: bool = False
+) -> str:
+    lines = board.lay_out((columns, rows), now, ASCII if plain else Glyphs())
+    return "\n".join("".join(text for _, text in line) for line in lines)
+
+
+def open_rich(stream: TextIO, *, has_colours: bool, width: int = 60) -> RichConsole:
+    return RichConsole(
+        file=stream,
+        width=width,
+        height=20,
+        force_terminal=True,
+        color_system="standard" if has_colours else None,
+        legacy_windows=False,
+        highlight=False,
+    )
+
+
+def replay(text: str) -> list[str]:
+    """Return the lines that a terminal shows after it was sent ``text``."""
+    rows, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[?0-9;]*[a-zA-Z]|[\s\S]", text):
+        if part == "\n":
+            row, column = row + 1, 0
+            rows += [""] * (row + 1 - len(rows))
+        elif part == "\r":
+            column = 0
+        elif part == "\x1b[1A":
+            row -= 1
+        elif part == "\x1b[2K":
+            rows[row] = ""
+        elif not part.startswith("\x1b"):
+            rows[row] = rows[row].ljust(column)[:column] + part + rows[row][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in rows]
+
+
+def make_live(clock: Clock, *, width: int = 60) -> tuple[Live, Terminal]:
+    stream = Terminal()
+    open_console = partial(open_rich, width=width)
+    return Live(stream, has_colours=False, clock=clock, open_console=open_console), stream
+
+
+def test_a_batch_is_a_line_for_each_build_and_one_for_all_of_it() -> None:
+    board = Board(opened=0.0)
+    for name in ("six.tar.gz", "numpy.tar.gz", "lxml.tar.gz", "attrs.tar.gz"):
+        board.hear(BuildEvent(kind="queued", build=name), 0.0)
+    board.add(make_outcome("attrs"))
+    board.hear(start("six.tar.gz"), 1.0)
+    board.hear(start("six.tar.gz", "build wheel"), 2.0)
+    board.hear(start("numpy.tar.gz"), 60.5)
+    board.hear(start("numpy.tar.gz", "isolate"), 60.5)
+
+    assert lay_out(board, 64.0) == (
+        "\u2022 six.tar.gz                                   building wheel        1 min 03 s\n"
+        "\u2022 numpy.tar.gz                                 preparing                    3 s\n"
+        f"  {BAR}  1 done \u00b7 1 waiting                       1 min 04 s"
+    )
+
+
+@pytest.mark.parametrize("columns", [1, 2, 10, 20, 40, 57, 58, 73, 80, 200])
+@pytest.mark.parametrize("label", ["six", "a" * 300, "\u6e2c\u8a66" * 40, "tab\tand\x1b[2J"])
+def test_no_line_is_as_wide_as_the_terminal(columns: int, label: str) -> None:
+    board = Board(opened=0.0)
+    for name in (label, "other"):
+        board.hear(BuildEvent(kind="queued", build=name), 0.0)
+        board.hear(start(name), 0.0)
+
+    lines = board.lay_out((columns, 24), 7200.0, ASCII)
+
+    stream = io.StringIO()
+    console = open_rich(stream, has_colours=False, width=400)
+    widths = [console.measure("".join(text for _, text in line)).maximum for line in lines]
+    assert max(widths) < max(columns, 2)
+    assert all(text.isprintable() for line in lines for _, text in line)
+
+
+def test_more_builds_than_there_are_rows_are_counted() -> None:
+    board = Board(opened=0.0)
+    for number in range(40):
+        board.hear(start(f"build-{number}"), 0.0)
+
+    lines = lay_out(board, 5.0, rows=8).splitlines()
+
+    assert len(lines) == 6
+    assert lines[-1].strip() == "and 35 more"
+
+
+def test_two_builds_of_one_name_are_one_line_until_both_have_ended() -> None:
+    board = Board(opened=0.0)
+    board.hear(start("six"), 0.0)
+    board.hear(start("six"), 1.0)
+
+    board.hear(finish("six"), 2.0)
+    once = lay_out(board, 3.0)
+    board.hear(finish("six"), 3.0)
+
+    assert once.startswith("\u2022 six")
+    assert not lay_out(board, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(40, "scikit_learn-1.7.0.tar.gz"), (20, "scikit_l\u2026.0.tar.gz"), (1, "\u2026"), (0, "")],
+)
+def test_a_name_is_shortened_in_the_middle(width: int, expected: str) -> None:
+    assert len(shorten("scikit_learn-1.7.0.tar.gz", width, "\u2026")) <= width
+    assert shorten("scikit_learn-1.7.0.tar.gz", width, "\u2026").startswith(expected[:8])
+    assert shorten("scikit_learn-1.7.0.tar.gz", width, "\u2026").endswith(expected[-7:])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.9, ""), (1.0, "1 s"), (59.9, "59 s"), (64, "1 min 04 s"), (3720, "1 h 02 min")],
+)
+def test_times_are_whole_seconds(seconds: float, expected: str) -> None:
+    assert describe_time(seconds) == expected
+
+
+def test_what_is_over_at_once_is_not_shown() -> None:
+    clock = Clock()
+    live, stream = make_live(clock)
+
+    live.hear(start("six"))
+    clock.now = 0.29
+    live.refresh()
+    live.hear(finish("six"))
+    clock.now = 5.0
+    live.refresh()
+    live.close()
+
+    assert not stream.getvalue()
+
+
+def test_a_message_comes_above_the_lines() -> None:
+    clock = Clock()
+    live, stream = make_live(clock)
+    live.hear(start("six"))
+    clock.now = 1.0
+    live.refresh()
+
+    clock.now = 2.0
+    live.write("note: something\n")
+    live.write("half a line")
+    clock.now = 3.0
+    live.refresh()
+
+    shown = replay(stream.getvalue())
+    assert shown[:2] == ["note: something", "half a line"]
+    assert shown[2].split() == ["\u2022", "six", "3", "s"]
+    assert len(shown) == 3
+
+
+def test_lines_that_have_not_changed_are_not_drawn_again() -> None:
+    clock = Clock()
+    live, stream = make_live(clock)
+    live.hear(start("six"))
+    clock.now = 1.0
+    live.refresh()
+    size = len(stream.getvalue())
+
+    clock.now = 1.9
+    live.refresh()
+
+    assert len(stream.getvalue()) == size
+
+
+def test_a_narrower_terminal_has_broken_lines_which_are_all_taken_away() -> None:
+    clock, widths = Clock(), [60]
+    stream = Terminal()
+    console = open_rich(stream, has_colours=False)
+    live = Live(stream, clock=clock, open_console=lambda *_, **__: console)
+    live.hear(start("six"))
+    clock.now = 1.0
+    live.refresh()
+    before = len(stream.getvalue())
+
+    console.width = widths[0] // 3
+    clock.now = 2.0
+    live.refresh()
+
+    sent = stream.getvalue()[before:]
+    assert sent.count("\x1b[2K") == 3
+
+
+def test_what_is_left_of_a_batch_is_its_totals() -> None:
+    clock = Clock()
+    live, stream = make_live(clock, width=40)
+    for name in ("six", "lxml"):
+        live.hear(BuildEvent(kind="queued", build=name))
+        live.hear(start(name))
+    clock.now = 1.0
+    live.refresh()
+    for name in ("six", "lxml"):
+        live.hear(finish(name))
+        live.add(make_outcome(name, is_well=name == "six"))
+
+    live.close()
+
+    assert replay(stream.getvalue())[0] == "  1 done \u00b7 1 failed                 1 s"
+    assert not any(replay(stream.getvalue())[1:])
+    assert stream.getvalue().endswith("\x1b[?25h")
+
+
+def test_of_one_build_nothing_is_left() -> None:
+    clock = Clock()
+    live, stream = make_live(clock)
+    with live:
+        live.hear(start("six"))
+        clock.now = 1.0
+        live.refresh()
+        live.hear(finish("six"))
+
+    assert replay(stream.getvalue()) == [""]
+    assert stream.getvalue().endswith("\x1b[?25h")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437"])
+def test_a_stream_that_cannot_spell_is_sent_what_it_can(encoding: str) -> None:
+    clock = Clock()
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding, errors="strict", newline="")
+    live = Live(stream, has_colours=False, clock=clock, open_console=open_rich)
+    live.hear(start("\u6e2c\u8a66-\udcff.tar.gz"))
+    live.hear(BuildEvent(kind="queued", build="a"))
+    live.hear(BuildEvent(kind="queued", build="b"))
+    clock.now = 1.0
+
+    live.refresh()
+    live.write("note: \u6e2c \udcff\n")
+    live.close()
+    stream.flush()
+
+    assert b"note: ? ?\n" in raw.getvalue()
+    assert b"* ??-?.tar.gz" in raw.getvalue()
+
+
+def test_a_batch_tells_of_all_its_builds_before_it_starts_one(
+    tmp_path: Path, ground: Ground
+) -> None:
+    hearer = Hearer()
+    sources = [write_project(tmp_path / name, name=name, own=True) for name in ("a", "b", "c")]
+    wishes = [make_wish(ask(source, tmp_path / "out")) for source in sources]
+
+    run_batch(wishes, ground.settings(), BatchTerms(), hearer)
+
+    whole = [(event.kind, event.build) for event in hearer.events if not event.phase]
+    assert whole[:3] == [("queued", "a"), ("queued", "b"), ("queued", "c")]
+    assert "queued" not in dict(whole[3:])
+
+
+def test_ci_gets_a_line_for_each_build() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+
+    lines.add(make_outcome("six"))
+    lines.add(make_outcome("lxml", is_well=False))
+    lines.add(make_outcome("attrs", is_resumed=True))
+
+    assert stream.getvalue() == (
+        "built six-1.0.tar.gz -> six-1.0-py3-none-any.whl (0.8 s)\n"
+        "failed lxml-1.0.tar.gz: hook-missing (0.8 s)\n"
+        "kept attrs-1.0.tar.gz -> attrs-1.0-py3-none-any.whl\n"
+    )
+
+
+def test_github_gets_a_group_for_what_a_build_has_printed() -> None:
+    stream = io.StringIO()
+    groups = Groups(stream, make_token=MARK.strip)
+    for name in ("six", "lxml"):
+        groups.hear(start(name))
+    groups.write("compiling\n", "six")
+    groups.write("::add-mask::a\n", "lxml")
+    groups.write("linking\n", "six")
+
+    groups.hear(finish("six"))
+    groups.close()
+
+    assert stream.getvalue() == (
+        "::group::six\n::stop-commands::mark\ncompiling\nlinking\n::mark::\n::endgroup::\n"
+        "::group::lxml\n::stop-commands::mark\n::add-mask::a\n::mark::\n::endgroup::\n"
+    )
+
+
+def test_github_is_told_of_failures() -> None:
+    stream = io.StringIO()
+
+    Groups(stream, make_token=MARK.strip).write_error("error: all\nof it\n", "a-code", "100%")
+
+    assert stream.getvalue() == (
+        "::stop-commands::mark\nerror: all\nof it\n::mark::\n::error title=a-code::100%25\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "stream", "is_quiet", "kind"),
+    [
+        ({}, io.StringIO(), False, Progress),
+        ({}, Terminal(), False, Live),
+        ({}, Terminal(), True, Progress),
+        ({"TERM": "dumb"}, Terminal(), False, Progress),
+        ({"FORCE_COLOR": "1"}, io.StringIO(), False, Progress),
+        ({"CI": "true"}, io.StringIO(), False, Lines),
+        ({"CI": "true"}, Terminal(), False, Lines),
+        ({"CI": "true"}, io.StringIO(), True, Progress),
+        ({"CI": "false"}, io.StringIO(), False, Progress),
+        ({"CI": "true", "GITHUB_ACTIONS": "true"}, io.StringIO(), True, Groups),
+    ],
+)
+def test_what_is_shown_depends_on_who_looks(
+    variables: dict[str, str], stream: TextIO, kind: type[Progress], *, is_quiet: bool
+) -> None:
+    assert type(open_progress(stream, variables, is_quiet=is_quiet)) is kind
+
+
+@pytest.mark.parametrize("has_colours", [True, False])
+def test_colours_are_for_those_who_like_them(*, has_colours: bool) -> None:
+    clock, stream = Clock(), Terminal()
+    live = Live(stream, has_colours=has_colours, clock=clock, open_console=open_rich)
+    live.hear(start("six"))
+    clock.now = 1.0
+
+    live.refresh()
+
+    assert ("\x1b[36m" in stream.getvalue()) is has_colours
+
+
+def test_a_quiet_run_on_github_tells_of_failures_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(-1, {"GITHUB_ACTIONS": "true"})
+
+    with console.watch():
+        console.show_outcome(make_outcome("six"))
+        console.show_outcome(make_outcome("lxml", is_well=False))
+
+    told = capsys.readouterr()
+    assert told.out == "/out/six-1.0-py3-none-any.whl\n"
+    assert "built" not in told.err
+    assert "::error title=hook-missing::" in told.err
+
+
+def test_a_result_with_a_name_that_cannot_be_spelled_is_printed_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii", newline=""))
+
+    Console(0, {}).print_data("/out/\u00e9\udcff.whl\n")
+
+    assert raw.getvalue() == b"/out/\xc3\xa9\xff.whl\n"

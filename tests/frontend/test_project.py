@@ -1,0 +1,199 @@
+"""What `[build-system]` says, and what is said of it when it is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wheelforge._project import Project, read_project
+from wheelforge.errors import ProjectInvalidError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEGACY = "setuptools.build_meta:__legacy__"
+
+
+def write(root: Path, text: str) -> Path:
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    return root
+
+
+def refuse(root: Path) -> str:
+    with pytest.raises(ProjectInvalidError) as caught:
+        read_project(root)
+    return caught.value.reason
+
+
+def test_what_a_project_says_is_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    text = """
+[build-system]
+requires = ["a>=1", "b"]
+build-backend = "own.backend:builder.hooks"
+backend-path = ["tools", "."]
+[project]
+name = "demo"
+version = "1.0"
+"""
+
+    assert read_project(write(tmp_path, text)) == Project(
+        root=tmp_path,
+        requires=("a>=1", "b"),
+        backend="own.backend:builder.hooks",
+        backend_path=("tools", "."),
+        name="demo",
+        version="1.0",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "requires"),
+    [
+        (None, ("setuptools >= 40.8.0",)),
+        ("", ("setuptools >= 40.8.0",)),
+        ("[project]\nname = 'demo'", ("setuptools >= 40.8.0",)),
+        ("[build-system]\nrequires = ['setuptools']", ("setuptools",)),
+        ("[build-system]\nrequires = []", ()),
+    ],
+)
+def test_who_names_no_backend_gets_that_of_olden_times(
+    tmp_path: Path, text: str | None, requires: tuple[str, ...]
+) -> None:
+    (tmp_path / "setup.py").touch()
+    if text is not None:
+        write(tmp_path, text)
+
+    project = read_project(tmp_path)
+
+    assert (project.backend, project.requires) == (LEGACY, requires)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("build-system = 1", "`build-system` must be a table"),
+        ("[[build-system]]", "`build-system` must be a table"),
+        ("[build-system]", "`build-system.requires` is missing"),
+        ("[build-system]\nrequires = 'a'", "`build-system.requires` must be an array of strings"),
+        ("[build-system]\nrequires = ['a', 1]", "`build-system.requires[1]` must be a string"),
+        (
+            "[build-system]\nrequires = []\nbuild-backend = []",
+            "`build-system.build-backend` must be a string",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild-backend = ''",
+            "`build-system.build-backend` names no module: ''",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild-backend = 'a b'",
+            "`build-system.build-backend` names no module: 'a b'",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = '.'",
+            "`build-system.backend-path` must be an array of strings",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['.', 'nowhere']",
+            "`build-system.backend-path[1]` is no directory: 'nowhere'",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['pyproject.toml']",
+            "`build-system.backend-path[0]` is no directory: 'pyproject.toml'",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['a/../..']",
+            "`build-system.backend-path[0]` leads out of the project: 'a/../..'",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['/tmp']",
+            "`build-system.backend-path[0]` leads out of the project: '/tmp'",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['link']",
+            "`build-system.backend-path[0]` leads out of the project: 'link'",
+        ),
+        (
+            '[build-system]\nrequires = []\nbackend-path = ["\\u0000"]',
+            "`build-system.backend-path[0]` is no path: '\\x00'",
+        ),
+        (
+            "[build-system]\nrequire = []",
+            "`build-system.require` means nothing, and `requires` was probably meant",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild_backend = 'a'",
+            "`build-system.build_backend` means nothing, and `build-backend` was probably meant",
+        ),
+        ("[build-system]\nrequires = []\nzzz = 1", "`build-system.zzz` means nothing"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, reason: str) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+
+    assert refuse(write(root, text)) == reason
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"requires = [", "it cannot be read: "),
+        (b"a = '\xff'", "it cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        (b"a = " + b"[" * 100_000, "it cannot be read: "),
+    ],
+)
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(content)
+
+    assert refuse(tmp_path).startswith(words)
+
+
+def test_a_directory_without_either_file_is_no_project(tmp_path: Path) -> None:
+    assert refuse(tmp_path) == "it has neither a `pyproject.toml` nor a `setup.py`"
+
+
+def test_a_directory_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").mkdir()
+
+    assert refuse(tmp_path) == "it cannot be read: Is a directory"
+
+
+def test_a_table_that_is_almost_called_build_system_is_told(tmp_path: Path) -> None:
+    project = read_project(write(tmp_path, "[build_system]\nrequires = []"))
+
+    assert project.notes == (
+        "`[build_system]` in pyproject.toml is not read; `[build-system]` was probably meant",
+    )
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALUES = st.recursive(
+    TEXTS | st.integers(0, 9) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["requires", "build-backend", "backend-path", "Requires", "x"])
+
+
+@given(table=st.dictionaries(KEYS, VALUES, max_size=4))
+def test_whatever_the_table_holds_it_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, table: dict[str, object]
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "any"
+    root.mkdir(exist_ok=True)
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+    text = "\n".join(["[build-system]", *lines]).replace("\x7f", "\\u007f")
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    try:
+        project = read_project(root)
+    except ProjectInvalidError:
+        return
+
+    assert list(project.requires) == table["requires"]

@@ -1,0 +1,23 @@
+"""The manual's Python, as strangers copy it: each block alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.source import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def take(name: str) -> Callable[..., Any]:
+    """Return the function of that name, of the one block that has it."""
+    (block,) = (block for block in BLOCKS if re.search(rf"^def {name}\(", block, re.MULTILINE))
+    names: dict[str, Any] = {"__name__": "manual"}
+    exec(compile(block, "README.md", "exec", dont_inherit=True), names)  # ruff: ignore[exec-builtin]
+    function: Callable[..., Any] = names[name]
+    return function
