@@ -25,6 +25,15 @@ settings.load_profile("short")
 _MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
 
 
+@pytest.fixture(scope="session", autouse=True)  # ruff: ignore[pytest-fixture-autouse]
+def plain_world() -> Iterator[None]:
+    """Let nothing that a CI system says of itself change what is shown."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CI", "GITHUB_ACTIONS", "FORCE_COLOR", "NO_COLOR"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_sdists() -> Path:
     """Return the directory with the forty real sdists, all of them and unharmed."""

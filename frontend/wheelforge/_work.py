@@ -114,7 +114,7 @@ class Work:
         name = stage_name(_SDIST_SUFFIX.sub("", label), str(self._request.source))
         ensure_directory(str(self._means.logs))
         with self._means.staging(name) as stage:
-            self._log = self._means.logs / f"{stage.path.name}.log"
+            self._log = self._means.logs / f"{stage.path.name}-py{self._means.python}.log"
             try:
                 with translated("build in", str(stage.path)), self._log.open("wb") as log:
                     yield stage, log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -131,8 +132,20 @@ def find_layout(settings: Settings) -> Layout:
 
 def find_python(settings: Settings, layout: Layout) -> Interpreter:
     """Return the Python that is meant."""
+    if not layout.interpreters.exists():
+        # In a new cache nothing is known: while a Python is asked what it is, there is time to
+        # import what will have to be asked for everything else.
+        threading.Thread(target=_load_resolver, daemon=True).start()
     search = [Path(place) for place in _list_search_path(settings)]
     return find_interpreter(settings.python, search=search, memory=layout.interpreters)
+
+
+def _load_resolver() -> None:
+    from wheelforge._index import load_index
+    from wheelforge._resolve import load_resolver
+
+    load_resolver()
+    load_index()
 
 
 def open_index(settings: Settings, python: Interpreter) -> Index:

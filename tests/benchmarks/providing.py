@@ -24,12 +24,14 @@ WHEELS, ENVIRONMENT = "wheels", "environment"
 def main(root: str, what: str, *requirements: str) -> None:
     """Have the wheels in the cache, or the environment made of them as well."""
     from wheelforge._index import Index, IndexOptions, find_index_settings
-    from wheelforge_isolation import Layout, find_interpreter, open_cache
+    from wheelforge._settings import Settings
+    from wheelforge._workshop import find_python
+    from wheelforge_isolation import Layout, open_cache
 
     layout = Layout(root=Path(root))
     settings = find_index_settings(os.environ, IndexOptions(), [])
     with open_cache(layout, lambda _: None) as cache:
-        python = find_interpreter(sys.executable, search=(), memory=layout.interpreters)
+        python = find_python(Settings(python=sys.executable), layout)
         with Index(settings, python.tags, python.version) as index:
             delivery = _resolve(requirements, python, index, Path(root))
             if what == ENVIRONMENT:

@@ -195,7 +195,7 @@ def test_what_the_backend_warns_of_is_told_and_no_warning_of_this_process(
     )
     (project / "willing.py").write_text(code, encoding="utf-8")
 
-    assert main(ground.words(project, "--wheel", "-o", tmp_path / "out")) == 0
+    assert main(ground.words(project, "--wheel", "-v", "-o", tmp_path / "out")) == 0
 
     assert re.findall(r"^warning: (.*)$", capsys.readouterr().err, re.MULTILINE) == [
         "project: old",

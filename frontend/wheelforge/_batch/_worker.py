@@ -154,7 +154,7 @@ class Worker:
         )
 
     def _warn(self, job: Job, text: str) -> None:
-        self.shop.tell(job.python, BuildEvent(kind="warning", build=job.request.label, text=text))
+        self.shop.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
 
 
 def _lighten(error: BaseException | None) -> None:

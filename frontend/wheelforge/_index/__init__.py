@@ -5,6 +5,8 @@ Importing this package loads no HTTP library; the first request to a server does
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from wheelforge._index._index import Index
 from wheelforge._index._pip import (
     IndexOptions,
@@ -30,5 +32,12 @@ __all__ = [
     "find_build_constraints",
     "find_index_settings",
     "list_config_files",
+    "load_index",
     "without_credentials",
 ]
+
+
+def load_index() -> None:
+    """Import what asking a server needs, for whoever has nothing else to do meanwhile."""
+    for module in ("wheelforge._index._survey", "unearth.fetchers.sync"):
+        import_module(module)

@@ -6,6 +6,7 @@ index and no parser of versions; only looking for an answer does.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge._resolve._constraints import Constraints, parse_constraints, read_constraints
@@ -28,6 +29,7 @@ __all__ = [
     "Resolution",
     "candidate_of",
     "hand_over",
+    "load_resolver",
     "parse_constraints",
     "parse_cutoff",
     "read_constraints",
@@ -47,3 +49,8 @@ def candidate_of(pin: Pin) -> Candidate:
     from wheelforge._resolve import _supply
 
     return _supply.candidate_of(pin)
+
+
+def load_resolver() -> None:
+    """Import what looking for an answer needs, for whoever has nothing else to do meanwhile."""
+    import_module("wheelforge._resolve._search")

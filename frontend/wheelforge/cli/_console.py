@@ -42,10 +42,10 @@ class Console:
         self._progress.hear(event)
 
     def _tell(self, event: BuildEvent) -> None:
-        if event.kind in {"note", "warning"}:
+        if event.kind == "note" or (event.kind == "warning" and self._verbosity >= _VERBOSE):
             self.say(event.kind, f"{event.build}: {event.text}" if event.build else event.text)
         elif self._verbosity < _VERBOSE:
-            return
+            return  # what backends warn of is for those who maintain the project
         elif event.kind == "output":
             self._progress.write(event.text, event.build)
         elif event.kind == "finished":

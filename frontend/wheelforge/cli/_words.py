@@ -61,7 +61,10 @@ def parse_source(text: str) -> Path | str:
     """Return a path if there is something; else leave it to those who know names and URLs."""
     path = Path(text)
     is_path = os.path.lexists(path) or path.name != text or text.endswith((".tar.gz", ".zip"))
-    return absolute_path(text) if is_path and "://" not in text else text
+    if not is_path or "://" in text:
+        return text
+    # What is called `..` would have no name to be called by.
+    return path.resolve() if ".." in path.parts else absolute_path(text)
 
 
 def parse_python(text: str) -> str:
