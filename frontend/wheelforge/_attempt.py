@@ -18,7 +18,6 @@ from wheelforge.errors import BuildError, Failure, HookMissingError
 from wheelforge_isolation import (
     deliver_file,
     ensure_directory,
-    load_readers,
     move,
     remove_tree,
     unpack,
@@ -118,7 +117,7 @@ class Attempt:
         opened = self._open_backend(project, kind, source.newest)
         with opened as backend:
             # There is nothing to do but to wait for the hook, on a core of its own.
-            threading.Thread(target=load_readers, daemon=True).start()
+            threading.Thread(target=_load_readers, daemon=True).start()
             with self.journal.phase(f"build {kind.value}"):
                 answer = backend.build(kind, directory)
             with self.journal.phase("check"):
@@ -186,7 +185,8 @@ class Attempt:
         is_own = bool(project.backend_path)
         backend_name = project.backend if provision.is_lasting and not is_own else ""
         python = environment.python_executable
-        if backend_name:
+        is_first = self.ledger.environments_made + self.ledger.environments_found == 1
+        if backend_name and is_first:
             self._foresee(python, backend_name, environment)
         with self._open_runner(python, backend_name, world, terms) as runner:
             backend = Backend(
@@ -248,6 +248,12 @@ class Attempt:
             log=self.log.name,
         )
         return diagnose(failure)
+
+
+def _load_readers() -> None:
+    from wheelforge_isolation import load_readers
+
+    load_readers()
 
 
 def unpack_source(archive: Path, place: Path, request: BuildRequest, journal: Journal) -> Tree:

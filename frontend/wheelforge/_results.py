@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Artifact, Kind
-from wheelforge_isolation import ArchiveError, Limits, inspect_sdist, inspect_wheel
+from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,6 +90,8 @@ def read_release(content: bytes) -> tuple[str, str]:
 
 def read_metadata(wheel: Path) -> bytes:
     """Return the core metadata of the wheel in that file."""
+    from wheelforge_isolation import inspect_wheel
+
     return inspect_wheel(wheel, _ANY_SIZE).metadata
 
 
@@ -111,6 +113,8 @@ def _inspect(kind: Kind, path: Path) -> Result:
 
 
 def _inspect_wheel(kind: Kind, path: Path) -> Result:
+    from wheelforge_isolation import inspect_wheel
+
     wheel = inspect_wheel(path, _ANY_SIZE)
     artifact = Artifact(
         kind=kind,

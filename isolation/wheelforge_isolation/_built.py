@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation._inventory import describe_built
 from wheelforge_isolation._record import Record, parse_record, read_record
 from wheelforge_isolation._shelf import (
     DAMAGED_RECORD,
@@ -102,6 +101,8 @@ class BuiltStore:
 
     def examine(self, path: Path) -> str:
         """Return what is wrong with the record ``path``, or nothing; the file is not hashed."""
+        from wheelforge_isolation._inventory import describe_built
+
         data = read_record(path)
         if describe_built(self._layout, path) is not None or read_record(path) != data:
             return ""

@@ -27,7 +27,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._installation import install
 from wheelforge_isolation._shelf import KEY_LENGTH
 
 if TYPE_CHECKING:
@@ -143,6 +142,8 @@ class EnvironmentStore:
         in_order = sorted(set(keys), key=lambda key: (key.file_name, key.sha256))
         with contextlib.ExitStack() as stack:
             wheels = self._obtain_wheels(in_order, fetch, stack)
+            from wheelforge_isolation._installation import install
+
             notes = install(interpreter, wheels, directory, is_shared=is_shared)
         return {
             "notes": notes,

@@ -19,7 +19,6 @@ from wheelforge_isolation import _fs
 from wheelforge_isolation._layout import locate_file_lock
 from wheelforge_isolation._locks import wait_for_lock
 from wheelforge_isolation._shelf import KEY_LENGTH, Event
-from wheelforge_isolation._wheels import open_wheel, parse_wheel_name
 from wheelforge_isolation.errors import (
     ArchiveError,
     FileAccessError,
@@ -59,6 +58,8 @@ class WheelKey:
 
 def read_wheel_key(path: Path) -> WheelKey:
     """Return the key of the wheel in the file ``path``."""
+    from wheelforge_isolation._wheels import parse_wheel_name
+
     name = parse_wheel_name(path.name)
     with _fs.translated("read", str(path)):
         sha256 = _fs.digest(path)
@@ -184,6 +185,8 @@ def _put(draft: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _judged(path: Path, tree: Path) -> Generator[Wheel]:
     """Yield the wheel in the file ``path``, which does not stay unless it is one."""
+    from wheelforge_isolation._wheels import open_wheel
+
     try:
         with open_wheel(path, workspace=tree) as wheel:
             yield wheel

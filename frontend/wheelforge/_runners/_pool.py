@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wheelforge._runners._terms import Terms
 
-_IDLE_SERVERS = 6
+_IDLE_SERVERS = 16
 
 
 @dataclass(slots=True)
