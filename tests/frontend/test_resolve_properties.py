@@ -152,6 +152,18 @@ def test_an_answer_satisfies_everybody_and_there_is_one_if_there_can_be_one(case
         constraints=(),
     )
 )
+@example(
+    case=Case(
+        world={
+            ("a", "1"): ("d[x]==4b1",),
+            ("b", "1"): ("d[x]",),
+            ("d", "1"): ("a",),
+            ("d", "4b1"): (),
+        },
+        roots=("b",),
+        constraints=(),
+    )
+)
 @example(case=Case(world={("a", "1"): ("a==4b1",), ("a", "4b1"): ()}, roots=("a",), constraints=()))
 @given(case=cases(VERSIONS))
 def test_an_answer_with_pre_releases_satisfies_everybody(case: Case) -> None:

@@ -58,7 +58,9 @@ def _choose(question: Question, provider: Provider, catalogue: Catalogue) -> Cho
         strays = [
             file
             for file, demands in _group_by_file(chosen)
-            if file not in catalogue.pick(file.name, {wish for wish, _ in demands})
+            # What an extra asks of its own distribution is no wish of anybody's.
+            if file
+            not in catalogue.pick(file.name, {wish for wish, _ in demands if wish.only is None})
         ]
         if not strays:
             return chosen
