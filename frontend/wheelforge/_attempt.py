@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wheelforge._foresight import Guess
@@ -22,6 +21,7 @@ from wheelforge_isolation import (
     remove_tree,
     unpack,
 )
+from wheelforge_isolation.values import State, Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -48,8 +48,7 @@ class NothingNew(Exception):  # ruff: ignore[error-suffix-on-exception-name]
     """An attempt would be made with just what has failed before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class Tree(Value):
     """What is built."""
 
     root: Path
@@ -59,8 +58,7 @@ class Tree:
     """What the archive says of itself; a hook may write over the file."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Ledger:
+class Ledger(State):
     """What a build has come to so far."""
 
     artifacts: list[Artifact] = field(default_factory=list[Artifact])
@@ -72,8 +70,7 @@ class Ledger:
     cpu_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Value):
     """Makes what ``request`` asks for, with what there was at ``cutoff``."""
 
     means: Means

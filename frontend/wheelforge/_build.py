@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge._work import Work
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from wheelforge._means import Means
     from wheelforge._models import BuildRequest, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forge:
+class Forge(Value):
     """Builds whatever is asked for; any number of threads may ask at once.
 
     `open_forge` makes it. Builds of one directory take turns; others do not wait for each other.

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from wheelforge._models import Phase
 from wheelforge_isolation import ForgeError
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildEvent:
+class BuildEvent(Value):
     """One thing that happened.
 
     "queued" tells of each build of a batch before the first one starts; "started", "finished" and

@@ -12,19 +12,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelforge._runners import RunnerPool, compose_environment
 from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
+class Guess(Value):
     """A server that may be wanted."""
 
     python: str
@@ -33,8 +32,7 @@ class Guess:
     """The variables of the environment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foresight:
+class Foresight(Value):
     """Guesses for one Python, below one directory."""
 
     directory: Path

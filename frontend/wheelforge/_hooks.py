@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,6 +14,7 @@ from wheelforge.errors import (
     HookMissingError,
     HookUnsupportedError,
 )
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -38,8 +38,7 @@ _CONFUSIONS = (OSError, ValueError, TypeError, AttributeError, LookupError, Recu
 _LONGEST_FOUND = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookCall:
+class HookCall(Value):
     """One hook as it was run, enough to run it again."""
 
     words: tuple[str, ...]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Provision
 from wheelforge._runners import compose_environment
 from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _SAY_PATH = "import json, sys; print(json.dumps(sys.path))"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostEnvironment:
+class HostEnvironment(Value):
     """A Python as it is, with all that somebody has installed there."""
 
     python_executable: str
@@ -35,8 +34,7 @@ class HostEnvironment:
         return {"PATH": self.search_path} if self.search_path else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostProvider:
+class HostProvider(Value):
     """Gives everybody the same Python as it is."""
 
     python: Interpreter

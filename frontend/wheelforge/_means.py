@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge._events import ignore
 from wheelforge._models import Policy
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     MakeRunner = Callable[[Terms], AbstractContextManager[Runner]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Means(Value):
     """All that builds share: used by any number of threads at once."""
 
     provider: Provider

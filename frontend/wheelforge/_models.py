@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +48,7 @@ class Era(Enum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRequest:
+class BuildRequest(Value):
     """What one caller wants built; the same object for library and command line.
 
     Only `source` and `output` have to be given. A request is a value: any number of builds may
@@ -82,8 +82,7 @@ class BuildRequest:
         return re.split(r"[?#]", self.source)[0].rpartition("/")[2] or "source"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Value):
     """How builds are made, whatever is built; one policy holds for all builds of a forge."""
 
     keep: Keep = Keep.NEVER
@@ -94,8 +93,7 @@ class Policy:
     """Unless given, that of the sdist."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Value):
     """A file that was built, checked and delivered: it is whole, and at `path`."""
 
     kind: Kind
@@ -106,8 +104,7 @@ class Artifact:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
+class Phase(Value):
     """A stretch of time in a build."""
 
     name: str
@@ -116,8 +113,7 @@ class Phase:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Value):
     """How a build has ended.
 
     `artifacts` are those that were delivered before `error`, if there is one. Everything is
@@ -152,8 +148,7 @@ class Outcome:
     """What the backend printed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(Value):
     """What has to be there before a backend can be asked for anything: a provider is given it.
 
     A build asks twice if the backend, once it is there, says that it requires more. The second
@@ -183,8 +178,7 @@ class BuildEnvironment(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provision:
+class Provision(Value):
     """An environment, and what it was made of: a provider returns it.
 
     Only `environment` has to be given: anything with `python_executable` and

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.errors import ProjectInvalidError
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,7 @@ _OBJECT = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _ALIKE = 0.8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Value):
     """A source tree, and the `[build-system]` table of its pyproject.toml."""
 
     root: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from wheelforge._models import BuildRequest, Kind, Provision
 from wheelforge._resolve import Constraints, Memory, Question, hand_over, resolve
 from wheelforge.errors import MetadataInvalidError, OfflineError, OptionInvalidError
 from wheelforge_isolation import digest, ensure_directory, remove_tree
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +31,7 @@ _FETCHERS = 8
 NO_CONSTRAINTS = Constraints(texts=(), hashes={})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provisioner:
+class Provisioner(Value):
     """Makes environments for one Python, from one set of indexes, in one cache."""
 
     cache: Cache

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Artifact, Kind
 from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,8 +37,7 @@ _ANY_SIZE = Limits(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Value):
     """What was made, and found to be what it should be."""
 
     artifact: Artifact

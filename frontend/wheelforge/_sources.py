@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
 
 from wheelforge_isolation import digest, ensure_directory
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,16 +38,14 @@ _NOTHING = "there is no such file or directory, and it is neither requirement no
 _DAY_SECONDS = 86400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathSource:
+class PathSource(Value):
     """A file or a directory."""
 
     path: Path
     """Absolute."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequirementSource:
+class RequirementSource(Value):
     """The sdist of a release that an index has."""
 
     name: str
@@ -57,8 +55,7 @@ class RequirementSource:
         return f"{self.name}{self.specifier}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlSource:
+class UrlSource(Value):
     """The archive at a URL."""
 
     url: str
@@ -72,8 +69,7 @@ class UrlSource:
         return _show(self.url)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedSource:
+class FetchedSource(Value):
     """What can be built, and what is known of it."""
 
     path: Path
@@ -87,8 +83,7 @@ class FetchedSource:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dating:
+class Dating(Value):
     """When an sdist was published, as far as that can be told."""
 
     moment: datetime

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import threading
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from wheelforge_isolation import (
     open_stage,
     stage_name,
 )
+from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Cache, Event, Interpreter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Value):
     """What takes the place of what a forge would make for itself.
 
     All of them are called from the threads that build, several at once. What they raise comes out

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from wheelforge_isolation._locks import Lease
 from wheelforge_isolation._shelf import Event, Shelf
 from wheelforge_isolation._store import WheelStore
 from wheelforge_isolation.errors import FileAccessError, IsolationError
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation._verification import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class Cache(Value):
     """What one process uses of one cache; any number of its threads at once."""
 
     layout: Layout

@@ -22,12 +22,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._shelf import KEY_LENGTH
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 _SCHEMA = "1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(Value):
     """A Python with what a build needs; to pypa/build it is an isolated environment."""
 
     path: Path

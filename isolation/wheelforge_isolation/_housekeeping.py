@@ -25,7 +25,6 @@ import contextlib
 import itertools
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -36,6 +35,7 @@ from wheelforge_isolation._locks import read_leases, try_lock
 from wheelforge_isolation._record import parse_record, read_record
 from wheelforge_isolation._staging import collect_stages
 from wheelforge_isolation.errors import FileAccessError
+from wheelforge_isolation.values import State, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,8 +51,7 @@ ANSWER_DAYS = 90.0
 It is small, and whoever is offline can do nothing without it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class Bounds(Value):
     """What a cache is to be brought back to."""
 
     max_bytes: int | None = None
@@ -89,8 +88,7 @@ class Bounds:
         return victims
 
 
-@dataclass(slots=True, kw_only=True)
-class Collected:
+class Collected(State):
     """What a collector did."""
 
     removed: int = 0

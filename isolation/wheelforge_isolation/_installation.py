@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wheelforge_isolation import _fs
@@ -13,6 +12,7 @@ from wheelforge_isolation._archive import fold
 from wheelforge_isolation._bytecode import Compiler
 from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import EnvironmentFailedError, LinksUnavailableError, quoted
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,8 +26,7 @@ _LONGEST_SHEBANG = 127
 _ON_WINDOWS = os.name == "nt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
+class _Claim(Value):
     """A wheel's wish to have a file in one place."""
 
     place: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from wheelforge_isolation import _fs
+from wheelforge_isolation.values import Value
 
 _CACHEDIR_TAG = b"""\
 Signature: 8a477f597d28d172789f06886806bc55
@@ -20,8 +20,7 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+class Bucket(Value):
     """Directories of one kind, each made visible by a record."""
 
     root: Path
@@ -56,8 +55,7 @@ class Bucket:
         return _list_sharded(self.root / "trees")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)  # ruff: ignore[too-many-public-methods]
-class Layout:
+class Layout(Value):  # ruff: ignore[too-many-public-methods]
     """The places below the cache directory ``root``."""
 
     root: Path

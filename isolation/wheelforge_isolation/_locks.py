@@ -25,7 +25,6 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -35,6 +34,7 @@ from wheelforge_isolation.errors import (
     IsolationError,
     LocksUnavailableError,
 )
+from wheelforge_isolation.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -48,8 +48,7 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, err
 _REMOVES_UNDER_LOCK = os.name != "nt"
 
 
-@dataclass(slots=True, kw_only=True)
-class Lock:
+class Lock(State):
     """A lock that is held."""
 
     path: Path

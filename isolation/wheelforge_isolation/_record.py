@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,7 @@ About = dict[str, Any]
 Entries = dict[str, list[int | str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Value):
     """What makes a directory visible: its name, its content, and what it is about."""
 
     key: str
@@ -43,7 +43,7 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """Return the record as it is written, sealed by its own digest."""
-        fields = [getattr(self, name) for name in self.__slots__]
+        fields = [getattr(self, name) for name in Record.__annotations__]
         body = json.dumps(fields, separators=(",", ":")).encode()
         return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
@@ -64,7 +64,7 @@ def parse_record(data: bytes | None) -> Record | None:
     seal, _, body = (data or b"").partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != seal:
         return None
-    return Record(**dict(zip(Record.__slots__, json.loads(body), strict=True)))
+    return Record(**dict(zip(Record.__annotations__, json.loads(body), strict=True)))
 
 
 @functools.cache

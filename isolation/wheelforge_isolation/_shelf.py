@@ -22,7 +22,6 @@ import contextlib
 import os
 import time
 import uuid
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -39,6 +38,7 @@ from wheelforge_isolation._record import (
     survey,
 )
 from wheelforge_isolation.errors import FileAccessError
+from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,7 @@ _NONCE_LENGTH = 8
 _TOUCH_SECONDS = 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Value):
     """Something that happened to the cache and that its user may want to know."""
 
     kind: str
@@ -64,8 +63,7 @@ class Event:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Value):
     """A directory in use; it cannot be collected until it is given back."""
 
     path: Path

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import uuid
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from wheelforge_isolation.errors import (
     HashMismatchError,
     IsolationError,
 )
+from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelKey:
+class WheelKey(Value):
     """Which wheel is meant: this one file, and no other of its name."""
 
     name: str
@@ -66,8 +65,7 @@ def read_wheel_key(path: Path) -> WheelKey:
     return WheelKey(name=name.name, version=name.version, file_name=path.name, sha256=sha256)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredWheel:
+class StoredWheel(Value):
     """An unpacked wheel in use; it stays where it is until it is given back."""
 
     key: WheelKey

@@ -30,7 +30,6 @@ import stat
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +42,7 @@ from wheelforge_isolation.errors import (
     WaitCancelledError,
     quoted,
 )
+from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -55,8 +55,7 @@ _held: set[tuple[int, str]] = set()
 """Each thread of this process with the directory that it holds or waits for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Value):
     """Who has the turn, as far as that can be seen."""
 
     pid: int = 0

@@ -10,13 +10,13 @@ import contextlib
 import os
 import re
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._archive import DEFAULT_LIMITS, Limits, Links, Unpacked, unpack_archive
 from wheelforge_isolation._staging import collect_stages, open_stage
 from wheelforge_isolation.errors import DestinationNotEmptyError
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator

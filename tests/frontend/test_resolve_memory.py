@@ -233,7 +233,7 @@ def test_to_recall_is_one_small_file_and_no_import_of_anything_heavy(office: Off
     office.answer(ask("a"))
     python = {
         name: str(value) if isinstance(value, Path) else value
-        for name in PYTHON.__slots__
+        for name in PYTHON.__annotations__
         if name != "scheme"
         for value in [getattr(PYTHON, name)]
     }

@@ -79,7 +79,7 @@ def plan(*parts: bytes, ground: FakeGround, links: Links | None = None) -> Plan:
     spool = io.BytesIO(tar(*PROJECT, *parts))
     members, _ = read_tar(spool, len(spool.getvalue()), NO_LIMITS)
     terms = Terms(stem="p-1", is_zip=False, limits=NO_LIMITS, ground=ground, links=links)
-    return make_plan(members, _SpoolContents(spool), terms)
+    return make_plan(members, _SpoolContents(spool=spool), terms)
 
 
 def refused_rule(*parts: bytes, ground: FakeGround) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from wheelforge._events import BuildEvent, ignore
 from wheelforge._models import Outcome
 from wheelforge._workshop import find_layout, find_python, open_index
 from wheelforge_isolation import ForgeError, IsolationError, open_stage, temporary_directory
+from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Interpreter, Layout
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchTerms:
+class BatchTerms(Value):
     """How a batch is done."""
 
     pythons: tuple[str | None, ...] = (None,)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelforge._models import Artifact, Kind
 from wheelforge._resolve import read_constraints
 from wheelforge_isolation import ForgeError, digest
+from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,8 +33,7 @@ _BUILD_VARIABLE = re.compile(
 """What usually changes what comes out of a build."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deliveries:
+class Deliveries(Value):
     """What batches with the same settings have delivered."""
 
     records: Records

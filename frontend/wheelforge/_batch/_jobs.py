@@ -6,7 +6,6 @@ it. Of what may be built next, what took longest the last time comes first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from wheelforge._models import Kind
 from wheelforge._project import read_project
 from wheelforge.errors import BuildCycleError
 from wheelforge_isolation import ForgeError, unpack
+from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     Make = Callable[[Path], Path]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Value):
     """What is built with one Python."""
 
     number: int

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from wheelforge._batch._jobs import Job
     from wheelforge._batch._records import Records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Value):
     """Of one build."""
 
     seconds: float
@@ -20,8 +20,7 @@ class Cost:
     """0: not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(Value):
     """The costs of earlier builds."""
 
     records: Records

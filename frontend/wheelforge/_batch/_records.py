@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
+class Records(Value):
     """The records of one kind below a directory."""
 
     directory: Path

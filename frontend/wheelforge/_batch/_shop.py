@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from wheelforge._build import Forge
 from wheelforge._workshop import open_forge, open_index
 from wheelforge.errors import HashRefusedError
 from wheelforge_isolation import copy_file, digest, ensure_directory
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     import contextlib
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Interpreter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
+class Shop(Value):
     """Opens forges, each of them once, until ``stack`` is closed; for one thread."""
 
     settings: Settings

@@ -7,7 +7,6 @@ the set is chosen, as nobody else can say what it requires.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from wheelforge._batch._jobs import Job
 from wheelforge._models import BuildRequest, Kind
 from wheelforge._resolve import Question, hand_over, resolve
 from wheelforge_isolation import digest, ensure_directory
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _SUBJECT = "the whole set"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WholeSet:
+class WholeSet(Value):
     """Chooses what belongs to some requirements."""
 
     shop: Shop
@@ -85,8 +84,7 @@ class WholeSet:
         return self.shop.stack.enter_context(index)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counter:
+class _Counter(Value):
     """Builds the sdists of a set, each of them once."""
 
     whole: WholeSet

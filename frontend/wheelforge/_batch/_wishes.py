@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wheelforge._resolve import Constraints, parse_constraints
 from wheelforge.errors import ConstraintsInvalidError
+from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _CONSTRAINT = ("-c", "--constraint")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Value):
     """One source, and on which terms."""
 
     request: BuildRequest

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from wheelforge_isolation import (
     ensure_directory,
     remove_tree,
 )
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from wheelforge._batch._cores import Tokens
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from wheelforge._models import Artifact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class Worker(Value):
     """Does jobs."""
 
     shop: Shop

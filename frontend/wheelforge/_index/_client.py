@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
@@ -25,6 +24,7 @@ from wheelforge.errors import (
     IndexUnreachableError,
     OfflineError,
 )
+from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -65,8 +65,7 @@ class Answer(Protocol):
     def read(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Value):
     """An answer, and the URL that gave it after all redirects."""
 
     answer: Answer
@@ -125,7 +124,7 @@ class Client:
                 location = answer.headers.get("location")
                 if not 300 <= answer.status_code < 400 or location is None:  # ruff: ignore[magic-value-comparison]
                     self._check(answer, url, _UNABLE if "Range" in headers else set())
-                    yield Reply(answer, without_credentials(url))
+                    yield Reply(answer=answer, url=without_credentials(url))
                     return
                 url = self._follow(url, location)
                 _drain(answer)

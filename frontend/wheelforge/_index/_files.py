@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from itertools import product
@@ -14,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from wheelforge._index._values import Candidate, as_utc
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,8 +48,7 @@ _Rated: TypeAlias = tuple[Candidate, tuple[bool, int, tuple[int, str], str]]
 """With what makes it better than others of its version, the most important first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Value):
     """What of a list of files may be used, and why the rest may not."""
 
     candidates: Sequence[Candidate] = ()

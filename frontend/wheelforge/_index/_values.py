@@ -7,10 +7,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote, urlsplit
+
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -53,8 +54,7 @@ def as_utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings:
+class IndexSettings(Value):
     """Where to look, on what terms, and how to get there."""
 
     index_urls: tuple[str, ...] = field(default=(PYPI,), repr=False)
@@ -119,8 +119,7 @@ class IndexSettings:
         return [without_credentials(url).rstrip("/") for url in urls]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Value):
     """One file that may be used: a wheel that the interpreter takes, or an sdist."""
 
     name: str
@@ -141,8 +140,7 @@ class Candidate:
     size_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metadata:
+class Metadata(Value):
     """What one candidate asks for."""
 
     requires: tuple[str, ...]

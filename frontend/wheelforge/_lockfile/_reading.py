@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +13,7 @@ from wheelforge._lockfile._values import Lock, LockedAnswer, LockedPython, Locke
 from wheelforge._lockfile._writing import FORMAT, refer
 from wheelforge._resolve import Pin
 from wheelforge.errors import LockInvalidError
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class _Table(Value):
     """A table of a lock, which knows where it is."""
 
     lock: str
@@ -189,7 +188,7 @@ def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
         table.refuse("answers", "there has to be one")
     return LockedSource(
         source=Source(label=table.text("name"), sha256=sha256),
-        python=LockedPython(**{name: python.text(name) for name in LockedPython.__slots__}),
+        python=LockedPython(**{name: python.text(name) for name in LockedPython.__annotations__}),
         answers=tuple(sorted(answers, key=lambda answer: answer.requirements)),
     )
 

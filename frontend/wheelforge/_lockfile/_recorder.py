@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from threading import Lock as Mutex
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from wheelforge._lockfile._spelling import (
 )
 from wheelforge._lockfile._values import Lock, LockedAnswer, LockedSource, describe_python
 from wheelforge.errors import LockImpossibleError
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

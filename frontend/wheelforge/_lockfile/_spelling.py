@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from wheelforge._resolve._question import find_local_path, without_secrets
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

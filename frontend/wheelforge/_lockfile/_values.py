@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from wheelforge._lockfile._spelling import spell_label, spell_requirements
 from wheelforge._resolve import Resolution
@@ -15,6 +14,7 @@ from wheelforge.errors import (
     LockSourceChangedError,
     LockStaleError,
 )
+from wheelforge_isolation.values import Value, asdict, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "pylock.build.toml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Source:
+class _Sorted(Value):
+    def __lt__(self, other: Self) -> bool:
+        return tuple(asdict(self).values()) < tuple(asdict(other).values())
+
+
+class Source(_Sorted):
     """Something that is built."""
 
     label: str
@@ -35,8 +39,7 @@ class Source:
     """Of the archive; empty for a directory, whose content may change."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class LockedPython:
+class LockedPython(_Sorted):
     """What two Pythons share if the same files serve both; a patch release more changes none."""
 
     implementation: str
@@ -64,8 +67,7 @@ def describe_python(python: Interpreter) -> LockedPython:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedAnswer:
+class LockedAnswer(Value):
     """What was asked for, and the files that it came to."""
 
     requirements: tuple[str, ...]
@@ -74,8 +76,7 @@ class LockedAnswer:
     """Sorted by name; each name once, each with the hash of its file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedSource:
+class LockedSource(Value):
     """All that one source needs to be built by one Python."""
 
     source: Source
@@ -84,8 +85,7 @@ class LockedSource:
     """Sorted by requirements: what the project declares, and that with what its hooks ask for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class Lock(Value):
     """What was answered, for each source and Python."""
 
     sources: tuple[LockedSource, ...]

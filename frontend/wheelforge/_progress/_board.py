@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge._progress._plain import spell
+from wheelforge_isolation.values import State, Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,8 +41,7 @@ _FEW = 12
 """A label that has no more room than this says nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glyphs:
+class Glyphs(Value):
     """The signs that a terminal has."""
 
     bullet: str = "\u2022"
@@ -57,8 +56,7 @@ class Glyphs:
 ASCII = Glyphs(bullet="*", gap="...", done="=", failed="x", rest="-", dot=", ")
 
 
-@dataclass(slots=True, kw_only=True)
-class _Flight:
+class _Flight(State):
     """A build that is at work."""
 
     started: float
@@ -67,8 +65,7 @@ class _Flight:
     """How many of that name there are."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Board:
+class Board(State):
     """What is at work, waits and is done."""
 
     opened: float

@@ -12,11 +12,11 @@ import codecs
 import contextlib
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from wheelforge._progress._board import ASCII, Board, Glyphs
 from wheelforge._progress._plain import Progress
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import string
-from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from wheelforge._resolve._question import find_local_path
 from wheelforge._resolve._supply import locate
 from wheelforge._resolve._wishes import ANY
 from wheelforge.errors import PackageNotFoundError
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,8 +37,7 @@ NOT_VOUCHED = "an sdist is built only with a hash that is stated"
 Files = dict["Version", list["Candidate"]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class Shelf(Value):
     """The files of one name, by version, best first."""
 
     timely: Files = field(default_factory=dict["Version", "list[Candidate]"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import HashRefusedError
 from wheelforge_isolation import WheelKey, copy_file, ensure_directory, read_wheel_key
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     IsHere = Callable[[WheelKey], bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Value):
     """The wheels of one resolution, as the store of environments takes them."""
 
     keys: tuple[WheelKey, ...]

@@ -14,13 +14,13 @@ import json
 import re
 import stat
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wheelforge._resolve._question import Pin, Resolution, find_local_path
 from wheelforge.errors import NotRememberedError
 from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,8 +36,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 Stamps: TypeAlias = "list[int | None]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Memory(Value):
     """The answers below one directory."""
 
     directory: Path

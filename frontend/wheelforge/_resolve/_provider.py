@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resolvelib import AbstractProvider
@@ -10,6 +9,7 @@ from resolvelib import AbstractProvider
 from wheelforge._resolve._catalogue import is_exact, is_satisfied, judge_python
 from wheelforge._resolve._wishes import Choice, Key, Wish, read_needs, vain
 from wheelforge.errors import MetadataInvalidError, RequirementInvalidError
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,10 +8,11 @@ import ntpath
 import os
 import posixpath
 import re
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,7 @@ _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value):
     """Which wheels satisfy what somebody needs, for one Python, by one set of indexes."""
 
     requirements: tuple[str, ...]
@@ -71,8 +71,7 @@ class Question:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Value):
     """One file that was chosen: a wheel, or an sdist that a wheel is to be built of."""
 
     name: str
@@ -89,8 +88,7 @@ class Pin:
     """The hashes that were stated for it, as ``sha256:...``; one of them has to be its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(Value):
     """The answer to a question."""
 
     pins: tuple[Pin, ...]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
@@ -13,6 +12,7 @@ from packaging.version import Version
 from wheelforge._index import Candidate, without_credentials
 from wheelforge._resolve._question import find_local_path, without_secrets
 from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

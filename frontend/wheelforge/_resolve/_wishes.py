@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -11,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from wheelforge._resolve._question import without_secrets
 from wheelforge.errors import RequirementInvalidError
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,14 @@ Key = tuple[str, str]
 """A name, and one of its extras or nothing."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Choice:
+class Choice(Value):
     """A file that may be chosen, or one extra of it; there is one object for each."""
 
     candidate: Candidate
     extra: str = ""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     @property
     def key(self) -> Key:
@@ -40,8 +42,7 @@ class Choice:
         return f"{self.candidate.name}{extra} {self.candidate.version}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Value):
     """What one requirement asks of one name and extra."""
 
     name: str

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge._runners._runner import ForkRunner, SpawnRunner
 from wheelforge._runners._server import ForkServer, can_fork
+from wheelforge_isolation.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _IDLE_SERVERS = 16
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(State):
     server: ForkServer
     users: int = 0
 
@@ -69,7 +68,7 @@ class RunnerPool:
         if self._forks:
             wanted = ForkServer(python=python, backend=backend, environment=environment)
             with self._lock:
-                place = self._places.setdefault(wanted.key, _Place(wanted))
+                place = self._places.setdefault(wanted.key, _Place(server=wanted))
             place.server.start()
 
     def cancel(self) -> None:
@@ -102,7 +101,7 @@ class RunnerPool:
         """Yield the server that is like ``wanted``, started now unless it was."""
         with self._lock:
             # The last used is the last in line.
-            place = self._places.pop(wanted.key, None) or _Place(wanted)
+            place = self._places.pop(wanted.key, None) or _Place(server=wanted)
             self._places[wanted.key] = place
             place.users += 1
         try:

@@ -8,12 +8,12 @@ import selectors
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge._runners._exchange import Exchange, unpack
 from wheelforge._runners._terms import Unserved
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,8 +29,7 @@ _LONGEST_IMPORT_SECONDS = 60.0
 _PIECE_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Value):
     """What a server saw while it imported its backend."""
 
     reason: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
+
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,8 +16,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Value):
     """Under which terms the hooks of one build run.
 
     Whoever asks for a runner says so with it; a runner of an embedder's own is told so by it.
@@ -39,8 +39,7 @@ class Terms:
     """For a runner of an embedder's own: whether nobody wants what it runs any longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(Value):
     """How a hook has ended."""
 
     hook: str
@@ -60,8 +59,7 @@ class Ending:
     """Processes that were left behind, and ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Value):
     """One hook to be run."""
 
     words: tuple[str, ...]
@@ -75,8 +73,7 @@ class Command:
         return self.words[min(_HOOK_POSITION, len(self.words) - 1)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Value):
     """What is known of processes that have ended."""
 
     status: int

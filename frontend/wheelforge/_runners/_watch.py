@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,8 +44,7 @@ class Cancellation:
                 self._ends.remove(end)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Watch(Value):
     """What one hook is held to while it runs."""
 
     output: Output

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import OptionInvalidError
 from wheelforge_isolation import ForgeError
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     import argparse
@@ -25,8 +25,7 @@ _WHOLE = ("report", "junit", "html")
 _ALL = (*_WHOLE, "events")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reports:
+class Reports(Value):
     """Takes note of builds, and writes down what became of them."""
 
     paths: Mapping[str, Path] = field(default_factory=dict[str, "Path"])

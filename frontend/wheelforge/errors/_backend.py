@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from wheelforge.errors._output import TAIL_BYTES, last_lines
 from wheelforge.errors._root import BuildError
+from wheelforge_isolation.values import Value, replace
 
 _PHASES = {
     "get_requires_for_build_wheel": "asking what its wheel needs",
@@ -19,8 +18,7 @@ _PHASES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Value):
     """How a hook of a build backend has failed."""
 
     source: str

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import time
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -35,6 +34,7 @@ from wheelforge_isolation._archive._writer import write_plan
 from wheelforge_isolation._archive._zip import list_zip, read_zip
 from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -61,8 +61,7 @@ _CHUNK = 1 << 20
 DEFAULT_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unpacked:
+class Unpacked(Value):
     """What an archive became."""
 
     root: Path
@@ -73,8 +72,7 @@ class Unpacked:
     """The latest time that a member states and that can be true; in seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InspectedSdist:
+class InspectedSdist(Value):
     """What an sdist says of itself, found out without unpacking it."""
 
     top: str
@@ -87,8 +85,7 @@ class InspectedSdist:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judged:
+class _Judged(Value):
     plan: Plan
     contents: _SpoolContents
     notes: tuple[Note, ...]
@@ -126,7 +123,7 @@ def _judged(
         stem, suffix = split_suffix(archive.name)
         with _blaming_full_disk(directory):
             members, notes = _read_members(source, suffix, spool, limits)
-        contents = _SpoolContents(spool)
+        contents = _SpoolContents(spool=spool)
         ground = Ground(str(directory))
         terms = Terms(stem=stem, is_zip=suffix == ZIP, limits=limits, ground=ground, links=links)
         plan = make_plan(members, contents, terms)
@@ -142,7 +139,7 @@ def open_plain_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[
         with _judging(archive) as source:
             members, notes = _read_members(source, ZIP, spool, limits)
             ground = Ground(str(workspace))
-            plain = judge_plain(members, _SpoolContents(spool), limits, ground)
+            plain = judge_plain(members, _SpoolContents(spool=spool), limits, ground)
             plain.plan.notes.extend(notes)
         yield plain
 
@@ -199,8 +196,7 @@ def _read_members(
     return read_tar(spool, spool.tell(), limits)
 
 
-@dataclass(frozen=True, slots=True)
-class _SpoolContents:
+class _SpoolContents(Value):
     spool: IO[bytes]
     digests: dict[tuple[int, int], bytes] = field(default_factory=dict[tuple[int, int], bytes])
 

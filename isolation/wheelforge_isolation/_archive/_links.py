@@ -8,13 +8,13 @@ ones become what they lead to, whole, or are left out with a warning that names 
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Kind, Member, Note
 from wheelforge_isolation._archive._names import clean_parts, refuse_lengths, refuse_unsafe_text
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.values import State, Value, field, replace
 
 if TYPE_CHECKING:
     from wheelforge_isolation._archive._members import Limits
@@ -24,8 +24,7 @@ TO_ITSELF = "leads back to itself"
 TO_ANCESTOR = "leads to a directory that holds it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
+class Aim(Value):
     """Where a symbolic link leads."""
 
     text: str
@@ -34,8 +33,7 @@ class Aim:
     """The path that the text names, other links on the way not yet followed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
+class Goal(Value):
     """What is found when a path is followed to its end: a path, or the reason why there is none."""
 
     path: str = ""
@@ -43,8 +41,7 @@ class Goal:
     hops: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class LinkMap:
+class LinkMap(State):
     """All symbolic links of a tree, and where each of them ends."""
 
     entries: dict[str, Member]
@@ -149,8 +146,7 @@ def _find_file(path: str, entries: dict[str, Member], links: LinkMap) -> Member:
     return end
 
 
-@dataclass(slots=True, kw_only=True)
-class Copier:
+class Copier(State):
     """Grows copies where the links of a tree stood."""
 
     links: LinkMap

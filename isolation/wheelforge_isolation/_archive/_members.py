@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,8 +42,7 @@ class Named(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Value):
     """A member of which no more than its place and its name is known yet."""
 
     index: int
@@ -54,7 +53,6 @@ class Subject:
         return f"member {self.index} {quoted(self.name)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Member(Subject):
     """One member as the archive states it; nothing about it has been judged yet."""
 
@@ -73,8 +71,7 @@ def find_newest(members: Iterable[Member], now: float) -> int | None:
     return max((int(time) for time in times if _FIRST_TRUE_TIME <= time <= now), default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Value):
     """How much an archive may ask for; no honest sdist comes near."""
 
     total_bytes: int = 4 * GIBIBYTE
@@ -93,8 +90,7 @@ class Limits:
     """Entries made for links in copy mode: directory links can multiply."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Value):
     """Something odd that was mended or left out; nothing is dropped without one."""
 
     rule: str
@@ -118,8 +114,7 @@ class Contents(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """What will be on disk, decided in full before the first byte is written."""
 
     top: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Kind, Plan
@@ -11,6 +10,7 @@ from wheelforge_isolation._archive._plan import refuse_too_much
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation._archive._tree import grow_tree
 from wheelforge_isolation._archive._writer import write_below
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from wheelforge_isolation._archive._members import Contents, Limits, Member
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _MOST_TEXT_BYTES = 32 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlainZip:
+class PlainZip(Value):
     """A zip of files and directories, each name with one content."""
 
     plan: Plan

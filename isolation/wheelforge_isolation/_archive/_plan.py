@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,14 @@ from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation._archive._sdist import judge_sdist
 from wheelforge_isolation._archive._top import find_top
 from wheelforge_isolation._archive._tree import Tree, grow_tree
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from wheelforge_isolation._archive._members import Contents, Member
     from wheelforge_isolation._ground import Ground
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Value):
     """On what terms an archive is unpacked."""
 
     stem: str

@@ -8,12 +8,12 @@ standard library's where that is right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation._archive import _header, _pax
 from wheelforge_isolation._archive._members import Kind, Member, Note, Subject
 from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.values import State, field
 
 if TYPE_CHECKING:
     from wheelforge_isolation._archive._members import Limits, Named
@@ -38,8 +38,7 @@ def read_tar(spool: IO[bytes], size: int, limits: Limits) -> tuple[list[Member],
     return walk.members, walk.notes
 
 
-@dataclass(slots=True, kw_only=True)
-class _Extensions:
+class _Extensions(State):
     """What the headers before a member's own say about it."""
 
     flags: set[bytes] = field(default_factory=set[bytes])
@@ -54,8 +53,7 @@ class _Extensions:
         return self.pax.get(key, self.gnu.get(key))
 
 
-@dataclass(slots=True, kw_only=True)
-class _Walk:
+class _Walk(State):
     """One pass over the spool, header by header."""
 
     spool: IO[bytes]

@@ -6,7 +6,6 @@ only which of two files of one name wins, never whether something escapes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Kind, Member, Note
@@ -18,6 +17,7 @@ from wheelforge_isolation._archive._names import (
 )
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from wheelforge_isolation._archive._members import Contents, Limits
@@ -26,8 +26,7 @@ _DECISIVE = {"PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg"}
 """Files that decide what is built: two versions of one are an attack, not an accident."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class Tree(Value):
     """Every path of an archive once, parents before children, implied directories included."""
 
     entries: dict[str, Member] = field(default_factory=dict[str, Member])

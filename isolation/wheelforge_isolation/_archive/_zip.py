@@ -11,13 +11,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zlib
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation._archive._gzip import Meter
 from wheelforge_isolation._archive._members import Kind, Member, Note
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation._archive._zipdirectory import Entry, read_directory
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +59,7 @@ def list_zip(
     return members, notes, PackedContents(source=source, entries=entries, limits=limits)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackedContents:
+class PackedContents(Value):
     """The contents of a zip file, inflated and checked each time that one is asked for."""
 
     source: IO[bytes]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation._archive._members import Subject
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,6 @@ class _Fields(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Subject):
     """One member as the directory states it."""
 

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from wheelforge_isolation._interpreter import _memory
@@ -19,6 +18,7 @@ from wheelforge_isolation.errors import (
     InterpreterUnusableError,
     quoted,
 )
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     import subprocess
@@ -50,8 +50,7 @@ else:
 _FLAGS = ("-E", "-s", "-S", "-B", "-c", _START)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guide:
+class Guide(Value):
     """Knows Pythons, from memory or by asking them."""
 
     memory: str
@@ -107,8 +106,7 @@ class Guide:
         return _Ending(output=output, status=process.returncode, late_after=late_after)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
+class _Ending(Value):
     """How a program ended."""
 
     output: bytes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +16,7 @@ _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _TUPLES = ("version_info", "tags")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheme:
+class Scheme(Value):
     """Where a virtual environment keeps things, relative to its root, with forward slashes."""
 
     purelib: str
@@ -27,8 +27,7 @@ class Scheme:
     """Each distribution has a directory of its own below it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interpreter:
+class Interpreter(Value):
     """One Python, as it describes itself."""
 
     executable: Path

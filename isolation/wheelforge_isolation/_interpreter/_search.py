@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._interpreter._guide import TIMEOUT_SECONDS, Guide
@@ -16,6 +15,7 @@ from wheelforge_isolation.errors import (
     InterpreterTooOldError,
     InterpreterUnusableError,
 )
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,8 +86,7 @@ def _list(directory: str) -> list[str]:
         return []
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class _Wish(Value):
     """A request that names no path."""
 
     text: str

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ from wheelforge_isolation._wheels._metadata import judge_metadata, judge_wheel
 from wheelforge_isolation._wheels._name import WheelName, parse_wheel_name
 from wheelforge_isolation._wheels._places import Scheme, WheelFile, find_dist_info, place_files
 from wheelforge_isolation._wheels._record import check_record
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -53,8 +53,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenFile:
+class WrittenFile(Value):
     """One file of a wheel as it is on disk."""
 
     path: str
@@ -64,8 +63,7 @@ class WrittenFile:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wheel:
+class Wheel(Value):
     """A wheel in which everything was found to agree."""
 
     name: WheelName
@@ -90,8 +88,7 @@ class Wheel:
             return tuple(_describe(root, path, file) for path, file in self.files.items())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InspectedWheel:
+class InspectedWheel(Value):
     """What a wheel says of itself, found out without writing anything of it."""
 
     name: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import configparser
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wheelforge_isolation._archive import Note, RuleError
 from wheelforge_isolation._wheels._places import Scheme, is_interpreter
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +24,7 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\..*)?", re.IGNORE
 _ON_WINDOWS = os.name == "nt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryPoint:
+class EntryPoint(Value):
     """A script that is made when the wheel is installed."""
 
     name: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from wheelforge_isolation._archive import RuleError
+from wheelforge_isolation.values import Value
 
 _TAG = r"\w+(?:\.\w+)*"
 _SHAPE = re.compile(
@@ -16,8 +16,7 @@ _SHAPE = re.compile(
 """A file name without anything that could be more than a name to some platform."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelName:
+class WheelName(Value):
     """The facts of a wheel's file name, in normal form."""
 
     name: str

@@ -8,12 +8,12 @@ directory in nearly every environment, so they are taken for one when it comes t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +41,7 @@ _SCHEMES = set(Scheme)
 _SITE = {Scheme.PURELIB, Scheme.PLATLIB}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelFile:
+class WheelFile(Value):
     """One file of a wheel: what it is, and where it goes."""
 
     size: int
