@@ -10,8 +10,10 @@ import pytest
 from hypothesis import settings
 
 from tests import corpus
+from tests.batches import Yard
 from tests.builds import Ground
-from wheelforge_isolation import read_wheel_key
+from tests.universe import Universe
+from wheelforge_isolation import Layout, read_wheel_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,31 @@ def real_wheels() -> dict[str, WheelKey]:
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """Return a cache for builds, so that an environment is made once for all of them."""
     return Ground.make(tmp_path_factory.mktemp("ground"))
+
+
+@pytest.fixture
+def own(tmp_path: Path, ground: Ground) -> Ground:
+    """Return the same cache, with a directory of wheels that this test alone has."""
+    return ground.apart(tmp_path / "own")
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Yard:
+    """Return a place for many small projects, and an empty directory for what they need."""
+    (tmp_path / "links").mkdir()
+    return Yard(place=tmp_path)
+
+
+@pytest.fixture
+def universe(tmp_path: Path) -> Universe:
+    """Return an index that has nothing yet."""
+    return Universe(workshop=tmp_path)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    """Return a cache that nobody has used yet."""
+    return Layout(root=tmp_path / "cache")
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from pyproject_hooks import BuildBackendHookCaller
 
 from tests.source import ROOT
@@ -29,6 +31,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 WAYS = ("fork", "spawn", "direct")
+LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
+DAEMON = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        with open("pids.new", "a") as file:
+            file.write(str(os.getpid()))
+        os.rename("pids.new", "pids")
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+while not os.path.exists("pids"):
+    time.sleep(0.005)
+"""
+"""Leaves a process behind, out of its own group; its number comes after those in `pids.new`."""
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+sleep = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", sleep])
+with open("pids.new", "w") as file:
+    file.write(f"{os.getpid()} {child.pid}")
+os.rename("pids.new", "pids")
+print("ready", flush=True)
+time.sleep(600)
+"""
+"""Neither ends itself nor lets itself be asked to, and has a child like that."""
 _OBEDIENT = ROOT / "fixtures" / "backends" / "obedient" / "obedient.py"
 _PATIENCE_SECONDS = 20.0
 
@@ -117,6 +147,11 @@ def wait_until(condition: Callable[[], object]) -> None:
 def read_pids(path: Path) -> list[int]:
     """Return the processes that a hook has noted."""
     return [int(word) for word in path.read_text(encoding="ascii").split()]
+
+
+def wait_until_ended(path: Path) -> None:
+    """Wait until none of the processes that a hook has noted is there any longer."""
+    wait_until(lambda: not any(map(is_running, read_pids(path))))
 
 
 def kill(pid: int) -> None:

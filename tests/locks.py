@@ -61,6 +61,10 @@ def make_wheel(name: str, version: str = "1.0", tag: str = "py3-none-any") -> Pi
     return make_pin(f"{name}-{version}-{tag}.whl")
 
 
+SETUPTOOLS = make_wheel("setuptools", "80.9.0")
+FLIT = make_wheel("flit_core", "3.9.0")
+
+
 def answer_with(*pins: Pin) -> Resolution:
     return Resolution(pins=tuple(sorted(pins, key=lambda pin: pin.name)))
 

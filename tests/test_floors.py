@@ -31,10 +31,11 @@ FLOORS = {
     ],
     "wheelforge": [
         {"errors", "_models", "_version"},
-        {"_events", "_project", "_index", "_runners", "_diagnosis", "_results"},
+        {"_events", "_records", "_project", "_index", "_runners", "_diagnosis", "_results"},
         {"_hooks", "_resolve"},
         {"_lockfile"},
         {"_provision", "_settings", "_sources", "_host", "_retry"},
+        {"_places"},
         {"_foresight"},
         {"_means"},
         {"_attempt"},
@@ -64,7 +65,7 @@ DOORS = {
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """What any room may speak of."""
-ELSEWHERE = {"_rehearsal", "_serve"}
+ELSEWHERE = {"_rehearsal", "_serve", "_start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
 
 

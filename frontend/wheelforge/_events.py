@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from wheelforge._models import Phase
 from wheelforge_isolation import ForgeError
@@ -12,6 +12,10 @@ from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+EventKind: TypeAlias = Literal[
+    "queued", "started", "finished", "failed", "note", "warning", "output"
+]
 
 
 class BuildEvent(Value):
@@ -23,7 +27,7 @@ class BuildEvent(Value):
     There may be kinds in later versions that nobody knows yet: ignore them.
     """
 
-    kind: Literal["queued", "started", "finished", "failed", "note", "warning", "output"]
+    kind: EventKind
     build: str
     """The label of what is built."""
     phase: str = ""
@@ -67,7 +71,7 @@ class Journal:
         """Measure what is done inside, and tell its beginning and its end."""
         self._tell("started", name)
         moment, start = time.time(), time.perf_counter()
-        verdict: Literal["finished", "failed"] = "failed"
+        verdict: EventKind = "failed"
         error = ""
         try:
             yield
@@ -97,7 +101,7 @@ class Journal:
 
     def _tell(
         self,
-        kind: Literal["started", "finished", "failed", "note", "warning", "output"],
+        kind: EventKind,
         phase: str = "",
         *,
         text: str = "",

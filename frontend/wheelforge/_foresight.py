@@ -15,12 +15,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheelforge._places import find_layout
 from wheelforge._runners import RunnerPool, compose_environment
 from wheelforge_isolation import IsolationError, ensure_directory, replace_file
 from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from wheelforge._settings import Settings
 
 
 class Guess(Value):
@@ -74,3 +77,10 @@ class Foresight(Value):
         facts = (str(source), status.st_size, status.st_mtime_ns, self.python)
         key = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
         return self.directory / f"start-{key[:32]}.json"
+
+
+def make_foresight(settings: Settings) -> Foresight:
+    """Return what knows the servers of builds with ``settings``."""
+    return Foresight(
+        directory=find_layout(settings.cache_dir).guesses, python=settings.python or ""
+    )

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge._models import BuildRequest, Kind, Provision
-from wheelforge._resolve import Constraints, Memory, Question, hand_over, resolve
+from wheelforge._resolve import Constraints, Memory, Question, candidate_of, hand_over, resolve
 from wheelforge.errors import MetadataInvalidError, OfflineError, OptionInvalidError
 from wheelforge_isolation import digest, ensure_directory, remove_tree
 from wheelforge_isolation.values import Value, field, replace
@@ -119,7 +119,7 @@ class Provisioner(Value):
     def _furnish(self, need: Need, delivery: Delivery) -> Provision:
         """Return an environment of what was delivered, of the kind that is wished for."""
         delivery = replace(delivery, is_here=self.cache.wheels.is_likely_here)
-        fetch = partial(self._refuse, need.label) if self._is_cut_off else delivery.fetch
+        fetch = partial(_refuse_wheel, need.label) if self._is_cut_off else delivery.fetch
         notes = delivery.resolution.notes
         if self.install is not None:
             environment = self.install(self.python, self._list_files(delivery.keys, fetch))
@@ -171,7 +171,8 @@ class Provisioner(Value):
         if not sha256:
             sdist = self._fetch_sdist(need, candidate)
             sha256 = digest(sdist)
-        found = self._find_built(sha256, need)
+        key = self._built_key(sha256, need)
+        found = self._find_built(key)
         if found is not None:
             return found
         sdist = sdist or self._fetch_sdist(need, candidate)
@@ -183,18 +184,16 @@ class Provisioner(Value):
             cutoff=need.cutoff,
         )
         wheel = build(request).artifacts[0].path
-        key = self._built_key(sha256, need)
         self.cache.built.remember(key, wheel)
         self._built[key] = wheel
         return wheel
 
-    def _find_built(self, sha256: str, need: Need) -> Path | None:
-        built_key = self._built_key(sha256, need)
+    def _find_built(self, key: str) -> Path | None:
         # Whoever records has to see what it is built with, as has whoever wants all of it anew.
-        if built_key in self._built or self.refresh or self.recorder is not None:
-            return self._built.get(built_key)
-        key = self.cache.built.find(built_key)
-        return None if key is None else self.cache.wheels.find_file(key.file_name, key.sha256)
+        if key in self._built or self.refresh or self.recorder is not None:
+            return self._built.get(key)
+        wheel = self.cache.built.find(key)
+        return None if wheel is None else self.cache.wheels.find_file(wheel.file_name, wheel.sha256)
 
     def _built_key(self, sha256: str, need: Need) -> str:
         """Return what a wheel depends on; not the day, or a wheel would be of no use tomorrow."""
@@ -212,7 +211,7 @@ class Provisioner(Value):
     def _fetch_sdist(self, need: Need, candidate: Candidate) -> Path:
         fetch = partial(self.index.fetch, candidate)
         if self._is_cut_off:
-            fetch = partial(self.refuse_file, need.label, candidate.file_name)
+            fetch = partial(_refuse_file, need.label, candidate.file_name)
         if sha256 := candidate.hashes.get("sha256"):
             return self.cache.wheels.keep_file(candidate.file_name, sha256, fetch)
         path = self._make_workspace() / candidate.file_name
@@ -228,13 +227,14 @@ class Provisioner(Value):
         ensure_directory(str(place))
         return place
 
-    def _refuse(self, label: str, key: WheelKey, path: str) -> None:
-        self.refuse_file(label, key.file_name, path)
 
-    @staticmethod
-    def refuse_file(label: str, file_name: str, _: str) -> None:
-        """Say that a file would have to be fetched."""
-        raise OfflineError(file_name, label)
+def _refuse_wheel(label: str, key: WheelKey, path: str) -> None:
+    _refuse_file(label, key.file_name, path)
+
+
+def _refuse_file(label: str, file_name: str, _: str) -> None:
+    """Say that a file would have to be fetched."""
+    raise OfflineError(file_name, label)
 
 
 def _identify(need: Need) -> Source:
@@ -247,12 +247,10 @@ def keep_pins(pins: Sequence[Pin], index: Index, cache: Cache, *, is_offline: bo
     """Put the files of ``pins`` into the cache, several at a time; return how many there are."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from wheelforge._resolve import candidate_of
-
     def keep(pin: Pin) -> None:
         fetch = partial(index.fetch, candidate_of(pin))
         if is_offline:
-            fetch = partial(Provisioner.refuse_file, "the lock", pin.file_name)
+            fetch = partial(_refuse_file, "the lock", pin.file_name)
         cache.wheels.keep_file(pin.file_name, pin.sha256, fetch)
 
     with ThreadPoolExecutor(_FETCHERS) as pool:

@@ -1,15 +1,13 @@
 """From what somebody names to what can be built: a directory, or an sdist that is here.
 
-A path that exists is meant before anything else, so a directory `demo` is built and not the sdist
-of that name. What comes from an index is chosen as a resolver would choose it, among sdists alone.
+What comes from an index is chosen as a resolver would choose it, among sdists alone.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
 
@@ -18,6 +16,7 @@ from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
     from typing import TypeAlias
 
     from packaging.requirements import Requirement
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from wheelforge._index import Candidate, Index
     from wheelforge.errors import SourceInvalidError, SourceNotFoundError
 
-    Source: TypeAlias = "PathSource | RequirementSource | UrlSource"
+    Source: TypeAlias = "RequirementSource | UrlSource"
 
 _SUFFIXES = (".tar.gz", ".zip")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
@@ -36,13 +35,6 @@ _SCHEMES = {"file", "http", "https"}
 _ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 _NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
 _DAY_SECONDS = 86400
-
-
-class PathSource(Value):
-    """A file or a directory."""
-
-    path: Path
-    """Absolute."""
 
 
 class RequirementSource(Value):
@@ -95,16 +87,7 @@ class Dating(Value):
 # What is meant
 
 
-def read_source(text: str, directory: Path) -> Source:
-    """Return what ``text`` means to somebody in ``directory``, which is absolute."""
-    path = directory / text
-    if os.path.lexists(path):
-        # What is called `..` would have no name to be called by.
-        return PathSource(path=path.resolve() if ".." in path.parts else path)
-    return parse_source(text)
-
-
-def parse_source(text: str) -> RequirementSource | UrlSource:
+def parse_source(text: str) -> Source:
     """Return what ``text`` means if it is no path."""
     if _URL.match(text):
         return _parse_url(text, "")
@@ -173,10 +156,16 @@ def _show(text: str) -> str:
 # Having it
 
 
+def describe_path(path: Path) -> FetchedSource:
+    """Return what is known of a file or a directory."""
+    try:
+        return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
+    except OSError as error:
+        raise _invalid(str(path), error.strerror or str(error)) from error
+
+
 def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource:
-    """Return what is meant by ``source``; what is not here yet is put into ``directory``."""
-    if isinstance(source, PathSource):
-        return FetchedSource(path=source.path, sha256=_hash(source.path))
+    """Put what is meant by ``source`` into ``directory``."""
     if isinstance(source, UrlSource):
         candidate = _locate(source)
         name, version = candidate.name, ""
@@ -194,13 +183,6 @@ def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource
         name=name,
         version=version,
     )
-
-
-def _hash(path: Path) -> str:
-    try:
-        return "" if path.is_dir() else digest(path)
-    except OSError as error:
-        raise _invalid(str(path), error.strerror or str(error)) from error
 
 
 def _locate(source: UrlSource) -> Candidate:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from wheelforge._attempt import Attempt, Ledger, NothingNew, Tree, unpack_source
 from wheelforge._events import Journal
 from wheelforge._models import Era, Keep, Outcome
-from wheelforge._sources import Dating, FetchedSource
+from wheelforge._sources import Dating, FetchedSource, describe_path
 from wheelforge.errors import BuildError, HookCancelledError, SourceInvalidError
 from wheelforge_isolation import (
     ForgeError,
-    digest,
     ensure_directory,
     stage_name,
     translated,
@@ -148,7 +147,7 @@ class Work:
         """Return the source as a path, fetched if it is none."""
         source = self._request.source
         if isinstance(source, Path):
-            return _describe(source)
+            return describe_path(source)
         if self._means.fetch is None:
             raise SourceInvalidError(source, "it is no path, and nobody is there to fetch it")
         with self._journal.phase("fetch"):
@@ -220,13 +219,6 @@ class Work:
         said = f"as {dating.origin} says"
         self._journal.note(f"{what} with what there was on {moment:%Y-%m-%d}, {said}")
         return moment
-
-
-def _describe(path: Path) -> FetchedSource:
-    try:
-        return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
-    except OSError as error:
-        raise SourceInvalidError(str(path), error.strerror or str(error)) from error
 
 
 def _judge_second(error: ForgeError | NothingNew) -> str:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import threading
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge._build import Forge
 from wheelforge._events import BuildEvent, ignore
-from wheelforge._foresight import Foresight
+from wheelforge._foresight import make_foresight
 from wheelforge._means import Means
+from wheelforge._places import find_layout, find_python, list_search_path, open_index
 from wheelforge._runners import RunnerPool
 from wheelforge.errors import OfflineError
 from wheelforge_isolation import (
-    Layout,
-    default_layout,
-    find_interpreter,
     open_cache,
     open_stage,
     stage_name,
@@ -28,6 +23,7 @@ from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from wheelforge._events import Reporter
     from wheelforge._index import Index
@@ -76,9 +72,9 @@ def open_forge(
     parts = parts or Parts()
     with contextlib.ExitStack() as stack:
         report = partial(_pass_on, reporter)
-        limit = settings.cache_max_bytes
-        cache = stack.enter_context(open_cache(find_layout(settings), report, max_bytes=limit))
-        python = find_python(settings, cache.layout)
+        layout, limit = find_layout(settings.cache_dir), settings.cache_max_bytes
+        cache = stack.enter_context(open_cache(layout, report, max_bytes=limit))
+        python = find_python(settings, layout)
         index = stack.enter_context(open_index(settings, python))
         provider, tidy = parts.provider, None
         if provider is None and not settings.isolated:
@@ -112,79 +108,26 @@ def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore)
     from wheelforge._provision import keep_pins
 
     report = partial(_pass_on, reporter)
-    with open_cache(find_layout(settings), report) as cache:
+    with open_cache(find_layout(settings.cache_dir), report) as cache:
         python = find_python(settings, cache.layout)
         with open_index(settings, python) as index:
             return keep_pins(lock.files(), index, cache, is_offline=settings.offline)
 
 
-def make_foresight(settings: Settings) -> Foresight:
-    """Return what knows which server will be wanted first."""
-    directory = find_layout(settings).guesses
-    return Foresight(directory=directory, python=settings.python or "")
-
-
-def find_layout(settings: Settings) -> Layout:
-    """Return the cache that is meant."""
-    return Layout(root=settings.cache_dir) if settings.cache_dir else default_layout()
-
-
-def find_python(settings: Settings, layout: Layout) -> Interpreter:
-    """Return the Python that is meant."""
-    if not layout.interpreters.exists():
-        # In a new cache nothing is known: while a Python is asked what it is, there is time to
-        # import what will have to be asked for everything else.
-        threading.Thread(target=_load_resolver, daemon=True).start()
-    search = [Path(place) for place in _list_search_path(settings)]
-    return find_interpreter(settings.python, search=search, memory=layout.interpreters)
-
-
-def _load_resolver() -> None:
-    from wheelforge._index import load_index
-    from wheelforge._resolve import load_resolver
-
-    load_resolver()
-    load_index()
-
-
-def open_index(settings: Settings, python: Interpreter) -> Index:
-    """Return what has files for ``python``; to be closed."""
-    from wheelforge._index import Index, IndexOptions, find_index_settings
-
-    said = IndexOptions(
-        index_url=settings.index_url,
-        extra_index_urls=settings.extra_index_urls,
-        find_links=settings.find_links,
-        no_index=settings.no_index,
-        exclude_newer=settings.exclude_newer,
-        offline=settings.offline,
-    )
-    found = find_index_settings(settings.variables, said, _list_config_files(settings))
-    return Index(found, python.tags, python.version)
-
-
-def _list_config_files(settings: Settings) -> tuple[Path, ...]:
-    from wheelforge._index import list_config_files
-
-    return list_config_files(settings.variables, sys.platform, sys.prefix)
-
-
 def _make_provisioner(
     settings: Settings, cache: Cache, python: Interpreter, index: Index, workspace: Path
 ) -> Provisioner:
-    from wheelforge._index import find_build_constraints
     from wheelforge._provision import Provisioner
     from wheelforge._resolve import Memory, read_constraints
 
-    said = find_build_constraints(settings.variables, _list_config_files(settings))
     return Provisioner(
         cache=cache,
         python=python,
         index=index,
         memory=Memory(directory=cache.layout.resolutions),
         workspace=workspace,
-        search_path=os.pathsep.join(_list_search_path(settings)),
-        constraints=read_constraints((*settings.constraints, *said)),
+        search_path=os.pathsep.join(list_search_path(settings)),
+        constraints=read_constraints((*settings.constraints, *index.settings.build_constraints)),
         require_hashes=settings.require_hashes,
         exclude_newer=settings.exclude_newer,
         offline=settings.offline,
@@ -198,7 +141,7 @@ def _make_provisioner(
 def _make_host_provider(settings: Settings, python: Interpreter) -> Provider:
     from wheelforge._host import HostProvider
 
-    search = [str(python.executable.parent), *_list_search_path(settings)]
+    search = [str(python.executable.parent), *list_search_path(settings)]
     return HostProvider(
         python=python,
         variables=settings.variables,
@@ -207,17 +150,12 @@ def _make_host_provider(settings: Settings, python: Interpreter) -> Provider:
     )
 
 
-def _list_search_path(settings: Settings) -> list[str]:
-    return os.get_exec_path(dict(settings.variables))
-
-
 def _fetch(index: Index, text: str, place: Path, *, is_offline: bool) -> FetchedSource:
     from wheelforge._sources import UrlSource, fetch_source, parse_source
 
     source = parse_source(text)
     is_file = isinstance(source, UrlSource) and source.url.startswith("file:")
-    is_here = is_file or (index.is_local and not isinstance(source, UrlSource))
-    if is_offline and not is_here and not index.is_local:
+    if is_offline and not (is_file or index.is_local):
         raise OfflineError(str(source), "this build")
     return fetch_source(source, index, place)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import uuid
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +61,7 @@ def _publish(path: Path, write: Callable[[int], None]) -> None:
 
 
 def _try_to_publish(path: Path, write: Callable[[int], None]) -> None:
-    draft = path.with_name(f".{uuid.uuid4().hex}.wheelforge")
+    draft = path.with_name(f".{_fs.new_name()}.wheelforge")
     lock = None
     try:
         with _fs.translated("write", str(path)):

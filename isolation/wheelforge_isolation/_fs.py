@@ -18,7 +18,6 @@ import stat
 import sys
 import tempfile
 import time
-import uuid
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from wheelforge_isolation.errors import (
@@ -201,6 +200,11 @@ def temporary_place() -> str:
     return os.path.realpath(tempfile.gettempdir())
 
 
+def new_name() -> str:
+    """Return a name that nobody has."""
+    return os.urandom(16).hex()
+
+
 def spool(directory: str) -> IO[bytes]:
     """Return a file that has no name, and that stays in memory while it is small."""
     return tempfile.SpooledTemporaryFile(_SPOOL_MEMORY_BYTES, dir=directory)
@@ -349,7 +353,7 @@ def _flatten(path: str) -> None:
         with os.scandir(pending.pop()) as entries:
             deeper = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         for directory in deeper:
-            pending.append(os.path.join(path, uuid.uuid4().hex))
+            pending.append(os.path.join(path, new_name()))
             os.rename(directory, pending[-1])
 
 

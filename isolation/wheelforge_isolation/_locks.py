@@ -23,7 +23,6 @@ import errno
 import os
 import threading
 import time
-import uuid
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -147,7 +146,7 @@ class Lease:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.id = f"{os.getpid()}-{uuid.uuid4().hex}"
+        self.id = f"{os.getpid()}-{_fs.new_name()}"
         self._path = directory / f"{self.id}.pins"
         self._lock: Lock | None = None
         self._pins = -1

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -175,7 +174,7 @@ class Shelf:
     def set_aside(self, path: Path, reason: str) -> None:
         """Take a record out of sight; its directory, if it has one, is collected later."""
         self.report(Event(kind="healed", subject=path.stem, reason=reason))
-        place = self._layout.quarantine / f"{path.stem}.{uuid.uuid4().hex}"
+        place = self._layout.quarantine / f"{path.stem}.{_fs.new_name()}"
         with contextlib.suppress(FileAccessError):
             if not os.path.isfile(path):
                 _fs.remove_tree(str(path))
@@ -185,7 +184,7 @@ class Shelf:
             _fs.move(str(path), f"{place}.json")
 
     def _make(self, key: str, fill: Callable[[Path], About]) -> Item:
-        name = f"{key}.{uuid.uuid4().hex[:_NONCE_LENGTH]}"
+        name = f"{key}.{_fs.new_name()[:_NONCE_LENGTH]}"
         tree = self._bucket.tree(name)
         self._lease.pin(self._bucket.pin(name))
         try:
@@ -203,7 +202,7 @@ def publish(record: Record, bucket: Bucket, layout: Layout, lease: Lease) -> Non
     """Make ``record`` visible in one step, or not at all."""
     path = bucket.record(record.key)
     # Not beside it: whose draft it is has to be known, when he was killed.
-    draft = layout.drafts / f"{lease.id}.{uuid.uuid4().hex}"
+    draft = layout.drafts / f"{lease.id}.{_fs.new_name()}"
     _fs.ensure_directory(str(draft.parent))
     _fs.ensure_directory(str(path.parent))
     _fs.create_file(str(draft), [record.to_bytes()])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import uuid
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -154,7 +153,7 @@ class WheelStore:
 
     def _fetch(self, name: str, sha256: str, fetch: Callable[[str], None]) -> Path:
         path = self._layout.file(sha256, name)
-        draft = self._layout.drafts / f"{self._lease.id}.{uuid.uuid4().hex}"
+        draft = self._layout.drafts / f"{self._lease.id}.{_fs.new_name()}"
         _fs.ensure_directory(str(draft.parent))
         try:
             fetch(str(draft))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import uuid
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -37,7 +36,7 @@ def unpack(
 
     Afterwards it holds the archive's one top-level directory; after an error it is as it was.
     """
-    name = _STAGE + uuid.uuid4().hex
+    name = _STAGE + _fs.new_name()
     with _destination(destination), open_stage(destination, name) as stage:
         # The archive names its directory as it likes, even like the lock of our stage.
         workspace = stage.path / "tree"

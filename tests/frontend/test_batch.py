@@ -22,12 +22,6 @@ FAILING = "raise SystemExit('it is broken')"
 ENDLESS = "import os, signal; open({!r}, 'a').write(f'{{os.getpid()}}\\n'); signal.pause()"
 
 
-@pytest.fixture
-def yard(tmp_path: Path) -> Yard:
-    (tmp_path / "links").mkdir()
-    return Yard(place=tmp_path)
-
-
 def test_directories_archives_and_names_are_built_by_one_command(yard: Yard) -> None:
     directory, archive = yard.project("one"), yard.sdist("two")
     yard.sdist("three")
@@ -271,6 +265,18 @@ def test_what_is_not_the_same_any_more_is_built_again(yard: Yard, change: str) -
     again = ["one", "two"] if change in {"settings", "forgotten"} else ["one"]
     assert code == 0
     assert sorted(read_lines(log)[2:]) == again
+
+
+def test_what_pip_limits_builds_with_tells_deliveries_apart(yard: Yard) -> None:
+    log, limits = yard.place / "log", yard.place / "limits.txt"
+    sdist = yard.sdist("one", noting(log))
+    built: list[int] = []
+    for content in ("", "other==1.0\n", "other==1.0\n"):
+        limits.write_text(content, encoding="utf-8")
+        code, _, _ = yard.run(sdist, "--resume", PIP_BUILD_CONSTRAINT=str(limits))
+        built.append(len(read_lines(log)) if code == 0 else -1)
+
+    assert built == [1, 2, 2]
 
 
 def contents_of(root: Path) -> dict[str, bytes]:

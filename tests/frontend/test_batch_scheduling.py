@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.batches import Yard
 from tests.hooks import wait_until
 from wheelforge._batch._cores import (
     Tokens,
@@ -25,12 +24,13 @@ from wheelforge._batch._crew import Crew
 from wheelforge._batch._jobs import Job
 from wheelforge._batch._memory import find_free_memory
 from wheelforge._batch._past import Cost, Past
-from wheelforge._batch._records import Records
 from wheelforge._models import BuildRequest, Outcome
+from wheelforge._records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.batches import Yard
     from wheelforge._batch._worker import Worker
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -60,12 +60,6 @@ while left or running:
     os.write(pipe, token) if token else None
 """
 """What a make does: the first job is free, each further one costs a token while it runs."""
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Yard:
-    (tmp_path / "links").mkdir()
-    return Yard(place=tmp_path)
 
 
 def make_job(number: int) -> Job:

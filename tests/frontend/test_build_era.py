@@ -36,11 +36,6 @@ def publish(ground: Ground, name: str, version: str, uploaded: str, code: str) -
     return File(name=key.file_name, content=content, uploaded=uploaded)
 
 
-@pytest.fixture
-def own(tmp_path: Path, ground: Ground) -> Ground:
-    return ground.apart(tmp_path / "own")
-
-
 @contextlib.contextmanager
 def eras(
     ground: Ground, *files: File, more: tuple[Project, ...] = (), **facts: Any

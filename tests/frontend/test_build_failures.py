@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import WILLING, ask, names_in, write_project
-from tests.hooks import is_running, read_pids, wait_until
+from tests.hooks import (
+    DAEMON,
+    LINUX_ONLY,
+    STUBBORN,
+    is_running,
+    read_pids,
+    wait_until,
+    wait_until_ended,
+)
 from wheelforge.cli import main
 from wheelforge.errors import HookAnswerInvalidError, ResultInvalidError
 
@@ -20,35 +28,12 @@ if TYPE_CHECKING:
 
     from tests.builds import Ground
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
+pytestmark = LINUX_ONLY
 
 NOTE = """
 import os
 with open("pids.new", "a") as file:
     file.write(f"{os.getpid()} ")
-"""
-DAEMON = f"""{NOTE}
-import time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        with open("pids.new", "a") as file:
-            file.write(str(os.getpid()))
-        os.rename("pids.new", "pids")
-        time.sleep(600)
-    os._exit(0)
-os.wait()
-while not os.path.exists("pids"):
-    time.sleep(0.005)
-"""
-STUBBORN = f"""{NOTE}
-import signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-with open("pids.new", "a") as file:
-    file.write(str(child.pid))
-os.rename("pids.new", "pids")
-time.sleep(600)
 """
 GARBAGE = """
 import os, sys
@@ -140,18 +125,18 @@ def test_a_name_as_long_as_a_book_is_not_repeated(
 def test_a_daemon_ends_with_its_hook_and_the_build_goes_well(
     tmp_path: Path, ground: Ground
 ) -> None:
-    project = write_project(tmp_path / "project", build_wheel=DAEMON)
+    project = write_project(tmp_path / "project", build_wheel=NOTE + DAEMON)
 
     outcome = ground.build(project, tmp_path / "out")
 
-    wait_until(lambda: not any(map(is_running, read_pids(project / "pids"))))
+    wait_until_ended(project / "pids")
     assert outcome.notes == ("`build_wheel` left 1 processes behind; they were ended",)
 
 
 def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(
     tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = write_project(tmp_path / "project", build_wheel=DAEMON + "time.sleep(600)")
+    project = write_project(tmp_path / "project", build_wheel=NOTE + DAEMON + "time.sleep(600)")
 
     message = fail(project, ground, capsys, "--timeout", "4")
 

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 WHEEL = "demo-1.0-py3-none-any.whl"
 
 
-@pytest.fixture
-def own(tmp_path: Path, ground: Ground) -> Ground:
-    return ground.apart(tmp_path / "own")
-
-
 def counting(place: Path) -> str:
     """Return code that leaves a letter for each time that it is run."""
     return f"open({str(place)!r}, 'a').write('x')"

@@ -15,8 +15,9 @@ import pytest
 from tests.builds import WILLING, ask, facts_of, names_in, write_project
 from wheelforge._host import HostProvider
 from wheelforge._models import Need, Provision
+from wheelforge._places import find_layout, find_python
 from wheelforge._runners import SpawnRunner
-from wheelforge._workshop import Parts, find_layout, find_python
+from wheelforge._workshop import Parts
 from wheelforge.cli import main
 from wheelforge.errors import OptionInvalidError, RequirementInvalidError, RequirementsUnmetError
 from wheelforge_isolation import open_stage
@@ -62,7 +63,7 @@ def install(packages: Path, name: str, version: str, *more: str) -> None:
 
 def find_missing(ground: Ground, host: Path, *requirements: str) -> tuple[str, ...]:
     settings = ground.settings(python=str(host))
-    provider = HostProvider(python=find_python(settings, find_layout(settings)))
+    provider = HostProvider(python=find_python(settings, find_layout(settings.cache_dir)))
     need = Need(requirements=requirements, label="demo")
     try:
         provider.provide(need, build=lambda _: pytest.fail("nothing is built"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import WILLING, Ground, ask, facts_of, names_in, write_project, write_sdist
-from tests.hooks import is_running, read_pids, wait_until
+from tests.hooks import LINUX_ONLY, is_running, read_pids, wait_until
 from wheelforge._build import Forge
 from wheelforge._runners import RunnerPool, Terms
 from wheelforge.errors import HookCancelledError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from wheelforge_isolation import ForgeError
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
+pytestmark = LINUX_ONLY
 
 NOTED = """
 import os, time

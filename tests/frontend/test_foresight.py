@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
-from wheelforge._foresight import Foresight, Guess
+from wheelforge._foresight import Foresight, Guess, make_foresight
 from wheelforge._runners import RunnerPool
-from wheelforge._workshop import Parts, make_foresight
+from wheelforge._workshop import Parts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ import pytest
 from wheelforge._index import (
     IndexOptions,
     IndexSettings,
-    find_build_constraints,
     find_index_settings,
     list_config_files,
 )
@@ -89,8 +88,11 @@ def test_what_limits_installing_does_not_limit_building(tmp_path: Path) -> None:
     config.write_text("[install]\nconstraint = /c\nbuild-constraint = /d\n", encoding="utf-8")
     environ = {"PIP_CONSTRAINT": "/a", "PIP_BUILD_CONSTRAINT": "/b /b2"}
 
-    assert find_build_constraints(environ, [config]) == (Path("/b"), Path("/b2"))
-    assert find_build_constraints({}, [config]) == (Path("/d"),)
+    for_both = find_index_settings(environ, config_files=[config])
+    for_files = find_index_settings({}, config_files=[config])
+
+    assert for_both.build_constraints == (Path("/b"), Path("/b2"))
+    assert for_files.build_constraints == (Path("/d"),)
 
 
 def test_options_replace_the_main_index_and_add_to_the_others() -> None:

@@ -17,6 +17,8 @@ from tests.index import Project, serve
 from tests.index import wheel as served_wheel
 from tests.locks import (
     DEMO,
+    FLIT,
+    SETUPTOOLS,
     SIX,
     answer_with,
     load,
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 
     from wheelforge_isolation import Interpreter
 
-SETUPTOOLS = make_wheel("setuptools", "80.9.0")
-FLIT = make_wheel("flit_core", "3.9.0")
 WHOLE = """\
 lock-version = "1.0"
 environments = [

@@ -10,6 +10,8 @@ import pytest
 
 from tests.locks import (
     DEMO,
+    FLIT,
+    SETUPTOOLS,
     SIX,
     answer_with,
     lock_one,
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 
     from wheelforge_isolation import Interpreter
 
-SETUPTOOLS = make_wheel("setuptools", "80.9.0")
-FLIT = make_wheel("flit_core", "3.9.0")
 NOTHING = answer_with()
 SOURCE_WITHOUT_ANSWERS = (
     '{ name = "a", answers = [], python = { implementation = "", version = "", abi = "", '

@@ -21,11 +21,6 @@ EARLY, LATE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 CUTOFF = datetime(2022, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def universe(tmp_path: Path) -> Universe:
-    return Universe(workshop=tmp_path)
-
-
 def test_nothing_needs_nothing(universe: Universe) -> None:
     assert universe.pins() == []
 

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from wheelforge._resolve import Delivery, Resolution
 
 
-@pytest.fixture
-def universe(tmp_path: Path) -> Universe:
-    return Universe(workshop=tmp_path)
-
-
 def deliver(universe: Universe, resolution: Resolution, *, chain: tuple[str, ...] = ()) -> Delivery:
     workspace = universe.workshop / "work" / "space"
     return hand_over(resolution, universe, universe.build, workspace=workspace, chain=chain)

@@ -17,7 +17,19 @@ import pytest
 from build import BuildBackendException, ProjectBuilder
 from pyproject_hooks import BackendUnavailable, HookMissing
 
-from tests.hooks import WAYS, Place, is_running, kill, read_pids, runners, wait_until
+from tests.hooks import (
+    DAEMON,
+    LINUX_ONLY,
+    STUBBORN,
+    WAYS,
+    Place,
+    is_running,
+    kill,
+    read_pids,
+    runners,
+    wait_until,
+    wait_until_ended,
+)
 from tests.stock import this_python
 from wheelforge._runners import HookFailedError
 from wheelforge.errors import (
@@ -34,33 +46,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., SpawnRunner]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
-
-DAEMON = """
-import os, time
-if os.fork() == 0:
-    os.setsid()
-    if os.fork() == 0:
-        with open("daemon", "w") as file:
-            file.write(str(os.getpid()))
-        os.rename("daemon", "pids")
-        time.sleep(60)
-    os._exit(0)
-os.wait()
-while not os.path.exists("pids"):
-    time.sleep(0.005)
-"""
-STUBBORN = """
-import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-sleep = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-child = subprocess.Popen([sys.executable, "-c", sleep])
-with open("pids.new", "w") as file:
-    file.write(f"{os.getpid()} {child.pid}")
-os.rename("pids.new", "pids")
-print("ready", flush=True)
-time.sleep(60)
-"""
+pytestmark = LINUX_ONLY
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +246,7 @@ def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(place: Place, m
         place.ask(runner, STUBBORN)
 
     assert (caught.value.seconds, caught.value.output) == (1, b"ready\n")
-    wait_until(lambda: not any(map(is_running, read_pids(place.project / "pids"))))
+    wait_until_ended(place.project / "pids")
 
 
 def test_a_hook_that_is_asked_to_end_may_clean_up(place: Place, make: Make) -> None:
@@ -290,7 +276,7 @@ def test_another_thread_can_cancel(place: Place, make: Make) -> None:
         place.ask(runner, "")
 
     thread.join()
-    wait_until(lambda: not any(map(is_running, read_pids(place.project / "pids"))))
+    wait_until_ended(place.project / "pids")
 
 
 def test_an_exception_of_the_listener_ends_the_hook(place: Place, make: Make) -> None:
@@ -300,7 +286,7 @@ def test_an_exception_of_the_listener_ends_the_hook(place: Place, make: Make) ->
     with pytest.raises(KeyboardInterrupt):
         place.ask(make(on_output=interrupt, grace_seconds=0.1), STUBBORN)
 
-    wait_until(lambda: not any(map(is_running, read_pids(place.project / "pids"))))
+    wait_until_ended(place.project / "pids")
 
 
 def test_ctrl_c_ends_the_hook(place: Place, make: Make) -> None:
@@ -314,7 +300,7 @@ def test_ctrl_c_ends_the_hook(place: Place, make: Make) -> None:
         place.ask(make(grace_seconds=0.1), STUBBORN)
 
     thread.join()
-    wait_until(lambda: not any(map(is_running, read_pids(place.project / "pids"))))
+    wait_until_ended(place.project / "pids")
 
 
 def test_a_daemon_neither_holds_up_the_caller_nor_outlives_the_hook(
@@ -369,7 +355,7 @@ def test_a_log_that_cannot_be_written_is_what_it_is_and_ends_the_hook(
     ):
         place.ask(make(log=log, grace_seconds=0.1), STUBBORN)
 
-    wait_until(lambda: not any(map(is_running, read_pids(place.project / "pids"))))
+    wait_until_ended(place.project / "pids")
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"], indirect=True)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyproject_hooks import BackendUnavailable
 
-from tests.hooks import Place, kill, wait_until
+from tests.hooks import LINUX_ONLY, Place, kill, wait_until
 from wheelforge._runners import ForkRunner, ForkServer
 from wheelforge.errors import HookLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")
+pytestmark = LINUX_ONLY
 
 HOOKS = "\ndef get_requires_for_build_wheel(config_settings=None):\n    return [str(VALUE)]\n"
 

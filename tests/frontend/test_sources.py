@@ -19,15 +19,15 @@ from tests.indexes import open_index
 from wheelforge._sources import (
     Dating,
     FetchedSource,
-    PathSource,
     RequirementSource,
     UrlSource,
+    describe_path,
     fetch_source,
     find_dating,
     find_upload,
     parse_source,
-    read_source,
 )
+from wheelforge.cli._words import read_source
 from wheelforge.errors import (
     DownloadMismatchError,
     IndexUnreachableError,
@@ -71,40 +71,49 @@ def refuse(
 
 
 @pytest.mark.parametrize("text", ["demo", "demo-1.0.tar.gz", "demo==1.0", "https:", "./demo", "."])
-def test_what_exists_is_meant_before_anything_else(text: str, tmp_path: Path) -> None:
+def test_what_exists_is_meant_before_anything_else(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / text).mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path)
 
-    assert read_source(text, tmp_path) == PathSource(path=tmp_path / text)
+    assert read_source(text) == tmp_path / text
 
 
 def test_a_path_may_be_absolute(tmp_path: Path) -> None:
-    assert read_source(str(tmp_path), tmp_path / "other") == PathSource(path=tmp_path)
+    assert read_source(str(tmp_path)) == tmp_path
 
 
-def test_a_link_that_leads_nowhere_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_link_that_leads_nowhere_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "demo").symlink_to("nowhere")
-    source = read_source("demo", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    source = read_source("demo")
+    assert isinstance(source, Path)
 
-    with open_index(no_index=True) as index, pytest.raises(SourceInvalidError) as caught:
-        fetch_source(source, index, tmp_path / "in")
+    with pytest.raises(SourceInvalidError) as caught:
+        describe_path(source)
 
     assert "No such file" in str(caught.value)
 
 
-def test_a_directory_that_is_named_by_dots_keeps_its_name(tmp_path: Path) -> None:
+def test_a_directory_that_is_named_by_dots_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
+    monkeypatch.chdir(inner)
 
-    assert read_source("..", inner) == PathSource(path=tmp_path.resolve())
+    assert read_source("..") == tmp_path.resolve()
 
 
-def test_a_link_is_called_by_its_own_name(tmp_path: Path) -> None:
+def test_a_link_is_called_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "0123abc").write_bytes(b"")
     (tmp_path / "demo-1.0.tar.gz").symlink_to("0123abc")
+    monkeypatch.chdir(tmp_path)
 
-    source = read_source("demo-1.0.tar.gz", tmp_path)
-
-    assert source == PathSource(path=tmp_path / "demo-1.0.tar.gz")
+    assert read_source("demo-1.0.tar.gz") == tmp_path / "demo-1.0.tar.gz"
 
 
 @pytest.mark.parametrize(
@@ -117,9 +126,9 @@ def test_a_link_is_called_by_its_own_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_requirement_is_meant_where_nothing_is_there(
-    text: str, name: str, specifier: str, tmp_path: Path
+    text: str, name: str, specifier: str
 ) -> None:
-    source = read_source(text, tmp_path)
+    source = parse_source(text)
 
     assert isinstance(source, RequirementSource)
     assert (source.name, str(source.specifier)) == (name, specifier)
@@ -151,8 +160,8 @@ def test_a_requirement_is_meant_where_nothing_is_there(
         ),
     ],
 )  # fmt: skip
-def test_a_url_is_taken_apart(text: str, source: UrlSource, tmp_path: Path) -> None:
-    assert read_source(text, tmp_path) == source
+def test_a_url_is_taken_apart(text: str, source: UrlSource) -> None:
+    assert parse_source(text) == source
 
 
 GIT = "repositories are not fetched; clone it, and name the directory"
@@ -187,20 +196,18 @@ END = "it does not end with the name of a .tar.gz or .zip file"
         ("demo; python_version<'3'", "a marker means nothing where a project is built"),
     ],
 )  # fmt: skip
-def test_what_means_nothing_is_refused_with_the_reason(
-    text: str, reason: str, tmp_path: Path
-) -> None:
+def test_what_means_nothing_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(SourceInvalidError) as caught:
-        read_source(text, tmp_path)
+        parse_source(text)
 
     shown = text.removeprefix("demo @ ")
     assert str(caught.value) == f"`{shown}` is nothing that can be built: {reason}"
     assert caught.value.exit_code == 2
 
 
-def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+def test_a_password_is_not_repeated() -> None:
     with pytest.raises(SourceInvalidError) as caught:
-        read_source("demo @ https://me:secret@example.org/demo", tmp_path)
+        parse_source("demo @ https://me:secret@example.org/demo")
 
     assert "secret" not in str(caught.value)
     assert "me" not in caught.value.args[0].split("//")[1].split("/")[0].split(".")
@@ -218,8 +225,7 @@ def test_no_words_lead_to_another_error(text: str) -> None:
 
 
 def test_a_directory_is_here_already(tmp_path: Path) -> None:
-    with open_index(no_index=True) as index:
-        found = fetch_source(PathSource(path=tmp_path), index, tmp_path / "in")
+    found = describe_path(tmp_path)
 
     assert found == FetchedSource(path=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -228,8 +234,7 @@ def test_a_directory_is_here_already(tmp_path: Path) -> None:
 def test_an_archive_that_is_here_stays_where_it_is(tmp_path: Path) -> None:
     path = archive(tmp_path)
 
-    with open_index(no_index=True) as index:
-        found = fetch_source(PathSource(path=path), index, tmp_path / "in")
+    found = describe_path(path)
 
     assert found == FetchedSource(path=path, sha256=hashlib.sha256(b"demo").hexdigest())
 

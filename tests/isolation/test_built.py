@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(root=tmp_path / "cache")
-
-
-@pytest.fixture
 def wheels(tmp_path: Path) -> list[Path]:
     return write_wheels(tmp_path / "wheels", 2)
 

@@ -60,11 +60,6 @@ except IsolationError as error:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(root=tmp_path / "cache")
-
-
-@pytest.fixture
 def wheels(tmp_path: Path) -> list[Path]:
     return write_wheels(tmp_path / "wheels", COUNT)
 

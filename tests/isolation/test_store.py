@@ -35,11 +35,6 @@ def stock(tmp_path: Path) -> Stock:
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(root=tmp_path / "cache")
-
-
-@pytest.fixture
 def cache(layout: Layout) -> Iterator[Cache]:
     with open_cache(layout, Reporter()) as cache:
         yield cache

@@ -1,4 +1,4 @@
-"""What the cache's modules take for ``os``, ``shutil``, ``open``, ``time`` and ``uuid``.
+"""What the cache's modules take for ``os``, ``shutil``, ``open`` and ``time``.
 
 All of it acts on one machine that is made up. What these do not know fails loudly: an operation
 that escaped to the real machine would be proof of nothing.
@@ -127,7 +127,7 @@ class SimulatedPaths:
         return SYSTEM.stat(path).st_size
 
 
-class SimulatedSystem:
+class SimulatedSystem:  # ruff: ignore[too-many-public-methods]
     """``os``."""
 
     path = SimulatedPaths()
@@ -139,6 +139,9 @@ class SimulatedSystem:
 
     def getpid(self) -> int:
         return MACHINE.turns.current
+
+    def urandom(self, size: int) -> bytes:
+        return MACHINE.number().to_bytes(size, "little")
 
     def open(self, path: str, flags: int, mode: int = 0o777) -> int:
         MACHINE.step("open")
@@ -367,9 +370,8 @@ def simulated() -> Generator[pytest.MonkeyPatch]:
     clock = SimpleNamespace(
         time=lambda: MACHINE.now, monotonic=lambda: MACHINE.now, sleep=MACHINE.pause
     )
-    names = SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"{MACHINE.number():032x}"[::-1]))
     shell = SimpleNamespace(rmtree=_remove_tree, copyfile=_copy_file)
-    stand_ins: dict[str, object] = {"os": SYSTEM, "time": clock, "uuid": names, "shutil": shell}
+    stand_ins: dict[str, object] = {"os": SYSTEM, "time": clock, "shutil": shell}
     with pytest.MonkeyPatch.context() as patch:
         for room in ROOMS:
             module = import_module(f"wheelforge_isolation.{room}")

@@ -14,13 +14,13 @@ from wheelforge._batch._jobs import Job, arrange
 from wheelforge._batch._memory import find_free_memory
 from wheelforge._batch._past import Past
 from wheelforge._batch._pool import TokenPool
-from wheelforge._batch._records import Records
 from wheelforge._batch._shop import Shop
-from wheelforge._batch._wishes import list_requirements, merge
+from wheelforge._batch._wishes import applies, list_requirements, merge
 from wheelforge._batch._worker import Worker
 from wheelforge._events import BuildEvent, ignore
 from wheelforge._models import Outcome
-from wheelforge._workshop import find_layout, find_python, open_index
+from wheelforge._places import find_layout, find_python, read_index_settings
+from wheelforge._records import Records
 from wheelforge_isolation import ForgeError, IsolationError, open_stage, temporary_directory
 from wheelforge_isolation.values import Value, replace
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wheelforge._batch._wishes import Wish
     from wheelforge._events import Reporter
     from wheelforge._settings import Settings
-    from wheelforge_isolation import Interpreter, Layout
+    from wheelforge_isolation import Layout
 
 
 class BatchTerms(Value):
@@ -62,10 +62,10 @@ def run_batch(
     ``hear`` is told of each as soon as there is one. Only what makes all of it senseless is raised.
     """
     wishes = merge(wishes)
-    at_once = terms.at_once or count_cores()
+    terms = replace(terms, at_once=terms.at_once or count_cores())
     with contextlib.ExitStack() as stack:
         worker = _open_worker(stack, wishes, settings, terms, reporter)
-        return _Batch(wishes, terms, worker, hear or _ignore_outcome).run(at_once)
+        return _Batch(wishes, terms, worker, hear or _ignore_outcome).run()
 
 
 def _open_worker(
@@ -76,17 +76,16 @@ def _open_worker(
     reporter: Reporter,
 ) -> Worker:
     """Return who does the jobs; what it uses is given back by ``stack``."""
-    layout = find_layout(settings)
+    layout = find_layout(settings.cache_dir)
     place = stack.enter_context(_open_place(layout))
     pythons = {
         python: find_python(replace(settings, python=python), layout) for python in terms.pythons
     }
-    indexes = {_identify(settings, python) for python in pythons.values()}
     deliveries = Deliveries(
         records=Records(directory=layout.resolutions, kind="delivered"),
-        settings=digest_settings(settings, ",".join(sorted(indexes))),
+        settings=digest_settings(settings, read_index_settings(settings)),
     )
-    builds = min(terms.at_once or count_cores(), len(wishes) * len(pythons))
+    builds = min(terms.at_once, len(wishes) * len(pythons))
     tokens, variables = _share_machine(stack, place, settings.variables, builds)
     forges = stack.enter_context(contextlib.ExitStack())
     shop = Shop(
@@ -136,7 +135,7 @@ class _Batch:
         self._numbers = itertools.count()
         self._outcomes: dict[int, Outcome] = {}
 
-    def run(self, at_once: int) -> list[Outcome]:
+    def run(self) -> list[Outcome]:
         """Do it."""
         jobs = arrange(list(self._list_jobs()), self._worker.place / "looked-at")
         for job in jobs:
@@ -145,7 +144,7 @@ class _Batch:
         if self._terms.keeps_going or not self._outcomes:
             crew = Crew(self._worker, jobs, find_free_memory)
             try:
-                crew.run(at_once, self._hear)
+                crew.run(self._terms.at_once, self._hear)
             finally:
                 self._outcomes |= crew.outcomes
         return [self._outcomes[number] for number in sorted(self._outcomes)]
@@ -161,7 +160,7 @@ class _Batch:
                 stated, others = list_requirements(self._wishes)
                 yield from self._list_set(stated, python)
             for wish in others:
-                if wish.applies_to(interpreter.markers):
+                if applies(wish.requirement, interpreter.markers):
                     yield Job(
                         number=next(self._numbers),
                         request=wish.request,
@@ -215,11 +214,6 @@ def _list_accepted(wishes: Sequence[Wish]) -> dict[str, tuple[str, ...]]:
         for wish in wishes
         if isinstance(wish.request.source, str) and wish.accepted
     }
-
-
-def _identify(settings: Settings, python: Interpreter) -> str:
-    with open_index(settings, python) as index:
-        return index.settings.identity
 
 
 def _ignore_outcome(_: Outcome) -> None:

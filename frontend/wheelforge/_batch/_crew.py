@@ -32,8 +32,8 @@ class Crew:
         self._find_free_memory = find_free_memory
         self._waiting = by_length(jobs, costs)
         self._running: dict[Future[Outcome], Job] = {}
-        self._seen: dict[Path | str, int] = {}
-        self._peaks = {number: cost.peak_bytes for number, cost in costs.items()}
+        self._source_peaks: dict[Path | str, int] = {}
+        self._known_peaks = {number: cost.peak_bytes for number, cost in costs.items()}
         needed = {need for job in jobs for need in job.needs}
         self._needed = {job.number: job for job in jobs if job.number in needed}
         """What others are built with."""
@@ -76,7 +76,7 @@ class Crew:
 
     def _expect(self, job: Job) -> int:
         """Return how many bytes a job needs: as before, or as with another Python."""
-        return self._peaks.get(job.number) or self._seen.get(job.request.source, 0)
+        return self._known_peaks.get(job.number) or self._source_peaks.get(job.request.source, 0)
 
     def _list_lower(self, job: Job) -> list[int]:
         """Return what is built before ``job`` because somebody of its level may need it."""
@@ -103,7 +103,7 @@ class Crew:
     def _finish(self, job: Job, outcome: Outcome, hear: Callable[[Outcome], bool]) -> bool:
         """Take note of an outcome, and of those that follow from it; return whether to go on."""
         self.outcomes[job.number] = outcome
-        self._seen[job.request.source] = outcome.peak_bytes
+        self._source_peaks[job.request.source] = outcome.peak_bytes
         goes_on = hear(outcome)
         if outcome.error is None:
             return goes_on

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wheelforge._batch._jobs import Job
-    from wheelforge._batch._records import Records
+    from wheelforge._index import IndexSettings
+    from wheelforge._records import Records
     from wheelforge._settings import Settings
     from wheelforge_isolation import Interpreter
 
@@ -65,12 +66,13 @@ class Deliveries(Value):
         return (str(request.output), sha256, python.identity, self.settings, own)
 
 
-def digest_settings(settings: Settings, index: str) -> str:
-    """Return what tells builds under ``settings`` from others; ``index`` identifies the indexes."""
-    constraints = read_constraints(settings.constraints)
+def digest_settings(settings: Settings, index: IndexSettings) -> str:
+    """Return what tells builds under these settings from others."""
+    said = index.build_constraints if settings.isolated else ()
+    constraints = read_constraints((*settings.constraints, *said))
     variables = settings.variables.items()
     facts = (
-        index,
+        index.identity,
         constraints.texts,
         sorted(constraints.hashes.items()),
         (settings.require_hashes, settings.isolated),

@@ -82,15 +82,15 @@ def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path, Pro
 
 
 def _arrange(jobs: list[Job], projects: Mapping[Path, Project]) -> list[Job]:
-    offers = {_name_of(job, projects): job for job in jobs if _name_of(job, projects)}
+    offers = {name: job for job in jobs if (name := _name_of(job, projects))}
     needs = {job.number: _find_needs(job, projects, offers) for job in jobs}
-    numbered = {job.number: job for job in jobs}
     levels: dict[int, int] = {}
     try:
         order = list(TopologicalSorter(needs).static_order())
     except CycleError as error:
-        ring = [numbered[number].request.label for number in error.args[1]]
-        raise BuildCycleError(tuple(reversed(ring))) from error
+        labels = {job.number: job.request.label for job in jobs}
+        ring = [labels[number] for number in reversed(error.args[1])]
+        raise BuildCycleError(tuple(ring)) from error
     for number in order:
         levels[number] = max((levels[need] + 1 for need in needs[number]), default=0)
     return [replace(job, needs=needs[job.number], level=levels[job.number]) for job in jobs]
@@ -100,10 +100,11 @@ def _name_of(job: Job, projects: Mapping[Path, Project]) -> str:
     """Return the name under which others can require what a job makes, or nothing."""
     from packaging.utils import canonicalize_name
 
-    source, kinds = job.request.source, job.request.kinds
-    if job.make or not isinstance(source, Path) or source not in projects or not source.is_dir():
+    project, kinds = _find_project(job, projects), job.request.kinds
+    makes_wheel = not kinds or Kind.WHEEL in kinds
+    if project is None or not makes_wheel or not Path(job.request.source).is_dir():
         return ""
-    return canonicalize_name(projects[source].name) if not kinds or Kind.WHEEL in kinds else ""
+    return canonicalize_name(project.name)
 
 
 def _find_needs(
@@ -112,16 +113,20 @@ def _find_needs(
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
-    source = job.request.source
-    if job.make or not isinstance(source, Path) or source not in projects:
-        return frozenset()
+    project = _find_project(job, projects)
     found = set[int]()
-    for text in projects[source].requires:
+    for text in project.requires if project else ():
         try:
             offer = offers.get(canonicalize_name(Requirement(text).name))
         except InvalidRequirement:
             continue  # which its build will say
         # Who requires itself wants an older one, from an index.
-        if offer is not None and offer.request.source != source:
+        if offer is not None and offer.request.source != job.request.source:
             found.add(offer.number)
     return frozenset(found)
+
+
+def _find_project(job: Job, projects: Mapping[Path, Project]) -> Project | None:
+    """Return what was read of the source that ``job`` builds, if something was."""
+    source = job.request.source
+    return projects.get(source) if isinstance(source, Path) and not job.make else None

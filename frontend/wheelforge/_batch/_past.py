@@ -9,7 +9,7 @@ from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from wheelforge._batch._jobs import Job
-    from wheelforge._batch._records import Records
+    from wheelforge._records import Records
 
 
 class Cost(Value):

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge._build import Forge
-from wheelforge._workshop import open_forge, open_index
-from wheelforge.errors import HashRefusedError
+from wheelforge._places import open_index
+from wheelforge._resolve import check_hashes
+from wheelforge._workshop import open_forge
 from wheelforge_isolation import copy_file, digest, ensure_directory
 from wheelforge_isolation.values import Value, field, replace
 
@@ -88,18 +89,3 @@ class Shop(Value):
             found = fetch(text, place)
             check_hashes(found.path, self.accepted.get(text, ()))
         return found
-
-
-def check_hashes(path: Path, accepted: Sequence[str]) -> None:
-    """Refuse a file that has none of the hashes that were stated for it, if any were."""
-    if not accepted:
-        return
-    names = {text.partition(":")[0] for text in accepted}
-    known = {f"{name}:{_hash(path, name)}" for name in names}
-    if not known.intersection(accepted):
-        raise HashRefusedError(path.name, digest(path), tuple(accepted))
-
-
-def _hash(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

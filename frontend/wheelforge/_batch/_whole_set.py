@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge._batch._jobs import Job
+from wheelforge._batch._wishes import applies
 from wheelforge._models import BuildRequest, Kind
 from wheelforge._resolve import Question, hand_over, resolve
 from wheelforge_isolation import digest, ensure_directory
@@ -48,10 +49,10 @@ class WholeSet(Value):
         """Yield a job for each wheel; each job of it delivers a wheel that is there, or fetches."""
         settings = self.shop.settings
         index = self._open_index(python)
-        counter = _Counter(whole=self, python=python, index=index)
+        builder = _SetBuilder(whole=self, python=python, index=index)
         interpreter = self.shop.pythons[python]
         question = Question(
-            requirements=tuple(text for text in self.stated if _applies(text, interpreter.markers)),
+            requirements=tuple(text for text in self.stated if applies(text, interpreter.markers)),
             python=interpreter,
             index=index.settings.identity,
             hashes={text: hashes for text, hashes in self.stated.items() if hashes},
@@ -59,9 +60,9 @@ class WholeSet(Value):
             exclude_newer=settings.exclude_newer,
             subject=_SUBJECT,
         )
-        answer = resolve(question, index, counter.build)
-        place = counter.make_place()
-        delivery = hand_over(answer, index, counter.build, workspace=place)
+        answer = resolve(question, index, builder.build)
+        place = builder.make_place()
+        delivery = hand_over(answer, index, builder.build, workspace=place)
         for key in delivery.keys:
             request = replace(self.pattern, source=f"{key.name}=={key.version}")
             yield Job(
@@ -69,7 +70,7 @@ class WholeSet(Value):
                 request=request,
                 python=python,
                 make=partial(_put, delivery, key),
-                sha256=counter.origins.get(key.file_name, ""),
+                sha256=builder.origins.get(key.file_name, ""),
             )
 
     def _open_index(self, python: str | None) -> Index:
@@ -84,7 +85,7 @@ class WholeSet(Value):
         return self.shop.stack.enter_context(index)
 
 
-class _Counter(Value):
+class _SetBuilder(Value):
     """Builds the sdists of a set, each of them once."""
 
     whole: WholeSet
@@ -138,10 +139,3 @@ def _put(delivery: Delivery, key: WheelKey, place: Path) -> Path:
     path = place / key.file_name
     delivery.fetch(key, str(path))
     return path
-
-
-def _applies(text: str, markers: Mapping[str, str]) -> bool:
-    from packaging.requirements import Requirement
-
-    marker = Requirement(text).marker
-    return marker is None or marker.evaluate(dict(markers))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge._resolve import Constraints, parse_constraints
+from wheelforge._resolve import parse_constraints, read_constraints_file
 from wheelforge.errors import ConstraintsInvalidError
 from wheelforge_isolation.values import Value, replace
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from wheelforge._models import BuildRequest
+    from wheelforge._resolve import Constraints
 
 _CONSTRAINT = ("-c", "--constraint")
 
@@ -27,11 +28,6 @@ class Wish(Value):
     """The hashes that were stated for it, as ``sha256:...``."""
     requirement: str = ""
     """As it was spelled, with extras and marker, if it is one."""
-
-    def applies_to(self, markers: Mapping[str, str]) -> bool:
-        """Return whether it is wanted for a Python with these ``markers``."""
-        found = _parse(self.requirement)
-        return found is None or found.marker is None or found.marker.evaluate(dict(markers))
 
 
 def read_requirements(paths: Iterable[Path]) -> Constraints:
@@ -71,6 +67,12 @@ def list_requirements(wishes: Sequence[Wish]) -> tuple[dict[str, tuple[str, ...]
     return stated, others
 
 
+def applies(requirement: str, markers: Mapping[str, str]) -> bool:
+    """Return whether it is one for a Python with these ``markers``, as is what is none at all."""
+    found = _parse(requirement)
+    return found is None or found.marker is None or found.marker.evaluate(dict(markers))
+
+
 def _parse(text: str) -> Requirement | None:
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -81,12 +83,7 @@ def _parse(text: str) -> Requirement | None:
 
 
 def _read(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConstraintsInvalidError(str(path), 0, error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise ConstraintsInvalidError(str(path), 0, "it is not UTF-8") from error
+    text = read_constraints_file(path)
     for number, line in enumerate(text.splitlines(), 1):
         # It would be built like everything else.
         if line.lstrip().startswith(_CONSTRAINT):

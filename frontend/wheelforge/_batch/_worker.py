@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge._batch._past import Cost
-from wheelforge._batch._shop import check_hashes
 from wheelforge._events import BuildEvent
 from wheelforge._models import Kind, Outcome
+from wheelforge._resolve import check_hashes
 from wheelforge._results import check_result
 from wheelforge.errors import UnexpectedError
 from wheelforge_isolation import (
@@ -82,9 +82,7 @@ class Worker(Value):
             found = self._find_delivered(job, forge, place)
             if found:
                 return self._leave(job, forge, found)
-        outcome = self._build(job, forge, place / "results")
-        artifacts, notes = self._deliver(job, outcome)
-        return replace(outcome, artifacts=artifacts, notes=(*outcome.notes, *notes))
+        return self._deliver(job, self._build(job, forge, place / "results"))
 
     def _build(self, job: Job, forge: Forge, place: Path) -> Outcome:
         start, waited = time.monotonic(), self.tokens.waited()
@@ -105,11 +103,10 @@ class Worker(Value):
             sha256=job.sha256,
             notes=result.notes,
         )
-        artifacts, notes = self._deliver(job, outcome)
-        return replace(outcome, artifacts=artifacts, notes=(*outcome.notes, *notes))
+        return self._deliver(job, outcome)
 
-    def _deliver(self, job: Job, outcome: Outcome) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
-        """Put what was made where it belongs; say whether it takes the place of something else."""
+    def _deliver(self, job: Job, outcome: Outcome) -> Outcome:
+        """Put what was made where it belongs; note whether it takes the place of something else."""
         output = job.request.output
         placed = tuple(replace(each, path=output / each.path.name) for each in outcome.artifacts)
         if outcome.error is None and outcome.sha256 and placed:
@@ -126,8 +123,8 @@ class Worker(Value):
             self._delivered.update((each.path, each.sha256) for each in placed)
         notes = tuple(f"`{name}` replaces another one of this run" for name in differing)
         for text in notes:
-            self._warn(job, text)
-        return placed, notes
+            self._note(job, text)
+        return replace(outcome, artifacts=placed, notes=(*outcome.notes, *notes))
 
     def _find_delivered(self, job: Job, forge: Forge, place: Path) -> tuple[Artifact, ...]:
         source, fetch = job.request.source, forge.means.fetch
@@ -142,8 +139,7 @@ class Worker(Value):
 
     def _leave(self, job: Job, forge: Forge, artifacts: tuple[Artifact, ...]) -> Outcome:
         text = "it was delivered before, and is not built again"
-        event = BuildEvent(kind="note", build=job.request.label, text=text)
-        self.shop.tell(job.python, event)
+        self._note(job, text)
         return Outcome(
             request=job.request,
             python=forge.means.python,
@@ -152,7 +148,7 @@ class Worker(Value):
             notes=(text,),
         )
 
-    def _warn(self, job: Job, text: str) -> None:
+    def _note(self, job: Job, text: str) -> None:
         self.shop.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
 
 

@@ -6,14 +6,10 @@ Importing this package loads no HTTP library; the first request to a server does
 from __future__ import annotations
 
 from importlib import import_module
+from threading import Thread
 
 from wheelforge._index._index import Index
-from wheelforge._index._pip import (
-    IndexOptions,
-    find_build_constraints,
-    find_index_settings,
-    list_config_files,
-)
+from wheelforge._index._pip import IndexOptions, find_index_settings, list_config_files
 from wheelforge._index._values import (
     Candidate,
     IndexSettings,
@@ -29,7 +25,6 @@ __all__ = [
     "IndexSettings",
     "Metadata",
     "Sleep",
-    "find_build_constraints",
     "find_index_settings",
     "list_config_files",
     "load_index",
@@ -39,5 +34,8 @@ __all__ = [
 
 def load_index() -> None:
     """Import what asking a server needs, for whoever has nothing else to do meanwhile."""
-    for module in ("wheelforge._index._survey", "unearth.fetchers.sync"):
-        import_module(module)
+    client = import_module("wheelforge._index._client")
+    client.find_library()
+    # Most of it is no work for the interpreter, which goes on importing meanwhile.
+    Thread(target=client.load_certificates, daemon=True).start()
+    import_module("wheelforge._index._survey")

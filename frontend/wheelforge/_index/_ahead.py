@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from wheelforge._index._client import GOOD
-from wheelforge._index._download import AS_IT_IS, CHUNK_BYTES, check_file
+from wheelforge._index._download import AS_IT_IS, receive_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +62,7 @@ class Ahead:
         size = int(length) if length.isdecimal() else _MOST_BYTES
         if reply.answer.status_code != GOOD or not self._has_room(size):
             return None
-        check, chunks = check_file(candidate), list[bytes]()
-        for chunk in reply.answer.iter_raw(CHUNK_BYTES):
-            check.update(chunk)
-            chunks.append(chunk)
-        check.finish()
-        content = b"".join(chunks)
+        content = receive_whole(reply.answer, candidate)
         with self._lock:
             self._kept_bytes += len(content)
         return content

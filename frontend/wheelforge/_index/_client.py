@@ -8,8 +8,10 @@ connection to an unsafe one.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
@@ -28,6 +30,7 @@ from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
+    from ssl import SSLContext
     from types import ModuleType
 
     from unearth.fetchers.sync import PyPIClient
@@ -44,6 +47,7 @@ _UNABLE = {400, 405, 416, 501}
 """What servers say to a request for a part of a file, if they do not give one."""
 _HAS_OWN_PROXIES = sys.platform in {"darwin", "win32"}
 _MOST_HOPS = 20
+_CERTIFICATES_LOCK = Lock()
 _KEPT_OPEN_SECONDS = 60.0
 _MOST_DRAINED = 1 << 14
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
@@ -109,7 +113,7 @@ class Client:
             except _TryAgainError as error:
                 problem, wish = error.problem, error.pause_seconds
             if attempt == self._settings.retries or (wish or 0) > _LONGEST_WISH_SECONDS:
-                raise IndexUnreachableError(without_credentials(url), problem, attempt + 1)
+                raise _unreachable(url, problem, attempt + 1)
             self._sleep(_pause(attempt) if wish is None else wish)
         raise AssertionError
 
@@ -129,7 +133,7 @@ class Client:
                 url = self._follow(url, location)
                 _drain(answer)
                 stack.close()
-        raise IndexUnreachableError(without_credentials(url), "it redirects in a circle", 1)
+        raise _unreachable(url, "it redirects in a circle")
 
     def get(self, url: str, headers: Mapping[str, str]) -> tuple[Reply, bytes] | None:
         """Return an answer with its whole body; None if there is nothing at ``url``."""
@@ -179,8 +183,8 @@ class Client:
         if scheme not in {"http", "https"} or (
             url.lower().startswith("https:") and not self.is_safe(target)
         ):
-            problem = f"it redirects to `{without_credentials(target)}`, which is not safe"
-            raise IndexUnreachableError(without_credentials(url), problem, 1)
+            place = without_credentials(target)
+            raise _unreachable(url, f"it redirects to `{place}`, which is not safe")
         return target
 
     @staticmethod
@@ -192,7 +196,7 @@ class Client:
         if status in FORBIDDEN:
             raise IndexRefusedError(without_credentials(url), status)
         if status not in {GOOD, PARTIAL, *GONE, *tolerated}:
-            raise IndexUnreachableError(without_credentials(url), f"HTTP {status}", 1)
+            raise _unreachable(url, f"HTTP {status}")
 
     @contextlib.contextmanager
     def _translated(self, url: str) -> Generator[None]:
@@ -202,11 +206,11 @@ class Client:
         try:
             yield
         except (library.UnsupportedProtocol, library.InvalidURL, ValueError) as error:
-            raise IndexUnreachableError(without_credentials(url), str(error), 1) from error
+            raise _unreachable(url, str(error)) from error
         except library.RequestError as error:
             problem = str(error) or type(error).__name__
             if "CERTIFICATE_VERIFY_FAILED" in problem:
-                raise IndexUnreachableError(without_credentials(url), problem, 1) from error
+                raise _unreachable(url, problem) from error
             raise _TryAgainError(problem) from error
 
     # The connections
@@ -221,21 +225,15 @@ class Client:
             return self._sessions[proxy]
 
     def _make_session(self, proxy: str | None) -> PyPIClient:
-        from concurrent.futures import ThreadPoolExecutor
-        from importlib import import_module
+        from unearth.fetchers.sync import PyPIClient
 
-        with ThreadPoolExecutor(1) as meanwhile:
-            verification = meanwhile.submit(self._make_verification)
-            from unearth.fetchers.sync import PyPIClient
-
-        # Its base class is of one library or another, depending on the release.
-        library: Any = import_module(PyPIClient.__mro__[1].__module__.partition(".")[0])
+        library: Any = find_library()
         self._library = library
         try:
             return PyPIClient(
                 limits=library.Limits(keepalive_expiry=_KEPT_OPEN_SECONDS),
                 trusted_hosts=self._settings.trusted_hosts,
-                verify=verification.result(),
+                verify=self._make_verification(),
                 timeout=self._settings.timeout_seconds,
                 headers={"User-Agent": "wheelforge", "Accept-Encoding": "gzip"},
                 # What the variables say is in the settings already, as far as it was wanted.
@@ -259,7 +257,7 @@ class Client:
     def _make_verification(self) -> Any:  # ruff: ignore[any-type]
         settings = self._settings
         if not settings.ca_bundle and not settings.client_certificate:
-            return True
+            return load_certificates()
         import ssl
 
         bundle = settings.ca_bundle
@@ -276,6 +274,25 @@ class Client:
         return context
 
 
+def load_certificates() -> SSLContext:
+    """Return what believes whom this machine believes; read once, which takes a while."""
+    with _CERTIFICATES_LOCK:
+        return _read_certificates()
+
+
+@functools.cache
+def _read_certificates() -> SSLContext:
+    context: SSLContext = find_library().create_ssl_context(trust_env=False)
+    return context
+
+
+def find_library() -> Any:  # ruff: ignore[any-type]
+    """Return the library that unearth's client is of: one or another, depending on the release."""
+    from unearth.fetchers.sync import PyPIClient
+
+    return import_module(PyPIClient.__mro__[1].__module__.partition(".")[0])
+
+
 def _drain(answer: Answer) -> None:
     """Read what nobody needs, if that is little: the connection can be used again then."""
     length = answer.headers.get("content-length", "")
@@ -285,7 +302,11 @@ def _drain(answer: Answer) -> None:
 
 def raise_status(reply: Reply) -> NoReturn:
     """Refuse an answer whose status is not the one that is needed."""
-    raise IndexUnreachableError(reply.url, f"HTTP {reply.answer.status_code}", 1)
+    raise _unreachable(reply.url, f"HTTP {reply.answer.status_code}")
+
+
+def _unreachable(url: str, problem: str, attempts: int = 1) -> IndexUnreachableError:
+    return IndexUnreachableError(without_credentials(url), problem, attempts)
 
 
 def _pause(attempt: int) -> float:

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from wheelforge._index._client import GONE, GOOD, PARTIAL, raise_status
-from wheelforge._index._values import path_of
-from wheelforge.errors import (
-    DownloadMismatchError,
-    DownloadUnwritableError,
-    IndexUnreachableError,
-)
+from wheelforge._index._values import path_of, reading
+from wheelforge.errors import DownloadMismatchError, DownloadUnwritableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from wheelforge._index._client import Client, Reply
+    from wheelforge._index._client import Answer, Client, Reply
     from wheelforge._index._values import Candidate, Hashes
 
 CHUNK_BYTES = 1 << 16
@@ -67,6 +63,16 @@ def check_file(candidate: Candidate) -> Check:
     return Check(candidate, candidate.hashes, candidate.size_bytes)
 
 
+def receive_whole(answer: Answer, candidate: Candidate) -> bytes:
+    """Return the whole body, which is the file itself, checked as it comes."""
+    check, chunks = check_file(candidate), list[bytes]()
+    for chunk in answer.iter_raw(CHUNK_BYTES):
+        check.update(chunk)
+        chunks.append(chunk)
+    check.finish()
+    return b"".join(chunks)
+
+
 class Download:
     """A file on its way; what has arrived is kept while the connection breaks."""
 
@@ -97,10 +103,8 @@ class Download:
     def _copy(self, output: IO[bytes]) -> None:
         path = path_of(self._candidate.url)
         with contextlib.ExitStack() as stack:
-            try:
+            with reading(path):
                 source = stack.enter_context(Path(path).open("rb"))
-            except OSError as error:
-                raise IndexUnreachableError(path, error.strerror or str(error), 1) from error
             self._write(iter(lambda: source.read(CHUNK_BYTES), b""), output)
 
     def _fetch(self, output: IO[bytes]) -> None:

@@ -104,19 +104,20 @@ class Selector:
     def _take_wheel_apart(self, file_name: str, name: str) -> _Parts | str:
         if not self._is_wanted(name, self._settings.no_binary, self._settings.only_binary):
             return UNWANTED
-        project, *rest = file_name[: -len(_WHEEL)].split("-", 5)
-        if 1 + len(rest) not in _WHEEL_PARTS:
+        words = file_name.removesuffix(_WHEEL).split("-", 5)
+        if len(words) not in _WHEEL_PARTS:
             return NO_ARCHIVE
+        project, stated, *build, python, abi, platform = words
         if project != name and canonicalize_name(project) != name:
             return OTHER_NAME
-        version = self._version(rest[0])
+        version = self._version(stated)
         if version is None:
             return NO_VERSION
-        rank = self._rank("-".join(rest[-3:]))
+        rank = self._rank(f"{python}-{abi}-{platform}")
         if rank is None:
             return OTHER_PLATFORM
-        build = _BUILD.match(rest[1]) if 1 + len(rest) == max(_WHEEL_PARTS) else None
-        return _Parts(version, rank, (int(build[1]), build[2]) if build else (-1, ""))
+        number = _BUILD.match(build[0]) if build else None
+        return _Parts(version, rank, (int(number[1]), number[2]) if number else (-1, ""))
 
     def _take_sdist_apart(self, stem: str, name: str) -> _Parts | str:
         if not self._is_wanted(name, self._settings.only_binary, self._settings.no_binary):
@@ -131,9 +132,7 @@ class Selector:
 
     @staticmethod
     def _is_wanted(name: str, refused: frozenset[str], preferred: frozenset[str]) -> bool:
-        if name in refused:
-            return False
-        return _ALL not in refused or name in preferred
+        return name not in refused and (_ALL not in refused or name in preferred)
 
     def _exclude(self, file: Listed) -> str:
         """Return why a file is excluded by its upload time, or nothing."""

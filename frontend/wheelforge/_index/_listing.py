@@ -7,8 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._index._page import ACCEPTED, Listed, file_name_of, parse_page
-from wheelforge._index._values import find_local_place, without_credentials
-from wheelforge.errors import IndexUnreachableError
+from wheelforge._index._values import find_local_place, reading, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,10 +65,8 @@ class Lister:
 
     @staticmethod
     def _read_local(path: Path) -> Sequence[Listed]:
-        try:
+        with reading(str(path)):
             content = path.read_bytes()
-        except OSError as error:
-            raise IndexUnreachableError(str(path), error.strerror or str(error), 1) from error
         return parse_page(content, "text/html", path.absolute().as_uri(), str(path))
 
     # Places with files of any name
@@ -94,10 +91,8 @@ class Lister:
     def _list_local(self, path: Path) -> Sequence[Listed]:
         if not path.is_dir():
             return self._list_local_file(path)
-        try:
+        with reading(str(path)):
             paths = sorted(path.iterdir())
-        except OSError as error:
-            raise IndexUnreachableError(str(path), error.strerror or str(error), 1) from error
         return [file for each in paths for file in self._list_local_file(each)]
 
     def _list_local_file(self, path: Path) -> Sequence[Listed]:

@@ -61,6 +61,7 @@ def find_index_settings(
         no_binary=said.names("no-binary"),
         only_binary=said.names("only-binary"),
         prefers_wheels=said.flag("prefer-binary"),
+        build_constraints=tuple(map(Path, said.words("build-constraint"))),
         retries=said.number("retries", 5),
         timeout_seconds=said.number("timeout", 15),
         ca_bundle=said.text("cert") or next(filter(None, map(environ.get, _BUNDLES)), None),
@@ -72,14 +73,6 @@ def find_index_settings(
         netrc=environ.get("NETRC") or _find_netrc(environ),
         ask_keyring=said.text("keyring-provider") != "disabled",
     )
-
-
-def find_build_constraints(
-    environ: Mapping[str, str], config_files: Sequence[Path] = ()
-) -> tuple[Path, ...]:
-    """Return the files that limit what pip builds with, which those for installing do not."""
-    said = _Said(environ, config_files)
-    return tuple(map(Path, said.words("build-constraint")))
 
 
 def list_config_files(environ: Mapping[str, str], platform: str, prefix: str) -> tuple[Path, ...]:

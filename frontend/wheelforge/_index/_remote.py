@@ -9,10 +9,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, cast
 
 from wheelforge._index._client import GONE, GOOD, PARTIAL, raise_status
-from wheelforge._index._download import AS_IT_IS, CHUNK_BYTES, Check, check_file
+from wheelforge._index._download import AS_IT_IS, CHUNK_BYTES, Check, receive_whole
 from wheelforge._index._metadata import Window, parse_metadata, read_wheel_metadata
-from wheelforge._index._values import path_of
-from wheelforge.errors import IndexUnreachableError, MetadataInvalidError
+from wheelforge._index._values import path_of, reading
+from wheelforge.errors import MetadataInvalidError
 
 if TYPE_CHECKING:
     from wheelforge._index._client import Client, Reply
@@ -69,17 +69,14 @@ class MetadataReader:
 
     @staticmethod
     def _read_file(candidate: Candidate, path: str) -> Metadata:
-        try:
-            with Path(path).open("rb") as file:
+        with reading(path), Path(path).open("rb") as file:
 
-                def read(start: int, stop: int) -> bytes:
-                    file.seek(start)
-                    return file.read(stop - start)
+            def read(start: int, stop: int) -> bytes:
+                file.seek(start)
+                return file.read(stop - start)
 
-                size = file.seek(0, SEEK_END)
-                return read_wheel_metadata(Window(size, size, b"", read), candidate)
-        except OSError as error:
-            raise IndexUnreachableError(path, error.strerror or str(error), 1) from error
+            size = file.seek(0, SEEK_END)
+            return read_wheel_metadata(Window(size, size, b"", read), candidate)
 
     def _read_beside(self, candidate: Candidate) -> bytes | None:
         """Return the metadata file, checked; None if it is not there, though it was promised."""
@@ -160,12 +157,8 @@ class MetadataReader:
 
 
 def _receive_whole(reply: Reply, candidate: Candidate) -> Window:
-    check, chunks = check_file(candidate), list[bytes]()
-    for chunk in reply.answer.iter_raw(CHUNK_BYTES):
-        check.update(chunk)
-        chunks.append(chunk)
-    check.finish()
-    return Window(check.seen_bytes, 0, b"".join(chunks), lambda _start, _stop: b"")
+    content = receive_whole(reply.answer, candidate)
+    return Window(len(content), 0, content, lambda _start, _stop: b"")
 
 
 def _key(candidate: Candidate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,9 @@ from urllib.parse import unquote, urlsplit
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
     from packaging.version import Version
 
 Sleep: TypeAlias = Callable[[float], object]
@@ -49,6 +53,17 @@ def find_local_place(location: str) -> str | None:
     return None if "://" in location else location
 
 
+@contextlib.contextmanager
+def reading(path: str) -> Generator[None]:
+    """Say of what cannot be read inside that it is ``path``."""
+    try:
+        yield
+    except OSError as error:
+        from wheelforge.errors import IndexUnreachableError
+
+        raise IndexUnreachableError(path, error.strerror or str(error), 1) from error
+
+
 def as_utc(moment: datetime | None) -> datetime | None:
     """Return a time that can be compared: without a time zone, it is in UTC."""
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
@@ -71,6 +86,8 @@ class IndexSettings(Value):
     only_binary: frozenset[str] = frozenset()
     prefers_wheels: bool = False
     """Whether an older wheel is better than a newer sdist."""
+    build_constraints: tuple[Path, ...] = ()
+    """Files that limit what is built with, which those that limit what is installed do not."""
     retries: int = 5
     timeout_seconds: float = 15.0
     ca_bundle: str | None = None

@@ -9,14 +9,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wheelforge._resolve._constraints import Constraints, parse_constraints, read_constraints
+from wheelforge._resolve._constraints import (
+    Constraints,
+    parse_constraints,
+    read_constraints,
+    read_constraints_file,
+)
 from wheelforge._resolve._cutoff import parse_cutoff
-from wheelforge._resolve._delivery import Delivery, hand_over
+from wheelforge._resolve._delivery import Delivery, candidate_of, check_hashes, hand_over
 from wheelforge._resolve._memory import MAX_AGE_SECONDS, Memory
 from wheelforge._resolve._question import Pin, Question, Resolution
 
 if TYPE_CHECKING:
-    from wheelforge._index import Candidate
     from wheelforge._resolve._supply import Builder, IndexLike
 
 __all__ = [
@@ -28,11 +32,13 @@ __all__ = [
     "Question",
     "Resolution",
     "candidate_of",
+    "check_hashes",
     "hand_over",
     "load_resolver",
     "parse_constraints",
     "parse_cutoff",
     "read_constraints",
+    "read_constraints_file",
     "resolve",
 ]
 
@@ -42,13 +48,6 @@ def resolve(question: Question, index: IndexLike, builder: Builder | None = None
     from wheelforge._resolve._search import search
 
     return search(question, index, builder)
-
-
-def candidate_of(pin: Pin) -> Candidate:
-    """Return what ``pin`` was made of, as far as an index needs it to fetch the file."""
-    from wheelforge._resolve import _supply
-
-    return _supply.candidate_of(pin)
 
 
 def load_resolver() -> None:

@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from wheelforge._resolve._supply import Supply
     from wheelforge._resolve._wishes import Wish
 
-NO_WHEEL = "no wheel of it fits this Python"
-NO_BUILD = "its sdist is not built here"
-NO_HASH = "it has none of the hashes that are stated"
 _WORST = 1 << 30
 _PARTS_WITH_BUILD = 6
-
-NOT_VOUCHED = "an sdist is built only with a hash that is stated"
+_NO_WHEEL = "no wheel of it fits this Python"
+_NO_BUILD = "its sdist is not built here"
+_NO_HASH = "it has none of the hashes that are stated"
+_NOT_VOUCHED = "an sdist is built only with a hash that is stated"
 
 Files = dict["Version", list["Candidate"]]
 
@@ -65,11 +64,11 @@ class Catalogue:
 
     def pick(self, name: str, wishes: Iterable[Wish]) -> list[Candidate]:
         """Return the best file of each version that satisfies ``wishes``, preferred ones first."""
-        question = (name, frozenset(wishes))
-        if question not in self._picked:
-            found = self._pick(name, self.all_wishes(name, question[1]))
-            self._picked[question] = [file for file in found if file.url not in self._barred]
-        return self._picked[question]
+        key = (name, frozenset(wishes))
+        if key not in self._picked:
+            found = self._pick(name, self.all_wishes(*key))
+            self._picked[key] = [file for file in found if file.url not in self._barred]
+        return self._picked[key]
 
     def bar(self, files: Iterable[Candidate]) -> None:
         """Offer ``files`` no longer."""
@@ -114,12 +113,12 @@ class Catalogue:
         if file.yanked is not None and not may_be_yanked:
             return f"yanked: {file.yanked}" if file.yanked else "yanked"
         if not all(accepts(wish, file) for wish in wishes):
-            return NO_HASH
+            return _NO_HASH
         if any(wish.only is not None and wish.only is not file for wish in wishes):
             return "an extra goes with another version"
         # A wheel without one is reported with all others, but an sdist would be run by then.
         if self._question.require_hashes and not (file.is_wheel or accepted_hashes(file, wishes)):
-            return NOT_VOUCHED
+            return _NOT_VOUCHED
         return ""
 
     def _pick_direct(self, name: str, wishes: Sequence[Wish]) -> list[Candidate]:
@@ -166,9 +165,8 @@ class Catalogue:
         with contextlib.suppress(PackageNotFoundError):
             found = [(file, self._is_timely(file)) for file in index.find(name)]
             found += [(file, False) for file in index.find_newer(name)]
-            for file, is_timely in sorted(
-                found, key=lambda pair: self._sort_key(pair[0]), reverse=True
-            ):
+            found.sort(key=lambda pair: self._sort_key(pair[0]), reverse=True)
+            for file, is_timely in found:
                 self._place(file, shelf.timely if is_timely else shelf.late, shelf)
         return shelf
 
@@ -196,9 +194,9 @@ class Catalogue:
     def _judge(self, file: Candidate) -> str:
         """Return why a file is of no use to this Python whoever asks for it, or nothing."""
         if not file.is_wheel and not self._can_build:
-            return NO_BUILD
+            return _NO_BUILD
         if file.is_wheel and self._rank(file)[0] == _WORST:
-            return NO_WHEEL
+            return _NO_WHEEL
         return judge_python(file.requires_python, self._question.python.version)
 
     def _is_timely(self, file: Candidate) -> bool:

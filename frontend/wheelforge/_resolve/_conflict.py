@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from wheelforge._resolve._catalogue import Catalogue
     from wheelforge._resolve._provider import Cause
     from wheelforge._resolve._question import Question
-    from wheelforge._resolve._wishes import Choice, Wish
-
-    Demand = tuple[Wish, Choice | None]
+    from wheelforge._resolve._wishes import Choice, Demand, Wish
 
 _MOST_LINES = 8
 _MOST_VERSIONS = 5
@@ -148,7 +146,7 @@ class Explainer:
         return f"not known to have been published before {when}"
 
 
-def _describe_demands(demands: Iterable[tuple[Wish, Choice | None]], subject: str) -> Iterator[str]:
+def _describe_demands(demands: Iterable[Demand], subject: str) -> Iterator[str]:
     """Yield a line for each requirement; versions that ask for the same thing share one."""
     found: dict[tuple[str, str, bool], list[Choice]] = {}
     for wish, parent in demands:

@@ -31,7 +31,7 @@ class Constraints(Value):
 
 def read_constraints(paths: Iterable[Path]) -> Constraints:
     """Return what the files say together."""
-    return parse_constraints(paths, _read)
+    return parse_constraints(paths, read_constraints_file)
 
 
 def parse_constraints(paths: Iterable[Path], read: Callable[[Path], str]) -> Constraints:
@@ -44,7 +44,8 @@ def parse_constraints(paths: Iterable[Path], read: Callable[[Path], str]) -> Con
     return Constraints(texts=tuple(found), hashes=accepted)
 
 
-def _read(path: Path) -> str:
+def read_constraints_file(path: Path) -> str:
+    """Return the text of one file, or refuse it."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

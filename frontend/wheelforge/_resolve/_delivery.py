@@ -6,13 +6,14 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import HashRefusedError
-from wheelforge_isolation import WheelKey, copy_file, ensure_directory, read_wheel_key
+from wheelforge_isolation import WheelKey, copy_file, digest, ensure_directory, read_wheel_key
 from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from wheelforge._index import Candidate
     from wheelforge._resolve._question import Pin, Resolution
     from wheelforge._resolve._supply import Builder, IndexLike
 
@@ -38,15 +39,11 @@ class Delivery(Value):
         if key in self._paths:
             copy_file(str(self._paths[key]), path)
             return
-        from wheelforge._resolve._supply import candidate_of
-
         self._expect_rest(key)
         self.index.fetch(candidate_of(self._pins[key]), path)
 
     def _expect_rest(self, key: WheelKey) -> None:
         """Have the other wheels come as well, if this is the first that is not there."""
-        from wheelforge._resolve._supply import candidate_of
-
         waiting = [*self._unasked]
         self._unasked.clear()
         rest = (other for other in waiting if other not in {key, *self._paths})
@@ -67,21 +64,21 @@ def hand_over(
 
     A wheel whose hash nobody stated is fetched now, into ``workspace``, to learn it.
     """
-    counter = _Counter(index, builder, workspace, chain)
-    counter.expect(resolution.pins)
+    finder = _KeyFinder(index, builder, workspace, chain)
+    finder.expect(resolution.pins)
     for pin in resolution.pins:
-        counter.take(pin)
+        finder.take(pin)
     return Delivery(
-        keys=tuple(counter.pins),
-        resolution=replace(resolution, pins=tuple(counter.pins.values())),
+        keys=tuple(finder.pins),
+        resolution=replace(resolution, pins=tuple(finder.pins.values())),
         index=index,
-        _pins=counter.pins,
-        _paths=counter.paths,
-        _unasked=[*counter.pins],
+        _pins=finder.pins,
+        _paths=finder.paths,
+        _unasked=[*finder.pins],
     )
 
 
-class _Counter:
+class _KeyFinder:
     """Takes pins, and has the key of each."""
 
     def __init__(
@@ -89,16 +86,16 @@ class _Counter:
     ) -> None:
         self.pins: dict[WheelKey, Pin] = {}
         self.paths: dict[WheelKey, Path] = {}
-        self._sources = (index, builder, chain)
+        self._index = index
+        self._builder = builder
         self._workspace = workspace
+        self._chain = chain
 
     def expect(self, pins: Iterable[Pin]) -> None:
         """Have what must be fetched to be known come at the same time."""
         unknown = [pin for pin in pins if pin.is_wheel and not _is_known(pin)]
         if unknown:
-            from wheelforge._resolve._supply import candidate_of
-
-            self._sources[0].prefetch_files(map(candidate_of, unknown))
+            self._index.prefetch_files(map(candidate_of, unknown))
 
     def take(self, pin: Pin) -> None:
         """Find the key of ``pin``, at the price of a download or a build where nobody knows it."""
@@ -116,18 +113,23 @@ class _Counter:
         self.pins[key] = pin
 
     def _fetch(self, pin: Pin) -> Path:
-        from wheelforge._resolve._supply import candidate_of
-
         ensure_directory(str(self._workspace))
         path = self._workspace / pin.file_name
-        self._sources[0].fetch(candidate_of(pin), str(path))
-        _check(pin, path)
+        self._index.fetch(candidate_of(pin), str(path))
+        check_hashes(path, pin.accepted)
         return path
 
     def _build(self, pin: Pin) -> Path:
-        from wheelforge._resolve._supply import Supply, candidate_of
+        from wheelforge._resolve._supply import Supply
 
-        return Supply(*self._sources).build(candidate_of(pin))
+        return Supply(self._index, self._builder, self._chain).build(candidate_of(pin))
+
+
+def candidate_of(pin: Pin) -> Candidate:
+    """Return what ``pin`` was made of, as far as an index needs it to fetch the file."""
+    from wheelforge._resolve import _supply
+
+    return _supply.candidate_of(pin)
 
 
 def _is_known(pin: Pin) -> bool:
@@ -135,12 +137,14 @@ def _is_known(pin: Pin) -> bool:
     return bool(pin.sha256) and (not pin.accepted or f"sha256:{pin.sha256}" in pin.accepted)
 
 
-def _check(pin: Pin, path: Path) -> None:
-    """Refuse a file that has none of the hashes that were stated for it."""
-    content = path.read_bytes()
-    known = {
-        f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
-        for algorithm in {text.partition(":")[0] for text in pin.accepted}
-    }
-    if pin.accepted and not known.intersection(pin.accepted):
-        raise HashRefusedError(pin.file_name, hashlib.sha256(content).hexdigest(), pin.accepted)
+def check_hashes(path: Path, accepted: Sequence[str]) -> None:
+    """Refuse a file that has none of the hashes that were stated for it, if any were."""
+    algorithms = {text.partition(":")[0] for text in accepted}
+    known = {f"{algorithm}:{_hash(path, algorithm)}" for algorithm in algorithms}
+    if accepted and not known.intersection(accepted):
+        raise HashRefusedError(path.name, digest(path), tuple(accepted))
+
+
+def _hash(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,25 +1,21 @@
 """Remembered answers: nothing is fetched, parsed or imported to give one again.
 
-Each is one small file, named by the digest of its question. It opens with a seal: the digest of
-the question and of what follows. A seal that is wrong means an answer that is damaged, cut, or to
-another question, which are all the same: there is no answer. A local file that an answer names has
+Each is one small file, named by the digest of its question. A local file that an answer names has
 to be as it was; an answer that needs a local directory is never remembered, as it may change.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import re
 import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from wheelforge._records import read_record, write_record
 from wheelforge._resolve._question import Pin, Resolution, find_local_path
 from wheelforge.errors import NotRememberedError
-from wheelforge_isolation import IsolationError, ensure_directory, replace_file
 from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
@@ -69,8 +65,7 @@ class Memory(Value):
 
     def recall(self, question: Question, *, any_age: bool = False) -> Resolution | None:
         """Return the answer, if it is known and not too old."""
-        key = question.digest
-        facts = _unseal(key, self._place(key))
+        facts = read_record(*self._identify(question))
         if facts is None or facts["files"] != _stamp_files(facts["pins"]):
             return None
         if not any_age and not self._is_fresh(facts, question):
@@ -81,15 +76,15 @@ class Memory(Value):
 
     def remember(self, question: Question, resolution: Resolution) -> None:
         """Keep ``resolution`` as the answer, or in the place of the one that it completes."""
-        key = question.digest
-        facts = _unseal(key, self._place(key))
+        facts = read_record(*self._identify(question))
         places = _stamp_places(question.places) if facts is None else facts["places"]
         self._write(question, resolution, places)
 
     def forget(self, question: Question) -> None:
         """Have no answer any longer."""
         with contextlib.suppress(OSError):
-            self._place(question.digest).unlink()
+            place, _ = self._identify(question)
+            place.unlink()
 
     def _is_fresh(self, facts: dict[str, Any], question: Question) -> bool:
         # A negative age means that the clock was set back, so that the age is not known.
@@ -99,7 +94,6 @@ class Memory(Value):
 
     def _write(self, question: Question, resolution: Resolution, places: Stamps) -> None:
         """Keep ``resolution`` as the answer, unless it may change unseen."""
-        key = question.digest
         facts = asdict(resolution)
         files = _stamp_files(facts["pins"])
         if None in files:
@@ -107,27 +101,12 @@ class Memory(Value):
         for pin in facts["pins"]:
             pin["url"] = _SECRET.sub("", pin["url"], count=1)
         more = {"time": self.clock(), "files": files, "places": places}
-        body = json.dumps({**facts, **more}).encode("ascii")
-        # Who may not write remembers nothing, and is none the worse for it.
-        with contextlib.suppress(IsolationError):
-            ensure_directory(str(self.directory))
-            replace_file(str(self._place(key)), _seal(key, body) + b"\n" + body)
+        write_record(*self._identify(question), {**facts, **more})
 
-    def _place(self, key: str) -> Path:
-        return self.directory / f"{key[:32]}.json"
-
-
-def _seal(key: str, body: bytes) -> bytes:
-    return hashlib.sha256(f"{_FORMAT}:{key}:".encode() + body).hexdigest().encode()
-
-
-def _unseal(key: str, place: Path) -> dict[str, Any] | None:
-    try:
-        content = place.read_bytes()
-    except OSError:
-        return None
-    seal, _, body = content.partition(b"\n")
-    return json.loads(body) if seal == _seal(key, body) else None
+    def _identify(self, question: Question) -> tuple[Path, str]:
+        """Return where the answer is, and what it has to be about."""
+        key = question.digest
+        return self.directory / f"{key[:32]}.json", f"{_FORMAT}:{key}"
 
 
 def _revive(facts: dict[str, Any], urls: Mapping[str, str]) -> Pin:

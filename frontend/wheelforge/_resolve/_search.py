@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from wheelforge._index import Candidate
     from wheelforge._resolve._question import Question
     from wheelforge._resolve._supply import Builder, IndexLike
+    from wheelforge._resolve._wishes import Demand
 
-    Demand = tuple[Wish, Choice | None]
     Chosen = dict[Choice, list[Demand]]
 
 ROUNDS = 20_000
@@ -87,7 +87,7 @@ def _resolve(
 def _find_reachable(roots: list[Wish], mapping: Mapping[Key, Choice], provider: Provider) -> Chosen:
     """Return what is really needed of all that the search came by, each with who asks for it."""
     chosen: Chosen = {}
-    pending: list[tuple[Wish, Choice | None]] = [(wish, None) for wish in roots]
+    pending: list[Demand] = [(wish, None) for wish in roots]
     while pending:
         wish, asker = pending.pop()
         choice = mapping[wish.key]

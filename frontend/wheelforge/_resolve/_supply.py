@@ -134,7 +134,7 @@ def wheel_at(path: Path) -> Candidate:
 def candidate_of(pin: Pin) -> Candidate:
     """Return what ``pin`` was made of, as far as is needed to have it."""
     # Of several that are accepted nobody can say which one it has to be.
-    stated = dict(text.split(":", 1) for text in pin.accepted[:1] if len(pin.accepted) == 1)
+    stated = dict([pin.accepted[0].split(":", 1)]) if len(pin.accepted) == 1 else {}
     return Candidate(
         name=pin.name,
         version=Version(pin.version),

@@ -63,6 +63,10 @@ class Wish(Value):
         return self.name, self.extra
 
 
+Demand = tuple[Wish, Choice | None]
+"""A wish, and the choice that has it; none where the question itself does."""
+
+
 def read_wishes(question: Question) -> list[Wish]:
     """Return what is required, in an order that does not depend on how it was written down."""
     whose = question.subject

@@ -6,7 +6,8 @@ import datetime as dt
 import sys
 from typing import TYPE_CHECKING
 
-from wheelforge.cli._words import describe_size, find_layout
+from wheelforge._places import find_layout
+from wheelforge.cli._words import describe_size
 from wheelforge_isolation import (
     Bounds,
     collect_garbage,
@@ -25,18 +26,20 @@ _EMPTY = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 
 def show_directory(options: argparse.Namespace) -> None:
     """Print where the cache is."""
-    sys.stdout.write(f"{find_layout(options).root}\n")
+    sys.stdout.write(f"{find_layout(options.cache_dir).root}\n")
 
 
 def show_size(options: argparse.Namespace) -> None:
     """Print how much space the cache takes."""
-    size = measure_disk(find_layout(options))
+    size = measure_disk(find_layout(options.cache_dir))
     sys.stdout.write(f"{describe_size(size)} ({size:,} bytes)\n")
 
 
 def show_entries(options: argparse.Namespace) -> None:
     """Print a line, or a JSON object, for each entry."""
-    entries = sorted(list_entries(find_layout(options)), key=lambda entry: -entry.last_used)
+    entries = sorted(
+        list_entries(find_layout(options.cache_dir)), key=lambda entry: -entry.last_used
+    )
     if options.json:
         import json
 
@@ -67,7 +70,7 @@ def _describe_time(seconds: float) -> str:
 
 def verify(options: argparse.Namespace) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
-    with open_cache(find_layout(options), show_event) as cache:
+    with open_cache(find_layout(options.cache_dir), show_event) as cache:
         problems = list(cache.verify(repair=options.repair))
     for problem in problems:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
@@ -91,7 +94,7 @@ def clear(options: argparse.Namespace) -> None:
 
 
 def _collect(options: argparse.Namespace, bounds: Bounds) -> None:
-    done = collect_garbage(find_layout(options), bounds)
+    done = collect_garbage(find_layout(options.cache_dir), bounds)
     if not done.is_done:
         sys.stderr.write("note: another collector is at work; this one leaves it to that\n")
         return

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from wheelforge.cli._console import Console
 from wheelforge.cli._reports import check_reports, open_reports
-from wheelforge.cli._words import find_layout
 from wheelforge.errors import OptionInvalidError
 from wheelforge_isolation.values import replace
 
@@ -72,16 +71,15 @@ def _import_batches() -> Build:
 def _build_alone(
     options: argparse.Namespace, report: Reporter, hear: Callable[[Outcome], None]
 ) -> None:
-    from wheelforge._foresight import Foresight
+    from wheelforge._foresight import make_foresight
     from wheelforge._runners import RunnerPool
     from wheelforge.cli._settings import make_requests, make_settings
 
     (request,) = make_requests(options)
     settings = replace(make_settings(options), python=(options.pythons or [None])[0])
-    foresight = Foresight(directory=find_layout(options).guesses, python=settings.python or "")
     with RunnerPool() as pool:
         if settings.isolated:
-            foresight.start(request.source, settings.variables, pool)
+            make_foresight(settings).start(request.source, settings.variables, pool)
         # Only now, as it takes a while in which the backend is imported on another core.
         from wheelforge._workshop import Parts, open_forge
 

@@ -13,7 +13,7 @@ from wheelforge._batch import (
     run_batch,
 )
 from wheelforge.cli._settings import make_requests, make_settings
-from wheelforge.cli._words import parse_source
+from wheelforge.cli._words import read_source
 from wheelforge.errors import OptionInvalidError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _list_wishes(options: argparse.Namespace) -> list[Wish]:
     stated = read_requirements(options.requirement or ())
     named = list(options.sources or ())
     if options.requirement:
-        named = [*named, *map(parse_source, stated.texts)]
+        named = [*named, *map(read_source, stated.texts)]
         if not named:
             return []
     options.sources = named

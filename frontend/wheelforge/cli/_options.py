@@ -12,14 +12,14 @@ from wheelforge.cli._words import (
     parse_python,
     parse_seconds,
     parse_size,
-    parse_source,
     parse_time,
+    read_source,
 )
 
 if TYPE_CHECKING:
     import argparse
 
-LINKS = ("keep", "copy")
+_LINKS = ("keep", "copy")
 """What can become of links; nothing of ours has to be imported to know."""
 
 
@@ -27,7 +27,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add what is built."""
     parser.add_argument(
         "sources",
-        type=parse_source,
+        type=read_source,
         nargs="*",
         metavar="SRC",
         help="a project's directory, an sdist, `name==version`, or a URL (default: where you are)",
@@ -77,16 +77,21 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         default=Keep.NEVER.value,
         help="keep the directory of the build, with a script that runs a failed hook again",
     )
-    parser.add_argument(
-        "--links",
-        choices=LINKS,
-        help="keep symbolic links, or copy what they lead to (default: as the platform can)",
-    )
+    add_links(parser)
     parser.add_argument(
         "--sdist-extract-dir",
         type=absolute_path,
         metavar="DIR",
         help="unpack the sdist there, and leave it there",
+    )
+
+
+def add_links(parser: argparse.ArgumentParser) -> None:
+    """Add what becomes of links."""
+    parser.add_argument(
+        "--links",
+        choices=_LINKS,
+        help="keep symbolic links, or copy what they lead to (default: as the platform can)",
     )
 
 

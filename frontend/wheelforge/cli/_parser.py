@@ -102,11 +102,7 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
 def _add_unpack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", type=absolute_path, help="a .tar.gz or .zip file")
     parser.add_argument("destination", type=absolute_path, help="a directory, absent or empty")
-    parser.add_argument(
-        "--links",
-        choices=_options.LINKS,
-        help="keep symbolic links, or copy what they lead to (default: as the platform can)",
-    )
+    _options.add_links(parser)
     _options.add_verbosity(parser)
     parser.set_defaults(run=_late("_commands", "run_unpack"))
 

@@ -56,7 +56,6 @@ def _make_policy(options: argparse.Namespace) -> Policy:
         keep=Keep(options.keep),
         era=Era(options.era),
         timeout_seconds=options.timeout,
-        source_date_epoch=os.environ.get("SOURCE_DATE_EPOCH"),
     )
 
 

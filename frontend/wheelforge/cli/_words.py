@@ -7,30 +7,18 @@ import os
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from wheelforge_isolation import Layout, default_layout
-
-if TYPE_CHECKING:
-    import argparse
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
 _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
 }
-_DAY_SECONDS = 86400
-_DAYS = {"": 1.0, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400, "w": 7.0}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def absolute_path(text: str) -> Path:
     """Return ``text`` as a path that no change of directory can bend."""
     return Path(text).absolute()
-
-
-def find_layout(options: argparse.Namespace) -> Layout:
-    """Return the cache that ``options`` name, or the user's own."""
-    return Layout(root=options.cache_dir) if options.cache_dir else default_layout()
 
 
 def parse_size(text: str) -> int:
@@ -47,18 +35,20 @@ def parse_count(text: str) -> int:
 
 def parse_days(text: str) -> float:
     """Return days: ``30d``, ``12h``, ``2w``, or a plain number of them."""
-    return _parse_amount(text, _DAYS, "an age like 30d")
+    days = {"": _SECONDS["d"], **_SECONDS}
+    return _parse_amount(text, days, "an age like 30d") / _SECONDS["d"]
 
 
 def parse_seconds(text: str) -> float:
     """Return seconds: ``600``, ``10m``, ``2h``."""
-    if re.fullmatch(r"[0-9.]+", text.strip()):
-        text = f"{text.strip()}s"
-    return round(_parse_amount(text, _DAYS, "a time like 600 or 10m") * _DAY_SECONDS, 3)
+    return _parse_amount(text, {"": 1, **_SECONDS}, "a time like 600 or 10m")
 
 
-def parse_source(text: str) -> Path | str:
-    """Return a path if there is something; else leave it to those who know names and URLs."""
+def read_source(text: str) -> Path | str:
+    """Return a path if something is there; else leave it to those who know names and URLs.
+
+    So a directory `demo` is built, and not the sdist of that name.
+    """
     path = Path(text)
     is_path = os.path.lexists(path) or path.name != text or text.endswith((".tar.gz", ".zip"))
     if not is_path or "://" in text:
@@ -89,7 +79,7 @@ def parse_flag(text: str) -> bool:
     return text.strip().lower() not in {"", "0", "no", "off", "false"}
 
 
-def _parse_amount(text: str, units: dict[str, float] | dict[str, int], wanted: str) -> float:
+def _parse_amount(text: str, units: dict[str, int], wanted: str) -> float:
     match = _AMOUNT.fullmatch(text.strip())
     if match is None or match[2].lower() not in units:
         raise ArgumentTypeError(f"`{text}` is not {wanted}")

@@ -1,4 +1,4 @@
-"""Small files that remember, one for each thing, beside the answers of indexes in the cache.
+"""Small files that remember, one for each thing, in a directory of the cache.
 
 Each opens with a seal: the digest of what it is about and of what follows. One whose seal is wrong
 is damaged, cut or about something else, which are all the same: nothing is remembered.
@@ -30,21 +30,12 @@ class Records(Value):
     def read(self, *facts: str) -> dict[str, Any] | None:
         """Return what is remembered of what ``facts`` tell from everything else."""
         key = self._key(facts)
-        try:
-            content = self._place(key).read_bytes()
-        except OSError:
-            return None
-        seal, _, body = content.partition(b"\n")
-        return json.loads(body) if seal == _seal(key, body) else None
+        return read_record(self._place(key), key)
 
     def write(self, found: Mapping[str, object], *facts: str) -> None:
         """Remember ``found`` of what ``facts`` tell from everything else."""
         key = self._key(facts)
-        body = json.dumps(found).encode("ascii")
-        # Who may not write remembers nothing, and is none the worse for it.
-        with contextlib.suppress(IsolationError):
-            ensure_directory(str(self.directory))
-            replace_file(str(self._place(key)), _seal(key, body) + b"\n" + body)
+        write_record(self._place(key), key, found)
 
     def _key(self, facts: tuple[str, ...]) -> str:
         return hashlib.sha256(json.dumps([self.kind, *facts]).encode()).hexdigest()
@@ -53,5 +44,24 @@ class Records(Value):
         return self.directory / f"{self.kind}-{key[:_KEY_LENGTH]}.json"
 
 
-def _seal(key: str, body: bytes) -> bytes:
-    return hashlib.sha256(f"{key}:".encode() + body).hexdigest().encode()
+def read_record(place: Path, subject: str) -> dict[str, Any] | None:
+    """Return what the file ``place`` remembers of ``subject``, if it does."""
+    try:
+        content = place.read_bytes()
+    except OSError:
+        return None
+    seal, _, body = content.partition(b"\n")
+    return json.loads(body) if seal == _seal(subject, body) else None
+
+
+def write_record(place: Path, subject: str, found: Mapping[str, object]) -> None:
+    """Remember ``found`` of ``subject`` in the file ``place``."""
+    body = json.dumps(found).encode("ascii")
+    # Who may not write remembers nothing, and is none the worse for it.
+    with contextlib.suppress(IsolationError):
+        ensure_directory(str(place.parent))
+        replace_file(str(place), _seal(subject, body) + b"\n" + body)
+
+
+def _seal(subject: str, body: bytes) -> bytes:
+    return hashlib.sha256(f"{subject}:".encode() + body).hexdigest().encode()
