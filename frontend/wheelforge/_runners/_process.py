@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelforge._runners._terms import Command, Outcome
     from wheelforge._runners._watch import Watch
 
-_SCRIPT = str(Path(__file__).with_name("_serve.py"))
+_SCRIPT = str(Path(__file__).with_name("_start.py"))
 _PATIENCE_SECONDS = 5.0
 _GLANCE_SECONDS = 0.05
 _LONGEST_IMPORT_SECONDS = 60.0

@@ -57,15 +57,14 @@ class Record(dict[bytes, bytes]):
 class Import:
     """The import of a backend, and what about it a fork could not repeat."""
 
-    def __init__(self, script: str, backend: str) -> None:
+    def __init__(self, script: str, code: CodeType, backend: str) -> None:
         self.backend = backend
         self.directory = os.path.dirname(script)
         self.environment = dict(os.environ)
         self.changed: dict[str, str | None] = {}
         self.names = find_words_of_site()
         self.reasons: list[str] = []
-        with open(script, "rb") as file:
-            self.code: CodeType = compile(file.read(), script, "exec")
+        self.code = code
         # Under a name other than `__main__` it defines its functions and imports what it needs,
         # as it would before it imports a backend; it runs no hook.
         exec(self.code, {"__name__": "rehearsal"})

@@ -1,6 +1,6 @@
 """Run inside a build environment: forks a process for every hook, and never runs one itself.
 
-Executed by path, by any CPython from 3.9 on. It imports what the interpreter has loaded anyway
+Executed by `_start`, by any CPython from 3.9 on. It imports what the interpreter has loaded anyway
 and a few extension modules, so that a backend finds the `sys.modules` of a fresh process; the
 half that only a server with a backend needs is executed by path as well. There are three kinds
 of process:
@@ -138,11 +138,10 @@ def rehearse(channel: _socket.socket, script: str, backend: str) -> Import:
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]
     rehearsal: dict[str, Any] = {"__name__": "rehearsal"}
-    path = os.path.join(os.path.dirname(__file__), "_rehearsal.py")
-    with open(path, "rb") as file:
-        exec(compile(file.read(), path, "exec"), rehearsal)
+    load_code = vars(sys.modules["__main__"])["load_code"]
+    exec(load_code(os.path.join(os.path.dirname(__file__), "_rehearsal.py")), rehearsal)
     sys.modules.pop("__future__", None)
-    imported: Import = rehearsal["Import"](script, backend)
+    imported: Import = rehearsal["Import"](script, load_code(script), backend)
     imported.run()
     send_message(channel, [(imported.reasons or [""])[0], *imported.names])
     if imported.reasons:
