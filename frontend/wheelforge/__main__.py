@@ -5,6 +5,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]  # the working directory, which belongs to the project being built
 
-from wheelforge.cli import main
+from wheelforge.cli import run
 
-sys.exit(main())
+run()

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.cli import leave
+
 if TYPE_CHECKING:
     from wheelforge._index import Index
     from wheelforge._resolve import Delivery
@@ -24,8 +26,8 @@ WHEELS, ENVIRONMENT = "wheels", "environment"
 def main(root: str, what: str, *requirements: str) -> None:
     """Have the wheels in the cache, or the environment made of them as well."""
     from wheelforge._index import Index, IndexOptions, find_index_settings
+    from wheelforge._places import find_python
     from wheelforge._settings import Settings
-    from wheelforge._workshop import find_python
     from wheelforge_isolation import Layout, open_cache
 
     layout = Layout(root=Path(root))
@@ -53,3 +55,4 @@ def _resolve(
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    leave(0)

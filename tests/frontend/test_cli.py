@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.source import ROOT
 from wheelforge._version import VERSION
 from wheelforge.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 
@@ -173,3 +171,35 @@ def test_an_option_can_be_given_in_the_environment(
     wheel = tmp_path / "out" / "minimal-1.0-py3-none-any.whl"
     assert (code, capsys.readouterr().out) == (0, f"{wheel}\n")
     assert (tmp_path / "cache" / "stage-v1").is_dir()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["--version"], ["cache", "dir"]])
+def test_output_that_has_no_room_is_one_sentence(words: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "wheelforge", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[0] == (
+        "error[disk-full]: cannot write to `standard output`: No space left on device"
+    )
+
+
+def test_who_reads_no_further_is_told_nothing() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "wheelforge", "cache", "dir"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+
+    assert (done.returncode, done.stderr) == (5, b"")

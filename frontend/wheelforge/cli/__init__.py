@@ -1,5 +1,6 @@
 """The command line: words in, one request out; errors become a sentence and an exit code."""
 
+import os
 import sys
 
 from wheelforge._version import VERSION
@@ -7,6 +8,7 @@ from wheelforge._version import VERSION
 TYPE_CHECKING = False  # whoever asks for the version need not wait for ``typing``
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 
 def main(words: "Sequence[str] | None" = None) -> int:
@@ -18,3 +20,23 @@ def main(words: "Sequence[str] | None" = None) -> int:
     from wheelforge.cli._session import run_words
 
     return run_words(words)
+
+
+def run() -> "NoReturn":
+    """Do what the words of this process ask for, and end it."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except OSError as error:
+        from wheelforge.cli._session import explain_silence
+
+        code = explain_silence(error)
+    leave(code)
+
+
+def leave(code: int) -> "NoReturn":
+    """End this process without taking its modules apart, which would be a tenth of a build."""
+    if "atexit" in sys.modules:  # or nobody can have asked it for anything
+        sys.modules["atexit"]._run_exitfuncs()  # ruff: ignore[private-member-access]
+    sys.stderr.flush()
+    os._exit(code)

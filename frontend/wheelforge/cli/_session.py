@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.cli._console import Console
 from wheelforge.cli._parser import parse_words
-from wheelforge_isolation import ForgeError
+from wheelforge_isolation import ForgeError, translated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -31,6 +31,19 @@ def run_words(words: Sequence[str]) -> int:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     return code or 0
+
+
+def explain_silence(error: OSError) -> int:
+    """Say why nothing can be printed, unless nobody listens any more; return the exit code."""
+    if error.filename is not None:
+        raise error
+    try:
+        with translated("write to", "standard output"):
+            raise error
+    except ForgeError as problem:
+        if not isinstance(error, BrokenPipeError):
+            Console().show_error(problem)
+        return problem.exit_code
 
 
 @contextlib.contextmanager
