@@ -81,6 +81,8 @@ class Scenario:
     prepare: Callable[[Ground], None]
     circumstances: tuple[str, ...] = ()
     """What strace does to every run that is disturbed, beside the disturbance."""
+    collection: str = "gc"
+    """The collection after it. A build looks at the size of a cache only if that has grown."""
     has_cache: bool = True
     is_damaged: bool = False
     """Whether the cache is not sound before."""
@@ -334,6 +336,7 @@ SCENARIOS = {
         Scenario(
             name="build and collect",
             words=f"{_BUILD} -w --cache-max-size 1",
+            collection="gc --max-size 1",
             prepare=_write_required_project,
         ),
         Scenario(name="build a wheel", words=f"{_BUILD} -w", prepare=_warm("-w")),

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from tests.faults.scenarios import Scenario
 
 _CODES = re.compile(r"^\| `([a-z-]+)` \| (\d+) \|", re.MULTILINE)
-_OF_A_HOOK = re.compile(r"temporary/tmp\w{8}(/(in|out)put\.json)?")
-"""What pyproject-hooks leaves among the temporary files of the system, where it is killed."""
+_OF_OTHERS = re.compile(r"temporary/(tmp\w{8}(/(in|out)put\.json)?|\w{8})")
+"""What is left among the temporary files of the system where a hook's caller is killed, or Python
+while it tries whether it can write there."""
 _ERROR = re.compile(r"^error\[([a-z-]+)\]: \S", re.MULTILINE)
 _DELIVERIES = ("output/", "destination/")
 _WAYS = {"destination/new"}
@@ -95,13 +96,16 @@ class Workshop:
         assert ended.status == 0, ended
         self._sound.preload()
         results = self.ground.read_results()
-        for words in [self._cache("gc"), self._cache("verify")] * self._scenario.has_cache:
+        for words in [self._collect(), self._cache("verify")] * self._scenario.has_cache:
             assert self._sound.run(words).status == 0
             self._sound.preload()
         return results, self.ground.list_names()
 
     def _cache(self, *words: str) -> list[str]:
         return ["cache", *words, "--cache-dir", self.ground.places["cache"]]
+
+    def _collect(self) -> list[str]:
+        return self._cache(*self._scenario.collection.split())
 
     def plan(self, *, is_new: bool = False) -> list[Call]:
         """Return what an undisturbed run does below the roots, a fork's or a new process's."""
@@ -127,7 +131,7 @@ class Workshop:
 
     def _list_commands(self) -> list[list[str]]:
         """Return what is done after a disturbance, in one order and the other in turn."""
-        again, collect, verify = self.words, self._cache("gc"), self._cache("verify")
+        again, collect, verify = self.words, self._collect(), self._cache("verify")
         self._turn += 1
         if not self._scenario.has_cache:
             return [again]
@@ -200,7 +204,7 @@ class Workshop:
             yield from (f"{name} is missing" for name in sorted(then.keys() - now.keys()))
 
     def _compare_names(self, *, is_whole: bool) -> Iterator[str]:
-        names = filterfalse(_OF_A_HOOK.fullmatch, self.ground.list_names())
+        names = filterfalse(_OF_OTHERS.fullmatch, self.ground.list_names())
         then, now = Counter(self._names), Counter(names)
         if now - then:
             yield f"left: {', '.join(sorted((now - then).elements()))}"
