@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
-from shutil import which
+from shutil import copy, which
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.index import Project, Redirect, sdist, serve
 from tests.indexes import TAGS, open_index
-from wheelforge._index import Index, IndexSettings
+from wheelforge._index import Index, IndexSettings, _certificates
 from wheelforge.errors import IndexUnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DEMO = Project("demo", sdist("demo", "1.0"))
@@ -52,6 +54,55 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certificate: P
 
     assert caught.value.attempts == 1
     assert "PIP_CERT" in caught.value.hint
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return where a machine keeps the certificates it believes: one by one, and all in a file."""
+    one_by_one, whole = tmp_path / "certs", tmp_path / "all.pem"
+    one_by_one.mkdir()
+    (one_by_one / "01234567.0").touch()
+    paths = ssl.DefaultVerifyPaths("", "", "", str(whole), "", str(one_by_one))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    forgetting = (_certificates._open_certificates, _certificates.complete_certificates)
+    for known in forgetting:
+        known.cache_clear()
+    yield tmp_path
+    for known in forgetting:
+        known.cache_clear()
+
+
+def find_hash(certificate: Path) -> str:
+    words = ["openssl", "x509", "-noout", "-hash", "-in", str(certificate)]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_certificate_is_looked_up_and_no_other_is_read(certificate: Path, machine: Path) -> None:
+    copy(certificate, machine / "certs" / f"{find_hash(certificate)}.0")
+    (machine / "all.pem").write_text("whoever reads this fails", encoding="utf-8")
+
+    with serve(DEMO, certificate=certificate) as server, open_index(server) as index:
+        assert len(index.find("demo")) == 1
+
+
+def test_what_is_not_found_by_name_is_looked_for_in_the_whole_lot(
+    certificate: Path, machine: Path
+) -> None:
+    copy(certificate, machine / "all.pem")
+
+    with serve(DEMO, certificate=certificate) as server, open_index(server, retries=0) as index:
+        assert len(index.find("demo")) == 1
+
+
+def test_whoever_is_in_neither_is_not_believed(certificate: Path, machine: Path) -> None:
+    assert not (machine / "all.pem").exists()
+
+    with (
+        serve(DEMO, certificate=certificate) as server,
+        open_index(server) as index,
+        pytest.raises(IndexUnreachableError, match="CERTIFICATE_VERIFY_FAILED"),
+    ):
+        index.find("demo")
 
 
 def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:

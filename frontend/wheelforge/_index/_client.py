@@ -8,15 +8,18 @@ connection to an unsafe one.
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from wheelforge._index._certificates import (
+    complete_certificates,
+    find_library,
+    load_certificates,
+)
 from wheelforge._index._credentials import Credentials
 from wheelforge._index._proxies import find_proxy, read_system_proxies
 from wheelforge._index._values import without_credentials
@@ -30,7 +33,6 @@ from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
-    from ssl import SSLContext
     from types import ModuleType
 
     from unearth.fetchers.sync import PyPIClient
@@ -47,7 +49,7 @@ _UNABLE = {400, 405, 416, 501}
 """What servers say to a request for a part of a file, if they do not give one."""
 _HAS_OWN_PROXIES = sys.platform in {"darwin", "win32"}
 _MOST_HOPS = 20
-_CERTIFICATES_LOCK = Lock()
+_DISBELIEF = "CERTIFICATE_VERIFY_FAILED"
 _KEPT_OPEN_SECONDS = 60.0
 _MOST_DRAINED = 1 << 14
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
@@ -175,7 +177,14 @@ class Client:
         session = self._open(url)
         every = {**headers, **({"Authorization": login} if login else {})}
         request = session.build_request("GET", without_credentials(url), headers=every)
-        return session.send(request, stream=True, follow_redirects=False)
+        library: Any = self._library
+        try:
+            return session.send(request, stream=True, follow_redirects=False)
+        except library.RequestError as error:
+            if _DISBELIEF not in str(error):
+                raise
+            complete_certificates()
+            return session.send(request, stream=True, follow_redirects=False)
 
     def _follow(self, url: str, location: str) -> str:
         target = urljoin(without_credentials(url), location)
@@ -209,7 +218,7 @@ class Client:
             raise _unreachable(url, str(error)) from error
         except library.RequestError as error:
             problem = str(error) or type(error).__name__
-            if "CERTIFICATE_VERIFY_FAILED" in problem:
+            if _DISBELIEF in problem:
                 raise _unreachable(url, problem) from error
             raise _TryAgainError(problem) from error
 
@@ -272,25 +281,6 @@ class Client:
             path = f"{bundle or ''} {settings.client_certificate or ''}".strip()
             raise IndexUnreachableError(path, f"unusable certificates: {error}", 0) from error
         return context
-
-
-def load_certificates() -> SSLContext:
-    """Return what believes whom this machine believes; read once, which takes a while."""
-    with _CERTIFICATES_LOCK:
-        return _read_certificates()
-
-
-@functools.cache
-def _read_certificates() -> SSLContext:
-    context: SSLContext = find_library().create_ssl_context(trust_env=False)
-    return context
-
-
-def find_library() -> Any:  # ruff: ignore[any-type]
-    """Return the library that unearth's client is of: one or another, depending on the release."""
-    from unearth.fetchers.sync import PyPIClient
-
-    return import_module(PyPIClient.__mro__[1].__module__.partition(".")[0])
 
 
 def _drain(answer: Answer) -> None:
