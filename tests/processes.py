@@ -40,7 +40,7 @@ _HEIR = "import os, sys; sys.stdin.read(); os.close(int(sys.argv[1]))"
 _UNPRIVILEGED = f"""
 import os, sys
 from pathlib import Path
-import filelock, packaging.utils, packaging.version  # what is imported later, out of our reach then
+import packaging.utils, packaging.version  # what is imported later, out of our reach then
 from wheelforge_isolation import ForgeError, collect_garbage, collect_stages, open_stage, unpack
 from wheelforge_isolation._fs import remove_tree
 

@@ -86,14 +86,30 @@ def try_lock(path: Path) -> Lock | None:
 
 
 def _lock(descriptor: int, path: Path) -> bool:
-    from filelock import lock_descriptor
-
     try:
-        return lock_descriptor(descriptor, blocking=False)
+        return lock_descriptor(descriptor)
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             raise LocksUnavailableError(str(path)) from error
         raise
+
+
+def lock_descriptor(descriptor: int) -> bool:
+    """Lock an open file as filelock does, unless somebody else has.
+
+    On POSIX that is one call, and filelock takes longer to import than all that comes before it.
+    """
+    if os.name == "nt":
+        import filelock
+
+        return filelock.lock_descriptor(descriptor, blocking=False)
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # some file systems say the one, some the other
+        return False
+    return True
 
 
 def _is_still_there(descriptor: int, path: Path) -> bool:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import filelock
 import pytest
-from filelock import lock_descriptor
 
 from tests.processes import needs
-from wheelforge_isolation._locks import Lock, try_lock
+from wheelforge_isolation._locks import Lock, lock_descriptor, try_lock
 from wheelforge_isolation.errors import ForgeError, LocksUnavailableError
 
 if TYPE_CHECKING:
@@ -53,6 +53,20 @@ def is_free(path: Path) -> bool:
 @pytest.mark.usefixtures("held")
 def test_a_lock_that_is_held_is_refused_at_once(path: Path) -> None:
     assert try_lock(path) is None
+
+
+@pytest.mark.usefixtures("held")
+def test_it_is_the_lock_that_filelock_takes(path: Path) -> None:
+    with path.open("r+b") as file:
+        assert filelock.lock_descriptor(file.fileno(), blocking=False) is False
+
+
+def test_who_was_given_a_lock_by_filelock_has_ours(path: Path) -> None:
+    path.touch()
+    with path.open("r+b") as file:
+        assert filelock.lock_descriptor(file.fileno(), blocking=False) is True
+
+        assert try_lock(path) is None
 
 
 @pytest.mark.usefixtures("held")
@@ -102,12 +116,12 @@ def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
 ) -> None:
     names = iter([path])
 
-    def lock_after_removal(descriptor: int, *, blocking: bool) -> bool:
+    def lock_after_removal(descriptor: int) -> bool:
         for name in names:  # once: the previous owner left between our opening and our locking
             name.unlink()
-        return lock_descriptor(descriptor, blocking=blocking)
+        return lock_descriptor(descriptor)
 
-    monkeypatch.setattr("filelock.lock_descriptor", lock_after_removal)
+    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", lock_after_removal)
 
     lock = try_lock(path)
 
@@ -185,7 +199,7 @@ def test_a_file_system_without_locks_is_told_by_its_own_error(
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", refuse)
 
     with pytest.raises(LocksUnavailableError) as caught:
         try_lock(path)

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import filelock
 import pytest
 
 from tests.processes import needs, run_unprivileged
@@ -205,7 +204,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(filelock, "lock_descriptor", fail)
+    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", fail)
 
 
 @pytest.mark.usefixtures("without_locks")

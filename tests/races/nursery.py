@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock  # ruff: ignore[unused-import]
 import installer.scripts  # ruff: ignore[unused-import]
 import pytest
 

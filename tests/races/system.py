@@ -19,7 +19,6 @@ from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import filelock
 import pytest
 
 import wheelforge_isolation
@@ -334,8 +333,7 @@ def _copy_file(source: str, destination: str) -> None:
         write_file(os.fspath(destination), file.read())
 
 
-def _lock(descriptor: int, *, blocking: bool) -> bool:
-    assert not blocking
+def _lock(descriptor: int) -> bool:
     MACHINE.step("lock")
     node = MACHINE.open[descriptor].node
     assert isinstance(node, File)
@@ -380,5 +378,5 @@ def simulated() -> Generator[pytest.MonkeyPatch]:
             patch.setattr(module, "open", open_file, raising=False)
         for room in ("_record", "_shelf"):
             patch.setattr(f"wheelforge_isolation.{room}.boot_id", lambda: MACHINE.boot)
-        patch.setattr(filelock, "lock_descriptor", _lock)
+        patch.setattr("wheelforge_isolation._locks.lock_descriptor", _lock)
         yield patch

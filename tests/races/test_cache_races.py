@@ -26,7 +26,7 @@ pytestmark = needs(posix="fork")
 _CROWD = """
 import json, os, signal, sys
 from pathlib import Path
-import filelock, installer.scripts, installer.utils, packaging.utils, packaging.version, subprocess
+import installer.scripts, installer.utils, packaging.utils, packaging.version, subprocess
 from wheelforge_isolation import Layout, WheelKey, find_interpreter, open_cache
 import wheelforge_isolation._environment, wheelforge_isolation._wheels
 

@@ -21,7 +21,7 @@ COUNT = 30
 _KILLER = """
 import os, random, signal, sys
 from pathlib import Path
-import filelock, packaging.utils, packaging.version  # lest every child loads them again
+import packaging.utils, packaging.version  # lest every child loads them again
 from wheelforge_isolation import Bounds, Layout, collect_garbage
 
 def work(progress):

@@ -37,7 +37,7 @@ for _ in range(int(sys.argv[3])):
 _KILLER = """
 import os, random, signal, sys
 from pathlib import Path
-import filelock, packaging.utils, packaging.version  # lest every child loads them again
+import packaging.utils, packaging.version  # lest every child loads them again
 from wheelforge_isolation import open_stage, unpack_archive
 
 def work(progress):
