@@ -5,19 +5,20 @@ is imported on another core meanwhile. It is no more than a guess: what is wante
 ever, and a server that was started for nothing is ended. An environment is checked before a hook
 runs in it, and one that is not as it was left has another path from then on; so a server that
 was started in such a one is never used.
+
+Until the server is started everything waits: what is imported before is as little as can be.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelforge._places import find_layout
 from wheelforge._runners import RunnerPool, compose_environment
-from wheelforge_isolation import IsolationError, ensure_directory, replace_file
 from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
@@ -44,27 +45,21 @@ class Foresight(Value):
 
     def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
         """Start the server that the last build of ``source`` has used, if there was one."""
-        guess = self._recall(source)
+        guess = _recall(self._find_place(source))
         if guess is not None:
             environment = compose_environment(variables, guess.additions)
             pool.start(python=guess.python, backend=guess.backend, environment=environment)
 
     def remember(self, source: Path | str, guess: Guess) -> None:
         """Keep ``guess`` for the next time."""
+        from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+
         place = self._find_place(source)
-        if place is not None and self._recall(source) != guess:
+        if place is not None and _recall(place) != guess:
             # Who may not write has to wait the next time, and is none the worse for it.
             with contextlib.suppress(IsolationError):
                 ensure_directory(str(self.directory))
                 replace_file(str(place), json.dumps(asdict(guess)).encode("ascii"))
-
-    def _recall(self, source: Path | str) -> Guess | None:
-        place = self._find_place(source)
-        try:
-            facts: dict[str, Any] = {} if place is None else json.loads(place.read_bytes())
-            return Guess(**facts) if facts and Path(facts["python"]).exists() else None
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
 
     def _find_place(self, source: Path | str) -> Path | None:
         """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""
@@ -75,8 +70,17 @@ class Foresight(Value):
         except OSError:
             return None
         facts = (str(source), status.st_size, status.st_mtime_ns, self.python)
-        key = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
-        return self.directory / f"start-{key[:32]}.json"
+        # Two that share it would start a server in vain, now and then.
+        key = zlib.crc32(repr(facts).encode("utf-8", "surrogateescape"))
+        return self.directory / f"start-{key:08x}.json"
+
+
+def _recall(place: Path | None) -> Guess | None:
+    try:
+        facts: dict[str, Any] = {} if place is None else json.loads(place.read_bytes())
+        return Guess(**facts) if facts and Path(facts["python"]).exists() else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def make_foresight(settings: Settings) -> Foresight:

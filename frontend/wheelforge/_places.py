@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation import Layout, default_layout, find_interpreter
+from wheelforge_isolation import Layout, default_layout
 
 if TYPE_CHECKING:
     from wheelforge._index import Index, IndexSettings
@@ -26,6 +26,8 @@ def find_layout(cache_dir: Path | None) -> Layout:
 
 def find_python(settings: Settings, layout: Layout) -> Interpreter:
     """Return the Python that is meant."""
+    from wheelforge_isolation import find_interpreter
+
     if not layout.interpreters.exists():
         # In a new cache nothing is known: while a Python is asked what it is, there is time to
         # import what will have to be asked for everything else.

@@ -186,9 +186,9 @@ def _open_console(options: argparse.Namespace) -> Console:
 @contextlib.contextmanager
 def _open_cache_place(options: argparse.Namespace) -> Generator[None]:
     """Let the cache be a temporary one inside, if that is wished for."""
-    from wheelforge_isolation import temporary_directory
-
     with contextlib.ExitStack() as stack:
         if options.no_cache:
+            from wheelforge_isolation import temporary_directory
+
             options.cache_dir = Path(stack.enter_context(temporary_directory()))
         yield

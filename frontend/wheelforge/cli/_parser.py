@@ -30,7 +30,7 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="wheelforge", description="Build Python packages.")
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which release it is")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = _add_commands(parser)
     _add_build(commands.add_parser("build", help="build projects and sdists (may be left out)"))
     _add_metadata(commands.add_parser("metadata", help="print a project's core metadata as JSON"))
     _add_lock(commands.add_parser("lock", help="write down what builds need, with hashes"))
@@ -107,8 +107,15 @@ def _add_unpack(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_late("_commands", "run_unpack"))
 
 
+def _add_commands(parser: argparse.ArgumentParser) -> Any:  # ruff: ignore[any-type]
+    # Without its name it would be worked out by what formats help, which loads shutil.
+    return parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, prog=parser.prog
+    )
+
+
 def _add_cache(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = _add_commands(parser)
     run_by_name = {
         "dir": ("show_directory", "print where the cache is"),
         "size": ("show_size", "print how much space it takes"),

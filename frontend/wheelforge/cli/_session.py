@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.cli._console import Console
 from wheelforge.cli._parser import parse_words
-from wheelforge_isolation import ForgeError, translated
+from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -35,6 +35,8 @@ def run_words(words: Sequence[str]) -> int:
 
 def explain_silence(error: OSError) -> int:
     """Say why nothing can be printed, unless nobody listens any more; return the exit code."""
+    from wheelforge_isolation import translated
+
     if error.filename is not None:
         raise error
     try:
