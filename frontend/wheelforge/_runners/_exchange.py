@@ -26,6 +26,7 @@ LENGTH_BYTES = 4
 _SLACK_SECONDS = 10.0
 """What a keeper may take beyond the grace, on a busy machine."""
 _DRAIN_SECONDS = 0.5
+_WORDS = 2
 _PIECE_BYTES = 1 << 16
 
 
@@ -73,7 +74,7 @@ class Exchange:
                 pass
 
     def _pump(self, deadline: float | None) -> bool:
-        """Pass output on until the keeper has hung up; return whether it did so in time."""
+        """Pass output on until the keeper has reported; return whether it did so in time."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._line, selectors.EVENT_READ)
             selector.register(self._pipe, selectors.EVENT_READ)
@@ -88,12 +89,14 @@ class Exchange:
         return False
 
     def _listen(self) -> bool:
+        """Take in what the keeper says; return whether it has more to say."""
         try:
             piece = self._line.recv(_PIECE_BYTES)
         except ConnectionError:
             return False
         self._said += piece
-        return bool(piece)
+        # All that it does after its last word is to end.
+        return bool(piece) and len(unpack(self._said)) < _WORDS
 
     def _pass_on(self) -> bool:
         """Pass on what was printed; return whether more may come."""
