@@ -24,7 +24,7 @@ def run(extent: Extent) -> Figures:
     sweep = Sweep(scenarios=list(SCENARIOS), share=extent.share, jobs=extent.jobs, report=show)
     tally = sweep.kill()
     red = sum(bool(sabotaged(name).kill().violations) for name in CONTROLS)
-    return {**describe(tally), "controls": len(CONTROLS), "controls found wrong": red}
+    return {**describe(tally), "controls": len(CONTROLS), "controls_found": red}
 
 
 def sabotaged(name: str) -> Sweep:

@@ -209,6 +209,7 @@ def _take_all(goods: Goods, cache: Cache) -> list[str]:
 def run(extent: Extent) -> Figures:
     """Return the figures of many cuts on each file system, and of what then has to go wrong."""
     figures: Figures = {"runs": 0, "violations": 0}
+    controls: list[bool] = []
     with tempfile.TemporaryDirectory(dir=_MEMORY) as top, host(Path(top)) as place:
         for kind in DISKS:
             total = Aftermath()
@@ -219,9 +220,12 @@ def run(extent: Extent) -> Figures:
             figures["violations"] = int(figures["violations"]) + len(total.wrong + total.missing)
             careless = Session(kind, place).cut(_CONTROL_CUTS, CARELESS)
             figures |= _name(f"{kind}, deliveries not flushed", careless)
+            controls.append(bool(careless.missing))
         kind = "ext4 in any order"
         blind = Session(kind, place).cut(_CONTROL_CUTS, is_same_boot=True)
-        return figures | _name(f"{kind}, restart not seen", blind)
+        figures |= _name(f"{kind}, restart not seen", blind)
+        controls.append(bool(blind.wrong))
+    return {**figures, "controls": len(controls), "controls_found": sum(controls)}
 
 
 def _name(kind: str, found: Aftermath) -> dict[str, int]:

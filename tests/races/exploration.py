@@ -177,7 +177,7 @@ def run(extent: Extent) -> Figures:
         "violations": violations,
         **total.happened,
         "controls": len(found),
-        "controls_failed": sum(found),
+        "controls_found": sum(found),
     }
 
 

@@ -95,9 +95,16 @@ def run(extent: Extent) -> Figures:
         figures: Figures = dict(rage(goods, extent.share * LONG_SECONDS))
         problems = [*goods.complaints(), *look_after(goods)]
         sys.stderr.writelines(f"{problem}\n" for problem in problems)
-        for word in ("blind", "trusting"):
+        complaints: list[int] = []
+        for word, roles in CONTROLS.items():
             goods = Goods(top / word, top / f"{word}-cache")
             goods.prepare()
-            rage(goods, _CONTROL_SECONDS, CONTROLS[word])
-            figures[f"complaints_if_{word}"] = len(goods.complaints())
-    return {"runs": figures["begun"], "violations": len(problems), **figures}
+            rage(goods, _CONTROL_SECONDS, roles)
+            complaints.append(len(goods.complaints()))
+    return {
+        "runs": figures["begun"],
+        "violations": len(problems),
+        **figures,
+        "controls": len(complaints),
+        "controls_found": sum(map(bool, complaints)),
+    }
