@@ -88,7 +88,9 @@ class Place:
     def add(self, name: str, code: str) -> None:
         """Put a module into the environment."""
         (packages,) = self.path.glob("lib/python*/site-packages")
-        (packages / f"{name}.py").write_text(code, encoding="utf-8")
+        path = packages / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code, encoding="utf-8")
 
     def world(self, **more: str) -> dict[str, str]:
         """Return the variables that hooks get here."""

@@ -10,7 +10,7 @@ import pytest
 from pyproject_hooks import BackendUnavailable
 
 from tests.hooks import LINUX_ONLY, Place, kill, wait_until
-from wheelforge._runners import ForkRunner, ForkServer
+from wheelforge._runners import ForkRunner, ForkServer, HookFailedError
 from wheelforge.errors import HookLostError
 
 if TYPE_CHECKING:
@@ -122,6 +122,46 @@ def test_a_variable_that_the_interpreter_reads_has_to_be_the_same(place: Place, 
     _, objection = ask_backend(place, "VALUE = 1", **{name: "C"})
 
     assert f"another `{name}`" in objection
+
+
+LATE = "\nimport os\nVALUE = os.getpid()\n"
+ASKING = """
+def get_requires_for_build_wheel(config_settings=None):
+    import os
+    from parcel.late import VALUE
+    return [str(VALUE), str(os.getppid())]
+"""
+
+
+def ask_parcel(place: Place, late: str) -> tuple[list[str], str]:
+    """Return what a backend answers whose hook imports ``late``, and why it was not forked."""
+    place.add("parcel/__init__", "")
+    place.add("parcel/late", late)
+    place.add("parcel/api", ASKING)
+    with place.serve("parcel.api") as server, ForkRunner(server, place.terms()) as runner:
+        answer = place.caller(runner, "parcel.api").get_requires_for_build_wheel()
+        return [*answer, str(server.pid)], place.endings[-1].reason
+
+
+def test_what_a_hook_imports_of_its_own_package_is_there_before_it_is_forked(place: Place) -> None:
+    (imported_in, _, server), reason = ask_parcel(place, LATE)
+
+    assert (imported_in, reason) == (server, "")
+
+
+def test_what_cannot_be_imported_before_fails_where_it_is_wanted(place: Place) -> None:
+    with pytest.raises(HookFailedError) as caught:
+        ask_parcel(place, "import does_not_exist")
+
+    assert b"does_not_exist" in caught.value.output
+    assert place.endings[-1].forked
+
+
+def test_what_a_hook_imports_is_watched_as_the_backend_is(place: Place) -> None:
+    (imported_in, _, server), reason = ask_parcel(place, f"{LATE}os.getcwd()")
+
+    assert imported_in != server
+    assert "reads the working directory" in reason
 
 
 def test_variables_that_the_import_changes_are_changed_in_every_hook(place: Place) -> None:

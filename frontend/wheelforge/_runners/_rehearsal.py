@@ -13,10 +13,14 @@ way in which it could differ is either repeated in every hook or a reason not to
 | starts threads or processes, makes what is removed at exit | no forks |
 | fails | no forks; a fresh process says why |
 
+What the functions of the backend's module import of their own package is imported as well: a hook
+begins with it, and with some backends it takes as long as all the rest. Where that fails, it does
+so again in the hook.
+
 Not seen: variables that C code reads, and what happens outside of this process.
 """
 
-# ruff: file-ignore[private-member-access, blind-except, exec-builtin, builtin-open, os-path-dirname, os-path-join, os-path-isdir, os-listdir, os-getcwd, subclass-builtin, any-type, read-whole-file]
+# ruff: file-ignore[private-member-access, blind-except, try-except-continue, exec-builtin, builtin-open, os-path-dirname, os-path-join, os-path-isdir, os-listdir, os-getcwd, subclass-builtin, any-type, read-whole-file]
 
 from __future__ import annotations
 
@@ -116,6 +120,8 @@ class Import:
             __import__(self.backend)
         except BaseException as error:
             self.reasons.append(f"`{self.backend}` cannot be imported: {error!r}")
+        else:
+            import_late_ones(self.backend)
         restore()
         os.getcwd, os.getcwdb = look, look_raw
         self.names.update(os.fsdecode(name) for name in record.names)
@@ -143,6 +149,19 @@ class Import:
 
         show, warnings.showwarning = warnings.showwarning, hear
         return restore
+
+
+def import_late_ones(backend: str) -> None:
+    """Import what ``backend`` names in its functions, as far as it is of the same package."""
+    function, package = type(import_late_ones), backend.partition(".")[0] + "."
+    hooks = [it for it in vars(sys.modules[backend]).values() if isinstance(it, function)]
+    # A name with a dot can be nothing else than that of a module.
+    names = [name for hook in hooks for name in hook.__code__.co_names if name.startswith(package)]
+    for name in sorted(names):
+        try:
+            __import__(name)
+        except Exception:
+            continue
 
 
 def has_threads() -> bool:
