@@ -15,9 +15,13 @@ from wheelforge_isolation import _fs
 from wheelforge_isolation.errors import FileAccessError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable
 
 _ON_WINDOWS = os.name == "nt"
+
+
+def _create_empty(path: str) -> None:
+    _fs.create_file(path, ())
 
 
 class Ground:
@@ -32,19 +36,19 @@ class Ground:
         return not _ON_WINDOWS and self._can_link()
 
     def _can_link(self) -> bool:
-        with self._probe("probe-link") as path:
-            try:
-                _fs.create_link(path, "target", to_directory=False)
-            except FileAccessError:
-                return False
-            return True
+        return self._takes(
+            "probe-link", lambda path: _fs.create_link(path, "x", to_directory=False)
+        )
 
     @functools.cached_property
     def folds_names(self) -> bool:
         """Whether names that differ only in case are one."""
-        with self._probe("probe-case") as path:
+        path = os.path.join(self._directory, "probe-case")
+        try:
             _fs.create_file(path, ())
             return os.path.exists(os.path.join(self._directory, "PROBE-CASE"))
+        finally:
+            _fs.remove_file(path)
 
     @functools.cached_property
     def has_windows_names(self) -> bool:
@@ -56,20 +60,14 @@ class Ground:
         """Whether a name may be any bytes, valid UTF-8 or not."""
         return self._takes("probe-\udcff")
 
-    def _takes(self, name: str) -> bool:
-        with self._probe(name) as path:
-            try:
-                _fs.create_file(path, ())
-            except FileAccessError:
-                return False
-            return True
-
-    @contextlib.contextmanager
-    def _probe(self, name: str) -> Generator[str]:
+    def _takes(self, name: str, create: Callable[[str], None] = _create_empty) -> bool:
         path = os.path.join(self._directory, name)
         try:
-            yield path
-        finally:
-            # What is refused as a name cannot be removed by it either; what is there has to go.
-            if os.path.lexists(path):
+            create(path)
+        except FileAccessError:
+            # What is refused as a name cannot be removed by it either; what was begun has to go.
+            with contextlib.suppress(FileAccessError):
                 _fs.remove_file(path)
+            return False
+        _fs.remove_file(path)
+        return True

@@ -15,6 +15,7 @@ from tests.caches import fill_cache, ignore, write_wheels
 from tests.processes import needs
 from tests.stock import Stock, this_python
 from wheelforge_isolation import Layout, open_cache, open_stage, unpack
+from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import DestinationNotEmptyError, FileAccessError
 
 if TYPE_CHECKING:
@@ -135,6 +136,17 @@ def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
         cache.environments.obtain(python, keys, stock.fetch)
 
     assert layout.environments.list_records() == []
+
+
+def test_a_probe_that_cannot_be_looked_at_does_not_become_part_of_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = Ground(str(tmp_path))
+    for look in ("stat", "lstat"):
+        monkeypatch.setattr(os, look, refusing(getattr(os, look), "probe-case"))
+
+    assert not ground.folds_names
+    assert list(tmp_path.iterdir()) == []
 
 
 def _create(directory: Path) -> Path:
