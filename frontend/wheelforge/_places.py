@@ -28,7 +28,7 @@ def find_python(settings: Settings, layout: Layout) -> Interpreter:
     """Return the Python that is meant."""
     from wheelforge_isolation import find_interpreter
 
-    if not layout.interpreters.exists():
+    if not os.path.exists(layout.interpreters):  # ruff: ignore[os-path-exists]  # never raises
         # In a new cache nothing is known: while a Python is asked what it is, there is time to
         # import what will have to be asked for everything else.
         threading.Thread(target=_load_resolver, daemon=True).start()

@@ -15,7 +15,6 @@ import signal
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import filterfalse
 from typing import TYPE_CHECKING
 
 from tests.faults.ground import Ground
@@ -31,9 +30,14 @@ if TYPE_CHECKING:
     from tests.faults.scenarios import Scenario
 
 _CODES = re.compile(r"^\| `([a-z-]+)` \| (\d+) \|", re.MULTILINE)
-_OF_OTHERS = re.compile(r"temporary/(tmp\w{8}(/(in|out)put\.json)?|\w{8})")
-"""What is left among the temporary files of the system where a hook's caller is killed, or Python
-while it tries whether it can write there."""
+_PASSING = re.compile(
+    # What is left among the temporary files of the system where a hook's caller is killed, or
+    # Python while it tries whether it can write there.
+    r"temporary/(tmp\w{8}(/(in|out)put\.json)?|\w{8})"
+    # What is kept to be read, and what is remembered, until it is old: where something of the
+    # cache cannot be used, it is made again, under other names.
+    r"|cache/logs-v1/[^/]+\.log|cache/resolutions-v1(/\w+\.json)?"
+)
 _ERROR = re.compile(r"^error\[([a-z-]+)\]: \S", re.MULTILINE)
 _DELIVERIES = ("output/", "destination/")
 _WAYS = {"destination/new"}
@@ -204,8 +208,10 @@ class Workshop:
             yield from (f"{name} is missing" for name in sorted(then.keys() - now.keys()))
 
     def _compare_names(self, *, is_whole: bool) -> Iterator[str]:
-        names = filterfalse(_OF_OTHERS.fullmatch, self.ground.list_names())
-        then, now = Counter(self._names), Counter(names)
+        then, now = (
+            Counter(name for name in names if not _PASSING.fullmatch(name))
+            for names in (self._names, self.ground.list_names())
+        )
         if now - then:
             yield f"left: {', '.join(sorted((now - then).elements()))}"
         if is_whole and then - now:

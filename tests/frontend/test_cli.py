@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -187,7 +189,7 @@ def test_output_that_has_no_room_is_one_sentence(words: list[str]) -> None:
 
     assert done.returncode == 5
     assert done.stderr.splitlines()[0] == (
-        "error[disk-full]: cannot write to `standard output`: No space left on device"
+        "error[disk-full]: cannot use `standard output`: No space left on device"
     )
 
 
@@ -203,3 +205,17 @@ def test_who_reads_no_further_is_told_nothing() -> None:
     os.close(writer)
 
     assert (done.returncode, done.stderr) == (5, b"")
+
+
+def test_what_nobody_has_translated_is_one_sentence_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(tmp_path))
+
+    monkeypatch.setattr("wheelforge.cli._cache.find_layout", refuse)
+
+    code = main(["cache", "dir"])
+
+    said = capsys.readouterr().err
+    assert (code, said) == (5, f"error[file-access]: cannot use `{tmp_path}`: Stale file handle\n")

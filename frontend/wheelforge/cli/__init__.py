@@ -28,9 +28,9 @@ def run() -> "NoReturn":
         code = main()
         sys.stdout.flush()
     except OSError as error:
-        from wheelforge.cli._session import explain_silence
+        from wheelforge.cli._session import explain_refusal
 
-        code = explain_silence(error)
+        code = explain_refusal(error)
     leave(code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -27,20 +28,21 @@ def run_words(words: Sequence[str]) -> int:
     except ForgeError as error:
         Console().show_error(error)
         return error.exit_code
+    except OSError as error:
+        return explain_refusal(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     return code or 0
 
 
-def explain_silence(error: OSError) -> int:
-    """Say why nothing can be printed, unless nobody listens any more; return the exit code."""
+def explain_refusal(error: OSError) -> int:
+    """Say what the system has refused, unless nobody listens any more; return the exit code."""
     from wheelforge_isolation import translated
 
-    if error.filename is not None:
-        raise error
+    path = "standard output" if error.filename is None else os.fsdecode(error.filename)
     try:
-        with translated("write to", "standard output"):
+        with translated("use", path):
             raise error
     except ForgeError as problem:
         if not isinstance(error, BrokenPipeError):
