@@ -88,6 +88,8 @@ class Scenario:
     """Whether the cache is not sound before."""
     may_lose: bool = False
     """Whether something that was wrong in the cache may just as well be gone afterwards."""
+    bad_news: int | None = None
+    """The exit code that says what was found, and is no error."""
     may_refuse: str = ""
     """The error that the command may end with when it is given again after it was done."""
 
@@ -315,6 +317,7 @@ SCENARIOS = {
             name="cache verify",
             words="cache verify --repair",
             prepare=_damage,
+            bad_news=1,
             is_damaged=True,
             may_lose=True,
         ),
