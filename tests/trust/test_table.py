@@ -1,0 +1,26 @@
+"""README says of trust what was measured, and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+from tests.source import ROOT
+from tests.trust import SECTIONS
+from tests.trust.table import make_table
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECORD = json.loads((ROOT / "tests" / "trust.json").read_text(encoding="utf-8"))
+
+
+def test_the_manual_has_the_figures_of_the_record() -> None:
+    assert make_table(RECORD) in README
+
+
+def test_the_record_has_figures_of_every_section() -> None:
+    assert RECORD.keys() == SECTIONS.keys()
+
+
+def test_nothing_was_wrong_and_every_rule_that_was_broken_on_purpose_was_found_out() -> None:
+    for figures in RECORD.values():
+        assert figures["violations"] == 0
+        assert figures.get("controls_found") == figures.get("controls")
