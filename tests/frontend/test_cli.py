@@ -207,6 +207,14 @@ def test_who_reads_no_further_is_told_nothing() -> None:
     assert (done.returncode, done.stderr) == (5, b"")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+def test_who_has_closed_the_error_stream_gets_the_exit_code_all_the_same() -> None:
+    words = ["sh", "-c", '"$0" -m wheelforge --version 2>&-', sys.executable]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, f"wheelforge {VERSION}\n")
+
+
 def test_what_nobody_has_translated_is_one_sentence_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,8 @@ LENGTH_BYTES = 4
 _SLACK_SECONDS = 10.0
 """What a keeper may take beyond the grace, on a busy machine."""
 _DRAIN_SECONDS = 0.5
-_WORDS = 2
+_MESSAGES = 2
+"""Which hook it is, and what became of it."""
 _PIECE_BYTES = 1 << 16
 
 
@@ -96,7 +97,7 @@ class Exchange:
             return False
         self._said += piece
         # All that it does after its last word is to end.
-        return bool(piece) and len(unpack(self._said)) < _WORDS
+        return bool(piece) and len(unpack(self._said)) < _MESSAGES
 
     def _pass_on(self) -> bool:
         """Pass on what was printed; return whether more may come."""

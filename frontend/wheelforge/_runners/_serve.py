@@ -2,8 +2,8 @@
 
 Executed by `_start`, by any CPython from 3.9 on. It imports what the interpreter has loaded anyway
 and a few extension modules, so that a backend finds the `sys.modules` of a fresh process; the
-half that only a server with a backend needs is executed by path as well. There are three kinds
-of process:
+half that only a server with a backend needs is loaded in the same way. There are three kinds of
+process:
 
 - the *server* imports the backend, says what it saw meanwhile, and forks a keeper per request;
 - a *keeper* forks the hook, adopts what the hook leaves behind (Linux), and ends all of it when

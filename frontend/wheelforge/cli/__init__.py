@@ -26,7 +26,8 @@ def run() -> "NoReturn":
     """Do what the words of this process ask for, and end it."""
     try:
         code = main()
-        sys.stdout.flush()
+        if sys.stdout:  # there is none where it was closed before the start
+            sys.stdout.flush()
     except OSError as error:
         from wheelforge.cli._session import explain_refusal
 
@@ -38,5 +39,6 @@ def leave(code: int) -> "NoReturn":
     """End this process without taking its modules apart, which would be a tenth of a build."""
     if "atexit" in sys.modules:  # or nobody can have asked it for anything
         sys.modules["atexit"]._run_exitfuncs()  # ruff: ignore[private-member-access]
-    sys.stderr.flush()
+    if sys.stderr:
+        sys.stderr.flush()
     os._exit(code)
