@@ -1,4 +1,4 @@
-"""Whom this machine believes.
+"""Whom this machine believes, and what we show of ourselves.
 
 Reading all certificates takes as long as a small download. Where the system keeps them one by one
 as well, they are looked up there when a server shows one; the whole lot is read only if that is
@@ -9,32 +9,58 @@ from __future__ import annotations
 
 import functools
 import re
+import ssl
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from wheelforge._index._origins import is_trusted
+from wheelforge.errors import IndexUnreachableError
+
 if TYPE_CHECKING:
-    from ssl import DefaultVerifyPaths, SSLContext
+    from wheelforge._index._values import IndexSettings
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d")
 """The name of a file that is found by what is in it."""
 _LOCK = Lock()
 
 
-def load_certificates() -> SSLContext:
+class Certificates:
+    """What decides whether a server is who it says."""
+
+    def __init__(self, settings: IndexSettings) -> None:
+        self._trusted_hosts = settings.trusted_hosts
+        is_said = settings.ca_bundle or settings.client_certificate
+        self._own = _load_own(settings) if is_said else None
+
+    def find(self, server: str) -> ssl.SSLContext:
+        """Return what is asked about ``server``: nothing, if it is trusted anyway."""
+        if is_trusted(server, self._trusted_hosts):
+            return _believe_all()
+        return self.context
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What is asked about everybody else."""
+        return self._own or load_certificates()
+
+    def complete(self) -> bool:
+        """Have the whole lot read; return whether it is worth asking again."""
+        return self._own is None and complete_certificates()
+
+
+def load_certificates() -> ssl.SSLContext:
     """Return what believes whom this machine believes; the same for all who ask."""
     with _LOCK:
         return _open_certificates()
 
 
 @functools.cache
-def _open_certificates() -> SSLContext:
-    import ssl
-
+def _open_certificates() -> ssl.SSLContext:
     paths = ssl.get_default_verify_paths()
     if not _has_lookup(paths):
-        whole: SSLContext = find_library().create_ssl_context(trust_env=False)
+        whole: ssl.SSLContext = find_library().create_ssl_context(trust_env=False)
         return whole
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(capath=paths.openssl_capath)
@@ -42,16 +68,38 @@ def _open_certificates() -> SSLContext:
 
 
 @functools.cache
-def complete_certificates() -> None:
-    """Read the whole lot, after which nobody else is believed."""
-    import ssl
-
+def complete_certificates() -> bool:
+    """Read the whole lot, after which nobody else is believed; return whether there is one."""
     paths = ssl.get_default_verify_paths()
-    if _has_lookup(paths) and Path(paths.openssl_cafile).is_file():
-        load_certificates().load_verify_locations(cafile=paths.openssl_cafile)
+    if not _has_lookup(paths) or not Path(paths.openssl_cafile).is_file():
+        return False
+    load_certificates().load_verify_locations(cafile=paths.openssl_cafile)
+    return True
 
 
-def _has_lookup(paths: DefaultVerifyPaths) -> bool:
+def _load_own(settings: IndexSettings) -> ssl.SSLContext:
+    bundle = settings.ca_bundle
+    is_directory = bundle is not None and Path(bundle).is_dir()
+    try:
+        context = ssl.create_default_context(
+            cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+        )
+        if settings.client_certificate:
+            context.load_cert_chain(settings.client_certificate)
+    except OSError as error:
+        path = f"{bundle or ''} {settings.client_certificate or ''}".strip()
+        raise IndexUnreachableError(path, f"unusable certificates: {error}", 0) from error
+    return context
+
+
+def _believe_all() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _has_lookup(paths: ssl.DefaultVerifyPaths) -> bool:
     try:
         return any(_HASHED.fullmatch(each.name) for each in Path(paths.openssl_capath).iterdir())
     except OSError:

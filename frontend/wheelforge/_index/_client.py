@@ -1,7 +1,6 @@
 """Requests that persist: redirects, credentials, and patience with servers that are busy.
 
-The connections are unearth's, which keeps them open and shares them between threads. Redirects
-are followed here, so that every hop gets its own credentials and none leads from a safe
+Redirects are followed here, so that every hop gets its own credentials and none leads from a safe
 connection to an unsafe one.
 """
 
@@ -10,33 +9,32 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from wheelforge._index._certificates import (
-    complete_certificates,
-    find_library,
-    load_certificates,
+from wheelforge._index._certificates import Certificates
+from wheelforge._index._connections import (
+    ConnectionBrokenError,
+    DisbelievedError,
+    RequestImpossibleError,
+    StraightConnections,
 )
 from wheelforge._index._credentials import Credentials
+from wheelforge._index._origins import is_safe
 from wheelforge._index._proxies import find_proxy, read_system_proxies
 from wheelforge._index._values import without_credentials
 from wheelforge.errors import (
     IndexRefusedError,
-    IndexSettingsInvalidError,
     IndexUnreachableError,
     OfflineError,
 )
 from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
-    from types import ModuleType
+    from collections.abc import Callable, Generator, Mapping
 
-    from unearth.fetchers.sync import PyPIClient
-
+    from wheelforge._index._connections import Answer, Connections
     from wheelforge._index._values import IndexSettings, Sleep
 
 T = TypeVar("T")
@@ -49,26 +47,11 @@ _UNABLE = {400, 405, 416, 501}
 """What servers say to a request for a part of a file, if they do not give one."""
 _HAS_OWN_PROXIES = sys.platform in {"darwin", "win32"}
 _MOST_HOPS = 20
-_DISBELIEF = "CERTIFICATE_VERIFY_FAILED"
-_KEPT_OPEN_SECONDS = 60.0
+_OURS = {"User-Agent": "wheelforge", "Accept-Encoding": "gzip"}
 _MOST_DRAINED = 1 << 14
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 8.0
 _LONGEST_WISH_SECONDS = 120.0
 """A server that asks for a longer pause is taken to say no."""
-
-
-class Answer(Protocol):
-    """What comes back from a server; the body is read as it comes, and as it is."""
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-    @property
-    def status_code(self) -> int: ...
-
-    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
-
-    def read(self) -> bytes: ...
 
 
 class Reply(Value):
@@ -78,12 +61,11 @@ class Reply(Value):
     url: str
 
 
-class _TryAgainError(Exception):
-    """Something went wrong that may go right the next time."""
+class _BusyError(ConnectionBrokenError):
+    """A server asks for patience."""
 
-    def __init__(self, problem: str, pause_seconds: float | None = None) -> None:
-        super().__init__(problem, pause_seconds)
-        self.problem = problem
+    def __init__(self, status: int, pause_seconds: float | None) -> None:
+        super().__init__(f"HTTP {status}")
         self.pause_seconds = pause_seconds
 
 
@@ -94,26 +76,27 @@ class Client:
         self._settings = settings
         self._sleep = sleep
         self._credentials = Credentials(settings, note)
-        self._sessions: dict[str | None, PyPIClient] = {}
+        self._certificates = Certificates(settings)
+        self._connections: dict[str | None, Connections] = {}
         """By the proxy that they go through."""
-        self._library: ModuleType | None = None
         self._lock = Lock()
 
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            for session in self._sessions.values():
-                session.close()
-            self._sessions.clear()
+            for connections in self._connections.values():
+                connections.close()
+            self._connections.clear()
 
     def insist(self, url: str, ask: Callable[[], T]) -> T:
         """Return what ``ask`` does, trying again while a server is busy or a connection breaks."""
         for attempt in range(self._settings.retries + 1):
             try:
-                with self._translated(url):
-                    return ask()
-            except _TryAgainError as error:
-                problem, wish = error.problem, error.pause_seconds
+                return ask()
+            except RequestImpossibleError as error:
+                raise _unreachable(url, str(error)) from error
+            except ConnectionBrokenError as error:
+                problem, wish = str(error), getattr(error, "pause_seconds", None)
             if attempt == self._settings.retries or (wish or 0) > _LONGEST_WISH_SECONDS:
                 raise _unreachable(url, problem, attempt + 1)
             self._sleep(_pause(attempt) if wish is None else wish)
@@ -151,13 +134,7 @@ class Client:
 
     def is_safe(self, url: str) -> bool:
         """Return whether what comes from ``url`` cannot be changed on the way, or is trusted."""
-        if not url.lower().startswith("http://"):
-            return True
-        from unearth import Link
-        from unearth.collector import is_secure_origin
-
-        session: Any = self._open(url)
-        return is_secure_origin(session, Link(url))
+        return is_safe(url, self._settings.trusted_hosts)
 
     # One request
 
@@ -173,22 +150,22 @@ class Client:
         with contextlib.closing(answer):
             yield answer
 
-    def _send_as(self, login: str | None, url: str, headers: Mapping[str, str]) -> Any:  # ruff: ignore[any-type]
-        session = self._open(url)
-        every = {**headers, **({"Authorization": login} if login else {})}
-        request = session.build_request("GET", without_credentials(url), headers=every)
-        library: Any = self._library
+    def _send_as(self, login: str | None, url: str, headers: Mapping[str, str]) -> Answer:
+        connections, place = self._open(url), without_credentials(url)
+        every = {**_OURS, **headers, **({"Authorization": login} if login else {})}
         try:
-            return session.send(request, stream=True, follow_redirects=False)
-        except library.RequestError as error:
-            if _DISBELIEF not in str(error):
+            return connections.send(place, every)
+        except DisbelievedError:
+            if not self._certificates.complete():
                 raise
-            complete_certificates()
-            return session.send(request, stream=True, follow_redirects=False)
+            return connections.send(place, every)
 
     def _follow(self, url: str, location: str) -> str:
-        target = urljoin(without_credentials(url), location)
-        scheme = urlsplit(target).scheme
+        try:
+            target = urljoin(without_credentials(url), location)
+            scheme = urlsplit(target).scheme
+        except ValueError as error:
+            raise _unreachable(url, f"it redirects to nowhere: {error}") from error
         if scheme not in {"http", "https"} or (
             url.lower().startswith("https:") and not self.is_safe(target)
         ):
@@ -201,86 +178,30 @@ class Client:
         """Refuse what is no answer, unless it says that there is nothing."""
         status = answer.status_code
         if status in _BUSY:
-            raise _TryAgainError(f"HTTP {status}", _read_wish(answer.headers.get("retry-after")))
+            raise _BusyError(status, _read_wish(answer.headers.get("retry-after")))
         if status in FORBIDDEN:
             raise IndexRefusedError(without_credentials(url), status)
         if status not in {GOOD, PARTIAL, *GONE, *tolerated}:
             raise _unreachable(url, f"HTTP {status}")
 
-    @contextlib.contextmanager
-    def _translated(self, url: str) -> Generator[None]:
-        """Tell the troubles of a connection that may pass from those that will not."""
-        self._open(url)
-        library: Any = self._library
-        try:
-            yield
-        except (library.UnsupportedProtocol, library.InvalidURL, ValueError) as error:
-            raise _unreachable(url, str(error)) from error
-        except library.RequestError as error:
-            problem = str(error) or type(error).__name__
-            if _DISBELIEF in problem:
-                raise _unreachable(url, problem) from error
-            raise _TryAgainError(problem) from error
-
     # The connections
 
-    def _open(self, url: str) -> PyPIClient:
+    def _open(self, url: str) -> Connections:
         with self._lock:
-            if self._library is None and not self._settings.proxies and _HAS_OWN_PROXIES:
+            if not self._connections and not self._settings.proxies and _HAS_OWN_PROXIES:
                 self._settings = replace(self._settings, proxies=read_system_proxies())
             proxy = find_proxy(url, self._settings)
-            if proxy not in self._sessions:
-                self._sessions[proxy] = self._make_session(proxy)
-            return self._sessions[proxy]
+            if proxy not in self._connections:
+                self._connections[proxy] = self._connect(proxy)
+            return self._connections[proxy]
 
-    def _make_session(self, proxy: str | None) -> PyPIClient:
-        from unearth.fetchers.sync import PyPIClient
-
-        library: Any = find_library()
-        self._library = library
-        try:
-            return PyPIClient(
-                limits=library.Limits(keepalive_expiry=_KEPT_OPEN_SECONDS),
-                trusted_hosts=self._settings.trusted_hosts,
-                verify=self._make_verification(),
-                timeout=self._settings.timeout_seconds,
-                headers={"User-Agent": "wheelforge", "Accept-Encoding": "gzip"},
-                # What the variables say is in the settings already, as far as it was wanted.
-                trust_env=False,
-                **self._make_proxy(proxy),
-            )
-        except (library.InvalidURL, ImportError, ValueError) as error:
-            raise IndexSettingsInvalidError(without_credentials(proxy or ""), str(error)) from error
-
-    def _make_proxy(self, proxy: str | None) -> dict[str, Any]:
-        library: Any = self._library
+    def _connect(self, proxy: str | None) -> Connections:
+        settings, certificates = self._settings, self._certificates
         if proxy is None:
-            return {}
-        # Otherwise the hosts whose certificates do not matter would be asked directly.
-        transports = {
-            f"all://{host}": library.HTTPTransport(verify=False, proxy=proxy, trust_env=False)
-            for host in self._settings.trusted_hosts
-        }
-        return {"mounts": transports, "proxy": proxy}
+            return StraightConnections(certificates.find, settings.timeout_seconds)
+        from wheelforge._index._proxied import ProxiedConnections
 
-    def _make_verification(self) -> Any:  # ruff: ignore[any-type]
-        settings = self._settings
-        if not settings.ca_bundle and not settings.client_certificate:
-            return load_certificates()
-        import ssl
-
-        bundle = settings.ca_bundle
-        is_directory = bundle is not None and Path(bundle).is_dir()
-        try:
-            context = ssl.create_default_context(
-                cafile=None if is_directory else bundle, capath=bundle if is_directory else None
-            )
-            if settings.client_certificate:
-                context.load_cert_chain(settings.client_certificate)
-        except OSError as error:
-            path = f"{bundle or ''} {settings.client_certificate or ''}".strip()
-            raise IndexUnreachableError(path, f"unusable certificates: {error}", 0) from error
-        return context
+        return ProxiedConnections(proxy, settings, certificates.context)
 
 
 def _drain(answer: Answer) -> None:

@@ -14,7 +14,8 @@ from wheelforge.errors import DownloadMismatchError, DownloadUnwritableError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from wheelforge._index._client import Answer, Client, Reply
+    from wheelforge._index._client import Client, Reply
+    from wheelforge._index._connections import Answer
     from wheelforge._index._values import Candidate, Hashes
 
 CHUNK_BYTES = 1 << 16

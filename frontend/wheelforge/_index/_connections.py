@@ -1,0 +1,206 @@
+"""Connections straight to servers, kept open for the next request. Over `http.client`.
+
+A larger library would do, and does where a proxy stands between; importing it takes longer than
+all else that a small build waits for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+import zlib
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, InvalidURL
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from urllib.parse import SplitResult, quote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from ssl import SSLContext
+
+KEPT_OPEN_SECONDS = 60.0
+_KINDS = {"http", "https"}
+DISBELIEF = "CERTIFICATE_VERIFY_FAILED"
+_AS_GIVEN = "!#$%&'()*+,/:;=?@[]~"
+"""What a URL holds besides letters and numbers; what is quoted already is not quoted again."""
+
+
+class Answer(Protocol):
+    """What comes back from a server; the body is read as it comes, and as it is."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def status_code(self) -> int: ...
+
+    def iter_raw(self, chunk_size: int) -> Iterator[bytes]: ...
+
+    def read(self) -> bytes:
+        """Return the whole body, unpacked if it was packed for the way."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Connections(Protocol):
+    """Whatever brings a request to its server."""
+
+    def send(self, url: str, headers: Mapping[str, str]) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+class ConnectionBrokenError(Exception):
+    """Something went wrong that may go right the next time."""
+
+
+class RequestImpossibleError(Exception):
+    """Something is wrong that stays so."""
+
+
+class DisbelievedError(RequestImpossibleError):
+    """Nobody whom we believe vouches for the server."""
+
+
+class _Line(NamedTuple):
+    """A connection that nobody uses, and since when."""
+
+    connection: HTTPConnection
+    since: float
+
+    def is_alive(self) -> bool:
+        """Return whether it is worth a try: a server that has something to say has hung up."""
+        socket = self.connection.sock
+        if socket is None or time.monotonic() - self.since > KEPT_OPEN_SECONDS:
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return not select.select([socket], [], [], 0)[0]
+        return False
+
+
+class StraightConnections:
+    """Connections to any number of servers; to be used by any number of threads."""
+
+    def __init__(self, find_context: Callable[[str], SSLContext], timeout_seconds: float) -> None:
+        self._find_context = find_context
+        self._timeout_seconds = timeout_seconds
+        self._idle: dict[tuple[str, str], list[_Line]] = {}
+        self._lock = Lock()
+
+    def send(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to one request, its body still to come."""
+        with _translated():
+            parts = urlsplit(url)
+            server = parts.scheme, parts.netloc
+            connection = self._take(server) or self._open(parts)
+            response = _ask(connection, _target(parts), headers)
+        return _StraightAnswer(response, connection, partial(self._keep, server, connection))
+
+    def close(self) -> None:
+        """Close what nobody uses."""
+        with self._lock:
+            lines = [line for lines in self._idle.values() for line in lines]
+            self._idle.clear()
+        for line in lines:
+            line.connection.close()
+
+    def _take(self, server: tuple[str, str]) -> HTTPConnection | None:
+        while True:
+            with self._lock:
+                lines = self._idle.get(server)
+                if not lines:
+                    return None
+                line = lines.pop()
+            if line.is_alive():
+                return line.connection
+            line.connection.close()
+
+    def _open(self, parts: SplitResult) -> HTTPConnection:
+        if parts.scheme not in _KINDS or not parts.hostname:
+            raise InvalidURL(f"nobody can be asked for `{parts.geturl()}`")
+        if parts.scheme == "http":
+            return HTTPConnection(parts.netloc, timeout=self._timeout_seconds)
+        context = self._find_context(parts.netloc)
+        return HTTPSConnection(parts.netloc, timeout=self._timeout_seconds, context=context)
+
+    def _keep(self, server: tuple[str, str], connection: HTTPConnection) -> None:
+        with self._lock:
+            self._idle.setdefault(server, []).append(_Line(connection, time.monotonic()))
+
+
+class _StraightAnswer:
+    """An answer whose connection is kept once everything is read, and closed otherwise."""
+
+    def __init__(
+        self, response: HTTPResponse, connection: HTTPConnection, keep: Callable[[], None]
+    ) -> None:
+        self.headers = cast("Mapping[str, str]", response.headers)
+        self.status_code = response.status
+        self._response = response
+        self._connection = connection
+        self._keep = keep
+        self._is_closed = False
+
+    def iter_raw(self, chunk_size: int) -> Iterator[bytes]:
+        while chunk := self._read(chunk_size):
+            yield chunk
+        if self._response.length:
+            raise ConnectionBrokenError(f"it ends {self._response.length} bytes too early")
+
+    def read(self) -> bytes:
+        content = b"".join(self.iter_raw(1 << 16))
+        if self.headers.get("content-encoding", "").lower() != "gzip" or not content:
+            return content
+        return _unpack(content)
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._response.isclosed() and self._connection.sock is not None:
+            self._keep()
+        else:
+            self._response.close()
+            self._connection.close()
+
+    def _read(self, count: int) -> bytes:
+        with _translated():
+            return self._response.read(count)
+
+
+def _target(parts: SplitResult) -> str:
+    query = f"?{parts.query}" if parts.query else ""
+    return quote(f"{parts.path or '/'}{query}", safe=_AS_GIVEN)
+
+
+def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> HTTPResponse:
+    try:
+        connection.request("GET", target, headers=dict(headers))
+        return connection.getresponse()
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _unpack(content: bytes) -> bytes:
+    import gzip
+
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConnectionBrokenError(f"it cannot be unpacked: {error}") from error
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    """Tell the troubles of a connection that may pass from those that will not."""
+    try:
+        yield
+    except (InvalidURL, ValueError) as error:
+        kind = DisbelievedError if DISBELIEF in str(error) else RequestImpossibleError
+        raise kind(str(error)) from error
+    except (OSError, HTTPException) as error:
+        raise ConnectionBrokenError(str(error) or type(error).__name__) from error
