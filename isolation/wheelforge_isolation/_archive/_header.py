@@ -31,7 +31,8 @@ def has_right_checksum(block: bytes) -> bool:
         return False
     counted = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(counted)
-    return stated in {unsigned, unsigned - 256 * sum(byte >> 7 for byte in counted)}
+    # Counting signed takes ten times as long, and is hardly ever wanted.
+    return stated == unsigned or stated == unsigned - 256 * sum(byte >> 7 for byte in counted)
 
 
 def parse_kind(block: bytes, subject: Named) -> Kind:
