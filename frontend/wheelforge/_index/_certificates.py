@@ -27,27 +27,35 @@ _LOCK = Lock()
 
 
 class Certificates:
-    """What decides whether a server is who it says."""
+    """What decides whether a server is who it says; read when the first one has to say."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        self._trusted_hosts = settings.trusted_hosts
-        is_said = settings.ca_bundle or settings.client_certificate
-        self._own = _load_own(settings) if is_said else None
+        self._settings = settings
+        self._is_own = bool(settings.ca_bundle or settings.client_certificate)
+        self._own: ssl.SSLContext | None = None
+        self._lock = Lock()
+        for path in filter(None, (settings.ca_bundle, settings.client_certificate)):
+            if not Path(path).exists():
+                raise _unusable(settings, f"there is no `{path}`")
 
     def find(self, server: str) -> ssl.SSLContext:
         """Return what is asked about ``server``: nothing, if it is trusted anyway."""
-        if is_trusted(server, self._trusted_hosts):
+        if is_trusted(server, self._settings.trusted_hosts):
             return _believe_all()
         return self.context
 
     @property
     def context(self) -> ssl.SSLContext:
         """What is asked about everybody else."""
-        return self._own or load_certificates()
+        if not self._is_own:
+            return load_certificates()
+        with self._lock:
+            self._own = self._own or _load_own(self._settings)
+            return self._own
 
     def complete(self) -> bool:
         """Have the whole lot read; return whether it is worth asking again."""
-        return self._own is None and complete_certificates()
+        return not self._is_own and complete_certificates()
 
 
 def load_certificates() -> ssl.SSLContext:
@@ -87,9 +95,13 @@ def _load_own(settings: IndexSettings) -> ssl.SSLContext:
         if settings.client_certificate:
             context.load_cert_chain(settings.client_certificate)
     except OSError as error:
-        path = f"{bundle or ''} {settings.client_certificate or ''}".strip()
-        raise IndexUnreachableError(path, f"unusable certificates: {error}", 0) from error
+        raise _unusable(settings, str(error)) from error
     return context
+
+
+def _unusable(settings: IndexSettings, problem: str) -> IndexUnreachableError:
+    path = f"{settings.ca_bundle or ''} {settings.client_certificate or ''}".strip()
+    return IndexUnreachableError(path, f"unusable certificates: {problem}", 0)
 
 
 def _believe_all() -> ssl.SSLContext:
