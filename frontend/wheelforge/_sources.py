@@ -198,9 +198,6 @@ def _locate(source: UrlSource) -> Candidate:
         file_name=source.file_name,
         url=source.url,
         hashes=source.hashes,
-        requires_python="",
-        yanked=None,
-        uploaded=None,
         is_wheel=False,
         origin=str(source),
     )

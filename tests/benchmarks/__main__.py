@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = (
     *("one-build", "cold-build", "cold-resolve", "batch", "crowd", "unpacking", "environments"),
-    *("start-up", "growth", "collecting", "memory", "overhead"),
+    *("start-up", "growth", "thousand", "collecting", "memory", "overhead"),
 )
 
 

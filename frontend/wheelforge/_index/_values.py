@@ -145,13 +145,13 @@ class Candidate(Value):
     file_name: str
     url: str
     hashes: Hashes = field(hash=False)
-    requires_python: str
-    yanked: str | None
-    """Why, which may be nothing; None if it is not."""
-    uploaded: datetime | None
     is_wheel: bool
-    origin: str
+    origin: str = ""
     """Which index or directory it is from, without credentials."""
+    requires_python: str = ""
+    yanked: str | None = None
+    """Why, which may be nothing; None if it is not."""
+    uploaded: datetime | None = None
     metadata_hashes: Hashes | None = field(default=None, hash=False)
     """Of the metadata file beside it; None if there is none."""
     size_bytes: int | None = None

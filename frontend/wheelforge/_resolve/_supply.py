@@ -123,11 +123,7 @@ def wheel_at(path: Path) -> Candidate:
         file_name=path.name,
         url=path.as_uri(),
         hashes={},
-        requires_python="",
-        yanked=None,
-        uploaded=None,
         is_wheel=True,
-        origin="",
     )
 
 
@@ -141,9 +137,6 @@ def candidate_of(pin: Pin) -> Candidate:
         file_name=pin.file_name,
         url=pin.url,
         hashes={**stated, **({"sha256": pin.sha256} if pin.sha256 else {})},
-        requires_python="",
-        yanked=None,
-        uploaded=None,
         is_wheel=pin.is_wheel,
         origin=pin.origin,
     )
@@ -171,9 +164,6 @@ def locate(name: str, url: str, whose: str) -> Candidate:
         # The rest of the fragment, such as a subdirectory, is for whoever builds it.
         url=bare if file_name.endswith(".whl") else url,
         hashes={key: value.lower() for key, value in parse_qsl(fragment) if key in _ALGORITHMS},
-        requires_python="",
-        yanked=None,
-        uploaded=None,
         is_wheel=file_name.endswith(".whl"),
         origin=without_credentials(bare),
     )
