@@ -193,7 +193,7 @@ def test_what_a_server_depends_on_is_its_key(place: Place) -> None:
     assert len(keys | {other.key}) == 3
 
 
-def test_a_hook_outlives_its_server_and_the_next_one_is_spawned(place: Place) -> None:
+def test_a_hook_outlives_its_server_and_only_the_next_one_is_spawned(place: Place) -> None:
     with place.serve() as server, ForkRunner(server, place.terms()) as runner:
         answers: list[Any] = []
         code = """
@@ -213,8 +213,9 @@ answer = ["done"]
 
         assert answers == [["done"]]
         assert place.ask(runner, "answer = 'next'") == "next"
-        assert [ending.forked for ending in place.endings] == [True, False]
-        assert "ended" in place.endings[-1].reason
+        assert place.ask(runner, "answer = 'last'") == "last"
+        assert [ending.forked for ending in place.endings] == [True, False, True]
+        assert "ended" in place.endings[1].reason
 
 
 def test_a_hook_ends_with_the_process_that_watches_over_it(place: Place) -> None:

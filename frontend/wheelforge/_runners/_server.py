@@ -85,7 +85,11 @@ class ForkServer:
         reason = report.reason or self._object_to_variables(command, report.names)
         if reason:
             raise Unserved(reason)
-        return process.run(command, watch)
+        try:
+            return process.run(command, watch)
+        except Unserved:
+            self._bury(process)
+            raise
 
     def close(self) -> None:
         """End the process; after that nothing is forked."""
@@ -100,6 +104,15 @@ class ForkServer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _bury(self, process: ServerProcess) -> None:
+        """Have another process started for the next hook: this one has served, and is gone."""
+        with self._lock:
+            is_last = self._process is process
+            if is_last:
+                self._process = None
+        if is_last:
+            process.close()
 
     def _object(self, command: Command) -> str:
         """Return why a command is none for this server, or nothing."""
