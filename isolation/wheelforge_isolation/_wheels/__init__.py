@@ -128,8 +128,7 @@ def open_wheel(
 
 def load_readers() -> None:
     """Import what reading a wheel needs, for whoever has nothing else to do meanwhile."""
-    for module in ("installer.records", "packaging.utils"):
-        import_module(module)
+    import_module("packaging.utils")
 
 
 def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:

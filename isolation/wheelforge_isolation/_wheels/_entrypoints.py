@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 from typing import TYPE_CHECKING, Literal
@@ -36,18 +35,22 @@ class EntryPoint(Value):
 
 def read_entry_points(plain: PlainZip, dist_info: str) -> tuple[EntryPoint, ...]:
     """Return the scripts that the wheel asks for, or refuse one that is not what it should be."""
-    from installer.utils import parse_entrypoints
-
     path = f"{dist_info}/entry_points.txt"
     if path not in plain.files:
         return ()
     text = "\n".join(_select_scripts(plain.read(path).decode("utf-8", "replace")))
+    if not text:
+        return ()
+    from configparser import Error
+
+    from installer.utils import parse_entrypoints
+
     try:
         found = [
             EntryPoint(name=name, module=module, attribute=attribute, kind=kind)
             for name, module, attribute, kind in parse_entrypoints(text)
         ]
-    except configparser.Error as error:
+    except Error as error:
         reason = " ".join(str(error).split())
         raise RuleError("W13", f"the entry points cannot be read: {reason}") from error
     except (AssertionError, AttributeError) as error:  # how the parser says no; the latter under -O

@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive import Note, RuleError
+from wheelforge_isolation._wheels._fields import parse_fields
 from wheelforge_isolation._wheels._places import Scheme
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from email.message import Message
 
     from wheelforge_isolation._archive import PlainZip
+    from wheelforge_isolation._wheels._fields import Fields
     from wheelforge_isolation._wheels._name import WheelName
 
 _WHEEL_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)*")
@@ -21,8 +22,8 @@ _WHEEL_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)*")
 
 def judge_metadata(plain: PlainZip, dist_info: str, name: WheelName) -> None:
     """Refuse metadata that is about something else than the file name is."""
-    message = _read_fields(plain, f"{dist_info}/METADATA", "W7")
-    project, version = (_only(message, field) for field in ("Name", "Version"))
+    fields = _read_fields(plain, f"{dist_info}/METADATA", "W7")
+    project, version = (_only(fields, field) for field in ("Name", "Version"))
     if not name.is_release(project, version):
         said = quoted(f"{project} {version}")
         raise RuleError("W7", f"METADATA is about {said}, not {name.name} {name.version}")
@@ -30,28 +31,29 @@ def judge_metadata(plain: PlainZip, dist_info: str, name: WheelName) -> None:
 
 def judge_wheel(plain: PlainZip, dist_info: str, name: WheelName) -> tuple[Scheme, list[Note]]:
     """Return the scheme of the files at the root, when the wheel's format is one we know."""
-    message = _read_fields(plain, f"{dist_info}/WHEEL", "W8")
-    notes = [*_judge_format(str(message.get("Wheel-Version", ""))), *_judge_tags(message, name)]
-    is_pure = str(message.get("Root-Is-Purelib", "")).strip().lower() == "true"
+    fields = _read_fields(plain, f"{dist_info}/WHEEL", "W8")
+    notes = [*_judge_format(_first(fields, "wheel-version")), *_judge_tags(fields, name)]
+    is_pure = _first(fields, "root-is-purelib").strip().lower() == "true"
     return Scheme.PURELIB if is_pure else Scheme.PLATLIB, notes
 
 
-def _read_fields(plain: PlainZip, path: str, rule: str) -> Message:
+def _read_fields(plain: PlainZip, path: str, rule: str) -> Fields:
     """Return the fields of a metadata file, without the prose that may follow them."""
-    from installer.utils import parse_metadata_file
-
     if path not in plain.files:
         raise RuleError(rule, f"the wheel has no {quoted(path)}")
-    text = plain.read(path).decode("utf-8", "replace").replace("\r\n", "\n")
-    return parse_metadata_file(text.partition("\n\n")[0])
+    return parse_fields(plain.read(path).decode("utf-8", "replace"))
 
 
-def _only(message: Message, field: str) -> str:
+def _first(fields: Fields, name: str) -> str:
+    return fields.get(name, [""])[0]
+
+
+def _only(fields: Fields, field: str) -> str:
     """Return a field of METADATA; where there are two, each reader would choose its own."""
-    values = message.get_all(field, [])
+    values = fields.get(field.lower(), [])
     if len(values) != 1:
         raise RuleError("W7", f"METADATA has {len(values)} times the field {field}")
-    return str(values[0]).strip()
+    return values[0].strip()
 
 
 def _judge_format(text: str) -> Iterator[Note]:
@@ -65,15 +67,15 @@ def _judge_format(text: str) -> Iterator[Note]:
         yield Note(rule="W8", text=f"the wheel has version 1.{minor} of the format, not 1.0")
 
 
-def _judge_tags(message: Message, name: WheelName) -> Iterator[Note]:
+def _judge_tags(fields: Fields, name: WheelName) -> Iterator[Note]:
     from packaging.tags import parse_tag
 
     stated: set[str] = set()
-    for text in message.get_all("Tag", []):
+    for text in fields.get("tag", []):
         try:
-            stated |= set(map(str, parse_tag(str(text).strip())))
+            stated |= set(map(str, parse_tag(text.strip())))
         except ValueError:
-            stated.add(str(text))
+            stated.add(text)
     if stated != set(name.tags):
         listed = ", ".join(map(quoted, sorted(stated)[:5])) or "nothing"
         yield Note(rule="W9", text=f"WHEEL is for {listed}, which is not what the file name says")

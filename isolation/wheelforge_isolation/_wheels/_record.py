@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation._archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
@@ -17,13 +17,23 @@ from wheelforge_isolation.errors import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from installer.records import RecordEntry
-
     from wheelforge_isolation._archive import Member, PlainZip
 
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
 _SHOWN = 12
 """How much of a hash a message shows."""
+_COLUMNS = 3
+_MOST_DIGITS = 20
+
+
+class Row(NamedTuple):
+    """What RECORD says of one file."""
+
+    path: str
+    algorithm: str
+    """Empty if there is no hash."""
+    digest: str
+    size: int | None
 
 
 def check_record(
@@ -63,32 +73,44 @@ def _others(paths: list[str]) -> str:
     return f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
 
 
-def _read_rows(plain: PlainZip, record: str) -> dict[str, RecordEntry]:
+def _read_rows(plain: PlainZip, record: str) -> dict[str, Row]:
     """Return the rows of RECORD by the path that each means."""
-    from installer.records import InvalidRecordEntry
-
     try:
         # Not at everything that Unicode calls a line: a row ends where csv says it does.
         lines = plain.read(record).decode("utf-8").split("\n")
-        return _collect(_parse_rows(line for line in lines if line.strip()))
+        return _collect(map(_parse_row, csv.reader(line for line in lines if line.strip())))
     except UnicodeDecodeError as error:
         raise RuleError("W4", "RECORD is not UTF-8") from error
     except csv.Error as error:
         raise RuleError("W4", f"RECORD is no table ({error})") from error
-    except InvalidRecordEntry as error:
-        row = quoted(",".join(error.elements))
-        raise RuleError("W4", f"RECORD has the row {row}: {', '.join(error.issues)}") from error
 
 
-def _parse_rows(lines: Iterable[str]) -> Iterator[RecordEntry]:
-    from installer.records import RecordEntry, parse_record_file
+def _parse_row(columns: list[str]) -> Row:
+    problem = ""
+    if len(columns) != _COLUMNS:
+        raise _odd_row(columns, f"it has {len(columns)} columns, not {_COLUMNS}")
+    path, stated, size = columns
+    algorithm, equals, digest = stated.partition("=")
+    if not path:
+        problem = "it has no path"
+    elif stated and not equals:
+        problem = "its hash is not of the form algorithm=digest"
+    elif stated and algorithm not in hashlib.algorithms_available:
+        problem = f"nobody knows the algorithm {quoted(algorithm)}"
+    elif size and not (size.isascii() and size.isdecimal() and len(size) <= _MOST_DIGITS):
+        problem = "its size is no number"
+    if problem:
+        raise _odd_row(columns, problem)
+    # Some have been written on Windows.
+    return Row(path.replace("\\", "/"), algorithm, digest, int(size) if size else None)
 
-    for elements in parse_record_file(lines):
-        yield RecordEntry.from_elements(*elements)
+
+def _odd_row(columns: list[str], problem: str) -> RuleError:
+    return RuleError("W4", f"RECORD has the row {quoted(','.join(columns))}: {problem}")
 
 
-def _collect(entries: Iterable[RecordEntry]) -> dict[str, RecordEntry]:
-    rows: dict[str, RecordEntry] = {}
+def _collect(entries: Iterable[Row]) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
     for entry in entries:
         parts = [part for part in entry.path.split("/") if part not in {"", "."}]
         path = "/".join(parts)
@@ -103,33 +125,33 @@ def _collect(entries: Iterable[RecordEntry]) -> dict[str, RecordEntry]:
 
 
 def _check_files(
-    plain: PlainZip, rows: dict[str, RecordEntry], unhashed: set[str]
+    plain: PlainZip, rows: dict[str, Row], unhashed: set[str]
 ) -> Iterator[tuple[str, str]]:
     for path, member in plain.files.items():
         row = rows.get(path)
         if row is None:
             yield path, plain.contents.digest(member).hex()
-        elif row.hash_ is None and path not in unhashed:
+        elif not row.algorithm and path not in unhashed:
             raise RuleError("W3", "has no hash in RECORD", member)
         else:
             yield path, _check_file(plain, member, row)
 
 
-def _check_file(plain: PlainZip, member: Member, row: RecordEntry) -> str:
+def _check_file(plain: PlainZip, member: Member, row: Row) -> str:
     if row.size not in {None, member.size}:
         says = f"and RECORD says {quoted(str(row.size))}"
         raise RuleError("W3", f"has {member.size:,} bytes, {says}", member)
     sha256 = found = plain.contents.digest(member)
-    if row.hash_ is None:
+    if not row.algorithm:
         return sha256.hex()
-    if row.hash_.name not in _ALGORITHMS:
-        raise RuleError("W3", f"has only a {quoted(row.hash_.name)} hash in RECORD", member)
-    if row.hash_.name != "sha256":
-        found = _hash(plain, member, row.hash_.name)
+    if row.algorithm not in _ALGORITHMS:
+        raise RuleError("W3", f"has only a {quoted(row.algorithm)} hash in RECORD", member)
+    if row.algorithm != "sha256":
+        found = _hash(plain, member, row.algorithm)
     text = base64.urlsafe_b64encode(found).decode("ascii").rstrip("=")
-    if text != row.hash_.value.rstrip("="):
-        says = f"{row.hash_.name} {text[:_SHOWN]}…, and RECORD says "
-        raise RuleError("W3", f"has {says}{quoted(row.hash_.value[:_SHOWN])}…", member)
+    if text != row.digest.rstrip("="):
+        says = f"{row.algorithm} {text[:_SHOWN]}…, and RECORD says "
+        raise RuleError("W3", f"has {says}{quoted(row.digest[:_SHOWN])}…", member)
     return sha256.hex()
 
 
