@@ -12,7 +12,7 @@ import pytest
 import wheelforge.errors
 import wheelforge_isolation.errors
 from tests.source import ROOT
-from wheelforge.cli._parser import build_parser
+from wheelforge.cli._parser import COMMANDS, build_parser
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def options(parser: argparse.ArgumentParser, command: str = "") -> Iterator[tupl
         yield from ((command, option) for option in action.option_strings)
 
 
-@pytest.mark.parametrize(("command", "option"), list(options(build_parser())))
+@pytest.mark.parametrize(("command", "option"), list(options(build_parser(COMMANDS))))
 def test_every_option_is_in_the_manual(command: str, option: str) -> None:
     assert f"`{option}" in README, command
 

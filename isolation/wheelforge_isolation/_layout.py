@@ -2,15 +2,15 @@
 
 Every bucket's name carries the version of its format. A release that changes a format uses a new
 name beside the old one, so releases share a cache without ever misreading each other.
+
+What changes files is imported by who does: a backend's server waits for all that is imported here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
-from wheelforge_isolation import _fs
 from wheelforge_isolation.values import Value
 
 _CACHEDIR_TAG = b"""\
@@ -31,6 +31,8 @@ class Bucket(Value):
         """Return the key by which ``key`` is kept in this place."""
         if not self.is_bound:
             return key
+        import hashlib
+
         place = os.fsencode(os.path.abspath(self.root))
         return hashlib.sha256(place + b"\n" + key.encode()).hexdigest()[: len(key)]
 
@@ -157,6 +159,8 @@ class Layout(Value):  # ruff: ignore[too-many-public-methods]
         """Create what all users of the cache rely on."""
         if os.path.exists(self.stages / ".git"):
             return
+        from wheelforge_isolation import _fs
+
         _fs.ensure_directory(str(self.root), mode=_fs.PRIVATE_MODE)
         _fs.ensure_directory(str(self.stages))
         _fs.ensure_file(str(self.root / "CACHEDIR.TAG"), _CACHEDIR_TAG)
@@ -166,6 +170,8 @@ class Layout(Value):  # ruff: ignore[too-many-public-methods]
 
 
 def _list(directory: Path) -> list[Path]:
+    from wheelforge_isolation import _fs
+
     with _fs.translated("list", str(directory)):
         try:
             return [directory / name for name in sorted(os.listdir(directory))]

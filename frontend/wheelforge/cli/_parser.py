@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wheelforge._version import VERSION
@@ -12,31 +13,27 @@ from wheelforge.cli import _options
 from wheelforge.cli._words import absolute_path, parse_days, parse_flag, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-_FIRST_WORDS = {
-    *("build", "metadata", "lock", "fetch", "unpack", "cache"),
-    *("-h", "--help", "-V", "--version"),
-}
+_NO_COMMANDS = {"-h", "--help", "-V", "--version"}
 
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
     """Return what ``words`` ask for; ``run`` is the function to call with it."""
-    if not words or words[0] not in _FIRST_WORDS:
+    if not words or (words[0] not in COMMANDS and words[0] not in _NO_COMMANDS):
         words = ["build", *words]
-    return build_parser().parse_args(words)
+    return build_parser(words[:1]).parse_args(words)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(known: Collection[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows the options of the ``known`` commands: one is enough for a run."""
     parser = _Parser(prog="wheelforge", description="Build Python packages.")
     parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which release it is")
     commands = _add_commands(parser)
-    _add_build(commands.add_parser("build", help="build projects and sdists (may be left out)"))
-    _add_metadata(commands.add_parser("metadata", help="print a project's core metadata as JSON"))
-    _add_lock(commands.add_parser("lock", help="write down what builds need, with hashes"))
-    _add_fetch(commands.add_parser("fetch", help="put what is locked into the cache"))
-    _add_unpack(commands.add_parser("unpack", help="unpack an sdist, whole or not at all"))
-    _add_cache(commands.add_parser("cache", help="look at the cache, check it, make it smaller"))
+    for name, (add_options, help_text) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text)
+        if name in known:
+            add_options(command)
     return parser
 
 
@@ -147,8 +144,30 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
     )
 
 
+COMMANDS = {
+    "build": (_add_build, "build projects and sdists (may be left out)"),
+    "metadata": (_add_metadata, "print a project's core metadata as JSON"),
+    "lock": (_add_lock, "write down what builds need, with hashes"),
+    "fetch": (_add_fetch, "put what is locked into the cache"),
+    "unpack": (_add_unpack, "unpack an sdist, whole or not at all"),
+    "cache": (_add_cache, "look at the cache, check it, make it smaller"),
+}
+
+
 class _Parser(argparse.ArgumentParser):
     """Takes the default of every option from the environment: WHEELFORGE_ and the option's name."""
+
+    def __init__(self, **facts: Any) -> None:  # ruff: ignore[any-type]
+        # Each option is tried on a formatter, which would ask each time how wide the terminal is.
+        super().__init__(**facts, formatter_class=partial(argparse.HelpFormatter, width=80))
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_help()
+
+    def format_usage(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_usage()
 
     def add_argument(self, *names: str, **facts: Any) -> argparse.Action:  # ruff: ignore[any-type]
         action = super().add_argument(*names, **facts)
