@@ -5,13 +5,14 @@ Light to import: in an empty cache it is from here that the first requests are p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation import Layout, default_layout
+from wheelforge_isolation import ForgeError, Layout, default_layout
 
 if TYPE_CHECKING:
     from wheelforge._index import Index, IndexSettings
@@ -31,16 +32,18 @@ def find_python(settings: Settings, layout: Layout) -> Interpreter:
     if not os.path.exists(layout.interpreters):  # ruff: ignore[os-path-exists]  # never raises
         # In a new cache nothing is known: while a Python is asked what it is, there is time to
         # import what will have to be asked for everything else.
-        threading.Thread(target=_load_resolver, daemon=True).start()
+        threading.Thread(target=_load_resolver, args=[settings], daemon=True).start()
     search = [Path(place) for place in list_search_path(settings)]
     return find_interpreter(settings.python, search=search, memory=layout.interpreters)
 
 
-def _load_resolver() -> None:
+def _load_resolver(settings: Settings) -> None:
     from wheelforge._index import load_index
     from wheelforge._resolve import load_resolver
 
-    load_index()
+    # Whatever is wrong is said to who asks in earnest.
+    with contextlib.suppress(ForgeError):
+        load_index(read_index_settings(settings))
     load_resolver()
 
 

@@ -33,7 +33,7 @@ def main(root: str, what: str, *requirements: str) -> None:
     layout = Layout(root=Path(root))
     settings = find_index_settings(os.environ, IndexOptions(), [])
     with open_cache(layout, lambda _: None) as cache:
-        python = find_python(Settings(python=sys.executable), layout)
+        python = find_python(Settings(variables=os.environ, python=sys.executable), layout)
         with Index(settings, python.tags, python.version) as index:
             delivery = _resolve(requirements, python, index, Path(root))
             if what == ENVIRONMENT:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 BASE = "python -c pass"
 _COUNT = """
-import contextlib, io, runpy, sys
-with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+import atexit, contextlib, io, runpy, sys
+# The program ends where it stands, as soon as that is said.
+atexit.register(lambda: print(len(sys.modules), file=sys.stderr))
+with contextlib.redirect_stdout(io.StringIO()):
     {}
-print(len(sys.modules), file=sys.stderr)
 """
 _SHOW_VERSION = "sys.argv[1:] = ['--version']; runpy.run_module('wheelforge', run_name='__main__')"
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.index import Cut, Project, Request, Response, serve, wheel
+from tests.index import Cut, Other, Project, Request, Response, serve, wheel
 from tests.indexes import open_index
+from wheelforge._index import _connections
 from wheelforge._index._connections import (
     ConnectionBrokenError,
     RequestImpossibleError,
     StraightConnections,
 )
 from wheelforge._index._origins import is_safe, is_trusted
+from wheelforge.errors import IndexUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -153,12 +155,31 @@ def test_what_was_packed_for_the_way_is_unpacked(connections: StraightConnection
         assert read(connections, f"{server.url}demo/") == b""
 
 
-@pytest.mark.parametrize("content", [b"page", gzip.compress(b"page" * 99)[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"page", gzip.compress(b"page" * 99)[:-9]], ids=["not packed", "cut"]
+)
 def test_what_cannot_be_unpacked_is_asked_for_again(content: bytes) -> None:
     with serve(Project("demo", DEMO, faults=[Packed(content)])) as server:
         with open_index(server) as index:
             assert len(index.find("demo")) == 1
         assert server.count("/simple/demo/") == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Other(content=bytes(2 << 20)), Packed(gzip.compress(bytes(2 << 20)))],
+    ids=["as it is", "packed"],
+)
+def test_a_page_that_has_no_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, fault: Other | Packed
+) -> None:
+    monkeypatch.setattr(_connections, "_MOST_BYTES", 1 << 20)
+    with (
+        serve(Project("demo", DEMO, faults=[fault])) as server,
+        open_index(server) as index,
+        pytest.raises(IndexUnreachableError, match="more than 1 MiB"),
+    ):
+        index.find("demo")
 
 
 def test_a_name_is_asked_for_as_it_is_written(connections: StraightConnections) -> None:

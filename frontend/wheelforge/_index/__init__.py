@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 
-def load_index() -> None:
-    """Import what asking a server needs, for whoever has nothing else to do meanwhile."""
-    from wheelforge._index._certificates import load_certificates
+def load_index(settings: IndexSettings) -> None:
+    """Load what asking a server needs, for whoever has nothing else to do meanwhile."""
+    from wheelforge._index._certificates import Certificates
 
     import_module("wheelforge._index._survey")
-    load_certificates()
+    _ = Certificates(settings).context

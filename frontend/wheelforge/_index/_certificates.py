@@ -31,12 +31,8 @@ class Certificates:
 
     def __init__(self, settings: IndexSettings) -> None:
         self._settings = settings
-        self._is_own = bool(settings.ca_bundle or settings.client_certificate)
-        self._own: ssl.SSLContext | None = None
-        self._lock = Lock()
-        for path in filter(None, (settings.ca_bundle, settings.client_certificate)):
-            if not Path(path).exists():
-                raise _unusable(settings, f"there is no `{path}`")
+        self._paths = (settings.ca_bundle or "", settings.client_certificate or "")
+        _stamp(self._paths)  # what is not there is said at once
 
     def find(self, server: str) -> ssl.SSLContext:
         """Return what is asked about ``server``: nothing, if it is trusted anyway."""
@@ -47,21 +43,18 @@ class Certificates:
     @property
     def context(self) -> ssl.SSLContext:
         """What is asked about everybody else."""
-        if not self._is_own:
-            return load_certificates()
-        with self._lock:
-            self._own = self._own or _load_own(self._settings)
-            return self._own
+        return load_certificates(*self._paths)
 
     def complete(self) -> bool:
         """Have the whole lot read; return whether it is worth asking again."""
-        return not self._is_own and complete_certificates()
+        return not any(self._paths) and complete_certificates()
 
 
-def load_certificates() -> ssl.SSLContext:
-    """Return what believes whom this machine believes; the same for all who ask."""
+def load_certificates(bundle: str = "", client_certificate: str = "") -> ssl.SSLContext:
+    """Return what believes those in ``bundle``, or whom this machine believes; one for all."""
+    paths = (bundle, client_certificate)
     with _LOCK:
-        return _open_certificates()
+        return _load_own(paths, _stamp(paths)) if any(paths) else _open_certificates()
 
 
 @functools.cache
@@ -85,23 +78,34 @@ def complete_certificates() -> bool:
     return True
 
 
-def _load_own(settings: IndexSettings) -> ssl.SSLContext:
-    bundle = settings.ca_bundle
-    is_directory = bundle is not None and Path(bundle).is_dir()
+def _stamp(paths: tuple[str, str]) -> tuple[int, ...]:
+    """Return what changes when certificates do: who runs for long has to see new ones."""
+    try:
+        return tuple(Path(path).stat().st_mtime_ns for path in paths if path)
+    except OSError as error:
+        raise _unusable(paths, str(error)) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _load_own(paths: tuple[str, str], _stamp: tuple[int, ...]) -> ssl.SSLContext:
+    bundle, client_certificate = paths
+    is_directory = Path(bundle).is_dir()
     try:
         context = ssl.create_default_context(
-            cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+            cafile=None if is_directory else bundle or None,
+            capath=bundle if is_directory else None,
         )
-        if settings.client_certificate:
-            context.load_cert_chain(settings.client_certificate)
+        if client_certificate:
+            context.load_cert_chain(client_certificate)
     except OSError as error:
-        raise _unusable(settings, str(error)) from error
+        raise _unusable(paths, str(error)) from error
     return context
 
 
-def _unusable(settings: IndexSettings, problem: str) -> IndexUnreachableError:
-    path = f"{settings.ca_bundle or ''} {settings.client_certificate or ''}".strip()
-    return IndexUnreachableError(path, f"unusable certificates: {problem}", 0)
+def _unusable(paths: tuple[str, str], problem: str) -> IndexUnreachableError:
+    return IndexUnreachableError(
+        " ".join(filter(None, paths)), f"unusable certificates: {problem}", 0
+    )
 
 
 def _believe_all() -> ssl.SSLContext:

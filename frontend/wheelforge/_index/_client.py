@@ -96,7 +96,7 @@ class Client:
             except RequestImpossibleError as error:
                 raise _unreachable(url, str(error)) from error
             except ConnectionBrokenError as error:
-                problem, wish = str(error), getattr(error, "pause_seconds", None)
+                problem, wish = str(error), error.pause_seconds
             if attempt == self._settings.retries or (wish or 0) > _LONGEST_WISH_SECONDS:
                 raise _unreachable(url, problem, attempt + 1)
             self._sleep(_pause(attempt) if wish is None else wish)

@@ -25,6 +25,11 @@ _KINDS = {"http", "https"}
 DISBELIEF = "CERTIFICATE_VERIFY_FAILED"
 _AS_GIVEN = "!#$%&'()*+,/:;=?@[]~"
 """What a URL holds besides letters and numbers; what is quoted already is not quoted again."""
+_GZIP = 31
+"""zlib's number for gzip framing."""
+_CHUNK_BYTES = 1 << 16
+_MOST_BYTES = 1 << 28
+"""The largest pages there are have a hundredth of that."""
 
 
 class Answer(Protocol):
@@ -55,6 +60,9 @@ class Connections(Protocol):
 
 class ConnectionBrokenError(Exception):
     """Something went wrong that may go right the next time."""
+
+    pause_seconds: float | None = None
+    """How long the server asks to wait until then, if it does."""
 
 
 class RequestImpossibleError(Exception):
@@ -151,10 +159,13 @@ class _StraightAnswer:
             raise ConnectionBrokenError(f"it ends {self._response.length} bytes too early")
 
     def read(self) -> bytes:
-        content = b"".join(self.iter_raw(1 << 16))
-        if self.headers.get("content-encoding", "").lower() != "gzip" or not content:
-            return content
-        return _unpack(content)
+        content = bytearray()
+        for chunk in self.iter_raw(_CHUNK_BYTES):
+            content += chunk
+            if len(content) > _MOST_BYTES:
+                raise _endless()
+        is_packed = self.headers.get("content-encoding", "").lower() == "gzip"
+        return _unpack(content) if is_packed and content else bytes(content)
 
     def close(self) -> None:
         if self._is_closed:
@@ -185,13 +196,21 @@ def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str]) ->
         raise
 
 
-def _unpack(content: bytes) -> bytes:
-    import gzip
-
+def _unpack(content: bytearray) -> bytes:
+    engine = zlib.decompressobj(_GZIP)
     try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+        unpacked = engine.decompress(content, _MOST_BYTES)
+    except zlib.error as error:
         raise ConnectionBrokenError(f"it cannot be unpacked: {error}") from error
+    if engine.unconsumed_tail:
+        raise _endless()
+    if not engine.eof:
+        raise ConnectionBrokenError("it ends before all is unpacked")
+    return unpacked
+
+
+def _endless() -> RequestImpossibleError:
+    return RequestImpossibleError(f"it answers with more than {_MOST_BYTES >> 20} MiB")
 
 
 @contextlib.contextmanager
