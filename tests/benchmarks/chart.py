@@ -71,15 +71,15 @@ def _group(result: Result) -> _Group | None:
 def _draw_group(group: _Group, top: int, scale: float) -> Iterator[str]:
     yield _text(_MARGIN, top + 18, group.title, color=_FAINT, is_bold=True)
     first, last = top + _HEAD - 6, top + group.height - 4
-    for number, bar in enumerate(group.bars):
-        is_ours = bar.name.startswith("wheelforge")
-        color = _OURS if is_ours else _UV if bar.name == group.base else _OTHERS
-        yield from _draw_bar(bar, top + _HEAD + number * _STEP - 4, scale, color)
     x = f"{_LABEL + scale:.1f}"
     yield (
         f'<line x1="{x}" x2="{x}" y1="{first}" y2="{last}" stroke="{_TEXT}" '
         'stroke-dasharray="3 3" opacity="0.6"/>'
     )
+    for number, bar in enumerate(group.bars):
+        is_ours = bar.name.startswith("wheelforge")
+        color = _OURS if is_ours else _UV if bar.name == group.base else _OTHERS
+        yield from _draw_bar(bar, top + _HEAD + number * _STEP - 4, scale, color)
 
 
 def _draw_bar(bar: _Bar, top: int, scale: float, color: str) -> Iterator[str]:
@@ -97,4 +97,6 @@ def _text(
     weight = ' font-weight="600"' if look.get("is_bold") else ""
     size = f' font-size="{look["size"]}"' if "size" in look else ""
     place = f'x="{x}" y="{y}" fill="{color}" text-anchor="{anchor}"'
-    return f"<text {place}{size}{weight}>{escape(text)}</text>"
+    # Its edge is of the ground's color, so that lines behind it do not cross it.
+    edge = f'paint-order="stroke" stroke="{_GROUND}" stroke-width="4"'
+    return f"<text {place} {edge}{size}{weight}>{escape(text)}</text>"

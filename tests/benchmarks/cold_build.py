@@ -20,7 +20,9 @@ def run(bench: Bench) -> Result:
     """Compare whole programs that start from empty caches."""
     with serve_wheels() as url:
         rows = [_measure(bench, sdist, url) for sdist in bench.sdists(with_compiled=False)]
-    return Result(name="cold-build", title="sdist to wheel, empty caches", rows=rows)
+    return Result(
+        name="cold-build", title="sdist to wheel, empty caches, index on loopback", rows=rows
+    )
 
 
 def _measure(bench: Bench, sdist: Sdist, url: str) -> Row:

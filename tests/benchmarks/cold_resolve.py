@@ -37,7 +37,7 @@ def run(bench: Bench) -> Result:
         "the mean is that of loopback",
         "uv links its files into a directory; our environment has bytecode as well",
     ]
-    title = "requirements to wheels, empty caches"
+    title = "requirements to wheels, empty caches, index on loopback"
     return Result(name="cold-resolve", title=title, rows=rows, notes=notes)
 
 
