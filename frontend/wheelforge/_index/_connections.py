@@ -1,7 +1,7 @@
 """Connections straight to servers, kept open for the next request. Over `http.client`.
 
-A larger library would do, and does where a proxy stands between; importing it takes longer than
-all else that a small build waits for.
+A larger library would do, and does where a proxy stands between; importing it took a third of what
+a small build with an empty cache takes.
 """
 
 from __future__ import annotations

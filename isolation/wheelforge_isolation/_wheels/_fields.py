@@ -23,7 +23,7 @@ def parse_fields(text: str) -> Fields:
     """Return the fields at the beginning of ``text``, up to the first line that is of none."""
     fields: Fields = {}
     values: list[str] = []
-    for line in _LINE.findall(text):
+    for line in (match[0] for match in _LINE.finditer(text)):
         if line.startswith(_CONTINUES):
             values[-1:] = [value + line for value in values[-1:]]
             continue

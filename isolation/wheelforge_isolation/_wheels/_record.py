@@ -86,11 +86,11 @@ def _read_rows(plain: PlainZip, record: str) -> dict[str, Row]:
 
 
 def _parse_row(columns: list[str]) -> Row:
-    problem = ""
     if len(columns) != _COLUMNS:
         raise _odd_row(columns, f"it has {len(columns)} columns, not {_COLUMNS}")
     path, stated, size = columns
     algorithm, equals, digest = stated.partition("=")
+    problem = ""
     if not path:
         problem = "it has no path"
     elif stated and not equals:
