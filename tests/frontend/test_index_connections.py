@@ -125,6 +125,23 @@ def test_a_connection_that_the_server_ended_meanwhile_is_replaced() -> None:
     assert len(set(ends.seen)) == 2
 
 
+def looks_alive(line: object) -> bool:
+    del line
+    return True
+
+
+def test_a_connection_that_ends_as_it_is_used_again_is_replaced(
+    connections: StraightConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wheelforge._index._connections._Line.is_alive", looks_alive)
+    ends = Ends(is_hanging_up=True)
+    with serve(Project("demo", faults=[ends, ends])) as server:
+        for _ in range(2):
+            read(connections, f"{server.url}demo/")
+
+    assert len(set(ends.seen)) == 2
+
+
 @pytest.mark.parametrize("after", [0, 1, 100])
 def test_half_an_answer_is_none(connections: StraightConnections, after: int) -> None:
     with (

@@ -102,10 +102,24 @@ class StraightConnections:
         """Return the answer to one request, its body still to come."""
         with _translated():
             parts = urlsplit(url)
-            server = parts.scheme, parts.netloc
-            connection = self._take(server) or self._open(parts)
-            response = _ask(connection, _target(parts), headers)
-        return _StraightAnswer(response, connection, partial(self._keep, server, connection))
+            kept = self._take((parts.scheme, parts.netloc))
+            if kept is not None:
+                # The server may hang up at the very moment that it is used again.
+                with contextlib.suppress(ConnectionError):
+                    return self._ask(kept, parts, headers)
+            return self._ask(self._open(parts), parts, headers)
+
+    def _ask(
+        self, connection: HTTPConnection, parts: SplitResult, headers: Mapping[str, str]
+    ) -> Answer:
+        try:
+            connection.request("GET", _target(parts), headers=dict(headers))
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+        keep = partial(self._keep, (parts.scheme, parts.netloc), connection)
+        return _StraightAnswer(response, connection, keep)
 
     def close(self) -> None:
         """Close what nobody uses."""
@@ -185,15 +199,6 @@ class _StraightAnswer:
 def _target(parts: SplitResult) -> str:
     query = f"?{parts.query}" if parts.query else ""
     return quote(f"{parts.path or '/'}{query}", safe=_AS_GIVEN)
-
-
-def _ask(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> HTTPResponse:
-    try:
-        connection.request("GET", target, headers=dict(headers))
-        return connection.getresponse()
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _unpack(content: bytearray) -> bytes:
