@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_PROCESSES = 3
 _UNCHECKED, _CHECKED = 1, 3
 """What the head of a bytecode file says of when its source is looked at."""
+_GO_AHEAD = ("", "")
 _PROGRAM = """
 import contextlib, importlib.machinery, importlib.util, marshal, os, sys
 directory, head = sys.argv[1], importlib.util.MAGIC_NUMBER + bytes((int(sys.argv[2]), 0, 0, 0))
@@ -46,8 +47,11 @@ def write(place, content):
     except OSError:
         os.unlink(place)
 
-made, all_words, parent = {}, words(), os.getppid()
+made, all_words, parent, is_wanted = {}, words(), os.getppid(), False
 for source, place in zip(all_words, all_words):
+    if not place:
+        is_wanted = True
+        break
     made.pop(place, None)
     try:
         if source:
@@ -55,7 +59,7 @@ for source, place in zip(all_words, all_words):
     except Exception:
         pass  # no Python of this version, or no Python at all
 for place, content in made.items():
-    if os.getppid() != parent:
+    if not is_wanted or os.getppid() != parent:
         sys.exit("the process that wants the bytecode is gone")
     target = importlib.util.cache_from_source(os.path.join(directory, place))
     with contextlib.suppress(OSError):  # another process has just made it as well
@@ -108,7 +112,9 @@ class Compiler:
         for place, (source, number) in self._expected.items():
             if modules.get(place) != source:
                 self._say(number, modules.get(place, ""), place)
-        for process in self._processes:
+        for number, process in enumerate(self._processes):
+            # That no more comes may also mean that we are dead, before anybody could see it.
+            self._say(number, *_GO_AHEAD)
             _end_words(process)
 
     def finish(self) -> None:
