@@ -15,6 +15,7 @@ from wheelforge._index._connections import (
     ConnectionBrokenError,
     RequestImpossibleError,
     StraightConnections,
+    read_whole,
 )
 from wheelforge._index._origins import is_safe, is_trusted
 from wheelforge.errors import IndexUnreachableError
@@ -75,7 +76,7 @@ def connections() -> Generator[StraightConnections]:
 def read(connections: StraightConnections, url: str) -> bytes:
     answer = connections.send(url, {})
     try:
-        return answer.read()
+        return read_whole(answer)
     finally:
         answer.close()
 
@@ -104,7 +105,7 @@ def test_two_requests_at_once_take_two_connections(connections: StraightConnecti
     ends = Ends()
     with serve(Project("demo", faults=[ends, ends])) as server:
         answers = [connections.send(f"{server.url}demo/", {}) for _ in range(2)]
-        first, second = (answer.read() for answer in answers)
+        first, second = (read_whole(answer) for answer in answers)
         for answer in answers:
             answer.close()
 
@@ -241,6 +242,19 @@ def test_some_servers_are_believed_as_they_are(url: str, *, is_believed: bool) -
 def test_an_address_may_be_trusted() -> None:
     assert is_trusted("[fe80::1]:80", ("[fe80::1]",))
     assert not is_trusted("[fe80::2]:80", ("[fe80::1]",))
+
+
+def test_a_page_without_an_end_is_given_up_through_a_proxy_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_connections, "_MOST_BYTES", 1 << 20)
+    endless = Packed(gzip.compress(bytes(2 << 20)))
+    with (
+        serve(Project("demo", DEMO, faults=[endless])) as proxy,
+        open_index(index_urls=("http://localhost:1/simple/",), proxy=proxy.origin) as index,
+        pytest.raises(IndexUnreachableError, match="more than 1 MiB"),
+    ):
+        index.find("demo")
 
 
 def test_what_comes_through_a_proxy_is_asked_for_again_as_well() -> None:

@@ -87,7 +87,7 @@ def _stamp(paths: tuple[str, str]) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def _load_own(paths: tuple[str, str], _stamp: tuple[int, ...]) -> ssl.SSLContext:
+def _load_own(paths: tuple[str, str], _when: tuple[int, ...]) -> ssl.SSLContext:
     bundle, client_certificate = paths
     is_directory = Path(bundle).is_dir()
     try:

@@ -19,6 +19,7 @@ from wheelforge._index._connections import (
     DisbelievedError,
     RequestImpossibleError,
     StraightConnections,
+    read_whole,
 )
 from wheelforge._index._credentials import Credentials
 from wheelforge._index._origins import is_safe
@@ -128,7 +129,7 @@ class Client:
                 if reply.answer.status_code in GONE:
                     _drain(reply.answer)
                     return None
-                return reply, reply.answer.read()
+                return reply, read_whole(reply.answer)
 
         return self.insist(url, read)
 
@@ -208,7 +209,7 @@ def _drain(answer: Answer) -> None:
     """Read what nobody needs, if that is little: the connection can be used again then."""
     length = answer.headers.get("content-length", "")
     if length.isdecimal() and int(length) <= _MOST_DRAINED:
-        answer.read()
+        read_whole(answer)
 
 
 def raise_status(reply: Reply) -> NoReturn:

@@ -43,10 +43,6 @@ class Answer(Protocol):
 
     def iter_raw(self, chunk_size: int) -> Iterator[bytes]: ...
 
-    def read(self) -> bytes:
-        """Return the whole body, unpacked if it was packed for the way."""
-        ...
-
     def close(self) -> None: ...
 
 
@@ -172,15 +168,6 @@ class _StraightAnswer:
         if self._response.length:
             raise ConnectionBrokenError(f"it ends {self._response.length} bytes too early")
 
-    def read(self) -> bytes:
-        content = bytearray()
-        for chunk in self.iter_raw(_CHUNK_BYTES):
-            content += chunk
-            if len(content) > _MOST_BYTES:
-                raise _endless()
-        is_packed = self.headers.get("content-encoding", "").lower() == "gzip"
-        return _unpack(content) if is_packed and content else bytes(content)
-
     def close(self) -> None:
         if self._is_closed:
             return
@@ -199,6 +186,17 @@ class _StraightAnswer:
 def _target(parts: SplitResult) -> str:
     query = f"?{parts.query}" if parts.query else ""
     return quote(f"{parts.path or '/'}{query}", safe=_AS_GIVEN)
+
+
+def read_whole(answer: Answer) -> bytes:
+    """Return a whole body, unpacked if it was packed for the way, and not without end."""
+    content = bytearray()
+    for chunk in answer.iter_raw(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > _MOST_BYTES:
+            raise _endless()
+    is_packed = answer.headers.get("content-encoding", "").lower() == "gzip"
+    return _unpack(content) if is_packed and content else bytes(content)
 
 
 def _unpack(content: bytearray) -> bytes:

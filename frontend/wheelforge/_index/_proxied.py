@@ -95,10 +95,5 @@ class _ProxiedAnswer:
                 return
             yield chunk
 
-    def read(self) -> bytes:
-        with self._connections.translated():
-            content: bytes = self._answer.read()
-            return content
-
     def close(self) -> None:
         self._answer.close()
