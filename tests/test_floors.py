@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FLOORS = {
     "wheelforge_isolation": [
-        {"errors", "values"},
+        {"errors", "values", "formats"},
         {"_fs"},
         {"_locks"},
         {"_drafts"},

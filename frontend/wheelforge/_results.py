@@ -7,13 +7,13 @@ mend it is near. How large it is does not matter, as nothing of it is written.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Artifact, Kind
 from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
+from wheelforge_isolation.formats.metadata import only_value, parse_fields
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _SUFFIXES = {
 _FAULTS = {"W9", "Y2", "Y3", "Y5", "Y9"}
 """Notes about tags that contradict each other, and about more or less than one directory."""
 _LONGEST_NAME = 255
-_FIELD = re.compile(r"^(Name|Version):(.*)$", re.MULTILINE | re.IGNORECASE)
 _ANY_SIZE = Limits(
     total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
 )
@@ -92,14 +91,6 @@ def read_metadata(wheel: Path) -> bytes:
     from wheelforge_isolation import inspect_wheel
 
     return inspect_wheel(wheel, _ANY_SIZE).metadata
-
-
-def describe_metadata(content: bytes) -> dict[str, object]:
-    """Return core metadata in the form of JSON that has become usual, fields in order."""
-    from packaging.metadata import parse_email
-
-    metadata, _ = parse_email(content)
-    return dict(sorted(metadata.items()))
 
 
 def _inspect(kind: Kind, path: Path) -> Result:
@@ -190,16 +181,13 @@ def _refuse_faults(path: Path, notes: Iterable[Note]) -> list[str]:
 def _read_release(content: bytes, file: str, result: str) -> tuple[str, str]:
     """Return the name and the version that core metadata states, in normal form."""
     from packaging.utils import InvalidName, canonicalize_name
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
-    # A whole parser takes longer to load than a small archive to be looked at.
-    header = content.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[0]
-    stated = [(key.lower(), value.strip()) for key, value in _FIELD.findall(header)]
-    fields = dict(stated) if len(dict(stated)) == len(stated) else {}
-    name, version = fields.get("name", ""), fields.get("version", "")
+    fields = parse_fields(content)
+    name, version = only_value(fields, "Name") or "", only_value(fields, "Version") or ""
     try:
         return canonicalize_name(name, validate=True), str(Version(version))
-    except (InvalidName, InvalidVersion) as error:
+    except (InvalidName, ValueError) as error:
         reason = f"its {file} states the name `{name}` and the version `{version}`"
         raise _invalid(result, reason) from error
 

@@ -17,7 +17,6 @@ from tests.builds import (
 )
 from tests.stock import PYENV
 from wheelforge._models import Kind, Policy
-from wheelforge._results import describe_metadata
 from wheelforge.errors import (
     BackendFailedError,
     BackendUnavailableError,
@@ -27,6 +26,7 @@ from wheelforge.errors import (
     RequirementInvalidError,
     SourceInvalidError,
 )
+from wheelforge_isolation.formats.metadata import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def test_metadata_are_asked_for_or_taken_from_a_wheel(
 
     outcome = ground.build(project, tmp_path / "out", kinds=(Kind.METADATA,))
 
-    assert describe_metadata(outcome.metadata)["name"] == "demo"
+    assert to_json(outcome.metadata)["name"] == "demo"
     assert outcome.artifacts == ()
     assert not (tmp_path / "out").exists()
 

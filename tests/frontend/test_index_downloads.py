@@ -410,6 +410,18 @@ def test_a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, ranges: str
     assert server.count("/files/") == asked + is_part
 
 
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_requirements_behind_a_folded_licence_text_are_kept(*, is_beside: bool) -> None:
+    licence = b"License: of paragraphs\n  \n        \n  \x0cRequires-Dist: c\n"
+    metadata = core_metadata("demo", "1.0", "b").replace(b"Requires", licence + b"Requires")
+    stem = "demo-1.0.dist-info"
+    content = Draft(dist_info=stem, files={f"{stem}/METADATA": metadata}).pack()
+    odd = replace(SMALL, content=content, metadata=metadata if is_beside else None)
+
+    with serve(Project("demo", odd)) as server, open_index(server) as index:
+        assert index.read_metadata(index.find("demo")[0]).requires == ("b",)
+
+
 def test_metadata_far_from_the_end_take_one_more_request() -> None:
     stem = "demo-1.0.dist-info"
     files = {f"{stem}/METADATA": core_metadata("demo", "1.0", "b")}

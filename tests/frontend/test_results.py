@@ -16,9 +16,10 @@ from tests.archives import PROJECT, file, gz, symlink, tar
 from tests.corpus import SDISTS, Sdist
 from tests.wheels import DIST_INFO, FILE_NAME, METADATA, RECORD, Draft, replaced
 from wheelforge._models import Kind
-from wheelforge._results import check_built_name, check_result, describe_metadata
+from wheelforge._results import check_built_name, check_result
 from wheelforge.errors import ResultInvalidError
 from wheelforge_isolation import ArchiveError, inspect_wheel
+from wheelforge_isolation.formats.metadata import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -342,7 +343,7 @@ def test_metadata_have_the_same_json_as_with_pypa_build(content: bytes, tmp_path
 
     theirs = subprocess.run(words, check=True, capture_output=True, text=True, encoding="utf-8")
 
-    ours = describe_metadata(content)
+    ours = to_json(content)
     # There the order of the fields is another one each time.
     assert ours == json.loads(theirs.stdout)
     assert sorted(ours) == list(ours)
@@ -351,6 +352,6 @@ def test_metadata_have_the_same_json_as_with_pypa_build(content: bytes, tmp_path
 def test_the_metadata_of_a_wheel_can_be_described(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(Draft().pack())
 
-    found = describe_metadata(inspect_wheel(tmp_path / FILE_NAME).metadata)
+    found = to_json(inspect_wheel(tmp_path / FILE_NAME).metadata)
 
     assert (found["name"], found["version"]) == ("demo", "1.0")

@@ -12,15 +12,22 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from wheelforge._index._values import Metadata
 from wheelforge.errors import MetadataInvalidError
+from wheelforge_isolation.formats.metadata import (
+    all_values,
+    first_value,
+    only_value,
+    parse_fields,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wheelforge._index._values import Candidate
+    from wheelforge_isolation.formats.metadata import Fields
 
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
@@ -33,7 +40,6 @@ _SPARE = 1 << 10
 _MOST_METADATA = 16 << 20
 _PATH = re.compile(r"([^/]+)-[^-/]+\.dist-info/METADATA")
 _STORED, _DEFLATED = 0, 8
-_FIELDS = {"name", "version", "requires-python", "requires-dist", "provides-extra"}
 
 
 class Window:
@@ -79,40 +85,24 @@ def read_wheel_metadata(window: Window, candidate: Candidate) -> Metadata:
 
 def parse_metadata(content: bytes, candidate: Candidate) -> Metadata:
     """Return what core metadata asks for; refuse those of something else."""
-    fields: dict[str, list[str]] = {key: [] for key in _FIELDS}
-    for key, value in _parse_headers(content.decode("utf-8", "replace")):
-        if key in fields:
-            fields[key].append(value)
-    _check_identity(fields["name"], fields["version"], candidate)
+    fields = parse_fields(content)
+    _check_identity(fields, candidate)
     return Metadata(
-        requires=tuple(fields["requires-dist"]),
-        requires_python="".join(fields["requires-python"][:1]),
-        extras=frozenset(map(canonicalize_name, fields["provides-extra"])),
+        requires=tuple(all_values(fields, "Requires-Dist")),
+        requires_python=first_value(fields, "Requires-Python"),
+        extras=frozenset(map(canonicalize_name, all_values(fields, "Provides-Extra"))),
     )
 
 
-def _parse_headers(text: str) -> Iterator[tuple[str, str]]:
-    key, value = "", ""
-    for line in text.splitlines():
-        if not line.strip():
-            break
-        if line[0] in " \t":
-            value = f"{value} {line.strip()}"
-            continue
-        yield key, value
-        key, _, value = line.partition(":")
-        key, value = key.strip().lower(), value.strip()
-    yield key, value
-
-
-def _check_identity(names: list[str], versions: list[str], candidate: Candidate) -> None:
-    stated = f"{' '.join(names)} {' '.join(versions)}"
+def _check_identity(fields: Fields, candidate: Candidate) -> None:
+    name, version = only_value(fields, "Name"), only_value(fields, "Version")
     try:
-        is_same = [canonicalize_name(name) for name in names] == [candidate.name]
-        is_same = is_same and [Version(each) for each in versions] == [candidate.version]
-    except InvalidVersion:
+        is_same = name is not None and canonicalize_name(name) == candidate.name
+        is_same = is_same and version is not None and Version(version) == candidate.version
+    except ValueError:  # no version, or a number that is too long to be read
         is_same = False
     if not is_same:
+        stated = " ".join(all_values(fields, "Name") + all_values(fields, "Version"))
         raise MetadataInvalidError(candidate.file_name, f"its metadata are of `{stated}`")
 
 

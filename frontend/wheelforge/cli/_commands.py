@@ -101,12 +101,12 @@ def _conclude(outcomes: Sequence[Outcome], console: Console) -> int:
 
 def run_metadata(options: argparse.Namespace) -> None:
     """Print the core metadata of each source as JSON."""
-    from wheelforge._results import describe_metadata
+    from wheelforge_isolation.formats.metadata import to_json
 
     console = _open_console(options)
     with console.watch():
         for forge, request in _pair(options, console):
-            metadata = describe_metadata(_obtain_metadata(forge, request))
+            metadata = to_json(_obtain_metadata(forge, request))
             console.print_data(f"{json.dumps(metadata, ensure_ascii=False, indent=2)}\n")
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive._members import Note
 from wheelforge_isolation._archive._refusal import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.formats.metadata import all_values, first_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wheelforge_isolation._archive._members import Contents, Member
+    from wheelforge_isolation.formats.metadata import Fields
 
     Find = Callable[[str], Member | None]
 
-_FIELD = re.compile(r"^(Metadata-Version|Name|Version|License-File):(.*)$", re.MULTILINE)
 _LONGEST_VERSION = 100
 _SINCE_EXACT, _SINCE_LICENSES = (2, 2), (2, 4)
 
@@ -39,28 +39,23 @@ def judge_sdist(top: str, stem: str, find: Find, contents: Contents) -> Iterator
         yield Note(rule="Y6", text=text)
     if member is not None:
         # The first piece holds all the fields that are looked at, if the file is any PKG-INFO.
-        header = next(contents.chunks(member), b"").decode("utf-8", "replace")
-        header = header.replace("\r\n", "\n").partition("\n\n")[0]
-        fields = [(key, value.strip()) for key, value in _FIELD.findall(header)]
+        fields = parse_fields(next(contents.chunks(member), b""))
         yield from _judge_metadata(top, stem, find, fields)
 
 
-def _judge_metadata(
-    top: str, stem: str, find: Find, fields: list[tuple[str, str]]
-) -> Iterator[Note]:
-    single = dict(fields)
-    standard = _numbers(single.get("Metadata-Version", ""))
+def _judge_metadata(top: str, stem: str, find: Find, fields: Fields) -> Iterator[Note]:
+    standard = _numbers(first_value(fields, "Metadata-Version"))
     releases = _releases(stem)
-    if releases and {"Name", "Version"} <= single.keys():
-        name, version = single["Name"], single["Version"]
-        if _release(name, version) not in releases:
-            text = f"PKG-INFO is about {quoted(f'{name} {version}')}"
-            if standard >= _SINCE_EXACT:
-                raise RuleError("Y4", text)
-            yield Note(rule="Y4", text=text)
-    for key, value in fields if standard >= _SINCE_LICENSES else ():
-        if key == "License-File" and not find(f"{top}/{value}"):
-            yield Note(rule="Y8", text=f"the licence file {quoted(value)} is missing")
+    name, version = first_value(fields, "Name"), first_value(fields, "Version")
+    is_stated = name and version
+    if releases and is_stated and releases.isdisjoint({_release(name, version)}):
+        text = f"PKG-INFO is about {quoted(f'{name} {version}')}"
+        if standard >= _SINCE_EXACT:
+            raise RuleError("Y4", text)
+        yield Note(rule="Y4", text=text)
+    for path in all_values(fields, "License-File") if standard >= _SINCE_LICENSES else ():
+        if not find(f"{top}/{path}"):
+            yield Note(rule="Y8", text=f"the licence file {quoted(path)} is missing")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._archive import Note, RuleError
-from wheelforge_isolation._wheels._fields import parse_fields
 from wheelforge_isolation._wheels._places import Scheme
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wheelforge_isolation._archive import PlainZip
-    from wheelforge_isolation._wheels._fields import Fields
     from wheelforge_isolation._wheels._name import WheelName
+    from wheelforge_isolation.formats.metadata import Fields
 
 _WHEEL_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)*")
 
@@ -32,8 +32,8 @@ def judge_metadata(plain: PlainZip, dist_info: str, name: WheelName) -> None:
 def judge_wheel(plain: PlainZip, dist_info: str, name: WheelName) -> tuple[Scheme, list[Note]]:
     """Return the scheme of the files at the root, when the wheel's format is one we know."""
     fields = _read_fields(plain, f"{dist_info}/WHEEL", "W8")
-    notes = [*_judge_format(_first(fields, "wheel-version")), *_judge_tags(fields, name)]
-    is_pure = _first(fields, "root-is-purelib").strip().lower() == "true"
+    notes = [*_judge_format(first_value(fields, "Wheel-Version")), *_judge_tags(fields, name)]
+    is_pure = first_value(fields, "Root-Is-Purelib").lower() == "true"
     return Scheme.PURELIB if is_pure else Scheme.PLATLIB, notes
 
 
@@ -41,23 +41,19 @@ def _read_fields(plain: PlainZip, path: str, rule: str) -> Fields:
     """Return the fields of a metadata file, without the prose that may follow them."""
     if path not in plain.files:
         raise RuleError(rule, f"the wheel has no {quoted(path)}")
-    return parse_fields(plain.read(path).decode("utf-8", "replace"))
-
-
-def _first(fields: Fields, name: str) -> str:
-    return fields.get(name, [""])[0]
+    return parse_fields(plain.read(path))
 
 
 def _only(fields: Fields, field: str) -> str:
-    """Return a field of METADATA; where there are two, each reader would choose its own."""
-    values = fields.get(field.lower(), [])
-    if len(values) != 1:
-        raise RuleError("W7", f"METADATA has {len(values)} times the field {field}")
-    return values[0].strip()
+    value = only_value(fields, field)
+    if value is None:
+        times = len(all_values(fields, field))
+        raise RuleError("W7", f"METADATA has {times} times the field {field}")
+    return value
 
 
 def _judge_format(text: str) -> Iterator[Note]:
-    found = _WHEEL_VERSION.fullmatch(text.strip())
+    found = _WHEEL_VERSION.fullmatch(text)
     if found is None:
         raise RuleError("W8", f"WHEEL states no version of the format but {quoted(text)}")
     major, minor = map(int, found.groups())
@@ -71,9 +67,9 @@ def _judge_tags(fields: Fields, name: WheelName) -> Iterator[Note]:
     from packaging.tags import parse_tag
 
     stated: set[str] = set()
-    for text in fields.get("tag", []):
+    for text in all_values(fields, "Tag"):
         try:
-            stated |= set(map(str, parse_tag(text.strip())))
+            stated |= set(map(str, parse_tag(text)))
         except ValueError:
             stated.add(text)
     if stated != set(name.tags):
