@@ -10,7 +10,7 @@ import pytest
 from pyproject_hooks import BackendUnavailable
 
 from tests.hooks import LINUX_ONLY, Place, kill, wait_until
-from wheelforge._runners import ForkRunner, ForkServer, HookFailedError
+from wheelforge._runners import ForkRunner, ForkServer, HookFailedError, SpawnRunner
 from wheelforge.errors import HookLostError
 
 if TYPE_CHECKING:
@@ -173,6 +173,28 @@ def test_variables_that_the_import_changes_are_changed_in_every_hook(place: Plac
     assert not objection
     assert "'MADE'" in answer
     assert "'LANG'" not in answer
+
+
+STREAMS = """
+import sys
+sys.stdout.reconfigure(errors="replace")
+answer = []
+for name in ("stdin", "stdout", "stderr"):
+    stream = getattr(sys, name)
+    facts = [name, stream.seekable(), stream.isatty(), stream.fileno(), stream.encoding]
+    facts += [stream.errors, stream.line_buffering, stream.write_through, stream.mode]
+    answer.append(facts + [repr(stream.buffer), stream.buffer.seekable()])
+"""
+
+
+def test_streams__a_fork_has_those_of_a_fresh_process(place: Place) -> None:
+    with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+        forked = place.ask(runner, STREAMS)
+    with SpawnRunner(place.terms()) as runner:
+        spawned = place.ask(runner, STREAMS)
+
+    assert forked == spawned
+    assert [ending.forked for ending in place.endings] == [True, False]
 
 
 def test_a_backend_in_the_projects_own_tree_is_spawned(place: Place) -> None:

@@ -63,20 +63,24 @@ class ServerProcess:
         # Without a backend nothing of the environment is needed, and nothing of it should run.
         flags = [] if rest else ["-I", "-S"]
         ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = subprocess.Popen(
-                    [python, *flags, _SCRIPT, str(theirs.fileno()), *rest],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    env=environment,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as error:
-                ours.close()
-                raise Unserved(str(error)) from error
+        reader, writer = _open_pipe()
+        try:
+            process = subprocess.Popen(
+                [python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest],
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                env=environment,
+                pass_fds=[theirs.fileno(), reader],
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise Unserved(str(error)) from error
+        finally:
+            theirs.close()
+            os.close(reader)
+            os.close(writer)
         return cls(process, ours)
 
     def await_report(self, watch: Watch) -> Report:
@@ -136,3 +140,15 @@ class ServerProcess:
         for reason, *names in unpack(self._said):
             return Report(reason=reason, names=frozenset(names))
         return None
+
+
+def _open_pipe() -> tuple[int, int]:
+    """Open what a server prints into: its streams are made for a pipe, as those of a hook are.
+
+    A null device can be seeked, and Python's streams remember that. The server holds both ends;
+    neither of them ever blocks it.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    return reader, writer

@@ -74,15 +74,15 @@ class Import:
         exec(self.code, {"__name__": "rehearsal"})
         prepare_main(script)
 
-    def run(self) -> None:
-        """Import the backend; note every reason why a fork would differ from a fresh process."""
+    def run(self, printed: int) -> None:
+        """Import the backend; note every reason why a fork would differ from a fresh process.
+
+        ``printed`` is the other end of the pipe that both standard streams lead to.
+        """
         here = find_directory()
-        reader = redirect_to_pipe()
         self._import_watched()
         flush()
-        redirect(os.open(os.devnull, os.O_WRONLY))
-        self._note("prints", is_so=has_output(reader))
-        os.close(reader)
+        self._note("prints", is_so=has_output(printed))
         self._note("changes the working directory", is_so=find_directory() != here)
         self._note("starts threads", is_so=has_threads())
         self._note("starts processes that go on", is_so=has_children())
@@ -263,22 +263,6 @@ def prepare_main(script: str) -> None:
 def replace_data(data: dict[bytes, bytes]) -> None:
     """Let `os.environ` and its twin of bytes look into ``data``."""
     vars(os.environ)["_data"] = vars(os.environb)["_data"] = data
-
-
-def redirect(descriptor: int) -> None:
-    """Let both standard streams lead to ``descriptor``, and close that."""
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
-def redirect_to_pipe() -> int:
-    """Let both standard streams lead to a pipe that never blocks; return its other end."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    redirect(writer)
-    return reader
 
 
 def flush() -> None:

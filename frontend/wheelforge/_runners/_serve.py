@@ -11,8 +11,9 @@ process:
 - a *hook* becomes what a fresh process would be: the stack is unwound to the top of this file, so
   that the interpreter itself ends it, with `atexit`, threads, buffers and exit status.
 
-A message is a length, and strings parted by NUL. Arguments: the descriptor of the server's
-channel, and for a server that imports: the script that runs hooks, and the module of the backend.
+A message is a length, and strings parted by NUL. Arguments: the descriptors of the server's
+channel and of the other end of the pipe that it prints into; and for a server that imports: the
+script that runs hooks, and the module of the backend.
 """
 
 # ruff: file-ignore[import-private-name, blind-except, exec-builtin, builtin-open, os-path-dirname, os-path-isdir, os-path-join, os-listdir, read-whole-file, boolean-positional-value-in-call]
@@ -108,12 +109,15 @@ class Family:
 def main() -> tuple[CodeType, list[str]]:
     """Serve until the channel is closed; return only in a hook, with what it is to execute."""
     channel = _socket.socket(fileno=int(sys.argv[1]))
+    printed = int(sys.argv[2])
     os.set_inheritable(channel.fileno(), False)
+    os.set_inheritable(printed, False)
     control = load_control()
     imported = None
-    if sys.argv[2:]:
+    if sys.argv[3:]:
         control(ADOPT_ORPHANS, 1)
-        imported = rehearse(channel, *sys.argv[2:])
+        imported = rehearse(channel, printed, *sys.argv[3:])
+    os.close(printed)
     # Keepers are not waited for, and would stay as zombies.
     handler = _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     line, output = serve(channel)
@@ -133,7 +137,7 @@ def main() -> tuple[CodeType, list[str]]:
     os._exit(NOT_STARTED)
 
 
-def rehearse(channel: _socket.socket, script: str, backend: str) -> Import:
+def rehearse(channel: _socket.socket, printed: int, script: str, backend: str) -> Import:
     """Import the backend and say what was seen; end if no fork could be like a fresh process."""
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]
@@ -142,7 +146,7 @@ def rehearse(channel: _socket.socket, script: str, backend: str) -> Import:
     exec(load_code(os.path.join(os.path.dirname(__file__), "_rehearsal.py")), rehearsal)
     sys.modules.pop("__future__", None)
     imported: Import = rehearsal["Import"](script, load_code(script), backend)
-    imported.run()
+    imported.run(printed)
     send_message(channel, [(imported.reasons or [""])[0], *imported.names])
     if imported.reasons:
         end_with_all()
