@@ -21,7 +21,7 @@ FLOORS = {
         {"_locks"},
         {"_drafts"},
         {"_layout", "_ground", "_record", "_interpreter"},
-        {"_archive"},
+        {"archive"},
         {"_staging", "_wheels", "_shelf", "_inventory"},
         {"_unpack", "_store", "_turns", "_housekeeping", "_bytecode"},
         {"_installation", "_built"},

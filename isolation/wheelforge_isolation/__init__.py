@@ -9,15 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive import (
-        InspectedSdist,
-        Limits,
-        Links,
-        Note,
-        Unpacked,
-        inspect_sdist,
-        unpack_archive,
-    )
     from wheelforge_isolation._built import BuiltStore
     from wheelforge_isolation._cache import Cache, open_cache
     from wheelforge_isolation._drafts import deliver_file, replace_file
@@ -48,6 +39,15 @@ if TYPE_CHECKING:
     from wheelforge_isolation._unpack import unpack
     from wheelforge_isolation._verification import Problem
     from wheelforge_isolation._wheels import InspectedWheel, inspect_wheel, load_readers
+    from wheelforge_isolation.archive import (
+        InspectedSdist,
+        Limits,
+        Links,
+        Note,
+        Unpacked,
+        inspect_sdist,
+        unpack_archive,
+    )
     from wheelforge_isolation.errors import ArchiveError, ForgeError, IsolationError
 
 __all__ = [
@@ -106,7 +106,7 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "_archive": (
+    "archive": (
         "InspectedSdist",
         "Limits",
         "Links",

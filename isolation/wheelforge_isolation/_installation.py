@@ -8,9 +8,9 @@ import shlex
 from typing import TYPE_CHECKING, Literal
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation._archive import fold
 from wheelforge_isolation._bytecode import Compiler
 from wheelforge_isolation._ground import Ground
+from wheelforge_isolation.archive import fold
 from wheelforge_isolation.errors import EnvironmentFailedError, LinksUnavailableError, quoted
 from wheelforge_isolation.values import Value
 

@@ -9,16 +9,16 @@ import pytest
 
 from tests.archives import NO_LIMITS, PROJECT, file, folder, pax, symlink, tar
 from wheelforge_isolation import Links
-from wheelforge_isolation._archive import _SpoolContents
-from wheelforge_isolation._archive._plan import Terms, make_plan
-from wheelforge_isolation._archive._refusal import RuleError
-from wheelforge_isolation._archive._tar import read_tar
 from wheelforge_isolation._ground import Ground
+from wheelforge_isolation.archive import _SpoolContents
+from wheelforge_isolation.archive.plan import Terms, make_plan
+from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.tar import read_tar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge_isolation._archive._members import Plan
+    from wheelforge_isolation.archive.members import Plan
 
 
 class FakeGround(Ground):

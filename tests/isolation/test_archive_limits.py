@@ -24,8 +24,8 @@ from tests.archives import (
     zipped,
 )
 from wheelforge_isolation import Limits
-from wheelforge_isolation._archive._members import Kind, Member, Plan
-from wheelforge_isolation._archive._writer import write_plan
+from wheelforge_isolation.archive.members import Kind, Member, Plan
+from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.errors import ArchiveTooLargeError, DiskFullError
 
 if TYPE_CHECKING:

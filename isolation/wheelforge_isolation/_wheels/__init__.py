@@ -15,15 +15,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation._archive import (
-    DEFAULT_LIMITS,
-    Limits,
-    Note,
-    PlainZip,
-    RuleError,
-    open_plain_zip,
-    scan_plain_zip,
-)
 from wheelforge_isolation._wheels._entrypoints import (
     EntryPoint,
     describe_contests,
@@ -33,6 +24,15 @@ from wheelforge_isolation._wheels._metadata import judge_metadata, judge_wheel
 from wheelforge_isolation._wheels._name import WheelName, parse_wheel_name
 from wheelforge_isolation._wheels._places import Scheme, WheelFile, find_dist_info, place_files
 from wheelforge_isolation._wheels._record import check_record
+from wheelforge_isolation.archive import (
+    DEFAULT_LIMITS,
+    Limits,
+    Note,
+    RuleError,
+    WheelZip,
+    open_wheel_zip,
+    scan_wheel_zip,
+)
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Wheel(Value):
     entry_points: tuple[EntryPoint, ...]
     notes: tuple[Note, ...]
     """What is odd about it and was let pass."""
-    _plain: PlainZip
+    _plain: WheelZip
 
     def write(self, directory: str) -> tuple[WrittenFile, ...]:
         """Write the archive's files into ``directory``, private and empty; return what is there.
@@ -122,7 +122,7 @@ def open_wheel(
     the wheel's own directory is all that. ``accept_unlisted`` lets files pass that RECORD forgot.
     """
     name = parse_wheel_name(path.name)
-    with open_plain_zip(path, workspace or path.parent, limits) as plain:
+    with open_wheel_zip(path, workspace or path.parent, limits) as plain:
         yield _judge(plain, name, accept_unlisted=accept_unlisted)
 
 
@@ -134,7 +134,7 @@ def load_readers() -> None:
 def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:
     """Return what the wheel at ``path`` is, once all of it was judged."""
     name = parse_wheel_name(path.name)
-    with scan_plain_zip(path, limits) as plain:
+    with scan_wheel_zip(path, limits) as plain:
         wheel = _judge(plain, name, accept_unlisted=False)
         metadata = plain.read(f"{wheel.dist_info}/METADATA")
         size_bytes, sha256 = path.stat().st_size, _fs.digest(path)
@@ -148,14 +148,14 @@ def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel
     )
 
 
-def _judge(plain: PlainZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:
+def _judge(plain: WheelZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:
     try:
         return _read_wheel(plain, name, accept_unlisted=accept_unlisted)
     except RuleError as broken:
         raise broken.blame(name.file_name) from None
 
 
-def _read_wheel(plain: PlainZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:
+def _read_wheel(plain: WheelZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:
     dist_info = find_dist_info(plain, name)
     hashes, notes = check_record(plain, dist_info, accept_unlisted=accept_unlisted)
     judge_metadata(plain, dist_info, name)

@@ -6,16 +6,16 @@ import os
 import re
 from typing import TYPE_CHECKING, Literal
 
-from wheelforge_isolation._archive import Note, RuleError
 from wheelforge_isolation._wheels._places import Scheme, is_interpreter
+from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wheelforge_isolation._archive import PlainZip
     from wheelforge_isolation._wheels._places import WheelFile
+    from wheelforge_isolation.archive import WheelZip
 
 _SECTIONS = {"[console_scripts]", "[gui_scripts]"}
 _NAME = re.compile(r"[\w.-]+")
@@ -33,7 +33,7 @@ class EntryPoint(Value):
     kind: Literal["console", "gui"]
 
 
-def read_entry_points(plain: PlainZip, dist_info: str) -> tuple[EntryPoint, ...]:
+def read_entry_points(plain: WheelZip, dist_info: str) -> tuple[EntryPoint, ...]:
     """Return the scripts that the wheel asks for, or refuse one that is not what it should be."""
     path = f"{dist_info}/entry_points.txt"
     if path not in plain.files:

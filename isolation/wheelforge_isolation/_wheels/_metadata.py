@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive import Note, RuleError
 from wheelforge_isolation._wheels._places import Scheme
+from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation._archive import PlainZip
     from wheelforge_isolation._wheels._name import WheelName
+    from wheelforge_isolation.archive import WheelZip
     from wheelforge_isolation.formats.metadata import Fields
 
 _WHEEL_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)*")
 
 
-def judge_metadata(plain: PlainZip, dist_info: str, name: WheelName) -> None:
+def judge_metadata(plain: WheelZip, dist_info: str, name: WheelName) -> None:
     """Refuse metadata that is about something else than the file name is."""
     fields = _read_fields(plain, f"{dist_info}/METADATA", "W7")
     project, version = (_only(fields, field) for field in ("Name", "Version"))
@@ -29,7 +29,7 @@ def judge_metadata(plain: PlainZip, dist_info: str, name: WheelName) -> None:
         raise RuleError("W7", f"METADATA is about {said}, not {name.name} {name.version}")
 
 
-def judge_wheel(plain: PlainZip, dist_info: str, name: WheelName) -> tuple[Scheme, list[Note]]:
+def judge_wheel(plain: WheelZip, dist_info: str, name: WheelName) -> tuple[Scheme, list[Note]]:
     """Return the scheme of the files at the root, when the wheel's format is one we know."""
     fields = _read_fields(plain, f"{dist_info}/WHEEL", "W8")
     notes = [*_judge_format(first_value(fields, "Wheel-Version")), *_judge_tags(fields, name)]
@@ -37,7 +37,7 @@ def judge_wheel(plain: PlainZip, dist_info: str, name: WheelName) -> tuple[Schem
     return Scheme.PURELIB if is_pure else Scheme.PLATLIB, notes
 
 
-def _read_fields(plain: PlainZip, path: str, rule: str) -> Fields:
+def _read_fields(plain: WheelZip, path: str, rule: str) -> Fields:
     """Return the fields of a metadata file, without the prose that may follow them."""
     if path not in plain.files:
         raise RuleError(rule, f"the wheel has no {quoted(path)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wheelforge_isolation._archive import RuleError
+from wheelforge_isolation.archive import RuleError
 from wheelforge_isolation.values import Value
 
 _TAG = r"\w+(?:\.\w+)*"

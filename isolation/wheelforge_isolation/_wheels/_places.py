@@ -11,15 +11,15 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive import RuleError
+from wheelforge_isolation.archive import RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation._archive import PlainZip
     from wheelforge_isolation._wheels._name import WheelName
+    from wheelforge_isolation.archive import WheelZip
 
 _DIST_INFO, _DATA = ".dist-info", ".data"
 _INTERPRETER = re.compile(
@@ -57,7 +57,7 @@ def is_interpreter(name: str) -> bool:
     return _INTERPRETER.fullmatch(name) is not None
 
 
-def find_dist_info(plain: PlainZip, name: WheelName) -> str:
+def find_dist_info(plain: WheelZip, name: WheelName) -> str:
     """Return the one ``.dist-info`` directory, which must be about what the file name says."""
     tops = sorted({path.partition("/")[0] for path in (*plain.files, *plain.plan.directories)})
     # Whoever lists installed distributions ignores case, so a second one in capitals counts.
@@ -75,7 +75,7 @@ def find_dist_info(plain: PlainZip, name: WheelName) -> str:
 
 
 def place_files(
-    plain: PlainZip, hashes: dict[str, str], dist_info: str, root: Scheme
+    plain: WheelZip, hashes: dict[str, str], dist_info: str, root: Scheme
 ) -> dict[str, WheelFile]:
     """Return every file with its place, when no two of them contend for one."""
     data = dist_info.removesuffix(_DIST_INFO) + _DATA
@@ -98,7 +98,7 @@ def place_files(
     return files
 
 
-def _judge_data_directories(plain: PlainZip, data: str) -> None:
+def _judge_data_directories(plain: WheelZip, data: str) -> None:
     for path in plain.plan.directories:
         top, _, below = path.partition("/")
         if not top.endswith(_DATA):
@@ -112,14 +112,14 @@ def _judge_data_directories(plain: PlainZip, data: str) -> None:
             raise RuleError("W11", f"{quoted(path)} is a directory among the scripts")
 
 
-def _split(plain: PlainZip, path: str) -> tuple[Scheme, str]:
+def _split(plain: WheelZip, path: str) -> tuple[Scheme, str]:
     _, key, *rest = path.split("/", 2)
     if not rest:
         raise RuleError("W10", "lies in .data and in no scheme", plain.files[path])
     return Scheme(key), rest[0]
 
 
-def _judge_strangers(plain: PlainZip, files: dict[str, WheelFile], dist_info: str) -> None:
+def _judge_strangers(plain: WheelZip, files: dict[str, WheelFile], dist_info: str) -> None:
     """Refuse what would become something else than files of this wheel once it is in place."""
     for path, file in files.items():
         top, _, rest = file.destination.partition("/")
@@ -131,7 +131,7 @@ def _judge_strangers(plain: PlainZip, files: dict[str, WheelFile], dist_info: st
             raise RuleError("W13", "has the name of an interpreter", plain.files[path])
 
 
-def _judge_clashes(plain: PlainZip, files: dict[str, WheelFile]) -> None:
+def _judge_clashes(plain: WheelZip, files: dict[str, WheelFile]) -> None:
     """Refuse two contents for one path, and a path that is file and directory at once."""
     taken: dict[str, str] = {}
     for path, file in files.items():

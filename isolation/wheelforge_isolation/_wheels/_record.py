@@ -11,13 +11,13 @@ import csv
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation._archive import Note, RuleError
+from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wheelforge_isolation._archive import Member, PlainZip
+    from wheelforge_isolation.archive import Member, WheelZip
 
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
 _SHOWN = 12
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 def check_record(
-    plain: PlainZip, dist_info: str, *, accept_unlisted: bool
+    plain: WheelZip, dist_info: str, *, accept_unlisted: bool
 ) -> tuple[dict[str, str], list[Note]]:
     """Return the SHA-256 of every file, once RECORD has been found to agree with all of them."""
     record = f"{dist_info}/RECORD"
@@ -73,7 +73,7 @@ def _others(paths: list[str]) -> str:
     return f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
 
 
-def _read_rows(plain: PlainZip, record: str) -> dict[str, Row]:
+def _read_rows(plain: WheelZip, record: str) -> dict[str, Row]:
     """Return the rows of RECORD by the path that each means."""
     try:
         # Not at everything that Unicode calls a line: a row ends where csv says it does.
@@ -125,7 +125,7 @@ def _collect(entries: Iterable[Row]) -> dict[str, Row]:
 
 
 def _check_files(
-    plain: PlainZip, rows: dict[str, Row], unhashed: set[str]
+    plain: WheelZip, rows: dict[str, Row], unhashed: set[str]
 ) -> Iterator[tuple[str, str]]:
     for path, member in plain.files.items():
         row = rows.get(path)
@@ -137,7 +137,7 @@ def _check_files(
             yield path, _check_file(plain, member, row)
 
 
-def _check_file(plain: PlainZip, member: Member, row: Row) -> str:
+def _check_file(plain: WheelZip, member: Member, row: Row) -> str:
     if row.size not in {None, member.size}:
         says = f"and RECORD says {quoted(str(row.size))}"
         raise RuleError("W3", f"has {member.size:,} bytes, {says}", member)
@@ -155,7 +155,7 @@ def _check_file(plain: PlainZip, member: Member, row: Row) -> str:
     return sha256.hex()
 
 
-def _hash(plain: PlainZip, member: Member, algorithm: str) -> bytes:
+def _hash(plain: WheelZip, member: Member, algorithm: str) -> bytes:
     digest = hashlib.new(algorithm)
     for chunk in plain.contents.chunks(member):
         digest.update(chunk)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from wheelforge_isolation._archive import _header, _pax
-from wheelforge_isolation._archive._members import Kind, Member, Note, Subject
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive import pax, tar_headers
+from wheelforge_isolation.archive.members import Kind, Member, Note, Subject
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.values import State, field
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Limits, Named
+    from wheelforge_isolation.archive.members import Limits, Named
 
-_BLOCK = _header.BLOCK
+_BLOCK = tar_headers.BLOCK
 _ZEROS = bytes(_BLOCK)
 _CHUNK = 1 << 18
 _PAX_BYTES = 256 << 10
@@ -99,7 +99,7 @@ class _Walk(State):
             return b""
         if len(block) < _BLOCK:
             raise RuleError("F14", "the archive ends in the middle of a header")
-        if not _header.has_right_checksum(block):
+        if not tar_headers.has_right_checksum(block):
             latest = self.members[-1] if self.members else "the start"
             raise RuleError("F13", f"damaged header after {latest} (checksum)")
         self.headers += 1
@@ -117,7 +117,7 @@ class _Walk(State):
                 raise RuleError(rule, "data follows the end-of-archive marker")
 
     def _read_extension(self, block: bytes, limit: int) -> bytes:
-        size = _header.parse_size(block)
+        size = tar_headers.parse_size(block)
         self.extension_bytes += size
         if not 0 <= size <= limit or self.extension_bytes > _EXTENSION_BYTES:
             raise RuleError("F19", f"an extension header holds {size:,} bytes (limit {limit:,})")
@@ -138,10 +138,10 @@ class _Walk(State):
         if flag in _GNU_KEYS:
             self.families.add("GNU")
             text = self._read_extension(block, _GNU_BYTES)
-            extensions.gnu[_GNU_KEYS[flag]] = _header.trim_text(text)
+            extensions.gnu[_GNU_KEYS[flag]] = tar_headers.trim_text(text)
         else:
             self.families.add("pax")
-            extensions.pax = _pax.parse_pax(self._read_extension(block, _PAX_BYTES))
+            extensions.pax = pax.parse_pax(self._read_extension(block, _PAX_BYTES))
 
     def _read_global(self, block: bytes) -> None:
         self.families.add("pax")
@@ -150,15 +150,15 @@ class _Walk(State):
         self.global_bytes += len(data)
         if self.global_bytes > _GLOBAL_BYTES or self.extensions.globals > _GLOBALS_PER_MEMBER:
             raise RuleError("F19", "the archive has too many global pax headers")
-        _pax.refuse_global(_pax.parse_pax(data))
+        pax.refuse_global(pax.parse_pax(data))
 
     def _read_member(self, block: bytes) -> None:
         extensions, self.extensions = self.extensions, _Extensions()
         index = len(self.members) + 1
         raw = extensions.choose(b"path")
-        name = _decode(_header.parse_name(block) if raw is None else raw)
+        name = _decode(tar_headers.parse_name(block) if raw is None else raw)
         subject = Subject(index=index, name=name)
-        kind = _header.parse_kind(block, subject)
+        kind = tar_headers.parse_kind(block, subject)
         size = self._measure(block, extensions, subject)
         member = Member(
             index=index,
@@ -167,7 +167,7 @@ class _Walk(State):
             offset=self.position,
             size=size,
             target=_read_target(block, extensions, kind),
-            executable=_header.is_executable(block, subject),
+            executable=tar_headers.is_executable(block, subject),
             mtime=self._read_mtime(block, extensions, subject),
         )
         self.members.append(member)
@@ -175,9 +175,9 @@ class _Walk(State):
 
     def _measure(self, block: bytes, extensions: _Extensions, subject: Named) -> int:
         """Return how much content a member has: what pax says, else what the header says."""
-        size = stated = _header.parse_size(block, subject)
+        size = stated = tar_headers.parse_size(block, subject)
         if b"size" in extensions.pax:
-            size = _pax.parse_size(extensions.pax[b"size"], subject)
+            size = pax.parse_size(extensions.pax[b"size"], subject)
             if size != stated and stated and size < _OCTAL_CEILING:
                 raise RuleError("F2", f"has two sizes, {stated:,} and {size:,}", subject)
         if size < 0:
@@ -190,10 +190,10 @@ class _Walk(State):
         return size
 
     def _read_mtime(self, block: bytes, extensions: _Extensions, subject: Named) -> float | None:
-        stated = _header.parse_mtime(block, subject)
+        stated = tar_headers.parse_mtime(block, subject)
         if b"mtime" not in extensions.pax:
             return stated
-        mtime = _pax.parse_time(extensions.pax[b"mtime"])
+        mtime = pax.parse_time(extensions.pax[b"mtime"])
         if mtime is None:
             text = f"{subject} has a time that is no date; it gets the present one"
             self.notes.append(Note(rule="T3", text=text, is_warning=False))
@@ -215,7 +215,7 @@ def _read_target(block: bytes, extensions: _Extensions, kind: Kind) -> str:
     if kind not in {Kind.SYMLINK, Kind.HARDLINK}:
         return ""
     raw = extensions.choose(b"linkpath")
-    return _decode(_header.parse_target(block) if raw is None else raw)
+    return _decode(tar_headers.parse_target(block) if raw is None else raw)
 
 
 def _decode(raw: bytes) -> str:

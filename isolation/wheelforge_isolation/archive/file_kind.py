@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import IO
 
-from wheelforge_isolation._archive import _header
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive import tar_headers
+from wheelforge_isolation.archive.rules import RuleError
 
 TAR_GZ, ZIP = ".tar.gz", ".zip"
 _MAGIC = {TAR_GZ: b"\x1f\x8b", ZIP: b"PK"}
@@ -31,7 +31,7 @@ def split_suffix(file_name: str) -> tuple[str, str]:
 
 def check_magic(source: IO[bytes], suffix: str, size: int) -> None:
     """Refuse a file that is not what its name says, or that is two things at once."""
-    start = source.read(_header.BLOCK)
+    start = source.read(tar_headers.BLOCK)
     if not size:
         raise RuleError("F20", "the file is empty")
     if not start.startswith(_MAGIC[suffix]):
@@ -46,7 +46,7 @@ def check_magic(source: IO[bytes], suffix: str, size: int) -> None:
 
 def _is_tar(block: bytes) -> bool:
     try:
-        return block[257:262] == b"ustar" and _header.has_right_checksum(block)
+        return block[257:262] == b"ustar" and tar_headers.has_right_checksum(block)
     except RuleError:
         return False
 

@@ -13,16 +13,16 @@ import hashlib
 import zlib
 from typing import IO, TYPE_CHECKING
 
-from wheelforge_isolation._archive._gzip import Meter
-from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._refusal import RuleError
-from wheelforge_isolation._archive._zipdirectory import Entry, read_directory
+from wheelforge_isolation.archive.inflate import Meter
+from wheelforge_isolation.archive.members import Kind, Member, Note
+from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.zip_directory import Entry, read_directory
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation._archive._members import Limits
+    from wheelforge_isolation.archive.members import Limits
 
 _CHUNK = 1 << 18
 _STORED, _DEFLATED = 0, 8

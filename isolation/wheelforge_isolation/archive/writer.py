@@ -11,7 +11,7 @@ from wheelforge_isolation import _fs
 from wheelforge_isolation.errors import DiskFullError
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Contents, Plan
+    from wheelforge_isolation.archive.members import Contents, Plan
 
 _EARLIEST = 315619200.0
 """1980-01-02: a zip, and so a wheel, cannot hold an earlier time in every time zone."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._names import clean_parts, refuse_lengths, refuse_unsafe_text
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.members import Kind, Member, Note
+from wheelforge_isolation.archive.names import clean_parts, refuse_lengths, refuse_unsafe_text
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.values import State, Value, field, replace
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Limits
+    from wheelforge_isolation.archive.members import Limits
 
 NOWHERE = "leads nowhere"
 TO_ITSELF = "leads back to itself"

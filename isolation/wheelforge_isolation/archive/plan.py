@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._links import Copier, LinkMap, map_links, settle_hardlinks
-from wheelforge_isolation._archive._members import Kind, Limits, Links, Note, Plan
-from wheelforge_isolation._archive._names import judge_names
-from wheelforge_isolation._archive._refusal import RuleError
-from wheelforge_isolation._archive._sdist import judge_sdist
-from wheelforge_isolation._archive._top import find_top
-from wheelforge_isolation._archive._tree import Tree, grow_tree
+from wheelforge_isolation.archive.links import Copier, LinkMap, map_links, settle_hardlinks
+from wheelforge_isolation.archive.members import Kind, Limits, Links, Note, Plan
+from wheelforge_isolation.archive.names import judge_names
+from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.sdist import judge_sdist
+from wheelforge_isolation.archive.top_level import find_top
+from wheelforge_isolation.archive.tree import Tree, grow_tree
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Contents, Member
     from wheelforge_isolation._ground import Ground
+    from wheelforge_isolation.archive.members import Contents, Member
 
 
 class Terms(Value):

@@ -6,8 +6,8 @@ import struct
 import zlib
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation._archive._members import Subject
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.members import Subject
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.values import replace
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._names import (
+from wheelforge_isolation.archive.members import Kind, Member, Note
+from wheelforge_isolation.archive.names import (
     clean_name,
     clean_parts,
     refuse_lengths,
     refuse_unsafe_text,
 )
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Contents, Limits
+    from wheelforge_isolation.archive.members import Contents, Limits
 
 _DECISIVE = {"PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg"}
 """Files that decide what is built: two versions of one are an attack, not an accident."""

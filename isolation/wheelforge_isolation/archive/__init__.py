@@ -15,9 +15,10 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation._archive._gzip import inflate
-from wheelforge_isolation._archive._kind import ZIP, check_magic, split_suffix
-from wheelforge_isolation._archive._members import (
+from wheelforge_isolation._ground import Ground
+from wheelforge_isolation.archive.file_kind import ZIP, check_magic, split_suffix
+from wheelforge_isolation.archive.inflate import inflate
+from wheelforge_isolation.archive.members import (
     Limits,
     Links,
     Member,
@@ -25,14 +26,13 @@ from wheelforge_isolation._archive._members import (
     Plan,
     find_newest,
 )
-from wheelforge_isolation._archive._names import fold
-from wheelforge_isolation._archive._plain import PlainZip, judge_plain
-from wheelforge_isolation._archive._plan import Terms, make_plan
-from wheelforge_isolation._archive._refusal import RuleError
-from wheelforge_isolation._archive._tar import read_tar
-from wheelforge_isolation._archive._writer import write_plan
-from wheelforge_isolation._archive._zip import list_zip, read_zip
-from wheelforge_isolation._ground import Ground
+from wheelforge_isolation.archive.names import fold
+from wheelforge_isolation.archive.plan import Terms, make_plan
+from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.tar import read_tar
+from wheelforge_isolation.archive.wheel_zip import WheelZip, check_wheel_zip
+from wheelforge_isolation.archive.writer import write_plan
+from wheelforge_isolation.archive.zip import list_zip, read_zip
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
 from wheelforge_isolation.values import Value, field
 
@@ -47,13 +47,13 @@ __all__ = [
     "Links",
     "Member",
     "Note",
-    "PlainZip",
     "RuleError",
     "Unpacked",
+    "WheelZip",
     "fold",
     "inspect_sdist",
-    "open_plain_zip",
-    "scan_plain_zip",
+    "open_wheel_zip",
+    "scan_wheel_zip",
     "unpack_archive",
 ]
 
@@ -133,25 +133,25 @@ def _judged(
 
 
 @contextlib.contextmanager
-def open_plain_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[PlainZip]:
+def open_wheel_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[WheelZip]:
     """Yield what a zip holds that is no sdist; ``workspace`` is private and takes the spool."""
     with _fs.spool(str(workspace)) as spool:
         with _judging(archive) as source:
             members, notes = _read_members(source, ZIP, spool, limits)
             ground = Ground(str(workspace))
-            plain = judge_plain(members, _SpoolContents(spool=spool), limits, ground)
+            plain = check_wheel_zip(members, _SpoolContents(spool=spool), limits, ground)
             plain.plan.notes.extend(notes)
         yield plain
 
 
 @contextlib.contextmanager
-def scan_plain_zip(archive: Path, limits: Limits) -> Generator[PlainZip]:
+def scan_wheel_zip(archive: Path, limits: Limits) -> Generator[WheelZip]:
     """Yield the same, read from the archive whenever it is asked for, and written nowhere."""
     with _judging(archive) as source:
         size = os.fstat(source.fileno()).st_size
         check_magic(source, ZIP, size)
         members, notes, contents = list_zip(source, size, limits)
-        plain = judge_plain(members, contents, limits, Ground(str(archive.parent)))
+        plain = check_wheel_zip(members, contents, limits, Ground(str(archive.parent)))
         plain.plan.notes.extend(notes)
         yield plain
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Kind, Plan
-from wheelforge_isolation._archive._names import judge_names
-from wheelforge_isolation._archive._plan import refuse_too_much
-from wheelforge_isolation._archive._refusal import RuleError
-from wheelforge_isolation._archive._tree import grow_tree
-from wheelforge_isolation._archive._writer import write_below
+from wheelforge_isolation.archive.members import Kind, Plan
+from wheelforge_isolation.archive.names import judge_names
+from wheelforge_isolation.archive.plan import refuse_too_much
+from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.tree import grow_tree
+from wheelforge_isolation.archive.writer import write_below
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Contents, Limits, Member
     from wheelforge_isolation._ground import Ground
+    from wheelforge_isolation.archive.members import Contents, Limits, Member
 
 _MOST_TEXT_BYTES = 32 << 20
 
 
-class PlainZip(Value):
+class WheelZip(Value):
     """A zip of files and directories, each name with one content."""
 
     plan: Plan
@@ -43,9 +43,9 @@ class PlainZip(Value):
         write_below(self.plan, self.contents, directory)
 
 
-def judge_plain(
+def check_wheel_zip(
     members: list[Member], contents: Contents, limits: Limits, ground: Ground
-) -> PlainZip:
+) -> WheelZip:
     """Refuse links and all that breaks an archive's rules wherever it is unpacked."""
     for member in members:
         if member.kind not in {Kind.FILE, Kind.DIRECTORY}:
@@ -59,4 +59,4 @@ def judge_plain(
         else:
             plan.files[path] = member
     refuse_too_much(plan, limits)
-    return PlainZip(plan=plan, contents=contents)
+    return WheelZip(plan=plan, contents=contents)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import zlib
 from typing import IO, TYPE_CHECKING
 
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.rules import RuleError
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Limits
+    from wheelforge_isolation.archive.members import Limits
 
 _MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 18

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Kind
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.members import Kind
+from wheelforge_isolation.archive.rules import RuleError
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Named
+    from wheelforge_isolation.archive.members import Named
 
 BLOCK = 512
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.rules import RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation._archive._members import Named
+    from wheelforge_isolation.archive.members import Named
 
 _DECISIVE = {b"path", b"linkpath", b"size"}
 _KNOWN = {*_DECISIVE, b"mtime"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Kind, Member, Note
-from wheelforge_isolation._archive._names import describe_paths, is_plain_name
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.members import Kind, Member, Note
+from wheelforge_isolation.archive.names import describe_paths, is_plain_name
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._tree import Tree
+    from wheelforge_isolation.archive.tree import Tree
 
 
 def find_top(tree: Tree, stem: str, *, is_zip: bool) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation import errors
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._archive._members import Named
+    from wheelforge_isolation.archive.members import Named
 
 _KINDS: dict[str, type[errors.ArchiveError]] = {
     "D": errors.MembersClashError,

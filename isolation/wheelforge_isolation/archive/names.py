@@ -6,15 +6,15 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Kind, Note
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.members import Kind, Note
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelforge_isolation._archive._members import Limits, Member
     from wheelforge_isolation._ground import Ground
+    from wheelforge_isolation.archive.members import Limits, Member
 
 _BARE = re.compile(r"[\w.+@,=~ ()/-]*", re.ASCII)
 _DRIVE = re.compile(r"[A-Za-z]:")

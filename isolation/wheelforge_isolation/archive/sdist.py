@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._archive._members import Note
-from wheelforge_isolation._archive._refusal import RuleError
+from wheelforge_isolation.archive.members import Note
+from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats.metadata import all_values, first_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelforge_isolation._archive._members import Contents, Member
+    from wheelforge_isolation.archive.members import Contents, Member
     from wheelforge_isolation.formats.metadata import Fields
 
     Find = Callable[[str], Member | None]
