@@ -61,8 +61,11 @@ def find_differences(where: str, ours: Result, theirs: Result) -> list[Differenc
 
 def _compare(ours: Result, theirs: Result) -> Iterator[str]:
     if ours.outcome != theirs.outcome:
-        yield f"outcome: {ours.outcome}, not {theirs.outcome}"
+        error = f" ({ours.error})" if ours.error else ""
+        yield f"outcome: {ours.outcome}{error}, not {theirs.outcome}"
         return
+    if ours.exception not in theirs.said:
+        yield f"reason: {ours.exception}"
     yield from _compare_names("file", ours.files, theirs.files)
     for name in sorted(ours.files.keys() & theirs.files.keys()):
         mine, other = ours.files[name], theirs.files[name]

@@ -56,7 +56,11 @@ class Programs:
         source, output = _copy_source(scenario, place), place / "out"
         command = [*self._compose(program, scenario, source, output)]
         began = time.monotonic()
-        code, out, err = _run(command, self.variables, place)
+        variables = self.variables
+        if scenario.kind is Kind.HERE:
+            programs = Path(self.get_backends_python(scenario.python)).parent
+            variables = {**variables, "PATH": f"{programs}{os.pathsep}{variables['PATH']}"}
+        code, out, err = _run(command, variables, place)
         seconds = round(time.monotonic() - began, 2)
         try:
             return read_result(code, out, err, output, seconds)

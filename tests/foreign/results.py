@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BUILT = "built"
 FAILED = "failed"
 _COMPILED = re.compile(r"\.(so|pyd|dylib|a|o|exe)$|\.so\.[\d.]+$")
+_EXCEPTION = re.compile(r"^\s+((?:\w+\.)*\w+(?:Error|Exception): .+)$", re.MULTILINE)
+_KEPT = 20_000
 _ELF = b"\x7fELF"
 
 
@@ -35,6 +37,12 @@ class Result:
         """The code of the error, where the program gives one."""
         found = re.search(r"^error\[([\w-]+)\]", self.said, re.MULTILINE)
         return found[1] if found else ""
+
+    @property
+    def exception(self) -> str:
+        """The line of the last exception that has ended a hook, where there was one."""
+        lines = _EXCEPTION.findall(self.said) if self.outcome == FAILED else []
+        return lines[-1] if lines else ""
 
     def store(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +64,7 @@ def read_result(code: int, out: str, err: str, output: Path, seconds: float) -> 
         paths = sorted(output.iterdir()) if output.is_dir() else []
         files = {path.name: read_archive(path) for path in paths if path.name[0] != "."}
         files = files or {"metadata": _read_metadata(out)}
-    said = f"{out}\n{err}"[-6000:]
+    said = f"{out}\n{err}"[-_KEPT:]
     return Result(
         outcome=FAILED if code else BUILT, code=code, files=files, said=said, seconds=seconds
     )
