@@ -32,6 +32,12 @@ _IDENTITY_LENGTH = 16
 _MOST_OUTPUT_BYTES = 1 << 20
 _DECISIVE = ("implementation", "soabi", "extension_suffix", "platform", "base_executable")
 """What decides, with the build and the time of the base, what an environment looks like."""
+_REPORTED = (
+    *("executable", "prefix", "base_prefix", "base_executable", "scheme"),
+    *("implementation", "version", "version_info", "soabi", "extension_suffix", "abiflags"),
+    *("is_free_threaded", "is_debug", "platform", "build_details"),
+)
+"""The fields of an interpreter that are facts as they were reported."""
 _STEERING = ("PYTHON", "_PYTHON", "__PYVENV", "MACOSX_DEPLOYMENT_TARGET", "ARCHFLAGS")
 """How variables begin that make a Python answer something else."""
 _MARK = "wheelforge-probe:"
@@ -60,21 +66,19 @@ class Guide(Value):
     def inspect(self, executable: str) -> Interpreter:
         """Return what ``executable`` is."""
         ground = _memory.describe_ground(executable)
-        facts = _memory.recall(self.memory, executable, ground)
-        if facts is None:
-            facts = self._ask(executable)
-            if facts["executable"] == executable:
-                _memory.remember(self.memory, executable, ground, facts)
-        return build_interpreter(facts)
+        fields = _memory.recall(self.memory, executable, ground)
+        if fields is None:
+            fields = self._ask(executable)
+            if fields["executable"] == executable:
+                _memory.remember(self.memory, executable, ground, fields)
+        return build_interpreter(fields)
 
     def _ask(self, executable: str) -> dict[str, Any]:
-        packaging_home = os.path.dirname(os.path.dirname(_memory.find_packaging()))
-        command = (executable, *_FLAGS, _memory.PROBE, _MARK, packaging_home)
+        command = (executable, *_FLAGS, _memory.PROBE, _MARK)
         facts = _parse_answer(executable, self._run(command))
         if _is_same(executable, facts["executable"]):
             facts["executable"] = executable
-        facts["identity"] = _identify(facts, facts.pop("build"))
-        return facts
+        return _describe(facts)
 
     def _run(self, command: tuple[str, ...]) -> _Ending:
         """Run ``command`` to its end, or until its time is over or it has said too much."""
@@ -145,7 +149,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _without_steering(environment: Mapping[str, str]) -> dict[str, str]:
     pairs = environment.items()
-    return {name: value for name, value in pairs if not name.startswith(_STEERING)}
+    kept = {name: value for name, value in pairs if not name.startswith(_STEERING)}
+    # Without it macOS tells a Python that was built for an older one that it is 10.16.
+    return {**kept, "SYSTEM_VERSION_COMPAT": "0"}
 
 
 def _parse_answer(executable: str, ending: _Ending) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def _parse_answer(executable: str, ending: _Ending) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(answer.partition(b"\n")[0])
     except ValueError:
         raise InterpreterUnusableError(executable, ending.describe()) from None
-    if "tags" not in facts:
+    if "executable" not in facts:
         raise InterpreterTooOldError(executable, facts["version"], dotted(OLDEST))
     return facts
 
@@ -165,6 +171,18 @@ def _is_same(executable: str, reported: str) -> bool:
         return os.path.samefile(executable, reported)
     except OSError:
         return not reported
+
+
+def _describe(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an interpreter that has reported ``facts``."""
+    from wheelforge_isolation._interpreter._tags import list_tags, make_markers
+
+    return {
+        **{name: facts[name] for name in _REPORTED},
+        "tags": list_tags(facts),
+        "markers": make_markers(facts),
+        "identity": _identify(facts, facts["build"]),
+    }
 
 
 def _identify(facts: dict[str, Any], build: str) -> str:

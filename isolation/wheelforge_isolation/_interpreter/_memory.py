@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 PROBE = os.path.join(os.path.dirname(__file__), "_probe.py")
+_TAGS = os.path.join(os.path.dirname(__file__), "_tags.py")
 _SETTINGS = "pyvenv.cfg"
-_FORMAT = 1
+_FORMAT = 2
 _NAME_LENGTH = 32
 
 
@@ -43,8 +44,7 @@ def _describe_system() -> object:
     return library, system.sysname, system.release, system.version, system.machine
 
 
-@functools.cache
-def find_packaging() -> str:
+def _find_packaging() -> str:
     """Return where our `packaging` begins, without importing it: that takes far too long."""
     from importlib.util import find_spec
 
@@ -55,7 +55,7 @@ def find_packaging() -> str:
 def _digest_authors() -> str:
     """Return what tells apart the releases of those that work an answer out."""
     # Contents, not paths: several installations may share one memory.
-    contents = (Path(path).read_bytes() for path in (find_packaging(), PROBE))
+    contents = (Path(path).read_bytes() for path in (_find_packaging(), _TAGS, PROBE))
     return hashlib.sha256(b"".join(contents)).hexdigest()
 
 

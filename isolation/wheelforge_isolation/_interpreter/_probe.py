@@ -1,29 +1,47 @@
-"""Run inside the Python that is to be known: prints what that Python is, as one line of JSON.
+"""Run inside the Python that is to be known: prints the facts about that Python as one JSON line.
 
-It is executed by any CPython or PyPy from 3.9 on, without `site`: nothing that is installed there
-runs. Being part of no package then, it imports the standard library, and the `packaging` of
-whoever asks, which is named on the command line.
+It is executed by any CPython or PyPy from 3.9 on, without `site`, and imports nothing but the
+standard library: whatever is installed for that Python stays out of the answer, and nothing of
+ours needs to run there. Tags and markers are made of these facts by `_tags`, in the process that
+asks.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
-from typing import Any
+import sysconfig
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 _WITHIN: tuple[str, ...] = ("base", "platbase", "installed_base", "installed_platbase")
 _SETTINGS = "pyvenv.cfg"
-_NAMES = ("python{}.{}".format(*sys.version_info), "python3", "python")
+_STEM = "python" if sys.implementation.name == "cpython" else sys.implementation.name
+_NAMES = (_STEM + "{}.{}".format(*sys.version_info), _STEM + "3", _STEM)
+_ELF_HEADER_BYTES = 52
+_MANYLINUX_MACHINES = (
+    *("x86_64", "i686", "aarch64", "armv8l", "armv7l"),
+    *("ppc64", "ppc64le", "s390x", "loongarch64", "riscv64"),
+)
+_LEGACY_MANYLINUX = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
+"""By the minor version of glibc 2."""
 
 
 def main() -> None:
-    """Print the answer after the mark that tells it from anything else that is printed."""
-    mark, packaging_home = sys.argv[2:]
+    """Print the facts after the mark that tells them from anything else that is printed."""
     settings = enter_environment()
-    facts = {**describe(), **describe_build(), **describe_support(packaging_home, settings)}
-    facts["base_executable"] = find_base_executable(settings.get("home", ""))
-    sys.stdout.write(f"\n{mark}{json.dumps(facts)}\n")
+    facts = {
+        **describe_python(),
+        **describe_build(),
+        **describe_system(),
+        "base_executable": find_base_executable(settings.get("home", "")),
+        "refused_platforms": list_refused_platforms(settings),
+    }
+    sys.stdout.write(f"\n{sys.argv[2]}{json.dumps(facts)}\n")
 
 
 def enter_environment() -> dict[str, str]:
@@ -38,7 +56,7 @@ def enter_environment() -> dict[str, str]:
 
 
 def read_settings(path: str) -> dict[str, str]:
-    """Return what a virtual environment says of itself."""
+    """Return the settings in a virtual environment's ``pyvenv.cfg``."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         pairs = [line.partition("=") for line in file]
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
@@ -47,51 +65,58 @@ def read_settings(path: str) -> dict[str, str]:
 def find_base_executable(home: str) -> str:
     """Return the executable that environments are made from, itself in none, and no link."""
     executable: str = getattr(sys, "_base_executable", "") or sys.executable
-    # Before 3.11, a Python in a virtual environment takes itself for its base.
+    # Before 3.11, a Python in a virtual environment takes itself for its base, as PyPy does.
     if home and (executable == sys.executable or not os.path.isfile(executable)):
-        names = (os.path.basename(sys.executable), *_NAMES)
+        names = (_NAMES[0], os.path.basename(sys.executable), *_NAMES[1:])
         paths = [os.path.join(home, name) for name in names]
         executable = next(filter(os.path.isfile, paths), executable)
     # A link may lead to a Python from where it would not find its own library again.
     return os.path.realpath(executable) if os.name == "posix" else executable
 
 
-def describe() -> dict[str, Any]:
-    """Return where this Python is, and what it calls itself."""
-    import platform
-
+def describe_python() -> dict[str, Any]:
+    """Return where this Python is, and its names and versions."""
     return {
         "executable": sys.executable,
-        "implementation": sys.implementation.name,
-        "version": platform.python_version(),
-        "version_info": sys.version_info[:2],
-        "build": sys.version,
         "prefix": sys.prefix,
         "base_prefix": sys.base_prefix,
+        "implementation": sys.implementation.name,
+        "implementation_version": list(sys.implementation.version),
+        "implementation_title": platform.python_implementation(),
+        "version": platform.python_version(),
+        "version_info": sys.version_info[:2],
+        "version_nodot": sysconfig.get_config_var("py_version_nodot"),
+        "build": sys.version,
     }
 
 
 def describe_build() -> dict[str, Any]:
     """Return how this Python was built, and where its environments keep things."""
-    import sysconfig
-
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    is_debug = sysconfig.get_config_var("Py_DEBUG") or hasattr(sys, "gettotalrefcount")
     return {
         "soabi": sysconfig.get_config_var("SOABI") or suffix.strip(".").rpartition(".")[0],
         "extension_suffix": suffix,
         "abiflags": getattr(sys, "abiflags", ""),
         "is_free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-        "is_debug": bool(is_debug),
+        "is_debug": is_debug_build(),
         "platform": sysconfig.get_platform(),
         "scheme": describe_scheme(),
+        "build_details": read_build_details(),
     }
+
+
+def is_debug_build() -> bool:
+    """Return whether extension modules of debug builds are preferred here."""
+    from importlib.machinery import EXTENSION_SUFFIXES
+
+    declared = sysconfig.get_config_var("Py_DEBUG")
+    if declared is None:  # as always on Windows
+        return hasattr(sys, "gettotalrefcount") or "_d.pyd" in EXTENSION_SUFFIXES
+    return bool(declared)
 
 
 def describe_scheme() -> dict[str, str]:
     """Return the paths of a virtual environment, relative to its root."""
-    import sysconfig
-
     names = [name for name in ("venv", os.name) if name in sysconfig.get_scheme_names()]
     places: dict[str, Any] = dict.fromkeys(_WITHIN, sys.prefix)
     paths = sysconfig.get_paths((*names, "posix_prefix")[0], vars=places)
@@ -101,23 +126,107 @@ def describe_scheme() -> dict[str, str]:
     return {kind: path.replace(os.sep, "/") for kind, path in scheme.items()}
 
 
-def describe_support(packaging_home: str, settings: dict[str, str]) -> dict[str, Any]:
-    """Return which wheels this Python takes, and what it answers to markers."""
+def read_build_details() -> dict[str, Any] | None:
+    """Return the ``build-details.json`` of PEP 739, which is there from Python 3.14 on."""
+    path = os.path.join(sysconfig.get_path("stdlib"), "build-details.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            details: dict[str, Any] = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return details
+
+
+def describe_system() -> dict[str, Any]:
+    """Return the system as this Python sees it: machine, kernel, C library."""
+    system = platform.system()
+    return {
+        "os_name": os.name,
+        "sys_platform": sys.platform,
+        "system": system,
+        "system_release": platform.release(),
+        "system_version": platform.version(),
+        "machine": platform.machine(),
+        "is_32_bit": sys.maxsize <= 1 << 32,
+        "glibc_version": read_glibc_version(),
+        "musl_loader": ask_musl_loader() if system == "Linux" else "",
+        "elf_header": read_elf_header() if system == "Linux" else "",
+        "macos": platform.mac_ver()[::2] if system == "Darwin" else None,
+        "android_api_level": read_android_api_level(),
+    }
+
+
+def read_android_api_level() -> int | None:
+    """Return the newest interface of Android that the system has, on Android."""
+    if sys.platform == "android":
+        return platform.android_ver().api_level
+    return None
+
+
+def read_glibc_version() -> list[int] | None:
+    """Return the version of glibc that this Python runs with, if it runs with glibc."""
+    try:
+        _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
+        major, minor = version.split(".")[:2]
+        return [int(major), int(minor.partition("-")[0])]
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def ask_musl_loader() -> str:
+    """Return the message of musl's dynamic loader, if that has loaded this Python."""
+    import subprocess
+
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+            mapped = {line.split(None, 5)[-1].strip() for line in file}
+    except OSError:
+        return ""
+    loaders = [path for path in mapped if os.path.basename(path).startswith("ld-musl-")]
+    if not loaders:
+        return ""
+    done = subprocess.run(loaders[:1], stderr=subprocess.PIPE, check=False)
+    return done.stderr.decode("ascii", "replace")
+
+
+def read_elf_header() -> str:
+    """Return the first bytes of this program in hexadecimal: they tell 32-bit ABIs apart."""
+    try:
+        with open(sys.executable, "rb") as file:
+            return file.read(_ELF_HEADER_BYTES).hex()
+    except OSError:
+        return ""
+
+
+def list_refused_platforms(settings: dict[str, str]) -> list[str]:
+    """Return the manylinux platforms that this Python's owner has forbidden, as PEP 600 allows."""
     import site
 
-    sys.path.append(packaging_home)
-    from packaging import markers, tags
-
-    sys.path.remove(packaging_home)
-    # Where its owner may have put a module that forbids binaries made for other systems.
     prefixes = [sys.prefix]
     if settings.get("include-system-site-packages", "").lower() == "true":
         prefixes.append(sys.base_prefix)
     sys.path += site.getsitepackages(prefixes)
-    return {
-        "tags": [str(tag) for tag in tags.sys_tags()],
-        "markers": markers.default_environment(),
-    }
+    try:
+        policy = __import__("_manylinux")
+    except ImportError:
+        return []
+    glibc = read_glibc_version() or [2, -1]
+    return [
+        f"manylinux_2_{minor}_{machine}"
+        for minor in range(glibc[1] + 1)
+        for machine in _MANYLINUX_MACHINES
+        if not is_allowed(policy, minor, machine)
+    ]
+
+
+def is_allowed(policy: ModuleType, minor: int, machine: str) -> bool:
+    """Return whether the module ``policy`` allows wheels for glibc 2.``minor``."""
+    verdict = None
+    if hasattr(policy, "manylinux_compatible"):
+        verdict = policy.manylinux_compatible(2, minor, machine)
+    elif minor in _LEGACY_MANYLINUX:
+        verdict = getattr(policy, f"{_LEGACY_MANYLINUX[minor]}_compatible", None)
+    return verdict is None or bool(verdict)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OLDEST = (3, 9)
-"""What `packaging` still runs on, which says what a Python's tags are."""
+"""The oldest Python that the probe and the servers of hooks are made for."""
 _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _TUPLES = ("version_info", "tags")
 
@@ -51,14 +51,16 @@ class Interpreter(Value):
     scheme: Scheme
     identity: str
     """Equal for those whose environments are interchangeable."""
+    build_details: Mapping[str, object] | None = field(default=None, hash=False)
+    """The ``build-details.json`` of PEP 739, from Python 3.14 on."""
 
 
-def build_interpreter(facts: dict[str, Any]) -> Interpreter:
-    """Return the interpreter of whose description ``facts`` is the JSON form."""
-    paths = {name: Path(facts[name]) for name in _PATHS}
-    tuples = {name: tuple(facts[name]) for name in _TUPLES}
-    scheme = Scheme(**facts["scheme"])
-    values: dict[str, Any] = {**facts, **paths, **tuples, "scheme": scheme}
+def build_interpreter(fields: dict[str, Any]) -> Interpreter:
+    """Return the interpreter of which ``fields`` is the JSON form."""
+    paths = {name: Path(fields[name]) for name in _PATHS}
+    tuples = {name: tuple(fields[name]) for name in _TUPLES}
+    scheme = Scheme(**fields["scheme"])
+    values: dict[str, Any] = {**fields, **paths, **tuples, "scheme": scheme}
     return Interpreter(**values)
 
 

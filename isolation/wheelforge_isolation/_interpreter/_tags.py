@@ -1,0 +1,155 @@
+"""Tags and markers of a Python, made of the facts that its probe reports.
+
+`packaging` makes both for the Python that it runs in, and is a library of the process that asks:
+there it stands for another Python. The order of tags is its own, and so are the platforms of
+macOS and Android; for Linux it looks at the running process only, so that they are listed here.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, Any
+
+from packaging import tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_UNAMBIGUOUS = frozenset({
+    *("x86_64", "aarch64", "ppc64", "ppc64le", "s390x", "loongarch64", "riscv64"),
+})
+"""The machines on which all programs have the ABI that manylinux means."""
+_GLIBC_MAJOR = 2
+_OLDEST_GLIBC_MINOR, _OLDEST_GLIBC_MINOR_ON_X86 = 17, 5
+_LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+"""By the minor version of glibc 2."""
+_AS_32_BIT = {"x86_64": "i686", "aarch64": "armv8l"}
+_MUSL_VERSION = re.compile(r"musl.*\nVersion (\d+)\.(\d+)", re.ASCII)
+_ABI_PARTS = {"pypy": 2, "graalpy": 3}
+"""How many parts of a SOABI name the ABI; the rest names the platform."""
+_ELF_START = struct.Struct("<4sBB12xH16xI")
+"""Magic, class, byte order, machine and flags of a 32-bit program."""
+_ELF_32_LITTLE = (b"\x7fELF", 1, 1)
+_ELF_I386, _ELF_ARM = 3, 40
+_ARM_HARD_FLOAT, _ARM_HARD_FLOAT_MASK = 0x05000400, 0xFF000400
+
+
+def list_tags(facts: dict[str, Any]) -> list[str]:
+    """Return the tags of the wheels that a Python takes, best first."""
+    version, platforms = facts["version_info"], list(_list_platforms(facts))
+    name: str = facts["implementation"]
+    generic: str | None
+    version_nodot: str = facts["version_nodot"] or "{}{}".format(*version)
+    interpreter = tags.INTERPRETER_SHORT_NAMES.get(name, name) + version_nodot
+    if name == "cpython":
+        own = tags.cpython_tags(version, _list_cpython_abis(facts), platforms)
+        generic = interpreter
+    else:
+        own = tags.generic_tags(interpreter, [_name_abi(facts)], platforms)
+        generic = "pp3" if name == "pypy" else None
+    return [str(tag) for tag in (*own, *tags.compatible_tags(version, generic, platforms))]
+
+
+def make_markers(facts: dict[str, Any]) -> dict[str, str]:
+    """Return the environment that markers are evaluated in."""
+    *numbers, level, serial = facts["implementation_version"]
+    suffix = "" if level == "final" else f"{level[0]}{serial}"
+    return {
+        "implementation_name": facts["implementation"],
+        "implementation_version": ".".join(map(str, numbers)) + suffix,
+        "os_name": facts["os_name"],
+        "platform_machine": facts["machine"],
+        "platform_release": facts["system_release"],
+        "platform_system": facts["system"],
+        "platform_version": facts["system_version"],
+        "python_full_version": facts["version"],
+        "platform_python_implementation": facts["implementation_title"],
+        "python_version": ".".join(map(str, facts["version_info"])),
+        "sys_platform": facts["sys_platform"],
+    }
+
+
+def _list_cpython_abis(facts: dict[str, Any]) -> list[str]:
+    threads = "t" if facts["is_free_threaded"] else ""
+    release = "cp{}{}{}".format(*facts["version_info"], threads)
+    # A debug build loads the extension modules of others, too.
+    return [f"cp{{}}{{}}{threads}d".format(*facts["version_info"]), release][
+        not facts["is_debug"] :
+    ]
+
+
+def _name_abi(facts: dict[str, Any]) -> str:
+    """Return the ABI of a Python that is not CPython."""
+    abi = str(facts["soabi"])
+    for name, count in _ABI_PARTS.items():
+        if abi.startswith(name):
+            abi = "-".join(abi.split("-")[:count])
+    return _normalized(abi)
+
+
+def _normalized(text: str) -> str:
+    return re.sub(r"[-. ]", "_", text)
+
+
+def _list_platforms(facts: dict[str, Any]) -> Iterator[str]:
+    platform = _normalized(facts["platform"])
+    system, _, machine = platform.partition("_")
+    if facts["macos"]:
+        version, machine = facts["macos"]
+        numbers = [int(number) for number in version.split(".")[:2]]
+        yield from tags.mac_platforms((numbers[0], numbers[1]), machine)
+    elif facts["android_api_level"]:
+        yield from tags.android_platforms(facts["android_api_level"], platform.split("_", 2)[-1])
+    elif system == "linux":
+        yield from _list_linux_platforms(facts, machine)
+    else:
+        yield platform
+
+
+def _list_linux_platforms(facts: dict[str, Any], machine: str) -> Iterator[str]:
+    if facts["is_32_bit"]:
+        machine = _AS_32_BIT.get(machine, machine)
+    machines = ["armv8l", "armv7l"] if machine == "armv8l" else [machine]
+    yield from (f"linux_{each}" for each in machines)
+    if _has_manylinux_abi(facts, machines):
+        refused = set(facts["refused_platforms"])
+        for each in machines:
+            for platform, legacy_names in _list_manylinux(facts["glibc_version"], each):
+                if platform not in refused:
+                    yield from (platform, *legacy_names)
+    yield from _list_musllinux(facts["musl_loader"], machines)
+
+
+def _list_manylinux(glibc: list[int] | None, machine: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the platforms of the glibc releases up to ``glibc``, each with its older names."""
+    major, newest = glibc or (0, 0)
+    is_x86 = machine in {"x86_64", "i686"}
+    oldest = _OLDEST_GLIBC_MINOR_ON_X86 if is_x86 else _OLDEST_GLIBC_MINOR
+    for minor in range(newest, oldest - 1, -1) if major == _GLIBC_MAJOR else ():
+        names = [f"{_LEGACY_MANYLINUX[minor]}_{machine}"] if minor in _LEGACY_MANYLINUX else []
+        yield f"manylinux_2_{minor}_{machine}", names
+
+
+def _list_musllinux(loader: str, machines: list[str]) -> Iterator[str]:
+    """Yield the platforms of the musl releases up to the one whose ``loader`` says so."""
+    version = _MUSL_VERSION.match(loader)
+    if not version:
+        return
+    for machine in machines:
+        for minor in range(int(version[2]), -1, -1):
+            yield f"musllinux_{version[1]}_{minor}_{machine}"
+
+
+def _has_manylinux_abi(facts: dict[str, Any], machines: list[str]) -> bool:
+    """Return whether the program has the calling conventions that manylinux means by a machine."""
+    if not {"armv7l", "i686"} & set(machines):
+        return not _UNAMBIGUOUS.isdisjoint(machines)
+    header = bytes.fromhex(facts["elf_header"])
+    if len(header) < _ELF_START.size:
+        return False
+    *kind, machine, flags = _ELF_START.unpack_from(header)
+    if "i686" in machines:
+        return (*kind, machine) == (*_ELF_32_LITTLE, _ELF_I386)
+    is_hard_float = flags & _ARM_HARD_FLOAT_MASK == _ARM_HARD_FLOAT
+    return (*kind, machine) == (*_ELF_32_LITTLE, _ELF_ARM) and is_hard_float
