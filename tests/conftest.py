@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from wheelforge_isolation import WheelKey
 
-settings.register_profile("short", max_examples=500, deadline=None)
+settings.register_profile("short", max_examples=100, deadline=None)
+settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
 settings.load_profile("short")
 

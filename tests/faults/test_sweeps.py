@@ -43,6 +43,7 @@ def test_whoever_is_killed_leaves_a_sound_cache_and_nothing_else() -> None:
 
 
 @needs_strace
+@pytest.mark.long
 def test_whatever_fails_is_said_in_one_sentence_and_harms_nothing() -> None:
     tally = Sweep(scenarios=[*_SHORT, "build a wheel"], share=0.01).fail()
 

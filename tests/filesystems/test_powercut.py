@@ -22,6 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield place
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cuts", [1, pytest.param(100, marks=pytest.mark.stress)])
 @pytest.mark.parametrize("kind", DISKS)
 def test_after_a_cut_nothing_wrong_is_given_out_and_all_that_was_delivered_is_there(
@@ -36,6 +37,7 @@ def test_after_a_cut_nothing_wrong_is_given_out_and_all_that_was_delivered_is_th
     assert found.happened["deliveries"] > 0
 
 
+@pytest.mark.long
 def test_where_a_restart_is_not_seen_wrong_bytes_are_given_out(place: Path) -> None:
     found = Session("ext4 in any order", place).cut(3, is_same_boot=True)
 

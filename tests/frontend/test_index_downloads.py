@@ -100,7 +100,7 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks(
     assert least <= pauses.seconds[0] <= most
 
 
-@pytest.mark.parametrize("wish", ["soon", http_date(-9)])
+@pytest.mark.parametrize("wish", ["soon", http_date(-9)], ids=["words", "past"])
 def test_a_wish_that_makes_no_sense_costs_little(tmp_path: Path, wish: str) -> None:
     pauses = Pauses()
 

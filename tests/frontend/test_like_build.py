@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from tests.like_build import Sight
 
 PEER = "1.6.1"
-pytestmark = pytest.mark.skipif(version("build") != PEER, reason=f"the table is of build {PEER}")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(version("build") != PEER, reason=f"the table is of build {PEER}"),
+    pytest.mark.xdist_group("like_build"),  # both tests look at the same runs
+]
 
 
 @pytest.fixture(scope="module")

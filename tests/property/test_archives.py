@@ -27,7 +27,10 @@ pytestmark = [
     pytest.mark.skipif(
         os.name == "nt" or sys.platform == "darwin", reason="needs a file system of any names"
     ),
-    pytest.mark.parametrize("profile", ["short", pytest.param("long", marks=[pytest.mark.stress])]),
+    pytest.mark.parametrize(
+        "profile",
+        [settings.get_current_profile_name(), pytest.param("long", marks=[pytest.mark.stress])],
+    ),
 ]
 LINKS = st.sampled_from(Links)
 
