@@ -65,7 +65,7 @@ DOORS = {
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """What any room may speak of."""
-ELSEWHERE = {"_rehearsal", "_serve", "_start"}
+ELSEWHERE = {"_path_probe", "_rehearsal", "_serve", "_start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
 
 

@@ -15,6 +15,7 @@ from wheelforge.errors import HookLostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 pytestmark = LINUX_ONLY
 
@@ -59,12 +60,23 @@ def ask_backend(place: Place, code: str, **variables: str) -> tuple[Any, str]:
             "threads",
         ),
         ("import subprocess\np = subprocess.Popen(['sleep', '60'])", "starts processes"),
+        ("import subprocess; subprocess.check_output(['env'])", "runs other programs"),
         ("print('hello')", "prints"),
         ("import os; os.write(2, b'x' * 2**18)", "prints"),
         ("import warnings; warnings.warn('old')", "warns"),
         ("import os; os.getcwd()", "reads the working directory"),
         ("from pathlib import Path; Path('x').absolute()", "reads the working directory"),
         ("import os; os.chdir('/')", "changes the working directory"),
+        ("open('made', 'w').close()", "uses the relative path `made`"),
+        ("import os; os.listdir()", "uses the relative path `.`"),
+        ("import os; os.path.exists('../other')", "uses the relative path `../other`"),
+        ("import os; os.path.exists('pyproject.toml')", "looks for `pyproject.toml`"),
+        ("import os; os.path.exists(b'./pyproject.toml')", "looks for `pyproject.toml`"),
+        ("import os; os.access('pyproject.toml', 0)", "looks for `pyproject.toml`"),
+        ("from pathlib import Path; Path('pyproject.toml').is_file()", "looks for"),
+        ("try: open('pyproject.toml')\nexcept OSError: pass", "looks for `pyproject.toml`"),
+        ("import os; keep = [os.stat]", "keeps `os.stat`"),
+        ("import warnings; warnings.showwarning = print", "changes how warnings are shown"),
         ("import weakref; weakref.finalize(weakref, id, 1)", "removed at exit"),
     ],
 )
@@ -104,7 +116,6 @@ def test_a_backend_that_crashes_the_server_does_so_in_a_fresh_process_too(place:
         ("import os; VALUE = os.environb.get(b'EPOCH')", "b'7'", "EPOCH"),
         ("import os; VALUE = 'EPOCH' in os.environ", "True", "EPOCH"),
         ("import os; VALUE = dict(os.environ)['EPOCH']", "7", "EPOCH"),
-        ("import subprocess; VALUE = len(subprocess.check_output(['env'])) and 1", "1", "EPOCH"),
     ],
 )
 def test_a_variable_that_the_import_read_has_to_be_the_same(
@@ -173,6 +184,50 @@ def test_variables_that_the_import_changes_are_changed_in_every_hook(place: Plac
     assert not objection
     assert "'MADE'" in answer
     assert "'LANG'" not in answer
+
+
+LOOKS = """
+import os, shutil
+from os import stat
+from pathlib import Path
+class Bound:
+    here, look = os.getcwd, stat
+def take(function=os.getcwd):
+    pass
+class Answer:
+    def __str__(self):
+        found = [os.getcwd, os.stat, os.lstat, stat, Bound.here, Bound().look, os.listdir]
+        facts = [type(it).__name__ for it in found]
+        facts += [Bound().here() == os.getcwd(), os.path.isfile("pyproject.toml")]
+        facts += [os.stat in os.supports_fd, shutil.rmtree.avoids_symlink_attacks]
+        return str([*facts, Path("pyproject.toml").exists(), Path.cwd().name])
+take.__defaults__ = None
+absent = Path("absent").exists(), os.path.exists("/"), os.path.exists("")
+VALUE = Answer()
+"""
+
+
+def test_paths__functions_are_builtins_and_look_at_the_project_in_a_fork(place: Place) -> None:
+    forked, reason = ask_backend(place, LOOKS)
+    place.add("special", LOOKS + HOOKS)
+    with SpawnRunner(place.terms()) as runner:
+        spawned = place.caller(runner, "special").get_requires_for_build_wheel()
+
+    assert (reason, forked) == ("", spawned)
+
+
+def test_paths__a_server_neither_reads_nor_writes_where_this_process_is(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "version.txt").write_text("of the caller", encoding="utf-8")
+    (place.project / "version.txt").write_text("of the project", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    answer, _ = ask_backend(place, "VALUE = open('version.txt').read(); open('made', 'w').close()")
+
+    assert answer == ["of the project"]
+    assert (place.project / "made").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["version.txt"]
 
 
 STREAMS = """

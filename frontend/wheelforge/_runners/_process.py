@@ -34,8 +34,10 @@ class Report(Value):
 
     reason: str
     """Why it cannot serve, or nothing."""
-    names: frozenset[str]
+    names: frozenset[str] = frozenset()
     """The variables that were read."""
+    absent: frozenset[str] = frozenset()
+    """The relative paths at which nothing was found."""
 
 
 class ServerProcess:
@@ -70,6 +72,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=writer,
                 stderr=writer,
+                cwd="/" if rest else None,
                 env=environment,
                 pass_fds=[theirs.fileno(), reader],
                 start_new_session=True,
@@ -91,7 +94,7 @@ class ServerProcess:
             if report is not None:
                 return report
             if watch.is_over or time.monotonic() > self._born + _LONGEST_IMPORT_SECONDS:
-                return Report(reason="the backend takes long to import", names=frozenset())
+                return Report(reason="the backend takes long to import")
 
     def run(self, command: Command, watch: Watch) -> Outcome:
         """Have a command run, and return how it ended."""
@@ -135,10 +138,11 @@ class ServerProcess:
         except ConnectionError:
             piece = b""
         if not piece:
-            return Report(reason="the server has ended at its start", names=frozenset())
+            return Report(reason="the server has ended at its start")
         self._said += piece
-        for reason, *names in unpack(self._said):
-            return Report(reason=reason, names=frozenset(names))
+        for reason, count, *rest in unpack(self._said):
+            names, absent = rest[: int(count)], rest[int(count) :]
+            return Report(reason=reason, names=frozenset(names), absent=frozenset(absent))
         return None
 
 

@@ -8,9 +8,11 @@ way in which it could differ is either repeated in every hook or a reason not to
 | changes modules, paths, signals, umask, filters | every fork inherits it |
 | changes variables | repeated in every fork |
 | reads a variable | a hook for which that has another value is not forked |
-| lists the variables, or runs a program | as if it had read all of them |
-| reads or changes the working directory, prints, warns | no forks |
-| starts threads or processes, makes what is removed at exit | no forks |
+| lists the variables | as if it had read all of them |
+| looks at a relative path | a hook in whose directory there is something at it is not forked |
+| uses relative paths in other ways, reads or changes the working directory | no forks |
+| prints, warns, changes how warnings are shown | no forks |
+| runs programs, starts threads, makes what is removed at exit | no forks |
 | fails | no forks; a fresh process says why |
 
 What the functions of the backend's module import of their own package is imported as well: a hook
@@ -20,7 +22,7 @@ so again in the hook.
 Not seen: variables that C code reads, and what happens outside of this process.
 """
 
-# ruff: file-ignore[private-member-access, blind-except, try-except-continue, exec-builtin, builtin-open, os-path-dirname, os-path-join, os-path-isdir, os-listdir, os-getcwd, subclass-builtin, any-type, read-whole-file]
+# ruff: file-ignore[private-member-access, blind-except, try-except-continue, exec-builtin, builtin-open, os-path-dirname, os-path-join, os-path-isdir, os-listdir, os-getcwd, subclass-builtin, read-whole-file]
 
 from __future__ import annotations
 
@@ -29,13 +31,15 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import CodeType
     from typing import Any
 
+    from wheelforge._runners._path_probe import PathProbe
+
 _thread = __import__("_thread")
 ANYTHING = "*"
-"""Stands for all variables: they were listed, or handed on to another process."""
+"""Stands for all variables: they were listed."""
 
 
 class Record(dict[bytes, bytes]):
@@ -67,6 +71,7 @@ class Import:
         self.environment = dict(os.environ)
         self.changed: dict[str, str | None] = {}
         self.names = find_words_of_site()
+        self.absent: set[str] = set()
         self.reasons: list[str] = []
         self.code = code
         # Under a name other than `__main__` it defines its functions and imports what it needs,
@@ -74,16 +79,21 @@ class Import:
         exec(self.code, {"__name__": "rehearsal"})
         prepare_main(script)
 
-    def run(self, printed: int) -> None:
+    def run(self, printed: int, paths: PathProbe) -> None:
         """Import the backend; note every reason why a fork would differ from a fresh process.
 
         ``printed`` is the other end of the pipe that both standard streams lead to.
         """
         here = find_directory()
+        paths.start()
         self._import_watched()
+        paths.stop()
+        self.absent = paths.absent
+        self.reasons[:0] = map(self._describe, paths.found)
         flush()
         self._note("prints", is_so=has_output(printed))
         self._note("changes the working directory", is_so=find_directory() != here)
+        self._note("runs other programs", is_so=has_run_programs())
         self._note("starts threads", is_so=has_threads())
         self._note("starts processes that go on", is_so=has_children())
         self._note("makes what is removed at exit", is_so=has_finalizers())
@@ -108,47 +118,34 @@ class Import:
 
     def _note(self, what: str, *, is_so: bool) -> None:
         if is_so:
-            self.reasons.append(f"`{self.backend}` {what} when it is imported")
+            self.reasons.append(self._describe(what))
+
+    def _describe(self, what: str) -> str:
+        return f"`{self.backend}` {what} when it is imported"
 
     def _import_watched(self) -> None:
         record = Record(vars(os.environ)["_data"])
         replace_data(record)
-        look, look_raw = os.getcwd, os.getcwdb
-        os.getcwd, os.getcwdb = self._watched(look), self._watched(look_raw)
-        restore = self._hear_warnings()
-        try:
-            __import__(self.backend)
-        except BaseException as error:
-            self.reasons.append(f"`{self.backend}` cannot be imported: {error!r}")
-        else:
-            import_late_ones(self.backend)
-        restore()
-        os.getcwd, os.getcwdb = look, look_raw
+        self._import_as_hooks_do()
         self.names.update(os.fsdecode(name) for name in record.names)
-        if has_run_programs():
-            self.names.add(ANYTHING)
         replace_data(dict(record.items()))
 
-    def _watched(self, function: Callable[[], Any]) -> Callable[[], Any]:
-        def watched() -> Any:
-            self._note("reads the working directory", is_so=True)
-            return function()
-
-        return watched
-
-    def _hear_warnings(self) -> Callable[[], None]:
-        """Listen to the warnings that a hook would report; return what ends that."""
+    def _import_as_hooks_do(self) -> None:
+        """Import the backend where warnings are caught; what it does to filters stays."""
         import warnings
 
-        def hear(*facts: Any, **_: Any) -> None:
-            self._note("warns", is_so=issubclass(facts[1], UserWarning))
-
-        def restore() -> None:
-            if warnings.showwarning is hear:
-                warnings.showwarning = show
-
-        show, warnings.showwarning = warnings.showwarning, hear
-        return restore
+        with warnings.catch_warnings(record=True) as caught:
+            show = warnings.showwarning
+            try:
+                __import__(self.backend)
+            except BaseException as error:
+                self.reasons.append(f"`{self.backend}` cannot be imported: {error!r}")
+            else:
+                import_late_ones(self.backend)
+            self._note("changes how warnings are shown", is_so=warnings.showwarning is not show)
+            filters = warnings.filters
+        vars(warnings)["filters"][:] = filters
+        self._note("warns", is_so=any(issubclass(it.category, UserWarning) for it in caught))
 
 
 def import_late_ones(backend: str) -> None:
@@ -180,7 +177,7 @@ def has_children() -> bool:
 
 
 def has_run_programs() -> bool:
-    """Return whether this process has waited for others, which know its variables."""
+    """Return whether this process has waited for others, which know its directory and variables."""
     was_there = "resource" in sys.modules
     resource = __import__("resource")
     if not was_there:

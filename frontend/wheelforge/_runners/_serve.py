@@ -141,13 +141,18 @@ def rehearse(channel: _socket.socket, printed: int, script: str, backend: str) -
     """Import the backend and say what was seen; end if no fork could be like a fresh process."""
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]
-    rehearsal: dict[str, Any] = {"__name__": "rehearsal"}
     load_code = vars(sys.modules["__main__"])["load_code"]
-    exec(load_code(os.path.join(os.path.dirname(__file__), "_rehearsal.py")), rehearsal)
+    parts: dict[str, dict[str, Any]] = {"_path_probe": {}, "_rehearsal": {}}
+    for name, part in parts.items():
+        part["__name__"] = name
+        exec(load_code(os.path.join(os.path.dirname(__file__), f"{name}.py")), part)
     sys.modules.pop("__future__", None)
-    imported: Import = rehearsal["Import"](script, load_code(script), backend)
-    imported.run(printed)
-    send_message(channel, [(imported.reasons or [""])[0], *imported.names])
+    imported: Import = parts["_rehearsal"]["Import"](script, load_code(script), backend)
+    parts["_path_probe"]["leave_directory"]()
+    imported.run(printed, parts["_path_probe"]["PathProbe"]())
+    reason = (imported.reasons or [""])[0]
+    names, absent = imported.names, imported.absent
+    send_message(channel, [reason, str(len(names)), *names, *absent])
     if imported.reasons:
         end_with_all()
     gc.freeze()  # what is here now is never collected, so that its pages stay shared

@@ -82,7 +82,11 @@ class ForkServer:
         if process is None:
             raise Unserved(self._reason)
         report = process.await_report(watch)
-        reason = report.reason or self._object_to_variables(command, report.names)
+        reason = (
+            report.reason
+            or self._object_to_variables(command, report.names)
+            or self._object_to_paths(command, report.absent)
+        )
         if reason:
             raise Unserved(reason)
         try:
@@ -122,6 +126,8 @@ class ForkServer:
             return "it is another program"
         if command.environment.get(BACKEND, "").partition(":")[0] != self.module:
             return "it is another backend"
+        if not Path(command.directory).is_absolute():
+            return "it runs in a directory of this process"
         return ""
 
     def _object_to_variables(self, command: Command, names: frozenset[str]) -> str:
@@ -131,6 +137,23 @@ class ForkServer:
             if theirs.get(name) != ours.get(name) and _is_used(name, names):
                 return f"`{self.module}` was imported with another `{name}`"
         return ""
+
+    def _object_to_paths(self, command: Command, absent: frozenset[str]) -> str:
+        """Return which path that the server has looked for is there for the hook, or nothing."""
+        for path in sorted(absent):
+            if not _is_absent(Path(command.directory, path)):
+                return f"`{self.module}` looks for `{path}` when it is imported, and it is there"
+        return ""
+
+
+def _is_absent(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _is_used(name: str, names: frozenset[str]) -> bool:
