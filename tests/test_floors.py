@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FLOORS = {
     "wheelforge_isolation": [
-        {"errors", "values", "formats"},
+        {"errors", "lazy", "values", "formats"},
         {"_fs"},
         {"_locks"},
         {"_drafts"},
@@ -57,7 +57,10 @@ DOORS = {
     "rich": {"_progress"},
     "shutil": {"_fs"},
     "tempfile": {"_fs"},
-    "subprocess": {"_batch", "_bytecode", "_host", "_installation", "_interpreter", "_runners"},
+    "subprocess": {
+        *("_batch", "_bytecode", "_host", "_installation", "_interpreter", "_runners"),
+        "errors",  # a base class only
+    },
     "tarfile": set[str](),
     "zipfile": set[str](),
     "argparse": {"cli"},

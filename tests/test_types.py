@@ -24,7 +24,15 @@ CHECKERS = {
     "mypy": ("--strict", "--config-file=", "--cache-dir=cache", "--python-executable"),
     "pyright": ("--project=pyrightconfig.json", "--pythonpath"),
 }
-WRONG = ("nonsense", "Settings(python=3)", "Policy(600)", "Parts(provider=print)", "Kind.EGG")
+WRONG = (
+    "wheelforge.nonsense",
+    "wheelforge.errors.NonsenseError",
+    "wheelforge_isolation.nonsense",
+    "wheelforge.Settings(python=3)",
+    "wheelforge.Policy(600)",
+    "wheelforge.Parts(provider=print)",
+    "wheelforge.Kind.EGG",
+)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +84,8 @@ def test_the_sample_and_the_manual_pass_strict_checks(
 
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_wrong_use_is_refused(installed: Path, tmp_path: Path, checker: str) -> None:
-    texts = [f"import wheelforge\n\nwheelforge.{use}\n" for use in WRONG]
+    imports = "import wheelforge\nimport wheelforge.errors\nimport wheelforge_isolation\n"
+    texts = [f"{imports}\nprint({use})\n" for use in WRONG]
 
     code, output = check(checker, installed, tmp_path, texts)
 
@@ -89,4 +98,4 @@ def test_the_sample_uses_every_public_name() -> None:
 
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
 
-    assert set(wheelforge.__all__) - used == set()
+    assert set(dir(wheelforge)) - used == set()

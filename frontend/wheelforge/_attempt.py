@@ -12,8 +12,8 @@ from wheelforge._models import Artifact, Keep, Kind, Need
 from wheelforge._project import read_project
 from wheelforge._results import check_result, read_metadata, read_release
 from wheelforge._retry import write_retry_script
-from wheelforge._runners import HookFailedError, Terms, compose_environment
-from wheelforge.errors import BuildError, Failure, HookMissingError
+from wheelforge._runners import Terms, compose_environment
+from wheelforge.errors import BuildError, Failure, HookFailedError, HookMissingError
 from wheelforge_isolation import (
     deliver_file,
     ensure_directory,

@@ -105,7 +105,7 @@ def test_an_interrupt_is_exit_code_130(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wheelforge_isolation._unpack.unpack", interrupt)
+    monkeypatch.setattr("wheelforge_isolation.unpack", interrupt)
 
     code = main(["unpack", str(tmp_path / "a.tar.gz"), str(tmp_path / "out")])
 

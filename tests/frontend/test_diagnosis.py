@@ -19,7 +19,7 @@ from wheelforge.errors import BackendFailedError, Failure
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMED = [getattr(errors, name) for name in errors.__all__]
+NAMED = [getattr(errors, name) for name in dir(errors)]
 KINDS: list[type[BackendFailedError]] = sorted(
     (kind for kind in NAMED if BackendFailedError in getattr(kind, "__bases__", ())),
     key=attrgetter("code"),

@@ -31,9 +31,9 @@ from tests.hooks import (
     wait_until_ended,
 )
 from tests.stock import this_python
-from wheelforge._runners import HookFailedError
 from wheelforge.errors import (
     HookCancelledError,
+    HookFailedError,
     HookNotStartedError,
     HookTimedOutError,
 )

@@ -33,7 +33,7 @@ def _takes_texts(kind: type[errors.ForgeError]) -> bool:
     return all(parameter.annotation in {"str", parameter.empty} for parameter in parameters)
 
 
-LOADED = [getattr(frontend_errors, name) for name in frontend_errors.__all__]
+LOADED = [getattr(frontend_errors, name) for name in dir(frontend_errors)]
 ALL = {*_list_kinds(errors.ForgeError), *_list_kinds(frontend_errors.BuildError)}
 KINDS = sorted(filter(_takes_texts, ALL), key=lambda kind: kind.__qualname__)
 

@@ -15,7 +15,6 @@ Nothing finds processes that another service was asked to start, or that another
 this process itself forks (`multiprocessing` can), its copies must end too before its hooks do.
 """
 
-from wheelforge._runners._failure import HookFailedError
 from wheelforge._runners._pool import RunnerPool
 from wheelforge._runners._runner import ForkRunner, SpawnRunner
 from wheelforge._runners._server import ForkServer, can_fork
@@ -26,7 +25,6 @@ __all__ = [
     "Ending",
     "ForkRunner",
     "ForkServer",
-    "HookFailedError",
     "RunnerPool",
     "SpawnRunner",
     "Terms",

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from wheelforge._runners._direct import Direct
-from wheelforge._runners._failure import HookFailedError
 from wheelforge._runners._output import Output
 from wheelforge._runners._process import ServerProcess
 from wheelforge._runners._server import can_fork
@@ -16,6 +15,7 @@ from wheelforge._runners._watch import Cancellation, Watch
 from wheelforge._runners._world import compose_environment
 from wheelforge.errors import (
     HookCancelledError,
+    HookFailedError,
     HookNotStartedError,
     HookTimedOutError,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
-from wheelforge.errors import HookError, last_lines
+from wheelforge.errors._hooks import HookError
+from wheelforge.errors._output import last_lines
 
 _SIGNALS = {-number: f"signal {number}" for number in range(1, 65)}
 _HINTS = {-9: "was there enough memory?"}

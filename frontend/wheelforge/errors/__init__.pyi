@@ -1,0 +1,92 @@
+from wheelforge.errors._backend import (
+    BackendFailedError as BackendFailedError,
+    BackendUnavailableError as BackendUnavailableError,
+    Failure as Failure,
+    HookMissingError as HookMissingError,
+    HookUnsupportedError as HookUnsupportedError,
+)
+from wheelforge.errors._batch import (
+    RequirementFailedError as RequirementFailedError,
+    UnexpectedError as UnexpectedError,
+)
+from wheelforge.errors._causes import (
+    BuildAccessError as BuildAccessError,
+    BuildCrashedError as BuildCrashedError,
+    BuildDiskFullError as BuildDiskFullError,
+    BuildMemoryError as BuildMemoryError,
+    BuildNetworkError as BuildNetworkError,
+    HeaderMissingError as HeaderMissingError,
+    LibraryMissingError as LibraryMissingError,
+    ModuleMissingError as ModuleMissingError,
+    PythonRefusedError as PythonRefusedError,
+    PythonTwoError as PythonTwoError,
+    RemovedFromPythonError as RemovedFromPythonError,
+    RequirementTooNewError as RequirementTooNewError,
+    ToolMissingError as ToolMissingError,
+    VersionUnknownError as VersionUnknownError,
+)
+from wheelforge.errors._constraints import (
+    ConstraintsInvalidError as ConstraintsInvalidError,
+    HashesMissingError as HashesMissingError,
+    HashRefusedError as HashRefusedError,
+    TimeInvalidError as TimeInvalidError,
+)
+from wheelforge.errors._hooks import (
+    HookAnswerInvalidError as HookAnswerInvalidError,
+    HookCancelledError as HookCancelledError,
+    HookError as HookError,
+    HookLostError as HookLostError,
+    HookNotStartedError as HookNotStartedError,
+    HookTimedOutError as HookTimedOutError,
+)
+from wheelforge.errors._index import (
+    DownloadMismatchError as DownloadMismatchError,
+    DownloadUnwritableError as DownloadUnwritableError,
+    IndexPageInvalidError as IndexPageInvalidError,
+    IndexRefusedError as IndexRefusedError,
+    IndexSettingsInvalidError as IndexSettingsInvalidError,
+    IndexUnreachableError as IndexUnreachableError,
+    MetadataInvalidError as MetadataInvalidError,
+    PackageNotFoundError as PackageNotFoundError,
+)
+from wheelforge.errors._locking import (
+    LockImpossibleError as LockImpossibleError,
+    LockInvalidError as LockInvalidError,
+    LockLacksError as LockLacksError,
+    LockOtherPythonError as LockOtherPythonError,
+    LockSourceChangedError as LockSourceChangedError,
+    LockStaleError as LockStaleError,
+)
+from wheelforge.errors._output import (
+    last_lines as last_lines,
+    plain_text as plain_text,
+)
+from wheelforge.errors._project import (
+    ProjectInvalidError as ProjectInvalidError,
+)
+from wheelforge.errors._requirements import (
+    BuildCycleError as BuildCycleError,
+    NeedsBuildError as NeedsBuildError,
+    NotRememberedError as NotRememberedError,
+    OfflineError as OfflineError,
+    RequirementInvalidError as RequirementInvalidError,
+    RequirementsConflictError as RequirementsConflictError,
+    RequirementsUnmetError as RequirementsUnmetError,
+    ResolutionUnfinishedError as ResolutionUnfinishedError,
+)
+from wheelforge.errors._results import (
+    ResultInvalidError as ResultInvalidError,
+)
+from wheelforge.errors._root import (
+    BuildError as BuildError,
+)
+from wheelforge.errors._sources import (
+    SourceInvalidError as SourceInvalidError,
+    SourceNotFoundError as SourceNotFoundError,
+)
+from wheelforge.errors._usage import (
+    OptionInvalidError as OptionInvalidError,
+)
+from wheelforge.errors._failure import (
+    HookFailedError as HookFailedError,
+)

@@ -1,0 +1,88 @@
+from wheelforge_isolation._built import (
+    BuiltStore as BuiltStore,
+)
+from wheelforge_isolation._cache import (
+    Cache as Cache,
+    open_cache as open_cache,
+)
+from wheelforge_isolation._drafts import (
+    deliver_file as deliver_file,
+    replace_file as replace_file,
+)
+from wheelforge_isolation._environment import (
+    Environment as Environment,
+    EnvironmentStore as EnvironmentStore,
+    adopt_environment as adopt_environment,
+)
+from wheelforge_isolation._fs import (
+    copy_file as copy_file,
+    digest as digest,
+    ensure_directory as ensure_directory,
+    move as move,
+    remove_tree as remove_tree,
+    temporary_directory as temporary_directory,
+    translated as translated,
+)
+from wheelforge_isolation._housekeeping import (
+    Bounds as Bounds,
+    Collected as Collected,
+    collect_garbage as collect_garbage,
+)
+from wheelforge_isolation._interpreter import (
+    Interpreter as Interpreter,
+    find_interpreter as find_interpreter,
+)
+from wheelforge_isolation._inventory import (
+    Entry as Entry,
+    list_entries as list_entries,
+    measure_disk as measure_disk,
+)
+from wheelforge_isolation._layout import (
+    Layout as Layout,
+    default_layout as default_layout,
+)
+from wheelforge_isolation._shelf import (
+    Event as Event,
+)
+from wheelforge_isolation._staging import (
+    Collection as Collection,
+    Stage as Stage,
+    collect_stages as collect_stages,
+    open_stage as open_stage,
+    stage_name as stage_name,
+)
+from wheelforge_isolation._store import (
+    StoredWheel as StoredWheel,
+    WheelKey as WheelKey,
+    WheelStore as WheelStore,
+    read_wheel_key as read_wheel_key,
+)
+from wheelforge_isolation._turns import (
+    Holder as Holder,
+    wait_for_turn as wait_for_turn,
+)
+from wheelforge_isolation._unpack import (
+    unpack as unpack,
+)
+from wheelforge_isolation._verification import (
+    Problem as Problem,
+)
+from wheelforge_isolation._wheels import (
+    InspectedWheel as InspectedWheel,
+    inspect_wheel as inspect_wheel,
+    load_readers as load_readers,
+)
+from wheelforge_isolation.archive import (
+    InspectedSdist as InspectedSdist,
+    Limits as Limits,
+    Links as Links,
+    Note as Note,
+    Unpacked as Unpacked,
+    inspect_sdist as inspect_sdist,
+    unpack_archive as unpack_archive,
+)
+from wheelforge_isolation.errors import (
+    ArchiveError as ArchiveError,
+    ForgeError as ForgeError,
+    IsolationError as IsolationError,
+)
