@@ -296,6 +296,15 @@ def test_a_descriptor_may_follow_a_directory(tmp_path: Path) -> None:
     assert outcome.tree == {"d": None}
 
 
+@pytest.mark.parametrize("data", [b"", deflate(b"")], ids=["no bytes", "an empty stream"])
+def test_zip__a_directory_may_be_marked_as_deflated(data: bytes, tmp_path: Path) -> None:
+    member = zipped("p-1/d/", data, method=8, size=0, crc=0)
+
+    outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
+
+    assert outcome.tree == {"d": None}
+
+
 def test_the_directory_may_list_the_members_in_another_order(tmp_path: Path) -> None:
     first, second = zipped("p-1/a", b"1"), zipped("p-1/b", b"22")
     offset = len(first.local) + len(first.data)

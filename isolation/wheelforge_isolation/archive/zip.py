@@ -124,7 +124,9 @@ def _inflate(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
 def _unpack(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
     """Yield the content of ``entry``, a bounded piece at a time."""
     packed = _read_packed(entry, source, meter)
-    if entry.method == _STORED:
+    # Some writers mark a directory as deflated and write no bytes, not even an empty stream.
+    is_blank = entry.name.endswith("/") and not entry.packed and not entry.size
+    if entry.method == _STORED or is_blank:
         yield from packed
         return
     engine = zlib.decompressobj(_RAW_DEFLATE)
