@@ -139,12 +139,17 @@ def _explained(hook: str) -> Generator[None]:
     try:
         yield
     except BackendUnavailable as error:
-        backend = error.backend_name or ""
-        raise BackendUnavailableError(backend, str(error.traceback)) from error
+        raise _unavailable(error.backend_name or "", str(error.traceback)) from error
     except HookMissing as error:
         raise HookMissingError(error.hook_name) from error
     except UnsupportedOperation as error:
         raise HookUnsupportedError(hook, str(error.traceback)) from error
+
+
+def _unavailable(backend: str, traceback: str) -> BackendUnavailableError:
+    from wheelforge._diagnosis import find_missing_module
+
+    return BackendUnavailableError(backend, traceback, *find_missing_module(traceback))
 
 
 def _clip(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelforge import errors
-from wheelforge._diagnosis import diagnose
+from wheelforge._diagnosis import diagnose, find_missing_module
 from wheelforge.errors import BackendFailedError, Failure
 
 if TYPE_CHECKING:
@@ -689,11 +689,13 @@ def test_a_cause_is_told_in_words_and_ends_like_any_failed_backend(
 
 
 def test_a_backend_that_cannot_be_imported_is_told_with_its_last_lines() -> None:
-    lacking = errors.BackendUnavailableError("flit_core.buildapi", "x\nModuleNotFoundError: y\n")
+    text = "x\nModuleNotFoundError: No module named 'flit_core'\n"
+    lacking = errors.BackendUnavailableError("flit_core.buildapi", text, *find_missing_module(text))
     broken = errors.BackendUnavailableError("backend", "ImportError: z")
 
-    assert str(lacking).endswith("\n  x\n  ModuleNotFoundError: y")
-    assert "build-system.requires" in lacking.hint
+    assert str(lacking).endswith("\n  x\n  ModuleNotFoundError: No module named 'flit_core'")
+    assert lacking.hint.startswith('add "flit-core" to `requires` below `[build-system]`')
+    assert find_missing_module("ModuleNotFoundError: No module named 'odd'") == ("odd", "")
     assert not broken.hint
 
 

@@ -6,6 +6,8 @@ import pickle
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.universe import ORIGIN, Universe
 from wheelforge.errors import RequirementsConflictError
 
@@ -34,8 +36,33 @@ def test_a_version_that_does_not_exist() -> None:
     assert text_of(universe.refuse("a>2", subject="`demo 1.0`")) == [
         "no version of `a` is what `demo 1.0` asks for: `a>2`",
         "`demo 1.0` asks for `a>2`",
-        "of `a` there is 1.8, 1.7, 1.6, 1.5, 1.4 and 4 older",
+        "available: `a` 1.8, 1.7, 1.6, 1.5, 1.4 and 4 older",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "closest"),
+    [("a==1.0.99", "1.1, 1.0"), ("a==0.1", "1.0"), ("a>1.2,<1.2.1", "1.3, 1.2"), ("a>=2", "")],
+)
+def test_conflict__names_the_versions_next_to_what_is_asked_for(wanted: str, closest: str) -> None:
+    universe = Universe()
+    universe.add_many("a", *(f"1.{minor}" for minor in range(9)))
+
+    expected = f"; closest to what is asked for: {closest}" if closest else ""
+    assert text_of(universe.refuse(wanted))[-1] == (
+        f"available: `a` 1.8, 1.7, 1.6, 1.5, 1.4 and 4 older{expected}"
+    )
+
+
+def test_conflict__does_not_name_versions_that_nothing_asks_for() -> None:
+    universe = Universe()
+    universe.add("a", "1.0", yanked="broken")
+    universe.add("a", "2.0", yanked="broken, too")
+    universe.add("a", "3.0")
+
+    lines = text_of(universe.refuse("a>=2,<3"))
+
+    assert lines[2:] == ["available: `a` 3.0", "`a` 2.0 cannot be taken: yanked: broken, too"]
 
 
 def test_two_who_exclude_each_other_and_why_they_are_there() -> None:
@@ -51,7 +78,7 @@ def test_two_who_exclude_each_other_and_why_they_are_there() -> None:
         "`plugin` 1.1, 1.0 ask for `setuptools<60`",
         "`app 1.0` asks for `plugin`",
         "the project asks for `app`",
-        "of `setuptools` there is 65.0, 59.8",
+        "available: `setuptools` 65.0, 59.8",
     ]
 
 
@@ -63,7 +90,7 @@ def test_a_constraint_that_excludes_what_is_needed() -> None:
         "no version of `a` suits all who ask for it",
         "the project asks for `a>=2`",
         "the constraints demand `a<2`",
-        "of `a` there is 2.0, 1.0",
+        "available: `a` 2.0, 1.0",
     ]
 
 

@@ -5,7 +5,7 @@ wrong on the way means nothing; so an error of a known form that explains nothin
 line that does not compile) outweighs what came before it. Only English is read.
 """
 
-from wheelforge._diagnosis._diagnose import diagnose
+from wheelforge._diagnosis._diagnose import diagnose, find_missing_module
 from wheelforge.errors import Failure
 
-__all__ = ["Failure", "diagnose"]
+__all__ = ["Failure", "diagnose", "find_missing_module"]

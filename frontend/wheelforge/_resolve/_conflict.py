@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
 
 from wheelforge._resolve._catalogue import combine, is_exact
 from wheelforge._resolve._question import without_secrets
@@ -11,7 +14,7 @@ from wheelforge.errors import RequirementsConflictError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from packaging.version import Version
+    from packaging.specifiers import SpecifierSet
 
     from wheelforge._resolve._catalogue import Catalogue
     from wheelforge._resolve._provider import Cause
@@ -77,7 +80,7 @@ class Explainer:
             unusable = sorted({cause.parent.candidate.name for cause in causes if cause.parent})
             return f"no version of {_join(unusable)} can be used"
         if not stuck:
-            return f"{_join(names)} cannot be had together"
+            return f"{_join(names)} conflict"
         name = stuck[0]
         has_url = any(cause.requirement.url for cause in causes if cause.requirement.name == name)
         if not has_url and not self._catalogue.is_known(name):
@@ -110,13 +113,13 @@ class Explainer:
 
     def _describe_versions(self, name: str, wishes: Sequence[Wish]) -> Iterator[str]:
         reasons = dict(sorted(self._judge_versions(name, wishes), reverse=True))
+        wanted = _admitted(reasons, wishes)
         free = [version for version, reason in reasons.items() if not reason]
         if free:
-            yield f"of `{name}` there is {_list_versions(free)}"
+            yield f"available: `{name}` {_list_versions(free)}{_describe_closest(free, wishes)}"
         by_reason: dict[str, list[Version]] = {}
-        for version, reason in reasons.items():
-            by_reason.setdefault(reason, []).append(version)
-        by_reason.pop("", None)
+        for version in filter(reasons.get, wanted):
+            by_reason.setdefault(reasons[version], []).append(version)
         for reason, versions in [*by_reason.items()][:_MOST_LINES]:
             yield f"`{name}` {_list_versions(versions)} cannot be taken: {reason}"
 
@@ -169,6 +172,38 @@ def _who_all(parents: Sequence[Choice], subject: str) -> str:
     versions = sorted({parent.candidate.version for parent in parents}, reverse=True)
     name = str(parents[0]).rpartition(" ")[0]
     return f"`{name}` {_list_versions(versions)}" if len(versions) > 1 else f"`{parents[0]}`"
+
+
+def _admitted(versions: Iterable[Version], wishes: Sequence[Wish]) -> list[Version]:
+    """Return the versions that at least one of ``wishes`` admits: others are out anyway."""
+    specifiers = [wish.specifier for wish in wishes]
+    return [
+        version
+        for version in versions
+        if any(each.contains(version, prereleases=True) for each in specifiers)
+    ]
+
+
+def _describe_closest(versions: Sequence[Version], wishes: Iterable[Wish]) -> str:
+    """Return which of ``versions``, newest first, are next to those that ``wishes`` name."""
+    shown = versions[:_MOST_VERSIONS]
+    bounds = {bound for wish in wishes for bound in _named_versions(wish.specifier)}
+    closest = {
+        found
+        for bound in bounds
+        for found in (
+            next((each for each in versions if each <= bound), bound),
+            next((each for each in reversed(versions) if each >= bound), bound),
+        )
+    }
+    hidden = sorted(closest.intersection(versions).difference(shown), reverse=True)
+    return f"; closest to what is asked for: {_list_versions(hidden)}" if hidden else ""
+
+
+def _named_versions(specifier: SpecifierSet) -> Iterator[Version]:
+    for part in specifier:
+        with contextlib.suppress(InvalidVersion):
+            yield Version(part.version.removesuffix(".*"))
 
 
 def _list_versions(versions: Sequence[Version]) -> str:

@@ -18,6 +18,12 @@ _PHASES = {
 }
 
 
+def how_to_require(module: str, distribution: str = "") -> str:
+    """Return where to name the distribution that has ``module``, which may not be known."""
+    what = f'"{distribution}"' if distribution else f"the distribution that has `{module}`"
+    return f"add {what} to `requires` below `[build-system]` in the project's pyproject.toml"
+
+
 class Failure(Value):
     """How a hook of a build backend has failed."""
 
@@ -74,19 +80,23 @@ class BackendUnavailableError(BuildError):
     code = "backend-unavailable"
     exit_code = 3
 
-    def __init__(self, backend: str, traceback: str) -> None:
-        super().__init__(backend, traceback)
+    def __init__(
+        self, backend: str, traceback: str, module: str = "", distribution: str = ""
+    ) -> None:
+        super().__init__(backend, traceback, module, distribution)
         self.backend = backend
         self.traceback = traceback
+        self.module = module
+        """The module that was not found, if that is the reason."""
+        self.distribution = distribution
+        """The distribution that has this module, if it is known."""
 
     def __str__(self) -> str:
         return f"the build backend `{self.backend}` cannot be imported{last_lines(self.traceback)}"
 
     @property
     def hint(self) -> str:
-        if "ModuleNotFoundError" in self.traceback:
-            return "`build-system.requires` in the project's pyproject.toml has to name what has it"
-        return ""
+        return how_to_require(self.module, self.distribution) if self.module else ""
 
 
 class HookMissingError(BuildError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wheelforge.errors._backend import BackendFailedError
+from wheelforge.errors._backend import BackendFailedError, how_to_require
 
 
 class HeaderMissingError(BackendFailedError):
@@ -63,10 +63,9 @@ class ModuleMissingError(BackendFailedError):
 
     @property
     def hint(self) -> str:
-        what = f"`{self.remedy}`" if self.remedy else "what has it, unless it is its own,"
         return (
-            f"the project should name {what} in its `build-system.requires`; until then, install "
-            "that and all else it requires, and build with `--no-isolation`"
+            f"{how_to_require(self.finding, self.remedy)}; if you cannot change the project, "
+            "install its requirements and this one, and build with `--no-isolation`"
         )
 
 
