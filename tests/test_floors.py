@@ -22,7 +22,7 @@ FLOORS = {
         {"_drafts"},
         {"_layout", "_ground", "_record", "_interpreter"},
         {"archive"},
-        {"_staging", "_wheels", "_shelf", "_inventory"},
+        {"_staging", "_wheels", "_shelf", "_inventory", "_ownership"},
         {"_unpack", "_store", "_turns", "_housekeeping", "_bytecode"},
         {"_installation", "_built"},
         {"_environment", "_verification"},

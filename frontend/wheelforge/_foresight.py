@@ -4,7 +4,8 @@ A backend takes longer to import than all that has to be done before its first h
 is imported on another core meanwhile. It is no more than a guess: what is wanted is found out as
 ever, and a server that was started for nothing is ended. An environment is checked before a hook
 runs in it, and one that is not as it was left has another path from then on; so a server that
-was started in such a one is never used.
+was started in such a one is never used. Nothing is started but the Python of an environment that
+this cache has a sound record of, and nothing from a cache that others can change.
 
 Until the server is started everything waits: what is imported before is as little as can be.
 """
@@ -19,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from wheelforge._places import find_layout
 from wheelforge._runners import RunnerPool, compose_environment
+from wheelforge_isolation import is_recorded_program, is_trusted
 from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wheelforge._settings import Settings
+    from wheelforge_isolation import Layout
 
 
 class Guess(Value):
@@ -37,16 +40,18 @@ class Guess(Value):
 
 
 class Foresight(Value):
-    """Guesses for one Python, below one directory."""
+    """Guesses for one Python, in one cache."""
 
-    directory: Path
+    layout: Layout
     python: str = ""
     """As the user names it."""
 
     def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
         """Start the server that the last build of ``source`` has used, if there was one."""
+        if not is_trusted(self.layout):
+            return
         guess = _recall(self._find_place(source))
-        if guess is not None:
+        if guess is not None and is_recorded_program(self.layout, guess.python):
             environment = compose_environment(variables, guess.additions)
             pool.start(python=guess.python, backend=guess.backend, environment=environment)
 
@@ -58,7 +63,7 @@ class Foresight(Value):
         if place is not None and _recall(place) != guess:
             # Who may not write has to wait the next time, and is none the worse for it.
             with contextlib.suppress(IsolationError):
-                ensure_directory(str(self.directory))
+                ensure_directory(str(self.layout.guesses))
                 replace_file(str(place), json.dumps(asdict(guess)).encode("ascii"))
 
     def _find_place(self, source: Path | str) -> Path | None:
@@ -72,7 +77,7 @@ class Foresight(Value):
         facts = (str(source), status.st_size, status.st_mtime_ns, self.python)
         # Two that share it would start a server in vain, now and then.
         key = zlib.crc32(repr(facts).encode("utf-8", "surrogateescape"))
-        return self.directory / f"start-{key:08x}.json"
+        return self.layout.guesses / f"start-{key:08x}.json"
 
 
 def _recall(place: Path | None) -> Guess | None:
@@ -83,8 +88,7 @@ def _recall(place: Path | None) -> Guess | None:
         return None
 
 
-def make_foresight(settings: Settings) -> Foresight:
+def make_foresight(settings: Settings, layout: Layout | None = None) -> Foresight:
     """Return what knows the servers of builds with ``settings``."""
-    return Foresight(
-        directory=find_layout(settings.cache_dir).guesses, python=settings.python or ""
-    )
+    layout = layout or find_layout(settings.cache_dir)
+    return Foresight(layout=layout, python=settings.python or "")

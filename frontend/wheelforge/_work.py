@@ -16,6 +16,8 @@ from wheelforge.errors import BuildError, HookCancelledError, SourceInvalidError
 from wheelforge_isolation import (
     ForgeError,
     ensure_directory,
+    open_new_file,
+    remove_file,
     stage_name,
     translated,
     wait_for_turn,
@@ -54,7 +56,7 @@ class Work:
         error = None
         try:
             with self._journal.phase(""), self._take_turns(), self._open_stage() as (stage, log):
-                self._build_in(stage.path, log)
+                self._build_in(stage, log)
             if self._means.tidy is not None and not self._request.chain:
                 self._means.tidy()
         except ForgeError as failure:
@@ -115,9 +117,10 @@ class Work:
         with self._means.staging(name) as stage:
             self._log = self._means.logs / f"{stage.path.name}-py{self._means.python}.log"
             try:
-                with translated("build in", str(stage.path)), self._log.open("wb") as log:
+                with translated("build in", str(stage.path)), _open_log(self._log) as log:
                     yield stage, log
             except ForgeError:
+                stage.check()  # the project is not at fault if its files were taken away
                 if keep is not Keep.NEVER:
                     self._keep(stage)
                 raise
@@ -128,8 +131,9 @@ class Work:
         stage.keep()
         self._journal.note(f"kept: {stage.path}")
 
-    def _build_in(self, place: Path, log: BinaryIO) -> None:
+    def _build_in(self, stage: Stage, log: BinaryIO) -> None:
         """Build as of now or of then, and once more as of then if that may help."""
+        place = stage.path
         self._fetched = self._fetch(place / "fetched")
         tree = self._lay_out(place)
         era, cutoff = self._means.policy.era, self._request.cutoff
@@ -141,6 +145,7 @@ class Work:
             is_hopeful = era is Era.FALLBACK and cutoff is None and bool(self._fetched.sha256)
             if not is_hopeful or not _is_of_its_time(error):
                 raise
+            stage.check()
             self._build_again(place / "era", log, error)
 
     def _fetch(self, place: Path) -> FetchedSource:
@@ -219,6 +224,12 @@ class Work:
         said = f"as {dating.origin} says"
         self._journal.note(f"{what} with what there was on {moment:%Y-%m-%d}, {said}")
         return moment
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """Return the new file ``path``, whatever is in its place: a link is never written through."""
+    remove_file(str(path))
+    return open(path, "wb", opener=lambda name, _: open_new_file(name))
 
 
 def _judge_second(error: ForgeError | NothingNew) -> str:

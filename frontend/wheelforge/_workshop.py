@@ -71,10 +71,10 @@ def open_forge(
     """
     parts = parts or Parts()
     with contextlib.ExitStack() as stack:
-        report = partial(_pass_on, reporter)
+        report = partial(pass_on, reporter)
         layout, limit = find_layout(settings.cache_dir), settings.cache_max_bytes
         cache = stack.enter_context(open_cache(layout, report, max_bytes=limit))
-        python = find_python(settings, layout)
+        python = find_python(settings, cache.layout)
         index = stack.enter_context(open_index(settings, python))
         provider, tidy = parts.provider, None
         if provider is None and not settings.isolated:
@@ -89,7 +89,7 @@ def open_forge(
             provider=provider,
             staging=parts.staging or partial(open_stage, cache.layout.stages),
             pool=parts.pool or stack.enter_context(RunnerPool()),
-            foresight=make_foresight(settings),
+            foresight=make_foresight(settings, cache.layout),
             variables=settings.variables,
             logs=cache.layout.logs,
             python=python.version,
@@ -107,7 +107,7 @@ def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore)
     """Put every file that ``lock`` names into the cache, and return how many there are."""
     from wheelforge._provision import keep_pins
 
-    report = partial(_pass_on, reporter)
+    report = partial(pass_on, reporter)
     with open_cache(find_layout(settings.cache_dir), report) as cache:
         python = find_python(settings, cache.layout)
         with open_index(settings, python) as index:
@@ -166,6 +166,6 @@ def _find_dating(index: Index, path: Path, sha256: str, newest: int | None) -> D
     return find_dating(path, sha256, newest, index)
 
 
-def _pass_on(reporter: Reporter, event: Event) -> None:
+def pass_on(reporter: Reporter, event: Event) -> None:
     """Tell what happened to the cache as a note that is about no build."""
     reporter(BuildEvent(kind="note", build="", text=f"{event.subject}: {event.reason}"))

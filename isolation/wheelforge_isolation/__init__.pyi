@@ -3,6 +3,7 @@ from wheelforge_isolation._built import (
 )
 from wheelforge_isolation._cache import (
     Cache as Cache,
+    choose_layout as choose_layout,
     open_cache as open_cache,
 )
 from wheelforge_isolation._drafts import (
@@ -19,6 +20,8 @@ from wheelforge_isolation._fs import (
     digest as digest,
     ensure_directory as ensure_directory,
     move as move,
+    open_new_file as open_new_file,
+    remove_file as remove_file,
     remove_tree as remove_tree,
     temporary_directory as temporary_directory,
     translated as translated,
@@ -40,6 +43,11 @@ from wheelforge_isolation._inventory import (
 from wheelforge_isolation._layout import (
     Layout as Layout,
     default_layout as default_layout,
+)
+from wheelforge_isolation._ownership import (
+    claim_cache as claim_cache,
+    is_recorded_program as is_recorded_program,
+    is_trusted as is_trusted,
 )
 from wheelforge_isolation._shelf import (
     Event as Event,

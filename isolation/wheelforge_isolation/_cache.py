@@ -1,7 +1,8 @@
 """One cache, opened: its stores, its stages, and this process's lease on them.
 
-One that cannot be written to is used all the same: what it has is taken from it, and what it does
-not have is made in a temporary one above it. Nobody can see there what is in use, so whoever may
+One of another user is not used: a temporary one takes its place. One that cannot be written to is
+used all the same: what it has is taken from it, and what it does not have is made in a temporary
+one above it. Nobody can see there what is in use, so whoever may
 write to it had better not collect meanwhile; a build that loses its ground that way fails.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,10 @@ from wheelforge_isolation._built import BuiltStore
 from wheelforge_isolation._environment import EnvironmentStore
 from wheelforge_isolation._layout import Layout
 from wheelforge_isolation._locks import Lease
+from wheelforge_isolation._ownership import claim_cache
 from wheelforge_isolation._shelf import Event, Shelf
 from wheelforge_isolation._store import WheelStore
-from wheelforge_isolation.errors import FileAccessError, IsolationError
+from wheelforge_isolation.errors import CacheForeignError, IsolationError
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
@@ -60,20 +63,50 @@ def open_cache(
 
     If it has grown, it is then brought back to ``max_bytes``.
     """
+    cache = None
+    with contextlib.ExitStack() as stack:
+        layout, is_writable = stack.enter_context(choose_layout(layout, report))
+        if is_writable:
+            cache = stack.enter_context(_use(layout, report))
+            yield cache
+        else:
+            reason = "it cannot be written to; what it does not have is made for this one time"
+            report(Event(kind="unwritable", subject=str(layout.root), reason=reason))
+            below = stack.enter_context(_use(layout, report))
+            above = stack.enter_context(_temporary_layout())
+            yield stack.enter_context(_use(above, report, below))
+    if cache is not None and max_bytes is not None and cache.has_grown:
+        _shrink(layout, max_bytes)
+
+
+@contextlib.contextmanager
+def choose_layout(
+    layout: Layout, report: Callable[[Event], None]
+) -> Generator[tuple[Layout, bool]]:
+    """Yield ``layout``, or a temporary one if it is another user's; and whether to write to it."""
     layout = Layout(root=Path(os.path.abspath(layout.root)))
-    if _is_writable(layout):
-        with _use(layout, report) as cache:
-            yield cache
-        if max_bytes is not None and cache.has_grown:
-            _shrink(layout, max_bytes)
+    try:
+        is_writable = claim_cache(layout, partial(_report_aside, report))
+    except CacheForeignError as error:
+        reason = f"it belongs to {error.owner}, not to {error.user}; a temporary cache is used"
+        report(Event(kind="foreign", subject=error.path, reason=reason))
+    else:
+        yield layout, is_writable
         return
-    reason = "it cannot be written to; what it does not have is made for this one time"
-    report(Event(kind="unwritable", subject=str(layout.root), reason=reason))
-    with _fs.temporary_directory() as place, _use(layout, report) as below:
-        above = Layout(root=Path(place))
-        above.prepare()
-        with _use(above, report, below) as cache:
-            yield cache
+    with _temporary_layout() as temporary:
+        yield temporary, True
+
+
+def _report_aside(report: Callable[[Event], None], subject: str, reason: str) -> None:
+    report(Event(kind="foreign", subject=subject, reason=reason))
+
+
+@contextlib.contextmanager
+def _temporary_layout() -> Generator[Layout]:
+    with _fs.temporary_directory() as place:
+        layout = Layout(root=Path(place))
+        layout.prepare()
+        yield layout
 
 
 def _shrink(layout: Layout, max_bytes: int) -> None:
@@ -82,15 +115,6 @@ def _shrink(layout: Layout, max_bytes: int) -> None:
     # Without locks nothing can be collected, and no build is the worse for it.
     with contextlib.suppress(IsolationError):
         collect_garbage(layout, Bounds(max_bytes=max_bytes))
-
-
-def _is_writable(layout: Layout) -> bool:
-    try:
-        layout.prepare()
-    except FileAccessError:
-        if os.access(layout.root, os.W_OK) or not os.path.isdir(layout.root):
-            raise
-    return os.access(layout.root, os.W_OK)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -28,7 +29,7 @@ from wheelforge_isolation.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
 T = TypeVar("T")
@@ -127,16 +128,56 @@ def ensure_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
         os.makedirs(path, mode, exist_ok=True)
 
 
-def ensure_private_directory(path: str) -> None:
-    """Make sure that the directory ``path`` exists and that its owner, and only he, may enter."""
+def ensure_private_directories(path: str) -> None:
+    """Make sure that the directory ``path`` exists; what is missing of it, only we may enter."""
     with translated("create", path):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, PRIVATE_MODE)
-        try:
-            os.chmod(path, PRIVATE_MODE)
-        except OSError as error:
-            if error.errno not in {errno.EACCES, errno.ENOENT, *_UNSUPPORTED}:
-                raise
+        missing = itertools.takewhile(lambda place: not os.path.isdir(place), _upwards(path))
+        for place in reversed(list(missing)):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(place, PRIVATE_MODE)
+                _chmod(place, PRIVATE_MODE)  # a umask may have taken even our own rights
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        parent = os.path.dirname(path)
+        path = parent if parent != path else ""
+
+
+def ensure_private_directory(path: str) -> bool:
+    """Make sure that ``path`` is a directory that only we may enter.
+
+    A link in its place is removed, never followed. Return whether the directory is ours; one of
+    another user is left alone.
+    """
+    with translated("create", path):
+        while not _make_directory(path):
+            with contextlib.suppress(FileNotFoundError):  # its last user has just removed it
+                status = os.lstat(path)
+                if not stat.S_ISLNK(status.st_mode):
+                    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+                        return False
+                    break
+                os.unlink(path)
+        _chmod(path, PRIVATE_MODE)
+    return True
+
+
+def _make_directory(path: str) -> bool:
+    try:
+        os.mkdir(path, PRIVATE_MODE)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _chmod(path: str, mode: int) -> None:
+    try:
+        os.chmod(path, mode)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.ENOENT, *_UNSUPPORTED}:
+            raise
 
 
 def ensure_file(path: str, content: bytes) -> None:

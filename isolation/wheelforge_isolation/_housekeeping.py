@@ -32,6 +32,7 @@ from wheelforge_isolation._drafts import sweep_drafts
 from wheelforge_isolation._inventory import Entry, describe_built, list_entries
 from wheelforge_isolation._layout import locate_file_lock
 from wheelforge_isolation._locks import read_leases, try_lock
+from wheelforge_isolation._ownership import claim_cache
 from wheelforge_isolation._record import parse_record, read_record
 from wheelforge_isolation._staging import collect_stages
 from wheelforge_isolation.errors import FileAccessError
@@ -101,6 +102,7 @@ class Collected(State):
 
 def collect_garbage(layout: Layout, bounds: Bounds) -> Collected:
     """Remove what is out of ``bounds`` and not in use, and all that dead processes left."""
+    claim_cache(layout, _ignore)
     _fs.ensure_directory(str(layout.lock("gc").parent))
     with _fs.translated("collect", str(layout.root)):
         lock = try_lock(layout.lock("gc"))
@@ -110,6 +112,10 @@ def collect_garbage(layout: Layout, bounds: Bounds) -> Collected:
             return _Collector(layout, bounds).run()
         finally:
             lock.release()
+
+
+def _ignore(_subject: str, _reason: str) -> None:
+    """Say nothing of what was set aside: it is removed now."""
 
 
 class _Collector:
@@ -206,6 +212,8 @@ class _Collector:
         for directory in (layout.interpreters, layout.resolutions, layout.guesses):
             sweep_drafts(directory)
         oldest_kept = time.time() - self._bounds.kept_days * _DAY_SECONDS
+        for path in self._layout.list_foreign():
+            _discard(path)
         _discard_old(self._layout.list_quarantine(), oldest_kept)
         _discard_old(self._layout.list_answers(), self._bounds.oldest_answer)
         stages = collect_stages(self._layout.stages, kept_days=self._bounds.kept_days)

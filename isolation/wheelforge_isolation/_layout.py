@@ -19,6 +19,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 # See https://bford.info/cachedir/
 """
 
+FOREIGN = "foreign-"
+"""Begins the name of an entry that was not ours, and was set aside."""
+
 
 class Bucket(Value):
     """Directories of one kind, each made visible by a record."""
@@ -155,13 +158,17 @@ class Layout(Value):  # ruff: ignore[too-many-public-methods]
         """Return all locks, held or not."""
         return _list(self.root / "locks")
 
+    def list_foreign(self) -> list[Path]:
+        """Return the entries that were set aside because they were not ours."""
+        return [path for path in _list(self.root) if path.name.startswith(FOREIGN)]
+
     def prepare(self) -> None:
         """Create what all users of the cache rely on."""
         if os.path.exists(self.stages / ".git"):
             return
         from wheelforge_isolation import _fs
 
-        _fs.ensure_directory(str(self.root), mode=_fs.PRIVATE_MODE)
+        _fs.ensure_private_directories(str(self.root))
         _fs.ensure_directory(str(self.stages))
         _fs.ensure_file(str(self.root / "CACHEDIR.TAG"), _CACHEDIR_TAG)
         _fs.ensure_file(str(self.root / ".gitignore"), b"*\n")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._locks import Lock, try_lock
-from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
+from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError, StageLostError
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
@@ -44,6 +44,13 @@ class Stage(Value):
     path: Path
     lock: Lock | None
     """Nothing where the file system has no locks; the directory's name is unique there instead."""
+    identity: tuple[int, int] = (0, 0)
+    """Device and inode of the directory."""
+
+    def check(self) -> None:
+        """Raise `StageLostError` if another file, or none, has taken the directory's place."""
+        if _identify(self.path) != self.identity:
+            raise StageLostError(str(self.path))
 
     def keep(self) -> None:
         """Leave the directory behind at the end, for somebody to look at."""
@@ -89,12 +96,21 @@ def _claim_slot(path: Path) -> Stage | None:
     except BaseException:
         lock.release(remove=False)
         raise
-    return Stage(path=path, lock=lock)
+    return Stage(path=path, lock=lock, identity=_identify(path))
+
+
+def _identify(path: Path) -> tuple[int, int]:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
 
 
 def _lock_slot(path: Path) -> Lock | None:
     while True:
-        _fs.ensure_private_directory(str(path))
+        if not _fs.ensure_private_directory(str(path)):
+            return None  # another user's
         try:
             return try_lock(path / _LOCK)
         except FileNotFoundError:
@@ -115,12 +131,13 @@ def _discard_unlocked(path: Path) -> None:
 def _claim_unlocked(parent: Path, name: str) -> Stage:
     path = parent / f"{name}.{os.getpid()}-{time.time_ns():x}"
     _fs.create_directory(str(path), mode=_fs.PRIVATE_MODE)
-    return Stage(path=path, lock=None)
+    return Stage(path=path, lock=None, identity=_identify(path))
 
 
 def _leave(stage: Stage) -> None:
     """Give up a slot: remove all of it, its lock last, unless it is kept."""
-    _fs.ensure_private_directory(str(stage.path))  # whatever its user has made of its mode
+    # A hook may have closed it, or put a link in its place.
+    _fs.ensure_private_directory(str(stage.path))
     is_kept = (stage.path / _KEPT).exists()
     try:
         if not is_kept:

@@ -195,6 +195,77 @@ class DestinationNotEmptyError(IsolationError):
         return "name a directory that is empty or does not exist yet"
 
 
+class CacheUnavailableError(IsolationError):
+    """A cache cannot be made where it should be."""
+
+    code = "cache-unavailable"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cannot use {quoted(self.path)} as the cache: {self.problem}"
+
+    @property
+    def hint(self) -> str:
+        return "name another place with `--cache-dir`, or do without a cache: `--no-cache`"
+
+
+class CacheForeignError(IsolationError):
+    """Another user can change what is in the cache, so nothing in it can be believed."""
+
+    code = "cache-foreign"
+
+    def __init__(self, path: str, owner: str, user: str) -> None:
+        super().__init__(path, owner, user)
+        self.path = path
+        self.owner = owner
+        self.user = user
+
+    def __str__(self) -> str:
+        return f"the cache {quoted(self.path)} belongs to {self.owner}, not to {self.user}"
+
+    @property
+    def hint(self) -> str:
+        return "with sudo, use `sudo -H`; otherwise name another cache with `--cache-dir`"
+
+
+class CacheSharedError(IsolationError):
+    """A cache is set up for a group of users."""
+
+    code = "cache-shared"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"the cache {quoted(self.path)} can be written to by a group; caches are private"
+
+    @property
+    def hint(self) -> str:
+        return f"make it private: `chmod g-ws,o-w {self.path}`; let others use their own cache"
+
+
+class StageLostError(IsolationError):
+    """The directory of a build was removed or replaced while the build was running."""
+
+    code = "stage-lost"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"the directory of the build was removed or replaced meanwhile: {quoted(self.path)}"
+
+    @property
+    def hint(self) -> str:
+        return "build again; do not delete the cache while builds run, use `wheelforge cache clear`"
+
+
 class LocksUnavailableError(IsolationError):
     """The file system cannot lock, so nobody can tell a dead owner from a living one."""
 

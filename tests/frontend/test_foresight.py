@@ -12,9 +12,14 @@ from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write
 from wheelforge._foresight import Foresight, Guess, make_foresight
 from wheelforge._runners import RunnerPool
 from wheelforge._workshop import Parts
+from wheelforge_isolation import Layout
+from wheelforge_isolation._locks import Lease
+from wheelforge_isolation._shelf import Shelf
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wheelforge_isolation._record import About
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
 
@@ -32,8 +37,26 @@ class Recording(RunnerPool):
 
 
 @pytest.fixture
-def guess() -> Guess:
-    return Guess(python=sys.executable, backend="json", additions={"PATH": "/nowhere"})
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(root=tmp_path / "cache")
+    layout.root.mkdir(mode=0o700)
+    return layout
+
+
+@pytest.fixture
+def guess(layout: Layout) -> Guess:
+    lease = Lease(layout.leases)
+    shelf = Shelf(layout, layout.environments, lease, lambda _: None)
+    environment = shelf.obtain("0" * 64, _link_python)
+    lease.close()
+    python = str(environment.path / "bin" / "python")
+    return Guess(python=python, backend="json", additions={"PATH": "/nowhere"})
+
+
+def _link_python(tree: Path) -> About:
+    (tree / "bin").mkdir()
+    (tree / "bin" / "python").symlink_to(sys.executable)
+    return {}
 
 
 def starts(foresight: Foresight, source: Path | str) -> list[str]:
@@ -59,8 +82,10 @@ def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground
     assert facts["imported"] == early
 
 
-def test_a_source_that_has_changed_or_is_none_starts_nothing(tmp_path: Path, guess: Guess) -> None:
-    foresight = Foresight(directory=tmp_path)
+def test_a_source_that_has_changed_or_is_none_starts_nothing(
+    tmp_path: Path, layout: Layout, guess: Guess
+) -> None:
+    foresight = Foresight(layout=layout)
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
     foresight.remember(source, guess)
@@ -75,8 +100,10 @@ def test_a_source_that_has_changed_or_is_none_starts_nothing(tmp_path: Path, gue
     assert starts(foresight, tmp_path / "absent") == []
 
 
-def test_a_project_is_known_by_what_it_says_of_its_build(tmp_path: Path, guess: Guess) -> None:
-    foresight = Foresight(directory=tmp_path / "kept")
+def test_a_project_is_known_by_what_it_says_of_its_build(
+    tmp_path: Path, layout: Layout, guess: Guess
+) -> None:
+    foresight = Foresight(layout=layout)
     project = write_project(tmp_path / "project")
     foresight.remember(project, guess)
     (project / "module.py").write_text("x = 1\n", encoding="utf-8")
@@ -88,28 +115,32 @@ def test_a_project_is_known_by_what_it_says_of_its_build(tmp_path: Path, guess: 
     assert starts(foresight, project) == []
 
 
-def test_another_python_has_guesses_of_its_own(tmp_path: Path, guess: Guess) -> None:
+def test_another_python_has_guesses_of_its_own(
+    tmp_path: Path, layout: Layout, guess: Guess
+) -> None:
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
-    Foresight(directory=tmp_path, python="3.12").remember(source, guess)
+    Foresight(layout=layout, python="3.12").remember(source, guess)
 
-    assert starts(Foresight(directory=tmp_path), source) == []
+    assert starts(Foresight(layout=layout), source) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"python": 1}', b"\xff"])
-def test_a_guess_that_is_damaged_is_none(tmp_path: Path, guess: Guess, content: bytes) -> None:
-    foresight = Foresight(directory=tmp_path / "kept")
+def test_a_guess_that_is_damaged_is_none(
+    tmp_path: Path, layout: Layout, guess: Guess, content: bytes
+) -> None:
+    foresight = Foresight(layout=layout)
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
     foresight.remember(source, guess)
-    (kept,) = (tmp_path / "kept").iterdir()
+    (kept,) = layout.guesses.iterdir()
     kept.write_bytes(content)
 
     assert starts(foresight, source) == []
 
 
-def test_a_guess_that_leads_nowhere_is_none(tmp_path: Path) -> None:
-    foresight = Foresight(directory=tmp_path)
+def test_a_guess_that_leads_nowhere_is_none(tmp_path: Path, layout: Layout) -> None:
+    foresight = Foresight(layout=layout)
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
     foresight.remember(source, Guess(python=str(tmp_path / "gone"), backend="json", additions={}))
@@ -117,11 +148,13 @@ def test_a_guess_that_leads_nowhere_is_none(tmp_path: Path) -> None:
     assert starts(foresight, source) == []
 
 
-def test_who_may_not_write_builds_all_the_same(tmp_path: Path, guess: Guess) -> None:
+def test_who_may_not_write_builds_all_the_same(
+    tmp_path: Path, layout: Layout, guess: Guess
+) -> None:
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
-    (tmp_path / "file").write_bytes(b"")
-    foresight = Foresight(directory=tmp_path / "file" / "deep")
+    layout.guesses.write_bytes(b"")
+    foresight = Foresight(layout=layout)
 
     foresight.remember(source, guess)
 

@@ -139,6 +139,10 @@ class SimulatedSystem:  # ruff: ignore[too-many-public-methods]
     def getpid(self) -> int:
         return MACHINE.turns.current
 
+    def access(self, path: str, _: int) -> bool:
+        """Return whether it is there: on this machine everybody may do everything."""
+        return self.path.exists(path)
+
     def urandom(self, size: int) -> bytes:
         return MACHINE.number().to_bytes(size, "little")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,14 @@ from wheelforge._events import BuildEvent, ignore
 from wheelforge._models import Outcome
 from wheelforge._places import find_layout, find_python, read_index_settings
 from wheelforge._records import Records
-from wheelforge_isolation import ForgeError, IsolationError, open_stage, temporary_directory
+from wheelforge._workshop import pass_on
+from wheelforge_isolation import (
+    ForgeError,
+    IsolationError,
+    choose_layout,
+    open_stage,
+    temporary_directory,
+)
 from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
@@ -76,7 +84,9 @@ def _open_worker(
     reporter: Reporter,
 ) -> Worker:
     """Return who does the jobs; what it uses is given back by ``stack``."""
-    layout = find_layout(settings.cache_dir)
+    report = partial(pass_on, reporter)
+    layout, _ = stack.enter_context(choose_layout(find_layout(settings.cache_dir), report))
+    settings = replace(settings, cache_dir=layout.root)
     place = stack.enter_context(_open_place(layout))
     pythons = {
         python: find_python(replace(settings, python=python), layout) for python in terms.pythons
@@ -201,7 +211,6 @@ def _open_place(layout: Layout) -> Generator[Path]:
     """Yield a private directory, in the cache unless that cannot be written to."""
     with contextlib.ExitStack() as stack:
         try:
-            layout.prepare()
             place = stack.enter_context(open_stage(layout.stages, "batch")).path
         except IsolationError:
             place = Path(stack.enter_context(temporary_directory()))

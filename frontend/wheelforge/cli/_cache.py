@@ -10,6 +10,7 @@ from wheelforge._places import find_layout
 from wheelforge.cli._words import describe_size
 from wheelforge_isolation import (
     Bounds,
+    claim_cache,
     collect_garbage,
     list_entries,
     measure_disk,
@@ -70,7 +71,9 @@ def _describe_time(seconds: float) -> str:
 
 def verify(options: argparse.Namespace) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
-    with open_cache(find_layout(options.cache_dir), show_event) as cache:
+    layout = find_layout(options.cache_dir)
+    claim_cache(layout, lambda *_: None)
+    with open_cache(layout, show_event) as cache:
         problems = list(cache.verify(repair=options.repair))
     for problem in problems:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
