@@ -102,7 +102,7 @@ class Collected(State):
 
 def collect_garbage(layout: Layout, bounds: Bounds) -> Collected:
     """Remove what is out of ``bounds`` and not in use, and all that dead processes left."""
-    claim_cache(layout, _ignore)
+    claim_cache(layout)
     _fs.ensure_directory(str(layout.lock("gc").parent))
     with _fs.translated("collect", str(layout.root)):
         lock = try_lock(layout.lock("gc"))
@@ -112,10 +112,6 @@ def collect_garbage(layout: Layout, bounds: Bounds) -> Collected:
             return _Collector(layout, bounds).run()
         finally:
             lock.release()
-
-
-def _ignore(_subject: str, _reason: str) -> None:
-    """Say nothing of what was set aside: it is removed now."""
 
 
 class _Collector:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wheelforge_isolation._layout import Layout
 
-_FILE_STATE = 3
+_FILE_STATE = 5
 
 
 class Entry(Value):

@@ -68,12 +68,12 @@ class Layout(Value):  # ruff: ignore[too-many-public-methods]
     @property
     def wheels(self) -> Bucket:
         """Unpacked wheels."""
-        return Bucket(root=self.root / "wheels-v1")
+        return Bucket(root=self.root / "wheels-v2")
 
     @property
     def environments(self) -> Bucket:
         """Environments to build in; scripts and settings in them name the place they are in."""
-        return Bucket(root=self.root / "environments-v1", is_bound=True)
+        return Bucket(root=self.root / "environments-v2", is_bound=True)
 
     @property
     def built(self) -> Bucket:

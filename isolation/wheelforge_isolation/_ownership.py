@@ -44,7 +44,7 @@ _OWN_NAME = re.compile(r"leases|locks|[a-z]+-v\d+")
 _GROUP_SHARED = stat.S_ISGID | stat.S_IWGRP
 
 
-def claim_cache(layout: Layout, report: Callable[[str, str], None]) -> bool:
+def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None) -> bool:
     """Make the cache ready, and return whether it may be written to.
 
     ``report`` is told of each entry that was set aside, and why. Raises `CacheForeignError` for a
@@ -119,7 +119,7 @@ def _make_private(root: str, status: os.stat_result) -> None:
         _fs.ensure_private_directory(root)
 
 
-def _set_foreign_entries_aside(root: str, report: Callable[[str, str], None]) -> None:
+def _set_foreign_entries_aside(root: str, report: Callable[[str, str], None] | None) -> None:
     with _fs.translated("examine", root), os.scandir(root) as entries:
         found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     for name, status in found:
@@ -131,7 +131,8 @@ def _set_foreign_entries_aside(root: str, report: Callable[[str, str], None]) ->
         # It may be another user's directory: that can be renamed where it is, and not removed.
         with contextlib.suppress(FileAccessError):
             _fs.move(path, os.path.join(root, f"{FOREIGN}{name}-{_fs.new_name()}"))
-            report(path, f"{reason}; it was set aside")
+            if report is not None:
+                report(path, f"{reason}; it was set aside")
 
 
 def _name_of(user: int) -> str:

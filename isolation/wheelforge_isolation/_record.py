@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _DIGEST_LENGTH = 64
-_FILE_STATE = 3
+_FILE_STATE = 5
+_CHANGE_TIME = 3
+_SIZE = 2
 _LARGE_BYTES = 1 << 18
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -36,8 +38,8 @@ class Record(Value):
     """The run of the machine in which the content was known to be right."""
     about: About
     entries: Entries
-    """Mode, time in nanoseconds and size of each file, without size of each directory, the top one
-    among them; the text of each link."""
+    """Of each file the mode, the time in nanoseconds, the size, the time of its last change and the
+    inode; of each directory, the top one among them, mode and time; of each link its text."""
     digests: str
     """The SHA-256 of every file, in order: one long text is read faster than many short ones."""
 
@@ -84,11 +86,34 @@ def describe(key: str, name: str, tree: Path, about: About) -> Record:
     return Record(key=key, tree=name, boot=boot_id(), about=about, entries=entries, digests=digests)
 
 
-def is_untouched(record: Record, tree: Path) -> bool:
-    """Return whether every file still has the mode, size and time that it was left with."""
+def find_suspects(record: Record, tree: Path) -> list[str] | None:
+    """Return the files of ``tree`` whose content has to be looked at, or nothing for all of it.
+
+    Times of modification can be put back, times of change cannot; but a file also changes when it
+    is linked into another environment, so of such a file the content decides.
+    """
     top = f"{tree}{os.sep}"
+    suspects: list[str] = []
     try:
-        return all(_state(top + path) == state for path, state in record.entries.items())
+        for path, then in record.entries.items():
+            now = _state(top + path)
+            if now != then:
+                if _without_change_time(now) != _without_change_time(then):
+                    return None
+                suspects.append(path)
+    except OSError:
+        return None
+    return suspects
+
+
+def _without_change_time(state: list[int | str]) -> list[int | str]:
+    return state[:_CHANGE_TIME] + state[_CHANGE_TIME + 1 :]
+
+
+def is_same_content(record: Record, tree: Path, paths: Collection[str]) -> bool:
+    """Return whether those files of ``tree`` still hold every byte."""
+    try:
+        return not any(_find_changed_content(record, tree, paths))
     except OSError:
         return False
 
@@ -115,13 +140,17 @@ def find_damage(record: Record, tree: Path, found: Entries) -> str:
 def _find_changed_forms(record: Record, found: Entries) -> Iterator[str]:
     for path in record.entries.keys() | found.keys():
         then, now = record.entries.get(path, []), found.get(path, [])
-        # All but the time, which an unpacked copy of a cache does not keep.
-        if (then[:1], then[2:]) != (now[:1], now[2:]):
+        # All but times and inodes, which an unpacked copy of a cache does not keep.
+        if (then[:1], then[_SIZE:_CHANGE_TIME]) != (now[:1], now[_SIZE:_CHANGE_TIME]):
             yield path
 
 
-def _find_changed_content(record: Record, tree: Path) -> Iterator[str]:
+def _find_changed_content(
+    record: Record, tree: Path, paths: Collection[str] | None = None
+) -> Iterator[str]:
     for number, (path, size) in enumerate(_files(record.entries)):
+        if paths is not None and path not in paths:
+            continue
         start = number * _DIGEST_LENGTH
         if _digest(tree, path, size) != record.digests[start : start + _DIGEST_LENGTH]:
             yield path
@@ -146,11 +175,13 @@ def _state(path: str) -> list[int | str]:
         return [os.readlink(path)]
     if stat.S_ISDIR(found.st_mode):
         return [found.st_mode, found.st_mtime_ns]
-    return [found.st_mode, found.st_mtime_ns, found.st_size]
+    return [found.st_mode, found.st_mtime_ns, found.st_size, found.st_ctime_ns, found.st_ino]
 
 
 def _files(entries: Entries) -> Iterator[tuple[str, int]]:
-    return ((path, int(state[-1])) for path, state in entries.items() if len(state) == _FILE_STATE)
+    return (
+        (path, int(state[_SIZE])) for path, state in entries.items() if len(state) == _FILE_STATE
+    )
 
 
 def _digest(tree: Path, path: str, size: int) -> str:

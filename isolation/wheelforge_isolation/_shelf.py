@@ -31,7 +31,8 @@ from wheelforge_isolation._record import (
     boot_id,
     describe,
     find_damage,
-    is_untouched,
+    find_suspects,
+    is_same_content,
     parse_record,
     read_record,
     survey,
@@ -135,21 +136,26 @@ class Shelf:
 
     def _check(self, record: Record, path: Path) -> Item | None:
         tree = self._bucket.tree(record.tree)
-        if record.boot == boot_id() and is_untouched(record, tree):
+        suspects = find_suspects(record, tree) if record.boot == boot_id() else None
+        if suspects == []:
             remember_use(path)
             return self._item(record)
         found = survey(tree)
+        if suspects and is_same_content(record, tree, frozenset(suspects)):
+            return self._renew(replace(record, entries=found))
         problem = find_damage(record, tree, found)
         if problem:
             self.set_aside(path, problem)
             return None
         reason = "its times changed, or the machine was started anew; every byte is as it was"
         self.report(Event(kind="refreshed", subject=record.key, reason=reason))
-        renewed = replace(record, boot=boot_id(), entries=found)
+        return self._renew(replace(record, boot=boot_id(), entries=found))
+
+    def _renew(self, record: Record) -> Item:
         with contextlib.suppress(FileAccessError):
-            _secure(tree)
-            publish(renewed, self._bucket, self._layout, self._lease)
-        return self._item(renewed)
+            _secure(self._bucket.tree(record.tree))
+            publish(record, self._bucket, self._layout, self._lease)
+        return self._item(record)
 
     def list_records(self) -> list[Path]:
         """Return all records, sound or not."""

@@ -51,7 +51,7 @@ def test_a_second_build_needs_neither_index_nor_a_new_environment(
     tmp_path: Path, offline: list[str]
 ) -> None:
     first = build("six-1.17.0.tar.gz", tmp_path / "first", *offline)
-    environments = tmp_path / "cache" / "environments-v1" / "trees"
+    environments = tmp_path / "cache" / "environments-v2" / "trees"
     made = sorted(path.name for path in environments.glob("*/*"))
 
     second = build("six-1.17.0.tar.gz", tmp_path / "second", "--offline", *offline)

@@ -223,7 +223,7 @@ def test_variables_are_composed_and_nothing_can_be_read(tmp_path: Path, ground: 
         facts = facts_of(forge.build(ask(project, tmp_path / "out")))
 
     environment = facts["environ"]["VIRTUAL_ENV"]
-    assert environment.startswith(str(ground.cache / "environments-v1"))
+    assert environment.startswith(str(ground.cache / "environments-v2"))
     assert facts["environ"]["PATH"].startswith(f"{environment}/bin")
     assert facts["environ"]["PATH"].endswith(variables["PATH"])
     assert facts["environ"]["MINE"] == "1"

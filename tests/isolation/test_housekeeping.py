@@ -163,7 +163,7 @@ def test_a_process_is_recognised_as_dead_and_what_it_left_is_removed(
     collect_garbage(layout, UNBOUNDED)
 
     assert {path.split("/")[0] for path in before} >= {"leases"} or moment == "stage"
-    assert {path.split("/")[0] for path in leftovers(layout)} <= {"wheels-v1", "files-v1"}
+    assert {path.split("/")[0] for path in leftovers(layout)} <= {"wheels-v2", "files-v1"}
     assert len(layout.wheels.list_trees()) == len(versions(layout)) == (moment == "use")
     assert len(layout.list_files()) == len(versions(layout, "file"))
     assert list(layout.stages.iterdir()) == [layout.stages / ".git"]

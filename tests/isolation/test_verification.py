@@ -84,31 +84,31 @@ def become_link(path: Path) -> None:
 
 
 DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "a record that is cut": ("wheels-v1/records/*/*", partial(os.truncate, length=100)),
-    "a record that is empty": ("wheels-v1/records/*/*", partial(os.truncate, length=0)),
-    "a record that was edited": ("wheels-v1/records/*/*", flip_unseen),
+    "a record that is cut": ("wheels-v2/records/*/*", partial(os.truncate, length=100)),
+    "a record that is empty": ("wheels-v2/records/*/*", partial(os.truncate, length=0)),
+    "a record that was edited": ("wheels-v2/records/*/*", flip_unseen),
     "a record that has another name": (
-        "wheels-v1/records/*/*",
+        "wheels-v2/records/*/*",
         lambda path: path.rename(path.with_name(f"{path.name[:2]}{'0' * 30}.json")),
     ),
-    "a file that grew": ("wheels-v1/trees/*/*/demo.py", append),
-    "a file that is cut": ("wheels-v1/trees/*/*/demo.py", partial(os.truncate, length=1)),
-    "a file that changed unseen": ("wheels-v1/trees/*/*/demo.py", flip_unseen),
-    "a file that is gone": ("wheels-v1/trees/*/*/demo.py", os.unlink),
-    "a file more": ("wheels-v1/trees/*/*/*.dist-info", lambda path: (path / "more").touch()),
-    "a file of another mode": ("wheels-v1/trees/*/*/demo.py", partial(os.chmod, mode=0o755)),
-    "a file become a link": ("wheels-v1/trees/*/*/demo.py", become_link),
+    "a file that grew": ("wheels-v2/trees/*/*/demo.py", append),
+    "a file that is cut": ("wheels-v2/trees/*/*/demo.py", partial(os.truncate, length=1)),
+    "a file that changed unseen": ("wheels-v2/trees/*/*/demo.py", flip_unseen),
+    "a file that is gone": ("wheels-v2/trees/*/*/demo.py", os.unlink),
+    "a file more": ("wheels-v2/trees/*/*/*.dist-info", lambda path: (path / "more").touch()),
+    "a file of another mode": ("wheels-v2/trees/*/*/demo.py", partial(os.chmod, mode=0o755)),
+    "a file become a link": ("wheels-v2/trees/*/*/demo.py", become_link),
     "a tree that is gone": (
-        "wheels-v1/trees/*/*",
+        "wheels-v2/trees/*/*",
         lambda path: path.rename(path.with_name("gone")),
     ),
     "a kept file that is cut": ("files-v1/*/*/*.whl", partial(os.truncate, length=10)),
     "a kept file that changed unseen": ("files-v1/*/*/*.whl", flip_unseen),
-    "a record of an environment": ("environments-v1/records/*/*", partial(os.truncate, length=9)),
-    "bytecode in an environment": ("environments-v1/trees/*/*/lib/**/*.pyc", flip_unseen),
-    "a link in an environment": ("environments-v1/trees/*/*/bin/python", os.unlink),
+    "a record of an environment": ("environments-v2/records/*/*", partial(os.truncate, length=9)),
+    "bytecode in an environment": ("environments-v2/trees/*/*/lib/**/*.pyc", flip_unseen),
+    "a link in an environment": ("environments-v2/trees/*/*/bin/python", os.unlink),
     "an environment that is gone": (
-        "environments-v1/trees/*/*",
+        "environments-v2/trees/*/*",
         lambda path: path.rename(path.with_name("gone")),
     ),
 }
@@ -175,7 +175,7 @@ def test_what_was_repaired_is_sound_and_was_mended_without_a_network(
 
 def test_a_wheel_whose_file_is_damaged_too_is_to_be_fetched_again(layout: Layout) -> None:
     append(find(layout, "files-v1/*/*/demo-4-*.whl"))
-    for path in layout.root.glob("wheels-v1/trees/*/*/demo-4.dist-info/METADATA"):
+    for path in layout.root.glob("wheels-v2/trees/*/*/demo-4.dist-info/METADATA"):
         append(path)
 
     problems = verify(layout, repair=True)
@@ -218,7 +218,7 @@ def test_a_wheel_that_was_built_and_is_damaged_goes_with_its_record(layout: Layo
 
 
 def test_all_damages_of_many_are_found_at_once(layout: Layout) -> None:
-    for path in layout.root.glob("wheels-v1/trees/*/*/demo.py"):
+    for path in layout.root.glob("wheels-v2/trees/*/*/demo.py"):
         flip_unseen(path)
 
     problems = verify(layout)

@@ -87,6 +87,10 @@ class Status:
     st_dev: int = 1
 
     @property
+    def st_ctime_ns(self) -> int:
+        return self.st_mtime_ns
+
+    @property
     def st_mtime(self) -> float:
         return self.st_mtime_ns / 1e9
 

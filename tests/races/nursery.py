@@ -205,7 +205,7 @@ def _ask_nobody() -> None:
 
 
 def _trust_every_file() -> None:
-    _PATCH.setattr(_shelf, "is_untouched", lambda *_: True)
+    _PATCH.setattr(_shelf, "find_suspects", lambda *_: [])
 
 
 def _flush_nothing() -> None:

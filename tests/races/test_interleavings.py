@@ -35,7 +35,7 @@ KEY = "d" * 32
 CONTENT = "all of it"
 DOORS = (
     "_shelf.read_record",
-    "_shelf.is_untouched",
+    "_shelf.find_suspects",
     "_built.read_record",
     "_housekeeping.read_record",
     "_housekeeping.list_entries",

@@ -209,7 +209,7 @@ def test_directory_in_our_cache__that_root_has_made_is_set_aside(alice: User, na
     assert alice.wheelforge("cache", "clear").returncode == 0
 
 
-@pytest.mark.parametrize("name", ["stage-v1", "locks", "logs-v1", "environments-v1"])
+@pytest.mark.parametrize("name", ["stage-v1", "locks", "logs-v1", "environments-v2"])
 def test_link_in_our_cache__is_not_followed(alice: User, name: str) -> None:
     root = _make_directory(layout_of(alice).root, 0o700)
     documents = _make_directory(alice.home / "documents", 0o755)

@@ -72,7 +72,7 @@ def _describe_time(seconds: float) -> str:
 def verify(options: argparse.Namespace) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
     layout = find_layout(options.cache_dir)
-    claim_cache(layout, lambda *_: None)
+    claim_cache(layout)
     with open_cache(layout, show_event) as cache:
         problems = list(cache.verify(repair=options.repair))
     for problem in problems:
