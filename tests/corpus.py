@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
-from unearth import PackageFinder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 DOWNLOADS = FIXTURES / "downloads"
 _INDEX = "https://pypi.org/simple/"
+_JSON = "application/vnd.pypi.simple.v1+json"
 _AT_ONCE = 8
 
 
@@ -83,17 +84,24 @@ def _try_fetch(listed: Listed) -> str:
 
 
 def _fetch(listed: Listed) -> None:
-    finder = PackageFinder(index_urls=[_INDEX], ignore_compatibility=True)
-    name = parse_name(listed.file)
-    for package in finder.find_all_packages(name, allow_yanked=True):
-        if package.link.filename == listed.file:
-            content = finder.session.get(package.link.url_without_fragment).content
-            break
-    else:
+    page = json.loads(
+        _get(f"{_INDEX}{parse_name(listed.file)}/", "application/vnd.pypi.simple.v1+json")
+    )
+    urls = [file["url"] for file in page["files"] if file["filename"] == listed.file]
+    if not urls:
         raise UnavailableError("the index does not list it")
+    content = _get(urls[0], "*/*")
     if hash_of(content) != listed.sha256:
         raise UnavailableError("its hash is another one")
     _write(listed.path, content)
+
+
+def _get(url: str, kind: str) -> bytes:
+    # Both URLs are of an index with https.
+    request = Request(url, headers={"Accept": kind})  # ruff: ignore[suspicious-url-open-usage]
+    with urlopen(request, timeout=60) as answer:  # ruff: ignore[suspicious-url-open-usage]
+        content: bytes = answer.read()
+    return content
 
 
 def parse_name(file: str) -> str:

@@ -64,7 +64,7 @@ DOORS = {
     "tarfile": set[str](),
     "zipfile": set[str](),
     "argparse": {"cli"},
-    "unearth": {"_index"},
+    "urllib3": {"_index"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """What any room may speak of."""

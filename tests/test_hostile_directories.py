@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 OURS = "wheelforge wheelforge_isolation frontend isolation"
-THEIRS = "build filelock httpx installer packaging platformdirs pyproject_hooks resolvelib unearth"
+THEIRS = "build filelock installer packaging platformdirs pyproject_hooks resolvelib urllib3"
 LIBRARY = """
     __future__ argparse ast bisect configparser copy csv dataclasses datetime email encodings enum
     errno fcntl graphlib hashlib inspect json logging pathlib pickle platform queue random re select

@@ -23,6 +23,7 @@ from wheelforge_isolation._fs import (
     open_new_file as open_new_file,
     remove_file as remove_file,
     remove_tree as remove_tree,
+    spool as spool,
     temporary_directory as temporary_directory,
     translated as translated,
 )

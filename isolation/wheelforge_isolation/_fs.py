@@ -246,7 +246,7 @@ def new_name() -> str:
     return os.urandom(16).hex()
 
 
-def spool(directory: str) -> IO[bytes]:
+def spool(directory: str | None = None) -> IO[bytes]:
     """Return a file that has no name, and that stays in memory while it is small."""
     return tempfile.SpooledTemporaryFile(_SPOOL_MEMORY_BYTES, dir=directory)
 

@@ -14,8 +14,8 @@ from tests.index import Project, serve, wheel
 from tests.indexes import TAGS
 from tests.maker import maker, read_mark, write_thing
 from wheelforge._index import Index, IndexSettings, find_index_settings
-from wheelforge._index._proxies import find_proxy, read_system_proxies
-from wheelforge._index._values import path_of
+from wheelforge._index.models import path_of
+from wheelforge._index.proxies import find_proxy, read_system_proxies
 from wheelforge._resolve._question import find_local_path
 from wheelforge.errors import IndexSettingsInvalidError, IndexUnreachableError
 

@@ -1,9 +1,9 @@
-"""Connections that nobody can listen to or change: certificates, trusted hosts, redirects."""
+"""TLS as real servers speak it: certificates, trusted hosts, redirects."""
 
 from __future__ import annotations
 
-import ssl
 import subprocess
+from os import utime
 from shutil import copy, which
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,10 @@ import pytest
 
 from tests.index import Project, Redirect, sdist, serve
 from tests.indexes import TAGS, open_index
-from wheelforge._index import Index, IndexSettings, _certificates
+from wheelforge._index import Index, IndexSettings, find_index_settings, tls
 from wheelforge.errors import IndexUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 DEMO = Project("demo", sdist("demo", "1.0"))
@@ -56,20 +55,14 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certificate: P
     assert "PIP_CERT" in caught.value.hint
 
 
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return where a machine keeps the certificates it believes: one by one, and all in a file."""
-    one_by_one, whole = tmp_path / "certs", tmp_path / "all.pem"
-    one_by_one.mkdir()
-    (one_by_one / "01234567.0").touch()
-    paths = ssl.DefaultVerifyPaths("", "", "", str(whole), "", str(one_by_one))
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
-    forgetting = (_certificates._open_certificates, _certificates.complete_certificates)
-    for known in forgetting:
-        known.cache_clear()
-    yield tmp_path
-    for known in forgetting:
-        known.cache_clear()
+def test_certificates__may_be_a_directory(certificate: Path, tmp_path: Path) -> None:
+    copy(certificate, tmp_path / f"{find_hash(certificate)}.0")
+
+    with (
+        serve(DEMO, certificate=certificate) as server,
+        open_index(server, ca_bundle=str(tmp_path)) as index,
+    ):
+        assert len(index.find("demo")) == 1
 
 
 def find_hash(certificate: Path) -> str:
@@ -77,32 +70,40 @@ def find_hash(certificate: Path) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_a_certificate_is_looked_up_and_no_other_is_read(certificate: Path, machine: Path) -> None:
-    copy(certificate, machine / "certs" / f"{find_hash(certificate)}.0")
-    (machine / "all.pem").write_text("whoever reads this fails", encoding="utf-8")
+def test_certificates__that_change_are_read_again(certificate: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(b"")
+    settings = IndexSettings(ca_bundle=str(bundle))
+    with pytest.raises(IndexUnreachableError):
+        tls.load_certificates(settings)
 
-    with serve(DEMO, certificate=certificate) as server, open_index(server) as index:
-        assert len(index.find("demo")) == 1
+    copy(certificate, bundle)
+    first = tls.load_certificates(settings)
 
-
-def test_what_is_not_found_by_name_is_looked_for_in_the_whole_lot(
-    certificate: Path, machine: Path
-) -> None:
-    copy(certificate, machine / "all.pem")
-
-    with serve(DEMO, certificate=certificate) as server, open_index(server, retries=0) as index:
-        assert len(index.find("demo")) == 1
+    assert tls.load_certificates(settings) is first
+    utime(bundle, (1, 1))
+    assert tls.load_certificates(settings) is not first
 
 
-def test_whoever_is_in_neither_is_not_believed(certificate: Path, machine: Path) -> None:
-    assert not (machine / "all.pem").exists()
+def test_certificates__are_those_of_truststore_where_pip_uses_it() -> None:
+    truststore = pytest.importorskip("truststore")
 
-    with (
-        serve(DEMO, certificate=certificate) as server,
-        open_index(server) as index,
-        pytest.raises(IndexUnreachableError, match="CERTIFICATE_VERIFY_FAILED"),
-    ):
-        index.find("demo")
+    settings = find_index_settings({"PIP_USE_FEATURE": "truststore"})
+
+    assert isinstance(tls.load_certificates(settings), truststore.SSLContext)
+    assert not isinstance(tls.load_certificates(IndexSettings()), truststore.SSLContext)
+
+
+@pytest.mark.parametrize("variable", ["PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_certificates__are_named_by_variables(certificate: Path, variable: str) -> None:
+    with serve(DEMO, certificate=certificate) as server:
+        settings = find_index_settings({
+            variable: str(certificate),
+            "PIP_INDEX_URL": server.url,
+            "PIP_RETRIES": "0",
+        })
+        with Index(settings, TAGS, "3.11") as index:
+            assert len(index.find("demo")) == 1
 
 
 def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:
@@ -127,8 +128,7 @@ def test_a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "absent.pem"
 
     with (
-        serve(DEMO) as server,
-        open_index(server, ca_bundle=str(path)) as index,
+        open_index(index_urls=("https://index.invalid/simple/",), ca_bundle=str(path)) as index,
         pytest.raises(IndexUnreachableError, match=r"absent\.pem.*unusable certificates"),
     ):
         index.find("demo")

@@ -40,9 +40,9 @@ def tell():
 sys.addaudithook(hear)
 """
 _UNWANTED = {
-    *("unearth", "resolvelib", "httpx", "httpx2", "httpcore", "httpcore2", "ssl", "http.client"),
+    *("urllib3", "resolvelib", "ssl", "http.client", "html.parser"),
     *("packaging.metadata", "packaging.requirements", "packaging.specifiers"),
-    *("wheelforge._index._client", "wheelforge._resolve._search", "wheelforge._diagnosis"),
+    *("wheelforge._index.http", "wheelforge._resolve._search", "wheelforge._diagnosis"),
 }
 
 

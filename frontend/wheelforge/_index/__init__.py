@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from wheelforge._index._index import Index
-from wheelforge._index._pip import IndexOptions, find_index_settings, list_config_files
-from wheelforge._index._values import (
-    Candidate,
+from wheelforge._index.index import Index
+from wheelforge._index.models import Candidate, Metadata, Sleep, without_credentials
+from wheelforge._index.settings import (
+    IndexOptions,
     IndexSettings,
-    Metadata,
-    Sleep,
-    without_credentials,
+    find_index_settings,
+    list_config_files,
 )
 
 __all__ = [
@@ -32,8 +31,8 @@ __all__ = [
 
 
 def load_index(settings: IndexSettings) -> None:
-    """Load what asking a server needs, for whoever has nothing else to do meanwhile."""
-    from wheelforge._index._certificates import Certificates
+    """Import and read ahead what the first request to a server needs."""
+    from wheelforge._index.tls import load_certificates
 
-    import_module("wheelforge._index._survey")
-    _ = Certificates(settings).context
+    import_module("wheelforge._index.backend")
+    load_certificates(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from itertools import product
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from wheelforge._index._values import Candidate, as_utc
-from wheelforge_isolation.values import Value, field, replace
+from wheelforge._index.models import Candidate, as_utc
+from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wheelforge._index._page import Listed
-    from wheelforge._index._values import IndexSettings
+    from wheelforge._index.pages import Listed
+    from wheelforge._index.settings import IndexSettings
 
 _WHEEL, _SDISTS = ".whl", (".tar.gz", ".zip")
 _WHEEL_PARTS = {5, 6}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelforge._index._values import Metadata
+from wheelforge._index.models import Metadata
 from wheelforge.errors import MetadataInvalidError
 from wheelforge_isolation.formats.metadata import (
     all_values,
@@ -26,7 +26,7 @@ from wheelforge_isolation.formats.metadata import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelforge._index._values import Candidate
+    from wheelforge._index.models import Candidate
     from wheelforge_isolation.formats.metadata import Fields
 
 _END = struct.Struct("<4s4H2LH")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
@@ -12,7 +13,6 @@ from packaging.version import Version
 from wheelforge._index import Candidate, without_credentials
 from wheelforge._resolve._question import find_local_path, without_secrets
 from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Straight connections: kept, replaced when they are stale, and never taken for whole when cut."""
+"""Answers over urllib3: connections kept and replaced, bodies whole or refused, never endless."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ import pytest
 
 from tests.index import Cut, Other, Project, Request, Response, serve, wheel
 from tests.indexes import open_index
-from wheelforge._index import _connections
-from wheelforge._index._connections import (
-    ConnectionBrokenError,
-    RequestImpossibleError,
-    StraightConnections,
-    read_whole,
-)
-from wheelforge._index._origins import is_safe, is_trusted
+from wheelforge._index import IndexSettings, pages
+from wheelforge._index.transport import Connections, RequestFailedError
+from wheelforge._index.trusted_hosts import is_safe, is_trusted
 from wheelforge.errors import IndexUnreachableError
 
 if TYPE_CHECKING:
@@ -25,11 +20,12 @@ if TYPE_CHECKING:
 
 DEMO = wheel("demo", "1.0")
 FILE = f"/files/{DEMO.name}"
+MOST = 1 << 20
 
 
 @dataclass
 class Ends:
-    """Remembers from where each request came, and answers well."""
+    """Remembers the other end of each request, and answers well."""
 
     is_hanging_up: bool = False
     seen: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
@@ -42,12 +38,13 @@ class Ends:
 
 @dataclass
 class Packed:
-    """Says that what it sends is packed."""
+    """Says that its body is packed."""
 
     content: bytes
+    coding: str = "gzip"
 
     def play(self, request: Request, good: Response) -> None:
-        headers = {**good.headers, "Content-Encoding": "gzip"}
+        headers = {**good.headers, "Content-Encoding": self.coding}
         request.send(Response(200, headers, self.content))
 
 
@@ -66,46 +63,54 @@ class Chunked:
         request.close_connection = True
 
 
+class Silence:
+    """Hangs up instead of answering."""
+
+    def play(self, request: Request, good: Response) -> None:
+        del good
+        request.close_connection = True
+
+
 @pytest.fixture
-def connections() -> Generator[StraightConnections]:
-    straight = StraightConnections(pytest.fail, 5.0)
-    yield straight
-    straight.close()
+def connections() -> Generator[Connections]:
+    opened = Connections(IndexSettings(timeout_seconds=5.0))
+    yield opened
+    opened.close()
 
 
-def read(connections: StraightConnections, url: str) -> bytes:
-    answer = connections.send(url, {})
+def read(connections: Connections, url: str) -> bytes:
+    answer = connections.send(url, {}, None)
     try:
-        return read_whole(answer)
+        return answer.read(MOST)
     finally:
         answer.close()
 
 
-def test_a_connection_serves_again_once_all_is_read(connections: StraightConnections) -> None:
+def test_connection__serves_again_once_its_answer_is_read(connections: Connections) -> None:
     ends = Ends()
     with serve(Project("demo", faults=[ends] * 3)) as server:
         for _ in range(2):
             read(connections, f"{server.url}demo/")
-        connections.send(f"{server.url}demo/", {}).close()
+        connections.send(f"{server.url}demo/", {}, None).close()
 
     assert len(ends.seen) == 3
     assert len(set(ends.seen)) == 1
 
 
-def test_what_was_not_read_to_its_end_is_not_used_again(connections: StraightConnections) -> None:
+def test_connection__whose_answer_was_not_read_is_not_used_again(connections: Connections) -> None:
     ends = Ends()
     with serve(Project("demo", faults=[ends, ends])) as server:
         for _ in range(2):
-            connections.send(f"{server.url}demo/", {}).close()
+            connections.send(f"{server.url}demo/", {}, None).close()
 
     assert len(set(ends.seen)) == 2
 
 
-def test_two_requests_at_once_take_two_connections(connections: StraightConnections) -> None:
+def test_connections__of_two_requests_at_once_are_two(connections: Connections) -> None:
     ends = Ends()
     with serve(Project("demo", faults=[ends, ends])) as server:
-        answers = [connections.send(f"{server.url}demo/", {}) for _ in range(2)]
-        first, second = (read_whole(answer) for answer in answers)
+        answers = [connections.send(f"{server.url}demo/", {}, None) for _ in range(2)]
+        first, second = (answer.read(MOST) for answer in answers)
         for answer in answers:
             answer.close()
 
@@ -113,7 +118,7 @@ def test_two_requests_at_once_take_two_connections(connections: StraightConnecti
     assert len(set(ends.seen)) == 2
 
 
-def test_a_connection_that_the_server_ended_meanwhile_is_replaced() -> None:
+def test_connection__that_the_server_ended_meanwhile_is_replaced() -> None:
     ends = Ends(is_hanging_up=True)
     one = wheel("demo", "1.0")
     with (
@@ -126,81 +131,91 @@ def test_a_connection_that_the_server_ended_meanwhile_is_replaced() -> None:
     assert len(set(ends.seen)) == 2
 
 
-def looks_alive(line: object) -> bool:
-    del line
-    return True
+def test_connection__that_ends_as_it_is_used_again_is_replaced() -> None:
+    with (
+        serve(Project("demo", DEMO), Project("other", DEMO, faults=[Silence()])) as server,
+        open_index(server, retries=0) as index,
+    ):
+        index.find("demo")
+        index.find("other")
 
-
-def test_a_connection_that_ends_as_it_is_used_again_is_replaced(
-    connections: StraightConnections, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wheelforge._index._connections._Line.is_alive", looks_alive)
-    ends = Ends(is_hanging_up=True)
-    with serve(Project("demo", faults=[ends, ends])) as server:
-        for _ in range(2):
-            read(connections, f"{server.url}demo/")
-
-    assert len(set(ends.seen)) == 2
+        assert server.count("/simple/other/") == 2
 
 
 @pytest.mark.parametrize("after", [0, 1, 100])
-def test_half_an_answer_is_none(connections: StraightConnections, after: int) -> None:
+def test_body__that_is_cut_is_refused(connections: Connections, after: int) -> None:
     with (
         serve(Project("demo", DEMO, faults=[Cut(after=after)])) as server,
-        pytest.raises(ConnectionBrokenError),
+        pytest.raises(RequestFailedError) as caught,
     ):
         read(connections, f"{server.url}demo/")
+
+    assert not caught.value.is_final
 
 
 @pytest.mark.parametrize("end", [b"", b"5\r\nab", b"zz\r\n"])
-def test_chunks_without_an_end_are_no_answer(connections: StraightConnections, end: bytes) -> None:
+def test_chunks__without_an_end_are_refused(connections: Connections, end: bytes) -> None:
     with (
         serve(Project("demo", faults=[Chunked(b"3\r\nabc\r\n" + end)])) as server,
-        pytest.raises(ConnectionBrokenError),
+        pytest.raises(RequestFailedError),
     ):
         read(connections, f"{server.url}demo/")
 
 
-def test_chunks_are_joined(connections: StraightConnections) -> None:
+def test_chunks__are_joined(connections: Connections) -> None:
     chunks = Chunked(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     with serve(Project("demo", faults=[chunks])) as server:
         assert read(connections, f"{server.url}demo/") == b"abcde"
 
 
-def test_what_was_packed_for_the_way_is_unpacked(connections: StraightConnections) -> None:
+def test_packed_body__is_unpacked(connections: Connections) -> None:
     with serve(Project("demo", faults=[Packed(gzip.compress(b"page")), Packed(b"")])) as server:
         assert read(connections, f"{server.url}demo/") == b"page"
         assert read(connections, f"{server.url}demo/") == b""
 
 
 @pytest.mark.parametrize(
-    "content", [b"page", gzip.compress(b"page" * 99)[:-9]], ids=["not packed", "cut"]
+    "content",
+    [b"page", gzip.compress(b"page" * 99)[:-9], gzip.compress(b"page") + b"more"],
+    ids=["not packed", "cut", "more"],
 )
-def test_what_cannot_be_unpacked_is_asked_for_again(content: bytes) -> None:
+def test_packed_body__that_is_damaged_is_asked_for_again(content: bytes) -> None:
     with serve(Project("demo", DEMO, faults=[Packed(content)])) as server:
         with open_index(server) as index:
             assert len(index.find("demo")) == 1
         assert server.count("/simple/demo/") == 2
 
 
+def test_packed_body__of_another_kind_is_refused(connections: Connections) -> None:
+    with (
+        serve(Project("demo", faults=[Packed(b"x", "br")])) as server,
+        pytest.raises(RequestFailedError, match="content encoding"),
+    ):
+        read(connections, f"{server.url}demo/")
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["directly", "through a proxy"])
 @pytest.mark.parametrize(
     "fault",
     [Other(content=bytes(2 << 20)), Packed(gzip.compress(bytes(2 << 20)))],
     ids=["as it is", "packed"],
 )
-def test_a_page_that_has_no_end_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, fault: Other | Packed
+def test_page__without_an_end_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, fault: Other | Packed, *, proxied: bool
 ) -> None:
-    monkeypatch.setattr(_connections, "_MOST_BYTES", 1 << 20)
-    with (
-        serve(Project("demo", DEMO, faults=[fault])) as server,
-        open_index(server) as index,
-        pytest.raises(IndexUnreachableError, match="more than 1 MiB"),
-    ):
-        index.find("demo")
+    monkeypatch.setattr("wheelforge._index.listing.MOST_PAGE_BYTES", 1 << 20)
+    assert pages.MOST_PAGE_BYTES == 64 << 20
+    with serve(Project("demo", DEMO, faults=[fault])) as server:
+        urls = ("http://localhost:1/simple/",) if proxied else (server.url,)
+        proxy = server.origin if proxied else None
+        with (
+            open_index(index_urls=urls, proxy=proxy) as index,
+            pytest.raises(IndexUnreachableError, match="more than 1 MiB"),
+        ):
+            index.find("demo")
 
 
-def test_a_name_is_asked_for_as_it_is_written(connections: StraightConnections) -> None:
+def test_url__is_asked_for_as_it_is_written(connections: Connections) -> None:
     with serve() as server:
         for path in ("/a b/ä", "/a%20b/%C3%A4?x=1&y=%2F#z", ""):
             read(connections, f"{server.origin}{path}")
@@ -209,12 +224,21 @@ def test_a_name_is_asked_for_as_it_is_written(connections: StraightConnections) 
     assert asked == ["/a%20b/%C3%A4", "/a%20b/%C3%A4?x=1&y=%2F", "/"]
 
 
-@pytest.mark.parametrize("url", ["http://", "http:///x", "http://h:port/", "http://a b/", "x://y"])
-def test_what_nobody_can_be_asked_is_said_at_once(
-    connections: StraightConnections, url: str
-) -> None:
-    with pytest.raises(RequestImpossibleError):
-        connections.send(url, {})
+@pytest.mark.parametrize(
+    "url", ["http://", "http:///x", "http://h:port/", "http://a b/", "x://y", f"http://{'a' * 99}/"]
+)
+def test_url__without_a_server_is_refused_at_once(connections: Connections, url: str) -> None:
+    with pytest.raises(RequestFailedError) as caught:
+        connections.send(url, {}, None)
+
+    assert caught.value.is_final
+
+
+def test_host__in_another_script_is_looked_up_in_ascii(connections: Connections) -> None:
+    with pytest.raises(RequestFailedError) as caught:
+        connections.send("http://bücher.invalid:1/", {}, None)
+
+    assert "xn--bcher-kva.invalid" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -235,29 +259,16 @@ def test_what_nobody_can_be_asked_is_said_at_once(
         ("http://trusted.test@index.test/", False),
     ],
 )
-def test_some_servers_are_believed_as_they_are(url: str, *, is_believed: bool) -> None:
+def test_host__may_be_asked_without_tls(url: str, *, is_believed: bool) -> None:
     assert is_safe(url, ("Trusted.test", "by-port.test:8080")) == is_believed
 
 
-def test_an_address_may_be_trusted() -> None:
+def test_host__that_is_trusted_may_be_an_address() -> None:
     assert is_trusted("[fe80::1]:80", ("[fe80::1]",))
     assert not is_trusted("[fe80::2]:80", ("[fe80::1]",))
 
 
-def test_a_page_without_an_end_is_given_up_through_a_proxy_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_connections, "_MOST_BYTES", 1 << 20)
-    endless = Packed(gzip.compress(bytes(2 << 20)))
-    with (
-        serve(Project("demo", DEMO, faults=[endless])) as proxy,
-        open_index(index_urls=("http://localhost:1/simple/",), proxy=proxy.origin) as index,
-        pytest.raises(IndexUnreachableError, match="more than 1 MiB"),
-    ):
-        index.find("demo")
-
-
-def test_what_comes_through_a_proxy_is_asked_for_again_as_well() -> None:
+def test_answer__of_a_proxy_is_asked_for_again_as_well() -> None:
     project = Project("demo", DEMO, faults=[Cut(after=5), Packed(b"nonsense")])
     with serve(project) as proxy:
         urls = ("http://localhost:1/simple/",)

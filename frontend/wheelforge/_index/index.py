@@ -12,7 +12,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from wheelforge._index._values import find_local_place
+from wheelforge._index.models import find_local_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from wheelforge._index._files import Selection
-    from wheelforge._index._survey import Survey
-    from wheelforge._index._values import Candidate, IndexSettings, Metadata, Sleep
+    from wheelforge._index.backend import IndexBackend
+    from wheelforge._index.models import Candidate, Metadata, Sleep
+    from wheelforge._index.settings import IndexSettings
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,7 +52,7 @@ class Index:
         self._build_metadata = build_metadata
         self._tags = interpreter_tags
         self._sleep = sleep
-        self._survey: Survey | None = None
+        self._backend: IndexBackend | None = None
         self._selections = _Once[str, "Selection"]()
         self._metadata = _Once[str, "Metadata"]()
         self._notes: dict[str, None] = {}
@@ -115,7 +116,7 @@ class Index:
     def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
         """Fetch several files at once, if they are small; failures are kept as for ``prefetch``."""
         for candidate in candidates:
-            self._open().ahead.expect(candidate, self._submit)
+            self._open().prefetcher.expect(candidate, self._submit)
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
         """Return what a candidate asks for."""
@@ -138,8 +139,8 @@ class Index:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
-        if self._survey is not None:
-            self._survey.close()
+        if self._backend is not None:
+            self._backend.close()
 
     def _select(self, name: str) -> Selection:
         from packaging.utils import canonicalize_name
@@ -147,13 +148,13 @@ class Index:
         name = canonicalize_name(name)
         return self._selections.get(name, lambda: self._open().look_up(name))
 
-    def _open(self) -> Survey:
-        from wheelforge._index._survey import Survey
+    def _open(self) -> IndexBackend:
+        from wheelforge._index.backend import IndexBackend
 
         with self._lock:
-            if self._survey is None:
-                self._survey = Survey(self.settings, self._tags, self._sleep, self._note)
-            return self._survey
+            if self._backend is None:
+                self._backend = IndexBackend(self.settings, self._tags, self._sleep, self._note)
+            return self._backend
 
     @property
     def _urls(self) -> tuple[str, ...]:

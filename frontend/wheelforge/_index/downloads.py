@@ -1,30 +1,32 @@
-"""One file from an index to the disk: resumed when cut, and named only once it is right."""
+"""A file of an index on its way to the disk: resumed when cut, and named only once it is right."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+from io import SEEK_END
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from wheelforge._index._client import GONE, GOOD, PARTIAL, raise_status
-from wheelforge._index._values import path_of, reading
+from wheelforge._index.http import AS_IT_IS, GONE, GOOD, PARTIAL, raise_status
+from wheelforge._index.models import path_of, reading
+from wheelforge._index.transport import CHUNK_BYTES
 from wheelforge.errors import DownloadMismatchError, DownloadUnwritableError
+from wheelforge_isolation import spool
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from wheelforge._index._client import Client, Reply
-    from wheelforge._index._connections import Answer
-    from wheelforge._index._values import Candidate, Hashes
+    from wheelforge._index.http import Client
+    from wheelforge._index.models import Candidate, Hashes
+    from wheelforge._index.transport import Answer
 
-CHUNK_BYTES = 1 << 16
-AS_IT_IS = {"Accept": "*/*", "Accept-Encoding": "identity"}
-"""What is hashed is what was published, not how it travels."""
+_MOST_FILE_BYTES = 4 << 30
+"""As for all that an sdist may unpack to; the largest known wheels have less."""
 
 
 class Check:
-    """What a file's bytes must come to: its size and every hash that is stated."""
+    """The size and the hashes that the bytes of a file must have."""
 
     def __init__(self, candidate: Candidate, hashes: Hashes, size_bytes: int | None) -> None:
         self._file_name, self._origin = candidate.file_name, candidate.origin
@@ -33,14 +35,14 @@ class Check:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was seen."""
+        """Forget the bytes so far."""
         self.seen_bytes = 0
         self._digests = {
             name: hashlib.new(name, usedforsecurity=False) for name in sorted(self._hashes)
         }
 
     def update(self, chunk: bytes) -> None:
-        """Take in the next bytes; stop at more than there may be."""
+        """Take in the next bytes; refuse more than the stated size."""
         self.seen_bytes += len(chunk)
         if self._size_bytes is not None and self.seen_bytes > self._size_bytes:
             self._refuse("size", str(self._size_bytes), f"at least {self.seen_bytes}")
@@ -48,7 +50,7 @@ class Check:
             digest.update(chunk)
 
     def finish(self) -> None:
-        """Refuse what was seen if anything that was stated is not so."""
+        """Refuse bytes that do not have the stated size and every stated hash."""
         if self._size_bytes is not None and self.seen_bytes != self._size_bytes:
             self._refuse("size", str(self._size_bytes), str(self.seen_bytes))
         for name, digest in self._digests.items():
@@ -64,18 +66,31 @@ def check_file(candidate: Candidate) -> Check:
     return Check(candidate, candidate.hashes, candidate.size_bytes)
 
 
-def receive_whole(answer: Answer, candidate: Candidate) -> bytes:
-    """Return the whole body, which is the file itself, checked as it comes."""
-    check, chunks = check_file(candidate), list[bytes]()
-    for chunk in answer.iter_raw(CHUNK_BYTES):
-        check.update(chunk)
-        chunks.append(chunk)
-    check.finish()
-    return b"".join(chunks)
+def receive_whole(answer: Answer, candidate: Candidate) -> IO[bytes]:
+    """Return a body that is the whole file, checked as it comes; to be closed."""
+    check, output = check_file(candidate), spool()
+    try:
+        _write(answer.chunks(_MOST_FILE_BYTES), output, check)
+        check.finish()
+    except OSError as error:
+        output.close()
+        raise DownloadUnwritableError(candidate.file_name, str(error)) from error
+    except BaseException:
+        output.close()
+        raise
+    output.seek(0)
+    return output
+
+
+def measure(file: IO[bytes]) -> int:
+    """Return the size of a file, which is read from its start after that."""
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    return size
 
 
 class Download:
-    """A file on its way; what has arrived is kept while the connection breaks."""
+    """A file on its way; what has arrived is kept when the connection breaks."""
 
     def __init__(self, client: Client, candidate: Candidate) -> None:
         self._client = client
@@ -84,53 +99,58 @@ class Download:
         self._validator = ""
         self._was_resumed = False
 
-    def run(self, path: str, known: bytes | None = None) -> None:
-        """Write the file to ``path``; ``known`` is its content if that is here already."""
+    def run(self, path: str, known: IO[bytes] | None = None) -> None:
+        """Write the file to ``path``; ``known`` is its checked content if that is here already."""
         partial = Path(f"{path}.part")
         with _removed_on_failure(partial):
             with partial.open("wb") as output:
-                self._fill(output, known)
+                if known is not None:
+                    self._copy(known, output)
+                elif self._candidate.url.startswith("file:"):
+                    self._copy_local(output)
+                else:
+                    self._fetch(output)
                 self._check.finish()
             partial.replace(path)
 
-    def _fill(self, output: IO[bytes], known: bytes | None) -> None:
-        if known is not None:
-            self._write([known], output)
-        elif self._candidate.url.startswith("file:"):
-            self._copy(output)
-        else:
-            self._fetch(output)
+    def _copy(self, source: IO[bytes], output: IO[bytes]) -> None:
+        _write(iter(lambda: source.read(CHUNK_BYTES), b""), output, self._check)
 
-    def _copy(self, output: IO[bytes]) -> None:
+    def _copy_local(self, output: IO[bytes]) -> None:
         path = path_of(self._candidate.url)
         with contextlib.ExitStack() as stack:
             with reading(path):
                 source = stack.enter_context(Path(path).open("rb"))
-            self._write(iter(lambda: source.read(CHUNK_BYTES), b""), output)
+            self._copy(source, output)
 
     def _fetch(self, output: IO[bytes]) -> None:
-        self._client.insist(self._candidate.url, lambda: self._continue(output))
+        self._client.persist(self._candidate.url, lambda: self._continue(output))
         if self._was_resumed:
             # Two halves that do not match may be of two files, of which one may be right.
             try:
                 self._check.finish()
             except DownloadMismatchError:
                 self._start_over(output)
-                self._client.insist(self._candidate.url, lambda: self._continue(output))
+                self._client.persist(self._candidate.url, lambda: self._continue(output))
 
     def _continue(self, output: IO[bytes]) -> None:
-        headers = self._headers()
-        with self._client.ask(self._candidate.url, headers) as reply:
-            if self._is_continuation(reply):
+        headers, candidate = self._headers(), self._candidate
+        is_verified = candidate.has_secure_hash
+        with self._client.ask(candidate.url, headers, is_verified=is_verified) as answer:
+            if self._is_continuation(answer):
                 self._was_resumed = True
-                return self._write(reply.answer.iter_raw(CHUNK_BYTES), output)
+                return self._receive(answer, output)
             self._start_over(output)
-            if reply.answer.status_code == GOOD:
-                self._validator = _read_validator(reply.answer.headers)
-                return self._write(reply.answer.iter_raw(CHUNK_BYTES), output)
-            if "Range" not in headers or reply.answer.status_code in GONE:
-                raise_status(reply)
+            if answer.status == GOOD:
+                self._validator = _read_validator(answer.headers)
+                return self._receive(answer, output)
+            if "Range" not in headers or answer.status in GONE:
+                raise_status(answer)
         return self._continue(output)
+
+    def _receive(self, answer: Answer, output: IO[bytes]) -> None:
+        most = _MOST_FILE_BYTES - self._check.seen_bytes
+        _write(answer.chunks(most), output, self._check)
 
     def _headers(self) -> Mapping[str, str]:
         position = self._check.seen_bytes
@@ -140,10 +160,9 @@ class Download:
         condition = {"If-Range": self._validator} if self._validator else {}
         return {**AS_IT_IS, "Range": f"bytes={position}-", **condition}
 
-    def _is_continuation(self, reply: Reply) -> bool:
-        span = reply.answer.headers.get("content-range", "")
-        position = self._check.seen_bytes
-        return reply.answer.status_code == PARTIAL and span.startswith(f"bytes {position}-")
+    def _is_continuation(self, answer: Answer) -> bool:
+        span = answer.headers.get("content-range", "")
+        return answer.status == PARTIAL and span.startswith(f"bytes {self._check.seen_bytes}-")
 
     def _start_over(self, output: IO[bytes]) -> None:
         output.seek(0)
@@ -152,14 +171,15 @@ class Download:
         self._validator = ""
         self._was_resumed = False
 
-    def _write(self, chunks: Iterable[bytes], output: IO[bytes]) -> None:
-        for chunk in chunks:
-            self._check.update(chunk)
-            output.write(chunk)
+
+def _write(chunks: Iterable[bytes], output: IO[bytes], check: Check) -> None:
+    for chunk in chunks:
+        check.update(chunk)
+        output.write(chunk)
 
 
 def _read_validator(headers: Mapping[str, str]) -> str:
-    """Return what tells two states of a file apart for certain."""
+    """Return the header that tells two states of a file apart for certain."""
     tag = headers.get("etag", "")
     return tag if tag.startswith('"') else headers.get("last-modified", "")
 

@@ -1,4 +1,4 @@
-"""Which proxy leads to a server, if any: what variables say, read as other programs read them."""
+"""The proxy for a URL, from environment variables as other programs read them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wheelforge._index._values import IndexSettings
+    from wheelforge._index.settings import IndexSettings
 
 _SCHEMES = ("http", "https", "all")
 _PORTS = {"http": 80, "https": 443}
-EVERYWHERE = "*"
+_EVERYWHERE = "*"
 
 
 def read_proxies(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies that variables name, by scheme or for ``all``."""
-    found = {scheme: _read(environ, f"{scheme}_proxy") for scheme in _SCHEMES}
+    found = {scheme: _read_variable(environ, f"{scheme}_proxy") for scheme in _SCHEMES}
     if "REQUEST_METHOD" in environ:
-        # Where a web server runs us, whoever asks it for a page sets this one by a header.
+        # In a CGI script a `Proxy:` header of the request sets this variable.
         found["http"] = environ.get("http_proxy", "")
     return {scheme: with_scheme(proxy) for scheme, proxy in found.items() if proxy}
 
 
 def read_direct_hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the hosts that variables exempt from proxies."""
-    words = _read(environ, "no_proxy").lower().split(",")
+    words = _read_variable(environ, "no_proxy").lower().split(",")
     return tuple(word.strip() for word in words if word.strip())
 
 
 def read_system_proxies() -> dict[str, str]:
-    """Return the proxies that Windows or macOS are told of in their own settings."""
+    """Return the proxies of the system settings of Windows or macOS."""
     from urllib import request
 
     asked = ("getproxies_registry", "getproxies_macosx_sysconf")
@@ -46,26 +46,26 @@ def with_scheme(proxy: str) -> str:
 
 
 def find_proxy(url: str, settings: IndexSettings) -> str | None:
-    """Return the proxy through which ``url`` is asked for."""
-    # As with pip, one that is set for pip has no exceptions.
+    """Return the proxy for ``url``; None if it is asked for directly."""
+    # As with pip, pip's own proxy setting has no exceptions.
     if settings.proxy or not settings.proxies:
         return settings.proxy or None
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     address = f"{host}:{parts.port or _PORTS.get(parts.scheme, 0)}"
-    if any(_is_meant(exempt, host, address) for exempt in settings.direct_hosts):
+    if any(_is_exempt(exempt, host, address) for exempt in settings.direct_hosts):
         return None
     return settings.proxies.get(parts.scheme) or settings.proxies.get("all")
 
 
-def _read(environ: Mapping[str, str], name: str) -> str:
-    # An empty one in small letters takes back the one in capitals.
+def _read_variable(environ: Mapping[str, str], name: str) -> str:
+    # An empty variable in small letters overrides the one in capitals.
     return environ.get(name, environ.get(name.upper(), ""))
 
 
-def _is_meant(exempt: str, host: str, address: str) -> bool:
-    """Return whether a host is the exempt one, below it, or in that network."""
-    if exempt == EVERYWHERE:
+def _is_exempt(exempt: str, host: str, address: str) -> bool:
+    """Return whether a host is the exempt one, a subdomain of it, or in that network."""
+    if exempt == _EVERYWHERE:
         return True
     if "/" in exempt:
         return _is_within(host, exempt)

@@ -1,26 +1,28 @@
-"""The work behind an index, loaded when it is needed: what there is of a name, and of a file."""
+"""Candidates, metadata and files of all indexes; imported late, as it brings the HTTP library."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from wheelforge._index._ahead import Ahead
-from wheelforge._index._client import Client
-from wheelforge._index._download import Download
 from wheelforge._index._files import OTHER_NAME, UNDATED, Selection, Selector, merge
-from wheelforge._index._listing import Directory, Lister
-from wheelforge._index._remote import MetadataReader
-from wheelforge._index._values import find_local_place, without_credentials
+from wheelforge._index.downloads import Download
+from wheelforge._index.http import Client
+from wheelforge._index.listing import Directory, Lister
+from wheelforge._index.metadata import MetadataReader
+from wheelforge._index.models import find_local_place, without_credentials
+from wheelforge._index.prefetch import KeptFiles, Prefetcher
 from wheelforge.errors import PackageNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wheelforge._index._values import Candidate, IndexSettings, Metadata, Sleep
+    from wheelforge._index.models import Candidate, Metadata, Sleep
+    from wheelforge._index.settings import IndexSettings
 
 
-class Survey:
-    """Asks for pages, metadata and files; remembers nothing of what it has found."""
+class IndexBackend:
+    """Asks for pages, metadata and files, without remembering the answers."""
 
     def __init__(
         self,
@@ -34,8 +36,9 @@ class Survey:
         self._client = Client(settings, sleep, note)
         self._lister = Lister(self._client, note)
         self._selector = Selector(settings, tags)
-        self._reader = MetadataReader(self._client)
-        self.ahead = Ahead(self._client)
+        kept = KeptFiles()
+        self._metadata = MetadataReader(self._client, kept)
+        self.prefetcher = Prefetcher(self._client, kept)
 
     def look_up(self, name: str) -> Selection:
         """Return the files of ``name``, which is normalised; an error where nobody knows it."""
@@ -52,18 +55,21 @@ class Survey:
         return selection
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
-        """Return what a wheel asks for."""
-        return self._reader.read(candidate)
+        """Return the metadata of a wheel."""
+        return self._metadata.read(candidate)
 
     def fetch(self, candidate: Candidate, path: str) -> None:
         """Put the file at ``path``, whole and as it is described, or not at all."""
-        known = self._reader.take(candidate) or self.ahead.take(candidate)
-        Download(self._client, candidate).run(path, known)
-        self._reader.compare(candidate, path)
+        known = self._metadata.take(candidate) or self.prefetcher.take(candidate)
+        with known or contextlib.nullcontext():
+            Download(self._client, candidate).run(path, known)
+        self._metadata.compare(candidate, path)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and drop the files that nothing has asked for."""
         self._client.close()
+        self.prefetcher.close()
+        self._metadata.close()
 
     def _ask_indexes(self, name: str) -> Selection | None:
         found: list[Selection] = []

@@ -1,4 +1,4 @@
-"""Which servers are believed as they are: what comes from them cannot be changed on the way."""
+"""Servers that may be asked without TLS: this machine, and the trusted hosts of the settings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 
 def is_safe(url: str, trusted_hosts: Iterable[str]) -> bool:
-    """Return whether nobody can change what comes from ``url``, or we do not care."""
-    parts = urlsplit(url)
+    """Return whether an answer cannot be changed on the way, or comes from a trusted host."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     if parts.scheme != "http" or _is_this_machine(parts.hostname or ""):
         return True
     return is_trusted(parts.netloc, trusted_hosts)

@@ -1,4 +1,4 @@
-"""Lists of files: a page of an index for one name, or a place that holds files of any name."""
+"""Lists of files: the page of an index for one name, or a location that has files of any name."""
 
 from __future__ import annotations
 
@@ -6,19 +6,31 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._index._page import ACCEPTED, Listed, file_name_of, parse_page
-from wheelforge._index._values import find_local_place, reading, without_credentials
+from wheelforge._index.models import (
+    SECURE_HASHES,
+    find_local_place,
+    reading,
+    without_credentials,
+)
+from wheelforge._index.pages import (
+    ACCEPTED,
+    MOST_PAGE_BYTES,
+    Listed,
+    file_name_of,
+    parse_page,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wheelforge._index._client import Client
+    from wheelforge._index.http import Client
 
+UNSAFE = "without TLS and without a SHA-256 hash"
 _PAGE_SUFFIXES = {".html", ".htm"}
 
 
 class Directory(NamedTuple):
-    """A list of files, and where it is from, as messages say it."""
+    """A list of files, and its location for messages."""
 
     origin: str
     files: Sequence[Listed]
@@ -34,14 +46,14 @@ class Lister:
         self._lock = Lock()
 
     def list_all(self, locations: Sequence[str]) -> Sequence[Directory]:
-        """Return what is in each place that has files of any name."""
+        """Return the files of each location that has files of any name."""
         with self._lock:
             if self._flat is None:
                 self._flat = [self._list(location) for location in locations]
             return self._flat
 
     def read_page(self, index_url: str, name: str) -> Sequence[Listed] | None:
-        """Return what an index has of a name; None if it does not know the name."""
+        """Return the files that an index has of a name; None if it does not know the name."""
         path = find_local_place(index_url)
         if path is None:
             return self._read_remote(f"{index_url.rstrip('/')}/{name}/", index_url)
@@ -56,20 +68,32 @@ class Lister:
             host = without_credentials(origin)
             self._note(f"`{host}` is neither https nor a trusted host; it is left out")
             return None
-        found = self._client.get(url, {"Accept": ACCEPTED})
+        found = self._client.get(url, {"Accept": ACCEPTED}, MOST_PAGE_BYTES)
         if found is None:
             return None
-        reply, content = found
-        kind = reply.answer.headers.get("content-type", "")
-        return parse_page(content, kind, reply.url, without_credentials(origin))
+        answer, content = found
+        kind = answer.headers.get("content-type", "")
+        return self._parse(content, kind, answer.url, without_credentials(origin))
 
-    @staticmethod
-    def _read_local(path: Path) -> Sequence[Listed]:
+    def _read_local(self, path: Path) -> Sequence[Listed]:
         with reading(str(path)):
             content = path.read_bytes()
-        return parse_page(content, "text/html", path.absolute().as_uri(), str(path))
+        return self._parse(content, "text/html", path.absolute().as_uri(), str(path))
 
-    # Places with files of any name
+    def _parse(self, content: bytes, kind: str, url: str, origin: str) -> Sequence[Listed]:
+        page = parse_page(content, kind, url, origin)
+        files = [file for file in page.files if self._is_verifiable(file)]
+        left_out = {**page.left_out, UNSAFE: len(page.files) - len(files)}
+        for reason, count in left_out.items():
+            if count:
+                self._note(f"{count} files at `{origin}` are left out: {reason}")
+        return files
+
+    def _is_verifiable(self, file: Listed) -> bool:
+        """Return whether a file cannot be exchanged on the way without being noticed."""
+        return self._client.is_safe(file.url) or not SECURE_HASHES.isdisjoint(file.hashes)
+
+    # Locations with files of any name
 
     def _list(self, location: str) -> Directory:
         origin, path = without_credentials(location), find_local_place(location)

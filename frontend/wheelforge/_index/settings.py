@@ -1,4 +1,4 @@
-"""What pip is told about indexes, in its variables and configuration files, holds for us too.
+"""The settings of an index, which pip's variables and configuration files give as well.
 
 As in pip a variable beats the files, a later file an earlier one, and a section for one command
 the global one. One thing differs: additional indexes are asked *before* the main one. A name that
@@ -7,21 +7,26 @@ exists on both is then the private one's, where pip would take whichever version
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from wheelforge._index._proxies import read_direct_hosts, read_proxies, with_scheme
-from wheelforge._index._values import PYPI, IndexSettings
-from wheelforge_isolation.values import Value
+from wheelforge._index.models import as_utc, without_credentials
+from wheelforge._index.proxies import read_direct_hosts, read_proxies, with_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+PYPI = "https://pypi.org/simple/"
+_IDENTITY_LENGTH = 32
 _SECTIONS = ("global", "wheel", "install")
-"""Those of the commands that install build requirements; the later one wins."""
+"""Sections for the commands that install build requirements; the later one wins."""
 _PREFIX = "PIP_"
 _OTHER_NAMES = {"pypi-url": "index-url", "default-timeout": "timeout"}
 _YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off", "0"}
@@ -31,8 +36,79 @@ _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_D
 _ON_WINDOWS = "win32"
 
 
-class IndexOptions(Value):
-    """What the command line says; whatever is None or empty is left to pip's settings."""
+@dataclass(frozen=True, kw_only=True)
+class IndexSettings:
+    """The indexes, the files that may be used, and the way to the servers."""
+
+    index_urls: tuple[str, ...] = field(default=(PYPI,), repr=False)
+    """The first server that knows a name ends the search; a directory does not."""
+    find_links: tuple[str, ...] = field(default=(), repr=False)
+    """Directories, files and pages whose files come before those of the indexes."""
+    no_index: bool = False
+    offline: bool = False
+    """Whether no server may be asked."""
+    exclude_newer: datetime | None = None
+    """Files that were uploaded later, or without a stated time, are left out."""
+    no_binary: frozenset[str] = frozenset()
+    """Normalised names, or ``:all:``; a name given in the other set wins over ``:all:``."""
+    only_binary: frozenset[str] = frozenset()
+    prefers_wheels: bool = False
+    """Whether an older wheel is better than a newer sdist."""
+    build_constraints: tuple[Path, ...] = ()
+    """Constraints files for build requirements only."""
+    retries: int = 5
+    timeout_seconds: float = 15.0
+    ca_bundle: str | None = None
+    client_certificate: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    """For all requests; the others count only without it."""
+    proxies: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    """By scheme, or for ``all``."""
+    direct_hosts: tuple[str, ...] = ()
+    """Exempt from ``proxies``: hosts with their subdomains, networks, or a star."""
+    trusted_hosts: tuple[str, ...] = ()
+    """May be asked without TLS, or with a certificate that cannot be verified."""
+    netrc: str | None = None
+    ask_keyring: bool = True
+    use_truststore: bool = False
+    """Whether the package truststore, if installed, verifies certificates on every system."""
+
+    def __post_init__(self) -> None:
+        for url in (*self.index_urls, *self.find_links):
+            try:
+                urlsplit(url)
+            except ValueError as error:
+                from wheelforge.errors import IndexSettingsInvalidError
+
+                raise IndexSettingsInvalidError(without_credentials(url), str(error)) from error
+
+    @property
+    def asked_urls(self) -> tuple[str, ...]:
+        """The indexes in use."""
+        return () if self.no_index else self.index_urls
+
+    @property
+    def identity(self) -> str:
+        """A digest of every setting that changes answers, without credentials."""
+        cut_off = as_utc(self.exclude_newer)
+        facts = [
+            self._locations(self.asked_urls),
+            self._locations(self.find_links),
+            cut_off and cut_off.timestamp(),
+            sorted(self.no_binary),
+            sorted(self.only_binary),
+            sorted(self.trusted_hosts),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:_IDENTITY_LENGTH]
+
+    @staticmethod
+    def _locations(urls: tuple[str, ...]) -> list[str]:
+        return [without_credentials(url).rstrip("/") for url in urls]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexOptions:
+    """The options of the command line; pip's settings count where they are None or empty."""
 
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
@@ -47,31 +123,32 @@ def find_index_settings(
     options: IndexOptions | None = None,
     config_files: Sequence[Path] = (),
 ) -> IndexSettings:
-    """Return what ``options`` say, and pip's variables and files where those are silent."""
+    """Return the settings of ``options``, and pip's variables and files where they say nothing."""
     options = options or IndexOptions()
-    said = _Said(environ, config_files)
-    main = options.index_url or said.text("index-url") or PYPI
-    extra = (*options.extra_index_urls, *said.words("extra-index-url"))
+    pip = _PipSettings(environ, config_files)
+    main = options.index_url or pip.text("index-url") or PYPI
+    extra = (*options.extra_index_urls, *pip.words("extra-index-url"))
     return IndexSettings(
         index_urls=tuple(dict.fromkeys((*extra, main))),
-        find_links=tuple(dict.fromkeys((*options.find_links, *said.words("find-links")))),
-        no_index=options.no_index or said.flag("no-index"),
+        find_links=tuple(dict.fromkeys((*options.find_links, *pip.words("find-links")))),
+        no_index=options.no_index or pip.flag("no-index"),
         offline=options.offline,
-        exclude_newer=options.exclude_newer or said.moment("uploaded-prior-to"),
-        no_binary=said.names("no-binary"),
-        only_binary=said.names("only-binary"),
-        prefers_wheels=said.flag("prefer-binary"),
-        build_constraints=tuple(map(Path, said.words("build-constraint"))),
-        retries=said.number("retries", 5),
-        timeout_seconds=said.number("timeout", 15),
-        ca_bundle=said.text("cert") or next(filter(None, map(environ.get, _BUNDLES)), None),
-        client_certificate=said.text("client-cert") or None,
-        proxy=with_scheme(said.text("proxy")) if said.text("proxy") else None,
+        exclude_newer=options.exclude_newer or pip.moment("uploaded-prior-to"),
+        no_binary=pip.names("no-binary"),
+        only_binary=pip.names("only-binary"),
+        prefers_wheels=pip.flag("prefer-binary"),
+        build_constraints=tuple(map(Path, pip.words("build-constraint"))),
+        retries=pip.number("retries", 5),
+        timeout_seconds=pip.number("timeout", 15),
+        ca_bundle=pip.text("cert") or next(filter(None, map(environ.get, _BUNDLES)), None),
+        client_certificate=pip.text("client-cert") or None,
+        proxy=with_scheme(pip.text("proxy")) if pip.text("proxy") else None,
         proxies=read_proxies(environ),
         direct_hosts=read_direct_hosts(environ),
-        trusted_hosts=said.words("trusted-host"),
+        trusted_hosts=pip.words("trusted-host"),
         netrc=environ.get("NETRC") or _find_netrc(environ),
-        ask_keyring=said.text("keyring-provider") != "disabled",
+        ask_keyring=pip.text("keyring-provider") != "disabled",
+        use_truststore="truststore" in pip.words("use-feature"),
     )
 
 
@@ -120,8 +197,8 @@ def _find_netrc(environ: Mapping[str, str]) -> str | None:
     return str(Path(home, "_netrc" if os.name == "nt" else ".netrc")) if home else None
 
 
-class _Said:
-    """pip's settings by name, and where each is from, for errors."""
+class _PipSettings:
+    """pip's settings by name, each with its source for messages."""
 
     def __init__(self, environ: Mapping[str, str], config_files: Sequence[Path]) -> None:
         self._values: dict[str, tuple[str, str]] = {}

@@ -1,0 +1,111 @@
+"""Files of an index and what they require; the forms of URLs and places."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from packaging.version import Version
+
+Sleep: TypeAlias = Callable[[float], object]
+"""Waits for a number of seconds."""
+Hashes: TypeAlias = Mapping[str, str]
+"""Hexadecimal digests by the name of their algorithm, in lower case."""
+
+SECURE_HASHES = frozenset({
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha3_256",
+    "sha3_384",
+    "sha3_512",
+    "blake2s",
+    "blake2b",
+})
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
+_BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
+
+
+def without_credentials(url: str) -> str:
+    """Return ``url`` fit for messages and keys."""
+    return _CREDENTIALS.sub("", url, count=1)
+
+
+def path_of(url: str, system: str = os.name) -> str:
+    """Return the path of a ``file:`` URL; on Windows it may be one of another host."""
+    parts = urlsplit(url)
+    path, host = unquote(parts.path), parts.netloc.lower().removeprefix("localhost")
+    if system != "nt":
+        return path
+    path = f"//{host}{path}" if host else _BEFORE_DRIVE.sub("", path)
+    return path.replace("/", "\\")
+
+
+def find_local_place(location: str) -> str | None:
+    """Return the path of what is on this machine; None of what is not."""
+    if location.lower().startswith("file:"):
+        return path_of(location)
+    return None if "://" in location else location
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Generator[None]:
+    """Raise read failures inside as failures to get ``path``."""
+    try:
+        yield
+    except OSError as error:
+        from wheelforge.errors import IndexUnreachableError
+
+        raise IndexUnreachableError(path, error.strerror or str(error), 1) from error
+
+
+def as_utc(moment: datetime | None) -> datetime | None:
+    """Return a time that can be compared: without a time zone, it is in UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A file that may be used: a wheel that fits the interpreter, or an sdist."""
+
+    name: str
+    """Normalised."""
+    version: Version
+    file_name: str
+    url: str
+    hashes: Hashes = field(hash=False)
+    is_wheel: bool
+    origin: str = ""
+    """The index or directory that lists it, without credentials."""
+    requires_python: str = ""
+    yanked: str | None = None
+    """The reason, which may be empty; None if it is not yanked."""
+    uploaded: datetime | None = None
+    metadata_hashes: Hashes | None = field(default=None, hash=False)
+    """Of the metadata file beside it; None if there is none."""
+    size_bytes: int | None = None
+
+    @property
+    def has_secure_hash(self) -> bool:
+        """Whether it does not matter on which way the file comes."""
+        return not SECURE_HASHES.isdisjoint(self.hashes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metadata:
+    """The requirements of one candidate."""
+
+    requires: tuple[str, ...]
+    """The ``Requires-Dist`` lines."""
+    requires_python: str
+    extras: frozenset[str]
+    """Normalised."""
