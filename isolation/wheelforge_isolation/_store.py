@@ -61,7 +61,7 @@ def read_wheel_key(path: Path) -> WheelKey:
     name = parse_wheel_name(path.name)
     with _fs.translated("read", str(path)):
         sha256 = _fs.digest(path)
-    return WheelKey(name=name.name, version=name.version, file_name=path.name, sha256=sha256)
+    return WheelKey(name=name.name, version=str(name.version), file_name=path.name, sha256=sha256)
 
 
 class StoredWheel(Value):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
 from tests.archives import ZipEnd, ZipMember, zipped, zipped_link
 from tests.wheels import (
@@ -32,7 +33,7 @@ from tests.wheels import (
     row,
 )
 from wheelforge_isolation import Limits
-from wheelforge_isolation._wheels import EntryPoint, WheelName, open_wheel, parse_wheel_name
+from wheelforge_isolation._wheels import EntryPoint, open_wheel, parse_wheel_name
 from wheelforge_isolation._wheels import _entrypoints as entry_points_room
 from wheelforge_isolation.errors import (
     ArchiveDamagedError,
@@ -47,6 +48,7 @@ from wheelforge_isolation.errors import (
     MemberTypeError,
     WheelInvalidError,
 )
+from wheelforge_isolation.formats.file_names import WheelName
 
 MODULE = b"print('demo')\n"
 SMALL = Limits(total_bytes=100, member_bytes=1000, members=8)
@@ -344,7 +346,7 @@ def test_a_file_name_is_brought_into_normal_form() -> None:
 
     assert name == WheelName(
         name="my-demo-x",
-        version="1.0.0rc1+local.2",
+        version=Version("1.0.0rc1+local.2"),
         build="2b",
         tags=("cp311-abi3-manylinux2014_x86_64", "cp312-abi3-manylinux2014_x86_64"),
         file_name=file_name,

@@ -21,7 +21,7 @@ from wheelforge_isolation._wheels._entrypoints import (
     read_entry_points,
 )
 from wheelforge_isolation._wheels._metadata import judge_metadata, judge_wheel
-from wheelforge_isolation._wheels._name import WheelName, parse_wheel_name
+from wheelforge_isolation._wheels._name import parse_wheel_name
 from wheelforge_isolation._wheels._places import Scheme, WheelFile, find_dist_info, place_files
 from wheelforge_isolation._wheels._record import check_record
 from wheelforge_isolation.archive import (
@@ -39,13 +39,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+    from wheelforge_isolation.formats.file_names import WheelName
+
 __all__ = [
     "EntryPoint",
     "InspectedWheel",
     "Scheme",
     "Wheel",
     "WheelFile",
-    "WheelName",
     "WrittenFile",
     "inspect_wheel",
     "open_wheel",
@@ -140,7 +141,7 @@ def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel
         size_bytes, sha256 = path.stat().st_size, _fs.digest(path)
     return InspectedWheel(
         name=name.name,
-        version=name.version,
+        version=str(name.version),
         metadata=metadata,
         notes=wheel.notes,
         size_bytes=size_bytes,

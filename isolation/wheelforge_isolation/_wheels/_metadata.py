@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation._wheels._places import Scheme
 from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import expand_tags
 from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation._wheels._name import WheelName
     from wheelforge_isolation.archive import WheelZip
+    from wheelforge_isolation.formats.file_names import WheelName
     from wheelforge_isolation.formats.metadata import Fields
 
 _WHEEL_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.[0-9]+)*")
@@ -64,13 +66,11 @@ def _judge_format(text: str) -> Iterator[Note]:
 
 
 def _judge_tags(fields: Fields, name: WheelName) -> Iterator[Note]:
-    from packaging.tags import parse_tag
-
     stated: set[str] = set()
     for text in all_values(fields, "Tag"):
         try:
-            stated |= set(map(str, parse_tag(text)))
-        except ValueError:
+            stated.update(expand_tags(text))
+        except FormatError:
             stated.add(text)
     if stated != set(name.tags):
         listed = ", ".join(map(quoted, sorted(stated)[:5])) or "nothing"

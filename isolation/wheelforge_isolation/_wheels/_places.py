@@ -18,8 +18,8 @@ from wheelforge_isolation.values import Value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation._wheels._name import WheelName
     from wheelforge_isolation.archive import WheelZip
+    from wheelforge_isolation.formats.file_names import WheelName
 
 _DIST_INFO, _DATA = ".dist-info", ".data"
 _INTERPRETER = re.compile(

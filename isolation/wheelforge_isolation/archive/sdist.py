@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation.archive.members import Note
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import normalize_name, parse_version, read_releases
 from wheelforge_isolation.formats.metadata import all_values, first_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from packaging.version import Version
 
     from wheelforge_isolation.archive.members import Contents, Member
     from wheelforge_isolation.formats.metadata import Fields
@@ -26,7 +30,7 @@ def judge_sdist(top: str, stem: str, find: Find, contents: Contents) -> Iterator
 
     ``find`` returns the file that a path leads to, through whatever links.
     """
-    if top != stem and not _releases(top) & _releases(stem):
+    if top != stem and set(read_releases(top)).isdisjoint(read_releases(stem)):
         yield Note(rule="Y3", text=f"the top-level directory is {quoted(top)}, not {quoted(stem)}")
     has_project = any(find(f"{top}/{name}") for name in ("pyproject.toml", "setup.py"))
     member = find(f"{top}/PKG-INFO")
@@ -45,10 +49,9 @@ def judge_sdist(top: str, stem: str, find: Find, contents: Contents) -> Iterator
 
 def _judge_metadata(top: str, stem: str, find: Find, fields: Fields) -> Iterator[Note]:
     standard = _numbers(first_value(fields, "Metadata-Version"))
-    releases = _releases(stem)
+    releases = set(read_releases(stem))
     name, version = first_value(fields, "Name"), first_value(fields, "Version")
-    is_stated = name and version
-    if releases and is_stated and releases.isdisjoint({_release(name, version)}):
+    if name and version and releases and not _is_among(releases, name, version):
         text = f"PKG-INFO is about {quoted(f'{name} {version}')}"
         if standard >= _SINCE_EXACT:
             raise RuleError("Y4", text)
@@ -62,20 +65,8 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text[:_LONGEST_VERSION].split(".") if part.isdecimal())
 
 
-def _releases(text: str) -> set[tuple[str, object]]:
-    """Return every release that ``text`` can mean: name and version may have hyphens too."""
-    places = [place for place, character in enumerate(text) if character == "-"]
-    found = (_release(text[:place], text[place + 1 :]) for place in places)
-    return {release for release in found if release is not None}
-
-
-def _release(name: str, version: str) -> tuple[str, object] | None:
-    from packaging.utils import canonicalize_name
-    from packaging.version import Version
-
-    if len(version) > _LONGEST_VERSION:
-        return None
+def _is_among(releases: set[tuple[str, Version]], name: str, version: str) -> bool:
     try:
-        return canonicalize_name(name), Version(version)
-    except ValueError:
-        return None
+        return (normalize_name(name), parse_version(version)) in releases
+    except FormatError:
+        return False
