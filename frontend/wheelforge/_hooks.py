@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wheelforge._models import Kind
+from wheelforge._runners import read_question, take_warnings
 from wheelforge.errors import (
     BackendUnavailableError,
     HookAnswerInvalidError,
@@ -18,6 +17,7 @@ from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
     from wheelforge._models import BuildEnvironment, Runner
     from wheelforge._project import Project
@@ -103,26 +103,18 @@ class Backend:
         cwd: str | None = None,
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
-        place = Path(cmd[-1])
         variables = {**(self._environment.make_extra_environ() or {}), **(extra_environ or {})}
-        self.last_call = HookCall(
-            words=tuple(cmd),
-            directory=cwd or "",
-            variables=variables,
-            question=(place / "input.json").read_bytes(),
-        )
+        question = read_question(cmd[-1])
+        if question is not None:
+            self.last_call = HookCall(
+                words=tuple(cmd), directory=cwd or "", variables=variables, question=question
+            )
         self._runner(cmd, cwd, variables)
-        self._take_warnings(self.last_call.hook, place / "output.json")
+        self._tell_warnings(cmd[-2], cmd[-1])
 
-    def _take_warnings(self, hook: str, path: Path) -> None:
-        """Tell the backend's warnings, which pyproject-hooks would repeat for the whole process.
-
-        What else it would trip over in the file is noticed here.
-        """
+    def _tell_warnings(self, hook: str, control: str) -> None:
         try:
-            answer = json.loads(path.read_bytes())
-            warnings = [str(warning["message"]) for warning in answer.pop("warnings", [])]
-            path.write_text(json.dumps({"return_val": None, **answer}), encoding="utf-8")
+            warnings = take_warnings(control)
         except FileNotFoundError as error:
             raise HookAnswerInvalidError(hook, "a file", "none") from error
         except _CONFUSIONS as error:

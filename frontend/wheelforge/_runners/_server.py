@@ -6,10 +6,10 @@ import os
 import socket
 import sys
 import threading
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from wheelforge._runners._in_process import BACKEND, BACKEND_PATH, find_hook_script
 from wheelforge._runners._process import ServerProcess
 from wheelforge._runners._terms import Unserved
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from wheelforge._runners._terms import Command, Outcome
     from wheelforge._runners._watch import Watch
 
-BACKEND = "_PYPROJECT_HOOKS_BUILD_BACKEND"
-BACKEND_PATH = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
 _ANYTHING = "*"
 _EARLY = frozenset({"HOME", "LANG", "TZ"})
 _EARLY_PREFIXES = ("DYLD_", "GLIBC_", "LC_", "LD_", "MALLOC_", "PYTHON")
@@ -46,10 +44,10 @@ class ForkServer:
         self.python = python
         self.module = backend.partition(":")[0]
         self.environment = {**environment, BACKEND: backend}
-        self._script = _find_script()
+        self._script, self._unknown = find_hook_script()
         self._lock = threading.Lock()
         self._process: ServerProcess | None = None
-        self._reason = "" if can_fork() else "this platform cannot fork"
+        self._reason = self._unknown if can_fork() else "this platform cannot fork"
 
     @property
     def key(self) -> tuple[str, str, frozenset[tuple[str, str]]]:
@@ -74,7 +72,7 @@ class ForkServer:
 
     def run(self, command: Command, watch: Watch) -> Outcome:
         """Run a hook as a fork; if it cannot be one, say why not."""
-        reason = self._object(command)
+        reason = self._unknown or self._object(command)
         if reason:
             raise Unserved(reason)
         self.start()
@@ -163,10 +161,3 @@ def _is_used(name: str, names: frozenset[str]) -> bool:
         or name in names
         or (_ANYTHING in names and name != BACKEND)
     )
-
-
-def _find_script() -> str:
-    """Return the script that runs a hook, without importing what it belongs to."""
-    found = find_spec("pyproject_hooks")
-    homes = (found and found.submodule_search_locations) or [""]
-    return str(Path(homes[0], "_in_process", "_in_process.py"))

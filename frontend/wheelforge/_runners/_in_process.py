@@ -1,0 +1,65 @@
+"""The script by which pyproject-hooks runs a hook, and the private names that it goes by.
+
+Nothing of that is documented, so a release may change it. The script is read before any of it is
+relied on: if a name is missing, hooks are spawned exactly as pyproject-hooks asks for it, and the
+files that it exchanges with a hook are left alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+BACKEND = "_PYPROJECT_HOOKS_BUILD_BACKEND"
+BACKEND_PATH = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
+QUESTION = "input.json"
+ANSWER = "output.json"
+
+
+class HookScript(NamedTuple):
+    """The script, and whether it is one of the known kind."""
+
+    path: str
+    objection: str
+    """Why nothing may rely on its insides, or nothing."""
+
+
+@functools.cache
+def find_hook_script() -> HookScript:
+    """Find the script without importing the package that it belongs to."""
+    found = find_spec("pyproject_hooks")
+    homes = (found and found.submodule_search_locations) or [""]
+    path = Path(homes[0], "_in_process", "_in_process.py")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return HookScript(str(path), "this pyproject-hooks has no such script as is known")
+    names = (BACKEND, BACKEND_PATH, QUESTION, ANSWER)
+    missing = [name for name in names if f'"{name}"' not in text]
+    what = f"the script of this pyproject-hooks knows no `{missing[0]}`" if missing else ""
+    return HookScript(str(path), what)
+
+
+def read_question(control: str) -> bytes | None:
+    """Return the arguments of the hook that is run with the directory ``control``, if known."""
+    if find_hook_script().objection:
+        return None
+    return Path(control, QUESTION).read_bytes()
+
+
+def take_warnings(control: str) -> list[str]:
+    """Return the backend's warnings, and remove them from the hook's answer.
+
+    Otherwise pyproject-hooks would issue them in this process, for all of it. An answer that
+    pyproject-hooks could not read raises an exception here.
+    """
+    if find_hook_script().objection:
+        return []
+    path = Path(control, ANSWER)
+    answer: dict[str, Any] = json.loads(path.read_bytes())
+    warnings = [str(warning["message"]) for warning in answer.pop("warnings", [])]
+    path.write_text(json.dumps({"return_val": None, **answer}), encoding="utf-8")
+    return warnings
