@@ -91,7 +91,7 @@ class Reporter:
 
 def this_python(memory: Path, request: str | None = None) -> Interpreter:
     """Return the Python of the tests, or another one of this machine."""
-    return find_interpreter(request or sys.executable, search=(), memory=memory)
+    return find_interpreter(request or sys.executable, search=(), cache_dir=memory)
 
 
 def chance_of(seed: int) -> random.Random:

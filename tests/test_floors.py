@@ -20,7 +20,7 @@ FLOORS = {
         {"_fs"},
         {"_locks"},
         {"_drafts"},
-        {"_layout", "_ground", "_record", "_interpreter"},
+        {"_layout", "_ground", "_record", "interpreter"},
         {"archive"},
         {"_staging", "_wheels", "_shelf", "_inventory", "_ownership"},
         {"_unpack", "_store", "_turns", "_housekeeping", "_bytecode"},
@@ -58,7 +58,7 @@ DOORS = {
     "shutil": {"_fs"},
     "tempfile": {"_fs"},
     "subprocess": {
-        *("_batch", "_bytecode", "_host", "_installation", "_interpreter", "_runners"),
+        *("_batch", "_bytecode", "_host", "_installation", "_runners", "interpreter"),
         "errors",  # a base class only
     },
     "tarfile": set[str](),

@@ -14,7 +14,7 @@ from wheelforge._index import Candidate, Metadata
 from wheelforge._resolve import Question, resolve
 from wheelforge.errors import BuildError, PackageNotFoundError
 from wheelforge_isolation import Interpreter
-from wheelforge_isolation._interpreter import Scheme
+from wheelforge_isolation.interpreter import Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

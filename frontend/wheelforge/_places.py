@@ -34,7 +34,7 @@ def find_python(settings: Settings, layout: Layout) -> Interpreter:
         # import what will have to be asked for everything else.
         threading.Thread(target=_load_resolver, args=[settings], daemon=True).start()
     search = [Path(place) for place in list_search_path(settings)]
-    return find_interpreter(settings.python, search=search, memory=layout.interpreters)
+    return find_interpreter(settings.python, search=search, cache_dir=layout.interpreters)
 
 
 def _load_resolver(settings: Settings) -> None:

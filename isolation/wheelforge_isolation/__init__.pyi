@@ -32,7 +32,7 @@ from wheelforge_isolation._housekeeping import (
     Collected as Collected,
     collect_garbage as collect_garbage,
 )
-from wheelforge_isolation._interpreter import (
+from wheelforge_isolation.interpreter import (
     Interpreter as Interpreter,
     find_interpreter as find_interpreter,
 )

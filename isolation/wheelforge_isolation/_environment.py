@@ -32,10 +32,10 @@ from wheelforge_isolation.values import Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from wheelforge_isolation._interpreter import Interpreter
     from wheelforge_isolation._record import About
     from wheelforge_isolation._shelf import Item, Shelf
     from wheelforge_isolation._store import StoredWheel, WheelKey, WheelStore
+    from wheelforge_isolation.interpreter import Interpreter
 
     Fetch = Callable[[WheelKey, str], None]
 

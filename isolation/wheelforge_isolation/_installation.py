@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from wheelforge_isolation._interpreter import Interpreter
     from wheelforge_isolation._record import About
     from wheelforge_isolation._store import StoredWheel
+    from wheelforge_isolation.interpreter import Interpreter
 
 _LONGEST_SHEBANG = 127
 _ON_WINDOWS = os.name == "nt"

@@ -341,7 +341,7 @@ def file_access_error(action: str, path: str, error: OSError) -> FileAccessError
 
 
 class InterpreterNotFoundError(IsolationError):
-    """No Python answers to what was asked for."""
+    """No Python fits the request."""
 
     code = "interpreter-not-found"
     exit_code = 2
@@ -355,6 +355,8 @@ class InterpreterNotFoundError(IsolationError):
         self.passed_over = passed_over
 
     def __str__(self) -> str:
+        if self.searched == (self.request,):
+            return f"there is no Python at {quoted(self.request)}"
         places = ", ".join(map(quoted, self.searched)) or "no directory at all"
         passed_over = "".join(f"; passed over: {reason}" for reason in self.passed_over)
         return f"cannot find a Python for {quoted(self.request)} in {places}{passed_over}"
@@ -365,7 +367,7 @@ class InterpreterNotFoundError(IsolationError):
 
 
 class InterpreterUnusableError(IsolationError):
-    """What was to be a Python cannot be run, or does not answer as one."""
+    """A program cannot be run, or does not answer as a Python interpreter."""
 
     code = "interpreter-unusable"
     exit_code = 2
@@ -376,7 +378,7 @@ class InterpreterUnusableError(IsolationError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{quoted(self.executable)} is of no use as a Python: {self.problem}"
+        return f"{quoted(self.executable)} is not a usable Python interpreter: {self.problem}"
 
     @property
     def hint(self) -> str:
@@ -384,7 +386,7 @@ class InterpreterUnusableError(IsolationError):
 
 
 class InterpreterTooOldError(IsolationError):
-    """A Python, but one from before what builds are run with."""
+    """A Python is older than the oldest that builds are run with."""
 
     code = "interpreter-too-old"
     exit_code = 2

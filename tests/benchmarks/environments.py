@@ -51,7 +51,7 @@ class WheelforgeCache:
         self._wheels = {wheel.name: wheel for wheel in wheels}
         self._keys = [read_wheel_key(wheel) for wheel in wheels]
         memory = self._layout.interpreters
-        self._python: Interpreter = find_interpreter(sys.executable, search=(), memory=memory)
+        self._python: Interpreter = find_interpreter(sys.executable, search=(), cache_dir=memory)
         self._opened = open_cache(self._layout, ignore)
 
     def __enter__(self) -> None:

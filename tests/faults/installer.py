@@ -39,7 +39,7 @@ def _install(stock: Path, layout: Layout) -> None:
         copy_file(str(stock / key.file_name), path)
 
     with open_cache(layout, _show) as cache:
-        python = find_interpreter(sys.executable, search=(), memory=layout.interpreters)
+        python = find_interpreter(sys.executable, search=(), cache_dir=layout.interpreters)
         environment = cache.environments.obtain(python, keys, fetch)
         environment.give_back()
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from wheelforge_isolation._interpreter._tags import list_tags, make_markers
+from wheelforge_isolation.interpreter.tags import list_tags, make_markers
 
 GLIBC = {
     "implementation": "cpython",

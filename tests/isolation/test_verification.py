@@ -46,7 +46,7 @@ def layout(tmp_path: Path, wheels: list[Path]) -> Layout:
 
 def make_environment(layout: Layout, wheel: Path) -> None:
     with open_cache(layout, ignore) as cache:
-        interpreter = find_interpreter(sys.executable, search=[], memory=layout.interpreters)
+        interpreter = find_interpreter(sys.executable, search=[], cache_dir=layout.interpreters)
         cache.environments.obtain(interpreter, [read_wheel_key(wheel)], refuse).give_back()
 
 

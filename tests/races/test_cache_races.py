@@ -33,7 +33,7 @@ import wheelforge_isolation._environment, wheelforge_isolation._wheels
 root, stock, memory = map(Path, sys.argv[1:4])
 jobs = [[WheelKey(**key) for key in keys] for keys in json.loads(sys.argv[4])]
 steps = int(sys.argv[5])
-python = find_interpreter(sys.executable, search=(), memory=memory)
+python = find_interpreter(sys.executable, search=(), cache_dir=memory)
 
 def fetch(key, path):
     log = os.open(stock / "fetched", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -1,9 +1,8 @@
-"""Run inside the Python that is to be known: prints the facts about that Python as one JSON line.
+"""Run by the Python that is to be described: prints facts about it as one line of JSON.
 
-It is executed by any CPython or PyPy from 3.9 on, without `site`, and imports nothing but the
-standard library: whatever is installed for that Python stays out of the answer, and nothing of
-ours needs to run there. Tags and markers are made of these facts by `_tags`, in the process that
-asks.
+Any CPython or PyPy from 3.9 on executes this file, without `site`. It imports nothing but the
+standard library, so that no package has to support that Python. `tags.py` makes tags and markers
+of the facts, in the process that has started the probe.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import struct
 import sys
 import sysconfig
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -22,7 +22,11 @@ _WITHIN: tuple[str, ...] = ("base", "platbase", "installed_base", "installed_pla
 _SETTINGS = "pyvenv.cfg"
 _STEM = "python" if sys.implementation.name == "cpython" else sys.implementation.name
 _NAMES = (_STEM + "{}.{}".format(*sys.version_info), _STEM + "3", _STEM)
-_ELF_HEADER_BYTES = 52
+_ELF_HEADER_BYTES = 64
+_ELF_LAYOUTS = {1: (28, 42, "I", "II8xI"), 2: (32, 54, "Q", "I4xQ16xQ")}
+"""For 32 and 64 bits: where the offset of the segments stands, where their size and number, and
+what the offset and a segment look like."""
+_ELF_LOADER_SEGMENT = 3
 _MANYLINUX_MACHINES = (
     *("x86_64", "i686", "aarch64", "armv8l", "armv7l"),
     *("ppc64", "ppc64le", "s390x", "loongarch64", "riscv64"),
@@ -32,20 +36,25 @@ _LEGACY_MANYLINUX = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 
 
 def main() -> None:
-    """Print the facts after the mark that tells them from anything else that is printed."""
+    """Print the facts after a mark that separates them from any other output."""
     settings = enter_environment()
     facts = {
         **describe_python(),
         **describe_build(),
         **describe_system(),
-        "base_executable": find_base_executable(settings.get("home", "")),
+        "base_executable": to_utf8(find_base_executable(settings.get("home", ""))),
         "refused_platforms": list_refused_platforms(settings),
     }
     sys.stdout.write(f"\n{sys.argv[2]}{json.dumps(facts)}\n")
 
 
+def to_utf8(path: str) -> str:
+    """Return ``path`` as UTF-8 decodes it: in the C locale, PyPy decodes paths as ASCII."""
+    return os.fsencode(path).decode("utf-8", sys.getfilesystemencodeerrors())
+
+
 def enter_environment() -> dict[str, str]:
-    """Do what `site` would: take the prefix of a virtual environment; return its settings."""
+    """Set the prefix of a virtual environment, as `site` does, and return its settings."""
     directory = os.path.dirname(os.path.abspath(sys.executable))
     for root in (directory, os.path.dirname(directory)):
         if os.path.isfile(os.path.join(root, _SETTINGS)):
@@ -57,7 +66,8 @@ def enter_environment() -> dict[str, str]:
 
 def read_settings(path: str) -> dict[str, str]:
     """Return the settings in a virtual environment's ``pyvenv.cfg``."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+    with open(path, encoding=encoding, errors=errors) as file:
         pairs = [line.partition("=") for line in file]
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
@@ -75,11 +85,11 @@ def find_base_executable(home: str) -> str:
 
 
 def describe_python() -> dict[str, Any]:
-    """Return where this Python is, and its names and versions."""
+    """Return the paths, names and versions of this Python."""
     return {
-        "executable": sys.executable,
-        "prefix": sys.prefix,
-        "base_prefix": sys.base_prefix,
+        "executable": to_utf8(sys.executable),
+        "prefix": to_utf8(sys.prefix),
+        "base_prefix": to_utf8(sys.base_prefix),
         "implementation": sys.implementation.name,
         "implementation_version": list(sys.implementation.version),
         "implementation_title": platform.python_implementation(),
@@ -91,7 +101,7 @@ def describe_python() -> dict[str, Any]:
 
 
 def describe_build() -> dict[str, Any]:
-    """Return how this Python was built, and where its environments keep things."""
+    """Return how this Python was built, and the paths of its environments."""
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
     return {
         "soabi": sysconfig.get_config_var("SOABI") or suffix.strip(".").rpartition(".")[0],
@@ -174,19 +184,36 @@ def read_glibc_version() -> list[int] | None:
 
 
 def ask_musl_loader() -> str:
-    """Return the message of musl's dynamic loader, if that has loaded this Python."""
+    """Return the message of musl's dynamic loader, if that is what has loaded this program."""
+    try:
+        with open(sys.executable, "rb") as file:
+            loader = find_loader(file)
+    except (OSError, IndexError, struct.error):
+        return ""
+    if "musl" not in loader:
+        return ""
     import subprocess
 
-    try:
-        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-            mapped = {line.split(None, 5)[-1].strip() for line in file}
-    except OSError:
-        return ""
-    loaders = [path for path in mapped if os.path.basename(path).startswith("ld-musl-")]
-    if not loaders:
-        return ""
-    done = subprocess.run(loaders[:1], stderr=subprocess.PIPE, check=False)
+    done = subprocess.run([loader], stderr=subprocess.PIPE, check=False)
     return done.stderr.decode("ascii", "replace")
+
+
+def find_loader(file: BinaryIO) -> str:
+    """Return the path of the dynamic loader that an ELF program names."""
+    header = file.read(_ELF_HEADER_BYTES)
+    order = "<" if header[5] == 1 else ">"
+    offset_at, sizes_at, offset_type, segment = _ELF_LAYOUTS.get(header[4], _ELF_LAYOUTS[2])
+    (start,) = struct.unpack_from(order + offset_type, header, offset_at)
+    size, count = struct.unpack_from(f"{order}HH", header, sizes_at)
+    for number in range(count):
+        file.seek(start + number * size)
+        kind, offset, length = struct.unpack(
+            order + segment, file.read(struct.calcsize(order + segment))
+        )
+        if kind == _ELF_LOADER_SEGMENT:
+            file.seek(offset)
+            return os.fsdecode(file.read(length).rstrip(b"\0"))
+    return ""
 
 
 def read_elf_header() -> str:

@@ -1,8 +1,8 @@
-"""Tags and markers of a Python, made of the facts that its probe reports.
+"""Compatibility tags and markers of an interpreter, made of the facts that its probe has reported.
 
-`packaging` makes both for the Python that it runs in, and is a library of the process that asks:
-there it stands for another Python. The order of tags is its own, and so are the platforms of
-macOS and Android; for Linux it looks at the running process only, so that they are listed here.
+The functions of `packaging` make the tags, in this process, for the other Python. For macOS and
+Android they list the platforms as well. For Linux they look at the running process only, so the
+platforms of glibc and musl are listed here.
 """
 
 from __future__ import annotations
@@ -36,19 +36,17 @@ _ARM_HARD_FLOAT, _ARM_HARD_FLOAT_MASK = 0x05000400, 0xFF000400
 
 
 def list_tags(facts: dict[str, Any]) -> list[str]:
-    """Return the tags of the wheels that a Python takes, best first."""
+    """Return the tags of compatible wheels, best first."""
     version, platforms = facts["version_info"], list(_list_platforms(facts))
     name: str = facts["implementation"]
-    generic: str | None
     version_nodot: str = facts["version_nodot"] or "{}{}".format(*version)
     interpreter = tags.INTERPRETER_SHORT_NAMES.get(name, name) + version_nodot
     if name == "cpython":
         own = tags.cpython_tags(version, _list_cpython_abis(facts), platforms)
-        generic = interpreter
     else:
         own = tags.generic_tags(interpreter, [_name_abi(facts)], platforms)
-        generic = "pp3" if name == "pypy" else None
-    return [str(tag) for tag in (*own, *tags.compatible_tags(version, generic, platforms))]
+    pure = {"cpython": interpreter, "pypy": "pp3"}.get(name)
+    return [str(tag) for tag in (*own, *tags.compatible_tags(version, pure, platforms))]
 
 
 def make_markers(facts: dict[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What one Python is, as it describes itself."""
+"""The description of one Python interpreter."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OLDEST = (3, 9)
-"""The oldest Python that the probe and the servers of hooks are made for."""
+"""The oldest Python that the probe and the hook servers run on."""
 _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _TUPLES = ("version_info", "tags")
 
 
 class Scheme(Value):
-    """Where a virtual environment keeps things, relative to its root, with forward slashes."""
+    """The installation paths of a virtual environment, relative to its root, with slashes."""
 
     purelib: str
     platlib: str
@@ -28,10 +28,10 @@ class Scheme(Value):
 
 
 class Interpreter(Value):
-    """One Python, as it describes itself."""
+    """A Python interpreter, as it describes itself."""
 
     executable: Path
-    """As it was found: what it links to may be in no virtual environment."""
+    """As it was found; links are not followed, as the target may be in no virtual environment."""
     implementation: str
     version: str
     version_info: tuple[int, int]
@@ -42,21 +42,21 @@ class Interpreter(Value):
     is_debug: bool
     platform: str
     tags: tuple[str, ...]
-    """Of the wheels it takes, best first."""
+    """The tags of compatible wheels, best first."""
     markers: Mapping[str, str] = field(hash=False)
     prefix: Path
     base_prefix: Path
     base_executable: Path
-    """In no virtual environment, and no link; what environments are made from."""
+    """The executable that environments are made from: in no virtual environment, and no link."""
     scheme: Scheme
     identity: str
-    """Equal for those whose environments are interchangeable."""
+    """Equal for interpreters whose environments are interchangeable."""
     build_details: Mapping[str, object] | None = field(default=None, hash=False)
     """The ``build-details.json`` of PEP 739, from Python 3.14 on."""
 
 
-def build_interpreter(fields: dict[str, Any]) -> Interpreter:
-    """Return the interpreter of which ``fields`` is the JSON form."""
+def load_interpreter(fields: dict[str, Any]) -> Interpreter:
+    """Return the interpreter with these ``fields``, read from JSON."""
     paths = {name: Path(fields[name]) for name in _PATHS}
     tuples = {name: tuple(fields[name]) for name in _TUPLES}
     scheme = Scheme(**fields["scheme"])
@@ -64,6 +64,6 @@ def build_interpreter(fields: dict[str, Any]) -> Interpreter:
     return Interpreter(**values)
 
 
-def dotted(numbers: tuple[int, ...]) -> str:
-    """Return a version as people write it."""
+def format_version(numbers: tuple[int, ...]) -> str:
+    """Return version numbers joined by dots."""
     return ".".join(map(str, numbers))

@@ -1,0 +1,105 @@
+"""Stored descriptions of interpreters, each valid as long as everything it depends on."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation.errors import IsolationError
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
+_SETTINGS = "pyvenv.cfg"
+_FORMAT = 2
+_NAME_LENGTH = 32
+
+
+def describe_dependencies(executable: str) -> str:
+    """Return everything that the description of ``executable`` depends on, without running it."""
+    directory = os.path.dirname(executable)
+    homes = (directory, os.path.dirname(directory))
+    settings = [stamp(os.path.join(home, _SETTINGS)) for home in homes]
+    files = (executable, os.path.realpath(executable), stamp(executable), settings)
+    return ascii((_FORMAT, files, _describe_system(), _digest_code()))
+
+
+def _describe_system() -> object:
+    """Return the part of tags and markers that the system decides."""
+    if sys.platform == "win32":
+        return tuple(sys.getwindowsversion())
+    library = None
+    with contextlib.suppress(ValueError, OSError):
+        library = os.confstr("CS_GNU_LIBC_VERSION")
+    system = os.uname()
+    return library, system.sysname, system.release, system.version, system.machine
+
+
+@functools.cache
+def _digest_code() -> str:
+    """Return a digest of the code that makes descriptions."""
+    from importlib.util import find_spec
+
+    # `packaging` is found without importing it, which takes longer than all the rest. Contents
+    # are compared, not paths, because several installations may share one directory.
+    packaging = cast("ModuleSpec", find_spec("packaging")).origin or ""
+    own = [os.path.join(os.path.dirname(__file__), name) for name in ("probe.py", "tags.py")]
+    contents = (Path(path).read_bytes() for path in (packaging, *own))
+    return hashlib.sha256(b"".join(contents)).hexdigest()
+
+
+def stamp(path: str) -> list[int]:
+    """Return size and time of the file ``path``, or nothing if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _seal(dependencies: str, body: bytes) -> bytes:
+    """Return the content of a file with the JSON ``body``."""
+    digest = hashlib.sha256(dependencies.encode("ascii") + body).hexdigest()
+    return b'{"seal":"%b","answer":%b}' % (digest.encode("ascii"), body)
+
+
+_BODY_START = len(_seal("", b"")) - 1
+
+
+def load_description(directory: str, executable: str, dependencies: str) -> dict[str, Any] | None:
+    """Return the stored description of ``executable`` if its ``dependencies`` are the same."""
+    try:
+        content = Path(_name_file(directory, executable)).read_bytes()
+    except OSError:
+        return None
+    body = content[_BODY_START:-1]
+    if content != _seal(dependencies, body):
+        return None
+    fields: dict[str, Any] = json.loads(body)
+    is_current = fields.pop("base_stamp") == stamp(fields["base_executable"])
+    return fields if is_current else None
+
+
+def store_description(
+    directory: str, executable: str, dependencies: str, fields: dict[str, Any]
+) -> None:
+    """Store the description of ``executable``, unless ``directory`` cannot be written to."""
+    from wheelforge_isolation._drafts import replace_file
+
+    fields = {**fields, "base_stamp": stamp(fields["base_executable"])}
+    content = _seal(dependencies, json.dumps(fields).encode("ascii"))
+    with contextlib.suppress(IsolationError):
+        _fs.ensure_directory(directory)
+        replace_file(_name_file(directory, executable), content)
+
+
+def _name_file(directory: str, executable: str) -> str:
+    name = hashlib.sha256(os.fsencode(executable)).hexdigest()[:_NAME_LENGTH]
+    return os.path.join(directory, f"{name}.json")
