@@ -28,6 +28,8 @@ _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 """What has the same meaning in every makefile."""
 _PATIENCE_SECONDS = 10
 _LOOK_SECONDS = 0.05
+_PIPE_BYTES = 1 << 20
+"""More than a pipe holds."""
 
 
 def count_cores() -> int:
@@ -116,15 +118,15 @@ class Tokens:
 
     def _refill(self, pipe: int) -> None:
         """Make up for what was killed with a token in its hands: nobody runs who could have one."""
-        while _read(pipe):
-            pass
-        os.write(pipe, b"+" * self._count)
+        with contextlib.suppress(BlockingIOError):
+            os.read(pipe, _PIPE_BYTES)  # once: a hook may fill it faster than this empties it
+        _write(pipe, b"+" * self._count)
 
     def _give_back(self) -> None:
         with self._condition:
             self._running -= 1
             if self._pipe is not None:
-                os.write(self._pipe, b"+")
+                _write(self._pipe, b"+")
             self._condition.notify()
 
 
@@ -157,3 +159,8 @@ def _read(pipe: int) -> bool:
         return bool(os.read(pipe, 1))
     except BlockingIOError:
         return False
+
+
+def _write(pipe: int, tokens: bytes) -> None:
+    with contextlib.suppress(BlockingIOError):  # a hook has filled the pipe with tokens
+        os.write(pipe, tokens)

@@ -18,7 +18,7 @@ from wheelforge._events import BuildEvent
 from wheelforge._models import Kind, Outcome
 from wheelforge._resolve import check_hashes
 from wheelforge._results import check_result
-from wheelforge.errors import UnexpectedError
+from wheelforge.errors import BuildError, MemoryExhaustedError, UnexpectedError
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -63,7 +63,9 @@ class Worker(Value):
             outcome = Outcome(request=job.request, python=forge.means.python, error=error)
         except Exception as error:  # ruff: ignore[blind-except]
             # A mistake of ours in one build must not take all others with it.
-            wrong = UnexpectedError(job.request.label, type(error).__name__, str(error))
+            wrong: BuildError = UnexpectedError(job.request.label, type(error).__name__, str(error))
+            if isinstance(error, MemoryError):
+                wrong = MemoryExhaustedError()
             outcome = Outcome(request=job.request, python=forge.means.python, error=wrong)
         finally:
             self.shop.fetched.pop(threading.get_ident(), None)

@@ -6,6 +6,8 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Self
 
+from wheelforge_isolation.formats.text import escape_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import TextIO
@@ -132,7 +134,8 @@ class Groups(Lines):
 
 def describe(outcome: Outcome) -> str:
     """Return in one line how a build has ended."""
-    label, names = outcome.request.label, ", ".join(each.path.name for each in outcome.artifacts)
+    label = escape_line(outcome.request.label)
+    names = ", ".join(each.path.name for each in outcome.artifacts)
     took = next((phase.seconds for phase in outcome.phases if not phase.name), None)
     time = "" if took is None else f" ({took:.1f} s)"
     if outcome.error is not None:

@@ -23,8 +23,16 @@ _REMOVED = frozenset({
     "PYTHONUSERBASE",
 })
 """What makes a Python find other code, other bytecode, or somebody to talk to."""
-_REMOVED_PREFIXES = ("PIP_", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV", "_PYPROJECT_HOOKS_")
-"""The last one: a build may run within a hook of another build."""
+_REMOVED_PREFIXES = (
+    "PIP_",
+    "WHEELFORGE_",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "__PYVENV",
+    "_PYPROJECT_HOOKS_",
+)
+"""Settings of installers, passwords in them included, and traces of an environment or a build that
+this one runs in."""
 
 
 def compose_environment(

@@ -24,10 +24,13 @@ def main(words: "Sequence[str] | None" = None) -> int:
 
 def run() -> "NoReturn":
     """Do what the words of this process ask for, and end it."""
+    if None in {sys.stdin, sys.stdout, sys.stderr}:
+        from wheelforge.cli._streams import open_missing_streams
+
+        open_missing_streams()
     try:
         code = main()
-        if sys.stdout:  # there is none where it was closed before the start
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         from wheelforge.cli._session import explain_refusal
 
@@ -39,6 +42,5 @@ def leave(code: int) -> "NoReturn":
     """End this process without taking its modules apart, which would be a tenth of a build."""
     if "atexit" in sys.modules:  # or nobody can have asked it for anything
         sys.modules["atexit"]._run_exitfuncs()  # ruff: ignore[private-member-access]
-    if sys.stderr:
-        sys.stderr.flush()
+    sys.stderr.flush()
     os._exit(code)

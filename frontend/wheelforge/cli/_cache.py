@@ -16,6 +16,7 @@ from wheelforge_isolation import (
     measure_disk,
     open_cache,
 )
+from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
     import argparse
@@ -77,13 +78,13 @@ def verify(options: argparse.Namespace) -> int:
         problems = list(cache.verify(repair=options.repair))
     for problem in problems:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
-        sys.stdout.write(f"{problem.path}: {problem.reason}{remedy}\n")
+        sys.stdout.write(f"{escape_line(f'{problem.path}: {problem.reason}{remedy}')}\n")
     return 1 if any(not problem.remedy for problem in problems) else 0
 
 
 def show_event(event: Event) -> None:
     """Say what happened to the cache."""
-    sys.stderr.write(f"note: {event.subject}: {event.reason}\n")
+    sys.stderr.write(f"{escape_line(f'note: {event.subject}: {event.reason}')}\n")
 
 
 def collect(options: argparse.Namespace) -> None:

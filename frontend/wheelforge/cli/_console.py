@@ -8,6 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
@@ -47,22 +49,23 @@ class Console:
         elif self._verbosity < _VERBOSE:
             return  # what backends warn of is for those who maintain the project
         elif event.kind == "output":
-            self._progress.write(event.text, event.build)
+            self._progress.write(escape_output(event.text), event.build)
         elif event.kind == "finished":
-            what = f"{event.build}: {event.phase or 'done'}"
+            what = escape_line(f"{event.build}: {event.phase or 'done'}")
             self._progress.write(f"{what} ({event.seconds:.2f} s)\n", event.build)
 
     def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
         """Write a line of that kind."""
         if is_needed or self._verbosity > _QUIET:
-            self._progress.write(f"{self._paint(kind, f'{kind}: ')}{text}\n")
+            self._progress.write(f"{self._paint(kind, f'{kind}: ')}{escape_controls(text)}\n")
 
     def show_error(self, error: ForgeError) -> None:
         """Say what went wrong, and what may help."""
-        text = f"{self._paint('error', f'error[{error.code}]: ')}{error}\n"
+        message = escape_controls(str(error))
+        text = f"{self._paint('error', f'error[{error.code}]: ')}{message}\n"
         if error.hint:
-            text += f"{self._paint('hint', 'hint: ')}{error.hint}\n"
-        self._progress.write_error(text, error.code, str(error).partition("\n")[0])
+            text += f"{self._paint('hint', 'hint: ')}{escape_controls(error.hint)}\n"
+        self._progress.write_error(text, error.code, message.partition("\n")[0])
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Say how a build has ended, and print where its results are."""

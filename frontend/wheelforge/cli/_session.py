@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.cli._console import Console
 from wheelforge.cli._parser import parse_words
+from wheelforge.errors import MemoryExhaustedError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def run_words(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
+    except MemoryError:
+        Console().show_error(MemoryExhaustedError())
+        return MemoryExhaustedError.exit_code
     return code or 0
 
 
@@ -52,12 +56,16 @@ def explain_refusal(error: OSError) -> int:
 
 @contextlib.contextmanager
 def _ending_on_request() -> Generator[None]:
-    """Let a polite request to end have the same effect as Ctrl-C."""
+    """Let a request to end, or the end of the terminal, have the same effect as Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    # With `nohup` the end of the terminal is not to end anything.
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

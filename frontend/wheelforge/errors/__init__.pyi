@@ -6,6 +6,7 @@ from wheelforge.errors._backend import (
     HookUnsupportedError as HookUnsupportedError,
 )
 from wheelforge.errors._batch import (
+    MemoryExhaustedError as MemoryExhaustedError,
     RequirementFailedError as RequirementFailedError,
     UnexpectedError as UnexpectedError,
 )

@@ -43,3 +43,17 @@ class UnexpectedError(BuildError):
     @property
     def hint(self) -> str:
         return "build it alone to see where that happens, and report it"
+
+
+class MemoryExhaustedError(BuildError):
+    """This process was given no more memory."""
+
+    code = "memory-exhausted"
+    exit_code = 5
+
+    def __str__(self) -> str:
+        return "there is not enough memory"
+
+    @property
+    def hint(self) -> str:
+        return "build fewer at a time with `-j`, or allow this process more"

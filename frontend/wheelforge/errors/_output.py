@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+from wheelforge_isolation.formats.text import escape_controls
+
 TAIL_BYTES = 1 << 16
 """How much of an output is looked at; causes stand near its end."""
-_CONTROLS = (
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[^\[\]])?"
-    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-)
-"""Colours, links and whatever else would be obeyed by a terminal."""
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[^\[\]])?")
+"""Colours, links and whatever else a terminal would obey."""
 
 
 def plain_text(output: bytes | str) -> str:
     """Return the end of what a program has printed, safe to show."""
-    import re
-
     text = output if isinstance(output, str) else output[-TAIL_BYTES:].decode(errors="replace")
-    return re.sub(_CONTROLS, "", text[-TAIL_BYTES:])
+    text = _SEQUENCE.sub("", text[-TAIL_BYTES:]).replace("\r\n", "\n")
+    return escape_controls(text)
 
 
 def last_lines(output: bytes | str) -> str:

@@ -1,0 +1,35 @@
+"""Foreign text that a person is to read: nothing in it may steer the terminal that shows it."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+_DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Characters that let a text be shown in another order than it has."""
+_LINE = "\u2028\u2029"
+_UNSAFE = re.compile(f"[{_CONTROL}{_DIRECTION}{_LINE}]")
+_UNSAFE_IN_A_LINE = re.compile(f"[\\t\\n{_CONTROL}{_DIRECTION}{_LINE}]")
+_COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
+
+
+def escape_controls(text: str) -> str:
+    """Return ``text`` with every control character but tab and newline escaped."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def escape_line(text: str) -> str:
+    """Return ``text`` as one line."""
+    return _UNSAFE_IN_A_LINE.sub(_escape, text)
+
+
+def escape_output(text: str) -> str:
+    """Return what a program printed, with its colours and lines, and no other control sequence."""
+    pieces = _COLOUR.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "".join(
+        piece if number % 2 else escape_controls(piece) for number, piece in enumerate(pieces)
+    )
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
