@@ -35,4 +35,5 @@ def load_index(settings: IndexSettings) -> None:
     from wheelforge._index.tls import load_certificates
 
     import_module("wheelforge._index.backend")
-    load_certificates(settings)
+    if any(url.startswith("https:") for url in settings.asked_urls):
+        load_certificates(settings)
