@@ -172,18 +172,19 @@ class ZipHeader:
     attributes: int = 0o100644 << 16
     offset: int = 0
     disk: int = 0
+    needed: int = 20
     comment: bytes = b""
 
     def local(self) -> bytes:
         fields = (self.flags, self.method, self.time, self.date, self.crc, self.packed, self.size)
         lengths = (len(self.name), len(self.extra))
-        return _LOCAL.pack(b"PK\3\4", 20, *fields, *lengths) + self.name + self.extra
+        return _LOCAL.pack(b"PK\3\4", self.needed, *fields, *lengths) + self.name + self.extra
 
     def central(self) -> bytes:
         fields = (self.flags, self.method, self.time, self.date, self.crc, self.packed, self.size)
         lengths = (len(self.name), len(self.extra), len(self.comment))
         rest = (self.disk, 0, self.attributes, self.offset)
-        fixed = _CENTRAL.pack(b"PK\1\2", 20, self.system, 20, *fields, *lengths, *rest)
+        fixed = _CENTRAL.pack(b"PK\1\2", 20, self.system, self.needed, *fields, *lengths, *rest)
         return fixed + self.name + self.extra + self.comment
 
 
@@ -266,7 +267,8 @@ class ZipEnd:
         size = _END64.size - 12 + len(self.wide_data)
         numbers = (stated[key] for key in ("count", "count", "length", "start"))
         end = _END64.pack(b"PK\6\6", size, 45, 45, 0, 0, *numbers) + self.wide_data
-        return end + _LOCATOR.pack(b"PK\6\7", 0, stated["position"], 1)
+        parts = stated.get("parts", 1)
+        return end + _LOCATOR.pack(b"PK\6\7", 0, stated["position"], parts)
 
 
 SOUND_END = ZipEnd()

@@ -61,8 +61,8 @@ DOORS = {
         *("_batch", "_bytecode", "_host", "_installation", "_runners", "interpreter"),
         "errors",  # a base class only
     },
-    "tarfile": set[str](),
-    "zipfile": set[str](),
+    "tarfile": {"archive"},
+    "zipfile": {"archive"},
     "argparse": {"cli"},
     "urllib3": {"_index"},
 }

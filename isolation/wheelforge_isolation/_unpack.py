@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._staging import collect_stages, open_stage
 from wheelforge_isolation.archive import DEFAULT_LIMITS, Limits, Links, Unpacked, unpack_archive
 from wheelforge_isolation.errors import DestinationNotEmptyError
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator

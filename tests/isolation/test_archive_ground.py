@@ -10,8 +10,8 @@ import pytest
 from tests.archives import NO_LIMITS, PROJECT, file, folder, pax, symlink, tar
 from wheelforge_isolation import Links
 from wheelforge_isolation._ground import Ground
-from wheelforge_isolation.archive import _SpoolContents
-from wheelforge_isolation.archive.plan import Terms, make_plan
+from wheelforge_isolation.archive.contents import SpoolContents
+from wheelforge_isolation.archive.plan import PlanOptions, make_plan
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.archive.tar import read_tar
 
@@ -78,8 +78,8 @@ def plan(*parts: bytes, ground: FakeGround, links: Links | None = None) -> Plan:
     """Return the plan for an sdist of ``parts`` on ``ground``."""
     spool = io.BytesIO(tar(*PROJECT, *parts))
     members, _ = read_tar(spool, len(spool.getvalue()), NO_LIMITS)
-    terms = Terms(stem="p-1", is_zip=False, limits=NO_LIMITS, ground=ground, links=links)
-    return make_plan(members, _SpoolContents(spool=spool), terms)
+    options = PlanOptions(stem="p-1", is_zip=False, limits=NO_LIMITS, ground=ground, links=links)
+    return make_plan(members, SpoolContents(spool), options)
 
 
 def refused_rule(*parts: bytes, ground: FakeGround) -> str:

@@ -161,7 +161,7 @@ def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path: Pat
         def digest(self, member: Member) -> bytes:
             raise AssertionError(member)
 
-    huge = Member(index=1, name="p-1/a", kind=Kind.FILE, size=1 << 60)
+    huge = Member(number=1, name="p-1/a", kind=Kind.FILE, size=1 << 60)
     plan = Plan(top="p-1", directories={"p-1": None}, files={"p-1/a": huge}, links={})
 
     with pytest.raises(DiskFullError, match=r"bytes needed, [\d,]+ free"):

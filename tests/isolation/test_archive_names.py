@@ -107,6 +107,7 @@ BAD_IN_ZIP = {
     "control": (zipped("p-1/a\nb"), "N7", "p-1/a\\nb"),
     "empty": (zipped(""), "N8", "member 3"),
     "climbs out": (zipped("../evil"), "N2", "../evil"),
+    "raw bytes flagged as utf-8": (zipped(b"p-1/\xe9", flags=0x800), "N14", "p-1/\\udce9"),
 }
 IN_ZIP = {
     "backslash from DOS": (zipped("p-1\\d\\a", b"x", system=0), "d/a", []),
@@ -115,7 +116,6 @@ IN_ZIP = {
     "utf-8 as flagged": (zipped("p-1/é", b"x", flags=0x800), "é", []),
     "utf-8 unflagged": (zipped("p-1/é", b"x"), "é", []),
     "code page 437": (zipped(b"p-1/\xe9", b"x"), "\u0398", ["N14"]),
-    "raw bytes flagged as utf-8": (zipped(b"p-1/\xe9", b"x", flags=0x800), "\udce9", ["N14"]),
     "absolute": (zipped("/p-1/a", b"x"), "a", ["N1"]),
     "a second name in utf-8": (zipped(b"p-1/\xe9", b"x", extra=SECOND_NAME), "é", []),
 }

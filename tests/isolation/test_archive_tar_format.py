@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVIL = file("p-1/evil")
+
+
+def unclean(member: bytes) -> bytes:
+    """Put something into the last byte of the padding, which belongs to nothing."""
+    return member[:-1] + b"x"
+
+
 LONG = "p-1/" + "n" * 200
 ACCEPTED = {
     "v7": (file("p-1/a", b"1", magic=bytes(8)), "a", []),
@@ -61,6 +68,16 @@ ACCEPTED = {
     ),
     "foreign keys, even twice": (
         raw_pax(record("LIBARCHIVE.creationtime", "1") * 2) + file("p-1/a", b"1"),
+        "a",
+        [],
+    ),
+    "a file whose cut name ends like a directory's": (
+        gnu_name(LONG) + file("p-1/", b"1", flag=b"\0", magic=b"ustar  \0"),
+        "n" * 200,
+        [],
+    ),
+    "v7 with text in the place of the prefix": (
+        file("p-1/a", b"1", magic=bytes(8), prefix=b"text"),
         "a",
         [],
     ),
@@ -104,6 +121,9 @@ EXTENSIONS = {
     "pax header at the end": (EVIL + pax(path="p-1/a"), "F8"),
     "gnu name at the end": (EVIL + gnu_name("p-1/a"), "F8"),
     "two gnu names": (gnu_name("p-1/a") + gnu_name("p-1/b") + EVIL, "F19"),
+    "bytes behind a pax header": (unclean(pax(mtime="1")) + EVIL, "F6"),
+    "bytes behind a gnu name": (unclean(gnu_name("p-1/a")) + EVIL, "F6"),
+    "a header for all at the end": (EVIL + raw_pax(record("comment", "c"), b"g"), "F8"),
     "large pax header": (pax(comment="c" * (256 << 10)) + EVIL, "F19"),
     "large gnu name": (gnu_name("c" * (128 << 10)) + EVIL, "F19"),
     "many headers for all": (raw_pax(record("comment", "c"), b"g") * 17 + EVIL, "F19"),
@@ -125,12 +145,16 @@ SIZES = {
     "a little negative": (file("p-1/evil", size=binary(-1)), "F16"),
     "negative by pax": (pax(size="-512") + file("p-1/evil"), "F16"),
     "beyond the end": (file("p-1/evil", size=b"77777777777\0"), "F17"),
-    "far beyond the end": (file("p-1/evil", size=b"\xbf" + b"\xff" * 11), "F17"),
+    "far beyond the end": (file("p-1/evil", size=b"\x80" + b"\xff" * 11), "F17"),
+    "beyond what tarfile reads": (file("p-1/evil", size=b"\xbf" + b"\xff" * 11), "F18"),
     "beyond the end by pax": (pax(size="8589934592") + file("p-1/evil", b"1"), "F17"),
     "beyond anything by pax": (pax(size="9" * 20) + file("p-1/evil"), "F17"),
     "no number": (file("p-1/evil", size=b"0000000009\0"), "F18"),
     "mode of garbage": (file("p-1/evil", mode=b"rw-r--r-"), "F18"),
     "time of garbage": (file("p-1/evil", mtime=b"yesterday"), "F18"),
+    "owner of garbage": (file("p-1/evil", uid=b"garbage!"), "F18"),
+    "digits behind a NUL": (file("p-1/evil", size=b"\0" + b"0" * 11), "F18"),
+    "octal as Python writes it": (file("p-1/evil", mode=b"0o00644\0"), "F18"),
     "time with a sign": (file("p-1/evil", mtime=b"-0000000001\0"), "F18"),
 }
 ENDS = {
@@ -204,6 +228,17 @@ def test_an_archive_without_an_end_marker_is_taken_with_a_warning(
     outcome = accept(gz(tar(*PROJECT, end=end)), tmp_path)
 
     assert outcome.warnings == ["F14"]
+
+
+def test_tar__a_time_for_all_members_is_theirs(tmp_path: Path) -> None:
+    both = raw_pax(record("mtime", "1500000000"), b"g") + file("p-1/a")
+
+    outcome = accept(sdist(both, pax(mtime="1510000000") + file("p-1/b")), tmp_path)
+
+    assert [int((outcome.root / name).stat().st_mtime) for name in "ab"] == [
+        1_500_000_000,
+        1_510_000_000,
+    ]
 
 
 def test_zeros_behind_the_end_are_padding(tmp_path: Path) -> None:

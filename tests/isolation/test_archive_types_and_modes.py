@@ -163,7 +163,7 @@ def test_a_directory_can_be_entered_whatever_its_mode_says(mode: int, tmp_path: 
 def test_owners_are_ignored(tmp_path: Path) -> None:
     alien = file("p-1/a", uid=octal(4242, 7), gid=octal(4242, 7))
 
-    outcome = accept(sdist(alien, file("p-1/b", uid=b"garbage!")), tmp_path)
+    outcome = accept(sdist(alien, file("p-1/b", uid=binary(4242)[-8:])), tmp_path)
 
     assert {(outcome.root / name).stat().st_uid for name in "ab"} == {os.geteuid()}
 
@@ -175,7 +175,7 @@ def test_a_time_before_zip_becomes_its_second_day(stated: bytes, tmp_path: Path)
     assert [mtime(outcome.root / name) for name in "ad"] == [EARLIEST, EARLIEST]
 
 
-@pytest.mark.parametrize("seconds", [1 << 33, 1 << 62, 1 << 90], ids=["2242", "2**62", "2**90"])
+@pytest.mark.parametrize("seconds", [1 << 33, 1 << 62, 1 << 80], ids=["2242", "2**62", "2**80"])
 def test_a_time_to_come_becomes_the_present(seconds: int, tmp_path: Path) -> None:
     stated = binary(seconds)
     start = int(time.time())

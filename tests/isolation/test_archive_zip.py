@@ -107,6 +107,19 @@ MEMBERS = {
     "directory by its mode with content": (evil(attributes=0o040755 << 16), "Z16"),
     "directory with a checksum": (zipped("p-1/evil/", crc=5), "Z4"),
     "two wide sizes": (evil(extra=extra_field(WIDE, bytes(16)) * 2), "Z12"),
+    "half a unicode name": (evil(extra=extra_field(UNICODE_NAME, b"x")), "Z12"),
+    "an empty unicode name": (zipped(b"p-1/\xe9", extra=second_name(b"p-1/\xe9", b"")), "Z12"),
+    "a unicode name that is none": (
+        zipped(b"p-1/\xe9", extra=second_name(b"p-1/\xe9", b"\xff")),
+        "Z12",
+    ),
+    "a unicode name of another version": (
+        zipped(
+            b"p-1/\xe9",
+            extra=extra_field(UNICODE_NAME, struct.pack("<BL", 2, zlib.crc32(b"p-1/\xe9")) + b"x"),
+        ),
+        "Z12",
+    ),
     "two unicode names": (evil(extra=extra_field(UNICODE_NAME, b"x") * 2), "Z12"),
     "no wide size": (
         zipped("p-1/evil", central={"size": LARGE, "extra": extra_field(WIDE, b"")}),
@@ -122,6 +135,7 @@ FOREIGN = {
     "bzip2": (evil(bz2.compress(TEXT), method=12, size=120, crc=CRC), "Z11", "method 12"),
     "lzma": (evil(lzma.compress(TEXT), method=14, size=120, crc=CRC), "Z11", "method 14"),
     "zstandard": (evil(method=93), "Z11", "method 93"),
+    "of a later zip": (evil(needed=64), "Z11", "version 6.4"),
 }
 SOUND = zip_sdist(zipped("p-1/a", TEXT))
 FILES = {
@@ -149,6 +163,10 @@ FILES = {
     "bytes behind": (SOUND + b"junk", "Z8"),
     "a byte behind zeros": (SOUND + bytes(100) + b"x", "Z8"),
     "too many zeros behind": (SOUND + bytes((1 << 16) + 1), "Z8"),
+    "a long comment and zeros behind": (
+        zip_sdist(end=ZipEnd(comment=b"c" * 0xFFFF)) + bytes(2),
+        "Z8",
+    ),
     "a directory elsewhere": (zip_sdist(end=ZipEnd(facts={"start": 0})), "Z8"),
     "two zips": (SOUND + SOUND, "Z8"),
     "a cut comment": (zip_sdist(end=ZipEnd(comment=b"comment"))[:-1], "Z8"),
@@ -219,8 +237,8 @@ ENDS = {
     "with a comment": zip_sdist(zipped("p-1/a", TEXT), end=ZipEnd(comment=b"c" * 0xFFFF)),
     "wide": zip_sdist(zipped("p-1/a", TEXT), end=ZipEnd(wide={})),
     "padded": zip_sdist(zipped("p-1/a", TEXT)) + bytes(1 << 16),
-    "padded behind a comment": zip_sdist(zipped("p-1/a", TEXT), end=ZipEnd(comment=b"c" * 0xFFFF))
-    + bytes(1 << 16),
+    "padded behind a comment": zip_sdist(zipped("p-1/a", TEXT), end=ZipEnd(comment=b"c" * 0x7FFF))
+    + bytes(1 << 15),
 }
 
 
@@ -245,9 +263,13 @@ def test_a_member_that_only_some_can_read_is_refused(
     assert reason in str(error)
 
 
-@pytest.mark.parametrize("facts", [{"disk": 1}, {"here": 1}], ids=["disk", "count"])
-def test_a_part_of_an_archive_is_refused(facts: dict[str, int], tmp_path: Path) -> None:
-    error = refuse(zip_sdist(end=ZipEnd(facts=facts)), tmp_path, name=ZIP)
+@pytest.mark.parametrize(
+    "end",
+    [ZipEnd(facts={"disk": 1}), ZipEnd(facts={"here": 1}), ZipEnd(wide={"parts": 2})],
+    ids=["disk", "count", "wide"],
+)
+def test_a_part_of_an_archive_is_refused(end: ZipEnd, tmp_path: Path) -> None:
+    error = refuse(zip_sdist(end=end), tmp_path, name=ZIP)
 
     assert (error.rule, type(error)) == ("Z10", ArchiveKindError)
 
@@ -286,6 +308,27 @@ def test_a_descriptor_may_follow_a_member(
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
 
     assert outcome.tree == {"a": TEXT}
+
+
+def test_zip__a_directory_that_starts_where_a_second_end_would_read_is_refused(
+    tmp_path: Path,
+) -> None:
+    # Its position is spelled `PK\5\6`, and zipfile takes the last of these for the end.
+    start = int.from_bytes(b"PK\5\6", "little")
+    before = sum(len(member.local + member.data) for member in (*ZIP_PROJECT, zipped("p-1/a")))
+    large = zipped("p-1/a", bytes(start - before))
+
+    error = refuse(zip_sdist(large, end=ZipEnd(comment=b"c" * 22)), tmp_path, name=ZIP)
+
+    assert error.rule == "Z9"
+
+
+def test_zip__a_directory_by_its_mode_may_be_marked_as_deflated(tmp_path: Path) -> None:
+    member = zipped("p-1/d", method=8, attributes=0o040755 << 16)
+
+    outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
+
+    assert outcome.tree == {"d": None}
 
 
 def test_a_descriptor_may_follow_a_directory(tmp_path: Path) -> None:

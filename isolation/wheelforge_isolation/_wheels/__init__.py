@@ -153,7 +153,7 @@ def _judge(plain: WheelZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:
     try:
         return _read_wheel(plain, name, accept_unlisted=accept_unlisted)
     except RuleError as broken:
-        raise broken.blame(name.file_name) from None
+        raise broken.as_archive_error(name.file_name) from None
 
 
 def _read_wheel(plain: WheelZip, name: WheelName, *, accept_unlisted: bool) -> Wheel:

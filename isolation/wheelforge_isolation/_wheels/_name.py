@@ -11,4 +11,4 @@ def parse_wheel_name(file_name: str) -> file_names.WheelName:
     try:
         return file_names.parse_wheel_name(file_name)
     except FormatError as error:
-        raise RuleError("W0", str(error)).blame(file_name) from error
+        raise RuleError("W0", str(error)).as_archive_error(file_name) from error

@@ -31,7 +31,7 @@ def inflate(source: IO[bytes], spool: IO[bytes], limits: Limits) -> None:
     for _ in range(_MOST_STREAMS):
         pending = _inflate_stream(pending, source, spool, meter)
         if not pending.startswith(_MAGIC):
-            _refuse_trailing_bytes(pending, source)
+            _raise_if_trailing_bytes(pending, source)
             return
     raise RuleError("F11", f"the file has more than {_MOST_STREAMS} gzip streams")
 
@@ -77,7 +77,7 @@ def _inflate_stream(pending: bytes, source: IO[bytes], spool: IO[bytes], meter: 
     return beyond if len(beyond) >= len(_MAGIC) else beyond + source.read(_CHUNK)
 
 
-def _refuse_trailing_bytes(pending: bytes, source: IO[bytes]) -> None:
+def _raise_if_trailing_bytes(pending: bytes, source: IO[bytes]) -> None:
     size = 0
     while pending:
         size += len(pending)

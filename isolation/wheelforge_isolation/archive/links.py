@@ -8,13 +8,12 @@ ones become what they lead to, whole, or are left out with a warning that names 
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.members import Kind, Member, Note
-from wheelforge_isolation.archive.names import clean_parts, refuse_lengths, refuse_unsafe_text
+from wheelforge_isolation.archive.names import clean_parts, raise_if_too_long, raise_if_unsafe_text
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import State, Value, field, replace
 
 if TYPE_CHECKING:
     from wheelforge_isolation.archive.members import Limits
@@ -24,7 +23,7 @@ TO_ITSELF = "leads back to itself"
 TO_ANCESTOR = "leads to a directory that holds it"
 
 
-class Aim(Value):
+class LinkTarget(NamedTuple):
     """Where a symbolic link leads."""
 
     text: str
@@ -33,7 +32,7 @@ class Aim(Value):
     """The path that the text names, other links on the way not yet followed."""
 
 
-class Goal(Value):
+class ResolvedLink(NamedTuple):
     """What is found when a path is followed to its end: a path, or the reason why there is none."""
 
     path: str = ""
@@ -41,41 +40,42 @@ class Goal(Value):
     hops: int = 0
 
 
-class LinkMap(State):
+class LinkMap:
     """All symbolic links of a tree, and where each of them ends."""
 
-    entries: dict[str, Member]
-    limits: Limits
-    aims: dict[str, Aim] = field(default_factory=dict[str, Aim])
-    _goals: dict[str, Goal] = field(default_factory=dict[str, Goal])
+    def __init__(self, entries: dict[str, Member], limits: Limits) -> None:
+        self.entries = entries
+        self.limits = limits
+        self.targets: dict[str, LinkTarget] = {}
+        self._resolved: dict[str, ResolvedLink] = {}
 
-    def goal(self, link: str, before: int = 0) -> Goal:
+    def resolve(self, link: str, before: int = 0) -> ResolvedLink:
         """Follow ``link``, met after ``before`` others, to what is really there."""
-        if link not in self._goals:
-            self._refuse_long_chain(link, before)
-            self._goals[link] = Goal(problem=TO_ITSELF)  # what a link finds that meets itself
-            goal = self.find(self.aims[link].next, before + 1)
-            self._goals[link] = replace(goal, hops=goal.hops + 1)
-            self._refuse_long_chain(link, goal.hops + 1)
-        return self._goals[link]
+        if link not in self._resolved:
+            self._raise_if_long_chain(link, before)
+            self._resolved[link] = ResolvedLink(problem=TO_ITSELF)  # found if the link meets itself
+            found = self.find(self.targets[link].next, before + 1)
+            self._resolved[link] = found._replace(hops=found.hops + 1)
+            self._raise_if_long_chain(link, found.hops + 1)
+        return self._resolved[link]
 
-    def find(self, path: str, before: int = 0) -> Goal:
+    def find(self, path: str, before: int = 0) -> ResolvedLink:
         """Walk ``path`` from the top, going where the links on the way lead."""
         here, hops = "", 0
         for part in path.split("/"):
             here = f"{here}/{part}" if here else part
             entry = self.entries.get(here)
             if entry is None:
-                return Goal(problem=NOWHERE, hops=hops)
+                return ResolvedLink(problem=NOWHERE, hops=hops)
             if entry.kind is Kind.SYMLINK:
-                goal = self.goal(here, before + hops)
-                hops += goal.hops
-                if goal.problem:
-                    return replace(goal, hops=hops)
-                here = goal.path
-        return Goal(path=here, hops=hops)
+                found = self.resolve(here, before + hops)
+                hops += found.hops
+                if found.problem:
+                    return found._replace(hops=hops)
+                here = found.path
+        return ResolvedLink(path=here, hops=hops)
 
-    def _refuse_long_chain(self, link: str, hops: int) -> None:
+    def _raise_if_long_chain(self, link: str, hops: int) -> None:
         if hops > self.limits.link_hops:
             raise RuleError(
                 "L2", f"goes through more than {self.limits.link_hops} links", self.entries[link]
@@ -84,17 +84,19 @@ class LinkMap(State):
 
 def map_links(entries: dict[str, Member], limits: Limits) -> LinkMap:
     """Judge every symbolic link; the same links are refused whether they are kept or copied."""
-    links = LinkMap(entries=entries, limits=limits)
+    links = LinkMap(entries, limits)
     for path, member in entries.items():
         if member.kind is Kind.SYMLINK:
-            links.aims[path] = _aim(path, member, entries, limits)
-    for link in links.aims:
-        links.goal(link)
+            links.targets[path] = _read_target(path, member, entries, limits)
+    for link in links.targets:
+        links.resolve(link)
     return links
 
 
-def _aim(path: str, member: Member, entries: dict[str, Member], limits: Limits) -> Aim:
-    _refuse_bad_target(member, limits)
+def _read_target(
+    path: str, member: Member, entries: dict[str, Member], limits: Limits
+) -> LinkTarget:
+    _raise_if_bad_target(member, limits)
     here = posixpath.dirname(path)
     is_directory = True
     for part in member.target.split("/"):
@@ -113,24 +115,24 @@ def _aim(path: str, member: Member, entries: dict[str, Member], limits: Limits) 
             raise RuleError(
                 "L6", f"is a link to {quoted(member.target)}, outside the archive", member
             )
-    return Aim(text=posixpath.normpath(member.target), next=here)
+    return LinkTarget(text=posixpath.normpath(member.target), next=here)
 
 
-def _refuse_bad_target(member: Member, limits: Limits) -> None:
+def _raise_if_bad_target(member: Member, limits: Limits) -> None:
     if not member.target:
         raise RuleError("L5", "is a link without a target", member)
     if member.target.startswith("/"):
         raise RuleError("L7", f"is a link to the absolute path {quoted(member.target)}", member)
-    refuse_unsafe_text(member, member.target, "target")
-    refuse_lengths(member, clean_parts(member.target), limits, "L19")
+    raise_if_unsafe_text(member, member.target, "target")
+    raise_if_too_long(member, clean_parts(member.target), limits, "L19")
 
 
-def settle_hardlinks(entries: dict[str, Member], links: LinkMap) -> None:
+def resolve_hardlinks(entries: dict[str, Member], links: LinkMap) -> None:
     """Turn every hard link to a symbolic link into a copy of the file at the end of it."""
     for path, member in entries.items():
         if member.kind is Kind.HARDLINK:
             end = _find_file(path, entries, links)
-            entries[path] = replace(end, index=member.index, name=member.name)
+            entries[path] = end._replace(number=member.number, name=member.name)
 
 
 def _find_file(path: str, entries: dict[str, Member], links: LinkMap) -> Member:
@@ -146,44 +148,45 @@ def _find_file(path: str, entries: dict[str, Member], links: LinkMap) -> Member:
     return end
 
 
-class Copier(State):
-    """Grows copies where the links of a tree stood."""
+class LinkExpander:
+    """Puts copies where the links of a tree are."""
 
-    links: LinkMap
-    copied: dict[str, Member] = field(default_factory=dict[str, Member])
-    notes: list[Note] = field(default_factory=list[Note])
-    _children: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    _count: int = 0
+    def __init__(self, links: LinkMap) -> None:
+        self._links = links
+        self.copied: dict[str, Member] = {}
+        self.notes: list[Note] = []
+        self._children: dict[str, list[str]] = {}
+        self._count = 0
 
-    def copy_all(self) -> None:
+    def expand_all(self) -> None:
         """Replace every link by what it leads to."""
-        for path in self.links.entries:
+        for path in self._links.entries:
             self._children.setdefault(posixpath.dirname(path), []).append(path)
-        for link in self.links.aims:
+        for link in self._links.targets:
             self._copy_link(link, link, [posixpath.dirname(link)])
 
     def _copy_link(self, link: str, place: str, inside: list[str]) -> None:
         """Copy what ``link`` leads to, to ``place``, while copying the directories ``inside``."""
-        goal = self.links.goal(link)
-        problem = goal.problem
-        if not problem and any(_holds(goal.path, directory) for directory in inside):
+        found = self._links.resolve(link)
+        problem = found.problem
+        if not problem and any(_contains(found.path, directory) for directory in inside):
             problem = TO_ANCESTOR
         if problem:
             self._leave_out(link, place, problem)
         else:
-            self._copy(goal.path, place, inside)
+            self._copy(found.path, place, inside)
 
     def _leave_out(self, link: str, place: str, problem: str) -> None:
         self._spend(link)
         rule = "L4" if problem is NOWHERE else "L10" if problem is TO_ANCESTOR else "L3"
-        aim = quoted(self.links.aims[link].text)
+        aim = quoted(self._links.targets[link].text)
         text = f"{quoted(place)}, a link to {aim}, {problem} and cannot be copied; it is left out"
         self.notes.append(Note(rule=rule, text=text))
 
     def _copy(self, source: str, place: str, inside: list[str]) -> None:
-        member = self.links.entries[source]
+        member = self._links.entries[source]
         self._spend(place)
-        refuse_lengths(member, place.split("/"), self.links.limits)
+        raise_if_too_long(member, place.split("/"), self._links.limits)
         self.copied[place] = member
         if member.kind is Kind.DIRECTORY:
             self._copy_children(source, place, [*inside, source])
@@ -191,19 +194,19 @@ class Copier(State):
     def _copy_children(self, source: str, place: str, inside: list[str]) -> None:
         for child in self._children.get(source, ()):
             there = f"{place}/{posixpath.basename(child)}"
-            if child in self.links.aims:
+            if child in self._links.targets:
                 self._copy_link(child, there, inside)
             else:
                 self._copy(child, there, inside)
 
     def _spend(self, place: str) -> None:
         self._count += 1
-        if self._count > self.links.limits.link_copies:
-            limit = f"{self.links.limits.link_copies:,}"
+        if self._count > self._links.limits.link_copies:
+            limit = f"{self._links.limits.link_copies:,}"
             raise RuleError(
                 "X6", f"copying links makes more than {limit} entries, the last {quoted(place)}"
             )
 
 
-def _holds(directory: str, path: str) -> bool:
+def _contains(directory: str, path: str) -> bool:
     return path == directory or path.startswith(f"{directory}/")

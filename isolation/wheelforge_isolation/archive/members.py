@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,20 +42,23 @@ class Named(Protocol):
         ...
 
 
-class Subject(Value):
+class Subject(NamedTuple):
     """A member of which no more than its place and its name is known yet."""
 
-    index: int
+    number: int
     """Counted from 1, as messages count."""
     name: str
 
     def __str__(self) -> str:
-        return f"member {self.index} {quoted(self.name)}"
+        return f"member {self.number} {quoted(self.name)}"
 
 
-class Member(Subject):
+class Member(NamedTuple):
     """One member as the archive states it; nothing about it has been judged yet."""
 
+    number: int
+    """Counted from 1, as messages count."""
+    name: str
     kind: Kind
     offset: int = 0
     """Where the content starts in the spool."""
@@ -64,6 +67,9 @@ class Member(Subject):
     executable: bool = False
     mtime: float | None = None
 
+    def __str__(self) -> str:
+        return f"member {self.number} {quoted(self.name)}"
+
 
 def find_newest(members: Iterable[Member], now: float) -> int | None:
     """Return the latest time of all that can be true."""
@@ -71,7 +77,8 @@ def find_newest(members: Iterable[Member], now: float) -> int | None:
     return max((int(time) for time in times if _FIRST_TRUE_TIME <= time <= now), default=None)
 
 
-class Limits(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
     """How much an archive may ask for; no honest sdist comes near."""
 
     total_bytes: int = 4 * GIBIBYTE
@@ -90,7 +97,8 @@ class Limits(Value):
     """Entries made for links in copy mode: directory links can multiply."""
 
 
-class Note(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
     """Something odd that was mended or left out; nothing is dropped without one."""
 
     rule: str
@@ -114,7 +122,8 @@ class Contents(Protocol):
         ...
 
 
-class Plan(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
     """What will be on disk, decided in full before the first byte is written."""
 
     top: str

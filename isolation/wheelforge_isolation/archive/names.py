@@ -30,13 +30,13 @@ _WINDOWS_DEVICE = re.compile(
 
 def clean_name(member: Member, limits: Limits) -> str:
     """Return the path of ``member`` below the archive's root, where "" is the root itself."""
-    refuse_unsafe_text(member, member.name, "name")
+    raise_if_unsafe_text(member, member.name, "name")
     parts = clean_parts(member.name)
     if not member.name or (not parts and member.kind is not Kind.DIRECTORY):
         raise RuleError("N9" if member.name else "N8", "has an empty name", member)
     if ".." in parts:
         raise RuleError("N2" if _climbs_out(parts) else "N3", "has a '..' component", member)
-    refuse_lengths(member, parts, limits)
+    raise_if_too_long(member, parts, limits)
     return "/".join(parts)
 
 
@@ -45,7 +45,7 @@ def clean_parts(name: str) -> list[str]:
     return [part for part in name.split("/") if part not in {"", "."}]
 
 
-def refuse_unsafe_text(member: Member, text: str, what: str) -> None:
+def raise_if_unsafe_text(member: Member, text: str, what: str) -> None:
     """Refuse characters that no name, and no link's target, may have on any platform."""
     if _BARE.fullmatch(text):
         return
@@ -59,7 +59,7 @@ def refuse_unsafe_text(member: Member, text: str, what: str) -> None:
         raise RuleError("N5", f"has a backslash in its {what}", member)
 
 
-def refuse_lengths(member: Member, parts: list[str], limits: Limits, rule: str = "N15") -> None:
+def raise_if_too_long(member: Member, parts: list[str], limits: Limits, rule: str = "N15") -> None:
     """Refuse what some platform could not hold, however the staging directory is named."""
     if len(parts) > limits.depth:
         raise RuleError(rule, f"is {len(parts)} levels deep (limit {limits.depth})", member)
@@ -80,16 +80,16 @@ def _climbs_out(parts: list[str]) -> bool:
     return False
 
 
-def judge_names(entries: dict[str, Member], ground: Ground) -> list[Note]:
+def check_names(entries: dict[str, Member], ground: Ground) -> list[Note]:
     """Hold the names of a whole tree against what ``ground`` can hold."""
-    notes = list(_judge_windows_names(entries, ground))
+    notes = list(_check_windows_names(entries, ground))
     if not all(path.isascii() for path in entries):
-        notes.extend(_judge_raw_names(entries, ground))
-    notes.extend(_judge_twins(entries, ground))
+        notes.extend(_check_raw_names(entries, ground))
+    notes.extend(_check_twins(entries, ground))
     return notes
 
 
-def _judge_windows_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+def _check_windows_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
     for path, member in entries.items():
         device = _WINDOWS_DEVICE.search(path)
         if not device and not _WINDOWS_CHARACTER.search(path):
@@ -100,7 +100,7 @@ def _judge_windows_names(entries: dict[str, Member], ground: Ground) -> Iterable
         yield Note(rule=rule, text=f"{member} cannot be unpacked on Windows", is_warning=False)
 
 
-def _judge_raw_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+def _check_raw_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
     for path, member in entries.items():
         if not _RAW.search(path):
             continue
@@ -109,7 +109,7 @@ def _judge_raw_names(entries: dict[str, Member], ground: Ground) -> Iterable[Not
         yield Note(rule="N14", text=f"{member} has a name that is not UTF-8")
 
 
-def _judge_twins(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+def _check_twins(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
     if len({fold(path) for path in entries}) == len(entries):
         return
     seen: dict[str, str] = {}

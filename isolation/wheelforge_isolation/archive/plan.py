@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive.links import Copier, LinkMap, map_links, settle_hardlinks
+from wheelforge_isolation.archive.links import LinkExpander, LinkMap, map_links, resolve_hardlinks
 from wheelforge_isolation.archive.members import Kind, Limits, Links, Note, Plan
-from wheelforge_isolation.archive.names import judge_names
+from wheelforge_isolation.archive.names import check_names
 from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.archive.sdist import judge_sdist
+from wheelforge_isolation.archive.sdist import check_sdist
 from wheelforge_isolation.archive.top_level import find_top
-from wheelforge_isolation.archive.tree import Tree, grow_tree
-from wheelforge_isolation.values import Value
+from wheelforge_isolation.archive.tree import Tree, build_tree
 
 if TYPE_CHECKING:
     from wheelforge_isolation._ground import Ground
     from wheelforge_isolation.archive.members import Contents, Member
 
 
-class Terms(Value):
-    """On what terms an archive is unpacked."""
+class PlanOptions(NamedTuple):
+    """How an archive is unpacked."""
 
     stem: str
     """The archive's file name without its suffix."""
@@ -31,50 +30,49 @@ class Terms(Value):
     """Unless given: kept where the ground has links, copied elsewhere."""
 
 
-def make_plan(members: list[Member], contents: Contents, terms: Terms) -> Plan:
+def make_plan(members: list[Member], contents: Contents, options: PlanOptions) -> Plan:
     """Decide on the whole archive, or refuse it."""
-    tree = grow_tree(members, contents, terms.limits)
-    top = find_top(tree, terms.stem, is_zip=terms.is_zip)
-    tree.notes.extend(judge_names(tree.entries, terms.ground))
-    links = map_links(tree.entries, terms.limits)
-    settle_hardlinks(tree.entries, links)
-    if links.aims and _choose(terms) is Links.COPY:
+    tree = build_tree(members, contents, options.limits)
+    top = find_top(tree, options.stem, is_zip=options.is_zip)
+    tree.notes.extend(check_names(tree.entries, options.ground))
+    links = map_links(tree.entries, options.limits)
+    resolve_hardlinks(tree.entries, links)
+    if links.targets and _choose(options) is Links.COPY:
         _copy_links(tree, links)
     else:
         tree.notes.extend(_describe_dead_links(links))
     plan = _lay_out(tree, top, links)
-    refuse_too_much(plan, terms.limits)
+    raise_if_too_large(plan, options.limits)
     find = partial(_find_file, links)
-    plan.notes.extend(judge_sdist(top, terms.stem, find, contents))
+    plan.notes.extend(check_sdist(top, options.stem, find, contents))
     return plan
 
 
 def _find_file(links: LinkMap, path: str) -> Member | None:
-    goal = links.find(path)
-    member = links.entries.get(goal.path)
+    member = links.entries.get(links.find(path).path)
     return member if member and member.kind is Kind.FILE else None
 
 
-def _choose(terms: Terms) -> Links:
-    if terms.links is not None:
-        return terms.links
-    return Links.KEEP if terms.ground.has_links else Links.COPY
+def _choose(options: PlanOptions) -> Links:
+    if options.links is not None:
+        return options.links
+    return Links.KEEP if options.ground.has_links else Links.COPY
 
 
 def _copy_links(tree: Tree, links: LinkMap) -> None:
-    copier = Copier(links=links)
-    copier.copy_all()
-    tree.notes.extend(copier.notes)
-    for link in links.aims:
+    expander = LinkExpander(links)
+    expander.expand_all()
+    tree.notes.extend(expander.notes)
+    for link in links.targets:
         del tree.entries[link]
-    tree.entries.update(copier.copied)
+    tree.entries.update(expander.copied)
 
 
 def _describe_dead_links(links: LinkMap) -> list[Note]:
     return [
         Note(rule="L4", text=f"{links.entries[link]} {problem}", is_warning=False)
-        for link in links.aims
-        if (problem := links.goal(link).problem)
+        for link in links.targets
+        if (problem := links.resolve(link).problem)
     ]
 
 
@@ -86,11 +84,11 @@ def _lay_out(tree: Tree, top: str, links: LinkMap) -> Plan:
         elif member.kind is Kind.FILE:
             plan.files[path] = member
         else:
-            plan.links[path] = links.aims[path].text
+            plan.links[path] = links.targets[path].text
     return plan
 
 
-def refuse_too_much(plan: Plan, limits: Limits) -> None:
+def raise_if_too_large(plan: Plan, limits: Limits) -> None:
     """Hold what would be on disk against the limit."""
     total = plan.total_bytes
     if total > limits.total_bytes:

@@ -20,6 +20,7 @@ _KINDS: dict[str, type[errors.ArchiveError]] = {
     "Y": errors.ArchiveLayoutError,
     "Z": errors.ArchiveDamagedError,
     "F21": errors.ArchiveKindError,
+    "F23": errors.MemberEscapesError,
     "L6": errors.MemberEscapesError,
     "L7": errors.MemberEscapesError,
     "L8": errors.MemberEscapesError,
@@ -42,7 +43,7 @@ class RuleError(Exception):
         self.reason = reason if member is None else f"{member} {reason}"
         self.member = "" if member is None else member.name
 
-    def blame(self, archive: str) -> errors.ArchiveError:
+    def as_archive_error(self, archive: str) -> errors.ArchiveError:
         """Return the error to show, for the archive of that name."""
         kind = _KINDS.get(self.rule) or _KINDS[self.rule[0]]
         return kind(archive, self.rule, self.reason, self.member)

@@ -25,7 +25,7 @@ _LONGEST_VERSION = 100
 _SINCE_EXACT, _SINCE_LICENSES = (2, 2), (2, 4)
 
 
-def judge_sdist(top: str, stem: str, find: Find, contents: Contents) -> Iterator[Note]:
+def check_sdist(top: str, stem: str, find: Find, contents: Contents) -> Iterator[Note]:
     """Hold an archive's name, directory and metadata against each other.
 
     ``find`` returns the file that a path leads to, through whatever links.
@@ -44,10 +44,10 @@ def judge_sdist(top: str, stem: str, find: Find, contents: Contents) -> Iterator
     if member is not None:
         # The first piece holds all the fields that are looked at, if the file is any PKG-INFO.
         fields = parse_fields(next(contents.chunks(member), b""))
-        yield from _judge_metadata(top, stem, find, fields)
+        yield from _check_metadata(top, stem, find, fields)
 
 
-def _judge_metadata(top: str, stem: str, find: Find, fields: Fields) -> Iterator[Note]:
+def _check_metadata(top: str, stem: str, find: Find, fields: Fields) -> Iterator[Note]:
     standard = _numbers(first_value(fields, "Metadata-Version"))
     releases = set(read_releases(stem))
     name, version = first_value(fields, "Name"), first_value(fields, "Version")

@@ -1,225 +1,364 @@
-"""Tar members: every header judged, every byte of the file accounted for.
+"""Tar members: tarfile reads every header, and each block is checked before tarfile acts on it.
 
-The standard library's reader is not used, because it stops in silence where it should object: at a
-damaged header in mid-file, at a missing end marker, at whatever follows one. Its answers also
-changed with patch releases. v7, ustar, GNU and pax are read here; tests hold the result against the
-standard library's where that is right.
+Left alone, tarfile stops in silence where it should object (at a damaged header in mid-file, at a
+missing end marker, at more behind one), follows negative sizes backwards, and answers differently
+in different patch releases. So a subclass of `TarInfo` hands every header over as soon as it is
+parsed: frame, sizes and extensions have to be sound then, and no release can read them in two ways.
 """
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+import tarfile
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive import pax, tar_headers
+from wheelforge_isolation.archive import tar_headers as raw
 from wheelforge_isolation.archive.members import Kind, Member, Note, Subject
 from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.values import State, field
 
 if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Limits, Named
+    from typing import Self
 
-_BLOCK = tar_headers.BLOCK
-_ZEROS = bytes(_BLOCK)
+    from wheelforge_isolation.archive.members import Limits
+
+_BLOCK = raw.BLOCK
 _CHUNK = 1 << 18
 _PAX_BYTES = 256 << 10
 _GNU_BYTES = 128 << 10
 _GLOBAL_BYTES = 1 << 20
 _GLOBALS_PER_MEMBER = 16
 _EXTENSION_BYTES = 64 << 20
-_GNU_KEYS = {b"L": b"path", b"K": b"linkpath"}
 _OCTAL_CEILING = 8**11
 """The first size that does not fit a header's size field."""
+_LOCAL, _SOLARIS, _GLOBAL = tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE
+_GNU_KEYS = {tarfile.GNUTYPE_LONGNAME: b"path", tarfile.GNUTYPE_LONGLINK: b"linkpath"}
+_EXTENSIONS = {_LOCAL, _SOLARIS, _GLOBAL, *_GNU_KEYS}
+_KINDS = {
+    tarfile.REGTYPE: Kind.FILE,
+    tarfile.AREGTYPE: Kind.FILE,
+    tarfile.CONTTYPE: Kind.FILE,
+    tarfile.LNKTYPE: Kind.HARDLINK,
+    tarfile.SYMTYPE: Kind.SYMLINK,
+    tarfile.DIRTYPE: Kind.DIRECTORY,
+}
+_DEVICES = {
+    tarfile.CHRTYPE: "a character device",
+    tarfile.BLKTYPE: "a block device",
+    tarfile.FIFOTYPE: "a fifo",
+}
+_LINKS = {Kind.HARDLINK, Kind.SYMLINK}
 
 
 def read_tar(spool: IO[bytes], size: int, limits: Limits) -> tuple[list[Member], list[Note]]:
     """Return the members of the tar file of ``size`` bytes in ``spool``, or refuse it."""
-    walk = _Walk(spool=spool, size=size, limits=limits)
-    walk.run()
+    if not size:
+        return [], []
+    walk = _Walk(spool, size, limits)
+    spool.seek(0)
+    try:
+        archive = walk.open()
+        # One by one, as `getmembers()` of a bomb does not come back.
+        while (info := archive.next()) is not None:
+            walk.add(info)
+    except tarfile.TarError as error:  # of a release that is stricter than all we know
+        raise RuleError("F22", f"tarfile cannot read the archive ({error})") from error
     return walk.members, walk.notes
 
 
-class _Extensions(State):
-    """What the headers before a member's own say about it."""
+class _Extensions:
+    """The headers before a member's own."""
 
-    flags: set[bytes] = field(default_factory=set[bytes])
-    pax: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    gnu: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    globals: int = 0
+    def __init__(self) -> None:
+        self.flags: set[bytes] = set()
+        self.pax: dict[bytes, bytes] = {}
+        self.gnu: set[bytes] = set()
+        self.globals = 0
 
-    def choose(self, key: bytes) -> bytes | None:
-        """Return the one extension that overrides the header's own field, if any."""
+    def override(self, key: bytes) -> bool:
+        """Return whether one of them overrides the field ``key`` of the member's own header."""
         if key in self.pax and key in self.gnu:
             raise RuleError("F4", "a member has both a pax and a GNU name")
-        return self.pax.get(key, self.gnu.get(key))
+        return key in self.pax or key in self.gnu
 
 
-class _Walk(State):
+class _Own(NamedTuple):
+    """The member's own header, read last."""
+
+    block: bytes
+    kind: Kind
+    extensions: _Extensions
+    start: int
+    """Where the content starts."""
+    size: int
+
+
+class _Walk:
     """One pass over the spool, header by header."""
 
-    spool: IO[bytes]
-    size: int
-    limits: Limits
-    members: list[Member] = field(default_factory=list[Member])
-    notes: list[Note] = field(default_factory=list[Note])
-    headers: int = 0
-    position: int = 0
-    extensions: _Extensions = field(default_factory=_Extensions)
-    extension_bytes: int = 0
-    global_bytes: int = 0
-    families: set[str] = field(default_factory=set[str])
+    _own: _Own
 
-    def run(self) -> None:
-        """Read to the end of the archive."""
-        while block := self._read_header():
-            flag = block[156:157]
-            match flag:
-                case b"x" | b"X":
-                    self._read_local(block, b"x")
-                case b"L" | b"K":
-                    self._read_local(block, flag)
-                case b"g":
-                    self._read_global(block)
-                case _:
-                    self._read_member(block)
-        if self.extensions.flags:
-            raise RuleError("F8", "the archive ends after an extension header")
-        if len(self.families) > 1:
-            self.notes.append(Note(rule="F1", text="the archive mixes pax and GNU extensions"))
+    def __init__(self, spool: IO[bytes], size: int, limits: Limits) -> None:
+        self._spool = spool
+        self._size = size
+        self._limits = limits
+        self.members: list[Member] = []
+        self.notes: list[Note] = []
+        self._headers = 0
+        self._position = 0
+        """Where the next header has to be."""
+        self._extensions = _Extensions()
+        self._extension_bytes = 0
+        self._global_bytes = 0
+        self._families: set[str] = set()
 
-    def _read(self, position: int, size: int) -> bytes:
-        self.spool.seek(position)
-        return self.spool.read(size)
+    def open(self) -> tarfile.TarFile:
+        """Return a reader that hands every header to this walk."""
+        walk = self
 
-    def _read_header(self) -> bytes:
-        """Return the next header, or nothing at a sound end of the archive."""
-        block = self._read(self.position, _BLOCK)
-        self.position += len(block)
-        if block in {b"", _ZEROS}:
+        class Header(tarfile.TarInfo):
+            @classmethod
+            def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+                block = bytes(buf)
+                is_end = walk.is_end(block)
+                try:
+                    header = super().frombuf(block, encoding, errors)
+                except tarfile.HeaderError:
+                    if is_end:
+                        raise
+                    raise walk.explain(block) from None
+                walk.check(block, header)
+                return header
+
+        return tarfile.TarFile(
+            fileobj=self._spool, tarinfo=Header, encoding="utf-8", errors="surrogateescape"
+        )
+
+    # The frame
+
+    def is_end(self, block: bytes) -> bool:
+        """Return whether the archive ends at ``block``; refuse an end that is not sound."""
+        if self._spool.tell() != self._position + len(block):
+            raise RuleError("F22", f"{self._latest()} ends elsewhere for tarfile")
+        self._position += len(block)
+        if block in {b"", raw.ZEROS}:
             self._finish(len(block))
-            return b""
+            return True
         if len(block) < _BLOCK:
             raise RuleError("F14", "the archive ends in the middle of a header")
-        if not tar_headers.has_right_checksum(block):
-            latest = self.members[-1] if self.members else "the start"
-            raise RuleError("F13", f"damaged header after {latest} (checksum)")
-        self.headers += 1
-        if self.headers > self.limits.members:
-            raise RuleError("X4", f"the archive has more than {self.limits.members:,} members")
-        return block
+        return False
 
     def _finish(self, zeros: int) -> None:
         """Look at what follows the first ``zeros`` of the end marker: only zeros may."""
-        if zeros + self.size - self.position < 2 * _BLOCK:
+        if zeros + self._size - self._position < 2 * _BLOCK:
             self.notes.append(Note(rule="F14", text="the archive has no end marker"))
-        for start in range(self.position, self.size, _CHUNK):
-            if self._read(start, _CHUNK).strip(b"\0"):
-                rule = "F15" if self._read(self.position, _BLOCK) == _ZEROS else "F14"
+        for start in range(self._position, self._size, _CHUNK):
+            if self._peek(start, _CHUNK).strip(b"\0"):
+                is_marked = self._peek(self._position, _BLOCK) == raw.ZEROS
+                rule = "F15" if is_marked else "F14"
                 raise RuleError(rule, "data follows the end-of-archive marker")
+        if self._extensions.flags or self._extensions.globals:
+            raise RuleError("F8", "the archive ends after an extension header")
+        if len(self._families) > 1:
+            self.notes.append(Note(rule="F1", text="the archive mixes pax and GNU extensions"))
 
-    def _read_extension(self, block: bytes, limit: int) -> bytes:
-        size = tar_headers.parse_size(block)
-        self.extension_bytes += size
-        if not 0 <= size <= limit or self.extension_bytes > _EXTENSION_BYTES:
-            raise RuleError("F19", f"an extension header holds {size:,} bytes (limit {limit:,})")
-        data = self._read(self.position, size)
-        self.position += _padded(size)
-        if self.position > self.size:
-            raise RuleError("F17", "the archive ends in the middle of an extension header")
+    def explain(self, block: bytes) -> RuleError:
+        """Return the reason why ``block`` is no header for tarfile."""
+        if not raw.has_right_checksum(block):
+            return RuleError("F13", f"damaged header after {self._latest()} (checksum)")
+        subject = self._subject(raw.cut(block[raw.NAME]))
+        if block[raw.FLAG] == tarfile.GNUTYPE_SPARSE:
+            return RuleError("S4", "is a sparse file", subject)
+        field = raw.find_bad_number(block) or "owner or device"
+        return RuleError("F18", f"has a header whose {field} is no number", subject)
+
+    def check(self, block: bytes, header: tarfile.TarInfo) -> None:
+        """Refuse what tarfile would take amiss once it acts upon ``header``."""
+        self._headers += 1
+        if self._headers > self._limits.members:
+            raise RuleError("X4", f"the archive has more than {self._limits.members:,} members")
+        bad = raw.find_bad_number(block)
+        if bad == "checksum":
+            raise RuleError("F13", f"damaged header after {self._latest()} (checksum)")
+        if bad:
+            reason = f"has a header whose {bad} is no number"
+            raise RuleError("F18", reason, self._subject(header.name))
+        if header.type in _EXTENSIONS:
+            self._check_extension(header)
+        else:
+            self._check_member(block, header)
+
+    def _subject(self, name: str) -> Subject:
+        return Subject(len(self.members) + 1, name)
+
+    def _latest(self) -> str:
+        return str(self.members[-1]) if self.members else "the start"
+
+    def _peek(self, position: int, size: int) -> bytes:
+        """Read elsewhere, and leave the spool where tarfile expects it."""
+        here = self._spool.tell()
+        self._spool.seek(position)
+        data = self._spool.read(size)
+        self._spool.seek(here)
         return data
 
-    def _read_local(self, block: bytes, flag: bytes) -> None:
-        """Read what the next member's own header is too small to say."""
-        extensions = self.extensions
+    # Extension headers
+
+    def _check_extension(self, header: tarfile.TarInfo) -> None:
+        extensions = self._extensions
+        flag = _LOCAL if header.type == _SOLARIS else header.type
         if flag in extensions.flags:
-            raise RuleError(
-                "F19" if flag in _GNU_KEYS else "F3", "a member has two headers of one kind"
-            )
+            rule = "F19" if flag in _GNU_KEYS else "F3"
+            raise RuleError(rule, "a member has two headers of one kind")
+        self._families.add("GNU" if flag in _GNU_KEYS else "pax")
+        if flag == _GLOBAL:
+            self._check_global(self._read_extension(header.size, _PAX_BYTES))
+            return
         extensions.flags.add(flag)
-        if flag in _GNU_KEYS:
-            self.families.add("GNU")
-            text = self._read_extension(block, _GNU_BYTES)
-            extensions.gnu[_GNU_KEYS[flag]] = tar_headers.trim_text(text)
+        if flag == _LOCAL:
+            extensions.pax = raw.check_pax(self._read_extension(header.size, _PAX_BYTES))
         else:
-            self.families.add("pax")
-            extensions.pax = pax.parse_pax(self._read_extension(block, _PAX_BYTES))
+            extensions.gnu.add(_GNU_KEYS[flag])
+            text = self._read_extension(header.size, _GNU_BYTES)
+            if raw.has_inner_nul(text):
+                raise RuleError("N6", "has a NUL in its GNU name", self._subject(raw.cut(text)))
 
-    def _read_global(self, block: bytes) -> None:
-        self.families.add("pax")
-        data = self._read_extension(block, _PAX_BYTES)
-        self.extensions.globals += 1
-        self.global_bytes += len(data)
-        if self.global_bytes > _GLOBAL_BYTES or self.extensions.globals > _GLOBALS_PER_MEMBER:
+    def _read_extension(self, size: int, limit: int) -> bytes:
+        """Return extension data, which tarfile reads in whole blocks, their padding included."""
+        self._extension_bytes += size
+        if not 0 <= size <= limit or self._extension_bytes > _EXTENSION_BYTES:
+            raise RuleError("F19", f"an extension header holds {size:,} bytes (limit {limit:,})")
+        data = self._peek(self._position, _padded(size))
+        self._position += _padded(size)
+        if self._position > self._size:
+            raise RuleError("F17", "the archive ends in the middle of an extension header")
+        if data[size:].strip(b"\0"):
+            raise RuleError("F6", "an extension header has bytes behind its end")
+        return data[:size]
+
+    def _check_global(self, data: bytes) -> None:
+        self._extensions.globals += 1
+        self._global_bytes += len(data)
+        is_long = self._global_bytes > _GLOBAL_BYTES
+        if is_long or self._extensions.globals > _GLOBALS_PER_MEMBER:
             raise RuleError("F19", "the archive has too many global pax headers")
-        pax.refuse_global(pax.parse_pax(data))
+        for key in sorted(raw.check_pax(data)):
+            raise RuleError("F5", f"a global pax header states '{key.decode()}' for every member")
 
-    def _read_member(self, block: bytes) -> None:
-        extensions, self.extensions = self.extensions, _Extensions()
-        index = len(self.members) + 1
-        raw = extensions.choose(b"path")
-        name = _decode(tar_headers.parse_name(block) if raw is None else raw)
-        subject = Subject(index=index, name=name)
-        kind = tar_headers.parse_kind(block, subject)
-        size = self._measure(block, extensions, subject)
-        member = Member(
-            index=index,
-            name=name,
-            kind=_judge_kind(kind, name, size, subject),
-            offset=self.position,
-            size=size,
-            target=_read_target(block, extensions, kind),
-            executable=tar_headers.is_executable(block, subject),
-            mtime=self._read_mtime(block, extensions, subject),
-        )
-        self.members.append(member)
-        self.position += _padded(size)
+    # Members
 
-    def _measure(self, block: bytes, extensions: _Extensions, subject: Named) -> int:
-        """Return how much content a member has: what pax says, else what the header says."""
-        size = stated = tar_headers.parse_size(block, subject)
+    def _check_member(self, block: bytes, header: tarfile.TarInfo) -> None:
+        extensions, self._extensions = self._extensions, _Extensions()
+        _repair_name(block, header)
+        subject = self._subject(header.name)
+        kind = _find_kind(header, subject)
+        size = self._measure(header.size, extensions, subject)
+        self._own = _Own(block, kind, extensions, self._position, size)
+        self._position += _padded(size)
+
+    def _measure(self, stated: int, extensions: _Extensions, subject: Subject) -> int:
+        """Return how much content a member has: the size of pax, else that of its own header."""
+        size = stated
         if b"size" in extensions.pax:
-            size = pax.parse_size(extensions.pax[b"size"], subject)
+            size = _parse_pax_size(extensions.pax[b"size"], subject)
             if size != stated and stated and size < _OCTAL_CEILING:
                 raise RuleError("F2", f"has two sizes, {stated:,} and {size:,}", subject)
         if size < 0:
             raise RuleError("F16", "declares a negative size", subject)
-        if self.position + _padded(size) > self.size:
+        if self._position + _padded(size) > self._size:
             raise RuleError("F17", f"declares {size:,} bytes, more than the archive holds", subject)
-        if size > self.limits.member_bytes:
-            limit = f"{self.limits.member_bytes:,}"
+        if size > self._limits.member_bytes:
+            limit = f"{self._limits.member_bytes:,}"
             raise RuleError("X3", f"declares {size:,} bytes (limit {limit})", subject)
         return size
 
-    def _read_mtime(self, block: bytes, extensions: _Extensions, subject: Named) -> float | None:
-        stated = tar_headers.parse_mtime(block, subject)
-        if b"mtime" not in extensions.pax:
-            return stated
-        mtime = pax.parse_time(extensions.pax[b"mtime"])
+    def add(self, info: tarfile.TarInfo) -> None:
+        """Add the member that tarfile has made of all its headers."""
+        own = self._own
+        # tarfile cuts every slash at the end, be it the one that tells a directory, or the root.
+        name = info.pax_headers.get("path", info.name or "/" * bool(own.block[0]))
+        subject = self._subject(name)
+        _raise_if_inner_nul(own, subject)
+        self.members.append(
+            Member(
+                number=subject.number,
+                name=name,
+                kind=_settle_kind(own, subject),
+                offset=own.start,
+                size=own.size,
+                target=info.linkname if own.kind in _LINKS else "",
+                executable=bool(info.mode & 0o111),
+                mtime=self._read_mtime(own, info, subject),
+            )
+        )
+
+    def _read_mtime(self, own: _Own, info: tarfile.TarInfo, subject: Subject) -> float | None:
+        if "mtime" not in info.pax_headers:
+            return None if raw.is_blank(own.block[raw.MTIME]) else info.mtime
+        mtime = raw.parse_time(info.pax_headers["mtime"])
         if mtime is None:
             text = f"{subject} has a time that is no date; it gets the present one"
             self.notes.append(Note(rule="T3", text=text, is_warning=False))
         return mtime
 
 
-def _judge_kind(kind: Kind, name: str, size: int, subject: Named) -> Kind:
-    if kind is not Kind.FILE and size:
-        rule = "S5" if kind is Kind.DIRECTORY else "L18"
-        raise RuleError(rule, f"declares {size:,} bytes of content, and is no file", subject)
-    if kind is not Kind.FILE or not name.endswith("/"):
-        return kind
-    if size:
+def _repair_name(block: bytes, header: tarfile.TarInfo) -> None:
+    """Take back what tarfile concludes from a part of the name.
+
+    It looks for a prefix where old GNU headers have times, and takes a file for a directory by a
+    name that a GNU header may still replace; only some releases then think better of it.
+    """
+    prefix = raw.cut(block[raw.PREFIX])
+    if prefix and not raw.has_prefix(block):
+        header.name = header.name.removeprefix(f"{prefix}/")
+    if block[raw.FLAG] == tarfile.AREGTYPE and header.type == tarfile.DIRTYPE:
+        header.type = tarfile.REGTYPE
+        header.name += "/"
+
+
+def _find_kind(header: tarfile.TarInfo, subject: Subject) -> Kind:
+    """Return the kind that the header states; only files, directories and links are known."""
+    flag = header.type
+    if flag in _KINDS:
+        return _KINDS[flag]
+    if flag == tarfile.GNUTYPE_SPARSE:
+        raise RuleError("S4", "is a sparse file", subject)
+    if flag in _DEVICES:
+        raise RuleError("S1", f"is {_DEVICES[flag]}", subject)
+    raise RuleError("S2", f"is of the unknown type {flag!r}", subject)
+
+
+def _settle_kind(own: _Own, subject: Subject) -> Kind:
+    """Return the kind, now that the whole name is known: the slash of a directory may end it."""
+    if own.kind is not Kind.FILE and own.size:
+        rule = "S5" if own.kind is Kind.DIRECTORY else "L18"
+        reason = f"declares {own.size:,} bytes of content, and is no file"
+        raise RuleError(rule, reason, subject)
+    if own.kind is not Kind.FILE or not subject.name.endswith("/"):
+        return own.kind
+    if own.size:
         raise RuleError("N10", "is a file with the name of a directory", subject)
     return Kind.DIRECTORY
 
 
-def _read_target(block: bytes, extensions: _Extensions, kind: Kind) -> str:
-    if kind not in {Kind.SYMLINK, Kind.HARDLINK}:
-        return ""
-    raw = extensions.choose(b"linkpath")
-    return _decode(tar_headers.parse_target(block) if raw is None else raw)
+def _raise_if_inner_nul(own: _Own, subject: Subject) -> None:
+    """Refuse a text of which tarfile reads no more than stands before a NUL."""
+    fields: list[tuple[str, bytes]] = []
+    if not own.extensions.override(b"path"):
+        fields.append(("name", own.block[raw.NAME]))
+        if raw.has_prefix(own.block):
+            fields.append(("name", own.block[raw.PREFIX]))
+    if own.kind in _LINKS and not own.extensions.override(b"linkpath"):
+        fields.append(("target", own.block[raw.TARGET]))
+    for what, field in fields:
+        if raw.has_inner_nul(field):
+            raise RuleError("N6", f"has a NUL in its {what}", subject)
 
 
-def _decode(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+def _parse_pax_size(value: bytes, subject: Subject) -> int:
+    if value.startswith(b"-"):
+        raise RuleError("F16", "declares a negative size", subject)
+    if not raw.is_decimal(value):
+        raise RuleError("F7", "declares a size that is no number", subject)
+    return int(value)
 
 
 def _padded(size: int) -> int:

@@ -1,98 +1,117 @@
-"""One tar header of 512 bytes: v7, ustar or GNU."""
+"""Raw tar blocks: what tarfile takes leniently is looked at here, before tarfile acts on it.
+
+The functions are pure. They judge single blocks and extension data; their meaning, names and
+numbers included, is tarfile's to read.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.archive.members import Kind
 from wheelforge_isolation.archive.rules import RuleError
 
 if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Named
+    from collections.abc import Iterator
 
 BLOCK = 512
-
-_KINDS = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"1": Kind.HARDLINK,
-    b"2": Kind.SYMLINK,
-    b"5": Kind.DIRECTORY,
+ZEROS = bytes(BLOCK)
+FLAG = slice(156, 157)
+NAME, TARGET, PREFIX, MTIME = slice(0, 100), slice(157, 257), slice(345, 500), slice(136, 148)
+_MAGIC, _CHECKSUM = slice(257, 263), slice(148, 156)
+_NUMBERS = {
+    "checksum": _CHECKSUM,
+    "mode": slice(100, 108),
+    "size": slice(124, 136),
+    "mtime": MTIME,
 }
-_DEVICES = {b"3": "a character device", b"4": "a block device", b"6": "a fifo"}
+"""The numbers that are used. tarfile reads the others too, and refuses what it cannot read."""
+_NUMBER = re.compile(rb"[\x80\xff].*| *[0-7]*[\0 ]*", re.DOTALL)
+"""Octal digits, or a binary number with GNU's mark. tarfile also takes `0o17`, `1_7` and `-1`."""
+_PAX_DECISIVE = {b"path", b"linkpath", b"size"}
+_PAX_SPARSE = b"GNU.sparse."
+_MOST_DIGITS = 20
+_LATEST = 1 << 40
+"""A time beyond the thirty-fifth millennium is a mistake, not a date."""
 
 
 def has_right_checksum(block: bytes) -> bool:
     """Return whether the header's checksum is right, as unsigned or, from old tars, signed sum."""
-    try:
-        stated = parse_number(block[148:156], "checksum")
-    except RuleError:
+    field = block[_CHECKSUM].strip(b"\0 ")
+    if not field.isdigit() or re.search(rb"[89]", field):
         return False
     counted = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(counted)
-    # Counting signed takes ten times as long, and is hardly ever wanted.
-    return stated == unsigned or stated == unsigned - 256 * sum(byte >> 7 for byte in counted)
+    return int(field, 8) in {unsigned, unsigned - 256 * sum(byte >> 7 for byte in counted)}
 
 
-def parse_kind(block: bytes, subject: Named) -> Kind:
-    """Return what the header says the member is; only files, directories and links are known."""
-    flag = block[156:157]
-    if flag in _KINDS:
-        return _KINDS[flag]
-    if flag == b"S":
-        raise RuleError("S4", "is a sparse file", subject)
-    if flag in _DEVICES:
-        raise RuleError("S1", f"is {_DEVICES[flag]}", subject)
-    raise RuleError("S2", f"is of the unknown type {flag!r}", subject)
+def find_bad_number(block: bytes) -> str:
+    """Return the name of a number field that holds something else, if there is one."""
+    fields = ((name, block[place]) for name, place in _NUMBERS.items())
+    return next((name for name, field in fields if not _NUMBER.fullmatch(field)), "")
 
 
-def parse_name(block: bytes) -> bytes:
-    """Return the member's name, with the prefix that only ustar keeps in that place."""
-    name = trim_text(block[:100])
-    if block[257:263] != b"ustar\0" or not block[345]:
-        return name
-    return trim_text(block[345:500]) + b"/" + name
+def has_prefix(block: bytes) -> bool:
+    """Return whether the name continues in the prefix, which only ustar keeps in that place."""
+    return block[_MAGIC] == b"ustar\0" and block[PREFIX.start] != 0
 
 
-def parse_target(block: bytes) -> bytes:
-    """Return where a link points."""
-    return trim_text(block[157:257])
+def cut(text: bytes) -> str:
+    """Return ``text`` up to its first NUL, as tarfile reads it."""
+    return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def parse_size(block: bytes, subject: Named | None = None) -> int:
-    """Return how many bytes of content the header announces."""
-    return parse_number(block[124:136], "size", subject)
+def is_blank(field: bytes) -> bool:
+    """Return whether a number field was left empty."""
+    return not field.strip(b"\0 ")
 
 
-def is_executable(block: bytes, subject: Named) -> bool:
-    """Return whether anybody may execute the member; no other bit of the mode is looked at."""
-    return bool(parse_number(block[100:108], "mode", subject) & 0o111)
+def has_inner_nul(text: bytes) -> bool:
+    """Return whether more text follows a NUL: tarfile ends a text at the first one."""
+    return b"\0" in text.rstrip(b"\0")
 
 
-def parse_mtime(block: bytes, subject: Named) -> int | None:
-    """Return the header's time, or nothing where the field is blank."""
-    field = block[136:148]
-    return parse_number(field, "mtime", subject) if field.strip(b"\0 ") else None
+# Pax records
 
 
-def trim_text(field: bytes) -> bytes:
-    """Return the text without its padding; a NUL inside stays, for the rules to see."""
-    return field.rstrip(b"\0")
+def check_pax(data: bytes) -> dict[bytes, bytes]:
+    """Return the records that decide something; refuse malformed, repeated and sparse ones."""
+    found: dict[bytes, bytes] = {}
+    for key, value in _split_records(data):
+        if key.startswith(_PAX_SPARSE):
+            raise RuleError("S4", "the archive holds a sparse file")
+        if key in _PAX_DECISIVE:
+            if key in found:
+                raise RuleError("F6", f"a pax header states '{key.decode()}' twice")
+            found[key] = value
+    return found
 
 
-def parse_number(field: bytes, what: str, subject: Named | None = None) -> int:
-    """Return an octal number, or GNU's binary one; a blank field is 0."""
-    if field[0] & 0x80:
-        bits = 8 * len(field) - 1
-        number = int.from_bytes(field, "big") & ((1 << bits) - 1)
-        return number - (1 << bits) if field[0] & 0x40 else number
-    digits = field.strip(b"\0 ")
-    if not digits:
-        return 0
+def _split_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield keys and values; releases of tarfile differ in what they take for a record."""
+    start = 0
+    while start < len(data):
+        digits, space, _ = data[start : start + 10].partition(b" ")
+        length = int(digits) if space and digits.isdigit() else 0
+        record = data[start + len(digits) + 1 : start + length]
+        key, equals, value = record[:-1].partition(b"=")
+        whole = len(digits) + 1 + len(record) == length
+        if not (whole and key and equals and record.endswith(b"\n")):
+            raise RuleError("F6", "a pax header is malformed")
+        yield key, value
+        start += length
+
+
+def is_decimal(value: bytes) -> bool:
+    """Return whether a pax number is plain decimal; tarfile takes anything else for 0."""
+    return value.isdigit() and len(value) <= _MOST_DIGITS
+
+
+def parse_time(value: str) -> float | None:
+    """Return a pax time, or nothing where it is no date; tarfile takes that for 1970."""
     try:
-        if digits.isdigit():
-            return int(digits, 8)
+        seconds = float(value)
     except ValueError:
-        pass
-    raise RuleError("F18", f"has a header whose {what} is no number", subject)
+        return None
+    return seconds if math.isfinite(seconds) and abs(seconds) < _LATEST else None

@@ -8,7 +8,6 @@ from wheelforge_isolation.archive.members import Kind, Member, Note
 from wheelforge_isolation.archive.names import describe_paths, is_plain_name
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from wheelforge_isolation.archive.tree import Tree
@@ -50,7 +49,7 @@ def _wrap(tree: Tree, tops: set[str], stem: str, *, is_zip: bool) -> str:
     tree.warn("Y2", f"the archive has no top-level directory; it is unpacked into {quoted(stem)}")
     inner = {f"{stem}/{path}": _lower(member, stem) for path, member in tree.entries.items()}
     tree.entries.clear()
-    tree.entries[stem] = Member(index=0, name=stem, kind=Kind.DIRECTORY)
+    tree.entries[stem] = Member(number=0, name=stem, kind=Kind.DIRECTORY)
     tree.entries.update(inner)
     return stem
 
@@ -58,5 +57,5 @@ def _wrap(tree: Tree, tops: set[str], stem: str, *, is_zip: bool) -> str:
 def _lower(member: Member, stem: str) -> Member:
     """Move ``member`` one level down; only a hard link names its target from the root."""
     if member.kind is Kind.HARDLINK:
-        return replace(member, target=f"{stem}/{member.target}")
+        return member._replace(target=f"{stem}/{member.target}")
     return member

@@ -6,18 +6,18 @@ only which of two files of one name wins, never whether something escapes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation.archive.members import Kind, Member, Note
 from wheelforge_isolation.archive.names import (
     clean_name,
     clean_parts,
-    refuse_lengths,
-    refuse_unsafe_text,
+    raise_if_too_long,
+    raise_if_unsafe_text,
 )
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from wheelforge_isolation.archive.members import Contents, Limits
@@ -26,7 +26,8 @@ _DECISIVE = {"PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg"}
 """Files that decide what is built: two versions of one are an attack, not an accident."""
 
 
-class Tree(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
     """Every path of an archive once, parents before children, implied directories included."""
 
     entries: dict[str, Member] = field(default_factory=dict[str, Member])
@@ -39,7 +40,7 @@ class Tree(Value):
         self.notes.append(Note(rule=rule, text=text))
 
 
-def grow_tree(
+def build_tree(
     members: list[Member], contents: Contents, limits: Limits, *, may_replace: bool = True
 ) -> Tree:
     """Put every member in its place, or refuse the archive."""
@@ -51,38 +52,38 @@ def grow_tree(
         path = clean_name(member, limits)
         if not path:
             continue
-        _plant_parents(tree, path, member)
+        _add_parents(tree, path, member)
         if member.kind is Kind.DIRECTORY:
-            _plant_directory(tree, path, member)
+            _add_directory(tree, path, member)
         elif member.kind is Kind.HARDLINK:
-            _plant_leaf(tree, path, _resolve_hardlink(tree, path, member, limits), contents)
+            _add_leaf(tree, path, _resolve_hardlink(tree, path, member, limits), contents)
         else:
-            _plant_leaf(tree, path, member, contents)
+            _add_leaf(tree, path, member, contents)
     return tree
 
 
-def _plant_parents(tree: Tree, path: str, member: Member) -> None:
+def _add_parents(tree: Tree, path: str, member: Member) -> None:
     parent = path.rpartition("/")[0]
     if not parent:
         return
     entry = tree.entries.get(parent)
     if entry is None:
-        _plant_parents(tree, parent, member)
-        tree.entries[parent] = Member(index=member.index, name=parent, kind=Kind.DIRECTORY)
+        _add_parents(tree, parent, member)
+        tree.entries[parent] = Member(number=member.number, name=parent, kind=Kind.DIRECTORY)
     elif entry.kind is Kind.SYMLINK:
         raise RuleError("L11", f"is stored below {entry}, which is a symlink", member)
     elif entry.kind is not Kind.DIRECTORY:
         raise RuleError("D4", f"is stored below {entry}, which is a file", member)
 
 
-def _plant_directory(tree: Tree, path: str, member: Member) -> None:
+def _add_directory(tree: Tree, path: str, member: Member) -> None:
     entry = tree.entries.get(path)
     if entry is not None and entry.kind is not Kind.DIRECTORY:
         raise RuleError("D2", f"is a directory, and {entry} is not", member)
     tree.entries[path] = member
 
 
-def _plant_leaf(tree: Tree, path: str, member: Member, contents: Contents) -> None:
+def _add_leaf(tree: Tree, path: str, member: Member, contents: Contents) -> None:
     entry = tree.entries.get(path)
     if entry is not None:
         if entry.kind is Kind.DIRECTORY:
@@ -122,15 +123,15 @@ def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> 
     if entry.kind is Kind.DIRECTORY:
         raise RuleError("L16", f"is a hard link to {entry}, which is a directory", member)
     if entry.kind is not Kind.FILE:  # a symlink: what it leads to is known once the tree is whole
-        return replace(member, target=target)
-    return replace(entry, index=member.index, name=member.name)
+        return member._replace(target=target)
+    return entry._replace(number=member.number, name=member.name)
 
 
 def _clean_hardlink_target(member: Member, limits: Limits) -> str:
-    refuse_unsafe_text(member, member.target, "target")
+    raise_if_unsafe_text(member, member.target, "target")
     parts = clean_parts(member.target)
     if member.target.startswith("/") or ".." in parts:
         target = quoted(member.target)
         raise RuleError("L17", f"is a hard link to {target}, outside the archive", member)
-    refuse_lengths(member, parts, limits, "L19")
+    raise_if_too_long(member, parts, limits, "L19")
     return "/".join(parts)

@@ -1,16 +1,15 @@
-"""A zip that is no sdist: judged as an archive, its layout left to others to judge."""
+"""The zip that a wheel is: checked as an archive; its layout is checked with the wheel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation.archive.members import Kind, Plan
-from wheelforge_isolation.archive.names import judge_names
-from wheelforge_isolation.archive.plan import refuse_too_much
+from wheelforge_isolation.archive.names import check_names
+from wheelforge_isolation.archive.plan import raise_if_too_large
 from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.archive.tree import grow_tree
+from wheelforge_isolation.archive.tree import build_tree
 from wheelforge_isolation.archive.writer import write_below
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from wheelforge_isolation._ground import Ground
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
 _MOST_TEXT_BYTES = 32 << 20
 
 
-class WheelZip(Value):
+class WheelZip:
     """A zip of files and directories, each name with one content."""
 
-    plan: Plan
-    contents: Contents
+    def __init__(self, plan: Plan, contents: Contents) -> None:
+        self.plan = plan
+        self.contents = contents
 
     @property
     def files(self) -> dict[str, Member]:
@@ -50,13 +50,13 @@ def check_wheel_zip(
     for member in members:
         if member.kind not in {Kind.FILE, Kind.DIRECTORY}:
             raise RuleError("Z13", "is a link, and a wheel has none", member)
-    tree = grow_tree(members, contents, limits, may_replace=False)
-    tree.notes.extend(judge_names(tree.entries, ground))
+    tree = build_tree(members, contents, limits, may_replace=False)
+    tree.notes.extend(check_names(tree.entries, ground))
     plan = Plan(top="", directories={}, files={}, links={}, notes=tree.notes)
     for path, member in tree.entries.items():
         if member.kind is Kind.DIRECTORY:
             plan.directories[path] = member.mtime
         else:
             plan.files[path] = member
-    refuse_too_much(plan, limits)
-    return WheelZip(plan=plan, contents=contents)
+    raise_if_too_large(plan, limits)
+    return WheelZip(plan, contents)

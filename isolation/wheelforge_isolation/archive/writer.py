@@ -20,7 +20,7 @@ _SPARE = 1.05
 
 def write_plan(plan: Plan, contents: Contents, directory: str) -> None:
     """Write ``plan`` into ``directory``, which must be private and hold nothing of that name."""
-    _refuse_full_disk(plan, directory)
+    _raise_if_disk_full(plan, directory)
     root = _fs.long_path(directory) + os.sep
     _fs.create_directory(root + plan.top)
     try:
@@ -32,7 +32,7 @@ def write_plan(plan: Plan, contents: Contents, directory: str) -> None:
 
 def write_below(plan: Plan, contents: Contents, directory: str) -> None:
     """Write ``plan``, which has no top-level directory, into ``directory``, which is empty."""
-    _refuse_full_disk(plan, directory)
+    _raise_if_disk_full(plan, directory)
     _write_below(plan, contents, _fs.long_path(directory) + os.sep)
 
 
@@ -57,7 +57,7 @@ def _write_below(plan: Plan, contents: Contents, root: str) -> None:
         _fs.settle_directory(root + path.replace("/", os.sep), mtime)
 
 
-def _refuse_full_disk(plan: Plan, directory: str) -> None:
+def _raise_if_disk_full(plan: Plan, directory: str) -> None:
     needed = int(plan.total_bytes * _SPARE)
     free = _fs.free_bytes(directory)
     if needed > free:

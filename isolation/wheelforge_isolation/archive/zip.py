@@ -1,9 +1,7 @@
-"""Zip members: the directory is the truth, and every byte of the file must agree with it.
+"""Zip members: every byte of the file has to agree with the directory, and belong to one member.
 
-A zip can be read from its end or from its start, and a hostile one says something else to each
-reader. So local headers are held against the directory, members must lie side by side from the
-first byte to the directory, and nothing but zeros may follow the end. The standard library's reader
-looks at the directory alone, and what it objects to depends on its patch release.
+The content is inflated here, as `ZipFile.open` stops at the stated size, whatever follows it, and
+says nothing of bytes that no deflate stream needs. Size and checksum have to be as stated.
 """
 
 from __future__ import annotations
@@ -17,10 +15,10 @@ from wheelforge_isolation.archive.inflate import Meter
 from wheelforge_isolation.archive.members import Kind, Member, Note
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.archive.zip_directory import Entry, read_directory
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from zipfile import ZipInfo
 
     from wheelforge_isolation.archive.members import Limits
 
@@ -45,7 +43,7 @@ def read_zip(
         for chunk in _inflate(entry, source, meter):
             spool.write(chunk)
         members.append(_describe(entry, offset, spool))
-    members.sort(key=lambda member: member.index)
+    members.sort(key=lambda member: member.number)
     return members, notes
 
 
@@ -54,37 +52,38 @@ def list_zip(
 ) -> tuple[list[Member], list[Note], PackedContents]:
     """Return the members of a zip file that is to be read member by member."""
     entries, notes = _read_entries(source, size, limits)
-    entries.sort(key=lambda entry: entry.index)
-    members = [_describe(entry, entry.offset, None) for entry in entries]
-    return members, notes, PackedContents(source=source, entries=entries, limits=limits)
+    entries.sort(key=lambda entry: entry.number)
+    members = [_describe(entry, entry.start, None) for entry in entries]
+    return members, notes, PackedContents(source, entries, limits)
 
 
-class PackedContents(Value):
+class PackedContents:
     """The contents of a zip file, inflated and checked each time that one is asked for."""
 
-    source: IO[bytes]
-    entries: list[Entry]
-    limits: Limits
-    digests: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    def __init__(self, source: IO[bytes], entries: list[Entry], limits: Limits) -> None:
+        self._source = source
+        self._entries = entries
+        self._limits = limits
+        self._digests: dict[int, bytes] = {}
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """Yield the bytes of ``member``; whether they are right shows at their end."""
-        return _inflate(self.entries[member.index - 1], self.source, Meter(self.limits))
+        return _inflate(self._entries[member.number - 1], self._source, Meter(self._limits))
 
     def digest(self, member: Member) -> bytes:
         """Return the SHA-256 of the bytes of ``member``."""
-        if member.index not in self.digests:
+        if member.number not in self._digests:
             seal = hashlib.sha256()
             for chunk in self.chunks(member):
                 seal.update(chunk)
-            self.digests[member.index] = seal.digest()
-        return self.digests[member.index]
+            self._digests[member.number] = seal.digest()
+        return self._digests[member.number]
 
 
 def _read_entries(source: IO[bytes], size: int, limits: Limits) -> tuple[list[Entry], list[Note]]:
     entries = read_directory(source, size, limits.members)
     for entry in entries:
-        _refuse_odd(entry, limits)
+        _raise_if_odd(entry, limits)
     guessed = (entry for entry in entries if entry.has_guessed_name)
     return entries, [
         Note(rule="N14", text=f"{entry} has a name that is not UTF-8; it is taken as code page 437")
@@ -92,17 +91,18 @@ def _read_entries(source: IO[bytes], size: int, limits: Limits) -> tuple[list[En
     ]
 
 
-def _refuse_odd(entry: Entry, limits: Limits) -> None:
-    if entry.method not in {_STORED, _DEFLATED}:
-        raise RuleError(
-            "Z11", f"is packed with method {entry.method}, neither stored nor deflated", entry
-        )
-    if entry.size > limits.member_bytes:
-        raise RuleError(
-            "X3", f"declares {entry.size:,} bytes (limit {limits.member_bytes:,})", entry
-        )
-    if entry.method == _STORED and entry.packed != entry.size:
-        raise RuleError("Z3", f"declares {entry.size:,} bytes and holds {entry.packed:,}", entry)
+def _raise_if_odd(entry: Entry, limits: Limits) -> None:
+    info = entry.info
+    if info.compress_type not in {_STORED, _DEFLATED}:
+        method = info.compress_type
+        reason = f"is packed with method {method}, neither stored nor deflated"
+        raise RuleError("Z11", reason, entry)
+    if info.file_size > limits.member_bytes:
+        limit = f"{limits.member_bytes:,}"
+        raise RuleError("X3", f"declares {info.file_size:,} bytes (limit {limit})", entry)
+    if info.compress_type == _STORED and info.compress_size != info.file_size:
+        reason = f"declares {info.file_size:,} bytes and holds {info.compress_size:,}"
+        raise RuleError("Z3", reason, entry)
 
 
 def _inflate(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
@@ -112,21 +112,22 @@ def _inflate(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
         found += len(chunk)
         crc = zlib.crc32(chunk, crc)
         meter.count(unpacked=len(chunk))
-        if found > entry.size:
+        if found > entry.info.file_size:
             break
         yield chunk
-    if found != entry.size:
-        raise RuleError("Z3", f"declares {entry.size:,} bytes and holds another number", entry)
-    if crc != entry.crc:
+    if found != entry.info.file_size:
+        stated = f"{entry.info.file_size:,}"
+        raise RuleError("Z3", f"declares {stated} bytes and holds another number", entry)
+    if crc != entry.info.CRC:
         raise RuleError("Z4", "is damaged (CRC mismatch)", entry)
 
 
 def _unpack(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
     """Yield the content of ``entry``, a bounded piece at a time."""
     packed = _read_packed(entry, source, meter)
-    # Some writers mark a directory as deflated and write no bytes, not even an empty stream.
-    is_blank = entry.name.endswith("/") and not entry.packed and not entry.size
-    if entry.method == _STORED or is_blank:
+    # Some writers mark a directory as deflated, and store no stream for it.
+    has_no_stream = not entry.info.compress_size and _is_directory(entry)
+    if entry.info.compress_type == _STORED or has_no_stream:
         yield from packed
         return
     engine = zlib.decompressobj(_RAW_DEFLATE)
@@ -146,61 +147,65 @@ def _unpack(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
 
 
 def _read_packed(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
-    for start in range(0, entry.packed, _CHUNK):
-        source.seek(entry.offset + start)
-        data = source.read(min(_CHUNK, entry.packed - start))
+    for start in range(0, entry.info.compress_size, _CHUNK):
+        source.seek(entry.start + start)
+        data = source.read(min(_CHUNK, entry.info.compress_size - start))
         meter.count(packed=len(data))
         yield data
 
 
 def _describe(entry: Entry, offset: int, spool: IO[bytes] | None) -> Member:
-    """Return the member; what Unix says of it stands in the upper half of the attributes."""
-    name = entry.name.replace("\\", "/") if entry.system in _DOS_SYSTEMS else entry.name
-    mode = entry.attributes >> 16 if entry.system in _UNIX_SYSTEMS else 0
-    kind = _find_kind(entry, name, mode)
+    """Return the member, its target read from the spool if it is a link."""
+    kind = _find_kind(entry)
     target = ""
     if kind is Kind.SYMLINK and spool is not None:
         spool.seek(offset)
-        target = spool.read(entry.size).decode("utf-8", "surrogateescape")
+        target = spool.read(entry.info.file_size).decode("utf-8", "surrogateescape")
     return Member(
-        index=entry.index,
-        name=name,
+        number=entry.number,
+        name=_find_path(entry),
         kind=kind,
         offset=offset,
-        size=0 if target else entry.size,
+        size=0 if target else entry.info.file_size,
         target=target,
-        executable=bool(mode & 0o111),
-        mtime=_parse_time(entry.date, entry.time),
+        executable=bool(_find_mode(entry) & 0o111),
+        mtime=_parse_time(entry.info),
     )
 
 
-def _find_kind(entry: Entry, name: str, mode: int) -> Kind:
-    form = mode & _FORMAT
+def _find_path(entry: Entry) -> str:
+    is_dos = entry.info.create_system in _DOS_SYSTEMS
+    return entry.name.replace("\\", "/") if is_dos else entry.name
+
+
+def _find_mode(entry: Entry) -> int:
+    """Return what Unix says of the member, which stands in the upper half of the attributes."""
+    return entry.info.external_attr >> 16 if entry.info.create_system in _UNIX_SYSTEMS else 0
+
+
+def _is_directory(entry: Entry) -> bool:
+    form = _find_mode(entry) & _FORMAT
+    return form == _DIRECTORY or (form != _LINK and _find_path(entry).endswith("/"))
+
+
+def _find_kind(entry: Entry) -> Kind:
+    form = _find_mode(entry) & _FORMAT
     if form not in {0, _REGULAR, _DIRECTORY, _LINK}:
         raise RuleError("S1", "is a device or a fifo", entry)
     if form == _LINK:
-        if entry.size > _MOST_TARGET:
+        if entry.info.file_size > _MOST_TARGET:
             raise RuleError("L19", "has a target that is too long", entry)
         return Kind.SYMLINK
-    if form == _DIRECTORY or name.endswith("/"):
-        if entry.size or entry.crc:
-            raise RuleError("Z16", "is a directory with content", entry)
-        return Kind.DIRECTORY
-    return Kind.FILE
+    if not _is_directory(entry):
+        return Kind.FILE
+    if entry.info.file_size or entry.info.CRC:
+        raise RuleError("Z16", "is a directory with content", entry)
+    return Kind.DIRECTORY
 
 
-def _parse_time(date: int, time: int) -> float | None:
+def _parse_time(info: ZipInfo) -> float | None:
     """Return a DOS time, read as UTC, or nothing where it is no date."""
     try:
-        moment = dt.datetime(
-            1980 + (date >> 9),
-            date >> 5 & 0xF,
-            date & 0x1F,
-            time >> 11,
-            time >> 5 & 0x3F,
-            (time & 0x1F) * 2,
-            tzinfo=dt.UTC,
-        )
+        return dt.datetime(*info.date_time, tzinfo=dt.UTC).timestamp()
     except ValueError:
         return None
-    return moment.timestamp()

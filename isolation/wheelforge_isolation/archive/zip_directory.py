@@ -1,15 +1,20 @@
-"""The directory of a zip file, held against everything else that the file says."""
+"""The directory of a zip file: zipfile reads it, and all else that the file says has to agree.
+
+zipfile believes the directory. It counts nothing, compares no local header before a member is read,
+and lets members overlap, bytes precede the first one and follow the last. A second end, or an
+extra field with another name, is read differently by different releases. None of that passes here.
+"""
 
 from __future__ import annotations
 
 import struct
+import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.members import Subject
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +22,9 @@ if TYPE_CHECKING:
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
-_CENTRAL = struct.Struct("<4s2B5H3L5H2L")
+_CENTRAL = struct.Struct("<4s2xBxH18x3H12x")
+"""Of a record of the directory: signature, version, flags and the lengths of its texts."""
+_NEWEST_VERSION = 63
 _LOCAL = struct.Struct("<4s5H3L2H")
 _DESCRIPTORS = {
     struct.calcsize(layout) + len(mark): (mark, struct.Struct(layout))
@@ -27,7 +34,8 @@ _DESCRIPTORS = {
 """The ways to state checksum and sizes behind a member, by their length."""
 TWO_ENDS = "the archive has two ends"
 _MOST_COMMENT = 0xFFFF
-_MOST_PADDING = 1 << 16
+_MOST_BEHIND = 1 << 16
+"""How far from the end of the file zipfile looks for the end record."""
 _SMALL, _LARGE = 0xFFFF, 0xFFFFFFFF
 _ENCRYPTED = 0x2041
 """The flags for encryption, strong encryption and a masked directory."""
@@ -37,12 +45,18 @@ _WIDE_BYTES = 8
 _UNICODE_NAME_HEAD = struct.Struct("<BL")
 
 
-class _Fields(NamedTuple):
-    """The fixed part of one record of the directory."""
+class _Name(NamedTuple):
+    """The name of a member as its record in the directory states it."""
+
+    raw: bytes
+    text: str
+    is_guessed: bool
+
+
+class _Local(NamedTuple):
+    """The fixed part of a local header."""
 
     signature: bytes
-    made_by: int
-    system: int
     needed: int
     flags: int
     method: int
@@ -53,30 +67,21 @@ class _Fields(NamedTuple):
     size: int
     name_length: int
     extra_length: int
-    comment_length: int
-    disk: int
-    internal: int
-    attributes: int
-    offset: int
 
 
-class Entry(Subject):
-    """One member as the directory states it."""
+class Entry(NamedTuple):
+    """One member: what zipfile reads in the directory, and where its content starts."""
 
+    number: int
+    name: str
     raw_name: bytes
     has_guessed_name: bool
     """Whether the name is neither marked as UTF-8 nor could be."""
-    system: int
-    flags: int
-    method: int
-    date: int
-    time: int
-    crc: int
-    packed: int
-    size: int
-    offset: int
-    """Where the local header starts; once checked, where the content starts."""
-    attributes: int
+    info: zipfile.ZipInfo
+    start: int = 0
+
+    def __str__(self) -> str:
+        return f"member {self.number} {quoted(self.name)}"
 
 
 def read_directory(source: IO[bytes], size: int, most: int) -> list[Entry]:
@@ -85,27 +90,54 @@ def read_directory(source: IO[bytes], size: int, most: int) -> list[Entry]:
     if count > most:
         raise RuleError("X4", f"the archive has more than {most:,} members")
     source.seek(start)
-    entries = list(_parse_directory(source.read(length), count))
-    entries.sort(key=lambda entry: entry.offset)
-    if entries[0].offset if entries else start:
+    names = list(_check_records(source.read(length), count))
+    entries = [
+        _make_entry(number, name, info)
+        for number, (name, info) in enumerate(
+            zip(names, _read_infos(source, start, count), strict=True), 1
+        )
+    ]
+    entries.sort(key=lambda entry: entry.info.header_offset)
+    if entries[0].info.header_offset if entries else start:
         raise RuleError("Z8", "bytes that belong to no member precede the first one")
-    ends = [*(entry.offset for entry in entries), start][1:]
+    ends = [*(entry.info.header_offset for entry in entries), start][1:]
     return [_check_local(source, entry, end) for entry, end in zip(entries, ends, strict=True)]
+
+
+def _read_infos(source: IO[bytes], start: int, count: int) -> list[zipfile.ZipInfo]:
+    """Let zipfile read the directory that was found."""
+    try:
+        archive = zipfile.ZipFile(source)
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise RuleError("Z12", f"the record of a member cannot be read ({error})") from error
+    infos = archive.infolist()
+    if archive.start_dir != start or len(infos) != count:
+        raise RuleError("Z9", TWO_ENDS)
+    return infos
+
+
+def _make_entry(number: int, name: _Name, info: zipfile.ZipInfo) -> Entry:
+    entry = Entry(number, name.text, name.raw, name.is_guessed, info)
+    if info.flag_bits & _ENCRYPTED:
+        raise RuleError("Z10", "is encrypted", entry)
+    if info.volume:
+        raise RuleError("Z10", "is on another part of the archive", entry)
+    return entry
 
 
 def _find_directory(source: IO[bytes], size: int) -> tuple[int, int, int]:
     """Return where the directory starts, its length, and how many entries it has."""
-    tail_size = min(size, _END.size + _MOST_COMMENT + _MOST_PADDING)
+    tail_size = min(size, _END.size + _MOST_COMMENT + _MOST_BEHIND)
     source.seek(size - tail_size)
     tail = source.read(tail_size)
     found = tail.rfind(b"PK\5\6", 0, tail_size - _END.size + 4)
     if found < 0:
         raise RuleError("F10", "the file has no end record; it ends early")
-    _refuse_second_end(tail, found)
+    _raise_if_second_end(tail, found)
     _, *disks, here, count, length, start, comment = _END.unpack_from(tail, found)
     behind = tail[found + _END.size + comment :]
     is_cut = tail_size < found + _END.size + comment
-    if is_cut or len(behind) > _MOST_PADDING or behind.strip(b"\0"):
+    if is_cut or comment + len(behind) > _MOST_BEHIND or behind.strip(b"\0"):
         raise RuleError("Z8", "bytes that belong to nothing follow the end of the archive")
     if b"PK\5\6" in tail[found + _END.size :]:
         raise RuleError("Z9", TWO_ENDS)
@@ -119,7 +151,7 @@ def _find_directory(source: IO[bytes], size: int) -> tuple[int, int, int]:
     return start, length, count
 
 
-def _refuse_second_end(tail: bytes, found: int) -> None:
+def _raise_if_second_end(tail: bytes, found: int) -> None:
     """Refuse an end record inside the comment of another: each reader would choose its own."""
     earlier = tail.rfind(b"PK\5\6", 0, found)
     while earlier >= 0:
@@ -133,7 +165,7 @@ def _refuse_second_end(tail: bytes, found: int) -> None:
 def _find_directory64(source: IO[bytes], end: int, short: tuple[int, ...]) -> tuple[int, int, int]:
     """Follow the locator before the end record to the one with wide fields."""
     source.seek(end - _LOCATOR.size)
-    _, disk, position, _ = _LOCATOR.unpack(source.read(_LOCATOR.size))
+    _, disk, position, parts = _LOCATOR.unpack(source.read(_LOCATOR.size))
     if position + _END64.size + _LOCATOR.size != end:
         raise RuleError("Z12", "the wide end record is not where the archive says")
     source.seek(position)
@@ -143,7 +175,7 @@ def _find_directory64(source: IO[bytes], end: int, short: tuple[int, ...]) -> tu
     _, length_of_record, _, _, *disks, here, count, length, start = _END64.unpack(record)
     if length_of_record != _END64.size - 12:
         raise RuleError("Z12", "the wide end record has more than it should")
-    if disk or any(disks) or here != count:
+    if disk or parts > 1 or any(disks) or here != count:
         raise RuleError("Z10", "the archive is one part of several")
     wide = (here, count, length, start)
     sentinels = (_SMALL, _SMALL, _LARGE, _LARGE)
@@ -154,50 +186,28 @@ def _find_directory64(source: IO[bytes], end: int, short: tuple[int, ...]) -> tu
     return start, length, count
 
 
-def _parse_directory(data: bytes, count: int) -> Iterator[Entry]:
+def _check_records(data: bytes, count: int) -> Iterator[_Name]:
+    """Yield the name of every record, of which there must be as many as the end record says."""
     position = 0
-    for index in range(1, count + 1):
+    for number in range(1, count + 1):
         fixed = data[position : position + _CENTRAL.size]
         if len(fixed) < _CENTRAL.size or not fixed.startswith(b"PK\1\2"):
-            raise RuleError("Z7", f"{count:,} members are announced and {index - 1:,} are there")
-        fields = _Fields._make(_CENTRAL.unpack(fixed))
+            raise RuleError("Z7", f"{count:,} members are announced and {number - 1:,} are there")
+        _, version, flags, *lengths = _CENTRAL.unpack(fixed)
+        name_length, extra_length, comment_length = lengths
         position += _CENTRAL.size
-        end = position + fields.name_length + fields.extra_length + fields.comment_length
-        if end > len(data):
+        raw = data[position : position + name_length]
+        extra = data[position + name_length : position + name_length + extra_length]
+        position += name_length + extra_length + comment_length
+        if position > len(data):
             raise RuleError("Z7", "the directory ends early")
-        yield _parse_entry(index, fields, data[position:end])
-        position = end
+        subject = Subject(number, raw.decode("utf-8", "surrogateescape"))
+        if version > _NEWEST_VERSION:
+            raise RuleError("Z11", f"needs version {version / 10} of zip", subject)
+        text, is_guessed = _decode_name(raw, flags, _parse_extra(extra, subject), subject)
+        yield _Name(raw, text, is_guessed)
     if position != len(data):
         raise RuleError("Z7", f"{count:,} members are announced and more are there")
-
-
-def _parse_entry(index: int, fields: _Fields, texts: bytes) -> Entry:
-    raw_name = texts[: fields.name_length]
-    subject = Subject(index=index, name=raw_name.decode("utf-8", "surrogateescape"))
-    extra = _parse_extra(texts[fields.name_length :][: fields.extra_length], subject)
-    size, packed, offset = _widen(extra, (fields.size, fields.packed, fields.offset), subject)
-    name, is_guessed = _decode_name(raw_name, fields.flags, extra)
-    entry = Entry(
-        index=index,
-        raw_name=raw_name,
-        name=name,
-        has_guessed_name=is_guessed,
-        system=fields.system,
-        flags=fields.flags,
-        method=fields.method,
-        date=fields.date,
-        time=fields.time,
-        crc=fields.crc,
-        packed=packed,
-        size=size,
-        offset=offset,
-        attributes=fields.attributes,
-    )
-    if entry.flags & _ENCRYPTED:
-        raise RuleError("Z10", "is encrypted", entry)
-    if fields.disk:
-        raise RuleError("Z10", "is on another part of the archive", entry)
-    return entry
 
 
 def _parse_extra(data: bytes, subject: Subject) -> dict[int, bytes]:
@@ -216,7 +226,7 @@ def _parse_extra(data: bytes, subject: Subject) -> dict[int, bytes]:
 
 
 def _widen(extra: dict[int, bytes], values: tuple[int, ...], subject: Subject) -> list[int]:
-    """Replace each value that does not fit its field by the wide one, in their fixed order."""
+    """Replace each number that does not fit its field by the wide one, in their fixed order."""
     if _ZIP64 not in extra:
         return list(values)
     wide = [int.from_bytes(extra[_ZIP64][at : at + 8], "little") for at in (16, 8, 0)]
@@ -225,21 +235,39 @@ def _widen(extra: dict[int, bytes], values: tuple[int, ...], subject: Subject) -
     return [wide.pop() if value == _LARGE else value for value in values]
 
 
-def _decode_name(raw: bytes, flags: int, extra: dict[int, bytes]) -> tuple[str, bool]:
+def _decode_name(
+    raw: bytes, flags: int, extra: dict[int, bytes], subject: Subject
+) -> tuple[str, bool]:
     """Return the name, and whether it had to be guessed.
 
     It is UTF-8 where it says so or can be so, and of the DOS code page otherwise.
     """
-    other = extra.get(_UNICODE_NAME, b"")
-    head, other = other[: _UNICODE_NAME_HEAD.size], other[_UNICODE_NAME_HEAD.size :]
-    if len(head) == _UNICODE_NAME_HEAD.size and head[1:] == zlib.crc32(raw).to_bytes(4, "little"):
+    if _UNICODE_NAME in extra:
+        text = _read_unicode_name(raw, extra[_UNICODE_NAME], subject)
+        if text is not None:
+            return text, False
+    try:
+        return raw.decode("utf-8"), False
+    except UnicodeDecodeError:
+        if flags & _UTF8:
+            reason = "has a name that is marked as UTF-8 and is not"
+            raise RuleError("N14", reason, subject) from None
+        return raw.decode("cp437"), True
+
+
+def _read_unicode_name(raw: bytes, field: bytes, subject: Subject) -> str | None:
+    """Return the name of a unicode name field, or nothing where it is about another name."""
+    head, other = field[: _UNICODE_NAME_HEAD.size], field[_UNICODE_NAME_HEAD.size :]
+    if len(head) == _UNICODE_NAME_HEAD.size:
+        version, crc = _UNICODE_NAME_HEAD.unpack(head)
+        if crc != zlib.crc32(raw):
+            return None
         if raw.isascii() and other != raw:
             raise RuleError("Z1", f"a member has two names, {_show(raw)} and {_show(other)}")
-        return other.decode("utf-8", "surrogateescape"), False
-    try:
-        return raw.decode("utf-8", "surrogateescape" if flags & _UTF8 else "strict"), False
-    except UnicodeDecodeError:
-        return raw.decode("cp437"), True
+        text = other.decode("utf-8", "replace")
+        if version == 1 and text and text.encode() == other:
+            return text
+    raise RuleError("Z12", "has a unicode name that is none", subject)
 
 
 def _show(raw: bytes) -> str:
@@ -248,28 +276,32 @@ def _show(raw: bytes) -> str:
 
 def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
     """Hold the header before the content against the directory; return where the content starts."""
-    source.seek(entry.offset)
+    info, subject = entry.info, Subject(entry.number, entry.name)
+    source.seek(info.header_offset)
     fixed = source.read(_LOCAL.size)
     if len(fixed) < _LOCAL.size or not fixed.startswith(b"PK\3\4"):
         raise RuleError("Z7", "is not where the directory says", entry)
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL.unpack(fixed)
-    name = source.read(name_length)
+    local = _Local._make(_LOCAL.unpack(fixed))
+    name = source.read(local.name_length)
     if name != entry.raw_name:
         raise RuleError("Z1", f"is called {_show(name)} by its local header", entry)
-    if (flags, method) != (entry.flags, entry.method):
+    if (local.flags, local.method) != (info.flag_bits, info.compress_type):
         raise RuleError("Z2", "is packed in another way by its local header", entry)
-    extra = _parse_extra(source.read(extra_length), entry)
-    other, _ = _decode_name(name, flags, extra)
+    extra = _parse_extra(source.read(local.extra_length), subject)
+    other, _ = _decode_name(name, local.flags, extra, subject)
     if other != entry.name:
         raise RuleError("Z1", f"is called {quoted(other)} by its local header", entry)
-    size, packed = _widen(extra, (size, packed), entry)
-    meant = (entry.crc, entry.packed, entry.size)
-    blank = {0} if flags & _STREAMED else set[int]()
-    if any(a not in {b, *blank} for a, b in zip((crc, packed, size), meant, strict=True)):
+    found = (local.crc, *reversed(_widen(extra, (local.size, local.packed), subject)))
+    blank = {0} if local.flags & _STREAMED else set[int]()
+    if any(a not in {b, *blank} for a, b in zip(found, _stated(info), strict=True)):
         raise RuleError("Z2", "has another size or checksum in its local header", entry)
-    start = entry.offset + _LOCAL.size + name_length + extra_length
-    _check_end(source, entry, start + entry.packed, end)
-    return replace(entry, offset=start)
+    start = info.header_offset + _LOCAL.size + local.name_length + local.extra_length
+    _check_end(source, entry, start + info.compress_size, end)
+    return entry._replace(start=start)
+
+
+def _stated(info: zipfile.ZipInfo) -> tuple[int, int, int]:
+    return info.CRC, info.compress_size, info.file_size
 
 
 def _check_end(source: IO[bytes], entry: Entry, found: int, end: int) -> None:
@@ -277,13 +309,13 @@ def _check_end(source: IO[bytes], entry: Entry, found: int, end: int) -> None:
     if found > end:
         raise RuleError("Z5", "overlaps what follows it", entry)
     gap = end - found
-    if gap == 0 and not entry.flags & _STREAMED:
+    if gap == 0 and not entry.info.flag_bits & _STREAMED:
         return
-    if gap not in _DESCRIPTORS or not entry.flags & _STREAMED:
+    if gap not in _DESCRIPTORS or not entry.info.flag_bits & _STREAMED:
         raise RuleError("Z7", "is followed by bytes that belong to no member", entry)
     source.seek(found)
     mark, layout = _DESCRIPTORS[gap]
     descriptor = source.read(gap)
     sizes = layout.unpack_from(descriptor, len(mark))
-    if not descriptor.startswith(mark) or sizes != (entry.crc, entry.packed, entry.size):
+    if not descriptor.startswith(mark) or sizes != _stated(entry.info):
         raise RuleError("Z2", "has a data descriptor that disagrees with the directory", entry)
