@@ -68,6 +68,10 @@ class Ledger(State):
     environments_made: int = 0
     peak_bytes: int = 0
     cpu_seconds: float = 0.0
+    backend: tuple[str, str] = ("", "")
+    """The last one that was opened: the Python of its environment, and its name."""
+    is_forked: bool = False
+    """Whether its last hook was."""
 
 
 class Attempt(Value):
@@ -87,6 +91,8 @@ class Attempt(Value):
     cutoff: datetime | None = None
     tried: AbstractSet[WheelKey] | None = None
     """What it has failed with before."""
+    forks: bool = True
+    """Whether hooks may be forked."""
 
     def run(self) -> None:
         """Build and deliver one kind after another."""
@@ -110,6 +116,7 @@ class Attempt(Value):
         """Have ``kind`` built into a directory of ours, and check it."""
         project, fetched = read_project(source.root), self.fetched
         directory = self.place / kind.value
+        remove_tree(str(directory))
         ensure_directory(str(directory))
         opened = self._open_backend(project, kind, source.newest)
         with opened as backend:
@@ -178,12 +185,11 @@ class Attempt(Value):
         environment = provision.environment
         world = compose_environment(self.means.variables, environment.make_extra_environ())
         terms = self._set_terms(newest)
-        # A backend of the project's own is not there yet when a server would import it.
-        is_own = bool(project.backend_path)
-        backend_name = project.backend if provision.is_lasting and not is_own else ""
         python = environment.python_executable
+        self.ledger.backend = (python, project.backend)
+        backend_name = project.backend if self._may_fork(project, provision) else ""
         is_first = self.ledger.environments_made + self.ledger.environments_found == 1
-        if backend_name and is_first:
+        if is_first:
             self._foresee(python, backend_name, environment)
         with self._open_runner(python, backend_name, world, terms) as runner:
             backend = Backend(
@@ -198,6 +204,14 @@ class Attempt(Value):
                     raise self._diagnose(error) from error
                 raise
 
+    def _may_fork(self, project: Project, provision: Provision) -> bool:
+        """Return whether a server of the backend may serve this build and others."""
+        # A backend of the project's own is not there yet when a server would import it.
+        if not self.forks or not provision.is_lasting or project.backend_path:
+            return False
+        unforked = self.means.unforked
+        return unforked is None or unforked.read(*self.ledger.backend) is None
+
     def _open_runner(
         self, python: str, backend: str, world: Mapping[str, str], terms: Terms
     ) -> AbstractContextManager[Runner]:
@@ -206,8 +220,12 @@ class Attempt(Value):
         return self.means.pool.open(python=python, backend=backend, environment=world, terms=terms)
 
     def _foresee(self, python: str, backend: str, environment: BuildEnvironment) -> None:
-        """Let the next build of the same source start its first server at once."""
-        if self.means.foresight is not None and not self.request.chain:
+        """Let the next build of the same source start its first server at once, if it has one."""
+        if self.means.foresight is None or self.request.chain:
+            return
+        if not backend:
+            self.means.foresight.forget(self.request.source)
+        else:
             additions = dict(environment.make_extra_environ() or {})
             guess = Guess(python=python, backend=backend, additions=additions)
             self.means.foresight.remember(self.request.source, guess)
@@ -227,6 +245,7 @@ class Attempt(Value):
         )
 
     def _hear(self, ending: Ending) -> None:
+        self.ledger.is_forked = ending.forked
         self.ledger.peak_bytes = max(self.ledger.peak_bytes, ending.peak_bytes)
         self.ledger.cpu_seconds += ending.cpu_seconds
         if ending.strays:

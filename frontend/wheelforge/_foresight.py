@@ -66,6 +66,13 @@ class Foresight(Value):
                 ensure_directory(str(self.layout.guesses))
                 replace_file(str(place), json.dumps(asdict(guess)).encode("ascii"))
 
+    def forget(self, source: Path | str) -> None:
+        """Start nothing for ``source`` the next time."""
+        place = self._find_place(source)
+        if place is not None:
+            with contextlib.suppress(OSError):
+                place.unlink()
+
     def _find_place(self, source: Path | str) -> Path | None:
         """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""
         if not isinstance(source, Path):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wheelforge._events import Reporter
     from wheelforge._foresight import Foresight
     from wheelforge._models import Provider, Runner, Staging
+    from wheelforge._records import Records
     from wheelforge._runners import RunnerPool, Terms
     from wheelforge._sources import Dating, FetchedSource
 
@@ -45,5 +46,7 @@ class Means(Value):
     """Says when an sdist was published: its path, its SHA-256 and its newest file are given."""
     foresight: Foresight | None = None
     """Knows which server a source will want the next time."""
+    unforked: Records | None = None
+    """Knows the backends whose hooks have failed in a fork only: by their Python, and by name."""
     make_runner: MakeRunner | None = None
     """Runs hooks instead of the pool."""

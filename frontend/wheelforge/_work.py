@@ -22,6 +22,7 @@ from wheelforge_isolation import (
     translated,
     wait_for_turn,
 )
+from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
+_AGAIN = b"\n-- once more, in processes that are not forked --\n\n"
+_SENT_SIGNALS = frozenset({-1, -2, -9, -15})
+"""The status of a hook that somebody else has ended, or the machine for want of memory."""
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 
 
@@ -140,13 +144,33 @@ class Work:
         if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
             cutoff = self._find_era(tree, "built")
         try:
-            self._attempt(tree, place, log, cutoff)
+            self._run(self._prepare(tree, place, log, cutoff))
         except BuildError as error:
             is_hopeful = era is Era.FALLBACK and cutoff is None and bool(self._fetched.sha256)
             if not is_hopeful or not _is_of_its_time(error):
                 raise
             stage.check()
             self._build_again(place / "era", log, error)
+
+    def _run(self, attempt: Attempt) -> None:
+        """Build; what fails in a forked process is tried once more in fresh ones."""
+        try:
+            attempt.run()
+        except BuildError as error:
+            if not self._ledger.is_forked or not _may_come_of_forking(error):
+                raise
+        else:
+            return
+        backend, self._ledger = self._ledger.backend, Ledger()
+        attempt.log.write(_AGAIN)
+        tree = self._lay_out(attempt.place)
+        replace(attempt, source=tree, ledger=self._ledger, forks=False).run()
+        if self._means.unforked is not None:
+            self._means.unforked.write({}, *backend)
+        self._journal.note(
+            f"`{backend[1]}` has failed in a forked process, and not in a fresh one: it is not"
+            f" forked in this environment from now on; please report that, with `{self._log}`"
+        )
 
     def _fetch(self, place: Path) -> FetchedSource:
         """Return the source as a path, fetched if it is none."""
@@ -183,19 +207,12 @@ class Work:
         cutoff = self._find_era(tree, "built once more")
         if cutoff is None:
             raise NothingNew
-        self._attempt(tree, place, log, cutoff, tried=tried)
+        attempt = self._prepare(tree, place, log, cutoff)
+        replace(attempt, tried=tried, forks=False).run()
 
-    def _attempt(
-        self,
-        tree: Tree,
-        place: Path,
-        log: BinaryIO,
-        cutoff: datetime | None,
-        *,
-        tried: AbstractSet[WheelKey] | None = None,
-    ) -> None:
+    def _prepare(self, tree: Tree, place: Path, log: BinaryIO, cutoff: datetime | None) -> Attempt:
         self._era = cutoff
-        Attempt(
+        return Attempt(
             means=self._means,
             build=self._build,
             request=self._request,
@@ -206,8 +223,7 @@ class Work:
             place=place,
             log=log,
             cutoff=cutoff,
-            tried=tried,
-        ).run()
+        )
 
     def _find_era(self, tree: Tree, what: str) -> datetime | None:
         """Return when the sdist was published and a day, or nothing if nobody knows."""
@@ -237,6 +253,25 @@ def _judge_second(error: ForgeError | NothingNew) -> str:
     if isinstance(error, NothingNew):
         return "that would be the same, so it is not tried"
     return f"with that it fails too: {error.code}"
+
+
+def _may_come_of_forking(error: BuildError) -> bool:
+    """Return whether a hook that was forked might have gone well in a process of its own."""
+    from wheelforge import errors as known
+
+    of_the_machine = (
+        known.BuildDiskFullError,
+        known.BuildMemoryError,
+        known.HeaderMissingError,
+        known.LibraryMissingError,
+        known.PythonTwoError,
+        known.ToolMissingError,
+    )
+    if isinstance(error, known.BackendFailedError):
+        is_ours = not isinstance(error, of_the_machine)
+        return is_ours and error.failure.status not in _SENT_SIGNALS
+    others = (known.HookAnswerInvalidError, known.HookUnsupportedError, known.ResultInvalidError)
+    return isinstance(error, others)
 
 
 def _is_of_its_time(error: BuildError) -> bool:

@@ -12,6 +12,7 @@ from wheelforge._events import BuildEvent, ignore
 from wheelforge._foresight import make_foresight
 from wheelforge._means import Means
 from wheelforge._places import find_layout, find_python, list_search_path, open_index
+from wheelforge._records import Records
 from wheelforge._runners import RunnerPool
 from wheelforge.errors import OfflineError
 from wheelforge_isolation import (
@@ -90,6 +91,7 @@ def open_forge(
             staging=parts.staging or partial(open_stage, cache.layout.stages),
             pool=parts.pool or stack.enter_context(RunnerPool()),
             foresight=make_foresight(settings, cache.layout),
+            unforked=Records(directory=cache.layout.guesses, kind="unforked"),
             variables=settings.variables,
             logs=cache.layout.logs,
             python=python.version,

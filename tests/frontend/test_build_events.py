@@ -54,8 +54,9 @@ def test_the_phase_that_fails_is_told_and_with_it_the_whole(tmp_path: Path, grou
         outcome = forge.try_build(ask(project, tmp_path / "out"))
 
     failed = [event.phase for event in hearer.events if event.kind == "failed"]
-    assert failed == ["build wheel", ""]
-    assert [phase.name for phase in outcome.phases][-2:] == failed
+    # Once in a fork, once in a fresh process.
+    assert failed == ["build wheel", "build wheel", ""]
+    assert [phase.name for phase in outcome.phases][-2:] == failed[-2:]
 
 
 def test_what_the_backend_prints_is_told_line_by_line(tmp_path: Path, ground: Ground) -> None:
