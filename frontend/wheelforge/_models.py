@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from wheelforge_isolation.formats.urls import file_name_of
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class BuildRequest(Value):
         if not isinstance(self.source, str):
             return self.source.name
         # Of a URL no more than the name of the file, which holds no secrets.
-        return re.split(r"[?#]", self.source)[0].rpartition("/")[2] or "source"
+        return file_name_of(self.source) or "source"
 
 
 class Policy(Value):

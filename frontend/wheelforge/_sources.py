@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
 
 from wheelforge_isolation import digest, ensure_directory
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.urls import (
+    FETCHED_SCHEMES,
+    check_url,
+    file_name_of,
+    fragment_of,
+    redact,
+    scheme_of,
+    without_fragment,
+    without_secrets,
+)
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
@@ -31,7 +40,6 @@ _SUFFIXES = (".tar.gz", ".zip")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 """More than one letter, as one is a drive of Windows."""
 _ARCHIVE = re.compile(r"\.(?:tar\.gz|zip|whl|tgz|tar\.bz2)$", re.IGNORECASE)
-_SCHEMES = {"file", "http", "https"}
 _ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 _NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
 _DAY_SECONDS = 86400
@@ -58,7 +66,7 @@ class UrlSource(Value):
     hashes: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     def __str__(self) -> str:
-        return _show(self.url)
+        return redact(self.url)
 
 
 class FetchedSource(Value):
@@ -114,12 +122,11 @@ def _parse_requirement(text: str) -> Requirement | None:
 
 def _parse_url(text: str, name: str) -> UrlSource:
     try:
-        url, fragment = urldefrag(text)
-        scheme, path = urlsplit(url).scheme.lower(), urlsplit(url).path
-    except ValueError as error:
+        check_url(text)
+    except FormatError as error:
         raise _invalid(text, str(error)) from error
-    facts = dict(parse_qsl(fragment))
-    file_name = unquote(path).rpartition("/")[2]
+    scheme, facts = scheme_of(text), fragment_of(text)
+    url, file_name = without_fragment(text), file_name_of(text)
     problem = _judge_url(scheme, file_name, facts)
     if problem:
         raise _invalid(text, problem)
@@ -131,12 +138,11 @@ def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
     """Return why a URL is of no use, or nothing."""
     if "+" in scheme:
         return "repositories are not fetched; clone it, and name the directory"
-    if scheme not in _SCHEMES:
+    if scheme not in FETCHED_SCHEMES:
         return "only `https:`, `http:` and `file:` URLs are fetched"
     if "subdirectory" in facts:
         return "a part of an archive is not built; unpack it, and name the directory"
-    is_plain = file_name.isprintable() and PureWindowsPath(file_name).name == file_name
-    if not is_plain or not file_name.lower().endswith(_SUFFIXES):
+    if not file_name.lower().endswith(_SUFFIXES):
         return "it does not end with the name of a .tar.gz or .zip file"
     return ""
 
@@ -144,13 +150,7 @@ def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
 def _invalid(text: str, reason: str) -> SourceInvalidError:
     from wheelforge.errors import SourceInvalidError
 
-    return SourceInvalidError(_show(text), reason)
-
-
-def _show(text: str) -> str:
-    from wheelforge._index import without_credentials
-
-    return without_credentials(text)
+    return SourceInvalidError(redact(text), reason)
 
 
 # Having it
@@ -179,7 +179,7 @@ def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource
         path=path,
         sha256=candidate.hashes.get("sha256") or digest(path),
         uploaded=candidate.uploaded,
-        url=_show(candidate.url),
+        url=without_secrets(candidate.url),
         name=name,
         version=version,
     )

@@ -14,9 +14,7 @@ from tests.index import Project, serve, wheel
 from tests.indexes import TAGS
 from tests.maker import maker, read_mark, write_thing
 from wheelforge._index import Index, IndexSettings, find_index_settings
-from wheelforge._index.models import path_of
 from wheelforge._index.proxies import find_proxy, read_system_proxies
-from wheelforge._resolve._question import find_local_path
 from wheelforge.errors import IndexSettingsInvalidError, IndexUnreachableError
 
 if TYPE_CHECKING:
@@ -130,17 +128,3 @@ def test_a_build_asks_the_proxy_that_its_variables_name(tmp_path: Path) -> None:
     assert read_mark(through.paths[0]) == "good"
     assert asked[0] == "http://localhost:1/simple/maker/"
     assert around.error == IndexUnreachableError.code
-
-
-@pytest.mark.parametrize(
-    ("url", "posix", "windows"),
-    [
-        ("file:///a/b%20c", "/a/b c", r"\a\b c"),
-        ("file:///C:/a/b", "/C:/a/b", r"C:\a\b"),
-        ("file://server/share/a", "/share/a", r"\\server\share\a"),
-        ("file://localhost/C:/a", "/C:/a", r"C:\a"),
-    ],
-)
-def test_a_file_of_another_host_is_found_there(url: str, posix: str, windows: str) -> None:
-    assert (path_of(url, "posix"), path_of(url, "nt")) == (posix, windows)
-    assert (find_local_path(url, "posix"), find_local_path(url, "nt")) == (posix, windows)

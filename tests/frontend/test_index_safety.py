@@ -168,9 +168,11 @@ def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
             assert len(index.find("demo")) == 1
 
 
-@pytest.mark.parametrize("url", ["gopher://x/simple/", "https://x:port/"])
-def test_a_url_that_cannot_be_asked_is_an_error_at_once(url: str) -> None:
-    with open_index(index_urls=(url,)) as index, pytest.raises(IndexUnreachableError) as caught:
+def test_a_url_that_cannot_be_asked_is_an_error_at_once() -> None:
+    with (
+        open_index(index_urls=("gopher://x/simple/",)) as index,
+        pytest.raises(IndexUnreachableError) as caught,
+    ):
         index.find("demo")
 
     assert caught.value.attempts == 1

@@ -135,9 +135,12 @@ def test_what_makes_no_sense_is_refused_by_its_name(variable: str, value: str) -
         find_index_settings({variable: value})
 
 
-def test_a_url_that_is_none_is_refused_without_its_secrets() -> None:
-    with pytest.raises(IndexSettingsInvalidError, match=re.escape("`https://[/`")):
-        find_index_settings({"PIP_INDEX_URL": "https://me:secret@[/"})
+@pytest.mark.parametrize("url", ["https://[/", "https://host:port/", "file:///a%00b"])
+def test_a_url_that_is_none_is_refused_without_its_secrets(url: str) -> None:
+    secret = url.replace("https://", "https://me:s@cret@")
+
+    with pytest.raises(IndexSettingsInvalidError, match=re.escape(f"`{url}`")):
+        find_index_settings({"PIP_INDEX_URL": secret})
 
 
 def test_a_file_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -365,6 +365,20 @@ def test_sources_of_a_wrong_kind_are_refused(
     assert (error.place, reason in error.reason) == (place, True)
 
 
+@pytest.mark.parametrize("name", ["..%2fdemo.whl", "%2e%2e", "demo%0a.whl", "~demo.whl"])
+def test_file_name_of_a_locked_archive__is_not_a_path(tmp_path: Path, name: str) -> None:
+    url = "https://host/demo-1.0-py3-none-any.whl"
+    recorder = Recorder()
+    pin = replace(make_wheel("demo"), url=url, origin=url)
+    recorder.record(DEMO, PYTHON, (f"demo @ {url}",), answer_with(pin))
+    path = save(recorder.lock(), tmp_path)
+    edit(path, f'url = "{url}"', f'url = "https://host/{name}"')
+
+    error = refuse(path)
+
+    assert (error.place, error.reason) == ("packages[0]", "it does not have the name of a file")
+
+
 def test_a_hash_that_was_changed_in_one_place_is_noticed(path: Path) -> None:
     edit(path, f'sha256 = "{SETUPTOOLS.sha256}"', f'sha256 = "{"0" * 64}"')
 

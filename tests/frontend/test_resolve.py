@@ -356,7 +356,7 @@ def test_a_wheel_on_a_server_is_taken_from_there(universe: Universe, tmp_path: P
     (pin,) = universe.resolve(f"a @ {url}").pins
 
     assert pin.url == url
-    assert pin.requested_by == ("a @ https://***@files.test/a-0.5-py3-none-any.whl",)
+    assert pin.requested_by == ("a @ https://files.test/a-0.5-py3-none-any.whl",)
 
 
 def test_a_directory_is_built(universe: Universe, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_two_urls_for_one_name_and_no_secrets(tmp_path: Path) -> None:
 
     assert lines[-2:] == [
         f"what `{url}` leads to is `a` 1.0",
-        "what `https://***@files.test/a-1.0-py3-none-any.whl` leads to is `a` 1.0",
+        "what `https://files.test/a-1.0-py3-none-any.whl` leads to is `a` 1.0",
     ]
     assert "secret" not in str(lines)
 

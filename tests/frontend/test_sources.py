@@ -180,7 +180,7 @@ END = "it does not end with the name of a .tar.gz or .zip file"
         ("https://example.org/", END),
         ("https://example.org/..%5Cevil.tar.gz", END),
         ("https://example.org/C%3Aevil.tar.gz", END),
-        ("https://example.org/a%00.tar.gz", END),
+        ("https://example.org/a%00.tar.gz", "it has a null character"),
         ("https://example.org/x.zip#subdirectory=sub",
          "a part of an archive is not built; unpack it, and name the directory"),
         ("https://[oops/demo-1.0.tar.gz", "Invalid IPv6 URL"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from wheelforge._index.index import Index
-from wheelforge._index.models import Candidate, Metadata, Sleep, without_credentials
+from wheelforge._index.models import Candidate, Metadata, Sleep
 from wheelforge._index.settings import (
     IndexOptions,
     IndexSettings,
@@ -26,7 +26,6 @@ __all__ = [
     "find_index_settings",
     "list_config_files",
     "load_index",
-    "without_credentials",
 ]
 
 

@@ -10,9 +10,9 @@ from wheelforge._index.downloads import Download
 from wheelforge._index.http import Client
 from wheelforge._index.listing import Directory, Lister
 from wheelforge._index.metadata import MetadataReader
-from wheelforge._index.models import find_local_place, without_credentials
 from wheelforge._index.prefetch import KeptFiles, Prefetcher
 from wheelforge.errors import PackageNotFoundError
+from wheelforge_isolation.formats.urls import local_place, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class IndexBackend:
         selection = merge([*flat, *([indexed] if indexed else [])])
         if indexed is None and not (selection.candidates or selection.left_out):
             searched = (*settings.find_links, *settings.asked_urls)
-            raise PackageNotFoundError(name, tuple(map(without_credentials, searched)))
+            raise PackageNotFoundError(name, tuple(map(without_secrets, searched)))
         return selection
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
@@ -76,9 +76,9 @@ class IndexBackend:
         for url in self._settings.asked_urls:
             listed = self._lister.read_page(url, name)
             if listed is not None:
-                found.append(self._choose(name, Directory(without_credentials(url), listed)))
+                found.append(self._choose(name, Directory(without_secrets(url), listed)))
                 # On this machine's own disk there may be no more than a part of what there is.
-                if find_local_place(url) is None:
+                if local_place(url) is None:
                     break
         return merge(found) if found else None
 

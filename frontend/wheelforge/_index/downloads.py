@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from wheelforge._index.http import AS_IT_IS, GONE, GOOD, PARTIAL, raise_status
-from wheelforge._index.models import path_of, reading
+from wheelforge._index.models import reading
 from wheelforge._index.transport import CHUNK_BYTES
 from wheelforge.errors import DownloadMismatchError, DownloadUnwritableError
 from wheelforge_isolation import spool
+from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -101,13 +102,13 @@ class Download:
 
     def run(self, path: str, known: IO[bytes] | None = None) -> None:
         """Write the file to ``path``; ``known`` is its checked content if that is here already."""
-        partial = Path(f"{path}.part")
+        partial, local = Path(f"{path}.part"), local_path(self._candidate.url)
         with _removed_on_failure(partial):
             with partial.open("wb") as output:
                 if known is not None:
                     self._copy(known, output)
-                elif self._candidate.url.startswith("file:"):
-                    self._copy_local(output)
+                elif local is not None:
+                    self._copy_local(local, output)
                 else:
                     self._fetch(output)
                 self._check.finish()
@@ -116,8 +117,7 @@ class Download:
     def _copy(self, source: IO[bytes], output: IO[bytes]) -> None:
         _write(iter(lambda: source.read(CHUNK_BYTES), b""), output, self._check)
 
-    def _copy_local(self, output: IO[bytes]) -> None:
-        path = path_of(self._candidate.url)
+    def _copy_local(self, path: str, output: IO[bytes]) -> None:
         with contextlib.ExitStack() as stack:
             with reading(path):
                 source = stack.enter_context(Path(path).open("rb"))

@@ -17,11 +17,11 @@ from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 
 from wheelforge._index.auth import Credentials
-from wheelforge._index.models import without_credentials
 from wheelforge._index.proxies import find_proxy, read_system_proxies
 from wheelforge._index.transport import Connections, RequestFailedError
 from wheelforge._index.trusted_hosts import is_safe
 from wheelforge.errors import IndexRefusedError, IndexUnreachableError, OfflineError
+from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -90,7 +90,7 @@ class Client:
         Without TLS, only what is ``is_verified`` by a hash may come from another machine.
         """
         if self._settings.offline:
-            raise OfflineError(without_credentials(url), "this build")
+            raise OfflineError(redact(url), "this build")
         if not is_verified and not self.is_safe(url):
             raise _unreachable(url, "without TLS, a file needs a SHA-256 hash or a trusted host")
         with contextlib.ExitStack() as stack:
@@ -162,8 +162,7 @@ class Client:
             raise _unreachable(url, f"it redirects to nowhere: {error}") from error
         needs_safety = not is_verified or url.lower().startswith("https:")
         if scheme not in {"http", "https"} or (needs_safety and not self.is_safe(target)):
-            place = without_credentials(target)
-            raise _unreachable(url, f"it redirects to `{place}`, which is not safe")
+            raise _unreachable(url, f"it redirects to `{redact(target)}`, which is not safe")
         return target
 
     @staticmethod
@@ -193,7 +192,7 @@ def raise_status(answer: Answer) -> NoReturn:
 
 
 def _unreachable(url: str, problem: str, attempts: int = 1) -> IndexUnreachableError:
-    return IndexUnreachableError(without_credentials(url), problem, attempts)
+    return IndexUnreachableError(redact(url), problem, attempts)
 
 
 def _read_retry_after(text: str) -> float | None:

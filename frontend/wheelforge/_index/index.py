@@ -12,7 +12,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from wheelforge._index.models import find_local_place
+from wheelforge_isolation.formats.urls import local_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -78,7 +78,7 @@ class Index:
     @property
     def places(self) -> tuple[str, ...]:
         """The directories that are looked at on this machine."""
-        found = map(find_local_place, self._urls)
+        found = map(local_place, self._urls)
         return tuple(place for place in found if place is not None)
 
     @property

@@ -6,18 +6,13 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._index.models import (
-    SECURE_HASHES,
-    find_local_place,
-    reading,
-    without_credentials,
-)
-from wheelforge._index.pages import (
-    ACCEPTED,
-    MOST_PAGE_BYTES,
-    Listed,
+from wheelforge._index.models import SECURE_HASHES, reading
+from wheelforge._index.pages import ACCEPTED, MOST_PAGE_BYTES, Listed, parse_page
+from wheelforge_isolation.formats.urls import (
     file_name_of,
-    parse_page,
+    local_place,
+    redact,
+    without_secrets,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +49,7 @@ class Lister:
 
     def read_page(self, index_url: str, name: str) -> Sequence[Listed] | None:
         """Return the files that an index has of a name; None if it does not know the name."""
-        path = find_local_place(index_url)
+        path = local_place(index_url)
         if path is None:
             return self._read_remote(f"{index_url.rstrip('/')}/{name}/", index_url)
         if not Path(path).is_dir():
@@ -65,15 +60,14 @@ class Lister:
 
     def _read_remote(self, url: str, origin: str) -> Sequence[Listed] | None:
         if not self._client.is_safe(url):
-            host = without_credentials(origin)
-            self._note(f"`{host}` is neither https nor a trusted host; it is left out")
+            self._note(f"`{redact(origin)}` is neither https nor a trusted host; it is left out")
             return None
         found = self._client.get(url, {"Accept": ACCEPTED}, MOST_PAGE_BYTES)
         if found is None:
             return None
         answer, content = found
         kind = answer.headers.get("content-type", "")
-        return self._parse(content, kind, answer.url, without_credentials(origin))
+        return self._parse(content, kind, answer.url, without_secrets(origin))
 
     def _read_local(self, path: Path) -> Sequence[Listed]:
         with reading(str(path)):
@@ -96,7 +90,7 @@ class Lister:
     # Locations with files of any name
 
     def _list(self, location: str) -> Directory:
-        origin, path = without_credentials(location), find_local_place(location)
+        origin, path = without_secrets(location), local_place(location)
         if path is None:
             return Directory(origin, self._list_remote(location))
         if not Path(path).exists():
@@ -109,7 +103,7 @@ class Lister:
             return [_list_file(url)]
         files = self._read_remote(url, url)
         if files is None:
-            self._note(f"there is nothing at `{without_credentials(url)}`")
+            self._note(f"there is nothing at `{redact(url)}`")
         return files or ()
 
     def _list_local(self, path: Path) -> Sequence[Listed]:

@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, NamedTuple, TypeAlias
 from wheelforge._index._metadata import Window, parse_metadata, read_wheel_metadata
 from wheelforge._index.downloads import Check, measure, receive_whole
 from wheelforge._index.http import AS_IT_IS, GONE, GOOD, PARTIAL, raise_status
-from wheelforge._index.models import SECURE_HASHES, path_of, reading
+from wheelforge._index.models import SECURE_HASHES, reading
 from wheelforge._index.transport import RequestFailedError
 from wheelforge.errors import MetadataInvalidError
+from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -52,8 +53,9 @@ class MetadataReader:
 
     def read(self, candidate: Candidate) -> Metadata:
         """Return the metadata of a wheel."""
-        if candidate.url.startswith("file:"):
-            return _read_local(candidate, path_of(candidate.url))
+        path = local_path(candidate.url)
+        if path is not None:
+            return _read_local(candidate, path)
         if candidate.metadata_hashes is not None:
             beside = self._read_beside(candidate)
             if beside is not None:

@@ -1,15 +1,12 @@
-"""Files of an index and what they require; the forms of URLs and places."""
+"""Files of an index and what they require."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,30 +28,6 @@ SECURE_HASHES = frozenset({
     "blake2s",
     "blake2b",
 })
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#]*@")
-_BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
-
-
-def without_credentials(url: str) -> str:
-    """Return ``url`` fit for messages and keys."""
-    return _CREDENTIALS.sub("", url, count=1)
-
-
-def path_of(url: str, system: str = os.name) -> str:
-    """Return the path of a ``file:`` URL; on Windows it may be one of another host."""
-    parts = urlsplit(url)
-    path, host = unquote(parts.path), parts.netloc.lower().removeprefix("localhost")
-    if system != "nt":
-        return path
-    path = f"//{host}{path}" if host else _BEFORE_DRIVE.sub("", path)
-    return path.replace("/", "\\")
-
-
-def find_local_place(location: str) -> str | None:
-    """Return the path of what is on this machine; None of what is not."""
-    if location.lower().startswith("file:"):
-        return path_of(location)
-    return None if "://" in location else location
 
 
 @contextlib.contextmanager

@@ -11,9 +11,11 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 from wheelforge.errors import IndexPageInvalidError
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.urls import check_url, file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -100,12 +102,6 @@ def parse_page(content: bytes, content_type: str, url: str, origin: str) -> Page
     else:
         raise IndexPageInvalidError(origin, f"it answers with `{kind}`, which is no list of files")
     return page._replace(files=[file for file in page.files if _is_followed(file.url, url)])
-
-
-def file_name_of(url: str) -> str:
-    """Return the last part of a URL's path."""
-    name = url.partition("#")[0].partition("?")[0].rpartition("/")[2]
-    return unquote(name) if "%" in name else name
 
 
 def _read_all(items: Iterable[_Item], read: Callable[[_Item, str], Listed], base: str) -> Page:
@@ -281,8 +277,8 @@ def _check(file: Listed) -> Listed:
 
 def _is_url(url: str) -> bool:
     try:
-        _ = urlsplit(url).port
-    except ValueError:
+        check_url(url)
+    except FormatError:
         return False
     return True
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from wheelforge._index.models import as_utc, without_credentials
+from wheelforge._index.models import as_utc
 from wheelforge._index.proxies import read_direct_hosts, read_proxies, with_scheme
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.urls import check_url, redact, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,11 +77,11 @@ class IndexSettings:
     def __post_init__(self) -> None:
         for url in (*self.index_urls, *self.find_links):
             try:
-                urlsplit(url)
-            except ValueError as error:
+                check_url(url)
+            except FormatError as error:
                 from wheelforge.errors import IndexSettingsInvalidError
 
-                raise IndexSettingsInvalidError(without_credentials(url), str(error)) from error
+                raise IndexSettingsInvalidError(redact(url), str(error)) from error
 
     @property
     def asked_urls(self) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ class IndexSettings:
 
     @staticmethod
     def _locations(urls: tuple[str, ...]) -> list[str]:
-        return [without_credentials(url).rstrip("/") for url in urls]
+        return [without_secrets(url).rstrip("/") for url in urls]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,10 +22,10 @@ from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from wheelforge._index.auth import Login
-from wheelforge._index.models import without_credentials
 from wheelforge._index.tls import load_certificates, trust_all
 from wheelforge._index.trusted_hosts import is_trusted
 from wheelforge.errors import IndexSettingsInvalidError
+from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -311,19 +311,19 @@ def _open_proxy(proxy: str, settings: IndexSettings, more: dict[str, Any]) -> Po
     try:
         return ProxyManager(without_credentials(proxy), **more)
     except (HTTPError, ValueError) as error:
-        raise IndexSettingsInvalidError(without_credentials(proxy), str(error)) from error
+        raise IndexSettingsInvalidError(redact(proxy), str(error)) from error
 
 
 def _open_socks(proxy: str, more: dict[str, Any]) -> PoolManager:
     if find_spec("socks") is None:
         problem = "a SOCKS proxy needs the package PySocks, which is not installed"
-        raise IndexSettingsInvalidError(without_credentials(proxy), problem)
+        raise IndexSettingsInvalidError(redact(proxy), problem)
     from urllib3.contrib.socks import SOCKSProxyManager
 
     try:
         return SOCKSProxyManager(proxy, **more)
     except (HTTPError, ValueError) as error:
-        raise IndexSettingsInvalidError(without_credentials(proxy), str(error)) from error
+        raise IndexSettingsInvalidError(redact(proxy), str(error)) from error
 
 
 def _get(manager: PoolManager, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:

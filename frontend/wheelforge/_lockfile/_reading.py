@@ -8,11 +8,14 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wheelforge._lockfile._spelling import SUBDIRECTORY, name_in, spell_requirements
+from wheelforge._lockfile._spelling import SUBDIRECTORY, spell_requirements
 from wheelforge._lockfile._values import Lock, LockedAnswer, LockedPython, LockedSource, Source
 from wheelforge._lockfile._writing import FORMAT, refer
 from wheelforge._resolve import Pin
 from wheelforge.errors import LockInvalidError
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import is_plain_file_name
+from wheelforge_isolation.formats.urls import check_url, file_name_of
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
@@ -130,7 +133,7 @@ def _list_files(pylock: Pylock, path: Path) -> Iterator[Pin]:
             continue
         try:
             yield from _list_package(package, path.parent)
-        except ValueError as error:  # from the parser of URLs
+        except FormatError as error:
             raise LockInvalidError(str(path), f"packages[{number}]", str(error)) from error
 
 
@@ -148,11 +151,13 @@ def _list_package(package: Package, directory: Path) -> Iterator[Pin]:
         inside = package.archive.subdirectory
         url = f"{bare}#{SUBDIRECTORY}{inside}" if inside else bare
         facts = (url, None, index or bare)
-        is_wheel = name_in(bare).endswith(".whl")
+        is_wheel = file_name_of(bare).endswith(".whl")
         yield _make_pin(package, facts, package.archive.hashes, is_wheel=is_wheel)
 
 
 def _locate(url: str | None, path: str | None, directory: Path) -> str:
+    if url:
+        check_url(url)
     return url or Path(os.path.normpath(directory / (path or ""))).as_uri()
 
 
@@ -165,11 +170,13 @@ def _make_pin(
 ) -> Pin:
     url, name, origin = facts
     sha256 = hashes.get("sha256", "")
-    last = name_in(url)
+    file_name = name or file_name_of(url)
+    if not is_plain_file_name(file_name):
+        raise FormatError("it does not have the name of a file")
     return Pin(
         name=package.name,
         version=str(package.version),
-        file_name=name or last,
+        file_name=file_name,
         url=url,
         sha256=sha256,
         origin=origin,

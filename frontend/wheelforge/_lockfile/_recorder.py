@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from wheelforge._lockfile._spelling import (
     is_standard,
-    name_in,
     spell_label,
     spell_pin,
     spell_requirements,
 )
 from wheelforge._lockfile._values import Lock, LockedAnswer, LockedSource, describe_python
 from wheelforge.errors import LockImpossibleError
+from wheelforge_isolation.formats.urls import file_name_of
 from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class _Finisher:
         if not pin.sha256:
             raise LockImpossibleError(pin.file_name, source.label, "its hash is not known")
         spelled = spell_pin(pin)
-        if not is_standard(pin) and name_in(spelled.url) != pin.file_name:
+        if not is_standard(pin) and file_name_of(spelled.url) != pin.file_name:
             raise LockImpossibleError(pin.file_name, source.label, "its URL has another name")
         # The same bytes from two places are one file, whichever place is asked.
         return self._firsts.setdefault((spelled.file_name, spelled.sha256), spelled)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from wheelforge._lockfile._groups import Groups
 from wheelforge._lockfile._spelling import SUBDIRECTORY, is_direct, is_standard
-from wheelforge._resolve._question import find_local_path
 from wheelforge.errors import LockImpossibleError, LockInvalidError
 from wheelforge_isolation import replace_file
+from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -77,7 +77,7 @@ class _Writer:
         if not is_archive:
             facts["name"] = _quoted(pin.file_name)
         bare, _, fragment = pin.url.partition("#")
-        local = find_local_path(pin.url)
+        local = local_path(pin.url)
         where = "url" if local is None else "path"
         facts[where] = _quoted(bare if local is None else self._relate(pin, local))
         facts["hashes"] = _inline({"sha256": _quoted(pin.sha256)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +10,7 @@ from wheelforge._models import Kind
 from wheelforge._report._spelling import spell_json
 from wheelforge._version import VERSION
 from wheelforge_isolation import ForgeError, replace_file
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _FORMAT_OF_BUILD = "1.0"
 _INTERRUPTED = 130
-_SECRET = re.compile(r"(?<=://)[^/?#\s]*@|\?[^#\s]*")
 """What lets somebody in stands before the host of a URL, or in its query."""
 
 
@@ -86,8 +85,7 @@ def describe_outcome(outcome: Outcome) -> Facts:
 
 
 def _name_source(source: Path | str) -> str:
-    text = str(source)
-    return _SECRET.sub("", text) if isinstance(source, str) and "://" in source else text
+    return redact(source) if isinstance(source, str) else str(source)
 
 
 def find_whole(outcome: Outcome) -> Phase | None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from wheelforge._resolve._question import find_local_path
 from wheelforge._resolve._supply import locate
 from wheelforge._resolve._wishes import ANY
 from wheelforge.errors import PackageNotFoundError
+from wheelforge_isolation.formats.urls import local_path
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Catalogue:
         if cutoff is None:
             return True
         # Whoever names a time still wants what is here; an era wants nothing from another one.
-        if not self._question.oldest and find_local_path(file.url):
+        if not self._question.oldest and local_path(file.url):
             return True
         return file.uploaded is not None and file.uploaded < cutoff
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from wheelforge._resolve._catalogue import combine, is_exact
-from wheelforge._resolve._question import without_secrets
 from wheelforge.errors import RequirementsConflictError
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -109,7 +109,7 @@ class Explainer:
         for url in urls:
             found = self._catalogue.find_direct(name, url, wishes)
             what = f"of no use: {found}" if isinstance(found, str) else f"`{name}` {found.version}"
-            yield f"what `{without_secrets(url)}` leads to is {what}"
+            yield f"what `{redact(url)}` leads to is {what}"
 
     def _describe_versions(self, name: str, wishes: Sequence[Wish]) -> Iterator[str]:
         reasons = dict(sorted(self._judge_versions(name, wishes), reverse=True))

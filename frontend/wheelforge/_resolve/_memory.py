@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wheelforge._records import read_record, write_record
-from wheelforge._resolve._question import Pin, Resolution, find_local_path
+from wheelforge._resolve._question import Pin, Resolution
 from wheelforge.errors import NotRememberedError
+from wheelforge_isolation.formats.urls import local_path, without_credentials, without_secrets
 from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MAX_AGE_SECONDS = 600.0
 _FORMAT = "2"
 _TUPLES = ("requested_by", "accepted")
-_SECRET = re.compile(r"(?<=://)[^/?#@\s]*@")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 Stamps: TypeAlias = "list[int | None]"
@@ -98,8 +98,12 @@ class Memory(Value):
         files = _stamp_files(facts["pins"])
         if None in files:
             return
+        urls = _find_urls(question)
         for pin in facts["pins"]:
-            pin["url"] = _SECRET.sub("", pin["url"], count=1)
+            bare = without_secrets(pin["url"])
+            if without_credentials(urls.get(bare, bare)) != without_credentials(pin["url"]):
+                return  # without its signature, the file cannot be asked for again
+            pin["url"] = bare
         more = {"time": self.clock(), "files": files, "places": places}
         write_record(*self._identify(question), {**facts, **more})
 
@@ -120,7 +124,7 @@ def _find_urls(question: Question) -> dict[str, str]:
     texts = (*question.requirements, *question.constraints)
     urls = [url for text in texts for url in _URL.findall(text)]
     every = (*urls, *(url.partition("#")[0] for url in urls))
-    return {_SECRET.sub("", url, count=1): url for url in every}
+    return {without_secrets(url): url for url in every}
 
 
 def _stamp_places(places: Sequence[str]) -> Stamps:
@@ -137,7 +141,7 @@ def _read_time(path: str) -> int | None:
 
 def _stamp_files(pins: Sequence[dict[str, Any]]) -> list[list[int] | None]:
     """Return the size and time of each local file among ``pins``, nothing for what is none."""
-    paths = (find_local_path(pin["url"]) for pin in pins)
+    paths = (local_path(pin["url"]) for pin in pins)
     return [_stamp(path) for path in paths if path is not None]
 
 

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ntpath
-import os
-import posixpath
-import re
 from datetime import UTC
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from wheelforge_isolation.values import Value, field
 
@@ -19,9 +14,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wheelforge_isolation import Interpreter
-
-_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-_BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
 
 
 class Question(Value):
@@ -94,19 +86,3 @@ class Resolution(Value):
     pins: tuple[Pin, ...]
     """Sorted by name; each name once."""
     notes: tuple[str, ...] = ()
-
-
-def find_local_path(url: str, system: str = os.name) -> str | None:
-    """Return the path that a ``file:`` URL means, or nothing for another URL."""
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        return None
-    path, host = unquote(parts.path), parts.netloc.lower().removeprefix("localhost")
-    if system != "nt":
-        return posixpath.normpath(path)
-    return ntpath.normpath(f"//{host}{path}" if host else _BEFORE_DRIVE.sub("", path))
-
-
-def without_secrets(text: str) -> str:
-    """Return ``text`` without the user names and passwords in its URLs."""
-    return _SECRET.sub("***", text)

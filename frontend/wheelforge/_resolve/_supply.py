@@ -5,14 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl, unquote, urldefrag, urlsplit
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
-from wheelforge._index import Candidate, without_credentials
-from wheelforge._resolve._question import find_local_path, without_secrets
+from wheelforge._index import Candidate
 from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_wheel_name
+from wheelforge_isolation.formats.urls import (
+    FETCHED_SCHEMES,
+    check_url,
+    file_name_of,
+    fragment_of,
+    local_path,
+    redact,
+    scheme_of,
+    without_fragment,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +32,6 @@ if TYPE_CHECKING:
 
     Builder = Callable[[Candidate], Path]
 
-_SCHEMES = {"file", "http", "https"}
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
 _UNKNOWN = Version("0")
 
@@ -143,27 +152,39 @@ def candidate_of(pin: Pin) -> Candidate:
 
 
 def _read_name(file_name: str) -> tuple[str, Version]:
-    name, version, _, _ = parse_wheel_filename(file_name)
-    return canonicalize_name(name), version
+    wheel = parse_wheel_name(file_name)
+    return wheel.name, wheel.version
+
+
+def _judge_url(url: str) -> str:
+    """Return why a URL is of no use, or nothing."""
+    try:
+        check_url(url)
+    except FormatError as error:
+        return str(error)
+    if scheme_of(url) not in FETCHED_SCHEMES:
+        return "only `https:`, `http:` and `file:` URLs are"
+    path = local_path(url)
+    if path is not None and not Path(path).exists():
+        return f"there is no `{path}`"
+    return "" if file_name_of(url) else "it does not end with the name of a file"
 
 
 def locate(name: str, url: str, whose: str) -> Candidate:
     """Return what is at ``url``, without its version, as far as that can be said unseen."""
-    bare, fragment = urldefrag(url)
-    path = find_local_path(bare)
-    problem = "only `https:`, `http:` and `file:` URLs are"
-    if urlsplit(bare).scheme in _SCHEMES:
-        problem = "" if path is None or Path(path).exists() else f"there is no `{path}`"
+    problem = _judge_url(url)
     if problem:
-        raise RequirementInvalidError(f"{name} @ {without_secrets(url)}", whose, problem)
-    file_name = unquote(urlsplit(bare).path).rstrip("/").rpartition("/")[2]
+        raise RequirementInvalidError(f"{name} @ {redact(url)}", whose, problem)
+    bare, file_name = without_fragment(url), file_name_of(url)
     return Candidate(
         name=name,
         version=_UNKNOWN,
         file_name=file_name,
         # The rest of the fragment, such as a subdirectory, is for whoever builds it.
         url=bare if file_name.endswith(".whl") else url,
-        hashes={key: value.lower() for key, value in parse_qsl(fragment) if key in _ALGORITHMS},
+        hashes={
+            key: value.lower() for key, value in fragment_of(url).items() if key in _ALGORITHMS
+        },
         is_wheel=file_name.endswith(".whl"),
-        origin=without_credentials(bare),
+        origin=without_secrets(bare),
     )

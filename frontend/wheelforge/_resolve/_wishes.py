@@ -8,8 +8,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from wheelforge._resolve._question import without_secrets
 from wheelforge.errors import RequirementInvalidError
+from wheelforge_isolation.formats.urls import redact
 from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def parse_requirement(text: str, whose: str) -> Requirement:
         return Requirement(text)
     except InvalidRequirement as error:
         reason = " ".join(str(error).partition("\n")[0].split())
-        raise RequirementInvalidError(without_secrets(text), whose, reason) from error
+        raise RequirementInvalidError(redact(text), whose, reason) from error
 
 
 def applies(
@@ -113,7 +113,7 @@ def applies(
     try:
         return requirement.marker.evaluate({**markers, "extra": extra})
     except ValueError as error:
-        text = without_secrets(str(requirement))
+        text = redact(str(requirement))
         raise RequirementInvalidError(text, whose, str(error)) from error
 
 
@@ -134,7 +134,7 @@ def read_needs(
 def _make_wish(requirement: Requirement, text: str) -> tuple[Wish, list[str]]:
     wish = Wish(
         name=canonicalize_name(requirement.name),
-        text=without_secrets(" ".join(text.split())),
+        text=redact(" ".join(text.split())),
         specifier=requirement.specifier,
         url=requirement.url or "",
     )

@@ -1,0 +1,82 @@
+"""Secrets in URLs: in no message, no report, no file of the cache."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.forge import Place
+from tests.universe import Universe, ask
+from wheelforge._resolve import Memory, Resolution, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge._resolve import Question
+
+PASSWORD, TOKEN = "s3cr@et@B", "t0ken"
+
+
+def remember(directory: Path, question: Question, *, signature: str = "") -> tuple[str, Resolution]:
+    """Return what is written of an answer, and the answer that is given again."""
+    universe = Universe()
+    universe.put(directory.parent, "a", "1.0")
+    universe.add("b", "1.0")
+
+    def answer(question: Question) -> Resolution:
+        found = resolve(question, universe, universe.build)
+        pins = tuple(
+            replace(pin, url=f"{pin.url}{signature if pin.name == 'b' else ''}")
+            for pin in found.pins
+        )
+        return replace(found, pins=pins)
+
+    memory = Memory(directory=directory)
+    memory.answer(question, answer)
+    written = "".join(path.read_text() for path in directory.glob("*"))
+    return written, memory.answer(question, answer)
+
+
+def test_remembered_answer__has_no_password_and_no_signature(tmp_path: Path) -> None:
+    url = f"https://user:{PASSWORD}@host.test/a-1.0-py3-none-any.whl?x=1&sig={TOKEN}"
+
+    written, again = remember(tmp_path / "memory", ask(f"a @ {url}"))
+
+    assert "host.test/a-1.0" in written
+    assert not [part for part in ("user", "s3cr", "et@B", "B@", TOKEN) if part in written]
+    assert again.pins[0].url == url
+
+
+def test_remembered_answer__is_not_kept_if_an_index_signs_its_urls(tmp_path: Path) -> None:
+    question = ask("b")
+
+    kept, _ = remember(tmp_path / "plain", question, signature="?version=1")
+    written, _ = remember(tmp_path / "signed", question, signature=f"?version=1&sig={TOKEN}")
+
+    assert "?version=1" in kept
+    assert not written
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["http://user:{0}@127.0.0.1:1/demo-1.0.tar.gz?token={1}", "demo==1.0"],
+)
+def test_failed_build__shows_no_secret_anywhere(tmp_path: Path, where: str) -> None:
+    place = Place(path=tmp_path, variables={"PIP_RETRIES": "0"})
+    index = f"http://user:{PASSWORD}@127.0.0.1:1/simple/?token={TOKEN}"
+    reports = [tmp_path / name for name in ("report.json", "events.json", "junit.xml")]
+
+    done = place.run(
+        *(where.format(PASSWORD, TOKEN), "-o", tmp_path / "out", "-v"),
+        *("-i", index, "-f", index, "--report", reports[0]),
+        *("--events", reports[1], "--junit", reports[2]),
+    )
+
+    assert done.error == "index-unreachable"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {*reports} <= {*files}
+    texts = [done.out, done.err, *(path.read_text() for path in files)]
+    assert "127.0.0.1:1" in done.err
+    assert not [part for part in ("s3cr", "et@B", TOKEN) for text in texts if part in text]
