@@ -51,7 +51,7 @@ DOORS = {
     "filelock": {"_locks"},
     "platformdirs": {"_layout"},
     "installer": {"_wheels", "_installation"},
-    "build": set[str](),
+    "build": {"_hooks", "_host", "_project"},
     "pyproject_hooks": {"_hooks"},
     "resolvelib": {"_resolve"},
     "rich": {"_progress"},

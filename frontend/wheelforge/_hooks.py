@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from wheelforge._models import Kind
-from wheelforge._runners import read_question, take_warnings
+from wheelforge._runners import read_question, take_answer
 from wheelforge.errors import (
     BackendUnavailableError,
     HookAnswerInvalidError,
     HookMissingError,
     HookUnsupportedError,
+    ResultInvalidError,
 )
 from wheelforge_isolation.values import Value
 
@@ -22,17 +23,11 @@ if TYPE_CHECKING:
     from wheelforge._models import BuildEnvironment, Runner
     from wheelforge._project import Project
 
-_HOOKS = {
-    Kind.SDIST: "build_sdist",
-    Kind.WHEEL: "build_wheel",
-    Kind.EDITABLE: "build_editable",
-    Kind.METADATA: "prepare_metadata_for_build_wheel",
-}
-_REQUIRES_HOOKS = {
-    Kind.SDIST: "get_requires_for_build_sdist",
-    Kind.WHEEL: "get_requires_for_build_wheel",
-    Kind.EDITABLE: "get_requires_for_build_editable",
-    Kind.METADATA: "get_requires_for_build_wheel",
+_DISTRIBUTIONS: dict[Kind, Literal["sdist", "wheel", "editable"]] = {
+    Kind.SDIST: "sdist",
+    Kind.WHEEL: "wheel",
+    Kind.EDITABLE: "editable",
+    Kind.METADATA: "wheel",
 }
 _CONFUSIONS = (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 _LONGEST_FOUND = 200
@@ -64,38 +59,34 @@ class Backend:
         warn: Callable[[str], None],
         config_settings: Mapping[str, object],
     ) -> None:
-        from pyproject_hooks import BuildBackendHookCaller
+        from build import ProjectBuilder
 
         self.last_call: HookCall | None = None
-        self._environment = environment
+        self._returned: object = None
         self._runner = runner
         self._warn = warn
-        self._settings = config_settings
-        self._caller = BuildBackendHookCaller(
-            str(project.root),
-            project.backend,
-            backend_path=project.backend_path or None,
-            runner=self._run,
-            python_executable=environment.python_executable,
-        )
+        # What `--config-json` says may be any JSON; backends are told it as it is.
+        self._settings = cast("Mapping[str, str | Sequence[str]]", config_settings)
+        self._builder = ProjectBuilder.from_isolated_env(environment, project.root, self._run)
 
     def ask_requirements(self, kind: Kind) -> frozenset[str]:
         """Return what the backend wants to have for ``kind``, beyond what the project says."""
-        hook = _REQUIRES_HOOKS[kind]
-        with _explained(hook):
-            answer: object = getattr(self._caller, hook)(self._settings)
-        found = _clip(repr(answer))
-        texts = cast("list[object]", answer) if isinstance(answer, list) else [None]
-        if not all(isinstance(text, str) for text in texts):
-            raise HookAnswerInvalidError(hook, "a list of requirements", found)
-        return frozenset(map(str, texts))
+        what = _DISTRIBUTIONS[kind]
+        with _explained(f"get_requires_for_build_{what}"):
+            return frozenset(self._builder.get_requires_for_build(what, self._settings))
 
     def build(self, kind: Kind, directory: Path) -> object:
         """Have ``kind`` made in ``directory``; return what should be its name there."""
-        hook = _HOOKS[kind]
-        options = {"_allow_fallback": False} if kind is Kind.METADATA else {}
+        what = _DISTRIBUTIONS[kind]
+        if kind is not Kind.METADATA:
+            with _explained(f"build_{what}"):
+                self._builder.build(what, directory, self._settings)
+            return self._returned
+        hook = f"prepare_metadata_for_build_{what}"
         with _explained(hook):
-            return getattr(self._caller, hook)(str(directory), self._settings, **options)
+            if self._builder.prepare(what, directory, self._settings) is None:
+                raise HookMissingError(hook)
+        return self._returned
 
     def _run(
         self,
@@ -103,39 +94,59 @@ class Backend:
         cwd: str | None = None,
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
-        variables = {**(self._environment.make_extra_environ() or {}), **(extra_environ or {})}
         question = read_question(cmd[-1])
         if question is not None:
             self.last_call = HookCall(
-                words=tuple(cmd), directory=cwd or "", variables=variables, question=question
+                words=tuple(cmd),
+                directory=cwd or "",
+                variables=dict(extra_environ or {}),
+                question=question,
             )
-        self._runner(cmd, cwd, variables)
-        self._tell_warnings(cmd[-2], cmd[-1])
+        self._runner(cmd, cwd, extra_environ)
+        self._take_answer(cmd[-2], cmd[-1])
 
-    def _tell_warnings(self, hook: str, control: str) -> None:
+    def _take_answer(self, hook: str, control: str) -> None:
         try:
-            warnings = take_warnings(control)
+            returned, warnings = take_answer(control)
         except FileNotFoundError as error:
             raise HookAnswerInvalidError(hook, "a file", "none") from error
         except _CONFUSIONS as error:
             raise HookAnswerInvalidError(hook, "JSON", _clip(repr(error))) from error
+        for self._returned in returned:
+            _check_answer(hook, self._returned)
         for warning in warnings:
             self._warn(warning)
 
 
+def _check_answer(hook: str, answer: object) -> None:
+    """Refuse what pypa/build would take apart, or fail over, without looking."""
+    if not hook.startswith("get_requires"):
+        if not isinstance(answer, str):
+            raise ResultInvalidError(_clip(repr(answer)), "that is no name of a file")
+        return
+    found = _clip(repr(answer))
+    texts = cast("list[object]", answer) if isinstance(answer, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise HookAnswerInvalidError(hook, "a list of requirements", found)
+
+
 @contextlib.contextmanager
 def _explained(hook: str) -> Generator[None]:
-    """Turn what pyproject-hooks has to say into errors of ours."""
+    """Turn what pypa/build and pyproject-hooks have to say into errors of ours."""
+    from build import BuildBackendException
     from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
 
     try:
         yield
-    except BackendUnavailable as error:
-        raise _unavailable(error.backend_name or "", str(error.traceback)) from error
-    except HookMissing as error:
-        raise HookMissingError(error.hook_name) from error
-    except UnsupportedOperation as error:
-        raise HookUnsupportedError(hook, str(error.traceback)) from error
+    except BuildBackendException as wrapped:
+        error = wrapped.exception
+        if isinstance(error, BackendUnavailable):
+            raise _unavailable(error.backend_name or "", str(error.traceback)) from error
+        if isinstance(error, HookMissing):
+            raise HookMissingError(error.hook_name) from error
+        if isinstance(error, UnsupportedOperation):
+            raise HookUnsupportedError(hook, str(error.traceback)) from error
+        raise error from None
 
 
 def _unavailable(backend: str, traceback: str) -> BackendUnavailableError:

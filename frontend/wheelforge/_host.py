@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Provision
@@ -50,35 +51,35 @@ class HostProvider(Value):
             python_executable=str(self.python.executable), search_path=self.search_path
         )
         if self.is_checked:
-            world = compose_environment(self.variables, environment.make_extra_environ())
-            installed = _Installed(_list_places(self.python, world), self.python.markers)
-            missing = installed.find_missing(need)
+            missing = self._find_missing(need)
             if missing:
                 raise RequirementsUnmetError(need.label, missing)
         return Provision(environment=environment)
 
+    def _find_missing(self, need: Need) -> tuple[str, ...]:
+        requirements = [_parse(text, need.label) for text in need.requirements]
+        if str(self.python.executable) == sys.executable:
+            from build import check_dependency
+
+            found = {unmet for text in need.requirements for unmet in check_dependency(text)}
+            return tuple(sorted(" -> ".join(unmet) for unmet in found))
+        # Another Python need not have pypa/build: its distributions are looked at from here.
+        path = {"PATH": self.search_path} if self.search_path else {}
+        places = _list_places(self.python, compose_environment(self.variables, path))
+        installed = _Installed(places, self.python.markers)
+        return tuple(missing for each in requirements for missing in installed.find_missing(each))
+
 
 class _Installed:
-    """What is installed below some directories; pypa/build's own check sees only this process."""
+    """Distributions below some directories; pypa/build's own check sees only this process."""
 
     def __init__(self, places: Sequence[str], markers: Mapping[str, str]) -> None:
         self._places = list(places)
         self._markers = dict(markers)
         self._seen: set[tuple[str, frozenset[str]]] = set()
 
-    def find_missing(self, need: Need) -> tuple[str, ...]:
-        """Return what is not met, each as the path of requirements that leads to it."""
-        return tuple(
-            missing for text in need.requirements for missing in self._find(text, need.label)
-        )
-
-    def _find(self, text: str, whose: str) -> Iterator[str]:
-        from packaging.requirements import InvalidRequirement, Requirement
-
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            raise RequirementInvalidError(text, whose, str(error).partition("\n")[0]) from error
+    def find_missing(self, requirement: Requirement) -> Iterator[str]:
+        """Yield what is not met, each as the path of requirements that leads to it."""
         yield from self._check(requirement, (), frozenset())
 
     def _check(
@@ -106,6 +107,15 @@ class _Installed:
         return marker is None or any(
             marker.evaluate({**self._markers, "extra": extra}) for extra in ("", *extras)
         )
+
+
+def _parse(text: str, whose: str) -> Requirement:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        raise RequirementInvalidError(text, whose, str(error).partition("\n")[0]) from error
 
 
 def _read_version(found: Distribution) -> str:

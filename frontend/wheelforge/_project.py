@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.errors import ProjectInvalidError
@@ -12,6 +10,7 @@ from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _LEGACY_REQUIRES = ("setuptools >= 40.8.0",)
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
@@ -38,30 +37,37 @@ class Project(Value):
 def read_project(root: Path) -> Project:
     """Return what the tree at ``root`` says; one that says nothing is built as in olden times."""
     content = _read_table(root)
-    static = _as_table(content.get("project")) or {}
+    static = _as_table(content.get("project"))
     name, version = str(static.get("name", "")), str(static.get("version", ""))
     if "build-system" not in content:
         notes = _note_lookalike(content)
         return Project(root=root, name=name, version=version, notes=notes)
     table = _as_table(content["build-system"])
-    if table is None:
-        raise _wrong(root, "`build-system` must be a table")
     _refuse_unknown(root, table)
-    if "requires" not in table:
-        raise _wrong(root, "`build-system.requires` is missing")
+    _validate(root)
     backend = table.get("build-backend", _LEGACY_BACKEND)
-    if not isinstance(backend, str):
-        raise _wrong(root, "`build-system.build-backend` must be a string")
     if not _OBJECT.fullmatch(backend):
-        raise _wrong(root, f"`build-system.build-backend` names no module: {backend!r}")
+        raise _wrong(root, f"[build-system] `build-backend` names no module: {backend!r}")
     return Project(
         root=root,
-        requires=_read_texts(root, table, "requires"),
+        requires=tuple(table["requires"]),
         backend=backend,
-        backend_path=_read_backend_path(root, table),
+        backend_path=tuple(table.get("backend-path", ())),
         name=name,
         version=version,
     )
+
+
+def _validate(root: Path) -> None:
+    """Have pypa/build look at ``[build-system]``."""
+    from build import BuildException, ProjectBuilder
+
+    try:
+        ProjectBuilder(root)
+    except (BuildException, ValueError) as error:
+        # Of a backend's path pyproject-hooks says only that it is wrong.
+        where = "`backend-path`: " if isinstance(error, ValueError) else ""
+        raise _wrong(root, f"[build-system] {where}{error.args[0]}") from error
 
 
 def _read_table(root: Path) -> dict[str, Any]:
@@ -81,15 +87,15 @@ def _read_table(root: Path) -> dict[str, Any]:
         raise _wrong(root, f"it cannot be read: {reason}") from error
 
 
-def _as_table(value: object) -> dict[str, Any] | None:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+def _as_table(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _refuse_unknown(root: Path, table: dict[str, Any]) -> None:
     for key in sorted(table.keys() - set(_KEYS)):
         meant = _find_meant(key, _KEYS)
         reason = f", and `{meant}` was probably meant" if meant else ""
-        raise _wrong(root, f"`build-system.{key}` means nothing{reason}")
+        raise _wrong(root, f"[build-system] `{key}` means nothing{reason}")
 
 
 def _note_lookalike(content: dict[str, Any]) -> tuple[str, ...]:
@@ -103,44 +109,6 @@ def _find_meant(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), "")
-
-
-def _read_texts(root: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
-    values = table.get(key, [])
-    if not isinstance(values, list):
-        raise _wrong(root, f"`build-system.{key}` must be an array of strings")
-    texts: list[str] = []
-    for number, value in enumerate(cast("list[object]", values)):
-        if not isinstance(value, str):
-            raise _wrong(root, f"`build-system.{key}[{number}]` must be a string")
-        texts.append(value)
-    return tuple(texts)
-
-
-def _read_backend_path(root: Path, table: dict[str, Any]) -> tuple[str, ...]:
-    paths = _read_texts(root, table, "backend-path")
-    for number, path in enumerate(paths):
-        problem = _judge_place(root, path)
-        if problem:
-            raise _wrong(root, f"`build-system.backend-path[{number}]` {problem}: {path!r}")
-    return paths
-
-
-def _judge_place(root: Path, path: str) -> str:
-    """Return why ``path`` is no place for a backend, or nothing."""
-    if "\0" in path:
-        return "is no path"
-    place = os.path.realpath(root / path)
-    if Path(path).is_absolute() or not _is_below(place, os.path.realpath(root)):
-        return "leads out of the project"
-    # A name can be too long to be asked about, which `Path` would not forgive.
-    return "" if os.path.isdir(place) else "is no directory"  # ruff: ignore[os-path-isdir]
-
-
-def _is_below(path: str, root: str) -> bool:
-    return os.path.normcase(path + os.sep).startswith(
-        os.path.normcase(root.rstrip(os.sep) + os.sep)
-    )
 
 
 def _wrong(root: Path, reason: str) -> ProjectInvalidError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import WILLING, ask, names_in, write_project
+from tests.filesystems.mounts import mounted_tmpfs
 from tests.hooks import (
     DAEMON,
     LINUX_ONLY,
@@ -188,19 +189,14 @@ def test_what_the_backend_warns_of_is_told_and_no_warning_of_this_process(
     ]
 
 
+@pytest.mark.filesystems
 def test_a_disk_without_room_for_the_log_is_our_own_ground(
     tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel="print('x' * 2**16, flush=True)")
     logs = tmp_path / "logs"
-    logs.mkdir()
     monkeypatch.setattr("wheelforge_isolation._layout.Layout.logs", logs)
-    with ground.forge() as forge:
-        name = forge.try_build(ask(project, tmp_path / "out")).log
-        assert name is not None
-        name.unlink()
-        name.symlink_to("/dev/full")
-
+    with mounted_tmpfs(logs, kibibytes=16, inodes=8), ground.forge() as forge:
         outcome = forge.try_build(ask(project, tmp_path / "out"))
 
     assert outcome.error is not None

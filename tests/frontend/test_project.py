@@ -76,66 +76,63 @@ def test_who_names_no_backend_gets_that_of_olden_times(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("build-system = 1", "`build-system` must be a table"),
-        ("[[build-system]]", "`build-system` must be a table"),
-        ("[build-system]", "`build-system.requires` is missing"),
-        ("[build-system]\nrequires = 'a'", "`build-system.requires` must be an array of strings"),
-        ("[build-system]\nrequires = ['a', 1]", "`build-system.requires[1]` must be a string"),
+        ("build-system = 1", "[build-system] `build-system` must be a table"),
+        ("[[build-system]]", "[build-system] `build-system` must be a table"),
+        ("[build-system]", "[build-system] `requires` is a required property"),
+        (
+            "[build-system]\nrequires = 'a'",
+            "[build-system] `requires` must be an array of strings",
+        ),
+        (
+            "[build-system]\nrequires = ['a', 1]",
+            "[build-system] `requires` must be an array of strings",
+        ),
         (
             "[build-system]\nrequires = []\nbuild-backend = []",
-            "`build-system.build-backend` must be a string",
+            "[build-system] `build-backend` must be a string",
         ),
         (
             "[build-system]\nrequires = []\nbuild-backend = ''",
-            "`build-system.build-backend` names no module: ''",
+            "[build-system] `build-backend` names no module: ''",
         ),
         (
             "[build-system]\nrequires = []\nbuild-backend = 'a b'",
-            "`build-system.build-backend` names no module: 'a b'",
+            "[build-system] `build-backend` names no module: 'a b'",
         ),
         (
             "[build-system]\nrequires = []\nbackend-path = '.'",
-            "`build-system.backend-path` must be an array of strings",
+            "[build-system] `backend-path` must be an array of strings",
         ),
         (
             "[build-system]\nrequires = []\nbackend-path = ['.', 'nowhere']",
-            "`build-system.backend-path[1]` is no directory: 'nowhere'",
+            "[build-system] `backend-path` entry 'nowhere' does not exist or is not a directory",
         ),
         (
-            "[build-system]\nrequires = []\nbackend-path = ['pyproject.toml']",
-            "`build-system.backend-path[0]` is no directory: 'pyproject.toml'",
-        ),
-        (
-            "[build-system]\nrequires = []\nbackend-path = ['a/../..']",
-            "`build-system.backend-path[0]` leads out of the project: 'a/../..'",
+            "[build-system]\nrequires = []\nbackend-path = ['..']",
+            "[build-system] `backend-path`: paths must be inside source tree",
         ),
         (
             "[build-system]\nrequires = []\nbackend-path = ['/tmp']",
-            "`build-system.backend-path[0]` leads out of the project: '/tmp'",
-        ),
-        (
-            "[build-system]\nrequires = []\nbackend-path = ['link']",
-            "`build-system.backend-path[0]` leads out of the project: 'link'",
+            "[build-system] `backend-path`: paths must be relative",
         ),
         (
             '[build-system]\nrequires = []\nbackend-path = ["\\u0000"]',
-            "`build-system.backend-path[0]` is no path: '\\x00'",
+            "[build-system] `backend-path` entry '\\x00' does not exist or is not a directory",
         ),
         (
             "[build-system]\nrequire = []",
-            "`build-system.require` means nothing, and `requires` was probably meant",
+            "[build-system] `require` means nothing, and `requires` was probably meant",
         ),
         (
             "[build-system]\nrequires = []\nbuild_backend = 'a'",
-            "`build-system.build_backend` means nothing, and `build-backend` was probably meant",
+            "[build-system] `build_backend` means nothing, and `build-backend` was probably meant",
         ),
-        ("[build-system]\nrequires = []\nzzz = 1", "`build-system.zzz` means nothing"),
+        ("[build-system]\nrequires = []\nzzz = 1", "[build-system] `zzz` means nothing"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, reason: str) -> None:
     root = tmp_path / "project"
     root.mkdir()
-    (root / "link").symlink_to(tmp_path)
 
     assert refuse(write(root, text)) == reason
 

@@ -17,6 +17,8 @@ BACKEND = "_PYPROJECT_HOOKS_BUILD_BACKEND"
 BACKEND_PATH = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
 QUESTION = "input.json"
 ANSWER = "output.json"
+REFUSALS = ("unsupported", "no_backend", "hook_missing")
+"""Keys of an answer by which a hook says that it did not run."""
 
 
 class HookScript(NamedTuple):
@@ -50,16 +52,17 @@ def read_question(control: str) -> bytes | None:
     return Path(control, QUESTION).read_bytes()
 
 
-def take_warnings(control: str) -> list[str]:
-    """Return the backend's warnings, and remove them from the hook's answer.
+def take_answer(control: str) -> tuple[list[object], list[str]]:
+    """Return what a hook returned, if it ran, and the warnings, which its answer then has no more.
 
     Otherwise pyproject-hooks would issue them in this process, for all of it. An answer that
     pyproject-hooks could not read raises an exception here.
     """
     if find_hook_script().objection:
-        return []
+        return [], []
     path = Path(control, ANSWER)
     answer: dict[str, Any] = json.loads(path.read_bytes())
     warnings = [str(warning["message"]) for warning in answer.pop("warnings", [])]
     path.write_text(json.dumps({"return_val": None, **answer}), encoding="utf-8")
-    return warnings
+    has_run = "return_val" in answer and not any(answer.get(key) for key in REFUSALS)
+    return [answer["return_val"]] if has_run else [], warnings
