@@ -198,6 +198,26 @@ class Other:
         request.send(request.part(Response(200, headers, self.content)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """Sends these bytes and no others, head and all, and hangs up.
+
+    ``endless`` are sent again and again after them, with a pause each time, for as long as the
+    client listens.
+    """
+
+    content: bytes
+    endless: bytes = b""
+    pause: float = 0.0
+
+    def play(self, request: Request, good: Response) -> None:  # ruff: ignore[unused-method-argument]
+        request.close_connection = True
+        with contextlib.suppress(OSError):
+            request.wfile.write(self.content)
+            while self.endless and not request.pause(self.pause):
+                request.wfile.write(self.endless)
+
+
 # The server
 
 
@@ -391,6 +411,10 @@ class Request(BaseHTTPRequestHandler):
         self.close_connection = most is not None
         if pause:
             self._owner.stopped.wait(pause)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; return whether the server is being stopped."""
+        return self._owner.stopped.wait(seconds)
 
     def log_message(self, format: str, *args: object) -> None:  # ruff: ignore[builtin-argument-shadowing]
         """Keep quiet: what was asked is kept in a list."""

@@ -67,11 +67,11 @@ def check_file(candidate: Candidate) -> Check:
     return Check(candidate, candidate.hashes, candidate.size_bytes)
 
 
-def receive_whole(answer: Answer, candidate: Candidate) -> IO[bytes]:
+def receive_whole(answer: Answer, candidate: Candidate, most_bytes: int | None = None) -> IO[bytes]:
     """Return a body that is the whole file, checked as it comes; to be closed."""
     check, output = check_file(candidate), spool()
     try:
-        _write(answer.chunks(_MOST_FILE_BYTES), output, check)
+        _write(answer.chunks(most_bytes or _MOST_FILE_BYTES), output, check)
         check.finish()
     except OSError as error:
         output.close()

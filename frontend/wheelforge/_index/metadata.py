@@ -156,7 +156,7 @@ class MetadataReader:
         if span is None or span.stop != span.total or span.stop - span.start > TAIL_BYTES:
             return None
         if span.start == 0:
-            return receive_whole(answer, candidate)
+            return receive_whole(answer, candidate, span.total)
         content = _receive_part(answer, span.start, span.stop)
 
         def read(start: int, stop: int) -> bytes:

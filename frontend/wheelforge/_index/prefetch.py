@@ -97,7 +97,7 @@ class Prefetcher:
         if not self._kept.reserve(size):
             return None
         try:
-            return receive_whole(answer, candidate)
+            return receive_whole(answer, candidate, size)
         except BaseException:
             self._kept.release(size)
             raise

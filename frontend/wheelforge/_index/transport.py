@@ -49,6 +49,7 @@ _GZIP = 31
 """zlib's number for gzip framing."""
 _RATIO, _RATIO_FROM_BYTES = 100, 8 << 20
 """As in archives: no honest page is packed as tightly."""
+_MOST_INTERIM = 32
 _CONTINUE, _SWITCHING, _OK = 100, 101, 200
 _POOL = re.compile(r"HTTPS?Connection(Pool)?\(.*?\): ")
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4\d\d")
@@ -79,9 +80,9 @@ class Allowance:
         self._received = 0
         self._most = _HEAD_BYTES
 
-    def allow_body(self, most_bytes: int) -> None:
-        """Let a body of so many bytes come, and as much framing as that may need."""
-        self._most = _HEAD_BYTES + most_bytes + most_bytes // 8
+    def count_body(self, body_bytes: int) -> None:
+        """Let more come after so many bytes of a body, with as much framing as that may need."""
+        self._most = _HEAD_BYTES + body_bytes + body_bytes // 8
 
     def spend(self, count: int) -> None:
         """Count received bytes; fail if they are too many, or too few for the time."""
@@ -129,9 +130,12 @@ class _Response(HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        while _CONTINUE <= self.status < _OK and self.status != _SWITCHING:
+        for _ in range(_MOST_INTERIM):
+            if not _CONTINUE <= self.status < _OK or self.status == _SWITCHING:
+                return
             self.headers = None  # type: ignore[assignment]  # as before the first one
             super().begin()
+        raise HTTPException("too many interim answers")
 
 
 class _Counted:
@@ -175,11 +179,11 @@ class Answer:
 
     def chunks(self, most_bytes: int) -> Iterator[bytes]:
         """Yield the body as it comes, which may not be larger than ``most_bytes``."""
-        self._allowance.allow_body(most_bytes)
         received = 0
         with _telling_failures():
             for chunk in self._response.stream(CHUNK_BYTES, decode_content=False):
                 received += len(chunk)
+                self._allowance.count_body(received)
                 if received > most_bytes:
                     raise _too_large(most_bytes)
                 yield chunk
@@ -255,7 +259,9 @@ class Connections:
             manager = self._find(place, proxy)
             try:
                 response = _get(manager, place, headers)
-            except ProtocolError:
+            except ProtocolError as error:
+                if not isinstance(_find_cause(error), ConnectionError):
+                    raise
                 # A server may close an idle connection at the moment that it is used again.
                 response = _get(manager, place, headers)
             return Answer(response, url)
