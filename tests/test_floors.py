@@ -42,7 +42,7 @@ FLOORS = {
         {"_work"},
         {"_build"},
         {"_workshop"},
-        {"_batch", "_report", "_progress"},
+        {"batch", "_report", "_progress"},
         {"cli"},
         {"__init__", "__main__"},
     ],
@@ -58,7 +58,7 @@ DOORS = {
     "shutil": {"_fs"},
     "tempfile": {"_fs"},
     "subprocess": {
-        *("_batch", "_bytecode", "_host", "_installation", "_runners", "interpreter"),
+        *("batch", "_bytecode", "_host", "_installation", "_runners", "interpreter"),
         "errors",  # a base class only
     },
     "tarfile": {"archive"},

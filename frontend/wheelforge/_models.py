@@ -63,6 +63,8 @@ class BuildRequest(Value):
     """Unless given: a wheel from an sdist; from a directory an sdist, and a wheel through it."""
     config_settings: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
     """For the backend."""
+    hashes: tuple[str, ...] = ()
+    """If any are given, an sdist must have one of them: each is like ``sha256:1f0c...``."""
     links: Links | None = None
     tree: Path | None = None
     """Where the sdist is unpacked, and stays; what an earlier one of its name left is replaced."""

@@ -12,7 +12,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wheelforge_isolation import IsolationError, ensure_directory, replace_file
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +20,12 @@ if TYPE_CHECKING:
 _KEY_LENGTH = 32
 
 
-class Records(Value):
+class Records:
     """The records of one kind below a directory."""
 
-    directory: Path
-    kind: str
+    def __init__(self, directory: Path, kind: str) -> None:
+        self._directory = directory
+        self._kind = kind
 
     def read(self, *facts: str) -> dict[str, Any] | None:
         """Return what is remembered of what ``facts`` tell from everything else."""
@@ -38,10 +38,10 @@ class Records(Value):
         write_record(self._place(key), key, found)
 
     def _key(self, facts: tuple[str, ...]) -> str:
-        return hashlib.sha256(json.dumps([self.kind, *facts]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self._kind, *facts]).encode()).hexdigest()
 
     def _place(self, key: str) -> Path:
-        return self.directory / f"{self.kind}-{key[:_KEY_LENGTH]}.json"
+        return self._directory / f"{self._kind}-{key[:_KEY_LENGTH]}.json"
 
 
 def read_record(place: Path, subject: str) -> dict[str, Any] | None:

@@ -45,13 +45,20 @@ _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 class Work:
     """One build, from its request to its outcome."""
 
-    def __init__(self, means: Means, request: BuildRequest, build: Builder) -> None:
+    def __init__(
+        self,
+        means: Means,
+        request: BuildRequest,
+        build: Builder,
+        fetched: FetchedSource | None = None,
+    ) -> None:
         self._means = means
         self._build = build
         self._request = request
         self._journal = Journal(request.label, means.reporter)
         self._ledger = Ledger()
-        self._fetched = FetchedSource(path=Path())
+        self._is_fetched = fetched is not None
+        self._fetched = fetched or FetchedSource(path=Path())
         self._log: Path | None = None
         self._era: datetime | None = None
 
@@ -138,7 +145,8 @@ class Work:
     def _build_in(self, stage: Stage, log: BinaryIO) -> None:
         """Build as of now or of then, and once more as of then if that may help."""
         place = stage.path
-        self._fetched = self._fetch(place / "fetched")
+        if not self._is_fetched:
+            self._fetch(place / "fetched")
         tree = self._lay_out(place)
         era, cutoff = self._means.policy.era, self._request.cutoff
         if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
@@ -172,15 +180,10 @@ class Work:
             f" forked in this environment from now on; please report that, with `{self._log}`"
         )
 
-    def _fetch(self, place: Path) -> FetchedSource:
-        """Return the source as a path, fetched if it is none."""
-        source = self._request.source
-        if isinstance(source, Path):
-            return describe_path(source)
-        if self._means.fetch is None:
-            raise SourceInvalidError(source, "it is no path, and nobody is there to fetch it")
-        with self._journal.phase("fetch"):
-            return self._means.fetch(source, place)
+    def _fetch(self, place: Path) -> None:
+        is_path = isinstance(self._request.source, Path)
+        with contextlib.nullcontext() if is_path else self._journal.phase("fetch"):
+            self._fetched = fetch_source(self._means, self._request, place)
 
     def _lay_out(self, place: Path) -> Tree:
         path = self._fetched.path
@@ -246,6 +249,23 @@ def _open_log(path: Path) -> BinaryIO:
     """Return the new file ``path``, whatever is in its place: a link is never written through."""
     remove_file(str(path))
     return open(path, "wb", opener=lambda name, _: open_new_file(name))
+
+
+def fetch_source(means: Means, request: BuildRequest, place: Path) -> FetchedSource:
+    """Return the source as a path, fetched into ``place`` if it is none, with its hash checked."""
+    if isinstance(request.source, Path):
+        fetched = describe_path(request.source)
+    elif means.fetch is None:
+        raise SourceInvalidError(request.source, "it is no path, and nobody is there to fetch it")
+    else:
+        fetched = means.fetch(request.source, place)
+    if request.hashes and not fetched.sha256:
+        raise SourceInvalidError(str(request.source), "a directory has no hash")
+    if request.hashes:
+        from wheelforge._resolve import check_hashes
+
+        check_hashes(fetched.path, request.hashes)
+    return fetched
 
 
 def _judge_second(error: ForgeError | NothingNew) -> str:

@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.hooks import wait_until
-from wheelforge._batch._cores import (
+from wheelforge._models import BuildRequest, Outcome
+from wheelforge._records import Records
+from wheelforge.batch.free_memory import find_free_memory
+from wheelforge.batch.jobs import Job
+from wheelforge.batch.jobserver import (
     Tokens,
     can_share,
     count_cores,
@@ -20,18 +24,14 @@ from wheelforge._batch._cores import (
     open_tokens,
     share_out,
 )
-from wheelforge._batch._crew import Crew
-from wheelforge._batch._jobs import Job
-from wheelforge._batch._memory import find_free_memory
-from wheelforge._batch._past import Cost, Past
-from wheelforge._models import BuildRequest, Outcome
-from wheelforge._records import Records
+from wheelforge.batch.scheduler import Scheduler
+from wheelforge.batch.timings import BuildTiming, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.batches import Yard
-    from wheelforge._batch._worker import Worker
+    from wheelforge.batch.worker import Worker
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 
@@ -59,7 +59,7 @@ while left or running:
     process.wait()
     os.write(pipe, token) if token else None
 """
-"""What a make does: the first job is free, each further one costs a token while it runs."""
+"""What a make does: the first job is free, each further one timings a token while it runs."""
 
 
 def make_job(number: int) -> Job:
@@ -230,9 +230,9 @@ def test_free_is_what_the_machine_and_every_group_around_us_have_left(tmp_path: 
 class Hall:
     """Does jobs that take as long as they are let, and knows how many were there at once."""
 
-    def __init__(self, past: Past, together: int = 1) -> None:
-        self.past = past
-        self.shop = self
+    def __init__(self, timings: Timings, together: int = 1) -> None:
+        self.timings = timings
+        self.forges = self
         self.pool = self
         self.order: list[str] = []
         self.most = 0
@@ -241,7 +241,7 @@ class Hall:
         self._barrier = threading.Barrier(together)
 
     def open(self, *_: object) -> None:
-        """Be the shop."""
+        """Be the forges."""
 
     def cancel(self) -> None:
         """Be the pool."""
@@ -259,14 +259,14 @@ class Hall:
 
 
 def work(hall: Hall, jobs: list[Job], at_once: int, free: int | None) -> None:
-    Crew(cast("Worker", hall), jobs, lambda: free).run(at_once, lambda _: True)
+    Scheduler(cast("Worker", hall), jobs, lambda: free).run(at_once, lambda _: True)
 
 
-def remember(directory: Path, jobs: list[Job], *costs: Cost) -> Past:
-    past = Past(records=Records(directory=directory, kind="past"))
-    for job, cost in zip(jobs, costs, strict=True):
-        past.remember(job, cost)
-    return past
+def remember(directory: Path, jobs: list[Job], *known: BuildTiming) -> Timings:
+    timings = Timings(Records(directory, "timings"))
+    for job, timing in zip(jobs, known, strict=True):
+        timings.store(job, timing)
+    return timings
 
 
 @pytest.mark.parametrize(("free", "most"), [(99, 1), (100, 2), (None, 2)])
@@ -274,8 +274,8 @@ def test_a_build_waits_for_the_memory_that_those_at_work_are_known_to_need(
     tmp_path: Path, free: int | None, most: int
 ) -> None:
     jobs = [make_job(number) for number in range(4)]
-    costs = [Cost(seconds=1.0, peak_bytes=peak) for peak in (50, 100, 100, 100)]
-    hall = Hall(remember(tmp_path, jobs, *costs), together=most)
+    timings = [BuildTiming(seconds=1.0, peak_bytes=peak) for peak in (50, 100, 100, 100)]
+    hall = Hall(remember(tmp_path, jobs, *timings), together=most)
 
     work(hall, jobs, 2, free)
 
@@ -284,8 +284,8 @@ def test_a_build_waits_for_the_memory_that_those_at_work_are_known_to_need(
 
 def test_what_took_longest_comes_first_and_what_is_unknown_in_the_middle(tmp_path: Path) -> None:
     jobs = [make_job(number) for number in range(4)]
-    costs = [Cost(seconds=seconds, peak_bytes=0) for seconds in (1.0, 9.0, 4.0)]
-    hall = Hall(remember(tmp_path, jobs[:3], *costs))
+    timings = [BuildTiming(seconds=seconds, peak_bytes=0) for seconds in (1.0, 9.0, 4.0)]
+    hall = Hall(remember(tmp_path, jobs[:3], *timings))
 
     work(hall, jobs, 1, None)
 
@@ -295,38 +295,38 @@ def test_what_took_longest_comes_first_and_what_is_unknown_in_the_middle(tmp_pat
 @pytest.mark.parametrize("damage", [b"", b"x", b"{}\n{}"])
 def test_a_damaged_record_is_no_record(tmp_path: Path, damage: bytes) -> None:
     jobs = [make_job(0)]
-    past = remember(tmp_path, jobs, Cost(seconds=1.0, peak_bytes=2))
-    known = past.recall(jobs[0])
+    timings = remember(tmp_path, jobs, BuildTiming(seconds=1.0, peak_bytes=2))
+    known = timings.load(jobs[0])
     (record,) = tmp_path.iterdir()
     record.write_bytes(damage)
 
-    assert known == Cost(seconds=1.0, peak_bytes=2)
-    assert past.recall(jobs[0]) is None
+    assert known == BuildTiming(seconds=1.0, peak_bytes=2)
+    assert timings.load(jobs[0]) is None
 
 
 def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     jobs = [make_job(0)]
 
-    past = remember(tmp_path / "file", jobs, Cost(seconds=1.0, peak_bytes=2))
+    timings = remember(tmp_path / "file", jobs, BuildTiming(seconds=1.0, peak_bytes=2))
 
-    assert past.recall(jobs[0]) is None
+    assert timings.load(jobs[0]) is None
 
 
 def test_a_mistake_of_ours_ends_one_build_and_no_other(
     yard: Yard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wheelforge._build import Forge
+    from wheelforge._work import Work
     from wheelforge.cli import main
 
-    honest = Forge.try_build
+    honest = Work.run
 
-    def stumble(self: Forge, request: BuildRequest) -> Outcome:
-        if request.label.startswith("bad"):
+    def stumble(self: Work) -> Outcome:
+        if self._request.label.startswith("bad"):
             raise IndexError("nobody thought of that")
-        return honest(self, request)
+        return honest(self)
 
-    monkeypatch.setattr(Forge, "try_build", stumble)
+    monkeypatch.setattr(Work, "run", stumble)
 
     code = main([str(yard.sdist("bad")), str(yard.sdist("good")), *yard.words])
 

@@ -28,7 +28,7 @@ SETTLED = 200
 WATCHING = """
 import json, os, sys, threading
 from pathlib import Path
-from wheelforge._batch import BatchTerms, make_wish, run_batch
+from wheelforge.batch import BatchOptions, make_input, run_batch
 from wheelforge._models import BuildRequest
 from wheelforge._settings import Settings
 
@@ -45,18 +45,18 @@ def count():
         "bytes": pages * os.sysconf("SC_PAGESIZE"),
     }
 
-def hear(outcome):
+def on_outcome(outcome):
     assert outcome.error is None, outcome.error
     samples.append(count())
 
 before = count()
 sources = sorted((place / "links").glob("*.tar.gz"))
-wishes = [make_wish(BuildRequest(source=path, output=place / "out")) for path in sources]
+inputs = [make_input(BuildRequest(source=path, output=place / "out")) for path in sources]
 settings = Settings(
     variables=dict(os.environ), cache_dir=place / "cache", no_index=True,
     find_links=(str(place / "links"),),
 )
-run_batch(wishes, settings, BatchTerms(at_once=4), hear=hear)
+run_batch(inputs, settings, BatchOptions(at_once=4), on_outcome=on_outcome)
 print(json.dumps([before, *samples, count()]))
 """
 

@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console as RichConsole
 
 from tests.builds import Hearer, ask, write_project
-from wheelforge._batch import BatchTerms, make_wish, run_batch
 from wheelforge._events import BuildEvent
 from wheelforge._models import Artifact, BuildRequest, Kind, Outcome, Phase
 from wheelforge._progress import Progress, open_progress
 from wheelforge._progress._board import ASCII, Board, Glyphs, describe_time, shorten
 from wheelforge._progress._live import Live
 from wheelforge._progress._plain import Groups, Lines
+from wheelforge.batch import BatchOptions, make_input, run_batch
 from wheelforge.cli._console import Console
 from wheelforge.errors import HookMissingError
 
@@ -314,9 +314,9 @@ def test_a_batch_tells_of_all_its_builds_before_it_starts_one(
 ) -> None:
     hearer = Hearer()
     sources = [write_project(tmp_path / name, name=name, own=True) for name in ("a", "b", "c")]
-    wishes = [make_wish(ask(source, tmp_path / "out")) for source in sources]
+    wishes = [make_input(ask(source, tmp_path / "out")) for source in sources]
 
-    run_batch(wishes, ground.settings(), BatchTerms(), hearer)
+    run_batch(wishes, ground.settings(), BatchOptions(), hearer)
 
     whole = [(event.kind, event.build) for event in hearer.events if not event.phase]
     assert whole[:3] == [("queued", "a"), ("queued", "b"), ("queued", "c")]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wheelforge._batch import (
-    BatchTerms,
-    Wish,
-    make_wish,
+from wheelforge.batch import (
+    BatchOptions,
+    BuildInput,
+    make_input,
     parse_names,
     read_requirements,
     run_batch,
@@ -25,27 +26,27 @@ if TYPE_CHECKING:
 
 
 def build_many(
-    options: argparse.Namespace, reporter: Reporter, hear: Callable[[Outcome], None]
+    options: argparse.Namespace, reporter: Reporter, on_outcome: Callable[[Outcome], None]
 ) -> None:
-    """Build all that is named, several at a time; ``hear`` is told how each has ended."""
+    """Build all that is named, several at a time; ``on_outcome`` is told how each has ended."""
     _refuse_nonsense(options)
-    wishes = _list_wishes(options)
-    run_batch(wishes, make_settings(options), _make_terms(options, wishes), reporter, hear)
+    inputs = _list_inputs(options)
+    run_batch(inputs, make_settings(options), _make_options(options, inputs), reporter, on_outcome)
 
 
-def _make_terms(options: argparse.Namespace, wishes: list[Wish]) -> BatchTerms:
-    return BatchTerms(
+def _make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:
+    return BatchOptions(
         pythons=tuple(dict.fromkeys(options.pythons or [None])),
         # One directory holds one environment at a time.
         at_once=1 if options.env_dir else options.jobs or 0,
-        keeps_going=not options.fail_fast and (options.keep_going or len(wishes) > 1),
+        keeps_going=not options.fail_fast and (options.keep_going or len(inputs) > 1),
         resumes=options.resume,
         with_dependencies=options.with_deps,
         no_binary=parse_names(options.no_binary or ()),
     )
 
 
-def _list_wishes(options: argparse.Namespace) -> list[Wish]:
+def _list_inputs(options: argparse.Namespace) -> list[BuildInput]:
     """Return what is to be built, in the order in which it was named."""
     stated = read_requirements(options.requirement or ())
     named = list(options.sources or ())
@@ -54,9 +55,10 @@ def _list_wishes(options: argparse.Namespace) -> list[Wish]:
         if not named:
             return []
     options.sources = named
-    hashes = [()] * (len(named) - len(stated.texts))
-    accepted = [*hashes, *(stated.hashes.get(text, ()) for text in stated.texts)] or [()]
-    return list(map(make_wish, make_requests(options), accepted))
+    hashes: list[tuple[str, ...]] = [()] * (len(named) - len(stated.texts))
+    hashes += [stated.hashes.get(text, ()) for text in stated.texts]
+    requests = zip(make_requests(options), hashes or [()], strict=True)
+    return [make_input(replace(request, hashes=accepted)) for request, accepted in requests]
 
 
 def _refuse_nonsense(options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ again; a directory is always built.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -16,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 from wheelforge._models import Artifact, Kind
 from wheelforge._resolve import read_constraints
 from wheelforge_isolation import ForgeError, digest
-from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelforge._batch._jobs import Job
     from wheelforge._index import IndexSettings
     from wheelforge._records import Records
     from wheelforge._settings import Settings
+    from wheelforge.batch.jobs import Job
     from wheelforge_isolation import Interpreter
 
 _BUILD_VARIABLE = re.compile(
@@ -34,16 +34,16 @@ _BUILD_VARIABLE = re.compile(
 """What usually changes what comes out of a build."""
 
 
-class Deliveries(Value):
-    """What batches with the same settings have delivered."""
+class Deliveries:
+    """What batches with the same settings have delivered; ``settings`` is their digest."""
 
-    records: Records
-    settings: str
-    """Their digest."""
+    def __init__(self, records: Records, settings: str) -> None:
+        self._records = records
+        self._settings = settings
 
     def find(self, job: Job, sha256: str, python: Interpreter) -> tuple[Artifact, ...]:
         """Return what was made of that source, if all of it is still where it was put."""
-        found = self.records.read(*self._describe(job, sha256, python))
+        found = self._records.read(*self._describe(job, sha256, python))
         artifacts = tuple(map(_revive, found["artifacts"])) if found else ()
         return artifacts if all(map(_is_there, artifacts)) else ()
 
@@ -52,7 +52,7 @@ class Deliveries(Value):
     ) -> None:
         """Keep what is going to be delivered."""
         facts = [_flatten(artifact) for artifact in artifacts]
-        self.records.write({"artifacts": facts}, *self._describe(job, sha256, python))
+        self._records.write({"artifacts": facts}, *self._describe(job, sha256, python))
 
     def _describe(self, job: Job, sha256: str, python: Interpreter) -> tuple[str, ...]:
         request = job.request
@@ -63,7 +63,7 @@ class Deliveries(Value):
             "cutoff": request.cutoff and request.cutoff.isoformat(),
         }
         own = json.dumps(wanted, sort_keys=True)
-        return (str(request.output), sha256, python.identity, self.settings, own)
+        return (str(request.output), sha256, python.identity, self._settings, own)
 
 
 def digest_settings(settings: Settings, index: IndexSettings) -> str:
@@ -85,7 +85,7 @@ def digest_settings(settings: Settings, index: IndexSettings) -> str:
 
 
 def _flatten(artifact: Artifact) -> dict[str, object]:
-    return {**asdict(artifact), "kind": artifact.kind.value, "path": str(artifact.path)}
+    return {**dataclasses.asdict(artifact), "kind": artifact.kind.value, "path": str(artifact.path)}
 
 
 def _revive(facts: dict[str, Any]) -> Artifact:

@@ -8,13 +8,13 @@ and is what was written down need not be built.
 
 from __future__ import annotations
 
-from wheelforge._batch._batch import BatchTerms, run_batch
-from wheelforge._batch._wishes import Wish, make_wish, parse_names, read_requirements
+from wheelforge.batch.inputs import BuildInput, make_input, parse_names, read_requirements
+from wheelforge.batch.run import BatchOptions, run_batch
 
 __all__ = [
-    "BatchTerms",
-    "Wish",
-    "make_wish",
+    "BatchOptions",
+    "BuildInput",
+    "make_input",
     "parse_names",
     "read_requirements",
     "run_batch",

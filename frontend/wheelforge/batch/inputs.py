@@ -1,12 +1,12 @@
-"""What somebody wants built: sources as they were named, and what files of requirements say."""
+"""The sources of a batch: paths, URLs and requirements, from words and from requirement files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._resolve import parse_constraints, read_constraints_file
 from wheelforge.errors import ConstraintsInvalidError
-from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 _CONSTRAINT = ("-c", "--constraint")
 
 
-class Wish(Value):
-    """One source, and on which terms."""
+class BuildInput(NamedTuple):
+    """One source, and how it was written if that was a requirement."""
 
     request: BuildRequest
-    accepted: tuple[str, ...] = ()
-    """The hashes that were stated for it, as ``sha256:...``."""
     requirement: str = ""
     """As it was spelled, with extras and marker, if it is one."""
 
@@ -35,40 +33,47 @@ def read_requirements(paths: Iterable[Path]) -> Constraints:
     return parse_constraints(paths, _read)
 
 
-def make_wish(request: BuildRequest, accepted: tuple[str, ...] = ()) -> Wish:
-    """Return the wish for ``request``, whose source may be a requirement with all its parts."""
+def make_input(request: BuildRequest) -> BuildInput:
+    """Return the input of ``request``, whose source may be a requirement with all its parts."""
     found = _parse(request.source) if isinstance(request.source, str) else None
     if found is None:
-        return Wish(request=request, accepted=accepted)
+        return BuildInput(request=request)
     plain = f"{found.name} @ {found.url}" if found.url else f"{found.name}{found.specifier}"
     whole = str(request.source)
-    return Wish(request=replace(request, source=plain), accepted=accepted, requirement=whole)
+    return BuildInput(request=replace(request, source=plain), requirement=whole)
 
 
-def merge(wishes: Sequence[Wish]) -> list[Wish]:
-    """Return each wish once, with all the hashes that were stated for it."""
-    merged: dict[tuple[object, str], Wish] = {}
-    for wish in wishes:
-        key = (wish.request.source, wish.requirement)
-        known = merged.get(key, replace(wish, accepted=()))
-        merged[key] = replace(known, accepted=(*known.accepted, *wish.accepted))
+def merge(inputs: Sequence[BuildInput]) -> list[BuildInput]:
+    """Return each input once, with all the hashes that were stated for it."""
+    merged: dict[tuple[object, str], BuildInput] = {}
+    for each in inputs:
+        key = (each.request.source, each.requirement)
+        known = merged.get(key)
+        merged[key] = each if known is None else _add_hashes(known, each.request.hashes)
     return list(merged.values())
 
 
-def list_requirements(wishes: Sequence[Wish]) -> tuple[dict[str, tuple[str, ...]], list[Wish]]:
-    """Return the hashes of each requirement among ``wishes``, and what is none."""
+def _add_hashes(known: BuildInput, hashes: tuple[str, ...]) -> BuildInput:
+    request = replace(known.request, hashes=(*known.request.hashes, *hashes))
+    return known._replace(request=request)
+
+
+def list_requirements(
+    inputs: Sequence[BuildInput],
+) -> tuple[dict[str, tuple[str, ...]], list[BuildInput]]:
+    """Return the hashes of each requirement, and the inputs that are no requirements."""
     stated: dict[str, tuple[str, ...]] = {}
-    others: list[Wish] = []
-    for wish in wishes:
-        if wish.requirement:
-            stated[wish.requirement] = (*stated.get(wish.requirement, ()), *wish.accepted)
+    others: list[BuildInput] = []
+    for each in inputs:
+        if each.requirement:
+            stated[each.requirement] = (*stated.get(each.requirement, ()), *each.request.hashes)
         else:
-            others.append(wish)
+            others.append(each)
     return stated, others
 
 
 def applies(requirement: str, markers: Mapping[str, str]) -> bool:
-    """Return whether it is one for a Python with these ``markers``, as is what is none at all."""
+    """Return whether the marker of ``requirement`` holds; anything but a requirement applies."""
     found = _parse(requirement)
     return found is None or found.marker is None or found.marker.evaluate(dict(markers))
 

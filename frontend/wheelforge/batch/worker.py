@@ -1,8 +1,8 @@
-"""One job, from its source to what is delivered; any number of threads at once.
+"""One job of a batch, from its source to its delivered artifacts; for any number of threads.
 
-What a build makes is made in a place of its own, and is put where it belongs when it was written
-down. So a batch that dies leaves no file that a later one would not know, and two Pythons that
-make a file of the same name do not meet before it is clear whether it is the same file.
+Each job builds into a directory of its own. Its artifacts are recorded, and only then delivered:
+a batch that dies leaves no file that a later one would not know, and two Pythons that build a file
+of the same name do not meet before it is clear whether it is the same file.
 """
 
 from __future__ import annotations
@@ -10,48 +10,57 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wheelforge._batch._past import Cost
 from wheelforge._events import BuildEvent
 from wheelforge._models import Kind, Outcome
-from wheelforge._resolve import check_hashes
 from wheelforge._results import check_result
+from wheelforge._work import Work, fetch_source
+from wheelforge.batch.timings import BuildTiming
 from wheelforge.errors import BuildError, MemoryExhaustedError, UnexpectedError
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
     deliver_file,
-    digest,
     ensure_directory,
     remove_tree,
 )
-from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
-    from wheelforge._batch._cores import Tokens
-    from wheelforge._batch._deliveries import Deliveries
-    from wheelforge._batch._jobs import Job, Make
-    from wheelforge._batch._past import Past
-    from wheelforge._batch._shop import Shop
+    from pathlib import Path
+
     from wheelforge._build import Forge
     from wheelforge._models import Artifact
+    from wheelforge._sources import FetchedSource
+    from wheelforge.batch.deliveries import Deliveries
+    from wheelforge.batch.forges import Forges
+    from wheelforge.batch.jobs import Job, Make
+    from wheelforge.batch.timings import Timings
 
 
-class Worker(Value):
-    """Does jobs."""
+class Worker:
+    """Does jobs, each in a directory of its own below ``place``, which is private.
 
-    shop: Shop
-    tokens: Tokens
-    past: Past
-    deliveries: Deliveries
-    place: Path
-    """Private."""
-    resumes: bool = False
-    """Whether what was delivered before is left as it is."""
-    _delivered: dict[Path, str] = field(default_factory=dict["Path", str])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    If it ``resumes``, artifacts that were delivered before are left as they are.
+    """
+
+    def __init__(
+        self,
+        forges: Forges,
+        timings: Timings,
+        deliveries: Deliveries,
+        *,
+        place: Path,
+        resumes: bool = False,
+    ) -> None:
+        self.forges = forges
+        self.timings = timings
+        self.deliveries = deliveries
+        self.place = place
+        self.resumes = resumes
+        self._delivered: dict[Path, str] = {}
+        self._lock = threading.Lock()
 
     def run(self, job: Job, forge: Forge) -> Outcome:
         """Do ``job``, and return how it went, whatever happened."""
@@ -68,7 +77,6 @@ class Worker(Value):
                 wrong = MemoryExhaustedError()
             outcome = Outcome(request=job.request, python=forge.means.python, error=wrong)
         finally:
-            self.shop.fetched.pop(threading.get_ident(), None)
             with contextlib.suppress(IsolationError):
                 remove_tree(str(place))
         _lighten(outcome.error)
@@ -77,21 +85,22 @@ class Worker(Value):
     def _run(self, job: Job, forge: Forge, place: Path) -> Outcome:
         if job.make is not None:
             return self._hand_over(job, job.make, forge, place)
-        source = job.request.source
-        if isinstance(source, Path):
-            check_hashes(source, job.accepted)
+        fetched = None
         if self.resumes:
-            found = self._find_delivered(job, forge, place)
+            fetched = fetch_source(forge.means, job.request, place / "fetched")
+            found = self._find_delivered(job, fetched.sha256)
             if found:
                 return self._leave(job, forge, found)
-        return self._deliver(job, self._build(job, forge, place / "results"))
+        return self._deliver(job, self._build(job, forge, place / "results", fetched))
 
-    def _build(self, job: Job, forge: Forge, place: Path) -> Outcome:
-        start, waited = time.monotonic(), self.tokens.waited()
-        outcome = forge.try_build(replace(job.request, output=place))
-        seconds = time.monotonic() - start - self.tokens.waited() + waited
+    def _build(self, job: Job, forge: Forge, place: Path, fetched: FetchedSource | None) -> Outcome:
+        pool = self.forges.pool
+        start, waited = time.monotonic(), pool.waited()
+        request = replace(job.request, output=place)
+        outcome = Work(forge.means, request, forge.build, fetched).run()
+        seconds = time.monotonic() - start - pool.waited() + waited
         if outcome.error is None:
-            self.past.remember(job, Cost(seconds=seconds, peak_bytes=outcome.peak_bytes))
+            self.timings.store(job, BuildTiming(seconds=seconds, peak_bytes=outcome.peak_bytes))
         return replace(outcome, request=job.request)
 
     def _hand_over(self, job: Job, make: Make, forge: Forge, place: Path) -> Outcome:
@@ -112,7 +121,7 @@ class Worker(Value):
         output = job.request.output
         placed = tuple(replace(each, path=output / each.path.name) for each in outcome.artifacts)
         if outcome.error is None and outcome.sha256 and placed:
-            python = self.shop.pythons[job.python]
+            python = self.forges.pythons[job.python]
             self.deliveries.remember(job, outcome.sha256, python, placed)
         for artifact in outcome.artifacts:
             deliver_file(artifact.path, output)
@@ -128,16 +137,8 @@ class Worker(Value):
             self._note(job, text)
         return replace(outcome, artifacts=placed, notes=(*outcome.notes, *notes))
 
-    def _find_delivered(self, job: Job, forge: Forge, place: Path) -> tuple[Artifact, ...]:
-        source, fetch = job.request.source, forge.means.fetch
-        sha256 = ""
-        if isinstance(source, Path):
-            sha256 = "" if source.is_dir() else digest(source)
-        elif fetch is not None:
-            fetched = fetch(source, place / "fetched")
-            self.shop.fetched[threading.get_ident()] = fetched
-            sha256 = fetched.sha256
-        return self.deliveries.find(job, sha256, self.shop.pythons[job.python]) if sha256 else ()
+    def _find_delivered(self, job: Job, sha256: str) -> tuple[Artifact, ...]:
+        return self.deliveries.find(job, sha256, self.forges.pythons[job.python]) if sha256 else ()
 
     def _leave(self, job: Job, forge: Forge, artifacts: tuple[Artifact, ...]) -> Outcome:
         text = "it was delivered before, and is not built again"
@@ -151,7 +152,7 @@ class Worker(Value):
         )
 
     def _note(self, job: Job, text: str) -> None:
-        self.shop.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
+        self.forges.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
 
 
 def _lighten(error: BaseException | None) -> None:

@@ -8,33 +8,30 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._models import Kind
 from wheelforge._project import read_project
 from wheelforge.errors import BuildCycleError
 from wheelforge_isolation import ForgeError, unpack
-from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from wheelforge._batch._past import Cost
     from wheelforge._models import BuildRequest
     from wheelforge._project import Project
+    from wheelforge.batch.timings import BuildTiming
 
     Make = Callable[[Path], Path]
 
 
-class Job(Value):
-    """What is built with one Python."""
+class Job(NamedTuple):
+    """One source, to be built with one Python."""
 
     number: int
     request: BuildRequest
     python: str | None = None
     """As it was asked for."""
-    accepted: tuple[str, ...] = ()
-    """The hashes that were stated for the source, as ``sha256:...``."""
     make: Make | None = None
     """Puts a wheel that is there already into a directory; nothing where one is to be built."""
     sha256: str = ""
@@ -55,14 +52,14 @@ def arrange(jobs: Sequence[Job], place: Path) -> list[Job]:
     return sorted(arranged, key=lambda job: job.number)
 
 
-def by_length(jobs: Sequence[Job], costs: Mapping[int, Cost]) -> list[Job]:
+def by_length(jobs: Sequence[Job], timings: Mapping[int, BuildTiming]) -> list[Job]:
     """Return ``jobs``, what takes longest first; what nobody knows is taken for average."""
-    known = [costs[job.number].seconds for job in jobs if job.number in costs]
+    known = [timings[job.number].seconds for job in jobs if job.number in timings]
     average = sum(known) / len(known) if known else 0.0
 
     def expect(job: Job) -> float:
-        cost = costs.get(job.number)
-        return average if cost is None else cost.seconds
+        timing = timings.get(job.number)
+        return average if timing is None else timing.seconds
 
     return sorted(jobs, key=expect, reverse=True)
 
@@ -93,7 +90,7 @@ def _arrange(jobs: list[Job], projects: Mapping[Path, Project]) -> list[Job]:
         raise BuildCycleError(tuple(ring)) from error
     for number in order:
         levels[number] = max((levels[need] + 1 for need in needs[number]), default=0)
-    return [replace(job, needs=needs[job.number], level=levels[job.number]) for job in jobs]
+    return [job._replace(needs=needs[job.number], level=levels[job.number]) for job in jobs]
 
 
 def _name_of(job: Job, projects: Mapping[Path, Project]) -> str:

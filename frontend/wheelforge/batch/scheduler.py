@@ -5,51 +5,51 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from wheelforge._batch._jobs import by_length
 from wheelforge._models import Kind, Outcome
+from wheelforge.batch.jobs import by_length
 from wheelforge.errors import RequirementFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from wheelforge._batch._jobs import Job
-    from wheelforge._batch._worker import Worker
+    from wheelforge.batch.jobs import Job
+    from wheelforge.batch.worker import Worker
 
 _LOOK_SECONDS = 0.25
 """After which the memory is looked at again, and Windows hears of Ctrl-C."""
 
 
-class Crew:
+class Scheduler:
     """Does jobs until there are none; for one thread."""
 
     def __init__(
         self, worker: Worker, jobs: Sequence[Job], find_free_memory: Callable[[], int | None]
     ) -> None:
-        costs = {job.number: cost for job in jobs if (cost := worker.past.recall(job))}
+        timings = {job.number: timing for job in jobs if (timing := worker.timings.load(job))}
         self.outcomes: dict[int, Outcome] = {}
         self._worker = worker
         self._find_free_memory = find_free_memory
-        self._waiting = by_length(jobs, costs)
+        self._waiting = by_length(jobs, timings)
         self._running: dict[Future[Outcome], Job] = {}
         self._source_peaks: dict[Path | str, int] = {}
-        self._known_peaks = {number: cost.peak_bytes for number, cost in costs.items()}
+        self._known_peaks = {number: timing.peak_bytes for number, timing in timings.items()}
         needed = {need for job in jobs for need in job.needs}
         self._needed = {job.number: job for job in jobs if job.number in needed}
         """What others are built with."""
 
-    def run(self, at_once: int, hear: Callable[[Outcome], bool]) -> None:
-        """Do all jobs; end early once ``hear``, which is told every outcome, says no."""
+    def run(self, at_once: int, on_outcome: Callable[[Outcome], bool]) -> None:
+        """Do all jobs; end early once ``on_outcome``, which is told every outcome, says no."""
         with ThreadPoolExecutor(at_once, "wheelforge-build") as threads:
             try:
                 while self._waiting or self._running:
                     self._start(threads, at_once)
                     for job, outcome in self._await():
-                        if not self._finish(job, outcome, hear):
+                        if not self._finish(job, outcome, on_outcome):
                             self._waiting.clear()
-                            self._worker.shop.pool.cancel()
+                            self._worker.forges.pool.cancel()
             except BaseException:
-                self._worker.shop.pool.cancel()
+                self._worker.forges.pool.cancel()
                 raise
 
     def _start(self, threads: ThreadPoolExecutor, at_once: int) -> None:
@@ -58,7 +58,7 @@ class Crew:
             if job is None or not self._has_memory(job):
                 return
             self._waiting.remove(job)
-            forge = self._worker.shop.open(job.python, job.level, self._list_offers(job))
+            forge = self._worker.forges.open(job.python, job.level, self._list_offers(job))
             self._running[threads.submit(self._worker.run, job, forge)] = job
 
     def _is_ready(self, job: Job) -> bool:
@@ -100,16 +100,16 @@ class Crew:
         done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
         return [(self._running.pop(future), future.result()) for future in done]
 
-    def _finish(self, job: Job, outcome: Outcome, hear: Callable[[Outcome], bool]) -> bool:
+    def _finish(self, job: Job, outcome: Outcome, on_outcome: Callable[[Outcome], bool]) -> bool:
         """Take note of an outcome, and of those that follow from it; return whether to go on."""
         self.outcomes[job.number] = outcome
         self._source_peaks[job.request.source] = outcome.peak_bytes
-        goes_on = hear(outcome)
+        goes_on = on_outcome(outcome)
         if outcome.error is None:
             return goes_on
         for heir in [other for other in self._waiting if job.number in other.needs]:
             self._waiting.remove(heir)
             error = RequirementFailedError(heir.request.label, job.request.label)
             lost = Outcome(request=heir.request, python=outcome.python, error=error)
-            goes_on = self._finish(heir, lost, hear) and goes_on
+            goes_on = self._finish(heir, lost, on_outcome) and goes_on
         return goes_on

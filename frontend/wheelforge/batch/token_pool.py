@@ -10,8 +10,8 @@ from wheelforge._runners import RunnerPool, SpawnRunner
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from wheelforge._batch._cores import Tokens
     from wheelforge._runners import Terms
+    from wheelforge.batch.jobserver import Tokens
 
 
 class TokenPool(RunnerPool):
@@ -29,6 +29,10 @@ class TokenPool(RunnerPool):
         opened = super().open(python=python, backend=backend, environment=environment, terms=terms)
         with opened as runner:
             yield _PatientRunner(runner, self, terms)
+
+    def waited(self) -> float:
+        """Return how many seconds the calling thread has waited for tokens so far."""
+        return self._tokens.waited()
 
     def wait_for_token(self) -> contextlib.AbstractContextManager[None]:
         """Have a token inside, unless everything is being ended."""

@@ -7,57 +7,61 @@ the set is chosen, as nobody else can say what it requires.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge._batch._jobs import Job
-from wheelforge._batch._wishes import applies
 from wheelforge._models import BuildRequest, Kind
 from wheelforge._resolve import Question, hand_over, resolve
+from wheelforge.batch.inputs import applies
+from wheelforge.batch.jobs import Job
 from wheelforge_isolation import digest, ensure_directory
-from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wheelforge._batch._deliveries import Deliveries
-    from wheelforge._batch._shop import Shop
     from wheelforge._index import Candidate, Index
     from wheelforge._resolve import Delivery
+    from wheelforge.batch.worker import Worker
     from wheelforge_isolation import WheelKey
 
 _SUBJECT = "the whole set"
 
 
-class WholeSet(Value):
-    """Chooses what belongs to some requirements."""
+class DependencySet:
+    """Chooses the wheels of some requirements and of all that these require.
 
-    shop: Shop
-    deliveries: Deliveries
-    stated: Mapping[str, tuple[str, ...]]
-    """For each requirement the hashes that are accepted."""
-    pattern: BuildRequest
-    """How each of the sdists is built, and where everything goes."""
-    no_binary: frozenset[str]
-    """What is not to be had as a wheel: normalised names, or ``:all:``."""
-    place: Path
-    """Private."""
-    resumes: bool = False
+    ``stated`` has the accepted hashes of each requirement. ``pattern`` says how sdists are built
+    and where everything goes. ``no_binary`` has the normalised names, or ``:all:``, of which the
+    wheels of an index are not taken.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        stated: Mapping[str, tuple[str, ...]],
+        pattern: BuildRequest,
+        no_binary: frozenset[str],
+    ) -> None:
+        self.worker = worker
+        self.pattern = pattern
+        self._stated = stated
+        self._no_binary = no_binary
 
     def list_jobs(self, python: str | None, numbers: Iterator[int]) -> Iterator[Job]:
         """Yield a job for each wheel; each job of it delivers a wheel that is there, or fetches."""
-        settings = self.shop.settings
-        index = self._open_index(python)
-        builder = _SetBuilder(whole=self, python=python, index=index)
-        interpreter = self.shop.pythons[python]
+        forges = self.worker.forges
+        index = forges.open_index(python, no_binary=self._no_binary)
+        builder = _SetBuilder(self, python, index)
+        interpreter = forges.pythons[python]
         question = Question(
-            requirements=tuple(text for text in self.stated if applies(text, interpreter.markers)),
+            requirements=tuple(text for text in self._stated if applies(text, interpreter.markers)),
             python=interpreter,
             index=index.settings.identity,
-            hashes={text: hashes for text, hashes in self.stated.items() if hashes},
-            require_hashes=settings.require_hashes,
-            exclude_newer=settings.exclude_newer,
+            hashes={text: hashes for text, hashes in self._stated.items() if hashes},
+            require_hashes=forges.settings.require_hashes,
+            exclude_newer=forges.settings.exclude_newer,
             subject=_SUBJECT,
         )
         answer = resolve(question, index, builder.build)
@@ -73,28 +77,19 @@ class WholeSet(Value):
                 sha256=builder.origins.get(key.file_name, ""),
             )
 
-    def _open_index(self, python: str | None) -> Index:
-        from wheelforge._index import Index
 
-        found = self.shop.open_index(python)
-        names = found.settings.no_binary | self.no_binary
-        interpreter = self.shop.pythons[python]
-        index = Index(
-            replace(found.settings, no_binary=names), interpreter.tags, interpreter.version
-        )
-        return self.shop.stack.enter_context(index)
-
-
-class _SetBuilder(Value):
+class _SetBuilder:
     """Builds the sdists of a set, each of them once."""
 
-    whole: WholeSet
-    python: str | None
-    index: Index
-    origins: dict[str, str] = field(default_factory=dict[str, str])
-    """For the file name of each wheel the SHA-256 of its sdist."""
-    _wheels: dict[str, Path] = field(default_factory=dict[str, "Path"])
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    def __init__(self, whole: DependencySet, python: str | None, index: Index) -> None:
+        self.origins: dict[str, str] = {}
+        """For the file name of each wheel the SHA-256 of its sdist."""
+        self._worker = whole.worker
+        self._pattern = whole.pattern
+        self._python = python
+        self._index = index
+        self._wheels: dict[str, Path] = {}
+        self._numbers = itertools.count()
 
     def build(self, candidate: Candidate) -> Path:
         """Return the wheel of an sdist."""
@@ -104,29 +99,29 @@ class _SetBuilder(Value):
 
     def make_place(self) -> Path:
         """Return a new directory."""
-        name = f"set-{self.python or ''}".replace("/", "-").replace("\\", "-").replace(":", "-")
-        place = self.whole.place / f"{name}-{next(self._numbers)}"
+        name = f"set-{self._python or ''}".replace("/", "-").replace("\\", "-").replace(":", "-")
+        place = self._worker.place / f"{name}-{next(self._numbers)}"
         ensure_directory(str(place))
         return place
 
     def _build(self, candidate: Candidate) -> Path:
         place = self.make_place()
         sdist = place / candidate.file_name
-        self.index.fetch(candidate, str(sdist))
+        self._index.fetch(candidate, str(sdist))
         sha256 = digest(sdist)
         wheel = self._find_delivered(candidate, sha256)
         if wheel is None:
-            request = replace(self.whole.pattern, source=sdist, output=place / "wheel")
-            wheel = self.whole.shop.open(self.python).build(request).artifacts[0].path
+            request = replace(self._pattern, source=sdist, output=place / "wheel")
+            wheel = self._worker.forges.open(self._python).build(request).artifacts[0].path
         self.origins[wheel.name] = sha256
         return wheel
 
     def _find_delivered(self, candidate: Candidate, sha256: str) -> Path | None:
-        whole = self.whole
-        request = replace(whole.pattern, source=f"{candidate.name}=={candidate.version}")
-        job = Job(number=0, request=request, python=self.python)
-        interpreter = whole.shop.pythons[self.python]
-        found = whole.deliveries.find(job, sha256, interpreter) if whole.resumes else ()
+        worker = self._worker
+        request = replace(self._pattern, source=f"{candidate.name}=={candidate.version}")
+        job = Job(number=0, request=request, python=self._python)
+        interpreter = worker.forges.pythons[self._python]
+        found = worker.deliveries.find(job, sha256, interpreter) if worker.resumes else ()
         return found[0].path if found else None
 
 
