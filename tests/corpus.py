@@ -65,6 +65,8 @@ def _read_list(name: str) -> list[dict[str, Any]]:
 SDISTS = [Sdist(**facts) for facts in _read_list("sdists.json")]
 WHEELS = [Listed(**facts) for facts in _read_list("wheels.json")]
 """Two build backends, and all that they require on Python 3.11 or newer."""
+BACKENDS = [Listed(**facts) for facts in _read_list("matrix.json")]
+"""More backends, in versions for Python 3.9 too, with all that they require beyond `WHEELS`."""
 
 
 def fetch_missing(wanted: Sequence[Listed] = SDISTS) -> list[str]:
