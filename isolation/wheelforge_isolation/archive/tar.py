@@ -306,9 +306,8 @@ def _repair_name(block: bytes, header: tarfile.TarInfo) -> None:
     It looks for a prefix where old GNU headers have times, and takes a file for a directory by a
     name that a GNU header may still replace; only some releases then think better of it.
     """
-    prefix = raw.cut(block[raw.PREFIX])
-    if prefix and not raw.has_prefix(block):
-        header.name = header.name.removeprefix(f"{prefix}/")
+    if block[raw.PREFIX.start] and not raw.has_prefix(block):
+        header.name = header.name.removeprefix(raw.cut(block[raw.PREFIX]) + "/")
     if block[raw.FLAG] == tarfile.AREGTYPE and header.type == tarfile.DIRTYPE:
         header.type = tarfile.REGTYPE
         header.name += "/"

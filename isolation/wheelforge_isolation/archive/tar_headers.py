@@ -48,8 +48,10 @@ def has_right_checksum(block: bytes) -> bool:
 
 def find_bad_number(block: bytes) -> str:
     """Return the name of a number field that holds something else, if there is one."""
-    fields = ((name, block[place]) for name, place in _NUMBERS.items())
-    return next((name for name, field in fields if not _NUMBER.fullmatch(field)), "")
+    for name, place in _NUMBERS.items():
+        if not _NUMBER.fullmatch(block, place.start, place.stop):
+            return name
+    return ""
 
 
 def has_prefix(block: bytes) -> bool:
