@@ -88,6 +88,7 @@ from wheelforge_isolation.archive import (
     Note as Note,
     Unpacked as Unpacked,
     inspect_sdist as inspect_sdist,
+    read_wheel_metadata as read_wheel_metadata,
     unpack_archive as unpack_archive,
 )
 from wheelforge_isolation.errors import (

@@ -32,6 +32,7 @@ from tests.index import (
 from tests.indexes import TAGS, open_index
 from tests.wheels import Draft
 from wheelforge._index import Candidate, Index, IndexSettings, Metadata
+from wheelforge._index.metadata import TAIL_BYTES
 from wheelforge.errors import (
     DownloadMismatchError,
     DownloadUnwritableError,
@@ -474,6 +475,20 @@ def test_metadata_far_from_the_end_take_one_more_request() -> None:
     assert server.count("/files/") == 2
 
 
+def test_metadata__a_directory_that_is_longer_than_the_tail_takes_one_request() -> None:
+    stem = "demo-1.0.dist-info"
+    files = {f"{stem}/METADATA": core_metadata("demo", "1.0", "b")}
+    draft = Draft(dist_info=stem, files={**files, "padding.bin": bytes(range(256)) * (LARGE >> 8)})
+    members = tuple(zipped(f"{number:05}{'n' * 60}") for number in range(TAIL_BYTES // 100))
+    odd = replace(SMALL, content=replace(draft, members=members).pack())
+
+    with serve(Project("demo", odd)) as server, open_index(server) as index:
+        metadata = index.read_metadata(index.find("demo")[0])
+
+    assert metadata.requires == ("b",)
+    assert server.count("/files/") == 3
+
+
 def test_a_cut_answer_to_a_range_is_asked_for_again() -> None:
     cut = replace(BIG, faults=(Cut(after=10), Status(code=503)))
 
@@ -523,6 +538,18 @@ DAMAGED = {
         without=frozenset({"demo-1.0.dist-info/METADATA"}),
         members=(zipped("demo-1.0.dist-info/METADATA", b"x", crc=1),),
     ).pack(),
+    "another name in its local header": Draft(
+        without=frozenset({"demo-1.0.dist-info/METADATA"}),
+        members=(
+            zipped(
+                "demo-1.0.dist-info/METADATA",
+                core_metadata("demo", "1.0"),
+                local={"name": b"demo-1.0.dist-info/METADATB"},
+            ),
+        ),
+    ).pack(),
+    "bytes before": b"bytes" + SMALL.content,
+    "two ends": Draft(end=ZipEnd(comment=SMALL.content)).pack(),
     "large": Draft(
         without=frozenset({"demo-1.0.dist-info/METADATA"}),
         members=(zipped("demo-1.0.dist-info/METADATA", b"x", size=1 << 30),),

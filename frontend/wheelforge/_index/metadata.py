@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, TYPE_CHECKING, NamedTuple, TypeAlias
 
-from wheelforge._index._metadata import Window, parse_metadata, read_wheel_metadata
+from wheelforge._index._metadata import PartialFile, parse_metadata, read_metadata
 from wheelforge._index.downloads import Check, measure, receive_whole
 from wheelforge._index.http import AS_IT_IS, GONE, GOOD, PARTIAL, raise_status
 from wheelforge._index.models import SECURE_HASHES, reading
@@ -61,8 +61,9 @@ class MetadataReader:
             if beside is not None:
                 return self._remember(candidate, parse_metadata(beside, candidate))
         found = self._open(candidate)
-        if isinstance(found, Window):
-            return self._remember(candidate, read_wheel_metadata(found, candidate))
+        if isinstance(found, PartialFile):
+            metadata = read_metadata(found, found.size_bytes, candidate)
+            return self._remember(candidate, metadata)
         try:
             return _read_file(candidate, found)
         finally:
@@ -110,7 +111,7 @@ class MetadataReader:
 
     # By ranges
 
-    def _open(self, candidate: Candidate) -> Window | IO[bytes]:
+    def _open(self, candidate: Candidate) -> PartialFile | IO[bytes]:
         """Return the end of a wheel, or all of it where it is not had in parts."""
         found = self._ask(candidate, f"bytes=-{TAIL_BYTES}")
         if isinstance(found, int):
@@ -150,7 +151,7 @@ class MetadataReader:
         headers = {**AS_IT_IS, **({"Range": span} if span else {})}
         return self._client.ask(candidate.url, headers, is_verified=candidate.has_secure_hash)
 
-    def _receive_tail(self, answer: Answer, candidate: Candidate) -> Window | IO[bytes] | None:
+    def _receive_tail(self, answer: Answer, candidate: Candidate) -> PartialFile | IO[bytes] | None:
         """Return the end of a file; None if the answer is another part, or more than that."""
         span = _read_span(answer)
         if span is None or span.stop != span.total or span.stop - span.start > TAIL_BYTES:
@@ -162,7 +163,7 @@ class MetadataReader:
         def read(start: int, stop: int) -> bytes:
             return self._read_part(candidate, start, stop)
 
-        return Window(span.total, span.start, content, read)
+        return PartialFile(span.total, span.start, content, read)
 
     def _read_part(self, candidate: Candidate, start: int, stop: int) -> bytes:
         if stop - start > _MOST_PART_BYTES:
@@ -186,7 +187,7 @@ class _Span(NamedTuple):
     total: int
 
 
-_Found: TypeAlias = "Window | IO[bytes] | int | None"
+_Found: TypeAlias = "PartialFile | IO[bytes] | int | None"
 """A part or the whole; or the file's size, if asking again is better; or nothing usable."""
 
 
@@ -211,12 +212,7 @@ def _read_local(candidate: Candidate, path: str) -> Metadata:
 
 
 def _read_file(candidate: Candidate, file: IO[bytes]) -> Metadata:
-    def read(start: int, stop: int) -> bytes:
-        file.seek(start)
-        return file.read(stop - start)
-
-    size = file.seek(0, SEEK_END)
-    return read_wheel_metadata(Window(size, size, b"", read), candidate)
+    return read_metadata(file, file.seek(0, SEEK_END), candidate)
 
 
 def _key(candidate: Candidate) -> str:

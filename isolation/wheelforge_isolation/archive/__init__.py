@@ -24,6 +24,7 @@ from wheelforge_isolation.archive.members import (
     Member,
     Note,
     Plan,
+    Source,
     find_newest,
 )
 from wheelforge_isolation.archive.names import fold
@@ -31,6 +32,7 @@ from wheelforge_isolation.archive.plan import PlanOptions, make_plan
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.archive.second_opinion import ask_data_filter
 from wheelforge_isolation.archive.tar import read_tar
+from wheelforge_isolation.archive.wheel_metadata import read_wheel_metadata
 from wheelforge_isolation.archive.wheel_zip import WheelZip, check_wheel_zip
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.archive.zip import list_zip, read_zip
@@ -48,11 +50,13 @@ __all__ = [
     "Member",
     "Note",
     "RuleError",
+    "Source",
     "Unpacked",
     "WheelZip",
     "fold",
     "inspect_sdist",
     "open_wheel_zip",
+    "read_wheel_metadata",
     "scan_wheel_zip",
     "unpack_archive",
 ]

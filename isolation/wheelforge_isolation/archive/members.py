@@ -42,6 +42,18 @@ class Named(Protocol):
         ...
 
 
+class Source(Protocol):
+    """A file of which any part can be read."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to a position."""
+        ...
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return bytes from there on."""
+        ...
+
+
 class Subject(NamedTuple):
     """A member of which no more than its place and its name is known yet."""
 

@@ -14,13 +14,13 @@ from typing import IO, TYPE_CHECKING
 from wheelforge_isolation.archive.inflate import Meter
 from wheelforge_isolation.archive.members import Kind, Member, Note
 from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.archive.zip_directory import Entry, read_directory
+from wheelforge_isolation.archive.zip_directory import Entry, check_local, read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from zipfile import ZipInfo
 
-    from wheelforge_isolation.archive.members import Limits
+    from wheelforge_isolation.archive.members import Limits, Source
 
 _CHUNK = 1 << 18
 _STORED, _DEFLATED = 0, 8
@@ -32,7 +32,7 @@ _FORMAT, _LINK, _DIRECTORY, _REGULAR = 0o170000, 0o120000, 0o040000, 0o100000
 
 
 def read_zip(
-    source: IO[bytes], size: int, spool: IO[bytes], limits: Limits
+    source: Source, size: int, spool: IO[bytes], limits: Limits
 ) -> tuple[list[Member], list[Note]]:
     """Inflate the zip file of ``size`` bytes into ``spool``; return its members, or refuse it."""
     entries, notes = _read_entries(source, size, limits)
@@ -40,7 +40,7 @@ def read_zip(
     members: list[Member] = []
     for entry in entries:
         offset = spool.tell()
-        for chunk in _inflate(entry, source, meter):
+        for chunk in inflate_entry(entry, source, meter):
             spool.write(chunk)
         members.append(_describe(entry, offset, spool))
     members.sort(key=lambda member: member.number)
@@ -48,7 +48,7 @@ def read_zip(
 
 
 def list_zip(
-    source: IO[bytes], size: int, limits: Limits
+    source: Source, size: int, limits: Limits
 ) -> tuple[list[Member], list[Note], PackedContents]:
     """Return the members of a zip file that is to be read member by member."""
     entries, notes = _read_entries(source, size, limits)
@@ -60,7 +60,7 @@ def list_zip(
 class PackedContents:
     """The contents of a zip file, inflated and checked each time that one is asked for."""
 
-    def __init__(self, source: IO[bytes], entries: list[Entry], limits: Limits) -> None:
+    def __init__(self, source: Source, entries: list[Entry], limits: Limits) -> None:
         self._source = source
         self._entries = entries
         self._limits = limits
@@ -68,7 +68,7 @@ class PackedContents:
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """Yield the bytes of ``member``; whether they are right shows at their end."""
-        return _inflate(self._entries[member.number - 1], self._source, Meter(self._limits))
+        return inflate_entry(self._entries[member.number - 1], self._source, Meter(self._limits))
 
     def digest(self, member: Member) -> bytes:
         """Return the SHA-256 of the bytes of ``member``."""
@@ -80,10 +80,11 @@ class PackedContents:
         return self._digests[member.number]
 
 
-def _read_entries(source: IO[bytes], size: int, limits: Limits) -> tuple[list[Entry], list[Note]]:
-    entries = read_directory(source, size, limits.members)
+def _read_entries(source: Source, size: int, limits: Limits) -> tuple[list[Entry], list[Note]]:
+    found = read_directory(source, size, limits.members)
+    entries = [check_local(source, entry) for entry in found]
     for entry in entries:
-        _raise_if_odd(entry, limits)
+        raise_if_odd(entry, limits)
     guessed = (entry for entry in entries if entry.has_guessed_name)
     return entries, [
         Note(rule="N14", text=f"{entry} has a name that is not UTF-8; it is taken as code page 437")
@@ -91,7 +92,8 @@ def _read_entries(source: IO[bytes], size: int, limits: Limits) -> tuple[list[En
     ]
 
 
-def _raise_if_odd(entry: Entry, limits: Limits) -> None:
+def raise_if_odd(entry: Entry, limits: Limits) -> None:
+    """Refuse what cannot be inflated here, or declares too much."""
     info = entry.info
     if info.compress_type not in {_STORED, _DEFLATED}:
         method = info.compress_type
@@ -105,7 +107,7 @@ def _raise_if_odd(entry: Entry, limits: Limits) -> None:
         raise RuleError("Z3", reason, entry)
 
 
-def _inflate(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
+def inflate_entry(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
     """Yield the content of ``entry``, which must be just what the directory says."""
     found, crc = 0, 0
     for chunk in _unpack(entry, source, meter):
@@ -122,7 +124,7 @@ def _inflate(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
         raise RuleError("Z4", "is damaged (CRC mismatch)", entry)
 
 
-def _unpack(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
+def _unpack(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
     """Yield the content of ``entry``, a bounded piece at a time."""
     packed = _read_packed(entry, source, meter)
     # Some writers mark a directory as deflated, and store no stream for it.
@@ -146,7 +148,7 @@ def _unpack(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
         raise RuleError("Z3", "ends before its content does", entry)
 
 
-def _read_packed(entry: Entry, source: IO[bytes], meter: Meter) -> Iterator[bytes]:
+def _read_packed(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
     for start in range(0, entry.info.compress_size, _CHUNK):
         source.seek(entry.start + start)
         data = source.read(min(_CHUNK, entry.info.compress_size - start))

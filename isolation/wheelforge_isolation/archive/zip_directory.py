@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.members import Subject
 from wheelforge_isolation.archive.rules import RuleError
@@ -18,6 +18,8 @@ from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wheelforge_isolation.archive.members import Source
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -78,14 +80,17 @@ class Entry(NamedTuple):
     has_guessed_name: bool
     """Whether the name is neither marked as UTF-8 nor could be."""
     info: zipfile.ZipInfo
+    end: int = 0
+    """Where the next member starts, or the directory."""
     start: int = 0
+    """Where the content starts, once the local header was read."""
 
     def __str__(self) -> str:
         return f"member {self.number} {quoted(self.name)}"
 
 
-def read_directory(source: IO[bytes], size: int, most: int) -> list[Entry]:
-    """Return the entries in the order of their content, when all that the file says agrees."""
+def read_directory(source: Source, size: int, most: int) -> list[Entry]:
+    """Return the entries in the order of their content, with their local headers still unread."""
     start, length, count = _find_directory(source, size)
     if count > most:
         raise RuleError("X4", f"the archive has more than {most:,} members")
@@ -101,10 +106,10 @@ def read_directory(source: IO[bytes], size: int, most: int) -> list[Entry]:
     if entries[0].info.header_offset if entries else start:
         raise RuleError("Z8", "bytes that belong to no member precede the first one")
     ends = [*(entry.info.header_offset for entry in entries), start][1:]
-    return [_check_local(source, entry, end) for entry, end in zip(entries, ends, strict=True)]
+    return [entry._replace(end=end) for entry, end in zip(entries, ends, strict=True)]
 
 
-def _read_infos(source: IO[bytes], start: int, count: int) -> list[zipfile.ZipInfo]:
+def _read_infos(source: Source, start: int, count: int) -> list[zipfile.ZipInfo]:
     """Let zipfile read the directory that was found."""
     try:
         archive = zipfile.ZipFile(source)
@@ -125,7 +130,7 @@ def _make_entry(number: int, name: _Name, info: zipfile.ZipInfo) -> Entry:
     return entry
 
 
-def _find_directory(source: IO[bytes], size: int) -> tuple[int, int, int]:
+def _find_directory(source: Source, size: int) -> tuple[int, int, int]:
     """Return where the directory starts, its length, and how many entries it has."""
     tail_size = min(size, _END.size + _MOST_COMMENT + _MOST_BEHIND)
     source.seek(size - tail_size)
@@ -162,7 +167,7 @@ def _raise_if_second_end(tail: bytes, found: int) -> None:
         earlier = tail.rfind(b"PK\5\6", 0, earlier)
 
 
-def _find_directory64(source: IO[bytes], end: int, short: tuple[int, ...]) -> tuple[int, int, int]:
+def _find_directory64(source: Source, end: int, short: tuple[int, ...]) -> tuple[int, int, int]:
     """Follow the locator before the end record to the one with wide fields."""
     source.seek(end - _LOCATOR.size)
     _, disk, position, parts = _LOCATOR.unpack(source.read(_LOCATOR.size))
@@ -274,7 +279,7 @@ def _show(raw: bytes) -> str:
     return quoted(raw.decode("utf-8", "surrogateescape"))
 
 
-def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
+def check_local(source: Source, entry: Entry) -> Entry:
     """Hold the header before the content against the directory; return where the content starts."""
     info, subject = entry.info, Subject(entry.number, entry.name)
     source.seek(info.header_offset)
@@ -296,7 +301,7 @@ def _check_local(source: IO[bytes], entry: Entry, end: int) -> Entry:
     if any(a not in {b, *blank} for a, b in zip(found, _stated(info), strict=True)):
         raise RuleError("Z2", "has another size or checksum in its local header", entry)
     start = info.header_offset + _LOCAL.size + local.name_length + local.extra_length
-    _check_end(source, entry, start + info.compress_size, end)
+    _check_end(source, entry, start + info.compress_size)
     return entry._replace(start=start)
 
 
@@ -304,11 +309,11 @@ def _stated(info: zipfile.ZipInfo) -> tuple[int, int, int]:
     return info.CRC, info.compress_size, info.file_size
 
 
-def _check_end(source: IO[bytes], entry: Entry, found: int, end: int) -> None:
+def _check_end(source: Source, entry: Entry, found: int) -> None:
     """Make sure that ``entry`` ends where the next begins, its data descriptor between them."""
-    if found > end:
+    if found > entry.end:
         raise RuleError("Z5", "overlaps what follows it", entry)
-    gap = end - found
+    gap = entry.end - found
     if gap == 0 and not entry.info.flag_bits & _STREAMED:
         return
     if gap not in _DESCRIPTORS or not entry.info.flag_bits & _STREAMED:
