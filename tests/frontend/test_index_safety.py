@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from os import utime
-from shutil import copy, which
+from shutil import copy
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.index import Project, Redirect, sdist, serve
 from tests.indexes import TAGS, open_index
+from tests.servers import make_certificate
 from wheelforge._index import Index, IndexSettings, find_index_settings, tls
 from wheelforge.errors import IndexUnreachableError
 
@@ -18,21 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEMO = Project("demo", sdist("demo", "1.0"))
-WORDS = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=localhost"
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a certificate of ``localhost`` that signs itself, and its key."""
-    openssl = which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl")
-    path = tmp_path_factory.mktemp("certificate") / "both.pem"
-    key = path.with_name("key.pem")
-    more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(path)]
-    subprocess.run([openssl, *WORDS.split(), *more], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + key.read_bytes())
-    return path
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 def test_a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
