@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from wheelforge._models import Phase
 from wheelforge_isolation import ForgeError
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,7 +18,8 @@ EventKind: TypeAlias = Literal[
 ]
 
 
-class BuildEvent(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildEvent:
     """One thing that happened.
 
     "queued" tells of each build of a batch before the first one starts; "started", "finished" and

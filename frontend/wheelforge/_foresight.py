@@ -16,12 +16,11 @@ import contextlib
 import json
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge._places import find_layout
 from wheelforge._runners import RunnerPool, compose_environment
 from wheelforge_isolation import is_recorded_program, is_trusted
-from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Layout
 
 
-class Guess(Value):
+class Guess(NamedTuple):
     """A server that may be wanted."""
 
     python: str
@@ -39,19 +38,19 @@ class Guess(Value):
     """The variables of the environment."""
 
 
-class Foresight(Value):
-    """Guesses for one Python, in one cache."""
+class Foresight:
+    """The servers that the last builds with one ``python`` used, in one cache."""
 
-    layout: Layout
-    python: str = ""
-    """As the user names it."""
+    def __init__(self, layout: Layout, python: str = "") -> None:
+        self._layout = layout
+        self._python = python
 
     def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
         """Start the server that the last build of ``source`` has used, if there was one."""
-        if not is_trusted(self.layout):
+        if not is_trusted(self._layout):
             return
         guess = _recall(self._find_place(source))
-        if guess is not None and is_recorded_program(self.layout, guess.python):
+        if guess is not None and is_recorded_program(self._layout, guess.python):
             environment = compose_environment(variables, guess.additions)
             pool.start(python=guess.python, backend=guess.backend, environment=environment)
 
@@ -63,8 +62,8 @@ class Foresight(Value):
         if place is not None and _recall(place) != guess:
             # Who may not write has to wait the next time, and is none the worse for it.
             with contextlib.suppress(IsolationError):
-                ensure_directory(str(self.layout.guesses))
-                replace_file(str(place), json.dumps(asdict(guess)).encode("ascii"))
+                ensure_directory(str(self._layout.guesses))
+                replace_file(str(place), json.dumps(guess._asdict()).encode("ascii"))
 
     def forget(self, source: Path | str) -> None:
         """Start nothing for ``source`` the next time."""
@@ -81,10 +80,10 @@ class Foresight(Value):
             status = (source / "pyproject.toml" if source.is_dir() else source).stat()
         except OSError:
             return None
-        facts = (str(source), status.st_size, status.st_mtime_ns, self.python)
+        facts = (str(source), status.st_size, status.st_mtime_ns, self._python)
         # Two that share it would start a server in vain, now and then.
         key = zlib.crc32(repr(facts).encode("utf-8", "surrogateescape"))
-        return self.layout.guesses / f"start-{key:08x}.json"
+        return self._layout.guesses / f"start-{key:08x}.json"
 
 
 def _recall(place: Path | None) -> Guess | None:
@@ -98,4 +97,4 @@ def _recall(place: Path | None) -> Guess | None:
 def make_foresight(settings: Settings, layout: Layout | None = None) -> Foresight:
     """Return what knows the servers of builds with ``settings``."""
     layout = layout or find_layout(settings.cache_dir)
-    return Foresight(layout=layout, python=settings.python or "")
+    return Foresight(layout, settings.python or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from wheelforge._models import Kind
 from wheelforge._runners import read_question, take_answer
@@ -14,7 +14,6 @@ from wheelforge.errors import (
     HookUnsupportedError,
     ResultInvalidError,
 )
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -33,7 +32,7 @@ _CONFUSIONS = (OSError, ValueError, TypeError, AttributeError, LookupError, Recu
 _LONGEST_FOUND = 200
 
 
-class HookCall(Value):
+class HookCall(NamedTuple):
     """One hook as it was run, enough to run it again."""
 
     words: tuple[str, ...]

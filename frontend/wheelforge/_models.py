@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from wheelforge_isolation.formats.urls import file_name_of
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,8 @@ class Era(Enum):
     ALWAYS = "always"
 
 
-class BuildRequest(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRequest:
     """What one caller wants built; the same object for library and command line.
 
     Only `source` and `output` have to be given. A request is a value: any number of builds may
@@ -84,7 +85,8 @@ class BuildRequest(Value):
         return file_name_of(self.source) or "source"
 
 
-class Policy(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
     """How builds are made, whatever is built; one policy holds for all builds of a forge."""
 
     keep: Keep = Keep.NEVER
@@ -95,7 +97,8 @@ class Policy(Value):
     """Unless given, that of the sdist."""
 
 
-class Artifact(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
     """A file that was built, checked and delivered: it is whole, and at `path`."""
 
     kind: Kind
@@ -106,7 +109,8 @@ class Artifact(Value):
     sha256: str
 
 
-class Phase(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Phase:
     """A stretch of time in a build."""
 
     name: str
@@ -115,7 +119,8 @@ class Phase(Value):
     seconds: float
 
 
-class Outcome(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
     """How a build has ended.
 
     `artifacts` are those that were delivered before `error`, if there is one. Everything is
@@ -150,7 +155,8 @@ class Outcome(Value):
     """What the backend printed."""
 
 
-class Need(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
     """What has to be there before a backend can be asked for anything: a provider is given it.
 
     A build asks twice if the backend, once it is there, says that it requires more. The second
@@ -180,7 +186,8 @@ class BuildEnvironment(Protocol):
         ...
 
 
-class Provision(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provision:
     """An environment, and what it was made of: a provider returns it.
 
     Only `environment` has to be given: anything with `python_executable` and

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wheelforge.errors import ProjectInvalidError
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +18,7 @@ _OBJECT = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _ALIKE = 0.8
 
 
-class Project(Value):
+class Project(NamedTuple):
     """A source tree, and the `[build-system]` table of its pyproject.toml."""
 
     root: Path

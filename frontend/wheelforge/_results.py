@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._models import Artifact, Kind
 from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
 from wheelforge_isolation.formats.metadata import only_value, parse_fields
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +35,7 @@ _ANY_SIZE = Limits(
 )
 
 
-class Result(Value):
+class Result(NamedTuple):
     """What was made, and found to be what it should be."""
 
     artifact: Artifact

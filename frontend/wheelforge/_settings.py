@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wheelforge._models import Policy
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from wheelforge._lockfile import Lock, Recorder
 
 
-class Settings(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
     """Where things come from and under which rules; every one of them may be left out.
 
     Nothing is taken from the process itself: without `variables` hooks have no PATH, and neither

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from wheelforge_isolation import (
     open_stage,
     stage_name,
 )
-from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Cache, Event, Interpreter
 
 
-class Parts(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
     """What takes the place of what a forge would make for itself.
 
     All of them are called from the threads that build, several at once. What they raise comes out

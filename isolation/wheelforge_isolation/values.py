@@ -25,11 +25,19 @@ def field(**said: object) -> object:
 
 def replace(value: _Common, /, **changes: object) -> object:
     """Return another ``value`` with some fields changed."""
+    if not isinstance(value, _Common):
+        import dataclasses
+
+        return dataclasses.replace(value, **changes)
     return value.__replace__(**changes)
 
 
 def asdict(value: _Common) -> dict[str, object]:
     """Return the fields by name, and values inside of them in the same way."""
+    if not isinstance(value, _Common):
+        import dataclasses
+
+        return dataclasses.asdict(value)
     return {name: _spell(each) for name, each in _list_fields(value)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,7 +175,7 @@ def test_whatever_is_done_to_the_bytes_of_a_lock_it_is_read_or_refused(
     data: st.DataObject,
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        path = save(lock_one(make_wheel("a"), source=replace(SIX, label="x")), Path(directory))
+        path = save(lock_one(make_wheel("a"), source=SIX._replace(label="x")), Path(directory))
         content = path.read_bytes()
         start = data.draw(st.integers(0, len(content)))
         end = data.draw(st.integers(start, min(len(content), start + 40)))

@@ -85,7 +85,7 @@ def test_a_source_that_is_not_locked_is_refused(path: Path) -> None:
 
 def test_a_source_with_other_bytes_is_refused(path: Path) -> None:
     with pytest.raises(LockSourceChangedError) as caught:
-        read_lock(path).answer(replace(SIX, sha256="6" * 64), ("setuptools",), PYTHON)
+        read_lock(path).answer(SIX._replace(sha256="6" * 64), ("setuptools",), PYTHON)
 
     assert str(caught.value) == (
         f"`six-1.16.0.tar.gz` is locked in `{path}` as the archive with the SHA-256 {'5' * 64}, "

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from wheelforge._lockfile._spelling import SUBDIRECTORY, spell_requirements
 from wheelforge._lockfile._values import Lock, LockedAnswer, LockedPython, LockedSource, Source
@@ -16,7 +16,6 @@ from wheelforge.errors import LockInvalidError
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import is_plain_file_name
 from wheelforge_isolation.formats.urls import check_url, file_name_of
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class _Table(Value):
+class _Table(NamedTuple):
     """A table of a lock, which knows where it is."""
 
     lock: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from threading import Lock as Mutex
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from wheelforge._lockfile._spelling import (
 from wheelforge._lockfile._values import Lock, LockedAnswer, LockedSource, describe_python
 from wheelforge.errors import LockImpossibleError
 from wheelforge_isolation.formats.urls import file_name_of
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ class Recorder:
         What nobody wants for itself is locked only if something that is locked needs it: a
         resolver builds also what it then passes over, unless it remembers the answer.
         """
-        key = replace(source, label=spell_label(source.label)), describe_python(python)
+        key = source._replace(label=spell_label(source.label)), describe_python(python)
         asked = spell_requirements(requirements)
         with self._mutex:
             self._answers[key][asked] = resolution.pins

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation.formats.urls import local_path, redact, without_secrets
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

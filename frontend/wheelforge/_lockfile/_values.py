@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._lockfile._spelling import spell_label, spell_requirements
 from wheelforge._resolve import Resolution
@@ -14,7 +15,6 @@ from wheelforge.errors import (
     LockSourceChangedError,
     LockStaleError,
 )
-from wheelforge_isolation.values import Value, asdict, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "pylock.build.toml"
 
 
-class _Sorted(Value):
-    def __lt__(self, other: Self) -> bool:
-        return tuple(asdict(self).values()) < tuple(asdict(other).values())
-
-
-class Source(_Sorted):
+class Source(NamedTuple):
     """Something that is built."""
 
     label: str
@@ -39,7 +34,7 @@ class Source(_Sorted):
     """Of the archive; empty for a directory, whose content may change."""
 
 
-class LockedPython(_Sorted):
+class LockedPython(NamedTuple):
     """What two Pythons share if the same files serve both; a patch release more changes none."""
 
     implementation: str
@@ -67,7 +62,7 @@ def describe_python(python: Interpreter) -> LockedPython:
     )
 
 
-class LockedAnswer(Value):
+class LockedAnswer(NamedTuple):
     """What was asked for, and the files that it came to."""
 
     requirements: tuple[str, ...]
@@ -76,7 +71,7 @@ class LockedAnswer(Value):
     """Sorted by name; each name once, each with the hash of its file."""
 
 
-class LockedSource(Value):
+class LockedSource(NamedTuple):
     """All that one source needs to be built by one Python."""
 
     source: Source
@@ -85,7 +80,8 @@ class LockedSource(Value):
     """Sorted by requirements: what the project declares, and that with what its hooks ask for."""
 
 
-class Lock(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
     """What was answered, for each source and Python."""
 
     sources: tuple[LockedSource, ...]
@@ -102,7 +98,7 @@ class Lock(Value):
         self, source: Source, requirements: Iterable[str], python: Interpreter
     ) -> Resolution:
         """Return what was locked for these requirements of ``source``, or say what differs."""
-        locked = self._find(replace(source, label=spell_label(source.label)), python)
+        locked = self._find(source._replace(label=spell_label(source.label)), python)
         asked = spell_requirements(requirements)
         for answer in locked.answers:
             if answer.requirements == asked:

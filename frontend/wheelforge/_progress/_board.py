@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._progress._plain import spell
-from wheelforge_isolation.values import State, Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +40,7 @@ _FEW = 12
 """A label that has no more room than this says nothing."""
 
 
-class Glyphs(Value):
+class Glyphs(NamedTuple):
     """The signs that a terminal has."""
 
     bullet: str = "\u2022"
@@ -56,24 +55,25 @@ class Glyphs(Value):
 ASCII = Glyphs(bullet="*", gap="...", done="=", failed="x", rest="-", dot=", ")
 
 
-class _Flight(State):
+class _Flight:
     """A build that is at work."""
 
-    started: float
-    phase: str = ""
-    depth: int = 1
-    """How many of that name there are."""
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self.phase = ""
+        self.depth = 1
+        """How many builds of that name there are."""
 
 
-class Board(State):
-    """What is at work, waits and is done."""
+class Board:
+    """The builds that are at work, wait or are done; all times are by the clock of ``opened``."""
 
-    opened: float
-    """By the same clock as all times here."""
-    done: int = 0
-    failed: int = 0
-    _queued: Counter[str] = field(default_factory=Counter[str])
-    _flights: dict[str, _Flight] = field(default_factory=dict[str, _Flight])
+    def __init__(self, opened: float) -> None:
+        self.opened = opened
+        self.done = 0
+        self.failed = 0
+        self._queued = Counter[str]()
+        self._flights: dict[str, _Flight] = {}
 
     @property
     def oldest(self) -> float:
@@ -113,7 +113,7 @@ class Board(State):
         if build in self._flights:
             self._flights[build].depth += 1
         else:
-            self._flights[build] = _Flight(started=now)
+            self._flights[build] = _Flight(now)
 
     def _end(self, build: str) -> None:
         flight = self._flights.get(build)

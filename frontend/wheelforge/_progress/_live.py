@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Self
 
 from wheelforge._progress._board import ASCII, Board, Glyphs
 from wheelforge._progress._plain import Progress
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -132,7 +131,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        plain = replace(ASCII, encoding=console.encoding)
+        plain = ASCII._replace(encoding=console.encoding)
         self._glyphs = Glyphs() if _has_signs(console) else plain
         self._shown: Sequence[Line] = ()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import field
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import plain_text
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _UNSEEN = re.compile(r"[\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Controls that no plain text needs, and that make others look like what they are not."""
 
 
-class Run(Value):
+class Run(NamedTuple):
     """All builds of one use of the command line."""
 
     told: Sequence[tuple[Outcome, str]]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
 from wheelforge._report._spelling import spell_json
 from wheelforge_isolation import ForgeError, translated
-from wheelforge_isolation.values import asdict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.cli._console import Console
 from wheelforge.cli._reports import check_reports, open_reports
 from wheelforge.errors import OptionInvalidError
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     import argparse

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from wheelforge.errors import OptionInvalidError
 from wheelforge_isolation import ForgeError
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     import argparse
@@ -25,21 +24,22 @@ _WHOLE = ("report", "junit", "html")
 _ALL = (*_WHOLE, "events")
 
 
-class Reports(Value):
-    """Takes note of builds, and writes down what became of them."""
+class Reports:
+    """Collects the outcomes of builds, and writes the reports that were asked for."""
 
-    paths: Mapping[str, Path] = field(default_factory=dict[str, "Path"])
-    stream: EventStream | None = None
-    _told: list[tuple[Outcome, str]] = field(default_factory=list[tuple["Outcome", str]])
+    def __init__(self, paths: Mapping[str, Path], stream: EventStream | None = None) -> None:
+        self._paths = paths
+        self._stream = stream
+        self._told: list[tuple[Outcome, str]] = []
 
     def hear(self, event: BuildEvent) -> None:
         """Take note of an event; for any thread."""
-        if self.stream is not None:
-            self.stream.hear(event)
+        if self._stream is not None:
+            self._stream.hear(event)
 
     def add(self, outcome: Outcome) -> None:
         """Take note of how a build has ended, as soon as it has; for one thread."""
-        if not self.paths:
+        if not self._paths:
             return
         from wheelforge._report import read_tail
 
@@ -49,12 +49,12 @@ class Reports(Value):
 
     def write(self, ending: BaseException | None = None) -> None:
         """Write all reports; one that cannot be written does not keep others from it."""
-        if not self.paths:
+        if not self._paths:
             return
         from wheelforge._report import Run
 
         run, failures = Run(told=tuple(self._told), ending=ending), list[ForgeError]()
-        for name, path in self.paths.items():
+        for name, path in self._paths.items():
             try:
                 _find_writer(name)(run, path)
             except ForgeError as error:
@@ -81,11 +81,11 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
     """Yield what takes note; all reports are there at the end, however it comes."""
     paths = check_reports(options)
     if not paths:
-        yield Reports()
+        yield Reports({})
         return
     with contextlib.ExitStack() as stack:
         stream = _open_stream(stack, paths.pop("events", None))
-        reports = Reports(paths=paths, stream=stream)
+        reports = Reports(paths, stream)
         try:
             yield reports
         except BaseException as ending:

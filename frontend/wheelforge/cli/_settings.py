@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wheelforge._models import BuildRequest, Era, Keep, Kind, Policy
 from wheelforge._settings import Settings
 from wheelforge.errors import OptionInvalidError, SourceInvalidError
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     import argparse

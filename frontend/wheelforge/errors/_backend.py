@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from wheelforge.errors._output import TAIL_BYTES, last_lines
 from wheelforge.errors._root import BuildError
-from wheelforge_isolation.values import Value, replace
 
 _PHASES = {
     "get_requires_for_build_wheel": "asking what its wheel needs",
@@ -24,7 +25,8 @@ def how_to_require(module: str, distribution: str = "") -> str:
     return f"add {what} to `requires` below `[build-system]` in the project's pyproject.toml"
 
 
-class Failure(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
     """How a hook of a build backend has failed."""
 
     source: str
