@@ -171,6 +171,16 @@ def test_version__too_old_python_under_its_name_is_told(tmp_path: Path, cache_di
         find_interpreter("3.12", search=[tmp_path], cache_dir=cache_dir)
 
 
+def test_version__other_pythons_are_mentioned_if_none_fits(cache_dir: Path) -> None:
+    python = real("3.12", cache_dir)
+
+    with pytest.raises(InterpreterNotFoundError) as caught:
+        find_interpreter("3.12t", search=[python.executable.parent], cache_dir=cache_dir)
+
+    passed_over = f"passed over: `{python.executable.parent}/python3.12` is CPython 3.12."
+    assert passed_over in str(caught.value)
+
+
 @needs_bash
 @pytest.mark.parametrize("is_free_threaded", [True, False])
 def test_version__free_threads_are_asked_for(

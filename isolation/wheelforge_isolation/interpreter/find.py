@@ -12,6 +12,7 @@ from wheelforge_isolation.errors import (
     InterpreterNotFoundError,
     InterpreterTooOldError,
     InterpreterUnusableError,
+    quoted,
 )
 from wheelforge_isolation.interpreter.inspect import TIMEOUT_SECONDS, InterpreterInspector
 from wheelforge_isolation.interpreter.interpreter import OLDEST, format_version
@@ -151,6 +152,7 @@ def _search(
     request: PythonRequest, search: Sequence[Path], inspector: InterpreterInspector
 ) -> Interpreter:
     failures: list[InterpreterUnusableError | InterpreterTooOldError] = []
+    others: dict[str, str] = {}
     for candidate in _list_candidates(request, search):
         try:
             interpreter = inspector.inspect(candidate)
@@ -159,12 +161,14 @@ def _search(
             continue
         if request.fits(interpreter):
             return interpreter
+        others.setdefault(interpreter.title, f"{quoted(candidate)} is {interpreter.title}")
     for failure in failures:
         # The Python that was asked for is there: its problem is the answer.
         if os.path.basename(failure.executable) in request.exact_names:
             raise failure
     searched = tuple(dict.fromkeys(map(str, search)))
-    raise InterpreterNotFoundError(request.text, searched, tuple(map(str, failures)))
+    passed_over = (*others.values(), *map(str, failures))
+    raise InterpreterNotFoundError(request.text, searched, passed_over)
 
 
 def _list_candidates(request: PythonRequest, search: Sequence[Path]) -> Iterator[str]:

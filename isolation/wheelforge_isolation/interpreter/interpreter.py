@@ -54,6 +54,13 @@ class Interpreter(Value):
     build_details: Mapping[str, object] | None = field(default=None, hash=False)
     """The ``build-details.json`` of PEP 739, from Python 3.14 on."""
 
+    @property
+    def title(self) -> str:
+        """Implementation and version, as in ``CPython 3.13.0 (free-threaded)``."""
+        implementation = self.markers["platform_python_implementation"]
+        threads = " (free-threaded)" if self.is_free_threaded else ""
+        return f"{implementation} {self.version}{threads}"
+
 
 def load_interpreter(fields: dict[str, Any]) -> Interpreter:
     """Return the interpreter with these ``fields``, read from JSON."""
