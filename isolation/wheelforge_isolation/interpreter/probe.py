@@ -138,9 +138,11 @@ def describe_scheme() -> dict[str, str]:
 
 def read_build_details() -> dict[str, Any] | None:
     """Return the ``build-details.json`` of PEP 739, which is there from Python 3.14 on."""
-    path = os.path.join(sysconfig.get_path("stdlib"), "build-details.json")
+    directory = sysconfig.get_path("stdlib")
     try:
-        with open(path, encoding="utf-8") as file:
+        # Debian adds the platform to the name.
+        names = [name for name in os.listdir(directory) if name.startswith("build-details.")]
+        with open(os.path.join(directory, min(names)), encoding="utf-8") as file:
             details: dict[str, Any] = json.load(file)
     except (OSError, ValueError):
         return None
