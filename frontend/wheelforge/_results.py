@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._models import Artifact, Kind
 from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
+from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats.metadata import only_value, parse_fields
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _read_release(content: bytes, file: str, result: str) -> tuple[str, str]:
     try:
         return canonicalize_name(name, validate=True), str(Version(version))
     except (InvalidName, ValueError) as error:
-        reason = f"its {file} states the name `{name}` and the version `{version}`"
+        reason = f"its {file} states the name {quoted(name)} and the version {quoted(version)}"
         raise _invalid(result, reason) from error
 
 

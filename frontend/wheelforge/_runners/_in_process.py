@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import stat
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,8 @@ QUESTION = "input.json"
 ANSWER = "output.json"
 REFUSALS = ("unsupported", "no_backend", "hook_missing")
 """Keys of an answer by which a hook says that it did not run."""
+_LARGEST_ANSWER = 16 << 20
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class HookScript(NamedTuple):
@@ -61,8 +65,23 @@ def take_answer(control: str) -> tuple[list[object], list[str]]:
     if find_hook_script().objection:
         return [], []
     path = Path(control, ANSWER)
-    answer: dict[str, Any] = json.loads(path.read_bytes())
+    answer: dict[str, Any] = json.loads(_read_regular_file(path))
     warnings = [str(warning["message"]) for warning in answer.pop("warnings", [])]
-    path.write_text(json.dumps({"return_val": None, **answer}), encoding="utf-8")
-    has_run = "return_val" in answer and not any(answer.get(key) for key in REFUSALS)
-    return [answer["return_val"]] if has_run else [], warnings
+    # A new file: the hook's own may have other names, and is never written through.
+    path.unlink()
+    with path.open("x", encoding="utf-8") as file:
+        json.dump({"return_val": None, **answer}, file)
+    is_refused = any(answer.get(key) for key in REFUSALS)
+    return [] if is_refused else [answer.get("return_val")], warnings
+
+
+def _read_regular_file(path: Path) -> bytes:
+    """Return the content of ``path``, which a hook may have made a link, a fifo, or endless."""
+    descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is not a regular file")
+        if status.st_size > _LARGEST_ANSWER:
+            raise ValueError(f"it has {status.st_size:,} bytes")
+        return file.read(_LARGEST_ANSWER)
