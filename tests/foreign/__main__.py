@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.peers import Tools
+from tests.foreign.callers import list_callers
 from tests.foreign.compare import find_differences, judge, read_explanations
+from tests.foreign.environments import Environments
 from tests.foreign.matrix import HOME, PYTHONS, Scenario, list_scenarios
 from tests.foreign.programs import OURS, Programs
 from tests.foreign.results import load_result
@@ -35,9 +37,10 @@ TABLE = Path(__file__).with_name("table.md")
 def main(words: Sequence[str] | None = None) -> int:
     """Run what was selected, judge it, and write the table if that was everything."""
     options = _parse(words)
-    matrix = list_scenarios()
-    selected = [found for found in list_scenarios(options.python) if _is_selected(found, options)]
-    programs = Programs(tools=Tools())
+    matrix = [*list_callers(), *list_scenarios()]
+    everything = [*list_callers(), *list_scenarios(options.python)] if options.python else matrix
+    selected = [scenario for scenario in everything if _is_selected(scenario, options)]
+    programs = Programs(environments=Environments(tools=Tools()))
     with ThreadPoolExecutor(options.jobs) as pool:
         ran = list(pool.map(lambda scenario: _run(programs, scenario), selected))
     results = dict(zip(selected, ran, strict=True))
@@ -90,7 +93,7 @@ def _run(programs: Programs, scenario: Scenario) -> dict[str, Result]:
     place.mkdir(parents=True, exist_ok=True)
     results: dict[str, Result] = {}
     for program in (OURS, *programs.list_peers(scenario.kind)):
-        identity = f"{programs.identities[program]} {scenario.source}"
+        identity = f"{programs.identify(program, scenario.kind)} {scenario.source}"
         key = hashlib.sha256(identity.encode()).hexdigest()[:16]
         stored = HOME / "results" / scenario.id / f"{program}-{key}.json"
         result = load_result(stored)

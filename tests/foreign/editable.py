@@ -1,4 +1,4 @@
-"""``python editable.py PROJECT OUTPUT``: an editable wheel by the library of ``build``.
+"""``python editable.py PROJECT -o OUTPUT``: an editable wheel by the library of ``build``.
 
 ``python -m build`` has no such option; this is run by the Python that has ``build``.
 """
@@ -11,7 +11,7 @@ from build import ProjectBuilder
 from build.env import DefaultIsolatedEnv
 
 
-def main(project: str, output: str) -> None:
+def main(project: str, _: str, output: str) -> None:
     """Build as an installer that embeds ``build`` would."""
     with DefaultIsolatedEnv(installer="uv") as env:
         builder = ProjectBuilder.from_isolated_env(env, project)

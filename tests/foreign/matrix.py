@@ -40,6 +40,11 @@ class Kind(StrEnum):
     EDITABLE = "editable"
     HERE = "here"
     """A wheel, without isolation, in an environment that has the usual backends."""
+    CALL = "call"
+    """Another program builds, or a suite of another package runs."""
+
+
+_KINDS = (Kind.BOTH, Kind.WHEEL, Kind.METADATA, Kind.EDITABLE, Kind.HERE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +85,8 @@ def list_scenarios(pythons: Sequence[str] = ()) -> list[Scenario]:
     found = [
         Scenario(suite=suite.name, name=path.name, source=path, kind=kind, python=python)
         for suite in SUITES
-        for path in _unpack_projects(suite)
-        for kind in Kind
+        for path in _find_projects(suite)
+        for kind in _KINDS
         for python in pythons or [USUAL]
     ]
     for listed in REAL_SDISTS:
@@ -94,20 +99,20 @@ def list_scenarios(pythons: Sequence[str] = ()) -> list[Scenario]:
     return found
 
 
-def _unpack_projects(suite: Suite) -> list[Path]:
+def unpack_suite(suite: Suite) -> Path:
+    """Return the directory of the sdist, unpacked once."""
     place = HOME / "suites" / suite.sha256[:16]
     if not place.is_dir():
         part = place.with_name(f"{place.name}.{os.getpid()}")
         with tarfile.open(suite.path) as archive:
             archive.extractall(part, filter="data")
         part.rename(place)
-    top = next(place.iterdir())
-    return list(_find_projects(top, suite.projects))
+    return next(place.iterdir())
 
 
-def _find_projects(top: Path, patterns: Sequence[str]) -> Iterator[Path]:
-    seen = set[str]()
-    for pattern in patterns:
+def _find_projects(suite: Suite) -> Iterator[Path]:
+    top, seen = unpack_suite(suite), set[str]()
+    for pattern in suite.projects:
         for path in sorted(top.glob(pattern)):
             is_project = any((path / name).is_file() for name in ("pyproject.toml", "setup.py"))
             if is_project and path.name not in seen:

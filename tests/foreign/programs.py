@@ -6,60 +6,79 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.peers import PINS, Tools, hash_sources
-from tests.foreign.matrix import BEFORE, HOME, REAL, Kind, Scenario
+from tests.benchmarks.peers import PINS, hash_sources
+from tests.foreign.callers import INSTALLED, compose_call
+from tests.foreign.environments import BACKENDS, EPOCH, Environments
+from tests.foreign.matrix import BEFORE, REAL, Kind, Scenario
 from tests.foreign.results import Result, read_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    _Call = tuple[Sequence[str], Mapping[str, str]]
+
 OURS = "wheelforge"
 BUILD = "build"
 UV = "uv"
-EPOCH = "1700000000"
-TIMEOUT_SECONDS = 600
-_PLAIN = ("PATH", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
-_BACKENDS = (
-    *("setuptools", "wheel", "flit-core", "hatchling", "poetry-core", "pdm-backend"),
-    *("meson-python", "scikit-build-core", "ninja", "cython", "pybind11", "uv-build"),
-)
-_INSTALLING = threading.Lock()
+TIMEOUT_SECONDS = 900
 _EDITABLE = Path(__file__).with_name("editable.py")
+_WITH_UV = ("--installer", "uv")
+_OPTIONS: Mapping[str, Mapping[Kind, Sequence[str]]] = {
+    OURS: {
+        Kind.BOTH: (),
+        Kind.WHEEL: ("--wheel",),
+        Kind.METADATA: ("--metadata",),
+        Kind.EDITABLE: ("--editable",),
+        Kind.HERE: ("--wheel", "--no-isolation"),
+    },
+    BUILD: {
+        Kind.BOTH: _WITH_UV,
+        Kind.WHEEL: ("--wheel", *_WITH_UV),
+        Kind.METADATA: ("--metadata", *_WITH_UV),
+        Kind.EDITABLE: (),
+        Kind.HERE: ("--wheel", "--no-isolation"),
+    },
+    UV: {
+        Kind.BOTH: (),
+        Kind.WHEEL: ("--wheel",),
+        Kind.HERE: ("--wheel", "--no-build-isolation"),
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Programs:
     """The installed programs, and what identifies them, so that results can be kept."""
 
-    tools: Tools
-    home: Path = HOME
+    environments: Environments
+
+    def identify(self, program: str, kind: Kind) -> str:
+        """Return what changes with a program and with what it builds in."""
+        parts: list[object] = [BEFORE, EPOCH, PINS]
+        parts += [self._sources] if program == OURS else []
+        parts += [BACKENDS] if kind is Kind.HERE else []
+        parts += [INSTALLED] if kind is Kind.CALL else []
+        return " ".join(map(str, parts))
 
     @cached_property
-    def identities(self) -> dict[str, str]:
-        """What changes with each program."""
-        peers = f"{BEFORE} {EPOCH} {PINS}"
-        return {OURS: f"{peers} {hash_sources()}", BUILD: peers, UV: peers}
+    def _sources(self) -> str:
+        return hash_sources()
 
     def list_peers(self, kind: Kind) -> list[str]:
-        """Return with whom a kind of build can be compared; uv has no command for two of them."""
-        return [BUILD] if kind in {Kind.METADATA, Kind.EDITABLE} else [BUILD, UV]
+        """Return with whom a kind of build can be compared."""
+        return [BUILD, UV] if kind in _OPTIONS[UV] else [BUILD]
 
     def run(self, program: str, scenario: Scenario, place: Path) -> Result:
         """Build a fresh copy of the source, always at the same path below ``place``."""
         source, output = _copy_source(scenario, place), place / "out"
-        command = [*self._compose(program, scenario, source, output)]
+        command, variables = self._compose(program, scenario, source, output)
         began = time.monotonic()
-        variables = self.variables
-        if scenario.kind is Kind.HERE:
-            programs = Path(self.get_backends_python(scenario.python)).parent
-            variables = {**variables, "PATH": f"{programs}{os.pathsep}{variables['PATH']}"}
         code, out, err = _run(command, variables, place)
         seconds = round(time.monotonic() - began, 2)
         try:
@@ -67,93 +86,29 @@ class Programs:
         finally:
             shutil.rmtree(output, ignore_errors=True)  # ruff: ignore[banned-api]
 
-    def _compose(
-        self, program: str, scenario: Scenario, source: Path, output: Path
-    ) -> Sequence[str]:
-        is_here = scenario.kind is Kind.HERE
-        find = self.get_backends_python if is_here else self.find_python
-        python = find(scenario.python)
-        match program:
-            case "wheelforge":
-                words = [*self.tools.wheelforge, "build", str(source), "--python", python]
-                return [*words, *_OPTIONS[scenario.kind], *_name_output(scenario.kind, output)]
-            case "uv":
-                words = [self.tools.uv, "build", str(source), "--python", python, "--no-config"]
-                isolation = ["--no-build-isolation"] if is_here else []
-                only = ["--wheel"] if scenario.kind is not Kind.BOTH else []
-                return [*words, *isolation, *only, "--out-dir", str(output)]
-            case _:
-                return self._compose_build(scenario, source, output)
+    def _compose(self, program: str, scenario: Scenario, source: Path, output: Path) -> _Call:
+        if scenario.kind is Kind.CALL:
+            callers = self.environments.enter(self.environments.get_callers(scenario.python))
+            return compose_call(scenario.name, source, output, callers, is_ours=program == OURS)
+        options = [str(source), *_OPTIONS[program][scenario.kind]]
+        if scenario.kind is not Kind.METADATA:
+            options += ["-o", str(output)]
+        variables = self.environments.variables
+        if scenario.kind is Kind.HERE:
+            variables = self.environments.enter(self.environments.get_backends(scenario.python))
+        return [*self._name_program(program, scenario), *options], variables
 
-    def _compose_build(self, scenario: Scenario, source: Path, output: Path) -> Sequence[str]:
-        python = self.get_backends_python(scenario.python)
-        if scenario.kind is Kind.EDITABLE:
-            return [python, str(_EDITABLE), str(source), str(output)]
-        words = [python, "-m", "build", str(source), *_OPTIONS[scenario.kind]]
-        installer = ["--installer", "uv"] if scenario.kind is not Kind.HERE else []
-        return [*words, *installer, *_name_output(scenario.kind, output)]
-
-    def find_python(self, version: str) -> str:
-        """Return the path of that Python, as uv finds it."""
-        return version if Path(version).is_absolute() else _find_python(self.tools.uv, version)
-
-    def get_backends_python(self, version: str) -> str:
-        """Return the Python of an environment with ``build`` and the usual backends."""
-        home = self.home / f"backends-{version}"
-        python, mark = home / "bin" / "python", f"{BEFORE} {PINS} {_BACKENDS}"
-        marker = home / "mark"
-        with _INSTALLING:
-            if not marker.is_file() or marker.read_text(encoding="utf-8") != mark:
-                self._install_backends(home, version)
-                marker.write_text(mark, encoding="utf-8")
-        return str(python)
-
-    def _install_backends(self, home: Path, version: str) -> None:
-        python = self.find_python(version)
-        pins = [f"build=={PINS['build']}", f"uv=={PINS['uv']}"]
-        make = [self.tools.uv, "venv", "--clear", "--quiet", "--python", python, str(home)]
-        install = [self.tools.uv, "pip", "install", "--quiet", "--python", str(home)]
-        for command in (make, [*install, *pins, *_BACKENDS]):
-            subprocess.run(command, env=self.variables, check=True)
-
-    @cached_property
-    def variables(self) -> dict[str, str]:
-        """The same variables for all programs; each reads those that are its own."""
-        plain = {name: os.environ[name] for name in _PLAIN if name in os.environ}
-        home = self.home / "home"
-        home.mkdir(parents=True, exist_ok=True)
-        return {
-            **plain,
-            "HOME": str(home),
-            "NO_COLOR": "1",
-            "SOURCE_DATE_EPOCH": EPOCH,
-            "PIP_CONFIG_FILE": os.devnull,
-            "UV_CACHE_DIR": str(self.home / "uv"),
-            "UV_EXCLUDE_NEWER": BEFORE,
-            "UV_PYTHON_DOWNLOADS": "never",
-            "WHEELFORGE_CACHE_DIR": str(self.home / "cache"),
-            "WHEELFORGE_EXCLUDE_NEWER": BEFORE,
-            "CARGO_NET_OFFLINE": "true",
-        }
-
-
-_OPTIONS: Mapping[Kind, Sequence[str]] = {
-    Kind.BOTH: (),
-    Kind.WHEEL: ("--wheel",),
-    Kind.METADATA: ("--metadata",),
-    Kind.EDITABLE: ("--editable",),
-    Kind.HERE: ("--wheel", "--no-isolation"),
-}
-
-
-def _name_output(kind: Kind, output: Path) -> Sequence[str]:
-    return () if kind is Kind.METADATA else ("--outdir", str(output))
-
-
-@cache
-def _find_python(uv: str, version: str) -> str:
-    command = [uv, "python", "find", "--no-project", "--no-config", "--system", version]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    def _name_program(self, program: str, scenario: Scenario) -> list[str]:
+        """Return the words that start a program with the Python of the scenario."""
+        environments, version, kind = self.environments, scenario.python, scenario.kind
+        if program == BUILD:
+            script = [str(_EDITABLE)] if kind is Kind.EDITABLE else ["-m", "build"]
+            return [str(environments.get_backends(version)), *script]
+        is_here = kind is Kind.HERE
+        find = environments.get_backends if is_here else environments.find_python
+        tools = environments.tools
+        words = [tools.uv, "--no-config"] if program == UV else tools.wheelforge
+        return [*words, "build", "--python", str(find(version))]
 
 
 def _copy_source(scenario: Scenario, place: Path) -> Path:

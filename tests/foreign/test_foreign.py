@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.benchmarks.peers import Tools
 from tests.corpus import FIXTURES
 from tests.foreign.compare import Difference, Explanation, find_differences, judge
+from tests.foreign.environments import Environments
 from tests.foreign.matrix import REAL_SDISTS, SUITES, Kind, Scenario
 from tests.foreign.programs import OURS, Programs
 from tests.foreign.results import FAILED, Result, load_result, read_archive
@@ -33,7 +34,9 @@ MEMBER = Difference(where="own/minimal/both/3/uv", what="member: only ours has b
 
 
 def test_programs__a_project_is_built_and_its_members_are_read(tmp_path: Path) -> None:
-    programs = Programs(tools=Tools(given=Path(sys.executable)), home=tmp_path / "home")
+    programs = Programs(
+        environments=Environments(tools=Tools(given=Path(sys.executable)), home=tmp_path / "home")
+    )
 
     result = programs.run(OURS, MINIMAL, tmp_path)
 
