@@ -6,13 +6,14 @@ import os
 import subprocess
 import threading
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.peers import PINS, Tools, hash_sources
 from tests.foreign.callers import INSTALLED
 from tests.foreign.matrix import BEFORE, HOME
+from wheelforge_isolation import find_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,10 @@ class Environments:
     home: Path = HOME
 
     def find_python(self, version: str) -> str:
-        """Return the path of that Python, as uv finds it."""
-        return version if Path(version).is_absolute() else _find_python(self.tools.uv, version)
+        """Return the path of that Python; the real one, where a shim stands for it."""
+        search = [Path(path) for path in os.get_exec_path()]
+        found = find_interpreter(version, search=search, memory=self.home / "pythons")
+        return str(found.executable)
 
     def get_backends(self, version: str) -> Path:
         """Return the Python of an environment with ``build`` and the usual backends."""
@@ -86,9 +89,3 @@ class Environments:
         """Return the variables with the programs of that environment first on the path."""
         path = f"{python.parent}{os.pathsep}{self.variables.get('PATH', os.defpath)}"
         return {**self.variables, "PATH": path}
-
-
-@cache
-def _find_python(uv: str, version: str) -> str:
-    command = [uv, "python", "find", "--no-project", "--no-config", "--system", version]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
