@@ -37,7 +37,7 @@ class Environments:
     def find_python(self, version: str) -> str:
         """Return the path of that Python; the real one, where a shim stands for it."""
         search = [Path(path) for path in os.get_exec_path()]
-        found = find_interpreter(version, search=search, memory=self.home / "pythons")
+        found = find_interpreter(version, search=search, cache_dir=self.home / "pythons")
         return str(found.executable)
 
     def get_backends(self, version: str) -> Path:
