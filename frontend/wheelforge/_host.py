@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -10,10 +9,13 @@ from typing import TYPE_CHECKING
 from wheelforge._models import Provision
 from wheelforge._runners import compose_environment
 from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.requirements import applies, find_requirement, parse_requirement
+from wheelforge_isolation.formats.urls import redact
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from importlib.metadata import Distribution
 
     from packaging.requirements import Requirement
@@ -99,37 +101,28 @@ class _Installed:
         if not version or not requirement.specifier.contains(version, prereleases=True):
             yield " -> ".join(path)
             return
-        for other in _parse_all(found.requires if found else ()):
+        # What nothing can parse, pip has installed without.
+        others = map(find_requirement, (found.requires if found else None) or ())
+        for other in filter(None, others):
             yield from self._check(other, path, frozenset(requirement.extras))
 
     def _is_meant(self, requirement: Requirement, extras: frozenset[str]) -> bool:
-        marker = requirement.marker
-        return marker is None or any(
-            marker.evaluate({**self._markers, "extra": extra}) for extra in ("", *extras)
-        )
+        try:
+            return any(applies(requirement, self._markers, extra) for extra in ("", *extras))
+        except FormatError:
+            return True  # of a marker that cannot be evaluated, the requirement may be needed
 
 
 def _parse(text: str, whose: str) -> Requirement:
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        raise RequirementInvalidError(text, whose, str(error).partition("\n")[0]) from error
+        return parse_requirement(text)
+    except FormatError as error:
+        raise RequirementInvalidError(redact(text), whose, str(error)) from error
 
 
 def _read_version(found: Distribution) -> str:
     """Return the version, if there is one: to ask for one that is not there is deprecated."""
     return next(iter(found.metadata.get_all("Version") or ()), "")
-
-
-def _parse_all(texts: Iterable[str] | None) -> Iterator[Requirement]:
-    """Yield what is asked for, without what nobody could understand."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    for text in texts or ():
-        with contextlib.suppress(InvalidRequirement):
-            yield Requirement(text)
 
 
 def _list_places(python: Interpreter, world: Mapping[str, str]) -> list[str]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge._models import Artifact, Kind
 from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import normalize_name, parse_version, read_releases
 from wheelforge_isolation.formats.metadata import only_value, parse_fields
 
 if TYPE_CHECKING:
@@ -140,8 +142,8 @@ def _judge_sdist_name(artifact: Artifact) -> Iterator[str]:
     found = artifact.path.name
     stem = found.removesuffix(_SUFFIXES[Kind.SDIST])
     # Old backends leave hyphens in the name, and even in the version.
-    splits = ((stem[:at], stem[at + 1 :]) for at, letter in enumerate(stem) if letter == "-")
-    if not any(all(split) and _is_same_release(artifact, *split) for split in splits):
+    releases = read_releases(stem)
+    if not any(_is_same_release(artifact, name, str(version)) for name, version in releases):
         reason = f"its PKG-INFO is about {artifact.name} {artifact.version}"
         raise _invalid(found, reason)
     modern = f"{artifact.name.replace('-', '_')}-{artifact.version}{_SUFFIXES[Kind.SDIST]}"
@@ -180,30 +182,25 @@ def _refuse_faults(path: Path, notes: Iterable[Note]) -> list[str]:
 
 def _read_release(content: bytes, file: str, result: str) -> tuple[str, str]:
     """Return the name and the version that core metadata states, in normal form."""
-    from packaging.utils import InvalidName, canonicalize_name
-    from packaging.version import Version
-
     fields = parse_fields(content)
     name, version = only_value(fields, "Name") or "", only_value(fields, "Version") or ""
     try:
-        return canonicalize_name(name, validate=True), str(Version(version))
-    except (InvalidName, ValueError) as error:
+        return normalize_name(name), str(parse_version(version))
+    except FormatError as error:
         reason = f"its {file} states the name {quoted(name)} and the version {quoted(version)}"
         raise _invalid(result, reason) from error
 
 
 def _is_same_release(artifact: Artifact, name: str, version: str) -> bool:
-    from packaging.utils import canonicalize_name
-    from packaging.version import InvalidVersion, Version
-
-    if name and canonicalize_name(name) != artifact.name:
-        return False
     try:
-        wanted, found = Version(version or artifact.version), Version(artifact.version)
-    except InvalidVersion:
+        if name and normalize_name(name) != artifact.name:
+            return False
+        wanted = parse_version(version or artifact.version)
+    except FormatError:
         return False
+    found = parse_version(artifact.version)
     # Some say in the version of a wheel what it was compiled for.
-    return found == wanted or (wanted.local is None and Version(found.public) == wanted)
+    return found == wanted or (wanted.local is None and parse_version(found.public) == wanted)
 
 
 def _invalid(result: str, reason: str) -> ResultInvalidError:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from wheelforge_isolation import digest, ensure_directory
 from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_version
+from wheelforge_isolation.formats.requirements import find_requirement
 from wheelforge_isolation.formats.urls import (
     FETCHED_SCHEMES,
     check_url,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
-    from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
 
     from wheelforge._index import Candidate, Index
@@ -99,7 +100,7 @@ def parse_source(text: str) -> Source:
     """Return what ``text`` means if it is no path."""
     if _URL.match(text):
         return _parse_url(text, "")
-    requirement = _parse_requirement(text)
+    requirement = find_requirement(text)
     # To the grammar of requirements, `demo-1.0.tar.gz` is a name.
     if requirement is None or (not requirement.url and _ARCHIVE.search(requirement.name)):
         raise _invalid(text, _NOTHING)
@@ -109,15 +110,6 @@ def parse_source(text: str) -> Source:
     if requirement.url:
         return _parse_url(requirement.url, requirement.name)
     return RequirementSource(name=requirement.name, specifier=requirement.specifier)
-
-
-def _parse_requirement(text: str) -> Requirement | None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
 
 
 def _parse_url(text: str, name: str) -> UrlSource:
@@ -188,13 +180,12 @@ def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource
 def _locate(source: UrlSource) -> Candidate:
     """Return what is at a URL, as an index would describe it."""
     from packaging.utils import canonicalize_name
-    from packaging.version import Version
 
     from wheelforge._index import Candidate
 
     return Candidate(
         name=canonicalize_name(source.name),
-        version=Version("0"),  # which nobody looks at
+        version=parse_version("0"),  # which nobody looks at
         file_name=source.file_name,
         url=source.url,
         hashes=source.hashes,
@@ -280,14 +271,12 @@ def find_dating(
 
 def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
     """Return when the file of that name and content was uploaded, if the index has that one."""
-    from packaging.utils import parse_sdist_filename
-
     from wheelforge.errors import OfflineError, PackageNotFoundError
 
     try:
-        name, _ = parse_sdist_filename(file_name)
+        name = parse_sdist_name(file_name).name
         listed = [*index.find(name), *index.find_newer(name)]
-    except (ValueError, OfflineError, PackageNotFoundError):
+    except (FormatError, OfflineError, PackageNotFoundError):
         return None
     same = (file for file in listed if file.file_name == file_name)
     return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)

@@ -10,11 +10,12 @@ from io import SEEK_END, SEEK_SET
 from typing import IO, TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from wheelforge._index.models import Metadata
 from wheelforge.errors import MetadataInvalidError
 from wheelforge_isolation import ArchiveError, read_wheel_metadata
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import normalize_name, parse_version
 from wheelforge_isolation.formats.metadata import (
     all_values,
     first_value,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from wheelforge._index.models import Candidate
     from wheelforge_isolation.formats.metadata import Fields
 
+_MOST_REQUIREMENTS = 20_000
 _AHEAD_BYTES = 64 << 10
 """More than nearly every METADATA; another request takes longer than these bytes."""
 
@@ -90,8 +92,12 @@ def parse_metadata(content: bytes, candidate: Candidate) -> Metadata:
     """Return what core metadata asks for; refuse those of something else."""
     fields = parse_fields(content)
     _check_identity(fields, candidate)
+    requires = tuple(all_values(fields, "Requires-Dist"))
+    if len(requires) > _MOST_REQUIREMENTS:
+        reason = f"it has more than {_MOST_REQUIREMENTS:,} requirements"
+        raise MetadataInvalidError(candidate.file_name, reason)
     return Metadata(
-        requires=tuple(all_values(fields, "Requires-Dist")),
+        requires=requires,
         requires_python=first_value(fields, "Requires-Python"),
         extras=frozenset(map(canonicalize_name, all_values(fields, "Provides-Extra"))),
     )
@@ -100,9 +106,9 @@ def parse_metadata(content: bytes, candidate: Candidate) -> Metadata:
 def _check_identity(fields: Fields, candidate: Candidate) -> None:
     name, version = only_value(fields, "Name"), only_value(fields, "Version")
     try:
-        is_same = name is not None and canonicalize_name(name) == candidate.name
-        is_same = is_same and version is not None and Version(version) == candidate.version
-    except ValueError:  # no version, or a number that is too long to be read
+        is_same = name is not None and normalize_name(name) == candidate.name
+        is_same = is_same and version is not None and parse_version(version) == candidate.version
+    except FormatError:
         is_same = False
     if not is_same:
         stated = " ".join(all_values(fields, "Name") + all_values(fields, "Version"))

@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_wheel_name
+from wheelforge_isolation.formats.requirements import find_requirement
 from wheelforge_isolation.formats.urls import local_path, redact, without_secrets
 
 if TYPE_CHECKING:
@@ -28,13 +31,11 @@ def spell_requirements(requirements: Iterable[str]) -> tuple[str, ...]:
 
 
 def _spell_requirement(text: str) -> str:
-    from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     plain = spell_label(" ".join(text.split()))
-    try:
-        requirement = Requirement(plain)
-    except InvalidRequirement:
+    requirement = find_requirement(plain)
+    if requirement is None:
         return redact(plain)
     requirement.name = canonicalize_name(requirement.name)
     requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
@@ -69,16 +70,8 @@ def is_direct(pin: Pin) -> bool:
 
 def is_standard(pin: Pin) -> bool:
     """Return whether a file name says which name and version it is, as the standard has it."""
-    from packaging.utils import (
-        InvalidSdistFilename,
-        InvalidWheelFilename,
-        parse_sdist_filename,
-        parse_wheel_filename,
-    )
-
-    parse = parse_wheel_filename if pin.is_wheel else parse_sdist_filename
     try:
-        name, version, *_ = parse(pin.file_name)
-    except (InvalidSdistFilename, InvalidWheelFilename):
+        found = (parse_wheel_name if pin.is_wheel else parse_sdist_name)(pin.file_name)
+    except FormatError:
         return False
-    return (name, str(version)) == (pin.name, pin.version)
+    return (found.name, str(found.version)) == (pin.name, pin.version)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._lockfile._spelling import spell_label, spell_requirements
@@ -15,6 +14,8 @@ from wheelforge.errors import (
     LockSourceChangedError,
     LockStaleError,
 )
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,6 +145,8 @@ class Lock:
 
 
 def _takes(python: Interpreter, pin: Pin) -> bool:
-    parts = pin.file_name.removesuffix(".whl").lower().split("-")[-3:]
-    tags = ("-".join(tag) for tag in product(*(part.split(".") for part in parts)))
-    return not pin.is_wheel or any(tag in python.tags for tag in tags)
+    try:
+        tags = parse_wheel_name(pin.file_name).tags if pin.is_wheel else python.tags
+    except FormatError:
+        return False
+    return not set(tags).isdisjoint(python.tags)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import string
 from itertools import product
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from wheelforge._resolve._supply import locate
 from wheelforge._resolve._wishes import ANY
 from wheelforge.errors import PackageNotFoundError
+from wheelforge_isolation.formats.requirements import admits_python
 from wheelforge_isolation.formats.urls import local_path
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
     from wheelforge._index import Candidate
@@ -234,17 +233,9 @@ def _read_build(text: str) -> tuple[int, str]:
 
 def judge_python(requires_python: str, version: str) -> str:
     """Return why a Python is not one of those that something is for, or nothing."""
-    if _takes_python(requires_python, version):
+    if admits_python(requires_python, version):
         return ""
     return f"it is for Python {requires_python}"
-
-
-@functools.lru_cache(maxsize=512)
-def _takes_python(requires_python: str, version: str) -> bool:
-    try:
-        return SpecifierSet(requires_python).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        return True  # what means nothing excludes nothing; installers agree on that
 
 
 def accepted_hashes(file: Candidate, wishes: Iterable[Wish]) -> tuple[str, ...]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from packaging.version import InvalidVersion, Version
-
 from wheelforge._resolve._catalogue import combine, is_exact
 from wheelforge.errors import RequirementsConflictError
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_version
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
 
     from wheelforge._resolve._catalogue import Catalogue
     from wheelforge._resolve._provider import Cause
@@ -202,8 +203,8 @@ def _describe_closest(versions: Sequence[Version], wishes: Iterable[Wish]) -> st
 
 def _named_versions(specifier: SpecifierSet) -> Iterator[Version]:
     for part in specifier:
-        with contextlib.suppress(InvalidVersion):
-            yield Version(part.version.removesuffix(".*"))
+        with contextlib.suppress(FormatError):
+            yield parse_version(part.version.removesuffix(".*"))
 
 
 def _list_versions(versions: Sequence[Version]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import ConstraintsInvalidError
+from wheelforge_isolation.formats.urls import redact
 from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _find_include(text: str, outer: tuple[Path, ...]) -> Path | None:
     if match is None:
         return None
     if "://" in match[1]:
-        raise ValueError(f"`{match[1]}` is no local file")
+        raise ValueError(f"`{redact(match[1])}` is no local file")
     inner = Path(os.path.normpath(outer[-1].parent / match[1]))
     if inner in outer:
         raise ValueError(f"the file includes itself through `{match[1]}`")

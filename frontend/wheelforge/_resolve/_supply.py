@@ -6,12 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from packaging.version import Version
-
 from wheelforge._index import Candidate
 from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import parse_wheel_name
+from wheelforge_isolation.formats.file_names import parse_version, parse_wheel_name
 from wheelforge_isolation.formats.urls import (
     FETCHED_SCHEMES,
     check_url,
@@ -27,13 +25,15 @@ from wheelforge_isolation.formats.urls import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from packaging.version import Version
+
     from wheelforge._index import Metadata
     from wheelforge._resolve._question import Pin
 
     Builder = Callable[[Candidate], Path]
 
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
-_UNKNOWN = Version("0")
+_UNKNOWN = parse_version("0")
 
 
 class IndexLike(Protocol):
@@ -142,7 +142,7 @@ def candidate_of(pin: Pin) -> Candidate:
     stated = dict([pin.accepted[0].split(":", 1)]) if len(pin.accepted) == 1 else {}
     return Candidate(
         name=pin.name,
-        version=Version(pin.version),
+        version=parse_version(pin.version),
         file_name=pin.file_name,
         url=pin.url,
         hashes={**stated, **({"sha256": pin.sha256} if pin.sha256 else {})},

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from wheelforge.errors import RequirementInvalidError
+from wheelforge_isolation.formats import FormatError, requirements
+from wheelforge_isolation.formats.requirements import parse_specifier
 from wheelforge_isolation.formats.urls import redact
 from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
     from wheelforge._index import Candidate
     from wheelforge._resolve._question import Question
 
-ANY = SpecifierSet()
+ANY = parse_specifier("")
 Key = tuple[str, str]
 """A name, and one of its extras or nothing."""
+_MOST_SHOWN = 200
+_parse = lru_cache(maxsize=1 << 12)(requirements.parse_requirement)
+"""Cached, as each extra of a file reads its metadata again."""
 
 
 class Choice(Value):
@@ -98,21 +105,18 @@ def _read_all(
 def parse_requirement(text: str, whose: str) -> Requirement:
     """Return what ``text`` means, or refuse it in the name of its author."""
     try:
-        return Requirement(text)
-    except InvalidRequirement as error:
-        reason = " ".join(str(error).partition("\n")[0].split())
-        raise RequirementInvalidError(redact(text), whose, reason) from error
+        return _parse(text)
+    except FormatError as error:
+        raise RequirementInvalidError(redact(text[:_MOST_SHOWN]), whose, str(error)) from error
 
 
 def applies(
     requirement: Requirement, whose: str, markers: Mapping[str, str], extra: str = ""
 ) -> bool:
     """Return whether a requirement is one here, for somebody who wants ``extra``."""
-    if requirement.marker is None:
-        return True
     try:
-        return requirement.marker.evaluate({**markers, "extra": extra})
-    except ValueError as error:
+        return requirements.applies(requirement, markers, extra)
+    except FormatError as error:
         text = redact(str(requirement))
         raise RequirementInvalidError(text, whose, str(error)) from error
 

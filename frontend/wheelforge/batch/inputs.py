@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._resolve import parse_constraints, read_constraints_file
 from wheelforge.errors import ConstraintsInvalidError
+from wheelforge_isolation.formats import requirements
+from wheelforge_isolation.formats.requirements import find_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from packaging.requirements import Requirement
 
     from wheelforge._models import BuildRequest
     from wheelforge._resolve import Constraints
@@ -35,7 +35,7 @@ def read_requirements(paths: Iterable[Path]) -> Constraints:
 
 def make_input(request: BuildRequest) -> BuildInput:
     """Return the input of ``request``, whose source may be a requirement with all its parts."""
-    found = _parse(request.source) if isinstance(request.source, str) else None
+    found = find_requirement(request.source) if isinstance(request.source, str) else None
     if found is None:
         return BuildInput(request=request)
     plain = f"{found.name} @ {found.url}" if found.url else f"{found.name}{found.specifier}"
@@ -74,17 +74,8 @@ def list_requirements(
 
 def applies(requirement: str, markers: Mapping[str, str]) -> bool:
     """Return whether the marker of ``requirement`` holds; anything but a requirement applies."""
-    found = _parse(requirement)
-    return found is None or found.marker is None or found.marker.evaluate(dict(markers))
-
-
-def _parse(text: str) -> Requirement | None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
+    found = find_requirement(requirement)
+    return found is None or requirements.applies(found, markers)
 
 
 def _read(path: Path) -> str:

@@ -14,6 +14,7 @@ from wheelforge._models import Kind
 from wheelforge._project import read_project
 from wheelforge.errors import BuildCycleError
 from wheelforge_isolation import ForgeError, unpack
+from wheelforge_isolation.formats.requirements import find_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,16 +108,14 @@ def _name_of(job: Job, projects: Mapping[Path, Project]) -> str:
 def _find_needs(
     job: Job, projects: Mapping[Path, Project], offers: Mapping[str, Job]
 ) -> frozenset[int]:
-    from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     project = _find_project(job, projects)
     found = set[int]()
     for text in project.requires if project else ():
-        try:
-            offer = offers.get(canonicalize_name(Requirement(text).name))
-        except InvalidRequirement:
-            continue  # which its build will say
+        requirement = find_requirement(text)
+        # What is none, its build will say.
+        offer = offers.get(canonicalize_name(requirement.name)) if requirement else None
         # Who requires itself wants an older one, from an index.
         if offer is not None and offer.request.source != job.request.source:
             found.add(offer.number)
