@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +15,8 @@ _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _TUPLES = ("version_info", "tags")
 
 
-class Scheme(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
     """The installation paths of a virtual environment, relative to its root, with slashes."""
 
     purelib: str
@@ -27,7 +27,8 @@ class Scheme(Value):
     """Each distribution has a directory of its own below it."""
 
 
-class Interpreter(Value):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
     """A Python interpreter, as it describes itself."""
 
     executable: Path
