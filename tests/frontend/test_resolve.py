@@ -326,10 +326,21 @@ def test_a_path_is_where_the_file_is(universe: Universe, tmp_path: Path) -> None
 
 def test_a_url_deep_inside_counts_for_everybody(universe: Universe, tmp_path: Path) -> None:
     url = universe.put(tmp_path, "a", "0.5")
-    universe.add("b", "1.0", f"a @ {url}")
+    local = universe.put(tmp_path, "b", "1.0", f"a @ {url}")
     universe.add_many("a", "1.0")
 
-    assert universe.pins("a", "b") == ["a 0.5", "b 1.0"]
+    assert universe.pins("a", f"b @ {local}") == ["a 0.5", "b 1.0"]
+
+
+def test_a_file_from_a_server_cannot_name_one_of_this_machine(
+    universe: Universe, tmp_path: Path
+) -> None:
+    url = universe.put(tmp_path, "a", "0.5")
+    universe.add("b", "1.0", f"a @ {url}")
+
+    refused = str(universe.refuse("b"))
+
+    assert "it comes from a server and asks for a local file" in refused
 
 
 def test_a_url_in_a_constraint_says_where_from(universe: Universe, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from resolvelib import AbstractProvider
 from wheelforge._resolve._catalogue import is_exact, is_satisfied, judge_python
 from wheelforge._resolve._wishes import Choice, Key, Wish, read_needs, vain
 from wheelforge.errors import MetadataInvalidError, RequirementInvalidError
+from wheelforge_isolation.formats.urls import local_path
 from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ class Provider(AbstractProvider[Wish, Choice, Key]):
                 self.notes[choice] = f"`{file.name} {file.version}` has no extra `{choice.extra}`"
             yield Wish(name=file.name, text=f"{file.name}=={file.version}", only=file)
         for wish in read_needs(choice, metadata.requires, self._question.python.markers):
+            if local_path(wish.url) and not local_path(file.url):
+                raise ValueError(f"it comes from a server and asks for a local file: `{wish.text}`")
             if wish.name != file.name or wish.url:
                 yield wish
                 continue
