@@ -40,7 +40,7 @@ class RunnerPool:
         self._idle_servers = idle_servers
         self._places: dict[object, _Place] = {}
         self._active: set[SpawnRunner] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel while this thread has it
         self._is_cancelled = False
 
     @contextlib.contextmanager

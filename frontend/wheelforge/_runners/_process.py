@@ -84,6 +84,7 @@ class ServerProcess:
             theirs.close()
             os.close(reader)
             os.close(writer)
+        ours.settimeout(_PATIENCE_SECONDS)  # a server that was stopped takes no commands in the end
         return cls(process, ours)
 
     def await_report(self, watch: Watch) -> Report:

@@ -206,7 +206,7 @@ def keep(line: _socket.socket, output: int, control: Callable[[int, int], bool])
 
 def watch(line: _socket.socket, family: Family, grace_seconds: float) -> None:
     """See a family through to its end, and say how it ended."""
-    send_message(line, [str(family.hook)])
+    send_message(line, [str(family.hook), str(os.getpid())])
     if wait_for_end(line, family):
         family.end(grace_seconds)
     strays = 0

@@ -88,10 +88,13 @@ class ForkServer:
         if reason:
             raise Unserved(reason)
         try:
-            return process.run(command, watch)
+            outcome = process.run(command, watch)
         except Unserved:
             self._bury(process)
             raise
+        if outcome.is_lost:
+            self._bury(process)
+        return outcome
 
     def close(self) -> None:
         """End the process; after that nothing is forked."""

@@ -82,6 +82,8 @@ class Outcome(Value):
     strays: int = 0
     late: bool = False
     """Whether it was ended because its time was over."""
+    is_lost: bool = False
+    """Whether the process that should have ended it does not answer."""
 
 
 class Unserved(Exception):  # ruff: ignore[error-suffix-on-exception-name]

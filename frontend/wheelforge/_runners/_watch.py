@@ -20,7 +20,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self.is_cancelled = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel while this thread has it
         self._ends: list[Callable[[], None]] = []
 
     def cancel(self) -> None:
