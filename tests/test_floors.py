@@ -22,7 +22,7 @@ FLOORS = {
         {"_drafts"},
         {"_layout", "_ground", "_record", "interpreter"},
         {"archive"},
-        {"_staging", "_wheels", "_shelf", "_inventory", "_ownership"},
+        {"_staging", "wheels", "_shelf", "_inventory", "_ownership"},
         {"_unpack", "_store", "_turns", "_housekeeping", "_bytecode"},
         {"_installation", "_built"},
         {"_environment", "_verification"},
@@ -50,7 +50,7 @@ FLOORS = {
 DOORS = {
     "filelock": {"_locks"},
     "platformdirs": {"_layout"},
-    "installer": {"_wheels", "_installation"},
+    "installer": {"wheels", "_installation"},
     "build": {"_hooks", "_host", "_project"},
     "pyproject_hooks": {"_hooks"},
     "resolvelib": {"_resolve"},

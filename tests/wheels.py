@@ -14,15 +14,15 @@ import pytest
 
 from tests.archives import SOUND_END, ZipEnd, ZipMember, raw_zip, zipped
 from wheelforge_isolation import Limits
-from wheelforge_isolation._wheels import open_wheel
 from wheelforge_isolation.errors import ArchiveError
+from wheelforge_isolation.wheels import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from wheelforge_isolation._wheels import Wheel, WrittenFile
+    from wheelforge_isolation.wheels import Wheel
 
 FILE_NAME = "demo-1.0-py3-none-any.whl"
 DIST_INFO, DATA = "demo-1.0.dist-info", "demo-1.0.data"
@@ -126,7 +126,6 @@ class Outcome:
 
     wheel: Wheel
     root: Path
-    written: tuple[WrittenFile, ...]
 
     @property
     def rules(self) -> list[str]:
@@ -154,7 +153,6 @@ class Counter:
     place: Path
     file_name: str = FILE_NAME
     limits: Limits = NO_LIMITS
-    accept_unlisted: bool = False
 
     def accept(self, wheel: bytes) -> Outcome:
         """Open and write ``wheel``; check what holds for every accepted one."""
@@ -163,11 +161,11 @@ class Counter:
 
         with self._open(wheel) as found:
             assert list(root.iterdir()) == []
-            written = found.write(str(root))
+            found.write(str(root))
 
         assert {path.name for path in self.place.iterdir()} == {self.file_name, "work", "tree"}
         assert list((self.place / "work").iterdir()) == []
-        return Outcome(wheel=found, root=root, written=written)
+        return Outcome(wheel=found, root=root)
 
     def refuse(self, wheel: bytes) -> ArchiveError:
         """Open ``wheel`` in vain; check what holds for every refusal, and return the error."""
@@ -187,4 +185,4 @@ class Counter:
         work, path = self.place / "work", self.place / self.file_name
         work.mkdir()
         path.write_bytes(wheel)
-        return open_wheel(path, self.limits, workspace=work, accept_unlisted=self.accept_unlisted)
+        return open_wheel(path, self.limits, workspace=work)

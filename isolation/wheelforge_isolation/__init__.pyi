@@ -76,7 +76,7 @@ from wheelforge_isolation._unpack import (
 from wheelforge_isolation._verification import (
     Problem as Problem,
 )
-from wheelforge_isolation._wheels import (
+from wheelforge_isolation.wheels import (
     InspectedWheel as InspectedWheel,
     inspect_wheel as inspect_wheel,
     load_readers as load_readers,

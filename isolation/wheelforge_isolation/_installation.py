@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._bytecode import Compiler
 from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.archive import fold
-from wheelforge_isolation.errors import EnvironmentFailedError, LinksUnavailableError, quoted
-from wheelforge_isolation.values import Value
+from wheelforge_isolation.errors import (
+    EnvironmentFailedError,
+    LinksUnavailableError,
+    WheelInvalidError,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,8 +30,8 @@ _LONGEST_SHEBANG = 127
 _ON_WINDOWS = os.name == "nt"
 
 
-class _Claim(Value):
-    """A wheel's wish to have a file in one place."""
+class _PlacedFile(NamedTuple):
+    """A file of a wheel, and the place in the environment that it is for."""
 
     place: str
     wheel: str
@@ -57,44 +61,71 @@ def install(
     )
     executable = str(interpreter.base_executable)
     with Compiler(executable, str(directory), is_shared=is_shared) as compiler:
-        claims: list[_Claim] = []
+        files: list[_PlacedFile] = []
         for wheel in wheels:
-            found = [*_claim(wheel, interpreter, python)]
-            compiler.expect([(claim.place, claim.source) for claim in found if claim.is_module])
-            claims += found
-        winners, notes = _settle(claims, folds=Ground(str(directory)).folds_names)
+            found = [*_place_files(wheel, interpreter, python)]
+            compiler.expect([(file.place, file.source) for file in found if file.is_module])
+            files += found
+        folds = Ground(str(directory)).folds_names
         _create_skeleton(interpreter, directory)
-        for parent in sorted({os.path.dirname(claim.place) for claim in winners}):
+        _raise_if_in_skeleton(files, _list_skeleton(directory, folds=folds), folds=folds)
+        winners, notes = _resolve_conflicts(files, folds=folds)
+        for parent in sorted({os.path.dirname(file.place) for file in winners}):
             _fs.ensure_directory(str(directory / parent))
-        compiler.write({claim.place: claim.source for claim in winners})
+        compiler.write({file.place: file.source for file in winners})
         _put_files(winners, directory, python, _fs.Linker(shares=is_shared))
         compiler.finish()
     return notes
 
 
-def _put_files(claims: Iterable[_Claim], directory: Path, python: str, link: _fs.Linker) -> None:
-    for claim in claims:
-        place = str(directory / claim.place)
+def _list_skeleton(directory: Path, *, folds: bool) -> dict[str, bool]:
+    """Return every path of the new environment, and whether it is a directory."""
+    skeleton: dict[str, bool] = {}
+    for top, directories, names in os.walk(directory):
+        for name in (*directories, *names):
+            path = os.path.relpath(os.path.join(top, name), directory)
+            skeleton[fold(path) if folds else path] = name in directories
+    return skeleton
+
+
+def _raise_if_in_skeleton(
+    files: Iterable[_PlacedFile], skeleton: dict[str, bool], *, folds: bool
+) -> None:
+    """Refuse a wheel with a file in the place of a part of every environment, or below one."""
+    for file in files:
+        key = fold(file.place) if folds else file.place
+        if key in skeleton or not all(skeleton.get(parent, True) for parent in _parents(key)):
+            reason = f"{quoted(file.place)} takes the place of a part of the environment"
+            raise WheelInvalidError(file.wheel, "W16", reason, file.place)
+
+
+def _put_files(
+    files: Iterable[_PlacedFile], directory: Path, python: str, link: _fs.Linker
+) -> None:
+    for file in files:
+        place = str(directory / file.place)
         with _fs.translated("install", place):
-            if claim.content:
-                _fs.create_file(place, [claim.content], executable=True)
-            elif not (claim.is_script and _write_script(claim.source, place, python)):
-                link(claim.source, place)
+            if file.content:
+                _fs.create_file(place, [file.content], executable=True)
+            elif not (file.is_script and _write_script(file.source, place, python)):
+                link(file.source, place)
 
 
-def _settle(claims: Iterable[_Claim], *, folds: bool) -> tuple[list[_Claim], list[str]]:
+def _resolve_conflicts(
+    files: Iterable[_PlacedFile], *, folds: bool
+) -> tuple[list[_PlacedFile], list[str]]:
     """Find for each place the one wheel whose file goes there."""
-    winners: dict[str, _Claim] = {}
+    winners: dict[str, _PlacedFile] = {}
     notes: list[str] = []
-    for claim in claims:
-        key = fold(claim.place) if folds else claim.place
+    for file in files:
+        key = fold(file.place) if folds else file.place
         rival = winners.get(key)
-        if rival is not None and rival.sha256 == claim.sha256:
+        if rival is not None and rival.sha256 == file.sha256:
             continue
-        if rival is not None and rival.wheel != claim.wheel:
-            notes.append(f"`{claim.place}` is in {rival.wheel} and {claim.wheel}; the latter wins")
-        winners[key] = claim
-    owners = {parent: claim.wheel for key, claim in winners.items() for parent in _parents(key)}
+        if rival is not None and rival.wheel != file.wheel:
+            notes.append(f"`{file.place}` is in {rival.wheel} and {file.wheel}; the latter wins")
+        winners[key] = file
+    owners = {parent: file.wheel for key, file in winners.items() for parent in _parents(key)}
     for key in sorted(winners.keys() & owners.keys()):
         loser = winners.pop(key)
         notes.append(
@@ -109,7 +140,9 @@ def _parents(place: str) -> Iterator[str]:
         yield place
 
 
-def _claim(wheel: StoredWheel, interpreter: Interpreter, python: str) -> Iterator[_Claim]:
+def _place_files(
+    wheel: StoredWheel, interpreter: Interpreter, python: str
+) -> Iterator[_PlacedFile]:
     about = wheel.item.record.about
     name = wheel.key.file_name
     homes = _module_homes(interpreter)
@@ -117,7 +150,7 @@ def _claim(wheel: StoredWheel, interpreter: Interpreter, python: str) -> Iterato
         if "__pycache__" in path.split("/"):
             continue  # bytecode is compiled for this interpreter, here
         place = _find_place(interpreter, scheme, destination, about)
-        yield _Claim(
+        yield _PlacedFile(
             place=place,
             wheel=name,
             sha256=sha256,
@@ -128,7 +161,7 @@ def _claim(wheel: StoredWheel, interpreter: Interpreter, python: str) -> Iterato
     for program, content in _generate_programs(about["scripts"], python):
         place = os.path.normpath(f"{interpreter.scheme.scripts}/{program}")
         digest = hashlib.sha256(content).hexdigest()
-        yield _Claim(place=place, wheel=name, sha256=digest, content=content)
+        yield _PlacedFile(place=place, wheel=name, sha256=digest, content=content)
 
 
 def _module_homes(interpreter: Interpreter) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation._locks import Lease
     from wheelforge_isolation._record import About
     from wheelforge_isolation._shelf import Item, Shelf
-    from wheelforge_isolation._wheels import Wheel
+    from wheelforge_isolation.wheels import Wheel
 
 _ROUNDS = 3
 
@@ -56,7 +56,7 @@ class WheelKey(Value):
 
 def read_wheel_key(path: Path) -> WheelKey:
     """Return the key of the wheel in the file ``path``."""
-    from wheelforge_isolation._wheels import parse_wheel_name
+    from wheelforge_isolation.wheels import parse_wheel_name
 
     name = parse_wheel_name(path.name)
     with _fs.translated("read", str(path)):
@@ -182,7 +182,7 @@ def _put(draft: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _judged(path: Path, tree: Path) -> Generator[Wheel]:
     """Yield the wheel in the file ``path``, which does not stay unless it is one."""
-    from wheelforge_isolation._wheels import open_wheel
+    from wheelforge_isolation.wheels import open_wheel
 
     try:
         with open_wheel(path, workspace=tree) as wheel:

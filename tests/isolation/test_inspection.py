@@ -27,8 +27,8 @@ from tests.isolation.test_wheels import EVIL, HOSTILE
 from tests.wheels import DIST_INFO, FILE_NAME, Draft, added, row
 from tests.wheels import METADATA as WHEEL_METADATA
 from wheelforge_isolation import Limits, _fs, inspect_sdist, inspect_wheel, unpack
-from wheelforge_isolation._wheels import open_wheel
 from wheelforge_isolation.errors import ArchiveError
+from wheelforge_isolation.wheels import open_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -61,7 +61,7 @@ def explore(
 def playing() -> Generator[pytest.MonkeyPatch]:
     """Have the cache, and what reads wheels, work on the machine that is made up."""
     with simulated() as patch:
-        patch.setattr("wheelforge_isolation._wheels.open_wheel", open_wheel)
+        patch.setattr("wheelforge_isolation.wheels.open_wheel", open_wheel)
         yield patch
 
 

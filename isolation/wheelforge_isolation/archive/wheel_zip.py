@@ -30,11 +30,11 @@ class WheelZip:
         """Every file by its path."""
         return self.plan.files
 
-    def read(self, path: str) -> bytes:
-        """Return the bytes of the file ``path``, which is read for what it says."""
+    def read(self, path: str, most: int = _MOST_TEXT_BYTES) -> bytes:
+        """Return the content of a file that describes the wheel, of at most that many bytes."""
         member = self.files[path]
-        if member.size > _MOST_TEXT_BYTES:
-            reason = f"has {member.size:,} bytes, too many to be read for what it says"
+        if member.size > most:
+            reason = f"has {member.size:,} bytes (limit {most:,} for a file that is parsed)"
             raise RuleError("X3", reason, member)
         return b"".join(self.contents.chunks(member))
 

@@ -26,19 +26,21 @@ def parse_fields(content: bytes) -> Fields:
 
     A value keeps the line breaks at which it is folded.
     """
-    fields: Fields = {}
-    values: list[str] = []
+    fields: dict[str, list[list[str]]] = {}
+    folded: list[str] = []
     for line in (match[0] for match in _LINE.finditer(content.decode("utf-8", "replace"))):
         if line.startswith(_CONTINUES):
-            values[-1:] = [value + line for value in values[-1:]]
+            folded.append(line)
             continue
-        found, values = _FIELD.fullmatch(line), []
+        found, folded = _FIELD.fullmatch(line), []
         if found is None and not line.startswith(_ENVELOPE):
             break
         if found is not None and found[1]:
-            values = fields.setdefault(found[1].lower(), [])
-            values.append(found[2])
-    return {name: [value.rstrip("\r\n") for value in values] for name, values in fields.items()}
+            folded.append(found[2])
+            fields.setdefault(found[1].lower(), []).append(folded)
+    return {
+        name: ["".join(lines).rstrip("\r\n") for lines in values] for name, values in fields.items()
+    }
 
 
 def all_values(fields: Fields, name: str) -> list[str]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive import RuleError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +40,7 @@ _SCHEMES = set(Scheme)
 _SITE = {Scheme.PURELIB, Scheme.PLATLIB}
 
 
-class WheelFile(Value):
+class WheelFile(NamedTuple):
     """One file of a wheel: what it is, and where it goes."""
 
     size: int
@@ -57,17 +56,17 @@ def is_interpreter(name: str) -> bool:
     return _INTERPRETER.fullmatch(name) is not None
 
 
-def find_dist_info(plain: WheelZip, name: WheelName) -> str:
+def find_dist_info(archive: WheelZip, name: WheelName) -> str:
     """Return the one ``.dist-info`` directory, which must be about what the file name says."""
-    tops = sorted({path.partition("/")[0] for path in (*plain.files, *plain.plan.directories)})
+    tops = sorted({path.partition("/")[0] for path in (*archive.files, *archive.plan.directories)})
     # Whoever lists installed distributions ignores case, so a second one in capitals counts.
     found = [top for top in tops if top.lower().endswith(_DIST_INFO)]
     if len(found) != 1:
         listed = ", ".join(map(quoted, found[:5])) or "none"
         raise RuleError("W6", f"expected one .dist-info directory, found {listed}")
     (dist_info,) = found
-    if dist_info in plain.files:
-        raise RuleError("W6", "is a file, not a directory", plain.files[dist_info])
+    if dist_info in archive.files:
+        raise RuleError("W6", "is a file, not a directory", archive.files[dist_info])
     project, _, version = dist_info.removesuffix(_DIST_INFO).rpartition("-")
     if not name.is_release(project, version):
         raise RuleError("W6", f"{quoted(dist_info)} is not of {name.name} {name.version}")
@@ -75,16 +74,16 @@ def find_dist_info(plain: WheelZip, name: WheelName) -> str:
 
 
 def place_files(
-    plain: WheelZip, hashes: dict[str, str], dist_info: str, root: Scheme
+    archive: WheelZip, hashes: dict[str, str], dist_info: str, root: Scheme
 ) -> dict[str, WheelFile]:
     """Return every file with its place, when no two of them contend for one."""
     data = dist_info.removesuffix(_DIST_INFO) + _DATA
-    _judge_data_directories(plain, data)
+    _check_data_directories(archive, data)
     files: dict[str, WheelFile] = {}
-    for path, member in plain.files.items():
+    for path, member in archive.files.items():
         scheme, destination = root, path
         if path.startswith(f"{data}/"):
-            scheme, destination = _split(plain, path)
+            scheme, destination = _split(archive, path)
         files[path] = WheelFile(
             size=member.size,
             sha256=hashes[path],
@@ -93,13 +92,13 @@ def place_files(
             destination=destination,
         )
     if any(path != file.destination for path, file in files.items()):
-        _judge_strangers(plain, files, dist_info)
-        _judge_clashes(plain, files)
+        _check_strangers(archive, files, dist_info)
+        _check_clashes(archive, files)
     return files
 
 
-def _judge_data_directories(plain: WheelZip, data: str) -> None:
-    for path in plain.plan.directories:
+def _check_data_directories(archive: WheelZip, data: str) -> None:
+    for path in archive.plan.directories:
         top, _, below = path.partition("/")
         if not top.endswith(_DATA):
             continue
@@ -112,26 +111,26 @@ def _judge_data_directories(plain: WheelZip, data: str) -> None:
             raise RuleError("W11", f"{quoted(path)} is a directory among the scripts")
 
 
-def _split(plain: WheelZip, path: str) -> tuple[Scheme, str]:
+def _split(archive: WheelZip, path: str) -> tuple[Scheme, str]:
     _, key, *rest = path.split("/", 2)
     if not rest:
-        raise RuleError("W10", "lies in .data and in no scheme", plain.files[path])
+        raise RuleError("W10", "lies in .data and in no scheme", archive.files[path])
     return Scheme(key), rest[0]
 
 
-def _judge_strangers(plain: WheelZip, files: dict[str, WheelFile], dist_info: str) -> None:
+def _check_strangers(archive: WheelZip, files: dict[str, WheelFile], dist_info: str) -> None:
     """Refuse what would become something else than files of this wheel once it is in place."""
     for path, file in files.items():
         top, _, rest = file.destination.partition("/")
         if file.scheme in _SITE and top.lower().endswith(_DIST_INFO) and top != dist_info:
-            raise RuleError("W6", "would be installed as another distribution", plain.files[path])
+            raise RuleError("W6", "would be installed as another distribution", archive.files[path])
         is_script = file.scheme is Scheme.SCRIPTS
         is_program = file.scheme is Scheme.DATA and top.lower() in {"bin", "scripts"}
         if is_interpreter(rest if is_program else top) and (is_script or is_program):
-            raise RuleError("W13", "has the name of an interpreter", plain.files[path])
+            raise RuleError("W13", "has the name of an interpreter", archive.files[path])
 
 
-def _judge_clashes(plain: WheelZip, files: dict[str, WheelFile]) -> None:
+def _check_clashes(archive: WheelZip, files: dict[str, WheelFile]) -> None:
     """Refuse two contents for one path, and a path that is file and directory at once."""
     taken: dict[str, str] = {}
     for path, file in files.items():
@@ -139,13 +138,13 @@ def _judge_clashes(plain: WheelZip, files: dict[str, WheelFile]) -> None:
             continue
         twin = taken.setdefault(file.destination, path)
         if files[twin].sha256 != file.sha256 or files[twin].executable != file.executable:
-            reason = f"and {plain.files[twin]} go to one place with different content"
-            raise RuleError("W15", reason, plain.files[path])
+            reason = f"and {archive.files[twin]} go to one place with different content"
+            raise RuleError("W15", reason, archive.files[path])
     for place, path in taken.items():
         for parent in _parents(place):
             if parent in taken:
-                reason = f"goes below {plain.files[taken[parent]]}, which is a file"
-                raise RuleError("W15", reason, plain.files[path])
+                reason = f"goes below {archive.files[taken[parent]]}, which is a file"
+                raise RuleError("W15", reason, archive.files[path])
 
 
 def _parents(path: str) -> Iterator[str]:

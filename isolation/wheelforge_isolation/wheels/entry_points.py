@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from wheelforge_isolation._wheels._places import Scheme, is_interpreter
 from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.values import Value
+from wheelforge_isolation.wheels.places import Scheme, is_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wheelforge_isolation._wheels._places import WheelFile
     from wheelforge_isolation.archive import WheelZip
+    from wheelforge_isolation.wheels.places import WheelFile
 
+_MOST_BYTES = 1 << 20
 _SECTIONS = {"[console_scripts]", "[gui_scripts]"}
 _NAME = re.compile(r"[\w.-]+")
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9])(?:\..*)?", re.IGNORECASE)
 _ON_WINDOWS = os.name == "nt"
 
 
-class EntryPoint(Value):
+class EntryPoint(NamedTuple):
     """A script that is made when the wheel is installed."""
 
     name: str
@@ -33,12 +33,12 @@ class EntryPoint(Value):
     kind: Literal["console", "gui"]
 
 
-def read_entry_points(plain: WheelZip, dist_info: str) -> tuple[EntryPoint, ...]:
+def read_entry_points(archive: WheelZip, dist_info: str) -> tuple[EntryPoint, ...]:
     """Return the scripts that the wheel asks for, or refuse one that is not what it should be."""
     path = f"{dist_info}/entry_points.txt"
-    if path not in plain.files:
+    if path not in archive.files:
         return ()
-    text = "\n".join(_select_scripts(plain.read(path).decode("utf-8", "replace")))
+    text = "\n".join(_select_scripts(archive.read(path, _MOST_BYTES).decode("utf-8", "replace")))
     if not text:
         return ()
     from configparser import Error

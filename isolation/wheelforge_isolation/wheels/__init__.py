@@ -1,0 +1,149 @@
+"""One wheel: judged as a whole before it gets a name anywhere, and then written out as it is.
+
+A wheel that is let in has one meaning for every reader: its file name, directory names, metadata
+and RECORD agree, each file goes to one place, and every byte is what RECORD says. So nothing that
+stands on a stored wheel has to look at any of this again. The rules are in the list of the archive
+room, W0 to W16. The first line of a script, and the files left out of an environment, are decided
+when the wheel is installed: the tree written here is the archive's, unchanged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge_isolation import _fs
+from wheelforge_isolation.archive import (
+    DEFAULT_LIMITS,
+    Limits,
+    Note,
+    RuleError,
+    WheelZip,
+    open_wheel_zip,
+    scan_wheel_zip,
+)
+from wheelforge_isolation.wheels.entry_points import (
+    EntryPoint,
+    describe_contests,
+    read_entry_points,
+)
+from wheelforge_isolation.wheels.metadata import check_metadata, check_wheel
+from wheelforge_isolation.wheels.name import parse_wheel_name
+from wheelforge_isolation.wheels.places import Scheme, WheelFile, find_dist_info, place_files
+from wheelforge_isolation.wheels.record import check_record
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from wheelforge_isolation.formats.file_names import WheelName
+
+__all__ = [
+    "EntryPoint",
+    "InspectedWheel",
+    "Scheme",
+    "Wheel",
+    "WheelFile",
+    "inspect_wheel",
+    "open_wheel",
+    "parse_wheel_name",
+]
+
+
+class Wheel(NamedTuple):
+    """A wheel in which everything was found to agree."""
+
+    name: WheelName
+    dist_info: str
+    """The name of its ``.dist-info`` directory."""
+    files: dict[str, WheelFile]
+    """Every file by its path in the archive."""
+    entry_points: tuple[EntryPoint, ...]
+    notes: tuple[Note, ...]
+    """What is odd about it and was let pass."""
+    archive: WheelZip
+
+    def write(self, directory: str) -> None:
+        """Write the archive's files into ``directory``, private and empty.
+
+        After an error the caller removes the directory.
+        """
+        self.archive.write(directory)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedWheel:
+    """What a wheel says of itself, found out without writing anything of it."""
+
+    name: str
+    """Normalised, as is the version."""
+    version: str
+    metadata: bytes
+    """What its METADATA holds."""
+    notes: tuple[Note, ...]
+    size_bytes: int
+    sha256: str
+
+
+@contextlib.contextmanager
+def open_wheel(
+    path: Path, limits: Limits = DEFAULT_LIMITS, *, workspace: Path | None = None
+) -> Generator[Wheel]:
+    """Yield the wheel at ``path``, all of it judged before the block is entered.
+
+    ``workspace`` is private, writable and on the file system that the wheel is for; unless given,
+    the wheel's own directory is all that.
+    """
+    name = parse_wheel_name(path.name)
+    with open_wheel_zip(path, workspace or path.parent, limits) as archive:
+        yield _judge(archive, name)
+
+
+def load_readers() -> None:
+    """Import the packages that wheels are read with, while this process waits for something."""
+    import_module("packaging.utils")
+    import_module("installer.records")
+
+
+def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:
+    """Return what the wheel at ``path`` is, once all of it was judged."""
+    name = parse_wheel_name(path.name)
+    with scan_wheel_zip(path, limits) as archive:
+        wheel = _judge(archive, name)
+        metadata = archive.read(f"{wheel.dist_info}/METADATA")
+        size_bytes, sha256 = path.stat().st_size, _fs.digest(path)
+    return InspectedWheel(
+        name=name.name,
+        version=str(name.version),
+        metadata=metadata,
+        notes=wheel.notes,
+        size_bytes=size_bytes,
+        sha256=sha256,
+    )
+
+
+def _judge(archive: WheelZip, name: WheelName) -> Wheel:
+    try:
+        return _read_wheel(archive, name)
+    except RuleError as broken:
+        raise broken.as_archive_error(name.file_name) from None
+
+
+def _read_wheel(archive: WheelZip, name: WheelName) -> Wheel:
+    dist_info = find_dist_info(archive, name)
+    hashes, notes = check_record(archive, dist_info)
+    check_metadata(archive, dist_info, name)
+    root, oddities = check_wheel(archive, dist_info, name)
+    files = place_files(archive, hashes, dist_info, root)
+    entry_points = read_entry_points(archive, dist_info)
+    contests = describe_contests(entry_points, files.values())
+    return Wheel(
+        name=name,
+        dist_info=dist_info,
+        files=files,
+        entry_points=entry_points,
+        notes=(*archive.plan.notes, *notes, *oddities, *contests),
+        archive=archive,
+    )
