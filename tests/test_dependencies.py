@@ -1,0 +1,29 @@
+"""The bounds of dependencies are what the environment `oldest` runs with."""
+
+from __future__ import annotations
+
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.source import ROOT
+
+_PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def read(texts: list[str], operator: str) -> dict[str, Version]:
+    """Return the version that each requirement has after ``operator``, by name."""
+    requirements = map(Requirement, texts)
+    return {each.name: _version(each, operator) for each in requirements}
+
+
+def _version(requirement: Requirement, operator: str) -> Version:
+    (version,) = (each.version for each in requirement.specifier if each.operator == operator)
+    return Version(version)
+
+
+def test_oldest__has_every_dependency_at_its_lower_bound() -> None:
+    pinned = read(_PROJECT["tool"]["tox"]["env"]["oldest"]["deps"], "==")
+
+    assert pinned == read(_PROJECT["project"]["dependencies"], ">=")
