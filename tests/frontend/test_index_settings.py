@@ -83,7 +83,7 @@ def test_files_win_over_files_before_and_variables_over_files(tmp_path: Path) ->
     assert (settings.retries, settings.timeout_seconds, settings.no_index) == (2, 5, True)
 
 
-def test_what_limits_installing_does_not_limit_building(tmp_path: Path) -> None:
+def test_build_constraints__are_those_of_pip_install_and_of_what_it_builds(tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("[install]\nconstraint = /c\nbuild-constraint = /d\n", encoding="utf-8")
     environ = {"PIP_CONSTRAINT": "/a", "PIP_BUILD_CONSTRAINT": "/b /b2"}
@@ -91,8 +91,16 @@ def test_what_limits_installing_does_not_limit_building(tmp_path: Path) -> None:
     for_both = find_index_settings(environ, config_files=[config])
     for_files = find_index_settings({}, config_files=[config])
 
-    assert for_both.build_constraints == (Path("/b"), Path("/b2"))
-    assert for_files.build_constraints == (Path("/d"),)
+    assert for_both.build_constraints == (Path("/a"), Path("/b"), Path("/b2"))
+    assert for_files.build_constraints == (Path("/c"), Path("/d"))
+
+
+@pytest.mark.parametrize("name", ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"])
+def test_build_constraints__from_a_url_are_refused_without_its_password(name: str) -> None:
+    with pytest.raises(IndexSettingsInvalidError, match=f"{name}.*names a URL") as caught:
+        find_index_settings({name: "https://me:secret@host/limits.txt"})
+
+    assert "secret" not in str(caught.value)
 
 
 def test_options_replace_the_main_index_and_add_to_the_others() -> None:

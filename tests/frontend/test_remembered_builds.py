@@ -142,11 +142,11 @@ def test_to_refresh_is_to_see_what_is_new(place: Place) -> None:
         assert mark_of(build(place, "-i", index.url, "--refresh")) == "newer"
 
 
-def test_what_pip_builds_with_is_limited_here_too(place: Place) -> None:
-    limits, other = place.path / "limits.txt", place.path / "other.txt"
+@pytest.mark.parametrize("variable", ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"])
+def test_constraints_of_pip__limit_what_is_built_with(place: Place, variable: str) -> None:
+    limits = place.path / "limits.txt"
     limits.write_text("maker<2\n", encoding="utf-8")
-    other.write_text("maker<1\n", encoding="utf-8")
-    variables = {"PIP_BUILD_CONSTRAINT": str(limits), "PIP_CONSTRAINT": str(other)}
+    variables = {variable: str(limits)}
     with serve(Project("maker", maker(), maker("2.0", "newer"))) as index:
         source = place.path / "thing-1.0.tar.gz"
         done = place.run(source, "-o", place.path / "out", "-i", index.url, **variables)

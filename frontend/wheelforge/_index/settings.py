@@ -56,7 +56,11 @@ class IndexSettings:
     prefers_wheels: bool = False
     """Whether an older wheel is better than a newer sdist."""
     build_constraints: tuple[Path, ...] = ()
-    """Constraints files for build requirements only."""
+    """Constraints files for build requirements.
+
+    `python -m build` has pip install build requirements, which `PIP_CONSTRAINT` limits; whatever
+    pip builds in doing so is limited by `PIP_BUILD_CONSTRAINT`.
+    """
     retries: int = 5
     timeout_seconds: float = 15.0
     ca_bundle: str | None = None
@@ -138,7 +142,7 @@ def find_index_settings(
         no_binary=pip.names("no-binary"),
         only_binary=pip.names("only-binary"),
         prefers_wheels=pip.flag("prefer-binary"),
-        build_constraints=tuple(map(Path, pip.words("build-constraint"))),
+        build_constraints=(*pip.files("constraint"), *pip.files("build-constraint")),
         retries=pip.number("retries", 5),
         timeout_seconds=pip.number("timeout", 15),
         ca_bundle=pip.text("cert") or next(filter(None, map(environ.get, _BUNDLES)), None),
@@ -213,6 +217,12 @@ class _PipSettings:
 
     def words(self, key: str) -> tuple[str, ...]:
         return tuple(self.text(key).split())
+
+    def files(self, key: str) -> tuple[Path, ...]:
+        words = self.words(key)
+        if any("://" in word for word in words):
+            self._refuse(key, "it names a URL, and constraints are read from local files only")
+        return tuple(map(Path, words))
 
     def flag(self, key: str) -> bool:
         text = self.text(key).lower()
