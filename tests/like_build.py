@@ -147,6 +147,7 @@ def write_ground(place: Path, case: Case) -> None:
     (place / "empty").mkdir()
     (place / "file").write_text("a file", encoding="utf-8")
     (place / "constraints.txt").write_text("setuptools<1000\n", encoding="utf-8")
+    (place / "newer.txt").write_text("demo>1\n", encoding="utf-8")
     (place / "full").mkdir()
     (place / "full" / "something").touch()
 
@@ -260,6 +261,9 @@ beside it is the code of the error.
 | words | build | wheelforge | difference |
 |---|---|---|---|"""
 
+NEEDING_DEMO = swap('requires = ["demo"]\nbuild-backend = "backend"\nbackend-path = ["."]')
+WARNING = PROJECT + """[tool]\ndo = 'import warnings; warnings.warn("old")'\n"""
+
 CASES = (
     Case(words="--help"),
     Case(words="--version"),
@@ -296,6 +300,16 @@ CASES = (
     Case(words="-n -w -v demo", looks=("speech",)),
     Case(words="-n -w -vv demo", looks=("speech",)),
     Case(
+        words="-n -w demo", project=WARNING, looks=("warning",), about="the backend warns of `old`"
+    ),
+    Case(
+        words="-n -w -q demo",
+        project=WARNING,
+        looks=("warning",),
+        about="the backend warns of `old`",
+        reason="`-q` leaves nothing but what went wrong",
+    ),
+    Case(
         words="-n -w -q -v demo",
         reason="the last one counts, as a variable may have set the other one",
     ),
@@ -306,6 +320,18 @@ CASES = (
     ),
     Case(words="-w demo", about="with isolation"),
     Case(words="-w --installer pip --dependency-constraints-txt constraints.txt demo"),
+    Case(
+        words="-w demo",
+        project=NEEDING_DEMO,
+        variables={"PIP_FIND_LINKS": "wheels", "PIP_CONSTRAINT": "constraints.txt"},
+        about="it requires `demo`, of which there is 1.0",
+    ),
+    Case(
+        words="-w demo",
+        project=NEEDING_DEMO,
+        variables={"PIP_FIND_LINKS": "wheels", "PIP_CONSTRAINT": "newer.txt"},
+        about="it requires `demo`, of which there is 1.0, and `newer.txt` says `demo>1`",
+    ),
     Case(words="-w --env-dir env demo"),
     Case(words="absent", variables={"FORCE_COLOR": "1"}, looks=("colour",)),
     Case(words="absent", variables={"NO_COLOR": "1"}, looks=("colour",)),
@@ -329,6 +355,11 @@ CASES = (
         words="-n -w demo",
         project=swap('requires = []\nbuild-backend = "nowhere"'),
         about="no such backend",
+    ),
+    Case(
+        words="-n -w demo",
+        project=swap('requires = []\nbuild-backend = "json"'),
+        about="a backend without hooks",
     ),
     Case(
         words="-n -w demo",

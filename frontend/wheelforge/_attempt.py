@@ -175,6 +175,7 @@ class Attempt(Value):
         self.journal.note(*provision.notes)
         if self.ledger.wheels.keys() == self.tried:
             raise NothingNew
+        self.journal.list_environment(provision.wheels)
         return provision
 
     @contextlib.contextmanager

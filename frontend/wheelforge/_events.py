@@ -11,10 +11,12 @@ from wheelforge._models import Phase
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
+
+    from wheelforge_isolation import WheelKey
 
 EventKind: TypeAlias = Literal[
-    "queued", "started", "finished", "failed", "note", "warning", "output"
+    "queued", "started", "finished", "failed", "note", "warning", "environment", "output"
 ]
 
 
@@ -24,7 +26,8 @@ class BuildEvent:
 
     "queued" tells of each build of a batch before the first one starts; "started", "finished" and
     "failed" are about a phase of a build, or all of it; "note" and "warning" have a text for
-    whoever wanted the build; "output" has a line that a hook printed.
+    whoever wanted the build; "environment" has the names and versions of what is built with;
+    "output" has a line that a hook printed.
     There may be kinds in later versions that nobody knows yet: ignore them.
     """
 
@@ -65,6 +68,8 @@ class Journal:
         self.label = label
         self.phases: list[Phase] = []
         self.notes: list[str] = []
+        self._warnings: set[str] = set()
+        self._environment = ""
         self._reporter = reporter
 
     @contextlib.contextmanager
@@ -93,8 +98,17 @@ class Journal:
                 self._tell("note", text=text)
 
     def warn(self, text: str) -> None:
-        """Say what the backend warns of."""
-        self._tell("warning", text=text)
+        """Emit a warning of the backend, once."""
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self._tell("warning", text=text)
+
+    def list_environment(self, wheels: Iterable[WheelKey]) -> None:
+        """Emit the names and versions of what is built with, unless these were the last."""
+        text = ", ".join(sorted(f"{wheel.name} {wheel.version}" for wheel in wheels))
+        if text and text != self._environment:
+            self._environment = text
+            self._tell("environment", text=text)
 
     def pass_on(self, line: bytes) -> None:
         """Hand on a line that the backend has printed."""

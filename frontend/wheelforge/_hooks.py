@@ -6,10 +6,11 @@ import contextlib
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from wheelforge._models import Kind
-from wheelforge._runners import read_question, take_answer
+from wheelforge._runners import is_missing_hook, read_question, take_answer
 from wheelforge.errors import (
     BackendUnavailableError,
     HookAnswerInvalidError,
+    HookFailedError,
     HookMissingError,
     HookUnsupportedError,
     ResultInvalidError,
@@ -101,7 +102,12 @@ class Backend:
                 variables=dict(extra_environ or {}),
                 question=question,
             )
-        self._runner(cmd, cwd, extra_environ)
+        try:
+            self._runner(cmd, cwd, extra_environ)
+        except HookFailedError as error:
+            if is_missing_hook(error.hook, error.output):
+                raise HookMissingError(error.hook) from error
+            raise
         self._take_answer(cmd[-2], cmd[-1])
 
     def _take_answer(self, hook: str, control: str) -> None:

@@ -6,13 +6,18 @@ import contextlib
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._attempt import Attempt, Ledger, NothingNew, Tree, unpack_source
 from wheelforge._events import Journal
-from wheelforge._models import Era, Keep, Outcome
+from wheelforge._models import Era, Keep, Kind, Outcome
 from wheelforge._sources import Dating, FetchedSource, describe_path
-from wheelforge.errors import BuildError, HookCancelledError, SourceInvalidError
+from wheelforge.errors import (
+    BuildError,
+    HookCancelledError,
+    OptionInvalidError,
+    SourceInvalidError,
+)
 from wheelforge_isolation import (
     ForgeError,
     ensure_directory,
@@ -26,13 +31,12 @@ from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from collections.abc import Set as AbstractSet
     from datetime import datetime
     from typing import BinaryIO
 
     from wheelforge._means import Means
     from wheelforge._models import Builder, BuildRequest
-    from wheelforge_isolation import Holder, Stage, WheelKey
+    from wheelforge_isolation import Holder, Stage
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
@@ -40,6 +44,18 @@ _AGAIN = b"\n-- once more, in processes that are not forked --\n\n"
 _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 """The status of a hook that somebody else has ended, or the machine for want of memory."""
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
+
+
+class Publication(NamedTuple):
+    """When an sdist was published."""
+
+    cutoff: datetime
+    """A day later."""
+    origin: str
+
+    def __str__(self) -> str:
+        """Name what may be built with."""
+        return f"what there was on {self.cutoff:%Y-%m-%d}, as {self.origin} says"
 
 
 class Work:
@@ -150,7 +166,10 @@ class Work:
         tree = self._lay_out(place)
         era, cutoff = self._means.policy.era, self._request.cutoff
         if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
-            cutoff = self._find_era(tree, "built")
+            then = self._find_publication(tree.newest)
+            if then is not None:
+                self._journal.note(f"built with {then}")
+                cutoff = then.cutoff
         try:
             self._run(self._prepare(tree, place, log, cutoff))
         except BuildError as error:
@@ -158,7 +177,8 @@ class Work:
             if not is_hopeful or not _is_of_its_time(error):
                 raise
             stage.check()
-            self._build_again(place / "era", log, error)
+            if not self._is_built_as_of_then(place / "era", log, tree.newest, error):
+                raise
 
     def _run(self, attempt: Attempt) -> None:
         """Build; what fails in a forked process is tried once more in fresh ones."""
@@ -191,27 +211,31 @@ class Work:
             return Tree(root=path)
         return unpack_source(path, place, self._request, self._journal)
 
-    def _build_again(self, place: Path, log: BinaryIO, error: BuildError) -> None:
+    def _is_built_as_of_then(
+        self, place: Path, log: BinaryIO, newest: int | None, error: BuildError
+    ) -> bool:
         """Build with what there was when the sdist was made, unless that is the same."""
-        failed, self._ledger = self._ledger, Ledger()
         self._journal.note(f"with what there is today it fails: {error.code}")
+        then = self._find_publication(newest)
+        if then is None:
+            return False
+        failed, self._ledger = self._ledger, Ledger()
         try:
-            self._attempt_as_of_then(place, log, tried=failed.wheels.keys())
+            ensure_directory(str(place))
+            tree = self._lay_out(place)
+            attempt = self._prepare(tree, place, log, then.cutoff)
+            replace(attempt, tried=failed.wheels.keys(), forks=False).run()
         except HookCancelledError:
             raise
-        except (ForgeError, NothingNew) as second:
-            self._ledger, self._era = failed, None
-            self._journal.note(_judge_second(second))
-            raise error from None
-
-    def _attempt_as_of_then(self, place: Path, log: BinaryIO, tried: AbstractSet[WheelKey]) -> None:
-        ensure_directory(str(place))
-        tree = self._lay_out(place)
-        cutoff = self._find_era(tree, "built once more")
-        if cutoff is None:
-            raise NothingNew
-        attempt = self._prepare(tree, place, log, cutoff)
-        replace(attempt, tried=tried, forks=False).run()
+        except NothingNew:
+            self._journal.note(f"{then}, is the same, so it is not built once more")
+        except ForgeError as second:
+            self._journal.note(f"with {then}, it fails too: {second.code}")
+        else:
+            self._journal.note(f"built once more with {then}")
+            return True
+        self._ledger, self._era = failed, None
+        return False
 
     def _prepare(self, tree: Tree, place: Path, log: BinaryIO, cutoff: datetime | None) -> Attempt:
         self._era = cutoff
@@ -228,21 +252,18 @@ class Work:
             cutoff=cutoff,
         )
 
-    def _find_era(self, tree: Tree, what: str) -> datetime | None:
-        """Return when the sdist was published and a day, or nothing if nobody knows."""
+    def _find_publication(self, newest: int | None) -> Publication | None:
+        """Return when the sdist was published, or nothing if nothing tells."""
         find, fetched = self._means.find_dating, self._fetched
         dating = None
         if fetched.uploaded is not None:
             dating = Dating(moment=fetched.uploaded, origin="the index")
         elif find is not None:
-            dating = find(fetched.path, fetched.sha256, tree.newest)
+            dating = find(fetched.path, fetched.sha256, newest)
         if dating is None:
             self._journal.note("nothing tells when it was published")
             return None
-        moment = dating.moment + _GRACE
-        said = f"as {dating.origin} says"
-        self._journal.note(f"{what} with what there was on {moment:%Y-%m-%d}, {said}")
-        return moment
+        return Publication(cutoff=dating.moment + _GRACE, origin=dating.origin)
 
 
 def _open_log(path: Path) -> BinaryIO:
@@ -265,14 +286,10 @@ def fetch_source(means: Means, request: BuildRequest, place: Path) -> FetchedSou
         from wheelforge._resolve import check_hashes
 
         check_hashes(fetched.path, request.hashes)
+    if fetched.sha256 and Kind.EDITABLE in request.kinds and request.tree is None:
+        reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
+        raise OptionInvalidError("--editable", reason)
     return fetched
-
-
-def _judge_second(error: ForgeError | NothingNew) -> str:
-    """Return what became of a second attempt that is no better than the first."""
-    if isinstance(error, NothingNew):
-        return "that would be the same, so it is not tried"
-    return f"with that it fails too: {error.code}"
 
 
 def _may_come_of_forking(error: BuildError) -> bool:

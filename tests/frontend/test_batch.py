@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -375,3 +376,25 @@ def test_a_wheel_of_a_set_is_not_built_again(yard: Yard) -> None:
 
     assert (code, read_lines(log)) == (0, ["one"])
     assert yard.results() == {"one"}
+
+
+def test_warning_of_many_builds__is_shown_once_and_counted(yard: Yard) -> None:
+    warn = "__import__('warnings').warn('old\\nand more')"
+    sdists = [yard.sdist(name, warn) for name in ("one", "two", "three")]
+
+    code, _, told = yard.run(*sdists)
+
+    assert code == 0
+    assert told.count("and more") == 1
+    assert re.findall(r"^warning: (.*)$", told, re.MULTILINE)[1:] == [
+        "2 more builds have the warning: old ..."
+    ]
+
+
+def test_warning_of_many_builds__is_shown_for_each_with_verbose(yard: Yard) -> None:
+    sdists = [yard.sdist(name, "__import__('warnings').warn('old')") for name in ("one", "two")]
+
+    _, _, told = yard.run(*sdists, "-v")
+
+    warnings = re.findall(r"^warning: (.*)$", told, re.MULTILINE)
+    assert sorted(warnings) == ["one-1.0.tar.gz: old", "two-1.0.tar.gz: old"]

@@ -10,6 +10,7 @@ import pytest
 from tests.builds import Hearer, ask, write_project, write_sdist
 from wheelforge._events import BuildEvent, Journal
 from wheelforge._models import BuildRequest
+from wheelforge.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,7 @@ def test_a_build_is_told_from_its_beginning_to_its_end(tmp_path: Path, ground: G
     told = [(event.kind, event.phase) for event in hearer.events if event.build]
     phases = ["unpack", "isolate", "ask", "build wheel", "check", "deliver"]
     inside = [(kind, phase) for phase in phases for kind in ("started", "finished")]
+    inside.insert(4, ("environment", ""))
     assert told == [("started", ""), *inside, ("finished", "")]
     assert {event.build for event in hearer.events} == {"demo-1.0.tar.gz"}
     assert [phase.name for phase in outcome.phases] == [*phases, ""]
@@ -77,7 +79,11 @@ def test_a_requirement_that_is_built_is_told_under_its_own_name(
     with ground.forge(hearer) as forge:
         forge.build(ask(write_project(tmp_path / "outer", requires=("inner",)), tmp_path / "out"))
 
-    whole = [(event.build, event.kind) for event in hearer.events if not event.phase]
+    whole = [
+        (event.build, event.kind)
+        for event in hearer.events
+        if not event.phase and event.kind != "environment"
+    ]
     assert whole == [
         ("outer", "started"),
         ("inner-1.0.tar.gz", "started"),
@@ -109,3 +115,25 @@ def test_what_is_built_is_called_by_a_name_without_secrets(
     tmp_path: Path, source: str, label: str
 ) -> None:
     assert BuildRequest(source=source, output=tmp_path).label == label
+
+
+def test_environment__is_told_by_names_and_versions(tmp_path: Path, ground: Ground) -> None:
+    hearer = Hearer()
+    with ground.forge(hearer) as forge:
+        forge.build(ask(write_sdist(tmp_path), tmp_path / "out"))
+
+    texts = [event.text for event in hearer.events if event.kind == "environment"]
+    assert texts == ["willing 1.0"]
+
+
+def test_environment__is_shown_with_verbose(
+    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sdist = write_sdist(tmp_path)
+
+    main(ground.words(sdist, "-o", tmp_path / "out"))
+    quiet = capsys.readouterr().err
+    main(ground.words(sdist, "-v", "-o", tmp_path / "out"))
+
+    assert "built with" not in quiet
+    assert "demo-1.0.tar.gz: built with willing 1.0\n" in capsys.readouterr().err

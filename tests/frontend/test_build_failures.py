@@ -6,11 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builds import WILLING, ask, names_in, write_project
+from tests.builds import ask, names_in, write_project
 from tests.filesystems.mounts import mounted_tmpfs
 from tests.hooks import (
     DAEMON,
@@ -166,27 +166,29 @@ def test_whoever_interrupts_ends_all_of_it_and_nothing_is_left(
     assert names_in(tmp_path) == ["project"]
 
 
-def test_what_the_backend_warns_of_is_told_and_no_warning_of_this_process(
-    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [("-q", []), ("-o", ["old"]), ("-v", ["old"])],
+    ids=["quiet", "normal", "verbose"],
+)
+def test_warning_of_a_backend__is_shown_once_and_is_none_of_this_process(
+    tmp_path: Path,
+    ground: Ground,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    shown: list[str],
 ) -> None:
-    project = write_project(tmp_path / "project", own=True)
-    # As pyproject-hooks of a later release will put it.
-    code = WILLING.replace("import zipfile", "import atexit, zipfile", 1) + (
-        "\ndef _warn():\n"
-        "    path = os.path.join(sys.argv[2], 'output.json')\n"
-        "    answer = json.load(open(path))\n"
-        "    answer['warnings'] = [{'message': 'old', 'filename': 'x', 'lineno': 1}]\n"
-        "    json.dump(answer, open(path, 'w'))\n"
-        "atexit.register(_warn)\n"
+    warn = "__import__('warnings').warn('old')"
+    hooks: dict[str, Any] = dict.fromkeys(
+        ("get_requires_for_build_wheel", "build_wheel", "build_sdist"), warn
     )
-    (project / "willing.py").write_text(code, encoding="utf-8")
+    project = write_project(tmp_path / "project", own=True, **hooks)
+    words = [option, *([] if option == "-o" else ["-o"])]
 
-    assert main(ground.words(project, "--wheel", "-v", "-o", tmp_path / "out")) == 0
+    assert main(ground.words(project, *words, tmp_path / "out")) == 0
 
-    assert re.findall(r"^warning: (.*)$", capsys.readouterr().err, re.MULTILINE) == [
-        "project: old",
-        "project: old",
-    ]
+    warnings = re.findall(r"^warning: (.*)$", capsys.readouterr().err, re.MULTILINE)
+    assert warnings == [f"project: {text}" for text in shown]
 
 
 @pytest.mark.filesystems

@@ -23,6 +23,7 @@ from wheelforge.errors import (
     HookMissingError,
     HookTimedOutError,
     HookUnsupportedError,
+    OptionInvalidError,
     RequirementInvalidError,
     SourceInvalidError,
 )
@@ -102,13 +103,38 @@ def test_metadata_are_asked_for_or_taken_from_a_wheel(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_hook_that_the_backend_does_not_have_is_named(tmp_path: Path, ground: Ground) -> None:
+@pytest.mark.parametrize("kind", [Kind.SDIST, Kind.WHEEL, Kind.EDITABLE])
+def test_missing_hook__is_named(tmp_path: Path, ground: Ground, kind: Kind) -> None:
     project = write_project(tmp_path / "project", own=True)
     with (project / "willing.py").open("a", encoding="utf-8") as backend:
-        backend.write("del build_editable")
+        backend.write(f"del build_{kind.value}")
 
-    with pytest.raises(HookMissingError, match="build_editable"):
-        ground.build(project, tmp_path / "out", kinds=(Kind.EDITABLE,))
+    with pytest.raises(HookMissingError, match=f"build_{kind.value}"):
+        ground.build(project, tmp_path / "out", kinds=(kind,))
+
+
+def test_missing_hook__is_none_where_the_backend_has_it_and_fails(
+    tmp_path: Path, ground: Ground
+) -> None:
+    project = write_project(
+        tmp_path / "project", own=True, build_wheel="import json; json.build_wheel()"
+    )
+
+    with pytest.raises(BackendFailedError, match="no attribute 'build_wheel'"):
+        ground.build(project, tmp_path / "out")
+
+
+def test_editable_wheel__of_an_sdist_needs_a_place_that_stays(
+    tmp_path: Path, ground: Ground
+) -> None:
+    sdist, tree = write_sdist(tmp_path), tmp_path / "tree"
+
+    with pytest.raises(OptionInvalidError, match="--sdist-extract-dir"):
+        ground.build(sdist, tmp_path / "out", kinds=(Kind.EDITABLE,))
+    outcome = ground.build(sdist, tmp_path / "out", kinds=(Kind.EDITABLE,), tree=tree)
+
+    assert names_in(tmp_path / "out") == [WHEEL]
+    assert facts_of(outcome)["directory"] == str(tree / "demo-1.0")
 
 
 def test_what_the_backend_says_it_cannot_do_is_told(tmp_path: Path, ground: Ground) -> None:

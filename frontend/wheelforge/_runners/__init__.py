@@ -15,7 +15,7 @@ Nothing finds processes that another service was asked to start, or that another
 this process itself forks (`multiprocessing` can), its copies must end too before its hooks do.
 """
 
-from wheelforge._runners._in_process import read_question, take_answer
+from wheelforge._runners._in_process import is_missing_hook, read_question, take_answer
 from wheelforge._runners._pool import RunnerPool
 from wheelforge._runners._runner import ForkRunner, SpawnRunner
 from wheelforge._runners._server import ForkServer, can_fork
@@ -31,6 +31,7 @@ __all__ = [
     "Terms",
     "can_fork",
     "compose_environment",
+    "is_missing_hook",
     "read_question",
     "take_answer",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import stat
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,6 +55,20 @@ def read_question(control: str) -> bytes | None:
     if find_hook_script().objection:
         return None
     return Path(control, QUESTION).read_bytes()
+
+
+def is_missing_hook(hook: str, output: bytes) -> bool:
+    """Return whether the script failed as the backend has no such hook, one that each must have.
+
+    Only for optional hooks the answer says so; else the script's traceback is the end of
+    ``output``.
+    """
+    text = output.decode("utf-8", "replace")
+    pattern = (
+        rf'File "[^"\n]*_in_process\.py", line \d+, in {hook}\n'
+        rf"(?: .*\n){{1,2}}AttributeError: .*'{hook}'.*\s*\Z"
+    )
+    return re.search(pattern, text) is not None
 
 
 def take_answer(control: str) -> tuple[list[object], list[str]]:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import sys
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
@@ -30,12 +31,18 @@ class Console:
     ) -> None:
         self._verbosity = verbosity
         self._variables = os.environ if variables is None else variables
+        self._warnings: dict[str, list[str]] = {}
+        """The builds of each warning of a backend."""
+        self._lock = Lock()
 
     @contextlib.contextmanager
     def watch(self) -> Generator[None]:
         """Show what is at work inside, if there is somebody to see it."""
         with self._progress:
-            yield
+            try:
+                yield
+            finally:
+                self._count_warnings()
 
     def hear(self, event: BuildEvent) -> None:
         """Tell of an event."""
@@ -44,15 +51,39 @@ class Console:
         self._progress.hear(event)
 
     def _tell(self, event: BuildEvent) -> None:
-        if event.kind == "note" or (event.kind == "warning" and self._verbosity >= _VERBOSE):
+        if event.kind == "note":
             self.say(event.kind, f"{event.build}: {event.text}" if event.build else event.text)
+        elif event.kind == "warning":
+            self._warn(event.build, event.text)
         elif self._verbosity < _VERBOSE:
-            return  # what backends warn of is for those who maintain the project
+            return
         elif event.kind == "output":
             self._progress.write(escape_output(event.text), event.build)
+        elif event.kind == "environment":
+            what = escape_line(f"{event.build}: built with {event.text}")
+            self._progress.write(f"{what}\n", event.build)
         elif event.kind == "finished":
             what = escape_line(f"{event.build}: {event.phase or 'done'}")
             self._progress.write(f"{what} ({event.seconds:.2f} s)\n", event.build)
+
+    def _warn(self, build: str, text: str) -> None:
+        """Show a warning of a backend once, whichever builds it comes from."""
+        with self._lock:
+            builds = self._warnings.setdefault(text, [])
+            is_new = not builds
+            builds.append(build)
+        if is_new or self._verbosity >= _VERBOSE:
+            self.say("warning", f"{build}: {text}")
+
+    def _count_warnings(self) -> None:
+        """Say how many builds a warning came from that was shown once."""
+        for text, builds in self._warnings.items():
+            others = len(builds) - 1
+            if others and self._verbosity < _VERBOSE:
+                first, _, more = text.partition("\n")
+                what = "build has" if others == 1 else "builds have"
+                shortened = f"{first} ..." if more else first
+                self.say("warning", f"{others} more {what} the warning: {shortened}")
 
     def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
         """Write a line of that kind."""
