@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from os.path import relpath
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from wheelforge._models import Kind
@@ -63,6 +64,7 @@ class Backend:
 
         self.last_call: HookCall | None = None
         self._returned: object = None
+        """What the last hook returned, if pyproject-hooks is of the known kind."""
         self._runner = runner
         self._warn = warn
         # What `--config-json` says may be any JSON; backends are told it as it is.
@@ -80,13 +82,18 @@ class Backend:
         what = _DISTRIBUTIONS[kind]
         if kind is not Kind.METADATA:
             with _explained(f"build_{what}"):
-                self._builder.build(what, directory, self._settings)
-            return self._returned
+                made = self._builder.build(what, directory, self._settings)
+            return self._name(made, directory)
         hook = f"prepare_metadata_for_build_{what}"
         with _explained(hook):
-            if self._builder.prepare(what, directory, self._settings) is None:
+            prepared = self._builder.prepare(what, directory, self._settings)
+            if prepared is None:
                 raise HookMissingError(hook)
-        return self._returned
+        return self._name(prepared, directory)
+
+    def _name(self, made: str, directory: Path) -> object:
+        """Return what the hook returned; pypa/build has joined it to the directory."""
+        return relpath(made, directory) if self._returned is None else self._returned
 
     def _run(
         self,
