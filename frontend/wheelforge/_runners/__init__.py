@@ -11,6 +11,12 @@ exchange stay that package's own. What they have in common:
 - A status other than zero is an error that is `CalledProcessError` as well, as other users of that
   protocol expect. What a backend says by way of files (no such hook, no such backend) is status 0.
 
+A forked hook differs from a spawned one only in what `tests/fork_equals_fresh/differences.toml`
+lists, each with its reason. Both differ on purpose from a hook that a shell has started: they lead
+a session and a process group of their own and have no terminal, so that no Ctrl-C reaches them and
+all that they start can be found; they are killed when the process that watches over them dies; and
+their variables are only those that are given.
+
 Nothing finds processes that another service was asked to start, or that another user owns. Where
 this process itself forks (`multiprocessing` can), its copies must end too before its hooks do.
 """
