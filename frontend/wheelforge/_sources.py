@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation import digest, ensure_directory
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_version
-from wheelforge_isolation.formats.requirements import find_requirement
+from wheelforge_isolation.formats.requirements import find_requirement, is_exact
 from wheelforge_isolation.formats.urls import (
     FETCHED_SCHEMES,
     check_url,
@@ -196,10 +196,7 @@ def _locate(source: UrlSource) -> Candidate:
 
 def _choose(source: RequirementSource, index: Index) -> Candidate:
     """Return the newest sdist that fits; a yanked one only for who names its version."""
-    may_be_yanked = any(
-        part.operator in {"==", "==="} and not part.version.endswith(".*")
-        for part in source.specifier
-    )
+    may_be_yanked = is_exact(source.specifier)
     found = [file for file in index.find(source.name) if not file.is_wheel]
     # Of one version the last one counts: of the kind that is still made, what the index has first.
     found.sort(key=_is_old_kind)

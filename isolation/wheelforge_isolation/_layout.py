@@ -131,6 +131,8 @@ class Layout(Value):  # ruff: ignore[too-many-public-methods]
 
     def file(self, sha256: str, name: str) -> Path:
         """Return where the file with that content is, if it is."""
+        if not name.isprintable() or {"/", "\\"} & {*name} or name in {"", ".", ".."}:
+            raise ValueError(f"{name!r} is not the name of a file")
         return self.files / sha256[:2] / sha256 / name
 
     def pin_file(self, sha256: str) -> str:

@@ -213,6 +213,16 @@ def test_what_is_newer_than_the_cut_off_or_undated_is_left_out_and_said() -> Non
     )
 
 
+def test_cut_off__excludes_what_was_uploaded_at_that_very_time() -> None:
+    file = dated(sdist("demo", "1"), "2020-01-02T00:00:00Z")
+
+    with serve(Project("demo", file)) as server:
+        for second, count in ((0, 0), (1, 1)):
+            cut_off = datetime(2020, 1, 2, 0, 0, second, tzinfo=UTC)
+            with open_index(server, exclude_newer=cut_off) as index:
+                assert len(index.find("demo")) == count
+
+
 def test_a_cut_off_without_time_zone_is_in_utc() -> None:
     one = dated(sdist("demo", "1"), "2020-01-01T23:59:59")
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
 
+from wheelforge._index import IndexSettings
+from wheelforge._index._files import Selector
+from wheelforge._index.pages import Listed
+from wheelforge_isolation import Layout
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import (
     expand_tags,
@@ -14,6 +19,9 @@ from wheelforge_isolation.formats.file_names import (
     parse_version,
     parse_wheel_name,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MANY = ".".join(f"a{number}" for number in range(2000))
 LONG = "1" * 5000
@@ -85,6 +93,24 @@ def test_wheel_name__of_any_length_costs_next_to_nothing(file_name: str) -> None
     tracemalloc.stop()
 
     assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("odd", [*ODD, f".{MANY}", LONG, "-1-2-3"])
+@pytest.mark.parametrize("form", ["demo-1.0-py3-none-any{}.whl", "demo-1.0{}.tar.gz"])
+def test_index__names_files_that_are_left_out(form: str, odd: str) -> None:
+    names = ["demo-1.0-py3-none-any.whl", form.format(odd), "demo-1.0.tar.gz"]
+    listed = [Listed("https://host/x", name, {}, "", None, "", None) for name in names]
+
+    selection = Selector(IndexSettings(), ("py3-none-any",)).select("demo", listed, "here")
+
+    assert [file.file_name for file in selection.candidates] == [names[0], names[2]]
+    assert sum(selection.left_out.values()) == 1
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x.whl", "a/b", "a\\b", "a\n.whl"])
+def test_layout__has_no_place_for_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a file"):
+        Layout(root=tmp_path).file("0" * 64, name)
 
 
 @pytest.mark.parametrize("tags", [f"{MANY}-{MANY}-{MANY}", "-".join("a" * 5000), ""])

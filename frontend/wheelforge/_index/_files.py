@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from wheelforge._index.models import Candidate, as_utc
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import (
+    SDIST_SUFFIXES,
+    WHEEL_SUFFIX,
+    VersionError,
+    find_rank,
+    parse_sdist_name,
+    parse_wheel_name,
+)
 from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from packaging.version import Version
+
     from wheelforge._index.pages import Listed
     from wheelforge._index.settings import IndexSettings
+    from wheelforge_isolation.formats.file_names import WheelName
 
-_WHEEL, _SDISTS = ".whl", (".tar.gz", ".zip")
-_WHEEL_PARTS = {5, 6}
 _SDIST_RANK = 1 << 30
-_BUILD = re.compile(r"(\d+)(.*)")
 _ALL = ":all:"
 
 OTHER_NAME = "of another name"
@@ -69,8 +74,6 @@ class Selector:
         self._settings = settings
         self._ranks = {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
         self._cut_off = as_utc(settings.exclude_newer)
-        self._rank = cache(self._find_rank)
-        self._version = cache(_parse_version)
 
     def select(self, name: str, listed: Iterable[Listed], origin: str) -> Selection:
         """Return what of ``listed`` may be used as ``name``."""
@@ -95,41 +98,29 @@ class Selector:
 
     def _take_apart(self, file_name: str, name: str) -> _Parts | str:
         """Return what a file name says, or why such a file is of no use."""
-        if file_name.endswith(_WHEEL):
-            return self._take_wheel_apart(file_name, name)
-        for suffix in _SDISTS:
-            if file_name.endswith(suffix):
-                return self._take_sdist_apart(file_name.removesuffix(suffix), name)
-        return NO_ARCHIVE
-
-    def _take_wheel_apart(self, file_name: str, name: str) -> _Parts | str:
-        if not self._is_wanted(name, self._settings.no_binary, self._settings.only_binary):
-            return UNWANTED
-        words = file_name.removesuffix(_WHEEL).split("-", 5)
-        if len(words) not in _WHEEL_PARTS:
+        is_wheel = file_name.endswith(WHEEL_SUFFIX)
+        if not is_wheel and not file_name.endswith(SDIST_SUFFIXES):
             return NO_ARCHIVE
-        project, stated, *build, python, abi, platform = words
-        if project != name and canonicalize_name(project) != name:
-            return OTHER_NAME
-        version = self._version(stated)
-        if version is None:
-            return NO_VERSION
-        rank = self._rank(f"{python}-{abi}-{platform}")
-        if rank is None:
-            return OTHER_PLATFORM
-        number = _BUILD.match(build[0]) if build else None
-        return _Parts(version, rank, (int(number[1]), number[2]) if number else (-1, ""))
-
-    def _take_sdist_apart(self, stem: str, name: str) -> _Parts | str:
-        if not self._is_wanted(name, self._settings.only_binary, self._settings.no_binary):
+        refused, preferred = self._settings.no_binary, self._settings.only_binary
+        if not is_wheel:
+            refused, preferred = preferred, refused
+        if not self._is_wanted(name, refused, preferred):
             return UNWANTED
-        match = _sdist_pattern(name).match(stem)
-        if match is None:
-            return OTHER_NAME
-        version = self._version(match[1])
-        if version is None:
-            return NO_VERSION
+        try:
+            if is_wheel:
+                return self._rate_wheel(parse_wheel_name(file_name), name)
+            version = parse_sdist_name(file_name, name).version
+        except VersionError:
+            return NO_VERSION if _is_called(file_name, name) else OTHER_NAME
+        except FormatError:
+            return NO_ARCHIVE
         return _Parts(version, _SDIST_RANK, (-1, ""))
+
+    def _rate_wheel(self, wheel: WheelName, name: str) -> _Parts | str:
+        if wheel.name != name:
+            return OTHER_NAME
+        rank = find_rank(wheel.tags, self._ranks)
+        return OTHER_PLATFORM if rank is None else _Parts(wheel.version, rank, wheel.build_order)
 
     @staticmethod
     def _is_wanted(name: str, refused: frozenset[str], preferred: frozenset[str]) -> bool:
@@ -142,13 +133,7 @@ class Selector:
         uploaded = _parse_time(file.uploaded)
         if uploaded is None:
             return UNDATED
-        return NEWER if uploaded > self._cut_off else ""
-
-    def _find_rank(self, compressed: str) -> int | None:
-        """Return the place of the best of a wheel's tags among the interpreter's."""
-        sets = [part.split(".") for part in compressed.lower().split("-")]
-        ranks = (self._ranks.get("-".join(tag)) for tag in product(*sets))
-        return min((rank for rank in ranks if rank is not None), default=None)
+        return NEWER if uploaded >= self._cut_off else ""
 
 
 def merge(selections: Iterable[Selection]) -> Selection:
@@ -217,18 +202,9 @@ def _in_order(rated: list[_Rated]) -> list[Candidate]:
     return [candidate for candidate, _ in best]
 
 
-@cache
-def _sdist_pattern(name: str) -> re.Pattern[str]:
-    # The name may hold dashes, and so may a version from before there was a standard for it.
-    words = r"[-_.]+".join(map(re.escape, name.split("-")))
-    return re.compile(rf"{words}[-_](.+)", re.IGNORECASE)
-
-
-def _parse_version(text: str) -> Version | None:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return None
+def _is_called(file_name: str, name: str) -> bool:
+    """Return whether a file name begins with that of a project."""
+    return f"{canonicalize_name(file_name)}-".startswith(f"{name}-")
 
 
 def _parse_time(text: str) -> datetime | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import string
-from itertools import product
 from typing import TYPE_CHECKING
 
 from wheelforge._resolve._supply import locate
 from wheelforge._resolve._wishes import ANY
 from wheelforge.errors import PackageNotFoundError
-from wheelforge_isolation.formats.requirements import admits_python
+from wheelforge_isolation.formats.file_names import find_rank, parse_wheel_name
+from wheelforge_isolation.formats.requirements import admits_python, is_exact
 from wheelforge_isolation.formats.urls import local_path
 from wheelforge_isolation.values import Value, field
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from wheelforge._resolve._wishes import Wish
 
 _WORST = 1 << 30
-_PARTS_WITH_BUILD = 6
 _NO_WHEEL = "no wheel of it fits this Python"
 _NO_BUILD = "its sdist is not built here"
 _NO_HASH = "it has none of the hashes that are stated"
@@ -185,10 +183,9 @@ class Catalogue:
         """Return how well a wheel fits, of which 0 is best, and its build number."""
         if not file.is_wheel:
             return 0, (0, "")
-        parts = file.file_name.removesuffix(".whl").split("-")
-        tags = map("-".join, product(*(part.split(".") for part in parts[-3:])))
-        rank = min((self._ranks.get(tag, _WORST) for tag in tags), default=_WORST)
-        return rank, _read_build(parts[2]) if len(parts) == _PARTS_WITH_BUILD else (0, "")
+        wheel = parse_wheel_name(file.file_name)
+        rank = find_rank(wheel.tags, self._ranks)
+        return _WORST if rank is None else rank, wheel.build_order
 
     def _judge(self, file: Candidate) -> str:
         """Return why a file is of no use to this Python whoever asks for it, or nothing."""
@@ -224,11 +221,6 @@ class Catalogue:
         except PackageNotFoundError as error:
             return str(error)
         return f"of `{name}` the index leaves out {left_out}" if left_out else ""
-
-
-def _read_build(text: str) -> tuple[int, str]:
-    rest = text.lstrip(string.digits)
-    return int(text.removesuffix(rest) or 0), rest
 
 
 def judge_python(requires_python: str, version: str) -> str:
@@ -271,10 +263,3 @@ def combine(wishes: Iterable[Wish]) -> SpecifierSet:
     for wish in wishes:
         combined &= wish.specifier
     return combined
-
-
-def is_exact(specifier: SpecifierSet) -> bool:
-    """Return whether exactly one version is asked for."""
-    return any(
-        part.operator in {"==", "==="} and not part.version.endswith(".*") for part in specifier
-    )

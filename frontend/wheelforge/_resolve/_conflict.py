@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from wheelforge._resolve._catalogue import combine, is_exact
+from wheelforge._resolve._catalogue import combine
 from wheelforge.errors import RequirementsConflictError
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_version
+from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:

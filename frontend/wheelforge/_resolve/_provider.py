@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from resolvelib import AbstractProvider
 
-from wheelforge._resolve._catalogue import is_exact, is_satisfied, judge_python
+from wheelforge._resolve._catalogue import is_satisfied, judge_python
 from wheelforge._resolve._wishes import Choice, Key, Wish, read_needs, vain
 from wheelforge.errors import MetadataInvalidError, RequirementInvalidError
+from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import local_path
 from wheelforge_isolation.values import replace
 

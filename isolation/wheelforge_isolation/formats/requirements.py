@@ -68,6 +68,13 @@ def parse_specifier(text: str) -> SpecifierSet:
         raise FormatError(str(error)) from error
 
 
+def is_exact(specifier: SpecifierSet) -> bool:
+    """Return whether exactly one version is asked for."""
+    return any(
+        part.operator in {"==", "==="} and not part.version.endswith(".*") for part in specifier
+    )
+
+
 @lru_cache(maxsize=512)
 def admits_python(requires_python: str, version: str) -> bool:
     """Return whether ``Requires-Python`` admits a Python; as with pip, nonsense admits any."""
