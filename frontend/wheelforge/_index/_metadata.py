@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MOST_REQUIREMENTS = 20_000
 _AHEAD_BYTES = 64 << 10
 """More than nearly every METADATA; another request takes longer than these bytes."""
+_SHOWN = 200
 
 
 class PartialFile:
@@ -112,4 +113,4 @@ def _check_identity(fields: Fields, candidate: Candidate) -> None:
         is_same = False
     if not is_same:
         stated = " ".join(all_values(fields, "Name") + all_values(fields, "Version"))
-        raise MetadataInvalidError(candidate.file_name, f"its metadata are of `{stated}`")
+        raise MetadataInvalidError(candidate.file_name, f"its metadata are of `{stated[:_SHOWN]}`")
