@@ -32,8 +32,12 @@ if TYPE_CHECKING:
     from io import RawIOBase as Socket
 
     from urllib3 import BaseHTTPResponse
+    from urllib3.connection import HTTPSConnection as _Connection
+    from urllib3.response import HTTPResponse as PooledResponse
 
     from wheelforge._index.settings import IndexSettings
+else:
+    _Connection = object
 
 CHUNK_BYTES = 1 << 16
 _IDLE_SECONDS = 60.0
@@ -138,23 +142,36 @@ class _Response(HTTPResponse):
         raise HTTPException("too many interim answers")
 
 
-class _Counted:
+class _Counted(_Connection):
     """What is special about our connections, to be mixed into those of urllib3."""
 
     allowance: Allowance
     """Of the answer that comes at present."""
-    timeout: float
 
-    def response_class(self, *words: Any, **more: Any) -> _Response:  # ruff: ignore[any-type]
-        self.allowance = Allowance(self.timeout)
-        return _Response(self.allowance, *words, **more)
+    _response: _Response
+
+    def response_class(  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        self,
+        *words: Any,  # ruff: ignore[any-type]
+        **more: Any,  # ruff: ignore[any-type]
+    ) -> _Response:
+        self.allowance = Allowance(cast("float", self.timeout))
+        self._response = _Response(self.allowance, *words, **more)
+        return self._response
+
+    def getresponse(self) -> PooledResponse:  # type: ignore[override]  # as urllib3 has it
+        try:
+            return super().getresponse()
+        except HTTPError:
+            self._response.close()  # which has the socket already, if it is the last one on it
+            raise
 
 
 class _Trusting(_Counted):
     """A connection to a host whose certificate does not matter."""
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+        super().connect()
         self.is_verified = True  # or urllib3 would warn: the user has vouched for this host
 
 
