@@ -1,0 +1,57 @@
+"""Foreign formats are parsed in `formats` alone: another reader would have another opinion."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.source import MODULES, parse, room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PARSERS = {
+    *("packaging.metadata.*", "email.parser.*", "email.message_from_bytes"),
+    *("packaging.utils.parse_wheel_filename", "packaging.utils.parse_sdist_filename"),
+    *("packaging.tags.parse_tag", "packaging.version.Version", "packaging.version.InvalidVersion"),
+    *("packaging.requirements.*", "packaging.specifiers.*", "packaging.markers.*"),
+    *("urllib.parse.unquote", "urllib.parse.urldefrag", "urllib.parse.parse_qsl"),
+}
+EXCEPTIONS = {
+    ("auth", "urllib.parse.unquote"),  # user and password, once the HTTP client has split them
+}
+
+
+def run_time_imports(node: ast.AST) -> Iterator[str]:
+    """Yield what is imported from where, but for what only type checkers import."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "False"}:
+        return
+    if isinstance(node, ast.ImportFrom):
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from run_time_imports(child)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_module__leaves_foreign_formats_to_their_readers(path: Path) -> None:
+    if room(path) == ("wheelforge_isolation", "formats"):
+        return
+    imports = set(run_time_imports(parse(path)))
+
+    found = {name for name in imports if {name, f"{name.rpartition('.')[0]}.*"} & PARSERS} - {
+        name for stem, name in EXCEPTIONS if stem == path.stem
+    }
+
+    assert found == set()
+
+
+def test_formats__is_where_the_parsers_are() -> None:
+    paths = [path for path in MODULES if room(path) == ("wheelforge_isolation", "formats")]
+    imports = {name for path in paths for name in run_time_imports(parse(path))}
+
+    assert "packaging.requirements.Requirement" in imports
+    assert "packaging.version.Version" in imports
+    assert "urllib.parse.unquote" in imports
