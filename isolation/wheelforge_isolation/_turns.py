@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
-from wheelforge_isolation._locks import ANNOUNCEMENT_SECONDS, Lock, try_lock
+from wheelforge_isolation._locks import ANNOUNCEMENT_SECONDS, Lock, lock_descriptor, try_lock
 from wheelforge_isolation.errors import (
     DirectoryHeldError,
     IsolationError,
@@ -205,23 +205,11 @@ class _Turn:
         if self._descriptor < 0:
             return True
         try:
-            return _try_flock(self._descriptor)
+            return lock_descriptor(self._descriptor)
         except OSError:  # a server or a driver has no such locks
             _close(self._descriptor)
             self._descriptor = -1
             return True
-
-
-def _try_flock(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _unlock(descriptor: int) -> None:

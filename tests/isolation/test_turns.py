@@ -306,6 +306,19 @@ def test_where_directories_cannot_be_locked_tickets_exclude_and_a_note_says_so(
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
+def test_directory_lock__that_another_holds_is_waited_for_however_the_system_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse_flock(monkeypatch, stat.S_ISDIR, number)
+
+    with (
+        pytest.raises(WaitCancelledError),
+        wait_for_turn(project, ignore, is_cancelled=lambda: True),
+    ):
+        pytest.fail("the directory is another's")
+
+
 def test_without_any_locks_it_goes_ahead_with_a_note(
     project: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
