@@ -29,7 +29,12 @@ _RENAMES_UNDER_LOCK = os.name != "nt"
 
 def replace_file(path: str, content: bytes) -> None:
     """Give the file ``path``, there or not, this content: all of it at once, or nothing."""
-    _publish(Path(path), lambda descriptor: _fs.write_all(descriptor, content))
+    _publish(Path(path), partial(_overwrite, path, content))
+
+
+def _overwrite(path: str, content: bytes, descriptor: int) -> None:
+    _fs.write_all(descriptor, content)
+    _fs.copy_mode(path, descriptor)  # a report that was private stays so
 
 
 def deliver_file(source: Path, directory: Path) -> Path:

@@ -116,6 +116,14 @@ def _set_mode(descriptor: int, mode: int) -> None:
             raise
 
 
+def copy_mode(path: str, descriptor: int) -> None:
+    """Give the open file the mode of the regular file ``path``, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode):
+            _set_mode(descriptor, stat.S_IMODE(status.st_mode))
+
+
 def create_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
     """Create the directory ``path``, which must not exist."""
     with translated("create", path):

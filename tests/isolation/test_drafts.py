@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -100,3 +101,22 @@ def test_where_there_are_no_locks_files_are_replaced_all_the_same(
     replace_file(str(output / "file"), b"new")
 
     assert [(path.name, path.read_bytes()) for path in output.iterdir()] == [("file", b"new")]
+
+
+@needs(posix="modes")
+def test_replaced_file__keeps_its_mode_and_a_link_in_its_place_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    private, target, link = tmp_path / "private", tmp_path / "target", tmp_path / "link"
+    private.touch()
+    private.chmod(0o600)
+    target.write_bytes(b"mine")
+    target.chmod(0o600)
+    link.symlink_to(target)
+
+    replace_file(str(private), b"report")
+    replace_file(str(link), b"report")
+
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert target.read_bytes() == b"mine"
+    assert (link.is_symlink(), link.read_bytes()) == (False, b"report")
