@@ -44,7 +44,7 @@ class IndexUnreachableError(BuildError):
 
 
 class IndexRefusedError(BuildError):
-    """A server wants to know who is asking, or does not like the answer."""
+    """A server or a proxy wants a login, or refuses the given one."""
 
     code = "index-refused"
     exit_code = 5
@@ -55,7 +55,7 @@ class IndexRefusedError(BuildError):
         self.status = status
 
     def __str__(self) -> str:
-        return f"`{self.url}` is not open to us: HTTP {self.status}"
+        return f"authentication failed or access denied (HTTP {self.status}): `{self.url}`"
 
     @property
     def hint(self) -> str:
