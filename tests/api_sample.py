@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 from dataclasses import dataclass
@@ -9,24 +10,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_type
 
+from build import ProjectBuilder
+
 from wheelforge import (
     Artifact,
+    BuildEnvironment,
     BuildEvent,
     BuildRequest,
+    Components,
+    EnvironmentProvider,
+    EnvironmentRequest,
     Era,
     Forge,
     ForgeError,
     Keep,
     Kind,
-    Need,
     Outcome,
-    Parts,
     Policy,
-    Provider,
-    Provision,
+    PreparedEnvironment,
     Reporter,
     Runner,
     RunnerPool,
+    RunningBuild,
     Settings,
     Terms,
     compose_environment,
@@ -58,12 +63,18 @@ class OurProvider:
         self._sdists = sdists
         self._wheels = wheels
 
-    def provide(self, need: Need, build: Callable[[BuildRequest], Outcome]) -> Provision:
-        known = [self._sdists[text] for text in need.requirements if text in self._sdists]
+    def provide(
+        self, request: EnvironmentRequest, build: Callable[[BuildRequest], Outcome]
+    ) -> PreparedEnvironment:
+        known = [self._sdists[text] for text in request.requirements if text in self._sdists]
         for sdist in known:
-            build(BuildRequest(source=sdist, output=self._wheels, chain=(*need.chain, sdist.name)))
+            build(
+                BuildRequest(source=sdist, output=self._wheels, chain=(*request.chain, sdist.name))
+            )
         environment = OurEnvironment(self._python)
-        return Provision(environment=environment, wheels=(), notes=(need.label,), is_new=False)
+        return PreparedEnvironment(
+            environment=environment, wheels=(), notes=(request.label,), is_new=False
+        )
 
 
 def install(python: Interpreter, wheels: Sequence[tuple[WheelKey, Path]]) -> Environment:
@@ -93,12 +104,12 @@ def tell(event: BuildEvent) -> None:
     assert_type((event.build, event.phase, event.text), tuple[str, str, str])
 
 
-def collect_parts(home: Path, provider: Provider) -> tuple[Parts, Parts]:
+def collect_components(home: Path, provider: EnvironmentProvider) -> tuple[Components, Components]:
     """Take the place of all that can be replaced."""
     staging = partial(open_stage, home)
     return (
-        Parts(provider=provider, make_runner=open_runner, staging=staging),
-        Parts(install=install),
+        Components(provider=provider, make_runner=open_runner, staging=staging),
+        Components(install=install),
     )
 
 
@@ -138,10 +149,28 @@ def build_one(forge: Forge, request: BuildRequest) -> Path:
         raise
 
 
-def embed(settings: Settings, parts: Parts, sources: Sequence[Path], output: Path) -> None:
+async def build_in_time(forge: Forge, request: BuildRequest) -> Outcome | None:
+    """Return the outcome, or nothing if that takes too long."""
+    build = assert_type(forge.start(request), RunningBuild)
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(build), 60)
+    except TimeoutError:
+        assert_type(build.cancel(), bool)
+        return assert_type(build.result(), Outcome)
+
+
+def prepare(forge: Forge, project: Path) -> ProjectBuilder:
+    """Return a builder of pypa/build, in an environment of ours."""
+    environment: BuildEnvironment = forge.prepare_environment(["hatchling"], python="3.12")
+    return ProjectBuilder.from_isolated_env(environment, project)
+
+
+def embed(
+    settings: Settings, components: Components, sources: Sequence[Path], output: Path
+) -> None:
     """Do all of it."""
     reporter: Reporter = tell
-    with open_forge(settings, reporter=reporter, parts=parts) as forge:
+    with open_forge(settings, reporter=reporter, components=components) as forge:
         assert_type(forge, Forge)
         build_all(forge, sources, output)
 

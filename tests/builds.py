@@ -16,17 +16,17 @@ from tests.source import ROOT
 from tests.stock import Stock
 from wheelforge._events import ignore
 from wheelforge._models import BuildRequest, Kind
+from wheelforge._open import open_forge
 from wheelforge._settings import Settings
-from wheelforge._workshop import open_forge
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from wheelforge._build import Forge
     from wheelforge._events import BuildEvent, Reporter
+    from wheelforge._forge import Forge
     from wheelforge._models import Outcome
-    from wheelforge._workshop import Parts
+    from wheelforge._open import Components
 
 WILLING = (ROOT / "fixtures" / "backends" / "willing" / "willing.py").read_text(encoding="utf-8")
 NEWEST = 1_600_000_000
@@ -73,10 +73,10 @@ class Ground:
 
     @contextlib.contextmanager
     def forge(
-        self, reporter: Reporter = ignore, parts: Parts | None = None, **facts: Any
+        self, reporter: Reporter = ignore, components: Components | None = None, **facts: Any
     ) -> Generator[Forge]:
         """Yield a forge with those settings."""
-        with open_forge(self.settings(**facts), reporter=reporter, parts=parts) as forge:
+        with open_forge(self.settings(**facts), reporter=reporter, components=components) as forge:
             yield forge
 
     def build(self, source: Path, output: Path, **facts: Any) -> Outcome:

@@ -16,7 +16,8 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 def take(name: str) -> Callable[..., Any]:
     """Return the function of that name, of the one block that has it."""
-    (block,) = (block for block in BLOCKS if re.search(rf"^def {name}\(", block, re.MULTILINE))
+    head = re.compile(rf"^(?:async )?def {name}\(", re.MULTILINE)
+    (block,) = (block for block in BLOCKS if head.search(block))
     names: dict[str, Any] = {"__name__": "manual"}
     exec(compile(block, "README.md", "exec", dont_inherit=True), names)  # ruff: ignore[exec-builtin]
     function: Callable[..., Any] = names[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -27,11 +28,11 @@ from tests.source import ROOT
 from tests.stock import Reporter, Stock, this_python
 from wheelforge import (
     BuildRequest,
+    Components,
     Forge,
     Keep,
     Kind,
     Outcome,
-    Parts,
     Policy,
     RunnerPool,
     Settings,
@@ -76,18 +77,27 @@ def ask_for_wheel(source: Path, output: Path) -> BuildRequest:
 
 
 @contextlib.contextmanager
-def forge_in(tmp_path: Path, parts: Parts | None = None, **facts: Any) -> Generator[Forge]:  # ruff: ignore[any-type]
+def forge_in(
+    tmp_path: Path,
+    components: Components | None = None,
+    **facts: Any,  # ruff: ignore[any-type]
+) -> Generator[Forge]:
     """Yield a forge that has a cache of its own and no network."""
     settings = Settings(
         variables=dict(os.environ), cache_dir=tmp_path / "cache", no_index=True, **facts
     )
-    with open_forge(settings, parts=parts) as forge:
+    with open_forge(settings, components=components) as forge:
         yield forge
 
 
-def build_with(parts: Parts, tmp_path: Path, source: Path = MINIMAL, **facts: Any) -> Outcome:  # ruff: ignore[any-type]
-    """Build a wheel with some other parts."""
-    with forge_in(tmp_path, parts, **facts) as forge:
+def build_with(
+    components: Components,
+    tmp_path: Path,
+    source: Path = MINIMAL,
+    **facts: Any,  # ruff: ignore[any-type]
+) -> Outcome:
+    """Build a wheel with other components."""
+    with forge_in(tmp_path, components, **facts) as forge:
         outcome = forge.build(ask_for_wheel(source, tmp_path / "out"))
     assert [artifact.path for artifact in outcome.artifacts] == list((tmp_path / "out").iterdir())
     return outcome
@@ -108,9 +118,9 @@ def test_the_manual_builds_in_threads_and_hears_of_it(
 
 
 def test_the_manuals_provider_gives_the_environment(tmp_path: Path) -> None:
-    parts = manual.take("replace_provider")(sys.executable)
+    components = manual.take("replace_provider")(sys.executable)
 
-    outcome = build_with(parts, tmp_path)
+    outcome = build_with(components, tmp_path)
 
     assert outcome.notes == ("for minimal",)
 
@@ -122,8 +132,8 @@ def test_the_manuals_installer_gets_the_chosen_wheels(tmp_path: Path) -> None:
     home.mkdir()
     source = copy_minimal(tmp_path / "src", requires="'demo'", more="\nimport demo\n")
 
-    parts = manual.take("replace_installer")(home)
-    outcome = build_with(parts, tmp_path, source, find_links=(str(stock.path),))
+    components = manual.take("replace_installer")(home)
+    outcome = build_with(components, tmp_path, source, find_links=(str(stock.path),))
 
     assert outcome.wheels == (key,)
     assert len(list(home.glob("*/**/demo.py"))) == 1
@@ -140,12 +150,41 @@ def test_the_manuals_runner_runs_every_hook(tmp_path: Path) -> None:
 
 
 def test_the_manuals_staging_says_where_builds_work(tmp_path: Path) -> None:
-    parts = manual.take("replace_staging")(tmp_path / "home")
+    components = manual.take("replace_staging")(tmp_path / "home")
 
-    build_with(parts, tmp_path, policy=Policy(keep=Keep.ALWAYS))
+    build_with(components, tmp_path, policy=Policy(keep=Keep.ALWAYS))
 
     (stage,) = (tmp_path / "home").iterdir()
     assert stage.name.startswith("minimal-")
+
+
+def test_the_manual_builds_in_time_with_asyncio(tmp_path: Path) -> None:
+    build_in_time = manual.take("build_in_time")
+    slow = copy_minimal(tmp_path / "slow", more=WAITS)
+
+    with forge_in(tmp_path) as forge:
+        outcome = asyncio.run(build_in_time(forge, MINIMAL, tmp_path / "out", 60))
+        with pytest.raises(TimeoutError):
+            asyncio.run(build_in_time(forge, slow, tmp_path / "out", 0.5))
+
+    assert len(outcome.artifacts) == 2
+
+
+def test_the_manual_drives_pypa_build_in_our_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = Stock(path=tmp_path / "stock")
+    stock.add("obedient", files={"obedient.py": BACKEND.read_bytes()})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(stock.path))
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["obedient"]\nbuild-backend = "obedient"\n', encoding="utf-8"
+    )
+
+    wheel = manual.take("build_by_hand")(tmp_path, tmp_path / "out")
+
+    assert Path(wheel).name == "obedient-1.0-py3-none-any.whl"
 
 
 def test_the_manual_reads_metadata_with_the_floor_below(tmp_path: Path) -> None:
@@ -220,9 +259,9 @@ def test_other_callers_hooks_are_forks_in_an_environment_of_ours(
 
 
 def test_what_a_part_raises_comes_out_as_it_is(tmp_path: Path) -> None:
-    parts = manual.take("replace_runner")(sys.executable, "-c", "raise SystemExit(3)")
+    components = manual.take("replace_runner")(sys.executable, "-c", "raise SystemExit(3)")
 
-    with forge_in(tmp_path, parts) as forge, pytest.raises(subprocess.CalledProcessError):
+    with forge_in(tmp_path, components) as forge, pytest.raises(subprocess.CalledProcessError):
         forge.try_build(ask_for_wheel(MINIMAL, tmp_path / "out"))
 
 
@@ -240,7 +279,7 @@ def test_a_runner_of_ones_own_can_tell_when_it_is_cancelled(tmp_path: Path) -> N
         yield run
 
     with (
-        forge_in(tmp_path, Parts(make_runner=open_runner)) as forge,
+        forge_in(tmp_path, Components(make_runner=open_runner)) as forge,
         ThreadPoolExecutor(1) as threads,
     ):
         end = threads.submit(forge.try_build, ask_for_wheel(MINIMAL, tmp_path / "out"))
@@ -300,5 +339,5 @@ def test_a_cancelled_forge_ends_its_builds_and_no_others(tmp_path: Path) -> None
         codes = [end.result().error for end in ends]
         late = forge.try_build(ask_for_wheel(MINIMAL, tmp_path / "out"))
         unharmed = other.try_build(ask_for_wheel(MINIMAL, tmp_path / "out"))
-    assert [error and error.code for error in (*codes, late.error)] == ["hook-cancelled"] * 3
+    assert [error and error.code for error in (*codes, late.error)] == ["build-cancelled"] * 3
     assert unharmed.error is None

@@ -30,7 +30,7 @@ WRONG = (
     "wheelforge_isolation.nonsense",
     "wheelforge.Settings(python=3)",
     "wheelforge.Policy(600)",
-    "wheelforge.Parts(provider=print)",
+    "wheelforge.Components(provider=print)",
     "wheelforge.Kind.EGG",
 )
 

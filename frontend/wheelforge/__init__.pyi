@@ -1,4 +1,4 @@
-from wheelforge._build import (
+from wheelforge._forge import (
     Forge as Forge,
 )
 from wheelforge._events import (
@@ -7,16 +7,20 @@ from wheelforge._events import (
 )
 from wheelforge._models import (
     Artifact as Artifact,
+    BuildEnvironment as BuildEnvironment,
     BuildRequest as BuildRequest,
     Era as Era,
     Keep as Keep,
     Kind as Kind,
-    Need as Need,
+    EnvironmentRequest as EnvironmentRequest,
     Outcome as Outcome,
     Policy as Policy,
-    Provider as Provider,
-    Provision as Provision,
+    EnvironmentProvider as EnvironmentProvider,
+    PreparedEnvironment as PreparedEnvironment,
     Runner as Runner,
+)
+from wheelforge._running import (
+    RunningBuild as RunningBuild,
 )
 from wheelforge._runners import (
     RunnerPool as RunnerPool,
@@ -26,8 +30,8 @@ from wheelforge._runners import (
 from wheelforge._settings import (
     Settings as Settings,
 )
-from wheelforge._workshop import (
-    Parts as Parts,
+from wheelforge._open import (
+    Components as Components,
     open_forge as open_forge,
 )
 from wheelforge_isolation import (

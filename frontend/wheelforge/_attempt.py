@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._foresight import Guess
 from wheelforge._hooks import Backend
-from wheelforge._models import Artifact, Keep, Kind, Need
+from wheelforge._models import Artifact, EnvironmentRequest, Keep, Kind
 from wheelforge._project import read_project
 from wheelforge._results import check_result, read_metadata, read_release
 from wheelforge._retry import write_retry_script
@@ -21,7 +21,6 @@ from wheelforge_isolation import (
     remove_tree,
     unpack,
 )
-from wheelforge_isolation.values import State, Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -31,9 +30,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from wheelforge._cancellation import BuildCancellation
+    from wheelforge._context import BuildContext
     from wheelforge._events import Journal
-    from wheelforge._means import Means
-    from wheelforge._models import BuildEnvironment, Builder, BuildRequest, Provision, Runner
+    from wheelforge._models import (
+        BuildEnvironment,
+        Builder,
+        BuildRequest,
+        PreparedEnvironment,
+        Runner,
+    )
     from wheelforge._project import Project
     from wheelforge._runners import Ending
     from wheelforge._sources import FetchedSource
@@ -48,92 +54,121 @@ class NothingNew(Exception):  # ruff: ignore[error-suffix-on-exception-name]
     """An attempt would be made with just what has failed before."""
 
 
-class Tree(Value):
-    """What is built."""
+class SourceTree(NamedTuple):
+    """A directory to build, and what is known of the sdist that it comes from."""
 
     root: Path
+    fetched: FetchedSource
     newest: int | None = None
     """The time of its newest file, if that is known and makes sense."""
     metadata: bytes = b""
-    """What the archive says of itself; a hook may write over the file."""
+    """The metadata in the archive; a hook may write over the file."""
 
 
-class Ledger(State):
-    """What a build has come to so far."""
+class BuildJob(NamedTuple):
+    """What all attempts at one build share."""
 
-    artifacts: list[Artifact] = field(default_factory=list[Artifact])
-    wheels: dict[WheelKey, None] = field(default_factory=dict["WheelKey", None])
-    metadata: bytes = b""
-    environments_found: int = 0
-    environments_made: int = 0
-    peak_bytes: int = 0
-    cpu_seconds: float = 0.0
-    backend: tuple[str, str] = ("", "")
-    """The last one that was opened: the Python of its environment, and its name."""
-    is_forked: bool = False
-    """Whether its last hook was."""
-
-
-class Attempt(Value):
-    """Makes what ``request`` asks for, with what there was at ``cutoff``."""
-
-    means: Means
-    build: Builder
-    """Makes what a build needs and nobody has built."""
+    context: BuildContext
     request: BuildRequest
+    cancellation: BuildCancellation
     journal: Journal
-    ledger: Ledger
-    source: Tree
-    fetched: FetchedSource
-    place: Path
-    """Private."""
-    log: BinaryIO
-    cutoff: datetime | None = None
-    tried: AbstractSet[WheelKey] | None = None
-    """What it has failed with before."""
-    forks: bool = True
-    """Whether hooks may be forked."""
+    build: Builder
+    """Builds what a build needs and nobody has built."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """All variables of the build, of which hooks get the harmless ones."""
+        own = self.request.variables
+        return self.context.settings.variables if own is None else own
+
+
+class BuildResult:
+    """What an attempt has come to so far."""
+
+    def __init__(self) -> None:
+        self.artifacts: list[Artifact] = []
+        self.wheels: dict[WheelKey, None] = {}
+        self.metadata = b""
+        self.environments_found = 0
+        self.environments_made = 0
+        self.peak_bytes = 0
+        self.cpu_seconds = 0.0
+        self.backend: tuple[str, str] = ("", "")
+        """The last one that was opened: the Python of its environment, and its name."""
+        self.is_forked = False
+        """Whether the last hook ran in a fork."""
+
+
+class Attempt:
+    """Builds ``tree`` in the private directory ``place``, with what there was at ``cutoff``."""
+
+    def __init__(
+        self,
+        job: BuildJob,
+        tree: SourceTree,
+        place: Path,
+        log: BinaryIO,
+        cutoff: datetime | None = None,
+    ) -> None:
+        self.result = BuildResult()
+        self.place = place
+        self.log = log
+        self.forks = True
+        """Whether hooks may run in a fork."""
+        self.tried: AbstractSet[WheelKey] | None = None
+        """The wheels of an attempt that has failed: with the same ones it is not made again."""
+        self._job = job
+        self._tree = tree
+        self._cutoff = cutoff
+        self._request = job.request
+        self._journal = job.journal
+        self._policy = job.context.settings.policy
+
+    def again(self, tree: SourceTree) -> Attempt:
+        """Return the same attempt, at a fresh ``tree`` and in processes that are not forked."""
+        other = Attempt(self._job, tree, self.place, self.log, self._cutoff)
+        other.forks = False
+        return other
 
     def run(self) -> None:
         """Build and deliver one kind after another."""
-        source = self.source
-        for kind in self.request.kinds or self._default_kinds():
-            if self.request.stops_early:
+        source = self._tree
+        for kind in self._request.kinds or self._default_kinds():
+            if self._request.stops_early:
                 with self._open_backend(read_project(source.root), kind, source.newest):
                     continue
             if kind is Kind.METADATA:
-                self.ledger.metadata = self._make_metadata(source)
+                self.result.metadata = self._make_metadata(source)
                 continue
             delivered = self._deliver(self._make(source, kind))
-            if kind is Kind.SDIST and not self.request.kinds:
-                source = unpack_source(delivered, self.place, self.request, self.journal)
+            if kind is Kind.SDIST and not self._request.kinds:
+                sdist = self._tree.fetched._replace(path=delivered)
+                source = unpack_source(sdist, self.place, self._request, self._journal)
 
     def _default_kinds(self) -> tuple[Kind, ...]:
-        is_archive = bool(self.fetched.sha256)
+        is_archive = bool(self._tree.fetched.sha256)
         return (Kind.WHEEL,) if is_archive else (Kind.SDIST, Kind.WHEEL)
 
-    def _make(self, source: Tree, kind: Kind) -> Artifact:
+    def _make(self, source: SourceTree, kind: Kind) -> Artifact:
         """Have ``kind`` built into a directory of ours, and check it."""
-        project, fetched = read_project(source.root), self.fetched
+        project, fetched = read_project(source.root), source.fetched
         directory = self.place / kind.value
         remove_tree(str(directory))
         ensure_directory(str(directory))
         opened = self._open_backend(project, kind, source.newest)
         with opened as backend:
-            # There is nothing to do but to wait for the hook, on a core of its own.
-            threading.Thread(target=_load_readers, daemon=True).start()
-            with self.journal.phase(f"build {kind.value}"):
+            with self._journal.phase(f"build {kind.value}"):
                 answer = backend.build(kind, directory)
-            with self.journal.phase("check"):
+            with self._journal.phase("check"):
                 # What a project says of its version may be no more than the beginning of it.
                 stated_name, stated_version = read_release(source.metadata)
                 name = fetched.name or stated_name or project.name
                 version = fetched.version or stated_version
                 result = check_result(kind, answer, directory, name=name, version=version)
-        self.journal.note(*project.notes, *result.notes)
+        self._journal.note(*project.notes, *result.notes)
         return result.artifact
 
-    def _make_metadata(self, source: Tree) -> bytes:
+    def _make_metadata(self, source: SourceTree) -> bytes:
         """Return the core metadata, of a wheel where the backend has no other way to say it."""
         try:
             return self._make(source, Kind.METADATA).path.read_bytes()
@@ -141,116 +176,123 @@ class Attempt(Value):
             return read_metadata(self._make(source, Kind.WHEEL).path)
 
     def _deliver(self, artifact: Artifact) -> Path:
-        with self.journal.phase("deliver"):
-            path = deliver_file(artifact.path, self.request.output)
-        self.ledger.artifacts.append(replace(artifact, path=path))
+        with self._journal.phase("deliver"):
+            path = deliver_file(artifact.path, self._request.output)
+        self.result.artifacts.append(replace(artifact, path=path))
         return path
 
     @contextlib.contextmanager
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
         required = frozenset(project.requires)
-        with self._start(project, self._provide(required), newest) as backend:
-            with self.journal.phase("ask"):
+        with self._start(project, self._prepare(required), newest) as backend:
+            with self._journal.phase("ask"):
                 more = backend.ask_requirements(kind) - required
             if not more:
                 yield backend
                 return
-        with self._start(project, self._provide(required | more), newest) as backend:
+        with self._start(project, self._prepare(required | more), newest) as backend:
             yield backend
 
-    def _provide(self, required: frozenset[str]) -> Provision:
-        need = Need(
+    def _prepare(self, required: frozenset[str]) -> PreparedEnvironment:
+        request = EnvironmentRequest(
             requirements=tuple(sorted(required)),
-            label=self.request.label,
-            sha256=self.fetched.sha256,
-            chain=self.request.chain,
-            cutoff=self.cutoff,
+            label=self._request.label,
+            sha256=self._tree.fetched.sha256,
+            chain=self._request.chain,
+            cutoff=self._cutoff,
+            python=self._request.python,
+            constraints=self._request.constraints,
+            variables=self._job.variables,
         )
-        with self.journal.phase("isolate"):
-            provision = self.means.provider.provide(need, self.build)
-        self.ledger.wheels |= dict.fromkeys(provision.wheels)
-        self.ledger.environments_made += provision.is_new
-        self.ledger.environments_found += not provision.is_new
-        self.journal.note(*provision.notes)
-        if self.ledger.wheels.keys() == self.tried:
+        with self._journal.phase("isolate"):
+            self._job.cancellation.check(self._request.label)
+            prepared = self._job.context.provider.provide(request, self._job.build)
+        self.result.wheels |= dict.fromkeys(prepared.wheels)
+        self.result.environments_made += prepared.is_new
+        self.result.environments_found += not prepared.is_new
+        self._journal.note(*prepared.notes)
+        if self.result.wheels.keys() == self.tried:
             raise NothingNew
-        self.journal.list_environment(provision.wheels)
-        return provision
+        self._journal.list_environment(prepared.wheels)
+        return prepared
 
     @contextlib.contextmanager
     def _start(
-        self, project: Project, provision: Provision, newest: int | None
+        self, project: Project, prepared: PreparedEnvironment, newest: int | None
     ) -> Generator[Backend]:
         """Yield the backend of ``project`` where it is; a hook that fails is explained."""
-        environment = provision.environment
-        world = compose_environment(self.means.variables, environment.make_extra_environ())
+        environment = prepared.environment
+        world = compose_environment(self._job.variables, environment.make_extra_environ())
         terms = self._set_terms(newest)
         python = environment.python_executable
-        self.ledger.backend = (python, project.backend)
-        backend_name = project.backend if self._may_fork(project, provision) else ""
-        is_first = self.ledger.environments_made + self.ledger.environments_found == 1
+        self.result.backend = (python, project.backend)
+        backend_name = project.backend if self._may_fork(project, prepared) else ""
+        is_first = self.result.environments_made + self.result.environments_found == 1
         if is_first:
             self._foresee(python, backend_name, environment)
-        with self._open_runner(python, backend_name, world, terms) as runner:
+        opened = self._open_runner(python, backend_name, world, terms)
+        with opened as runner, self._job.cancellation.reaching(runner):
             backend = Backend(
-                project, environment, runner, self.journal.warn, self.request.config_settings
+                project, environment, runner, self._journal.warn, self._request.config_settings
             )
             try:
                 yield backend
             except BuildError as error:
-                if self.means.policy.keep is not Keep.NEVER and backend.last_call is not None:
+                if self._policy.keep is not Keep.NEVER and backend.last_call is not None:
                     write_retry_script(self.place, backend.last_call, terms.base)
                 if isinstance(error, HookFailedError):
                     raise self._diagnose(error) from error
                 raise
 
-    def _may_fork(self, project: Project, provision: Provision) -> bool:
+    def _may_fork(self, project: Project, prepared: PreparedEnvironment) -> bool:
         """Return whether a server of the backend may serve this build and others."""
         # A backend of the project's own is not there yet when a server would import it.
-        if not self.forks or not provision.is_lasting or project.backend_path:
+        if not self.forks or not prepared.is_lasting or project.backend_path:
             return False
-        unforked = self.means.unforked
-        return unforked is None or unforked.read(*self.ledger.backend) is None
+        return self._job.context.unforked.read(*self.result.backend) is None
 
     def _open_runner(
         self, python: str, backend: str, world: Mapping[str, str], terms: Terms
     ) -> AbstractContextManager[Runner]:
-        if self.means.make_runner is not None:
-            return self.means.make_runner(terms)
-        return self.means.pool.open(python=python, backend=backend, environment=world, terms=terms)
+        if self._job.context.make_runner is not None:
+            return self._job.context.make_runner(terms)
+        return self._job.context.pool.open(
+            python=python, backend=backend, environment=world, terms=terms
+        )
 
     def _foresee(self, python: str, backend: str, environment: BuildEnvironment) -> None:
         """Let the next build of the same source start its first server at once, if it has one."""
-        if self.means.foresight is None or self.request.chain:
+        foresight = self._job.context.foresight
+        if self._request.chain:
             return
         if not backend:
-            self.means.foresight.forget(self.request.source)
+            foresight.forget(self._request.source)
         else:
             additions = dict(environment.make_extra_environ() or {})
             guess = Guess(python=python, backend=backend, additions=additions)
-            self.means.foresight.remember(self.request.source, guess)
+            foresight.remember(self._request.source, guess)
 
     def _set_terms(self, newest: int | None) -> Terms:
-        policy, variables = self.means.policy, dict(self.means.variables)
+        policy, variables = self._policy, dict(self._job.variables)
         epoch = policy.source_date_epoch or variables.get(_EPOCH) or newest
         if epoch is not None:
             variables[_EPOCH] = str(epoch)
         return Terms(
             base=variables,
-            timeout_seconds=policy.timeout_seconds,
+            timeout_seconds=self._request.timeout_seconds or policy.timeout_seconds,
             log=self.log,
-            on_output=self.journal.pass_on,
+            on_output=self._journal.pass_on,
             on_ending=self._hear,
-            is_cancelled=self.means.pool.is_cancelled,
+            is_cancelled=self._job.cancellation.is_cancelled,
         )
 
     def _hear(self, ending: Ending) -> None:
-        self.ledger.is_forked = ending.forked
-        self.ledger.peak_bytes = max(self.ledger.peak_bytes, ending.peak_bytes)
-        self.ledger.cpu_seconds += ending.cpu_seconds
+        self.result.is_forked = ending.forked
+        self.result.peak_bytes = max(self.result.peak_bytes, ending.peak_bytes)
+        self.result.cpu_seconds += ending.cpu_seconds
         if ending.strays:
-            self.journal.note(
+            self._journal.note(
                 f"`{ending.hook}` left {ending.strays} processes behind; they were ended"
             )
 
@@ -258,7 +300,7 @@ class Attempt(Value):
         from wheelforge._diagnosis import diagnose
 
         failure = Failure(
-            source=self.request.label,
+            source=self._request.label,
             hook=error.hook,
             status=error.status,
             output=error.output,
@@ -267,21 +309,17 @@ class Attempt(Value):
         return diagnose(failure)
 
 
-def _load_readers() -> None:
-    from wheelforge_isolation import load_readers
-
-    load_readers()
-
-
-def unpack_source(archive: Path, place: Path, request: BuildRequest, journal: Journal) -> Tree:
-    """Return what is in ``archive``, unpacked where the request wants it, or else in ``place``."""
+def unpack_source(
+    sdist: FetchedSource, place: Path, request: BuildRequest, journal: Journal
+) -> SourceTree:
+    """Return what is in ``sdist``, unpacked where the request wants it, or else in ``place``."""
     draft = place / "src" if request.tree is None else request.tree / _DRAFT
     with journal.phase("unpack"):
         remove_tree(str(draft))
-        unpacked = unpack(archive, draft, links=request.links)
+        unpacked = unpack(sdist.path, draft, links=request.links)
         root = unpacked.root if request.tree is None else _move_up(unpacked.root)
     journal.note(*(str(note) for note in unpacked.notes if note.is_warning))
-    return Tree(root=root, newest=unpacked.newest, metadata=_read_metadata(root))
+    return SourceTree(root, sdist, unpacked.newest, _read_metadata(root))
 
 
 def _read_metadata(root: Path) -> bytes:

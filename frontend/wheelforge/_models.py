@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
+from wheelforge.errors import RequestInvalidError
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
-    from pathlib import Path
 
     from wheelforge_isolation import ForgeError, Links, Stage, WheelKey
 
@@ -59,7 +61,7 @@ class BuildRequest:
     source: Path | str
     """A directory or an sdist, absolute; or a requirement or a URL, whose sdist is fetched."""
     output: Path
-    """Where the artifacts go."""
+    """The directory that the artifacts are put into."""
     kinds: tuple[Kind, ...] = ()
     """Unless given: a wheel from an sdist; from a directory an sdist, and a wheel through it."""
     config_settings: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
@@ -69,12 +71,29 @@ class BuildRequest:
     links: Links | None = None
     tree: Path | None = None
     """Where the sdist is unpacked, and stays; what an earlier one of its name left is replaced."""
+    python: str | None = None
+    """A path, or a version like 3.12; that of the settings unless given."""
+    variables: Mapping[str, str] | None = field(default=None, hash=False)
+    """All variables of this build's hooks, and where programs are found; else the settings'."""
+    constraints: tuple[Path, ...] = ()
+    """Files with constraints for what it is built with, besides those of the settings."""
+    timeout_seconds: float | None = None
+    """For each hook; that of the policy unless given."""
     cutoff: datetime | None = None
     """Build with what there was at this time, whatever the era says."""
     stops_early: bool = False
     """Whether nothing is built, as all that matters is what it would be built with."""
     chain: tuple[str, ...] = ()
     """What this is built for, outermost first, where it is a build requirement itself."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.source, str) and Path(self.source).is_absolute():
+            object.__setattr__(self, "source", Path(self.source))
+        for name in _TYPES:
+            _check_type(name, getattr(self, name))
+        for path in (self.source, self.output, self.tree, *self.constraints):
+            if isinstance(path, Path) and not path.is_absolute():
+                raise RequestInvalidError(f"`{path}` must be an absolute path")
 
     @property
     def label(self) -> str:
@@ -83,6 +102,28 @@ class BuildRequest:
             return self.source.name
         # Of a URL no more than the name of the file, which holds no secrets.
         return file_name_of(self.source) or "source"
+
+
+_TYPES: dict[str, tuple[Any, Any, str]] = {
+    "source": (Path | str, None, "a Path, or the text of a requirement or URL"),
+    "output": (Path, None, "a Path"),
+    "kinds": (tuple, Kind, "a tuple of Kind"),
+    "config_settings": (Mapping, str, "a mapping with texts as keys"),
+    "hashes": (tuple, str, "a tuple of texts"),
+    "tree": (Path | None, None, "a Path"),
+    "python": (str | None, None, "a text"),
+    "variables": ((Mapping, type(None)), None, "a mapping"),
+    "constraints": (tuple, Path, "a tuple of Path"),
+    "timeout_seconds": (float | int | None, None, "a number"),
+}
+"""For each field that is easily mistaken: its type, that of its items, and both in words."""
+
+
+def _check_type(name: str, value: Any) -> None:  # ruff: ignore[any-type]
+    kind, items, expected = _TYPES[name]
+    if isinstance(value, kind) and (not items or all(isinstance(each, items) for each in value)):
+        return
+    raise RequestInvalidError(f"`{name}` must be {expected}, not `{value!r}`")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,19 +197,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
-    """What has to be there before a backend can be asked for anything: a provider is given it.
+class EnvironmentRequest:
+    """The environment that a build wants; a provider is given it.
 
-    A build asks twice if the backend, once it is there, says that it requires more. The second
-    need has the requirements of the first as well.
+    A build asks twice if the backend says that it requires more: the second request has the
+    requirements of the first as well. The rest is as in the `BuildRequest`.
     """
 
     requirements: tuple[str, ...]
     label: str
-    """Whose they are."""
+    """The source that has them, for messages."""
     sha256: str = ""
-    """Of the sdist whose they are."""
+    """Of the source, if it is an sdist."""
     chain: tuple[str, ...] = ()
+    python: str | None = None
+    constraints: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """All variables of the build: its hooks find programs by their PATH."""
     cutoff: datetime | None = None
     """What was published later does not exist, unless nothing else would do."""
 
@@ -187,7 +232,7 @@ class BuildEnvironment(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Provision:
+class PreparedEnvironment:
     """An environment, and what it was made of: a provider returns it.
 
     Only `environment` has to be given: anything with `python_executable` and
@@ -203,14 +248,14 @@ class Provision:
     """Whether nobody changes it, so that what was imported from it serves other builds too."""
 
 
-class Provider(Protocol):
+class EnvironmentProvider(Protocol):
     """Makes environments; any number of threads may ask at once.
 
     What it raises ends the build: a `ForgeError` becomes the outcome's error, anything else comes
     out of the forge as it is. It owns what it returns, which is in use until the forge is closed.
     """
 
-    def provide(self, need: Need, build: Builder) -> Provision:
+    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
         """Return an environment with all that is needed; ``build`` makes wheels of sdists."""
         ...
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation import digest, ensure_directory
 from wheelforge_isolation.formats import FormatError
@@ -23,7 +23,6 @@ from wheelforge_isolation.formats.urls import (
     without_fragment,
     without_secrets,
 )
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,17 +45,22 @@ _NOTHING = "there is no such file or directory, and it is neither requirement no
 _DAY_SECONDS = 86400
 
 
-class RequirementSource(Value):
+class RequirementSource(NamedTuple):
     """The sdist of a release that an index has."""
 
     name: str
     specifier: SpecifierSet
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is had without a network."""
+        return False
+
     def __str__(self) -> str:
         return f"{self.name}{self.specifier}"
 
 
-class UrlSource(Value):
+class UrlSource(NamedTuple):
     """The archive at a URL."""
 
     url: str
@@ -64,13 +68,18 @@ class UrlSource(Value):
     file_name: str
     name: str = ""
     """Of the project, if that was said."""
-    hashes: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    hashes: Mapping[str, str] = {}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is had without a network."""
+        return self.url.lower().startswith("file:")
 
     def __str__(self) -> str:
         return redact(self.url)
 
 
-class FetchedSource(Value):
+class FetchedSource(NamedTuple):
     """What can be built, and what is known of it."""
 
     path: Path
@@ -84,7 +93,7 @@ class FetchedSource(Value):
     version: str = ""
 
 
-class Dating(Value):
+class Dating(NamedTuple):
     """When an sdist was published, as far as that can be told."""
 
     moment: datetime

@@ -26,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge_isolation import _fs
 from wheelforge_isolation._shelf import KEY_LENGTH
 from wheelforge_isolation.values import Value
 
@@ -100,12 +101,14 @@ class EnvironmentStore:
     ) -> Environment:
         """Return the environment of ``interpreter`` and those wheels, made unless it is there.
 
-        ``private`` is an empty directory for one that nobody else uses, and that may be changed.
+        ``private`` is a directory, empty or absent, for one that nobody else uses and that may be
+        changed.
         Missing wheels are written by ``fetch`` to the path given.
         """
         fill = partial(self._fill, interpreter, keys, fetch)
         if private is not None:
             private = Path(os.path.abspath(private))
+            _fs.ensure_directory(str(private))
             about = fill(private, is_shared=False)
             return Environment(
                 path=private,

@@ -316,17 +316,17 @@ def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
 def test_a_mistake_of_ours_ends_one_build_and_no_other(
     yard: Yard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wheelforge._work import Work
+    from wheelforge._session import BuildSession
     from wheelforge.cli import main
 
-    honest = Work.run
+    honest = BuildSession.run
 
-    def stumble(self: Work) -> Outcome:
-        if self._request.label.startswith("bad"):
+    def stumble(self: BuildSession) -> Outcome:
+        if self.request.label.startswith("bad"):
             raise IndexError("nobody thought of that")
         return honest(self)
 
-    monkeypatch.setattr(Work, "run", stumble)
+    monkeypatch.setattr(BuildSession, "run", stumble)
 
     code = main([str(yard.sdist("bad")), str(yard.sdist("good")), *yard.words])
 

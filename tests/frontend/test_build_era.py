@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.index import Index
-    from wheelforge._build import Forge
+    from wheelforge._forge import Forge
 
 DROPPED = "import willing; assert not hasattr(willing, 'NEW'), 'dropped'"
 """Works with the older backend only."""

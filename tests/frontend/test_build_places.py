@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builds import WILLING, ask, facts_of, names_in, write_project
-from wheelforge._host import HostProvider
-from wheelforge._models import Need, Provision
-from wheelforge._places import find_layout, find_python
+from wheelforge._host_environment import HostProvider
+from wheelforge._models import EnvironmentRequest, PreparedEnvironment
+from wheelforge._open import Components
+from wheelforge._places import find_layout
 from wheelforge._runners import SpawnRunner
-from wheelforge._workshop import Parts
+from wheelforge._targets import Targets
 from wheelforge.cli import main
 from wheelforge.errors import OptionInvalidError, RequirementInvalidError, RequirementsUnmetError
 from wheelforge_isolation import open_stage
@@ -63,10 +64,12 @@ def install(packages: Path, name: str, version: str, *more: str) -> None:
 
 def find_missing(ground: Ground, host: Path, *requirements: str) -> tuple[str, ...]:
     settings = ground.settings(python=str(host))
-    provider = HostProvider(python=find_python(settings, find_layout(settings.cache_dir)))
-    need = Need(requirements=requirements, label="demo")
+    targets = Targets(settings, find_layout(settings.cache_dir))
+    request = EnvironmentRequest(requirements=requirements, label="demo")
     try:
-        provider.provide(need, build=lambda _: pytest.fail("nothing is built"))
+        HostProvider(targets, checks=True).provide(
+            request, build=lambda _: pytest.fail("nothing is built")
+        )
     except RequirementsUnmetError as error:
         return error.missing
     return ()
@@ -207,21 +210,21 @@ class Host:
 def test_a_provider_of_somebody_elses_is_asked_for_what_is_needed(
     tmp_path: Path, ground: Ground, host: Path
 ) -> None:
-    needs: list[Need] = []
+    requests: list[EnvironmentRequest] = []
 
     class Theirs:
-        def provide(self, need: Need, build: Builder) -> Provision:
+        def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
             del build
-            needs.append(need)
-            return Provision(environment=Host(str(host)), notes=("theirs",))
+            requests.append(request)
+            return PreparedEnvironment(environment=Host(str(host)), notes=("theirs",))
 
     code = "answer = ['more']"
     project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
 
-    with ground.forge(parts=Parts(provider=Theirs())) as forge:
+    with ground.forge(components=Components(provider=Theirs())) as forge:
         outcome = forge.build(ask(project, tmp_path / "out"))
 
-    assert [need.requirements for need in needs] == [("willing",), ("more", "willing")]
+    assert [request.requirements for request in requests] == [("willing",), ("more", "willing")]
     assert facts_of(outcome)["environ"]["MADE_BY"] == "embedder"
     assert outcome.notes == ("theirs",)
 
@@ -237,7 +240,7 @@ def test_an_installer_of_somebody_elses_gets_the_chosen_wheels(
 
     project = write_project(tmp_path / "project")
 
-    with ground.forge(parts=Parts(install=install_them)) as forge:
+    with ground.forge(components=Components(install=install_them)) as forge:
         outcome = forge.build(ask(project, tmp_path / "out"))
 
     assert got == ["willing b'PK'"]
@@ -266,7 +269,7 @@ def test_runners_and_stages_of_somebody_elses_are_used(tmp_path: Path, ground: G
 
     project = write_project(tmp_path / "project")
 
-    with ground.forge(parts=Parts(make_runner=make_runner, staging=stage)) as forge:
+    with ground.forge(components=Components(make_runner=make_runner, staging=stage)) as forge:
         forge.build(ask(project, tmp_path / "out"))
 
     assert hooks == ["get_requires_for_build_wheel", "build_wheel"]

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ import pytest
 
 from tests.builds import WILLING, Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.hooks import LINUX_ONLY, is_running, read_pids, wait_until
-from wheelforge._build import Forge
+from wheelforge._forge import Forge
 from wheelforge._runners import RunnerPool, Terms
-from wheelforge.errors import HookCancelledError
+from wheelforge.errors import BuildCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +146,7 @@ def test_cancelling_ends_every_build_that_runs_or_waits_and_all_that_would_follo
     assert [error and error.exit_code for error in errors] == [130] * 4
     codes = {error.code for error in errors if error}
     # Who waits may still get the turn that the first one leaves, and then no hook.
-    assert codes <= {"hook-cancelled", "wait-cancelled"}
+    assert codes == {"build-cancelled"}
     assert not any(is_running(read_pids(project / "pids")[0]) for project in projects)
     assert ground.stages == []
     assert names_in(tmp_path / "out") == []
@@ -156,7 +155,7 @@ def test_cancelling_ends_every_build_that_runs_or_waits_and_all_that_would_follo
 def test_a_cancelled_build_raises_that(tmp_path: Path, ground: Ground) -> None:
     with ground.forge() as forge:
         forge.cancel()
-        with pytest.raises(HookCancelledError):
+        with pytest.raises(BuildCancelledError):
             forge.build(ask(write_sdist(tmp_path), tmp_path / "out"))
 
 
@@ -225,7 +224,7 @@ def test_a_pool_that_keeps_nothing_ends_each_server_after_its_last_use(
 def test_where_nothing_forks_builds_are_the_same(tmp_path: Path, ground: Ground) -> None:
     sdist = write_sdist(tmp_path)
     with ground.forge() as forge, RunnerPool(forks=False) as pool:
-        spawning = Forge(means=replace(forge.means, pool=pool))
+        spawning = Forge(forge.context._replace(pool=pool))
         facts = facts_of(spawning.build(ask(sdist, tmp_path / "out")))
 
     assert facts["imported"] == facts["running"]

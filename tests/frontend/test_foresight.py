@@ -10,8 +10,8 @@ import pytest
 
 from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
 from wheelforge._foresight import Foresight, Guess, make_foresight
+from wheelforge._open import Components
 from wheelforge._runners import RunnerPool
-from wheelforge._workshop import Parts
 from wheelforge_isolation import Layout
 from wheelforge_isolation._locks import Lease
 from wheelforge_isolation._shelf import Shelf
@@ -75,7 +75,7 @@ def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground
         make_foresight(settings).start(sdist, settings.variables, pool)
         (place,) = pool._places.values()
         early = place.server.pid
-        with ground.forge(parts=Parts(pool=pool)) as forge:
+        with ground.forge(components=Components(pool=pool)) as forge:
             facts = facts_of(forge.build(request))
 
     assert pool.early == ["willing"]

@@ -283,8 +283,6 @@ def test_a_private_one_may_be_changed_and_nobody_notices(
 ) -> None:
     key = stock.add(files={"demo.py": b"version = 1\n"})
     shared = make(key)
-    (fast_path / "mine").mkdir()
-
     mine = make(key, private=fast_path / "mine")
     with (site(mine) / "demo.py").open("r+b") as file:
         file.write(b"version = 2\n")

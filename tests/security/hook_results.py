@@ -19,7 +19,7 @@ from tests.builds import write_project, write_sdist
 from tests.property.arena import TooSlowError, time_limit
 from tests.wheels import Draft
 from wheelforge._hooks import Backend
-from wheelforge._host import HostEnvironment
+from wheelforge._host_environment import HostEnvironment
 from wheelforge._models import Kind
 from wheelforge._project import read_project
 from wheelforge._results import check_result

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from wheelforge._index import Index
+from wheelforge._open import Components, open_forge
 from wheelforge._places import read_index_settings
-from wheelforge._workshop import Parts, open_forge
 from wheelforge.batch.token_pool import TokenPool
 from wheelforge_isolation import copy_file, digest, ensure_directory
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge._build import Forge
     from wheelforge._events import BuildEvent, Reporter
+    from wheelforge._forge import Forge
     from wheelforge._settings import Settings
     from wheelforge.batch.jobserver import Tokens
     from wheelforge_isolation import Interpreter
@@ -82,8 +82,9 @@ class Forges:
         if offers:
             directory = str(self._collect(offers))
             settings = replace(settings, find_links=(directory, *settings.find_links))
-        reporter, parts = partial(self.tell, python), Parts(pool=self.pool)
-        return self._stack.enter_context(open_forge(settings, reporter=reporter, parts=parts))
+        reporter, components = partial(self.tell, python), Components(pool=self.pool)
+        opened = open_forge(settings, reporter=reporter, components=components)
+        return self._stack.enter_context(opened)
 
     def _collect(self, wheels: Sequence[Path]) -> Path:
         """Return a directory of ``wheels``, named by their contents as answers depend on them."""

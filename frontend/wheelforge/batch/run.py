@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._events import BuildEvent, ignore
 from wheelforge._models import Outcome
+from wheelforge._open import pass_on
 from wheelforge._places import find_layout, find_python, read_index_settings
 from wheelforge._records import Records
-from wheelforge._workshop import pass_on
 from wheelforge.batch.deliveries import Deliveries, digest_settings
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.free_memory import find_free_memory

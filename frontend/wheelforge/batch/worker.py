@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from wheelforge._events import BuildEvent
 from wheelforge._models import Kind, Outcome
 from wheelforge._results import check_result
-from wheelforge._work import Work, fetch_source
+from wheelforge._session import BuildSession, obtain_source
 from wheelforge.batch.timings import BuildTiming
 from wheelforge.errors import BuildError, MemoryExhaustedError, UnexpectedError
 from wheelforge_isolation import (
@@ -30,7 +30,7 @@ from wheelforge_isolation import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._build import Forge
+    from wheelforge._forge import Forge
     from wheelforge._models import Artifact
     from wheelforge._sources import FetchedSource
     from wheelforge.batch.deliveries import Deliveries
@@ -69,13 +69,13 @@ class Worker:
             ensure_directory(str(place))
             outcome = self._run(job, forge, place)
         except ForgeError as error:
-            outcome = Outcome(request=job.request, python=forge.means.python, error=error)
+            outcome = self._fail(job, error)
         except Exception as error:  # ruff: ignore[blind-except]
             # A mistake of ours in one build must not take all others with it.
             wrong: BuildError = UnexpectedError(job.request.label, type(error).__name__, str(error))
             if isinstance(error, MemoryError):
                 wrong = MemoryExhaustedError()
-            outcome = Outcome(request=job.request, python=forge.means.python, error=wrong)
+            outcome = self._fail(job, wrong)
         finally:
             with contextlib.suppress(IsolationError):
                 remove_tree(str(place))
@@ -84,32 +84,32 @@ class Worker:
 
     def _run(self, job: Job, forge: Forge, place: Path) -> Outcome:
         if job.make is not None:
-            return self._hand_over(job, job.make, forge, place)
+            return self._hand_over(job, job.make, place)
         fetched = None
         if self.resumes:
-            fetched = fetch_source(forge.means, job.request, place / "fetched")
+            fetched = obtain_source(forge.context, job.request, place / "fetched")
             found = self._find_delivered(job, fetched.sha256)
             if found:
-                return self._leave(job, forge, found)
+                return self._leave(job, found)
         return self._deliver(job, self._build(job, forge, place / "results", fetched))
 
     def _build(self, job: Job, forge: Forge, place: Path, fetched: FetchedSource | None) -> Outcome:
         pool = self.forges.pool
         start, waited = time.monotonic(), pool.waited()
         request = replace(job.request, output=place)
-        outcome = Work(forge.means, request, forge.build, fetched).run()
+        outcome = BuildSession(forge.context, request, fetched).run()
         seconds = time.monotonic() - start - pool.waited() + waited
         if outcome.error is None:
             self.timings.store(job, BuildTiming(seconds=seconds, peak_bytes=outcome.peak_bytes))
         return replace(outcome, request=job.request)
 
-    def _hand_over(self, job: Job, make: Make, forge: Forge, place: Path) -> Outcome:
+    def _hand_over(self, job: Job, make: Make, place: Path) -> Outcome:
         """Deliver a wheel that is not built, or was built already."""
         path = make(place)
         result = check_result(Kind.WHEEL, path.name, place)
         outcome = Outcome(
             request=job.request,
-            python=forge.means.python,
+            python=self.forges.pythons[job.python].version,
             artifacts=(result.artifact,),
             sha256=job.sha256,
             notes=result.notes,
@@ -140,16 +140,20 @@ class Worker:
     def _find_delivered(self, job: Job, sha256: str) -> tuple[Artifact, ...]:
         return self.deliveries.find(job, sha256, self.forges.pythons[job.python]) if sha256 else ()
 
-    def _leave(self, job: Job, forge: Forge, artifacts: tuple[Artifact, ...]) -> Outcome:
+    def _leave(self, job: Job, artifacts: tuple[Artifact, ...]) -> Outcome:
         text = "it was delivered before, and is not built again"
         self._note(job, text)
         return Outcome(
             request=job.request,
-            python=forge.means.python,
+            python=self.forges.pythons[job.python].version,
             artifacts=artifacts,
             is_resumed=True,
             notes=(text,),
         )
+
+    def _fail(self, job: Job, error: ForgeError) -> Outcome:
+        python = self.forges.pythons[job.python].version
+        return Outcome(request=job.request, python=python, error=error)
 
     def _note(self, job: Job, text: str) -> None:
         self.forges.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))

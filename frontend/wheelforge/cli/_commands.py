@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from wheelforge._build import Forge
     from wheelforge._events import BuildEvent, Reporter
+    from wheelforge._forge import Forge
     from wheelforge._lockfile import Recorder
     from wheelforge._models import BuildRequest, Outcome
 
@@ -81,9 +81,9 @@ def _build_alone(
         if settings.isolated:
             make_foresight(settings).start(request.source, settings.variables, pool)
         # Only now, as it takes a while in which the backend is imported on another core.
-        from wheelforge._workshop import Parts, open_forge
+        from wheelforge._open import Components, open_forge
 
-        with open_forge(settings, reporter=report, parts=Parts(pool=pool)) as forge:
+        with open_forge(settings, reporter=report, components=Components(pool=pool)) as forge:
             hear(forge.try_build(request))
 
 
@@ -134,7 +134,7 @@ def run_lock(options: argparse.Namespace) -> None:
 def run_fetch(options: argparse.Namespace) -> None:
     """Put what is locked into the cache."""
     from wheelforge._lockfile import read_lock
-    from wheelforge._workshop import fetch_locked
+    from wheelforge._open import fetch_locked
     from wheelforge.cli._settings import make_places
 
     console = Console(options.verbosity)
@@ -160,7 +160,7 @@ def _pair(
     options: argparse.Namespace, console: Console, recorder: Recorder | None = None
 ) -> Iterator[tuple[Forge, BuildRequest]]:
     """Yield each source with a forge for each Python."""
-    from wheelforge._workshop import open_forge
+    from wheelforge._open import open_forge
     from wheelforge.cli._settings import make_requests, make_settings
 
     requests = list(make_requests(options))

@@ -86,6 +86,9 @@ from wheelforge.errors._sources import (
     SourceNotFoundError as SourceNotFoundError,
 )
 from wheelforge.errors._usage import (
+    BuildCancelledError as BuildCancelledError,
+    ForgeClosedError as ForgeClosedError,
+    RequestInvalidError as RequestInvalidError,
     OptionInvalidError as OptionInvalidError,
 )
 from wheelforge.errors._failure import (

@@ -1,4 +1,4 @@
-"""What is wrong with how wheelforge was called."""
+"""How a caller can be mistaken: an option, a request, a forge that is closed."""
 
 from __future__ import annotations
 
@@ -18,3 +18,41 @@ class OptionInvalidError(BuildError):
 
     def __str__(self) -> str:
         return f"`{self.option}` cannot be used: {self.reason}"
+
+
+class RequestInvalidError(BuildError):
+    """A field of a build request has another type than it says, or a path is not absolute."""
+
+    code = "request-invalid"
+    exit_code = 2
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the build request is invalid: {self.reason}"
+
+
+class ForgeClosedError(BuildError):
+    """A forge was used after the end of its `open_forge` block."""
+
+    code = "forge-closed"
+    exit_code = 2
+
+    def __str__(self) -> str:
+        return "the forge is closed: its `open_forge` block has ended"
+
+
+class BuildCancelledError(BuildError):
+    """A build was cancelled before it was done."""
+
+    code = "build-cancelled"
+    exit_code = 130
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.label = label
+
+    def __str__(self) -> str:
+        return f"the build of `{self.label}` was cancelled"

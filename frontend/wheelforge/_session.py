@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._attempt import Attempt, Ledger, NothingNew, Tree, unpack_source
+from wheelforge._attempt import (
+    Attempt,
+    BuildJob,
+    BuildResult,
+    NothingNew,
+    SourceTree,
+    unpack_source,
+)
+from wheelforge._cancellation import BuildCancellation
 from wheelforge._events import Journal
 from wheelforge._models import Era, Keep, Kind, Outcome
-from wheelforge._sources import Dating, FetchedSource, describe_path
+from wheelforge._sources import (
+    Dating,
+    FetchedSource,
+    describe_path,
+    fetch_source,
+    find_dating,
+    parse_source,
+)
 from wheelforge.errors import (
+    BuildCancelledError,
     BuildError,
-    HookCancelledError,
+    OfflineError,
     OptionInvalidError,
     SourceInvalidError,
 )
@@ -27,19 +44,20 @@ from wheelforge_isolation import (
     translated,
     wait_for_turn,
 )
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from datetime import datetime
     from typing import BinaryIO
 
-    from wheelforge._means import Means
-    from wheelforge._models import Builder, BuildRequest
+    from wheelforge._context import BuildContext
+    from wheelforge._models import BuildRequest
     from wheelforge_isolation import Holder, Stage
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
+_CANCELLED = 130
+"""The exit code of all errors that cancelling leads to."""
 _AGAIN = b"\n-- once more, in processes that are not forked --\n\n"
 _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 """The status of a hook that somebody else has ended, or the machine for want of memory."""
@@ -58,53 +76,70 @@ class Publication(NamedTuple):
         return f"what there was on {self.cutoff:%Y-%m-%d}, as {self.origin} says"
 
 
-class Work:
+class BuildSession:
     """One build, from its request to its outcome."""
 
     def __init__(
         self,
-        means: Means,
+        context: BuildContext,
         request: BuildRequest,
-        build: Builder,
         fetched: FetchedSource | None = None,
+        cancellation: BuildCancellation | None = None,
     ) -> None:
-        self._means = means
-        self._build = build
-        self._request = request
-        self._journal = Journal(request.label, means.reporter)
-        self._ledger = Ledger()
+        self.request = request
+        self._context = context
+        self._cancellation = cancellation or BuildCancellation(context.pool)
+        self._journal = Journal(request.label, context.reporter)
+        self._job = BuildJob(
+            context, request, self._cancellation, self._journal, self._build_requirement
+        )
+        self._result = BuildResult()
         self._is_fetched = fetched is not None
         self._fetched = fetched or FetchedSource(path=Path())
+        self._python = ""
         self._log: Path | None = None
         self._era: datetime | None = None
 
+    def cancel(self) -> None:
+        """End the build as soon as possible, from any thread; does not wait."""
+        self._cancellation.cancel()
+
     def run(self) -> Outcome:
         """Build, and return how it went."""
-        error = None
+        error: ForgeError | None = None
         try:
+            self._python = self._context.targets.find(self.request.python).python.version
             with self._journal.phase(""), self._take_turns(), self._open_stage() as (stage, log):
                 self._build_in(stage, log)
-            if self._means.tidy is not None and not self._request.chain:
-                self._means.tidy()
+            if self._context.tidy is not None and not self.request.chain:
+                self._context.tidy()
         except ForgeError as failure:
-            error = failure
+            error = self._judge(failure)
         return Outcome(
-            request=self._request,
-            python=self._means.python,
-            artifacts=tuple(self._ledger.artifacts),
+            request=self.request,
+            python=self._python,
+            artifacts=tuple(self._result.artifacts),
             error=error,
-            metadata=self._ledger.metadata,
+            metadata=self._result.metadata,
             sha256=self._fetched.sha256,
             phases=tuple(self._journal.phases),
-            wheels=tuple(self._ledger.wheels),
-            environments_found=self._ledger.environments_found,
-            environments_made=self._ledger.environments_made,
+            wheels=tuple(self._result.wheels),
+            environments_found=self._result.environments_found,
+            environments_made=self._result.environments_made,
             notes=tuple(self._journal.notes),
             era=self._era,
-            peak_bytes=self._ledger.peak_bytes,
-            cpu_seconds=self._ledger.cpu_seconds,
+            peak_bytes=self._result.peak_bytes,
+            cpu_seconds=self._result.cpu_seconds,
             log=self._log,
         )
+
+    def _judge(self, error: ForgeError) -> ForgeError:
+        """Return the error of the outcome; wherever a build is cancelled, it is the same one."""
+        if error.exit_code != _CANCELLED or not self._cancellation.is_cancelled():
+            return error
+        cancelled = BuildCancelledError(self.request.label)
+        cancelled.__cause__ = error
+        return cancelled
 
     @contextlib.contextmanager
     def _take_turns(self) -> Generator[None]:
@@ -115,8 +150,8 @@ class Work:
                     turn = wait_for_turn(
                         directory,
                         self._tell_holder,
-                        label=self._request.label,
-                        is_cancelled=self._means.pool.is_cancelled,
+                        label=self.request.label,
+                        is_cancelled=self._cancellation.is_cancelled,
                     )
                     note = stack.enter_context(turn)
                 self._journal.note(*filter(None, [note]))
@@ -124,7 +159,7 @@ class Work:
 
     def _list_shared(self) -> list[Path]:
         """Return the directories in which others may build too, always in the same order."""
-        source, tree = self._request.source, self._request.tree
+        source, tree = self.request.source, self.request.tree
         found = {source.resolve()} if isinstance(source, Path) and source.is_dir() else set[Path]()
         if tree is not None:
             ensure_directory(str(tree))
@@ -138,11 +173,11 @@ class Work:
     @contextlib.contextmanager
     def _open_stage(self) -> Generator[tuple[Stage, BinaryIO]]:
         """Yield a stage and a log; the stage stays if that is wished for."""
-        keep, label = self._means.policy.keep, self._request.label
-        name = stage_name(_SDIST_SUFFIX.sub("", label), str(self._request.source))
-        ensure_directory(str(self._means.logs))
-        with self._means.staging(name) as stage:
-            self._log = self._means.logs / f"{stage.path.name}-py{self._means.python}.log"
+        keep, label = self._context.settings.policy.keep, self.request.label
+        name = stage_name(_SDIST_SUFFIX.sub("", label), str(self.request.source))
+        ensure_directory(str(self._context.logs))
+        with self._context.staging(name) as stage:
+            self._log = self._context.logs / f"{stage.path.name}-py{self._python}.log"
             try:
                 with translated("build in", str(stage.path)), _open_log(self._log) as log:
                     yield stage, log
@@ -164,7 +199,7 @@ class Work:
         if not self._is_fetched:
             self._fetch(place / "fetched")
         tree = self._lay_out(place)
-        era, cutoff = self._means.policy.era, self._request.cutoff
+        era, cutoff = self._context.settings.policy.era, self.request.cutoff
         if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
             then = self._find_publication(tree.newest)
             if then is not None:
@@ -185,31 +220,30 @@ class Work:
         try:
             attempt.run()
         except BuildError as error:
-            if not self._ledger.is_forked or not _may_come_of_forking(error):
+            if not self._result.is_forked or not _may_come_of_forking(error):
                 raise
         else:
             return
-        backend, self._ledger = self._ledger.backend, Ledger()
+        backend = self._result.backend
         attempt.log.write(_AGAIN)
-        tree = self._lay_out(attempt.place)
-        replace(attempt, source=tree, ledger=self._ledger, forks=False).run()
-        if self._means.unforked is not None:
-            self._means.unforked.write({}, *backend)
+        attempt = attempt.again(self._lay_out(attempt.place))
+        self._result = attempt.result
+        attempt.run()
+        self._context.unforked.write({}, *backend)
         self._journal.note(
             f"`{backend[1]}` has failed in a forked process, and not in a fresh one: it is not"
             f" forked in this environment from now on; please report that, with `{self._log}`"
         )
 
     def _fetch(self, place: Path) -> None:
-        is_path = isinstance(self._request.source, Path)
+        is_path = isinstance(self.request.source, Path)
         with contextlib.nullcontext() if is_path else self._journal.phase("fetch"):
-            self._fetched = fetch_source(self._means, self._request, place)
+            self._fetched = obtain_source(self._context, self.request, place)
 
-    def _lay_out(self, place: Path) -> Tree:
-        path = self._fetched.path
+    def _lay_out(self, place: Path) -> SourceTree:
         if not self._fetched.sha256:
-            return Tree(root=path)
-        return unpack_source(path, place, self._request, self._journal)
+            return SourceTree(self._fetched.path, self._fetched)
+        return unpack_source(self._fetched, place, self.request, self._journal)
 
     def _is_built_as_of_then(
         self, place: Path, log: BinaryIO, newest: int | None, error: BuildError
@@ -219,47 +253,54 @@ class Work:
         then = self._find_publication(newest)
         if then is None:
             return False
-        failed, self._ledger = self._ledger, Ledger()
+        failed = self._result
         try:
             ensure_directory(str(place))
-            tree = self._lay_out(place)
-            attempt = self._prepare(tree, place, log, then.cutoff)
-            replace(attempt, tried=failed.wheels.keys(), forks=False).run()
-        except HookCancelledError:
-            raise
+            attempt = self._prepare(self._lay_out(place), place, log, then.cutoff)
+            attempt.tried, attempt.forks = failed.wheels.keys(), False
+            attempt.run()
         except NothingNew:
             self._journal.note(f"{then}, is the same, so it is not built once more")
         except ForgeError as second:
+            if self._cancellation.is_cancelled():
+                raise
             self._journal.note(f"with {then}, it fails too: {second.code}")
         else:
             self._journal.note(f"built once more with {then}")
             return True
-        self._ledger, self._era = failed, None
+        self._result, self._era = failed, None
         return False
 
-    def _prepare(self, tree: Tree, place: Path, log: BinaryIO, cutoff: datetime | None) -> Attempt:
+    def _prepare(
+        self, tree: SourceTree, place: Path, log: BinaryIO, cutoff: datetime | None
+    ) -> Attempt:
         self._era = cutoff
-        return Attempt(
-            means=self._means,
-            build=self._build,
-            request=self._request,
-            journal=self._journal,
-            ledger=self._ledger,
-            source=tree,
-            fetched=self._fetched,
-            place=place,
-            log=log,
-            cutoff=cutoff,
+        attempt = Attempt(self._job, tree, place, log, cutoff)
+        self._result = attempt.result
+        return attempt
+
+    def _build_requirement(self, request: BuildRequest) -> Outcome:
+        """Build something that this build requires: cancelled with it, and in the same way."""
+        own = self.request
+        request = replace(
+            request,
+            python=request.python or own.python,
+            variables=own.variables if request.variables is None else request.variables,
+            constraints=request.constraints or own.constraints,
+            timeout_seconds=request.timeout_seconds or own.timeout_seconds,
         )
+        outcome = BuildSession(self._context, request, cancellation=self._cancellation).run()
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
 
     def _find_publication(self, newest: int | None) -> Publication | None:
         """Return when the sdist was published, or nothing if nothing tells."""
-        find, fetched = self._means.find_dating, self._fetched
-        dating = None
+        fetched, index = self._fetched, self._context.targets.find(self.request.python).index
         if fetched.uploaded is not None:
-            dating = Dating(moment=fetched.uploaded, origin="the index")
-        elif find is not None:
-            dating = find(fetched.path, fetched.sha256, newest)
+            dating: Dating | None = Dating(moment=fetched.uploaded, origin="the index")
+        else:
+            dating = find_dating(fetched.path, fetched.sha256, newest, index)
         if dating is None:
             self._journal.note("nothing tells when it was published")
             return None
@@ -272,14 +313,16 @@ def _open_log(path: Path) -> BinaryIO:
     return open(path, "wb", opener=lambda name, _: open_new_file(name))
 
 
-def fetch_source(means: Means, request: BuildRequest, place: Path) -> FetchedSource:
+def obtain_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:
     """Return the source as a path, fetched into ``place`` if it is none, with its hash checked."""
     if isinstance(request.source, Path):
         fetched = describe_path(request.source)
-    elif means.fetch is None:
-        raise SourceInvalidError(request.source, "it is no path, and nobody is there to fetch it")
     else:
-        fetched = means.fetch(request.source, place)
+        index = context.targets.find(request.python).index
+        source = parse_source(request.source)
+        if context.settings.offline and not (source.is_local or index.is_local):
+            raise OfflineError(str(source), "this build")
+        fetched = fetch_source(source, index, place)
     if request.hashes and not fetched.sha256:
         raise SourceInvalidError(str(request.source), "a directory has no hash")
     if request.hashes:

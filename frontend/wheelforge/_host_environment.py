@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._models import Provision
+from wheelforge._models import PreparedEnvironment
 from wheelforge._runners import compose_environment
 from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.requirements import applies, find_requirement, parse_requirement
 from wheelforge_isolation.formats.urls import redact
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from wheelforge._models import Builder, Need
+    from wheelforge._models import Builder, EnvironmentRequest
+    from wheelforge._targets import Targets
     from wheelforge_isolation import Interpreter
 
 _SAY_PATH = "import json, sys; print(json.dumps(sys.path))"
 
 
-class HostEnvironment(Value):
-    """A Python as it is, with all that somebody has installed there."""
+class HostEnvironment(NamedTuple):
+    """A Python as it is, with all that is installed there."""
 
     python_executable: str
     search_path: str = ""
@@ -37,39 +38,43 @@ class HostEnvironment(Value):
         return {"PATH": self.search_path} if self.search_path else {}
 
 
-class HostProvider(Value):
-    """Gives everybody the same Python as it is."""
+class HostProvider:
+    """Gives each build its Python as it is; nothing is installed.
 
-    python: Interpreter
-    variables: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
-    search_path: str = ""
-    is_checked: bool = True
-    """Whether what is needed has to be there."""
+    If it ``checks``, that Python must have the requirements of the build.
+    """
 
-    def provide(self, need: Need, build: Builder) -> Provision:
-        """Return the Python, if it has what is needed; nothing is built for it."""
+    def __init__(self, targets: Targets, *, checks: bool) -> None:
+        self._targets = targets
+        self._checks = checks
+
+    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
+        """Return the Python, if it has the requirements; nothing is built for it."""
         del build
-        environment = HostEnvironment(
-            python_executable=str(self.python.executable), search_path=self.search_path
-        )
-        if self.is_checked:
-            missing = self._find_missing(need)
+        python = self._targets.find(request.python).python
+        own = str(python.executable.parent)
+        search_path = os.pathsep.join([own, *os.get_exec_path(dict(request.variables))])
+        environment = HostEnvironment(str(python.executable), search_path)
+        if self._checks:
+            missing = _find_missing(request, python, environment)
             if missing:
-                raise RequirementsUnmetError(need.label, missing)
-        return Provision(environment=environment)
+                raise RequirementsUnmetError(request.label, missing)
+        return PreparedEnvironment(environment=environment)
 
-    def _find_missing(self, need: Need) -> tuple[str, ...]:
-        requirements = [_parse(text, need.label) for text in need.requirements]
-        if str(self.python.executable) == sys.executable:
-            from build import check_dependency
 
-            found = {unmet for text in need.requirements for unmet in check_dependency(text)}
-            return tuple(sorted(" -> ".join(unmet) for unmet in found))
-        # Another Python need not have pypa/build: its distributions are looked at from here.
-        path = {"PATH": self.search_path} if self.search_path else {}
-        places = _list_places(self.python, compose_environment(self.variables, path))
-        installed = _Installed(places, self.python.markers)
-        return tuple(missing for each in requirements for missing in installed.find_missing(each))
+def _find_missing(
+    request: EnvironmentRequest, python: Interpreter, environment: HostEnvironment
+) -> tuple[str, ...]:
+    requirements = [_parse(text, request.label) for text in request.requirements]
+    if str(python.executable) == sys.executable:
+        from build import check_dependency
+
+        found = {unmet for text in request.requirements for unmet in check_dependency(text)}
+        return tuple(sorted(" -> ".join(unmet) for unmet in found))
+    # Another Python need not have pypa/build: its distributions are looked at from here.
+    world = compose_environment(request.variables, environment.make_extra_environ())
+    installed = _Installed(_list_places(python, world), python.markers)
+    return tuple(missing for each in requirements for missing in installed.find_missing(each))
 
 
 class _Installed:
