@@ -93,8 +93,8 @@ def test_github__a_file_name_is_no_command(tmp_path: Path) -> None:
     done = _run(tmp_path, hostile, other, "-o", "out", GITHUB_ACTIONS="true", CI="true")
 
     lines = done.stderr.decode().splitlines()
-    tokens = [line.partition("::stop-commands::")[2] for line in lines if "stop-comm" in line]
-    assert not any(line.startswith("::error::pwn") for line in lines) or tokens
+    assert done.returncode == 0
+    assert not any(line.startswith("::error::pwn") for line in lines)
 
 
 @needs(posix="descriptors that can be closed")

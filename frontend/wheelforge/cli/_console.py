@@ -52,7 +52,10 @@ class Console:
 
     def _tell(self, event: BuildEvent) -> None:
         if event.kind == "note":
-            self.say(event.kind, f"{event.build}: {event.text}" if event.build else event.text)
+            self.say(
+                event.kind,
+                f"{escape_line(event.build)}: {event.text}" if event.build else event.text,
+            )
         elif event.kind == "warning":
             self._warn(event.build, event.text)
         elif self._verbosity < _VERBOSE:
