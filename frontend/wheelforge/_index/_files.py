@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -19,7 +19,6 @@ from wheelforge_isolation.formats.file_names import (
     parse_sdist_name,
     parse_wheel_name,
 )
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +53,8 @@ _Rated: TypeAlias = tuple[Candidate, tuple[bool, int, tuple[int, str], str]]
 """With what makes it better than others of its version, the most important first."""
 
 
-class Selection(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
     """What of a list of files may be used, and why the rest may not."""
 
     candidates: Sequence[Candidate] = ()
