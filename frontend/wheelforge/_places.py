@@ -5,14 +5,12 @@ Light to import: in an empty cache it is from here that the first requests are p
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation import ForgeError, Layout, default_layout
+from wheelforge_isolation import Layout, default_layout
 
 if TYPE_CHECKING:
     from wheelforge._index import Index, IndexSettings
@@ -29,22 +27,8 @@ def find_python(settings: Settings, layout: Layout) -> Interpreter:
     """Return the Python that is meant."""
     from wheelforge_isolation import find_interpreter
 
-    if not os.path.exists(layout.interpreters):  # ruff: ignore[os-path-exists]  # never raises
-        # In a new cache nothing is known: while a Python is asked what it is, there is time to
-        # import what will have to be asked for everything else.
-        threading.Thread(target=_load_resolver, args=[settings], daemon=True).start()
     search = [Path(place) for place in list_search_path(settings)]
     return find_interpreter(settings.python, search=search, cache_dir=layout.interpreters)
-
-
-def _load_resolver(settings: Settings) -> None:
-    from wheelforge._index import load_index
-    from wheelforge._resolve import load_resolver
-
-    # Whatever is wrong is said to who asks in earnest.
-    with contextlib.suppress(ForgeError):
-        load_index(read_index_settings(settings))
-    load_resolver()
 
 
 def list_search_path(settings: Settings) -> list[str]:

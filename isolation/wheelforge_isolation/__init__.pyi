@@ -79,7 +79,6 @@ from wheelforge_isolation._verification import (
 from wheelforge_isolation.wheels import (
     InspectedWheel as InspectedWheel,
     inspect_wheel as inspect_wheel,
-    load_readers as load_readers,
 )
 from wheelforge_isolation.archive import (
     InspectedSdist as InspectedSdist,

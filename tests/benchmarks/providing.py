@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge.cli import leave
-
 if TYPE_CHECKING:
     from wheelforge._index import Index
     from wheelforge._resolve import Delivery
@@ -55,4 +53,3 @@ def _resolve(
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
-    leave(0)

@@ -5,8 +5,6 @@ Importing this package loads no HTTP library; the first request to a server does
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from wheelforge._index.index import Index
 from wheelforge._index.models import Candidate, Metadata, Sleep
 from wheelforge._index.settings import (
@@ -25,14 +23,4 @@ __all__ = [
     "Sleep",
     "find_index_settings",
     "list_config_files",
-    "load_index",
 ]
-
-
-def load_index(settings: IndexSettings) -> None:
-    """Import and read ahead what the first request to a server needs."""
-    from wheelforge._index.tls import load_certificates
-
-    import_module("wheelforge._index.backend")
-    if any(url.startswith("https:") for url in settings.asked_urls):
-        load_certificates(settings)

@@ -6,7 +6,6 @@ index and no parser of versions; only looking for an answer does.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge._resolve._constraints import (
@@ -34,7 +33,6 @@ __all__ = [
     "candidate_of",
     "check_hashes",
     "hand_over",
-    "load_resolver",
     "parse_constraints",
     "parse_cutoff",
     "read_constraints",
@@ -48,8 +46,3 @@ def resolve(question: Question, index: IndexLike, builder: Builder | None = None
     from wheelforge._resolve._search import search
 
     return search(question, index, builder)
-
-
-def load_resolver() -> None:
-    """Import what looking for an answer needs, for whoever has nothing else to do meanwhile."""
-    import_module("wheelforge._resolve._search")

@@ -1,6 +1,5 @@
 """The command line: words in, one request out; errors become a sentence and an exit code."""
 
-import os
 import sys
 
 from wheelforge._version import VERSION
@@ -33,14 +32,8 @@ def run() -> "NoReturn":
         sys.stdout.flush()
     except OSError as error:
         from wheelforge.cli._session import explain_refusal
+        from wheelforge.cli._streams import abandon_output
 
         code = explain_refusal(error)
-    leave(code)
-
-
-def leave(code: int) -> "NoReturn":
-    """End this process without taking its modules apart, which would be a tenth of a build."""
-    if "atexit" in sys.modules:  # or nobody can have asked it for anything
-        sys.modules["atexit"]._run_exitfuncs()  # ruff: ignore[private-member-access]
-    sys.stderr.flush()
-    os._exit(code)
+        abandon_output()
+    sys.exit(code)

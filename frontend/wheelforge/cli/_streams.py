@@ -19,3 +19,10 @@ def open_missing_streams() -> None:
                 os.close(descriptor)
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, encoding="utf-8"))  # ruff: ignore[builtin-open, open-file-with-context-handler]
+
+
+def abandon_output() -> None:
+    """Drop what standard output could not take: at its end Python would try to write it again."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.close(descriptor)

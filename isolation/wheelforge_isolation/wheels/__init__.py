@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation import _fs
@@ -99,12 +98,6 @@ def open_wheel(
     name = parse_wheel_name(path.name)
     with open_wheel_zip(path, workspace or path.parent, limits) as archive:
         yield _judge(archive, name)
-
-
-def load_readers() -> None:
-    """Import the packages that wheels are read with, while this process waits for something."""
-    import_module("packaging.utils")
-    import_module("installer.records")
 
 
 def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:
