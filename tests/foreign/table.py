@@ -23,10 +23,11 @@ _HEAD = """\
 _SHOWN = 5
 
 
-def format_table(results: Results, verdict: Verdict) -> str:
-    """Return the whole page."""
+def format_table(results: Results, verdict: Verdict, total: int) -> str:
+    """Return the whole page; ``total`` is the number of all scenarios."""
     return "\n".join([
         _HEAD,
+        f"Run: {len(results)} of {total} scenarios.\n",
         *_format_suites(results, verdict),
         "\n## Differences, and why\n",
         *_format_explained(verdict),

@@ -90,7 +90,7 @@ def test_judge__what_is_not_explained_fails_and_so_does_what_explains_nothing() 
     assert verdict.unexplained == [other]
     assert verdict.stale == [stale]
     assert len(list_problems(verdict)) == 2
-    table = format_table({MINIMAL: {OURS: BUILT}}, verdict)
+    table = format_table({MINIMAL: {OURS: BUILT}}, verdict, total=2)
     assert "b is a whim" in table
     assert "content: a.py" in table
 
