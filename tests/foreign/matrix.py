@@ -47,8 +47,18 @@ class Kind(StrEnum):
 _KINDS = (Kind.BOTH, Kind.WHEEL, Kind.METADATA, Kind.EDITABLE, Kind.HERE)
 
 
+class Foreign(Listed):
+    """A pinned sdist, kept apart: other tests look for backends among the downloads."""
+
+    __slots__ = ()
+
+    @property
+    def path(self) -> Path:
+        return HOME / "downloads" / self.file
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suite(Listed):
+class Suite(Foreign):
     """An sdist that holds test projects, and the patterns of their directories."""
 
     projects: Sequence[str]
@@ -74,7 +84,7 @@ class Scenario:
 
 
 SUITES = [Suite(**facts) for facts in _LOCK["suites"]]
-REAL_SDISTS: Sequence[Listed] = [*SDISTS, *(Listed(**facts) for facts in _LOCK["sdists"])]
+REAL_SDISTS: Sequence[Listed] = [*SDISTS, *(Foreign(**facts) for facts in _LOCK["sdists"])]
 
 
 def list_scenarios(pythons: Sequence[str] = ()) -> list[Scenario]:
