@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FLOORS = {
     "wheelforge_isolation": [
-        {"errors", "lazy", "values", "formats"},
+        {"errors", "lazy", "formats"},
         {"_fs"},
         {"_locks"},
         {"_drafts"},

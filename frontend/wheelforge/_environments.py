@@ -20,7 +20,6 @@ from wheelforge._resolve import (
 )
 from wheelforge.errors import MetadataInvalidError, OfflineError, OptionInvalidError
 from wheelforge_isolation import digest, ensure_directory, remove_tree
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -180,7 +179,7 @@ class _Preparation:
         )
 
     def _make(self, delivery: Delivery) -> PreparedEnvironment:
-        delivery = replace(delivery, is_here=self._cache.wheels.is_likely_here)
+        delivery.is_here = self._cache.wheels.is_likely_here
         fetch = partial(_refuse_wheel, self._request.label) if self._is_cut_off else delivery.fetch
         keys, notes = delivery.keys, delivery.resolution.notes
         if self._manager.install is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -23,7 +24,6 @@ from wheelforge_isolation._shelf import (
 )
 from wheelforge_isolation._store import WheelKey, read_wheel_key
 from wheelforge_isolation.errors import FileAccessError, FileMissingError, IsolationError
-from wheelforge_isolation.values import asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

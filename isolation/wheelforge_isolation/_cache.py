@@ -23,7 +23,6 @@ from wheelforge_isolation._ownership import claim_cache
 from wheelforge_isolation._shelf import Event, Shelf
 from wheelforge_isolation._store import WheelStore
 from wheelforge_isolation.errors import CacheForeignError, IsolationError
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -31,15 +30,23 @@ if TYPE_CHECKING:
     from wheelforge_isolation._verification import Problem
 
 
-class Cache(Value):
+class Cache:
     """What one process uses of one cache; any number of its threads at once."""
 
-    layout: Layout
-    wheels: WheelStore
-    built: BuiltStore
-    environments: EnvironmentStore
-    shelves: tuple[Shelf, Shelf]
-    _below: Cache | None
+    def __init__(
+        self,
+        layout: Layout,
+        wheels: WheelStore,
+        built: BuiltStore,
+        shelves: tuple[Shelf, Shelf],
+        below: Cache | None,
+    ) -> None:
+        self.layout = layout
+        self.wheels = wheels
+        self.built = built
+        self.shelves = shelves
+        self.environments = EnvironmentStore(shelves[1], wheels)
+        self._below = below
 
     def verify(self, *, repair: bool = False) -> Iterator[Problem]:
         """Hash everything, and yield what is wrong; with ``repair`` mend it as well."""
@@ -130,13 +137,6 @@ def _use(
     wheels = WheelStore(layout, shelves[0], lease, None if below is None else below.wheels)
     built = BuiltStore(layout, lease, wheels, report, None if below is None else below.built)
     try:
-        yield Cache(
-            layout=layout,
-            wheels=wheels,
-            built=built,
-            environments=EnvironmentStore(shelves[1], wheels),
-            shelves=shelves,
-            _below=below,
-        )
+        yield Cache(layout, wheels, built, shelves, below)
     finally:
         lease.close()

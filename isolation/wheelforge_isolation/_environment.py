@@ -22,13 +22,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._shelf import KEY_LENGTH
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 _SCHEMA = "1"
 
 
-class Environment(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
     """A Python with what a build needs; to pypa/build it is an isolated environment."""
 
     path: Path

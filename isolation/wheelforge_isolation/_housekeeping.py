@@ -25,6 +25,7 @@ import contextlib
 import itertools
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
@@ -36,7 +37,6 @@ from wheelforge_isolation._ownership import claim_cache
 from wheelforge_isolation._record import parse_record, read_record
 from wheelforge_isolation._staging import collect_stages
 from wheelforge_isolation.errors import FileAccessError
-from wheelforge_isolation.values import State, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +52,8 @@ ANSWER_DAYS = 90.0
 It is small, and whoever is offline can do nothing without it."""
 
 
-class Bounds(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
     """What a cache is to be brought back to."""
 
     max_bytes: int | None = None
@@ -89,7 +90,8 @@ class Bounds(Value):
         return victims
 
 
-class Collected(State):
+@dataclass(kw_only=True, slots=True)
+class Collected:
     """What a collector did."""
 
     removed: int = 0

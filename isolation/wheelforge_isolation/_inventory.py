@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation._record import Record, parse_record, read_record
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _FILE_STATE = 5
 
 
-class Entry(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
     """One thing that the cache has."""
 
     kind: str

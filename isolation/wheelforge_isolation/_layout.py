@@ -9,9 +9,9 @@ What changes files is imported by who does: a backend's server waits for all tha
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-
-from wheelforge_isolation.values import Value
+from typing import NamedTuple
 
 _CACHEDIR_TAG = b"""\
 Signature: 8a477f597d28d172789f06886806bc55
@@ -23,7 +23,7 @@ FOREIGN = "foreign-"
 """Begins the name of an entry that was not ours, and was set aside."""
 
 
-class Bucket(Value):
+class Bucket(NamedTuple):
     """Directories of one kind, each made visible by a record."""
 
     root: Path
@@ -60,7 +60,8 @@ class Bucket(Value):
         return _list_sharded(self.root / "trees")
 
 
-class Layout(Value):  # ruff: ignore[too-many-public-methods]
+@dataclass(frozen=True, kw_only=True, slots=True)  # ruff: ignore[too-many-public-methods]
+class Layout:
     """The places below the cache directory ``root``."""
 
     root: Path

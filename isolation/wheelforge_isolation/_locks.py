@@ -33,7 +33,6 @@ from wheelforge_isolation.errors import (
     IsolationError,
     LocksUnavailableError,
 )
-from wheelforge_isolation.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -47,12 +46,12 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, err
 _REMOVES_UNDER_LOCK = os.name != "nt"
 
 
-class Lock(State):
-    """A lock that is held."""
+class Lock:
+    """A lock that is held; a child that inherits its descriptor keeps it alive."""
 
-    path: Path
-    descriptor: int
-    """A child that inherits it keeps the lock alive."""
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
 
     def release(self, *, remove: bool = True) -> None:
         """Give the lock up, and remove its file unless others are to find it."""
@@ -76,7 +75,7 @@ def try_lock(path: Path) -> Lock | None:
         try:
             is_held = _lock(descriptor, path)
             if is_held and _is_still_there(descriptor, path):
-                lock, descriptor = Lock(path=path, descriptor=descriptor), -1
+                lock, descriptor = Lock(path, descriptor), -1
                 return lock
             if not is_held:
                 return None

@@ -11,9 +11,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from wheelforge_isolation.values import Value
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,7 +27,7 @@ About = dict[str, Any]
 Entries = dict[str, list[int | str]]
 
 
-class Record(Value):
+class Record(NamedTuple):
     """What makes a directory visible: its name, its content, and what it is about."""
 
     key: str

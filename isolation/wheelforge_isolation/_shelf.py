@@ -21,7 +21,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._locks import wait_for_lock
@@ -38,7 +39,6 @@ from wheelforge_isolation._record import (
     survey,
 )
 from wheelforge_isolation.errors import FileAccessError
-from wheelforge_isolation.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,8 @@ _NONCE_LENGTH = 8
 _TOUCH_SECONDS = 3600
 
 
-class Event(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
     """Something that happened to the cache and that its user may want to know."""
 
     kind: str
@@ -63,17 +64,17 @@ class Event(Value):
     reason: str
 
 
-class Item(Value):
+class Item(NamedTuple):
     """A directory in use; it cannot be collected until it is given back."""
 
     path: Path
     record: Record
-    _lease: Lease
-    _pin: str
+    lease: Lease
+    pin: str
 
     def give_back(self) -> None:
         """Say that it is no longer in use here."""
-        self._lease.unpin(self._pin)
+        self.lease.unpin(self.pin)
 
 
 class Shelf:
@@ -130,9 +131,7 @@ class Shelf:
 
     def _item(self, record: Record) -> Item:
         path = self._bucket.tree(record.tree)
-        return Item(
-            path=path, record=record, _lease=self._lease, _pin=self._bucket.pin(record.tree)
-        )
+        return Item(path, record, self._lease, self._bucket.pin(record.tree))
 
     def _check(self, record: Record, path: Path) -> Item | None:
         tree = self._bucket.tree(record.tree)
@@ -142,14 +141,14 @@ class Shelf:
             return self._item(record)
         found = survey(tree)
         if suspects and is_same_content(record, tree, frozenset(suspects)):
-            return self._renew(replace(record, entries=found))
+            return self._renew(record._replace(entries=found))
         problem = find_damage(record, tree, found)
         if problem:
             self.set_aside(path, problem)
             return None
         reason = "its times changed, or the machine was started anew; every byte is as it was"
         self.report(Event(kind="refreshed", subject=record.key, reason=reason))
-        return self._renew(replace(record, boot=boot_id(), entries=found))
+        return self._renew(record._replace(boot=boot_id(), entries=found))
 
     def _renew(self, record: Record) -> Item:
         with contextlib.suppress(FileAccessError):

@@ -15,13 +15,13 @@ import itertools
 import os
 import re
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._locks import Lock, try_lock
 from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError, StageLostError
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,7 +38,8 @@ def stage_name(label: str, *inputs: str) -> str:
     return f"{_ODD.sub('-', label)[:80]}-{key[:_KEY_LENGTH]}"
 
 
-class Stage(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
     """A private directory that is ours until the end of the block that opened it."""
 
     path: Path
@@ -155,7 +156,8 @@ def _empty(path: Path) -> None:
             _fs.remove_tree(str(path / entry))
 
 
-class Collection(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collection:
     """What a collector found."""
 
     removed: list[Path] = field(default_factory=list[Path])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,6 @@ from wheelforge_isolation.errors import (
     HashMismatchError,
     IsolationError,
 )
-from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 
 
-class WheelKey(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelKey:
     """Which wheel is meant: this one file, and no other of its name."""
 
     name: str
@@ -64,7 +65,8 @@ def read_wheel_key(path: Path) -> WheelKey:
     return WheelKey(name=name.name, version=str(name.version), file_name=path.name, sha256=sha256)
 
 
-class StoredWheel(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredWheel:
     """An unpacked wheel in use; it stays where it is until it is given back."""
 
     key: WheelKey

@@ -30,6 +30,7 @@ import stat
 import sys
 import threading
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,6 @@ from wheelforge_isolation.errors import (
     WaitCancelledError,
     quoted,
 )
-from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -55,7 +55,8 @@ _held: set[tuple[int, str]] = set()
 """Each thread of this process with the directory that it holds or waits for."""
 
 
-class Holder(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holder:
     """Who has the turn, as far as that can be seen."""
 
     pid: int = 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation import _fs
 from wheelforge_isolation._record import parse_record, read_record
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _OTHER_CONTENT = "the content is another one"
 
 
-class Problem(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
     """Something in the cache that is not as it was left."""
 
     path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 from tests.builds import Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.hooks import LINUX_ONLY
 from wheelforge.errors import BackendFailedError, HookTimedOutError
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

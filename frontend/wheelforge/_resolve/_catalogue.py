@@ -11,7 +11,6 @@ from wheelforge.errors import PackageNotFoundError
 from wheelforge_isolation.formats.file_names import find_rank, parse_wheel_name
 from wheelforge_isolation.formats.requirements import admits_python, is_exact
 from wheelforge_isolation.formats.urls import local_path
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,14 +32,15 @@ _NOT_VOUCHED = "an sdist is built only with a hash that is stated"
 Files = dict["Version", list["Candidate"]]
 
 
-class Shelf(Value):
+class Shelf:
     """The files of one name, by version, best first."""
 
-    timely: Files = field(default_factory=dict["Version", "list[Candidate]"])
-    late: Files = field(default_factory=dict["Version", "list[Candidate]"])
-    """What would do, had it been published before the cut-off."""
-    refused: dict[Version, list[str]] = field(default_factory=dict["Version", "list[str]"])
-    """Why files were not even considered."""
+    def __init__(self) -> None:
+        self.timely: Files = {}
+        self.late: Files = {}
+        """What would do, had it been published before the cut-off."""
+        self.refused: dict[Version, list[str]] = {}
+        """Why files were not even considered."""
 
 
 class Catalogue:

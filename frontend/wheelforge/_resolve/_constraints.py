@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import ConstraintsInvalidError
 from wheelforge_isolation.formats.urls import redact
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ _HEX = re.compile(r"[0-9a-f]*")
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
-class Constraints(Value):
+class Constraints(NamedTuple):
     """What files of constraints say."""
 
     texts: tuple[str, ...]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import HashRefusedError
 from wheelforge_isolation import WheelKey, copy_file, digest, ensure_directory, read_wheel_key
-from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,19 +20,26 @@ if TYPE_CHECKING:
     IsHere = Callable[[WheelKey], bool]
 
 
-class Delivery(Value):
+class Delivery:
     """The wheels of one resolution, as the store of environments takes them."""
 
-    keys: tuple[WheelKey, ...]
-    resolution: Resolution
-    """With the hashes that had to be learned; worth remembering if it differs."""
-    index: IndexLike
-    is_here: IsHere = field(default=lambda _: False, repr=False)
-    """Says which wheels need not come when the first one has to be fetched."""
-    _pins: Mapping[WheelKey, Pin] = field(repr=False)
-    _paths: Mapping[WheelKey, Path] = field(repr=False)
-    _unasked: list[WheelKey] = field(repr=False)
-    """Of which nobody knows yet whether they have to be fetched."""
+    def __init__(
+        self,
+        resolution: Resolution,
+        index: IndexLike,
+        pins: Mapping[WheelKey, Pin],
+        paths: Mapping[WheelKey, Path],
+    ) -> None:
+        self.keys = tuple(pins)
+        self.resolution = resolution
+        """With the hashes that had to be learned; worth remembering if it differs."""
+        self.is_here: IsHere = lambda _: False
+        """Says which wheels need not come when the first one has to be fetched."""
+        self._index = index
+        self._pins = pins
+        self._paths = paths
+        self._unasked = [*pins]
+        """The wheels of which it is not known yet whether they have to be fetched."""
 
     def fetch(self, key: WheelKey, path: str) -> None:
         """Write the wheel that is meant to ``path``."""
@@ -40,14 +47,14 @@ class Delivery(Value):
             copy_file(str(self._paths[key]), path)
             return
         self._expect_rest(key)
-        self.index.fetch(candidate_of(self._pins[key]), path)
+        self._index.fetch(candidate_of(self._pins[key]), path)
 
     def _expect_rest(self, key: WheelKey) -> None:
         """Have the other wheels come as well, if this is the first that is not there."""
         waiting = [*self._unasked]
         self._unasked.clear()
         rest = (other for other in waiting if other not in {key, *self._paths})
-        self.index.prefetch_files(
+        self._index.prefetch_files(
             candidate_of(self._pins[other]) for other in rest if not self.is_here(other)
         )
 
@@ -68,14 +75,8 @@ def hand_over(
     finder.expect(resolution.pins)
     for pin in resolution.pins:
         finder.take(pin)
-    return Delivery(
-        keys=tuple(finder.pins),
-        resolution=replace(resolution, pins=tuple(finder.pins.values())),
-        index=index,
-        _pins=finder.pins,
-        _paths=finder.paths,
-        _unasked=[*finder.pins],
-    )
+    known = replace(resolution, pins=tuple(finder.pins.values()))
+    return Delivery(known, index, finder.pins, finder.paths)
 
 
 class _KeyFinder:

@@ -10,6 +10,7 @@ import contextlib
 import re
 import stat
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,7 +18,6 @@ from wheelforge._records import read_record, write_record
 from wheelforge._resolve._question import Pin, Resolution
 from wheelforge.errors import NotRememberedError
 from wheelforge_isolation.formats.urls import local_path, without_credentials, without_secrets
-from wheelforge_isolation.values import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +32,18 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 Stamps: TypeAlias = "list[int | None]"
 
 
-class Memory(Value):
+class Memory:
     """The answers below one directory."""
 
-    directory: Path
-    max_age_seconds: float = MAX_AGE_SECONDS
-    clock: Callable[[], float] = time.time
+    def __init__(
+        self,
+        directory: Path,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.directory = directory
+        self.max_age_seconds = max_age_seconds
+        self.clock = clock
 
     def answer(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from resolvelib import AbstractProvider
@@ -11,7 +12,6 @@ from wheelforge._resolve._wishes import Choice, Key, Wish, read_needs, vain
 from wheelforge.errors import MetadataInvalidError, RequirementInvalidError
 from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import local_path
-from wheelforge_isolation.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

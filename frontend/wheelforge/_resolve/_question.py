@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
-
-from wheelforge_isolation.values import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Interpreter
 
 
-class Question(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
     """Which wheels satisfy what somebody needs, for one Python, by one set of indexes."""
 
     requirements: tuple[str, ...]
@@ -63,7 +63,8 @@ class Question(Value):
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-class Pin(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
     """One file that was chosen: a wheel, or an sdist that a wheel is to be built of."""
 
     name: str
@@ -80,7 +81,8 @@ class Pin(Value):
     """The hashes that were stated for it, as ``sha256:...``; one of them has to be its own."""
 
 
-class Resolution(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
     """The answer to a question."""
 
     pins: tuple[Pin, ...]

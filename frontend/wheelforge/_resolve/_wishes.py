@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from wheelforge.errors import RequirementInvalidError
 from wheelforge_isolation.formats import FormatError, requirements
 from wheelforge_isolation.formats.requirements import parse_specifier
 from wheelforge_isolation.formats.urls import redact
-from wheelforge_isolation.values import Value, field, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,14 +30,12 @@ _parse = lru_cache(maxsize=1 << 12)(requirements.parse_requirement)
 """Cached, as each extra of a file reads its metadata again."""
 
 
-class Choice(Value):
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Choice:
     """A file that may be chosen, or one extra of it; there is one object for each."""
 
     candidate: Candidate
     extra: str = ""
-
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
 
     @property
     def key(self) -> Key:
@@ -49,7 +47,8 @@ class Choice(Value):
         return f"{self.candidate.name}{extra} {self.candidate.version}"
 
 
-class Wish(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
     """What one requirement asks of one name and extra."""
 
     name: str

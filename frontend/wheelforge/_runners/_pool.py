@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from wheelforge._runners._runner import ForkRunner, SpawnRunner
 from wheelforge._runners._server import ForkServer, can_fork
-from wheelforge_isolation.values import State
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
 _IDLE_SERVERS = 16
 
 
-class _Place(State):
-    server: ForkServer
-    users: int = 0
+class _Place:
+    def __init__(self, server: ForkServer) -> None:
+        self.server = server
+        self.users = 0
 
 
 class RunnerPool:
@@ -68,7 +68,7 @@ class RunnerPool:
         if self._forks:
             wanted = ForkServer(python=python, backend=backend, environment=environment)
             with self._lock:
-                place = self._places.setdefault(wanted.key, _Place(server=wanted))
+                place = self._places.setdefault(wanted.key, _Place(wanted))
             place.server.start()
 
     def cancel(self) -> None:
@@ -101,7 +101,7 @@ class RunnerPool:
         """Yield the server that is like ``wanted``, started now unless it was."""
         with self._lock:
             # The last used is the last in line.
-            place = self._places.pop(wanted.key, None) or _Place(server=wanted)
+            place = self._places.pop(wanted.key, None) or _Place(wanted)
             self._places[wanted.key] = place
             place.users += 1
         try:

@@ -9,11 +9,10 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._runners._exchange import Exchange, unpack
 from wheelforge._runners._terms import Unserved
-from wheelforge_isolation.values import Value
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,7 +28,7 @@ _LONGEST_IMPORT_SECONDS = 60.0
 _PIECE_BYTES = 1 << 16
 
 
-class Report(Value):
+class Report(NamedTuple):
     """What a server saw while it imported its backend."""
 
     reason: str

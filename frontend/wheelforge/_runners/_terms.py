@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
-
-from wheelforge_isolation.values import Value, field
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +15,8 @@ def _never() -> bool:
     return False
 
 
-class Terms(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
     """Under which terms the hooks of one build run.
 
     Whoever asks for a runner says so with it; a runner of an embedder's own is told so by it.
@@ -39,7 +39,8 @@ class Terms(Value):
     """For a runner of an embedder's own: whether nobody wants what it runs any longer."""
 
 
-class Ending(Value):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
     """How a hook has ended."""
 
     hook: str
@@ -59,7 +60,7 @@ class Ending(Value):
     """Processes that were left behind, and ended."""
 
 
-class Command(Value):
+class Command(NamedTuple):
     """One hook to be run."""
 
     words: tuple[str, ...]
@@ -73,7 +74,7 @@ class Command(Value):
         return self.words[min(_HOOK_POSITION, len(self.words) - 1)]
 
 
-class Outcome(Value):
+class Outcome(NamedTuple):
     """What is known of processes that have ended."""
 
     status: int

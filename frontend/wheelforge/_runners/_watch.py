@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
-
-from wheelforge_isolation.values import Value
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -44,7 +42,7 @@ class Cancellation:
                 self._ends.remove(end)
 
 
-class Watch(Value):
+class Watch(NamedTuple):
     """What one hook is held to while it runs."""
 
     output: Output
