@@ -41,7 +41,8 @@ sys.addaudithook(hear)
 """
 _UNWANTED = {
     *("urllib3", "resolvelib", "ssl", "http.client", "html.parser"),
-    *("packaging.metadata", "packaging.requirements", "packaging.specifiers"),
+    # pypa/build imports the rest of packaging.
+    "packaging.metadata",
     *("wheelforge._index.http", "wheelforge._resolve._search", "wheelforge._diagnosis"),
 }
 
