@@ -63,7 +63,7 @@ while left or running:
 
 
 def make_job(number: int) -> Job:
-    request = BuildRequest(source=f"job{number}", output=Path("out"))
+    request = BuildRequest(source=f"job{number}", output=Path("/out"))
     return Job(number=number, request=request)
 
 
