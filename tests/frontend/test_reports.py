@@ -291,7 +291,7 @@ def test_the_end_of_a_log_is_two_hundred_lines_and_safe_to_show(tmp_path: Path) 
 
     assert len(tail) == 200
     assert tail[0] == "line 800"
-    assert tail[-2:] == ["100%", "red \ufffd  \ufffd end"]
+    assert tail[-2:] == ["100%", "red \ufffd  \\u202e end"]
 
 
 def test_of_a_huge_log_only_the_end_is_read(tmp_path: Path) -> None:

@@ -530,12 +530,12 @@ def make_foreign(path: Path, kind: str) -> None:
 
 
 def test_what_another_release_keeps_is_not_touched(filled: Layout) -> None:
-    for name in ("wheels-v2/trees/ab/tree", "files-v9/ab/file", "stage-v2/demo"):
+    for name in ("wheels-v9/trees/ab/tree", "files-v9/ab/file", "stage-v2/demo"):
         (filled.root / name).mkdir(parents=True)
 
     collect_garbage(filled, NOTHING)
 
-    assert (filled.root / "wheels-v2/trees/ab/tree").is_dir()
+    assert (filled.root / "wheels-v9/trees/ab/tree").is_dir()
     assert (filled.root / "files-v9/ab/file").is_dir()
     assert (filled.root / "stage-v2/demo").is_dir()
 
