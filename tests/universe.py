@@ -76,7 +76,7 @@ class Terms(TypedDict, total=False):
     """The rest of a question."""
 
     python: Interpreter
-    index: str
+    index_identity: str
     constraints: tuple[str, ...]
     hashes: Mapping[str, tuple[str, ...]]
     require_hashes: bool

@@ -13,7 +13,7 @@ from wheelforge._project import read_project
 from wheelforge._results import check_result, read_metadata, read_release
 from wheelforge._retry import write_retry_script
 from wheelforge._runners import Terms, compose_environment
-from wheelforge.errors import BuildError, Failure, HookFailedError, HookMissingError
+from wheelforge.errors import BuildError, HookFailedError, HookMissingError
 from wheelforge_isolation import (
     deliver_file,
     ensure_directory,
@@ -297,7 +297,7 @@ class Attempt:
             )
 
     def _diagnose(self, error: HookFailedError) -> BackendFailedError:
-        from wheelforge._diagnosis import diagnose
+        from wheelforge._diagnosis import Failure, diagnose
 
         failure = Failure(
             source=self._request.label,

@@ -152,7 +152,7 @@ class _Preparation:
         return Question(
             requirements=request.requirements,
             python=self._python,
-            index=index.settings.identity,
+            index_identity=index.settings.identity,
             constraints=constraints.texts,
             hashes=constraints.hashes,
             require_hashes=settings.require_hashes,
@@ -248,7 +248,7 @@ class _Preparation:
         facts = (
             sha256,
             self._python.identity,
-            question.index,
+            question.index_identity,
             question.constraints,
             str(question.exclude_newer),
             None if lock is None else lock.digest,

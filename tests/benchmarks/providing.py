@@ -47,7 +47,7 @@ def _resolve(
     from wheelforge._resolve import Question, hand_over, resolve
 
     identity = index.settings.identity
-    question = Question(requirements=requirements, python=python, index=identity)
+    question = Question(requirements=requirements, python=python, index_identity=identity)
     return hand_over(resolve(question, index), index, None, workspace=root / "fetched")
 
 

@@ -323,8 +323,8 @@ def test_the_hash_of_what_was_built_is_known_even_if_no_index_states_it(tmp_path
 def test_a_file_at_a_url_is_an_archive_whatever_its_name(tmp_path: Path, file_name: str) -> None:
     bare = f"https://elsewhere.test/x%20y/{file_name}"
     url = bare if file_name.endswith(".whl") else f"{bare}#subdirectory=a/b"
-    pin = replace(make_wheel("a"), file_name=file_name, url=f"{url}", origin=bare)
-    pin = replace(pin, is_wheel=file_name.endswith(".whl"))
+    pin = make_wheel("a")._replace(file_name=file_name, url=f"{url}", origin=bare)
+    pin = pin._replace(is_wheel=file_name.endswith(".whl"))
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(pin))
     recorder.record(Source(label=file_name, sha256=pin.sha256), PYTHON, (), answer_with())
@@ -339,8 +339,8 @@ def test_a_file_at_a_url_is_an_archive_whatever_its_name(tmp_path: Path, file_na
 
 
 def test_an_old_sdist_of_an_index_is_an_archive_with_an_index(tmp_path: Path) -> None:
-    pin = replace(make_pin("a-1.0.tar.gz"), file_name="a-1.0-1.zip", version="1.0.post1")
-    pin = replace(pin, url=f"{ORIGIN}/files/a-1.0-1.zip")
+    pin = make_pin("a-1.0.tar.gz")._replace(file_name="a-1.0-1.zip", version="1.0.post1")
+    pin = pin._replace(url=f"{ORIGIN}/files/a-1.0-1.zip")
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(pin))
     recorder.record(Source(label="a-1.0-1.zip", sha256=pin.sha256), PYTHON, (), answer_with())
@@ -379,7 +379,7 @@ def test_nothing_secret_is_written_and_asking_with_it_changes_nothing(tmp_path: 
     secret = "https://me:hunter2@elsewhere.test/a-1.0-py3-none-any.whl"  # ruff: ignore[hardcoded-password-string]
     signed = f"{secret}?X-Amz-Signature=hunter2&access_token=hunter2&version=7"
     pin = make_pin("a-1.0-py3-none-any.whl", url=signed, origin=signed)
-    indexed = replace(make_wheel("b"), origin="https://me:hunter2@index.test/simple?key=hunter2")
+    indexed = make_wheel("b")._replace(origin="https://me:hunter2@index.test/simple?key=hunter2")
     asked = (f"a @ {signed}", "b")
 
     path = save(lock_one(pin, indexed, requirements=asked), tmp_path)
@@ -471,8 +471,8 @@ def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
     (pin,) = lock.answer(SIX, ("setuptools",), PYTHON).pins
 
     with serve(Project("a", changed)) as server:
-        moved = replace(
-            pin, url=f"{server.url.removesuffix('/simple/')}/{pin.url.split('/', 3)[3]}"
+        moved = pin._replace(
+            url=f"{server.url.removesuffix('/simple/')}/{pin.url.split('/', 3)[3]}"
         )
         with Index(settings, PYTHON.tags, PYTHON.version) as index:
             delivery = hand_over(Resolution(pins=(moved,)), index, None, workspace=tmp_path)

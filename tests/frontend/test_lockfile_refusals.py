@@ -218,7 +218,7 @@ def test_an_archive_without_a_hash_of_which_two_were_built_is_not_locked() -> No
 
 def test_a_directory_that_is_a_build_requirement_is_not_locked() -> None:
     url = "file:///projects/a-1.0"
-    pin = replace(make_pin("a-1.0", url=url, sha256="", origin=url), is_wheel=False)
+    pin = make_pin("a-1.0", url=url, sha256="", origin=url)._replace(is_wheel=False)
     recorder = Recorder()
     recorder.record(SIX, PYTHON, (f"a @ {url}",), answer_with(pin))
     recorder.record(Source(label="a-1.0"), PYTHON, (), NOTHING)
@@ -228,7 +228,7 @@ def test_a_directory_that_is_a_build_requirement_is_not_locked() -> None:
 
 
 def test_a_file_that_would_not_be_found_under_its_name_is_not_locked() -> None:
-    pin = replace(make_pin("a-1.0.tar.gz", url="https://x.test/f?a"), file_name="a-1.0-1.zip")
+    pin = make_pin("a-1.0.tar.gz", url="https://x.test/f?a")._replace(file_name="a-1.0-1.zip")
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(pin))
     recorder.record(Source(label="a-1.0-1.zip", sha256=pin.sha256), PYTHON, (), NOTHING)
@@ -369,7 +369,7 @@ def test_sources_of_a_wrong_kind_are_refused(
 def test_file_name_of_a_locked_archive__is_not_a_path(tmp_path: Path, name: str) -> None:
     url = "https://host/demo-1.0-py3-none-any.whl"
     recorder = Recorder()
-    pin = replace(make_wheel("demo"), url=url, origin=url)
+    pin = make_wheel("demo")._replace(url=url, origin=url)
     recorder.record(DEMO, PYTHON, (f"demo @ {url}",), answer_with(pin))
     path = save(recorder.lock(), tmp_path)
     edit(path, f'url = "{url}"', f'url = "https://host/{name}"')

@@ -143,7 +143,7 @@ def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
 
     with serve(*projects) as server:
         settings = IndexSettings(index_urls=(server.url,), timeout_seconds=5.0)
-        question = replace(ask("legacy[more]"), python=python, index=settings.identity)
+        question = ask("legacy[more]")._replace(python=python, index_identity=settings.identity)
         with Index(settings, python.tags, python.version) as index:
             resolution = memory.answer(question, lambda asked: resolve(asked, index, build))
             delivery = hand_over(resolution, index, build, workspace=tmp_path / "work")

@@ -111,7 +111,7 @@ def test_what_comes_into_a_directory_while_it_is_asked_is_noticed(
     place = tmp_path / "wheels"
     place.mkdir()
     os.utime(place, ns=(0, 0))
-    question = replace(ask("a"), places=(str(place),))
+    question = ask("a")._replace(places=(str(place),))
 
     def ask_slowly(asked: Question) -> Resolution:
         (place / "new").touch()
@@ -168,7 +168,7 @@ def test_the_answer_to_another_question_is_no_answer(office: Office) -> None:
         ask("a", "a>=1"),
         ask("a", constraints=("a<2",)),
         ask("a", hashes={"b": ("sha256:" + 64 * "0",)}),
-        ask("a", index="another"),
+        ask("a", index_identity="another"),
         ask("a", exclude_newer=NOON),
         ask("a", oldest=True),
         ask("a", may_build=False),

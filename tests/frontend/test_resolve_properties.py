@@ -63,7 +63,7 @@ class Case:
         universe = Universe(seed=seed)
         for (name, version), needs in self.world.items():
             universe.add(name, version, *needs, extras=EXTRAS)
-        question = replace(ask(*self.roots), constraints=self.constraints)
+        question = ask(*self.roots)._replace(constraints=self.constraints)
         try:
             return resolve(question, universe)
         except RequirementsConflictError:

@@ -128,7 +128,9 @@ def _ask_everything(origin: str, inside: Path, problems: list[str]) -> None:
         for candidate in _try(problems, lambda: index.find(PROJECT)[:3]) or ():
             _try(problems, partial(index.read_metadata, candidate))
             _try(problems, partial(index.fetch, candidate, str(inside / "file")))
-        question = Question(requirements=(PROJECT,), python=PYTHON, index=settings.identity)
+        question = Question(
+            requirements=(PROJECT,), python=PYTHON, index_identity=settings.identity
+        )
         resolution = _try(problems, lambda: resolve(question, index))
         if resolution is not None:
             workspace = inside / "workspace"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,10 +27,10 @@ def remember(directory: Path, question: Question, *, signature: str = "") -> tup
     def answer(question: Question) -> Resolution:
         found = resolve(question, universe, universe.build)
         pins = tuple(
-            replace(pin, url=f"{pin.url}{signature if pin.name == 'b' else ''}")
+            pin._replace(url=f"{pin.url}{signature if pin.name == 'b' else ''}")
             for pin in found.pins
         )
-        return replace(found, pins=pins)
+        return found._replace(pins=pins)
 
     memory = Memory(directory=directory)
     memory.answer(question, answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from threading import Lock as Mutex
 from typing import TYPE_CHECKING
 
@@ -141,4 +140,4 @@ class _Finisher:
             raise LockImpossibleError(pin.file_name, source.label, reason)
         if pin.sha256 and pin.sha256 not in built:
             raise LockImpossibleError(pin.file_name, source.label, "other bytes of it were built")
-        return pin if pin.sha256 or len(built) > 1 else replace(pin, sha256=min(built))
+        return pin if pin.sha256 or len(built) > 1 else pin._replace(sha256=min(built))

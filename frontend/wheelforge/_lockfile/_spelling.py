@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +53,7 @@ def spell_pin(pin: Pin) -> Pin:
     origin = without_secrets(pin.origin) if is_index else ""
     if is_direct(pin) or not (origin or is_standard(pin)):
         origin = bare
-    return replace(
-        pin,
+    return pin._replace(
         url="#".join((bare, *inside[:1])),
         origin=origin,
         requested_by=(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge._lockfile._spelling import spell_label, spell_requirements
@@ -140,7 +140,7 @@ class Lock:
             this = f"{locked.python}, which takes no such file"
             raise LockOtherPythonError(self.name, locked.source.label, tuple(foreign), this)
         # Whoever finds other bytes than these has the word of the lock against them.
-        pins = tuple(replace(pin, origin=self.name) for pin in answer.pins)
+        pins = tuple(pin._replace(origin=self.name) for pin in answer.pins)
         return Resolution(pins=pins)
 
 

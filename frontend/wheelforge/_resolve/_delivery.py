@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import HashRefusedError
@@ -75,7 +74,7 @@ def hand_over(
     finder.expect(resolution.pins)
     for pin in resolution.pins:
         finder.take(pin)
-    known = replace(resolution, pins=tuple(finder.pins.values()))
+    known = resolution._replace(pins=tuple(finder.pins.values()))
     return Delivery(known, index, finder.pins, finder.paths)
 
 
@@ -110,7 +109,7 @@ class _KeyFinder:
             self.paths[key] = path
         if pin.is_wheel and not _is_known(pin):
             accepted = (f"sha256:{key.sha256}",) if pin.accepted else ()
-            pin = replace(pin, sha256=key.sha256, accepted=accepted)
+            pin = pin._replace(sha256=key.sha256, accepted=accepted)
         self.pins[key] = pin
 
     def _fetch(self, pin: Pin) -> Path:

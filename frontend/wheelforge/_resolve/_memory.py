@@ -10,7 +10,6 @@ import contextlib
 import re
 import stat
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -100,7 +99,10 @@ class Memory:
 
     def _write(self, question: Question, resolution: Resolution, places: Stamps) -> None:
         """Keep ``resolution`` as the answer, unless it may change unseen."""
-        facts = asdict(resolution)
+        facts: dict[str, Any] = {
+            "pins": [pin._asdict() for pin in resolution.pins],
+            "notes": resolution.notes,
+        }
         files = _stamp_files(facts["pins"])
         if None in files:
             return

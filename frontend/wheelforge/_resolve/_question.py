@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,18 +14,15 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Interpreter
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """Which wheels satisfy what somebody needs, for one Python, by one set of indexes."""
 
     requirements: tuple[str, ...]
     python: Interpreter
-    index: str = ""
+    index_identity: str = ""
     """The identity of the index settings."""
     constraints: tuple[str, ...] = ()
-    hashes: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict[str, tuple[str, ...]], hash=False
-    )
+    hashes: Mapping[str, tuple[str, ...]] = {}
     """Per requirement or constraint, as it is spelled: the ``sha256:...`` that are accepted."""
     require_hashes: bool = False
     """Whether every file needs a hash that was stated."""
@@ -56,15 +52,14 @@ class Question:
             *(sorted(set(texts)) for texts in (self.requirements, self.constraints)),
             sorted((text, sorted(hashes)) for text, hashes in self.hashes.items()),
             (python.identity, python.version, sorted(python.markers.items()), python.tags),
-            self.index,
+            self.index_identity,
             cutoff and cutoff.astimezone(UTC).isoformat(),
             (self.require_hashes, self.oldest, self.may_build, self.prefers_wheels),
         )
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """One file that was chosen: a wheel, or an sdist that a wheel is to be built of."""
 
     name: str
@@ -81,8 +76,7 @@ class Pin:
     """The hashes that were stated for it, as ``sha256:...``; one of them has to be its own."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The answer to a question."""
 
     pins: tuple[Pin, ...]

@@ -39,8 +39,7 @@ class Terms:
     """For a runner of an embedder's own: whether nobody wants what it runs any longer."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a hook has ended."""
 
     hook: str

@@ -58,7 +58,7 @@ class DependencySet:
         question = Question(
             requirements=tuple(text for text in self._stated if applies(text, interpreter.markers)),
             python=interpreter,
-            index=index.settings.identity,
+            index_identity=index.settings.identity,
             hashes={text: hashes for text, hashes in self._stated.items() if hashes},
             require_hashes=forges.settings.require_hashes,
             exclude_newer=forges.settings.exclude_newer,
