@@ -9,9 +9,16 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation import digest, ensure_directory
+from wheelforge_isolation import ArchiveError, digest, ensure_directory, inspect_sdist
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_version
+from wheelforge_isolation.formats.file_names import (
+    OLD_SDIST,
+    OLD_SDIST_SUFFIXES,
+    SDIST_SUFFIXES,
+    WHEEL_SUFFIX,
+    parse_sdist_name,
+    parse_version,
+)
 from wheelforge_isolation.formats.requirements import find_requirement, is_exact
 from wheelforge_isolation.formats.urls import (
     FETCHED_SCHEMES,
@@ -36,11 +43,11 @@ if TYPE_CHECKING:
 
     Source: TypeAlias = "RequirementSource | UrlSource"
 
-_SUFFIXES = (".tar.gz", ".zip")
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 """More than one letter, as one is a drive of Windows."""
-_ARCHIVE = re.compile(r"\.(?:tar\.gz|zip|whl|tgz|tar\.bz2)$", re.IGNORECASE)
+_ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES, WHEEL_SUFFIX)
 _ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
+_RELATIVE = "a path has to be absolute"
 _NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
 _DAY_SECONDS = 86400
 
@@ -111,8 +118,9 @@ def parse_source(text: str) -> Source:
         return _parse_url(text, "")
     requirement = find_requirement(text)
     # To the grammar of requirements, `demo-1.0.tar.gz` is a name.
-    if requirement is None or (not requirement.url and _ARCHIVE.search(requirement.name)):
-        raise _invalid(text, _NOTHING)
+    is_like_a_path = "/" in text or "\\" in text or text.lower().endswith(_ARCHIVES)
+    if requirement is None or (is_like_a_path and not requirement.url):
+        raise _invalid(text, _RELATIVE if is_like_a_path else _NOTHING)
     if requirement.extras or requirement.marker:
         what = "an extra" if requirement.extras else "a marker"
         raise _invalid(text, f"{what} means nothing where a project is built")
@@ -143,7 +151,9 @@ def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
         return "only `https:`, `http:` and `file:` URLs are fetched"
     if "subdirectory" in facts:
         return "a part of an archive is not built; unpack it, and name the directory"
-    if not file_name.lower().endswith(_SUFFIXES):
+    if not file_name.lower().endswith(SDIST_SUFFIXES):
+        if file_name.lower().endswith(OLD_SDIST_SUFFIXES):
+            return OLD_SDIST
         return "it does not end with the name of a .tar.gz or .zip file"
     return ""
 
@@ -169,10 +179,26 @@ def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource
     """Put what is meant by ``source`` into ``directory``."""
     if isinstance(source, UrlSource):
         candidate = _locate(source)
-        name, version = candidate.name, ""
+        version = ""
     else:
-        candidate = _choose(source, index)
-        name, version = candidate.name, str(candidate.version)
+        *others, last = _choose(source, index)
+        for candidate in others:
+            found = _fetch(candidate, str(candidate.version), index, directory)
+            if _is_readable(found.path):
+                return found
+        candidate, version = last, str(last.version)
+    return _fetch(candidate, version, index, directory)
+
+
+def _is_readable(sdist: Path) -> bool:
+    try:
+        inspect_sdist(sdist)
+    except ArchiveError:
+        return False
+    return True
+
+
+def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) -> FetchedSource:
     ensure_directory(str(directory))
     path = directory / candidate.file_name
     index.fetch(candidate, str(path))
@@ -181,7 +207,7 @@ def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource
         sha256=candidate.hashes.get("sha256") or digest(path),
         uploaded=candidate.uploaded,
         url=without_secrets(candidate.url),
-        name=name,
+        name=candidate.name,
         version=version,
     )
 
@@ -203,23 +229,23 @@ def _locate(source: UrlSource) -> Candidate:
     )
 
 
-def _choose(source: RequirementSource, index: Index) -> Candidate:
-    """Return the newest sdist that fits; a yanked one only for who names its version."""
+def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
+    """Return the sdists of the newest version that fits, best first; a yanked one only by name.
+
+    The best is of the kind that is still made, and of these what the index lists first.
+    """
     may_be_yanked = is_exact(source.specifier)
     found = [file for file in index.find(source.name) if not file.is_wheel]
-    # Of one version the last one counts: of the kind that is still made, what the index has first.
-    found.sort(key=_is_old_kind)
-    usable = {
-        file.version: file for file in reversed(found) if may_be_yanked or file.yanked is None
-    }
-    versions = list(source.specifier.filter(usable))
+    usable = [file for file in found if may_be_yanked or file.yanked is None]
+    versions = list(source.specifier.filter({file.version for file in usable}))
     if not versions:
         raise _explain(source, index)
-    return usable[max(versions)]
+    newest = max(versions)
+    return sorted((file for file in usable if file.version == newest), key=_is_old_kind)
 
 
 def _is_old_kind(file: Candidate) -> bool:
-    return not file.file_name.endswith(_SUFFIXES[0])
+    return not file.file_name.endswith(SDIST_SUFFIXES[0])
 
 
 def _explain(source: RequirementSource, index: Index) -> SourceNotFoundError:

@@ -54,11 +54,12 @@ def test_a_release_is_built_by_its_name(place: Place, index: Index, source: str)
     assert mark_of(build(place, index, source)) == "good"
 
 
-def test_a_mere_word_is_a_directory_that_is_not_there(place: Place, index: Index) -> None:
-    done = build(place, index, "thing")
-
-    assert (done.error, done.code) == ("source-invalid", 2)
-    assert index.count("thing") == 0
+def test_named_sources__a_bare_name_is_a_requirement_unless_there_is_such_a_path(
+    place: Place, index: Index
+) -> None:
+    assert mark_of(build(place, index, "thing")) == "good"
+    unknown = build(place, index, "nothing")
+    assert (unknown.error, unknown.code) == ("package-not-found", 3)
 
 
 @pytest.mark.parametrize("before", ["", "thing @ "])

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.archives import zip_sdist
 from tests.index import Manners, Project, Status, sdist, serve, sha256, wheel
 from tests.indexes import open_index
 from wheelforge._sources import (
@@ -165,6 +166,8 @@ def test_a_url_is_taken_apart(text: str, source: UrlSource) -> None:
 
 
 GIT = "repositories are not fetched; clone it, and name the directory"
+RELATIVE = "a path has to be absolute"
+OLD = "archives of that kind are not read; repack it as a .tar.gz"
 NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
 END = "it does not end with the name of a .tar.gz or .zip file"
 
@@ -184,14 +187,17 @@ END = "it does not end with the name of a .tar.gz or .zip file"
         ("https://example.org/x.zip#subdirectory=sub",
          "a part of an archive is not built; unpack it, and name the directory"),
         ("https://[oops/demo-1.0.tar.gz", "Invalid IPv6 URL"),
-        ("./demo", NOTHING),
-        ("demo-1.0.tar.gz", NOTHING),
-        ("demo-1.0-py3-none-any.whl", NOTHING),
-        ("sub/demo", NOTHING),
-        ("C:\\demo", NOTHING),
+        ("./demo", RELATIVE),
+        ("demo-1.0.tar.gz", RELATIVE),
+        ("demo-1.0-py3-none-any.whl", RELATIVE),
+        ("sub/demo", RELATIVE),
+        ("C:\\demo", RELATIVE),
         ("demo = 1.0", NOTHING),
         ("demo\0", NOTHING),
-        ("x" * 5000 + "/", NOTHING),
+        ("x" * 5000 + "/", RELATIVE),
+        ("demo-1.0.tar.xz", RELATIVE),
+        ("https://example.org/demo-1.0.tgz", OLD),
+        ("https://example.org/demo-1.0.tar.bz2", OLD),
         ("demo[fast]==1", "an extra means nothing where a project is built"),
         ("demo; python_version<'3'", "a marker means nothing where a project is built"),
     ],
@@ -279,6 +285,25 @@ def test_of_two_sdists_of_a_version_the_kind_that_is_still_made_is_fetched(tmp_p
     found = fetch("demo", tmp_path, zipped, demo("1.0"), demo("0.9", name="demo-0.9.zip"))
 
     assert found.path.name == "demo-1.0.tar.gz"
+
+
+def test_sources__of_two_sdists_of_a_version_the_one_that_can_be_read_is_fetched(
+    tmp_path: Path,
+) -> None:
+    damaged = demo("1.0")
+    damaged = replace(damaged, content=damaged.content[:-9], hashes={})
+    zipped = demo("1.0", name="demo-1.0.zip", content=zip_sdist(), hashes={})
+
+    assert fetch("demo", tmp_path / "both", damaged, zipped).path.name == "demo-1.0.zip"
+    assert fetch("demo", tmp_path / "one", damaged).path.name == "demo-1.0.tar.gz"
+
+
+def test_sources__a_release_in_an_old_kind_of_archive_is_left_out_and_told(tmp_path: Path) -> None:
+    files = demo("1.0", name="demo-1.0.tar.bz2"), demo("0.9", name="demo-0.9.tgz")
+
+    error = refuse("demo", tmp_path, *files)
+
+    assert "left out are 2 archives of old kinds, as .tgz and .tar.bz2" in str(error)
 
 
 def test_a_zip_is_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:

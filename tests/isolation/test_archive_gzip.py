@@ -155,6 +155,15 @@ def test_a_file_of_another_name_is_refused(name: str, tmp_path: Path) -> None:
     assert (error.rule, type(error)) == ("F21", ArchiveKindError)
 
 
+@pytest.mark.parametrize("suffix", ["tgz", "tar.bz2", "tar.xz"])
+def test_archive__an_old_kind_of_sdist_is_refused_with_a_remedy(
+    suffix: str, tmp_path: Path
+) -> None:
+    error = refuse(SOUND, tmp_path, name=f"demo-1.0.{suffix}")
+
+    assert "archives of that kind are not read; repack it as a .tar.gz" in str(error)
+
+
 def test_the_suffix_may_be_in_capitals(tmp_path: Path) -> None:
     (tmp_path / "P-1.TAR.GZ").write_bytes(SOUND)
 

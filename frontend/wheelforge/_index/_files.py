@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from wheelforge._index.models import Candidate, as_utc
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import (
+    OLD_SDIST_SUFFIXES,
     SDIST_SUFFIXES,
     WHEEL_SUFFIX,
     VersionError,
@@ -34,6 +35,7 @@ _ALL = ":all:"
 
 OTHER_NAME = "of another name"
 NO_ARCHIVE = "neither wheel nor sdist"
+OLD_KIND = "archives of old kinds, as .tgz and .tar.bz2, which are not read"
 NO_VERSION = "without a valid version"
 OTHER_PLATFORM = "wheels for other Pythons or platforms"
 UNWANTED = "of a kind that is not wanted"
@@ -100,7 +102,7 @@ class Selector:
         """Return what a file name says, or why such a file is of no use."""
         is_wheel = file_name.endswith(WHEEL_SUFFIX)
         if not is_wheel and not file_name.endswith(SDIST_SUFFIXES):
-            return NO_ARCHIVE
+            return OLD_KIND if file_name.endswith(OLD_SDIST_SUFFIXES) else NO_ARCHIVE
         refused, preferred = self._settings.no_binary, self._settings.only_binary
         if not is_wheel:
             refused, preferred = preferred, refused

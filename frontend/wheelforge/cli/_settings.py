@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wheelforge._models import BuildRequest, Era, Keep, Kind, Policy
 from wheelforge._settings import Settings
-from wheelforge.errors import OptionInvalidError, SourceInvalidError
+from wheelforge.errors import OptionInvalidError
 
 if TYPE_CHECKING:
     import argparse
@@ -88,15 +87,6 @@ def refuse_contradictions(options: argparse.Namespace) -> None:
         raise OptionInvalidError("--env-dir", "with `--no-isolation` no environment is made")
     if options.no_isolation and options.installer:
         raise OptionInvalidError("--installer", "with `--no-isolation` nothing is installed")
-    for source in options.sources:
-        _refuse_mere_word(source, is_set=getattr(options, "with_deps", False))
-
-
-def _refuse_mere_word(source: Path | str, *, is_set: bool) -> None:
-    """Refuse a name without a version, as it may be a directory that was mistyped."""
-    if isinstance(source, str) and re.fullmatch(r"[\w.-]+", source) and not is_set:
-        reason = f"there is no such directory; a release on the index is `{source}==VERSION`"
-        raise SourceInvalidError(source, reason)
 
 
 def list_bare_settings(options: argparse.Namespace) -> list[str]:

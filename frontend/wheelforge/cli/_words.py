@@ -8,6 +8,9 @@ import re
 from argparse import ArgumentTypeError
 from pathlib import Path
 
+from wheelforge_isolation.formats.file_names import OLD_SDIST_SUFFIXES, SDIST_SUFFIXES
+
+_ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
 _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
@@ -50,7 +53,7 @@ def read_source(text: str) -> Path | str:
     So a directory `demo` is built, and not the sdist of that name.
     """
     path = Path(text)
-    is_path = os.path.lexists(path) or path.name != text or text.endswith((".tar.gz", ".zip"))
+    is_path = os.path.lexists(path) or path.name != text or text.endswith(_ARCHIVES)
     if not is_path or "://" in text:
         return text
     # What is called `..` would have no name to be called by.

@@ -6,6 +6,7 @@ from typing import IO
 
 from wheelforge_isolation.archive import tar_headers
 from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.formats.file_names import OLD_SDIST, OLD_SDIST_SUFFIXES
 
 TAR_GZ, ZIP = ".tar.gz", ".zip"
 _MAGIC = {TAR_GZ: b"\x1f\x8b", ZIP: b"PK"}
@@ -26,6 +27,8 @@ def split_suffix(file_name: str) -> tuple[str, str]:
     for suffix in _MAGIC:
         if file_name.lower().endswith(suffix) and len(file_name) > len(suffix):
             return file_name[: -len(suffix)], suffix
+    if file_name.lower().endswith(OLD_SDIST_SUFFIXES):
+        raise RuleError("F21", OLD_SDIST)
     raise RuleError("F21", "the name ends neither in .tar.gz nor in .zip")
 
 

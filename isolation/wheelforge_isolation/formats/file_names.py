@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 WHEEL_SUFFIX = ".whl"
 SDIST_SUFFIXES = (".tar.gz", ".zip")
+OLD_SDIST_SUFFIXES = (".tgz", ".tar", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar.lzma", ".tar.z")
+"""Indexes have taken none of these since 2018 (PEP 527), and the sdist format names none.
+
+They are not read: each is another decompressor that hostile archives could aim at.
+"""
+OLD_SDIST = "archives of that kind are not read; repack it as a .tar.gz"
 _LONGEST_NAME = 255
 """No file system in wide use stores a longer name; no version or tag in a name is longer."""
 _MOST_TAGS = 1000
