@@ -77,6 +77,8 @@ class Forge:
         `BuildRequest`. Raises the leaf of `ForgeError` that says why there is none.
         """
         self._check()
+        if isinstance(requirements, str):  # a text is a sequence of texts, too
+            raise RequestInvalidError(f"`requirements` must be several, not `{requirements!r}`")
         request = EnvironmentRequest(
             requirements=tuple(requirements),
             label=label,

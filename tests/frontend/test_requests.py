@@ -323,6 +323,11 @@ def test_prepare_environment__it_has_the_requirements(own: Ground) -> None:
     assert not environment.python_executable.startswith(sys.prefix)
 
 
+def test_prepare_environment__one_text_is_not_several_requirements(own: Ground) -> None:
+    with own.forge() as forge, pytest.raises(RequestInvalidError, match="not `'helper'`"):
+        forge.prepare_environment("helper")
+
+
 def test_prepare_environment__what_is_wrong_with_a_requirement_is_said(own: Ground) -> None:
     with own.forge() as forge, pytest.raises(Exception, match="my tool") as caught:
         forge.prepare_environment(["no such thing"], label="my tool")
