@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import sys
 from shutil import which
 from typing import TYPE_CHECKING
@@ -210,7 +211,9 @@ def test_socks_proxy__without_pysocks_is_refused_with_its_name(
 
 
 def test_index__of_pypiserver_is_understood(tmp_path: Path) -> None:
-    pytest.importorskip("pypiserver")
+    # Not imported here: it brings an importer of its own into the process that does.
+    if importlib.util.find_spec("pypiserver") is None:
+        pytest.skip("needs pypiserver")
     packages = tmp_path / "packages"
     packages.mkdir()
     (packages / DEMO.name).write_bytes(DEMO.content)
