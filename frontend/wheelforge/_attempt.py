@@ -66,7 +66,7 @@ class SourceTree(NamedTuple):
 
 
 class BuildJob(NamedTuple):
-    """What all attempts at one build share."""
+    """The facts that all attempts at one build share."""
 
     context: BuildContext
     request: BuildRequest
@@ -83,7 +83,7 @@ class BuildJob(NamedTuple):
 
 
 class BuildResult:
-    """What an attempt has come to so far."""
+    """The results of an attempt so far."""
 
     def __init__(self) -> None:
         self.artifacts: list[Artifact] = []

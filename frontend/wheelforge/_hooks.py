@@ -64,10 +64,10 @@ class Backend:
 
         self.last_call: HookCall | None = None
         self._returned: object = None
-        """What the last hook returned, if pyproject-hooks is of the known kind."""
+        """The value that the last hook returned, if pyproject-hooks is of the known kind."""
         self._runner = runner
         self._warn = warn
-        # What `--config-json` says may be any JSON; backends are told it as it is.
+        # `--config-json` may hold any JSON; backends get it as it is.
         self._settings = cast("Mapping[str, str | Sequence[str]]", config_settings)
         self._builder = ProjectBuilder.from_isolated_env(environment, project.root, self._run)
 

@@ -106,7 +106,7 @@ class _Installed:
         if not version or not requirement.specifier.contains(version, prereleases=True):
             yield " -> ".join(path)
             return
-        # What nothing can parse, pip has installed without.
+        # pip has ignored a requirement that cannot be parsed when it installed this.
         others = map(find_requirement, (found.requires if found else None) or ())
         for other in filter(None, others):
             yield from self._check(other, path, frozenset(requirement.extras))

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Components:
-    """What takes the place of what a forge would make for itself.
+    """Replacements for parts that a forge would make for itself.
 
     All of them are called from the threads that build, several at once. What they raise comes out
     of the forge as it is, unless it is a `ForgeError`: then it is the error of the build.

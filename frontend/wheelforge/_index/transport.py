@@ -100,7 +100,7 @@ class Allowance:
 
 
 class _CountedSocket(RawIOBase):
-    """What comes from a socket, counted."""
+    """The bytes that come from a socket, counted."""
 
     def __init__(self, raw: Socket, allowance: Allowance) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class _Response(HTTPResponse):
 
 
 class _Counted(_Connection):
-    """What is special about our connections, to be mixed into those of urllib3."""
+    """Our additions to the connections of urllib3, as a mix-in."""
 
     allowance: Allowance
     """Of the answer that comes at present."""
@@ -252,7 +252,7 @@ def _too_large(most_bytes: int) -> RequestFailedError:
 
 
 class _Way(NamedTuple):
-    """What requests must have in common to share connections."""
+    """The facts in which requests must agree to share connections."""
 
     scheme: str
     proxy: str | None

@@ -38,7 +38,7 @@ class Shelf:
     def __init__(self) -> None:
         self.timely: Files = {}
         self.late: Files = {}
-        """What would do, had it been published before the cut-off."""
+        """Files that would do, had they been published before the cut-off."""
         self.refused: dict[Version, list[str]] = {}
         """Why files were not even considered."""
 

@@ -52,7 +52,7 @@ class Substitute:
     """
 
     __slots__ = ("original", "tell")
-    # What every object has; everything else goes through `__getattr__`.
+    # Attributes that every object has; everything else goes through `__getattr__`.
     __class__ = pass_on("__class__")  # pyright: ignore[reportIncompatibleMethodOverride]
     __doc__ = pass_on("__doc__")
     __module__ = pass_on("__module__")
@@ -86,7 +86,7 @@ class PathProbe:
         self.absent: set[str] = set()
         """Relative paths at which nothing was found."""
         self.found: list[str] = []
-        """What else the import has to do with the directory, in words that follow its name."""
+        """Other uses that the import makes of the directory, in words that follow its name."""
         self._events: dict[str, int] = {}
         self._substitutes: dict[str, Substitute] = {}
 

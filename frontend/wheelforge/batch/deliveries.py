@@ -35,7 +35,7 @@ _BUILD_VARIABLE = re.compile(
 
 
 class Deliveries:
-    """What batches with the same settings have delivered; ``settings`` is their digest."""
+    """The files delivered by batches with the same settings, whose digest is ``settings``."""
 
     def __init__(self, records: Records, settings: str) -> None:
         self._records = records

@@ -114,7 +114,7 @@ def _find_needs(
     found = set[int]()
     for text in project.requires if project else ():
         requirement = find_requirement(text)
-        # What is none, its build will say.
+        # If it is no project, its build will say so.
         offer = offers.get(canonicalize_name(requirement.name)) if requirement else None
         # Who requires itself wants an older one, from an index.
         if offer is not None and offer.request.source != job.request.source:

@@ -71,21 +71,21 @@ class Unpacked:
     root: Path
     """Its one top-level directory."""
     notes: tuple[Note, ...]
-    """What was mended, and what was left out."""
+    """Notes on what was mended or left out."""
     newest: int | None
     """The latest time that a member states and that can be true; in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedSdist:
-    """What an sdist says of itself, found out without unpacking it."""
+    """The facts an sdist states about itself, read without unpacking it."""
 
     top: str
     """Its one top-level directory."""
     metadata: bytes | None
     """The content of its PKG-INFO, if it has one."""
     notes: tuple[Note, ...]
-    """What would be mended, or left out, by unpacking it."""
+    """Notes on what unpacking would mend or leave out."""
     size_bytes: int
     sha256: str
 

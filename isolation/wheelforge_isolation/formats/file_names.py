@@ -47,7 +47,7 @@ class VersionError(FormatError):
 
 
 class WheelName(NamedTuple):
-    """What the file name of a wheel says."""
+    """The parts of the file name of a wheel."""
 
     file_name: str
     name: str
@@ -73,7 +73,7 @@ class WheelName(NamedTuple):
 
 
 class SdistName(NamedTuple):
-    """What the file name of an sdist says."""
+    """The parts of the file name of an sdist."""
 
     file_name: str
     name: str

@@ -61,7 +61,7 @@ class Wheel(NamedTuple):
     """Every file by its path in the archive."""
     entry_points: tuple[EntryPoint, ...]
     notes: tuple[Note, ...]
-    """What is odd about it and was let pass."""
+    """Notes on oddities that were let pass."""
     archive: WheelZip
 
     def write(self, directory: str) -> None:
@@ -74,13 +74,13 @@ class Wheel(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedWheel:
-    """What a wheel says of itself, found out without writing anything of it."""
+    """The facts a wheel states about itself, read without writing any of it."""
 
     name: str
     """Normalised, as is the version."""
     version: str
     metadata: bytes
-    """What its METADATA holds."""
+    """The content of its METADATA."""
     notes: tuple[Note, ...]
     size_bytes: int
     sha256: str
