@@ -111,6 +111,16 @@ def run_unprivileged(directory: Path, code: str, *, before: str = "") -> str:
     return done.stdout
 
 
+def measure_peak() -> int:
+    """Return how many bytes this process has needed at most, or 0 where that is not known.
+
+    `getrusage` would count the memory of the process that started this one, too.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+
 def needs(*, posix: str) -> pytest.MarkDecorator:
     """Skip where the system has no such thing, saying what it is."""
     return pytest.mark.skipif(os.name != "posix", reason=f"needs {posix}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from tests.builds import write_project, write_sdist
+from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
 from tests.wheels import Draft
 from wheelforge._hooks import Backend
@@ -185,10 +186,8 @@ def survive(seed: int) -> str:
 
 def survive_all(seeds: range) -> tuple[dict[int, str], int]:
     """Return what was wrong about cases, and how many bytes this process has needed at most."""
-    import resource
-
     problems = {seed: problem for seed in seeds if (problem := survive(seed))}
-    return problems, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return problems, measure_peak()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-import resource
 import socketserver
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
 from tests.security.hostile_answers import METADATA, PAGE, PART, PROJECT, WHEEL, make_answers
 from tests.universe import PYTHON
@@ -99,7 +99,7 @@ def survive_all(seeds: Iterable[int]) -> dict[int, str]:
 def survive_and_measure(seeds: range) -> tuple[dict[int, str], int]:
     """Return the problems of cases, and the most memory that this process has had so far."""
     problems = survive_all(seeds)
-    return problems, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return problems, measure_peak()
 
 
 def _survive(seed: int, server: _Server, place: Path) -> str:
