@@ -50,7 +50,8 @@ _LINES = (
     *(b"Metadata-Version: 99\n", b"Wheel-Version: 2.0\n", b"Tag: a.b-c.d-e\n"),
     *(b"License-File: ../../x\n", b"demo.py,sha256=x,1\n"),
 )
-_LARGEST_MESSAGE = 5000
+_LARGEST_MESSAGE = 21_000
+"""Twenty lines of output, of a thousand characters each, and a sentence."""
 
 
 class Case:

@@ -8,6 +8,7 @@ from wheelforge_isolation.formats.text import escape_controls
 
 TAIL_BYTES = 1 << 16
 """How much of an output is looked at; causes stand near its end."""
+_LONGEST_LINE = 1000
 _SEQUENCES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[^\[\]])?"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
@@ -25,4 +26,5 @@ def plain_text(output: bytes | str) -> str:
 
 def last_lines(output: bytes | str) -> str:
     """Return the last lines of what a program has printed, to be put after a message."""
-    return "".join(f"\n  {line}" for line in plain_text(output).splitlines()[-20:])
+    lines = plain_text(output).splitlines()[-20:]
+    return "".join(f"\n  {line[:_LONGEST_LINE]}" for line in lines)
