@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from urllib.parse import urljoin
 
 from wheelforge.errors import IndexPageInvalidError
+from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.urls import check_url, file_name_of
 
@@ -100,7 +101,9 @@ def parse_page(content: bytes, content_type: str, url: str, origin: str) -> Page
         parser = _parse_html(_decode(content, content_type), url, origin)
         page = _read_all(parser.anchors, _read_anchor, parser.base)
     else:
-        raise IndexPageInvalidError(origin, f"it answers with `{kind}`, which is no list of files")
+        raise IndexPageInvalidError(
+            origin, f"it answers with {quoted(kind)}, which is no list of files"
+        )
     return page._replace(files=[file for file in page.files if _is_followed(file.url, url)])
 
 
