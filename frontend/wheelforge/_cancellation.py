@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import TYPE_CHECKING
 
+from wheelforge._runners import Cancellation
 from wheelforge.errors import BuildCancelledError
 
 if TYPE_CHECKING:
@@ -19,13 +19,11 @@ class BuildCancellation:
 
     def __init__(self, pool: RunnerPool) -> None:
         self._pool = pool
-        self._is_cancelled = False
-        self._lock = threading.Lock()
-        self._ends: list[Callable[[], None]] = []
+        self._cancellation = Cancellation()
 
     def is_cancelled(self) -> bool:
         """Return whether the build is to end."""
-        return self._is_cancelled or self._pool.is_cancelled()
+        return self._cancellation.is_cancelled or self._pool.is_cancelled()
 
     def check(self, label: str) -> None:
         """Raise an error if the build of ``label`` is to end."""
@@ -34,10 +32,7 @@ class BuildCancellation:
 
     def cancel(self) -> None:
         """End the hook that runs, and whatever would follow it; does not wait."""
-        with self._lock:
-            self._is_cancelled = True
-            for end in self._ends:
-                end()
+        self._cancellation.cancel()
 
     @contextlib.contextmanager
     def reaching(self, runner: object) -> Generator[None]:
@@ -46,12 +41,5 @@ class BuildCancellation:
         if end is None:
             yield
             return
-        with self._lock:
-            self._ends.append(end)
-            if self._is_cancelled:
-                end()
-        try:
+        with self._cancellation.reaching(end):
             yield
-        finally:
-            with self._lock:
-                self._ends.remove(end)

@@ -26,9 +26,11 @@ from wheelforge._runners._pool import RunnerPool
 from wheelforge._runners._runner import ForkRunner, SpawnRunner
 from wheelforge._runners._server import ForkServer, can_fork
 from wheelforge._runners._terms import Ending, Terms
+from wheelforge._runners._watch import Cancellation
 from wheelforge._runners._world import compose_environment
 
 __all__ = [
+    "Cancellation",
     "Ending",
     "ForkRunner",
     "ForkServer",
