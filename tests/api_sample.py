@@ -23,6 +23,7 @@ from wheelforge import (
     Era,
     Forge,
     ForgeError,
+    HookOptions,
     Keep,
     Kind,
     Outcome,
@@ -33,7 +34,6 @@ from wheelforge import (
     RunnerPool,
     RunningBuild,
     Settings,
-    Terms,
     compose_environment,
     open_forge,
 )
@@ -84,7 +84,7 @@ def install(python: Interpreter, wheels: Sequence[tuple[WheelKey, Path]]) -> Env
 
 
 @contextlib.contextmanager
-def open_runner(terms: Terms) -> Generator[Runner]:
+def open_runner(terms: HookOptions) -> Generator[Runner]:
     """Run hooks without more ado."""
 
     def run(
@@ -177,7 +177,7 @@ def embed(
 
 def run_hook(python: str, backend: str, variables: Mapping[str, str], words: list[str]) -> None:
     """Run a hook that somebody else calls."""
-    terms = Terms(base=variables, timeout_seconds=60, on_output=print)
+    terms = HookOptions(base=variables, timeout_seconds=60, on_output=print)
     world = compose_environment(variables, OurEnvironment(python).make_extra_environ())
     with (
         RunnerPool() as pool,

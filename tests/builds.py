@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 from tests.source import ROOT
 from tests.stock import Stock
-from wheelforge._events import ignore
-from wheelforge._models import BuildRequest, Kind
-from wheelforge._open import open_forge
-from wheelforge._settings import Settings
+from wheelforge.build.open import open_forge
+from wheelforge.events import ignore
+from wheelforge.models import BuildRequest, Kind
+from wheelforge.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from wheelforge._events import BuildEvent, Reporter
-    from wheelforge._forge import Forge
-    from wheelforge._models import Outcome
-    from wheelforge._open import Components
+    from wheelforge.build.forge import Forge
+    from wheelforge.build.open import Components
+    from wheelforge.events import BuildEvent, Reporter
+    from wheelforge.models import Outcome
 
 WILLING = (ROOT / "fixtures" / "backends" / "willing" / "willing.py").read_text(encoding="utf-8")
 NEWEST = 1_600_000_000

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 from tests.processes import Holder, _end, _pipes, _read_path
 from tests.wheels import METADATA, Draft
 from wheelforge_isolation import Bounds, Layout, list_entries, open_cache
-from wheelforge_isolation._locks import Lease
-from wheelforge_isolation._shelf import Shelf
+from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation.files.locks import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from wheelforge_isolation import Event
-    from wheelforge_isolation._record import About
+    from wheelforge_isolation.cache.records import About
 
 NOTHING = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 DAY_SECONDS = 86400
@@ -35,7 +35,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from wheelforge_isolation import Layout, open_cache, open_stage, read_wheel_key
-from wheelforge_isolation._fs import copy_file
+from wheelforge_isolation.files.fs import copy_file
 
 def wait(path):
     print(path, flush=True)
@@ -73,7 +73,7 @@ import os, random, sys, time
 from functools import partial
 from pathlib import Path
 from wheelforge_isolation import Layout, _locks, open_cache, read_wheel_key
-from wheelforge_isolation._fs import copy_file
+from wheelforge_isolation.files.fs import copy_file
 
 root, wheels, seconds, mode, seed = sys.argv[1:]
 if mode == "blind":
@@ -150,7 +150,7 @@ def fill_fast(layout: Layout, count: int) -> None:
     """Store that many small directories as a shelf does, without a wheel for each."""
     layout.prepare()
     lease = Lease(layout.leases)
-    shelf = Shelf(layout, layout.wheels, lease, ignore)
+    shelf = TreeStore(layout, layout.wheels, lease, ignore)
     for number in range(count):
         shelf._make(f"{number:08x}"[::-1].ljust(32, "0"), partial(_fill, number)).give_back()
     lease.close()

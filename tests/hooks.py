@@ -18,12 +18,12 @@ import pytest
 from pyproject_hooks import BuildBackendHookCaller
 
 from tests.source import ROOT
-from wheelforge._runners import (
-    Ending,
+from wheelforge.hooks import (
     ForkRunner,
     ForkServer,
+    HookOptions,
+    HookResult,
     SpawnRunner,
-    Terms,
     compose_environment,
 )
 
@@ -69,7 +69,7 @@ class Place:
 
     path: Path
     project: Path
-    endings: list[Ending] = field(default_factory=list[Ending])
+    endings: list[HookResult] = field(default_factory=list[HookResult])
 
     @classmethod
     def make(cls, parent: Path) -> Place:
@@ -97,9 +97,9 @@ class Place:
         own = {"PATH": str(self.path / "bin"), "PYTHONDONTWRITEBYTECODE": "1"}
         return compose_environment({"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}, own, more)
 
-    def terms(self, **facts: Any) -> Terms:
+    def terms(self, **facts: Any) -> HookOptions:
         """Return terms under which every ending is heard."""
-        return Terms(base=self.world(), on_ending=self.endings.append, **facts)
+        return HookOptions(base=self.world(), on_ending=self.endings.append, **facts)
 
     def serve(self, backend: str = "obedient") -> ForkServer:
         """Describe a server for the world of this place."""

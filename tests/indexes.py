@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.index import Pauses
-from wheelforge._index import Index, IndexSettings
+from wheelforge.index import Index, IndexSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tests.universe import ORIGIN, PYTHON, sha256_of
-from wheelforge._lockfile import Recorder, Source, read_lock, write_lock
-from wheelforge._resolve import Pin, Resolution
+from wheelforge.lockfile import Recorder, Source, read_lock, write_lock
+from wheelforge.resolve import Pin, Resolution
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._lockfile import Lock
+    from wheelforge.lockfile import Lock
     from wheelforge_isolation import Interpreter
 
 SIX = Source(label="six-1.16.0.tar.gz", sha256="5" * 64)

@@ -42,7 +42,7 @@ import os, sys
 from pathlib import Path
 import packaging.utils, packaging.version  # what is imported later, out of our reach then
 from wheelforge_isolation import ForgeError, collect_garbage, collect_stages, open_stage, unpack
-from wheelforge_isolation._fs import remove_tree
+from wheelforge_isolation.files.fs import remove_tree
 
 os.chdir(sys.argv[1])
 if os.geteuid() == 0:

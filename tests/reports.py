@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wheelforge._models import Artifact, BuildRequest, Kind, Outcome, Phase
-from wheelforge._report import Run
 from wheelforge.errors import BackendFailedError, Failure, HeaderMissingError, HookCancelledError
+from wheelforge.models import Artifact, BuildRequest, Kind, Outcome, Phase
+from wheelforge.report import Run
 from wheelforge_isolation import WheelKey
 
 if TYPE_CHECKING:

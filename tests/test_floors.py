@@ -17,60 +17,52 @@ if TYPE_CHECKING:
 FLOORS = {
     "wheelforge_isolation": [
         {"errors", "lazy", "formats"},
-        {"_fs"},
-        {"_locks"},
-        {"_drafts"},
-        {"_layout", "_ground", "_record", "interpreter"},
-        {"archive"},
-        {"_staging", "wheels", "_shelf", "_inventory", "_ownership"},
-        {"_unpack", "_store", "_turns", "_housekeeping", "_bytecode"},
-        {"_installation", "_built"},
-        {"_environment", "_verification"},
-        {"_cache"},
+        {"files"},
+        {"archive", "interpreter"},
+        {"wheels"},
+        {"cache"},
+        {"environments"},
+        {"cache_access"},
         {"__init__"},
     ],
     "wheelforge": [
-        {"errors", "_version"},
-        {"_models"},
-        {"_events", "_records", "_project", "_index", "_runners", "_diagnosis", "_results"},
-        {"_hooks", "_resolve"},
-        {"_lockfile"},
-        {"_settings", "_sources", "_retry"},
-        {"_places"},
-        {"_foresight", "_targets"},
-        {"_cancellation", "_context", "_environments", "_host_environment"},
-        {"_attempt"},
-        {"_session"},
-        {"_running"},
-        {"_forge"},
-        {"_open"},
-        {"batch", "_report", "_progress"},
+        {"errors", "version"},
+        {"models"},
+        {"events", "records", "index", "hooks", "diagnosis"},
+        {"resolve"},
+        {"lockfile"},
+        {"settings"},
+        {"build"},
+        {"batch", "report", "progress"},
         {"cli"},
         {"__init__", "__main__"},
     ],
 }
+"""The rooms from the ground up: each imports only what stands on a floor below its own."""
+PRIVATE = {"files", "archive", "interpreter", "wheels", "cache", "environments", "cache_access"}
+"""The rooms of the lower package that the upper one enters through the facade only."""
 DOORS = {
-    "filelock": {"_locks"},
-    "platformdirs": {"_layout"},
-    "installer": {"wheels", "_installation"},
-    "build": {"_hooks", "_host_environment", "_project"},
-    "pyproject_hooks": {"_hooks"},
-    "resolvelib": {"_resolve"},
-    "rich": {"_progress"},
-    "shutil": {"_fs"},
-    "tempfile": {"_fs"},
+    "filelock": {"files"},
+    "platformdirs": {"cache"},
+    "installer": {"wheels", "environments"},
+    "build": {"build"},
+    "pyproject_hooks": {"build"},
+    "resolvelib": {"resolve"},
+    "rich": {"progress"},
+    "shutil": {"files"},
+    "tempfile": {"files"},
     "subprocess": {
-        *("batch", "_bytecode", "_host_environment", "_installation", "_runners", "interpreter"),
+        *("batch", "build", "environments", "hooks", "interpreter"),
         "errors",  # a base class only
     },
     "tarfile": {"archive"},
     "zipfile": {"archive"},
     "argparse": {"cli"},
-    "urllib3": {"_index"},
+    "urllib3": {"index"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """What any room may speak of."""
-ELSEWHERE = {"_path_probe", "_rehearsal", "_serve", "_start"}
+ELSEWHERE = {"path_probe", "import_probe", "serve", "start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
 
 
@@ -103,7 +95,8 @@ def test_imports_point_down(path: Path) -> None:
 def test_the_two_packages_meet_at_the_facade_only(path: Path) -> None:
     package, _ = room(path)
     tops = {name.partition(".")[0] for name in imports_of(path)}
-    inside = {name for name in imports_of(path) if name.startswith("wheelforge_isolation._")}
+    parts = [name.split(".") for name in imports_of(path)]
+    inside = {rest[0] for top, *rest in parts if top == "wheelforge_isolation"} & PRIVATE
 
     if package == "wheelforge_isolation":
         assert "wheelforge" not in tops

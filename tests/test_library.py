@@ -30,25 +30,25 @@ from wheelforge import (
     BuildRequest,
     Components,
     Forge,
+    HookOptions,
     Keep,
     Kind,
     Outcome,
     Policy,
     RunnerPool,
     Settings,
-    Terms,
     compose_environment,
     open_forge,
 )
-from wheelforge._runners import can_fork
 from wheelforge.errors import HookCancelledError
+from wheelforge.hooks import can_fork
 from wheelforge_isolation import Environment, Layout, adopt_environment, open_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from wheelforge import BuildEvent, Runner
-    from wheelforge._runners import Ending
+    from wheelforge.hooks import HookResult
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 BACKEND = ROOT / "fixtures" / "backends" / "obedient" / "obedient.py"
@@ -231,13 +231,13 @@ def run_in(
 def test_other_callers_hooks_are_forks_in_an_environment_of_ours(
     tmp_path: Path, caller: str
 ) -> None:
-    endings: list[Ending] = []
+    endings: list[HookResult] = []
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "obedient"\n', encoding="utf-8"
     )
-    terms = Terms(base=dict(os.environ), on_ending=endings.append)
+    terms = HookOptions(base=dict(os.environ), on_ending=endings.append)
     with environment_with_backend(tmp_path) as environment, RunnerPool() as pool:
         python = environment.python_executable
         world = compose_environment(terms.base, environment.make_extra_environ())
@@ -269,7 +269,7 @@ def test_a_runner_of_ones_own_can_tell_when_it_is_cancelled(tmp_path: Path) -> N
     asked = threading.Event()
 
     @contextlib.contextmanager
-    def open_runner(terms: Terms) -> Generator[Runner]:
+    def open_runner(terms: HookOptions) -> Generator[Runner]:
         def run(cmd: Sequence[str], cwd: object = None, extra_environ: object = None) -> None:
             del cwd, extra_environ
             asked.set()

@@ -12,7 +12,7 @@ import pytest
 import wheelforge.errors
 import wheelforge_isolation.errors
 from tests.source import ROOT
-from wheelforge.cli._parser import COMMANDS, build_parser
+from wheelforge.cli.parser import COMMANDS, build_parser
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:

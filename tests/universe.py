@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from packaging.version import Version
 
-from wheelforge._index import Candidate, Metadata
-from wheelforge._resolve import Question, resolve
 from wheelforge.errors import BuildError, PackageNotFoundError
+from wheelforge.index import Candidate, Metadata
+from wheelforge.resolve import Question, resolve
 from wheelforge_isolation import Interpreter
 from wheelforge_isolation.interpreter import Scheme
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import NotRequired, Unpack
 
-    from wheelforge._resolve import Resolution
+    from wheelforge.resolve import Resolution
 
 ORIGIN = "https://index.test/simple"
 TAGS = ("cp311-cp311-linux_x86_64", "cp311-abi3-linux_x86_64", "py3-none-linux_x86_64")

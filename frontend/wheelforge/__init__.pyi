@@ -1,11 +1,11 @@
-from wheelforge._forge import (
+from wheelforge.build.forge import (
     Forge as Forge,
 )
-from wheelforge._events import (
+from wheelforge.events import (
     BuildEvent as BuildEvent,
     Reporter as Reporter,
 )
-from wheelforge._models import (
+from wheelforge.models import (
     Artifact as Artifact,
     BuildEnvironment as BuildEnvironment,
     BuildRequest as BuildRequest,
@@ -19,18 +19,18 @@ from wheelforge._models import (
     PreparedEnvironment as PreparedEnvironment,
     Runner as Runner,
 )
-from wheelforge._running import (
+from wheelforge.build.handle import (
     RunningBuild as RunningBuild,
 )
-from wheelforge._runners import (
+from wheelforge.hooks import (
     RunnerPool as RunnerPool,
-    Terms as Terms,
+    HookOptions as HookOptions,
     compose_environment as compose_environment,
 )
-from wheelforge._settings import (
+from wheelforge.settings import (
     Settings as Settings,
 )
-from wheelforge._open import (
+from wheelforge.build.open import (
     Components as Components,
     open_forge as open_forge,
 )

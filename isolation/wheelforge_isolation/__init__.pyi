@@ -1,21 +1,21 @@
-from wheelforge_isolation._built import (
+from wheelforge_isolation.cache.built_wheels import (
     BuiltStore as BuiltStore,
 )
-from wheelforge_isolation._cache import (
+from wheelforge_isolation.cache_access import (
     Cache as Cache,
     choose_layout as choose_layout,
     open_cache as open_cache,
 )
-from wheelforge_isolation._drafts import (
+from wheelforge_isolation.files.atomic import (
     deliver_file as deliver_file,
     replace_file as replace_file,
 )
-from wheelforge_isolation._environment import (
+from wheelforge_isolation.environments.environment import (
     Environment as Environment,
     EnvironmentStore as EnvironmentStore,
     adopt_environment as adopt_environment,
 )
-from wheelforge_isolation._fs import (
+from wheelforge_isolation.files.fs import (
     copy_file as copy_file,
     digest as digest,
     ensure_directory as ensure_directory,
@@ -27,7 +27,7 @@ from wheelforge_isolation._fs import (
     temporary_directory as temporary_directory,
     translated as translated,
 )
-from wheelforge_isolation._housekeeping import (
+from wheelforge_isolation.cache.gc import (
     Bounds as Bounds,
     Collected as Collected,
     collect_garbage as collect_garbage,
@@ -36,44 +36,44 @@ from wheelforge_isolation.interpreter import (
     Interpreter as Interpreter,
     find_interpreter as find_interpreter,
 )
-from wheelforge_isolation._inventory import (
+from wheelforge_isolation.cache.listing import (
     Entry as Entry,
     list_entries as list_entries,
     measure_disk as measure_disk,
 )
-from wheelforge_isolation._layout import (
+from wheelforge_isolation.cache.layout import (
     Layout as Layout,
     default_layout as default_layout,
 )
-from wheelforge_isolation._ownership import (
+from wheelforge_isolation.cache.ownership import (
     claim_cache as claim_cache,
     is_recorded_program as is_recorded_program,
     is_trusted as is_trusted,
 )
-from wheelforge_isolation._shelf import (
+from wheelforge_isolation.cache.trees import (
     Event as Event,
 )
-from wheelforge_isolation._staging import (
+from wheelforge_isolation.files.staging import (
     Collection as Collection,
     Stage as Stage,
     collect_stages as collect_stages,
     open_stage as open_stage,
     stage_name as stage_name,
 )
-from wheelforge_isolation._store import (
+from wheelforge_isolation.cache.wheels import (
     StoredWheel as StoredWheel,
     WheelKey as WheelKey,
     WheelStore as WheelStore,
     read_wheel_key as read_wheel_key,
 )
-from wheelforge_isolation._turns import (
-    Holder as Holder,
+from wheelforge_isolation.files.directory_lock import (
+    LockOwner as LockOwner,
     wait_for_turn as wait_for_turn,
 )
-from wheelforge_isolation._unpack import (
+from wheelforge_isolation.archive.unpack import (
     unpack as unpack,
 )
-from wheelforge_isolation._verification import (
+from wheelforge_isolation.cache.verify import (
     Problem as Problem,
 )
 from wheelforge_isolation.wheels import (

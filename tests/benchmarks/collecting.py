@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from wheelforge_isolation import Layout, open_cache, read_wheel_key
-from wheelforge_isolation._fs import copy_file
+from wheelforge_isolation.files.fs import copy_file
 
 root, wheels, end = map(Path, sys.argv[1:4])
 wheels = [(read_wheel_key(path), path) for path in sorted(wheels.iterdir())]

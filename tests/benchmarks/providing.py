@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wheelforge._index import Index
-    from wheelforge._resolve import Delivery
+    from wheelforge.index import Index
+    from wheelforge.resolve import Delivery
     from wheelforge_isolation import Interpreter
 
 WHEELS, ENVIRONMENT = "wheels", "environment"
@@ -23,9 +23,9 @@ WHEELS, ENVIRONMENT = "wheels", "environment"
 
 def main(root: str, what: str, *requirements: str) -> None:
     """Have the wheels in the cache, or the environment made of them as well."""
-    from wheelforge._index import Index, IndexOptions, find_index_settings
-    from wheelforge._places import find_python
-    from wheelforge._settings import Settings
+    from wheelforge.build.locations import find_python
+    from wheelforge.index import Index, IndexOptions, find_index_settings
+    from wheelforge.settings import Settings
     from wheelforge_isolation import Layout, open_cache
 
     layout = Layout(root=Path(root))
@@ -44,7 +44,7 @@ def main(root: str, what: str, *requirements: str) -> None:
 def _resolve(
     requirements: tuple[str, ...], python: Interpreter, index: Index, root: Path
 ) -> Delivery:
-    from wheelforge._resolve import Question, hand_over, resolve
+    from wheelforge.resolve import Question, hand_over, resolve
 
     identity = index.settings.identity
     question = Question(requirements=requirements, python=python, index_identity=identity)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.trees import read_tree
 from wheelforge_isolation import Layout, list_entries
-from wheelforge_isolation._fs import remove_tree
+from wheelforge_isolation.files.fs import remove_tree
 
 _ROOTS = ("cache", "output", "destination", "temporary")
 _NONCE = re.compile(r"\.[0-9a-f]{8}(?=/|$)")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation import _drafts, _shelf, _unpack, unpack_archive
-from wheelforge_isolation._fs import ensure_directory
+from wheelforge_isolation import unpack_archive
+from wheelforge_isolation.archive import unpack
+from wheelforge_isolation.cache import trees
+from wheelforge_isolation.files import atomic
+from wheelforge_isolation.files.fs import ensure_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,21 +17,21 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from wheelforge_isolation import Unpacked
-    from wheelforge_isolation._layout import Bucket
-    from wheelforge_isolation._record import Record
+    from wheelforge_isolation.cache.layout import CacheBucket
+    from wheelforge_isolation.cache.records import Record
 
 
 def _write_records_in_place() -> None:
     """Give a record its name before it has its bytes."""
 
-    def publish(record: Record, bucket: Bucket, *_: object) -> None:
+    def publish(record: Record, bucket: CacheBucket, *_: object) -> None:
         path, content = bucket.record(record.key), record.to_bytes()
         ensure_directory(str(path.parent))
         with path.open("wb", buffering=0) as file:
             file.write(content[:100])
             file.write(content[100:])
 
-    _replace(_shelf, "publish", publish)
+    _replace(trees, "publish", publish)
 
 
 def _unpack_in_place() -> None:
@@ -44,13 +47,13 @@ def _unpack_in_place() -> None:
         """Creates what it is asked to, and moves nothing."""
 
         def __getattr__(self, name: str) -> object:
-            from wheelforge_isolation import _fs
+            from wheelforge_isolation.files import fs
 
-            found: object = getattr(_fs, name)
+            found: object = getattr(fs, name)
             return stay if name == "move" else found
 
-    _replace(_unpack, "unpack_archive", unpack_there)
-    _replace(_unpack, "_fs", Door())
+    _replace(unpack, "unpack_archive", unpack_there)
+    _replace(unpack, "fs", Door())
 
 
 def _deliver_in_place() -> None:
@@ -61,7 +64,7 @@ def _deliver_in_place() -> None:
         write(descriptor)
         os.close(descriptor)
 
-    _replace(_drafts, "_publish", publish)
+    _replace(atomic, "_publish", publish)
 
 
 def _replace(module: ModuleType, name: str, value: object) -> None:

@@ -15,8 +15,8 @@ from tests.caches import fill_cache, ignore, write_wheels
 from tests.processes import needs
 from tests.stock import Stock, this_python
 from wheelforge_isolation import Layout, open_cache, open_stage, unpack
-from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import DestinationNotEmptyError, FileAccessError
+from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from wheelforge_isolation import _unpack
+from wheelforge_isolation.archive import unpack
 
-def move_and_die(source, destination, move=_unpack._fs.move):
+def move_and_die(source, destination, move=unpack.fs.move):
     move(source, destination)
     os.kill(os.getpid(), signal.SIGKILL)
 
-_unpack._fs.move = move_and_die
-_unpack.unpack(Path(sys.argv[1]), Path(sys.argv[2]))
+unpack.fs.move = move_and_die
+unpack.unpack(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -141,7 +141,7 @@ def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
 def test_a_probe_that_cannot_be_looked_at_does_not_become_part_of_an_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ground = Ground(str(tmp_path))
+    ground = FilesystemCapabilities(str(tmp_path))
     for look in ("stat", "lstat"):
         monkeypatch.setattr(os, look, refusing(getattr(os, look), "probe-case"))
 

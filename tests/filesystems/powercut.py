@@ -24,8 +24,9 @@ from tests.filesystems.mounts import RECIPES, Recipe, _run, _unmount, mounted
 from tests.races.goods import LITTER, Goods, digest_tree, list_litter
 from tests.races.storm import TOP, crew
 from tests.stock import Reporter, chance_of
-from wheelforge_isolation import _record, collect_garbage, open_cache
-from wheelforge_isolation._environment import _key
+from wheelforge_isolation import collect_garbage, open_cache
+from wheelforge_isolation.cache import records
+from wheelforge_isolation.environments.environment import _key
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -154,7 +155,7 @@ class Session:
         """Start the machine anew, from the disk of the cut, and look at what is there."""
         boot = self._goods.place / "boot"
         boot.write_text(
-            _record.boot_id() if is_same_boot else f"after {cut.image.name}", encoding="ascii"
+            records.boot_id() if is_same_boot else f"after {cut.image.name}", encoding="ascii"
         )
         with self._mounted(cut.image):
             facts = [str(self._goods.place), str(self._goods.cache), str(boot)]
@@ -177,7 +178,7 @@ def _is_whole(digest: str, path: str) -> bool:
 
 def look_at_all(goods: Goods, boot: Path) -> dict[str, object]:
     """Take all that is there, build what is not, and return what was not as it should be."""
-    _record._BOOT_ID = boot
+    records._BOOT_ID = boot
     wrong: list[str] = []
     reporter = Reporter()
     with open_cache(goods.layout, reporter) as cache:

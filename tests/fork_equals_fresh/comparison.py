@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.source import ROOT
-from wheelforge._runners import (
+from wheelforge.hooks import (
     ForkRunner,
     ForkServer,
+    HookOptions,
     SpawnRunner,
-    Terms,
     compose_environment,
 )
-from wheelforge._runners._in_process import BACKEND, find_hook_script
+from wheelforge.hooks.in_process import BACKEND, find_hook_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelforge._runners import Ending
+    from wheelforge.hooks import HookResult
 
 FACTS = ROOT / "fixtures" / "hooks" / "process_facts.py"
 LIST = Path(__file__).with_name("differences.toml")
@@ -95,10 +95,10 @@ class Bench:
 
     def compare(self) -> Pair:
         """Run the hook in a fork and in a process of its own."""
-        endings: list[Ending] = []
+        endings: list[HookResult] = []
         base = compose_environment({"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": "/root"})
         own = {"PATH": str(self.python.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-        terms = Terms(base=base, on_ending=endings.append)
+        terms = HookOptions(base=base, on_ending=endings.append)
         environment = compose_environment(base, own)
         server = ForkServer(python=str(self.python), backend=self.backend, environment=environment)
         with server, ForkRunner(server, terms) as forks, SpawnRunner(terms) as spawns:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.hooks import wait_until
-from wheelforge._models import BuildRequest, Outcome
-from wheelforge._records import Records
 from wheelforge.batch.free_memory import find_free_memory
 from wheelforge.batch.jobs import Job
 from wheelforge.batch.jobserver import (
@@ -26,6 +24,8 @@ from wheelforge.batch.jobserver import (
 )
 from wheelforge.batch.scheduler import Scheduler
 from wheelforge.batch.timings import BuildTiming, Timings
+from wheelforge.models import BuildRequest, Outcome
+from wheelforge.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,7 +316,7 @@ def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
 def test_a_mistake_of_ours_ends_one_build_and_no_other(
     yard: Yard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wheelforge._session import BuildSession
+    from wheelforge.build.session import BuildSession
     from wheelforge.cli import main
 
     honest = BuildSession.run

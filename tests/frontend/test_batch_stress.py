@@ -29,8 +29,8 @@ WATCHING = """
 import json, os, sys, threading
 from pathlib import Path
 from wheelforge.batch import BatchOptions, make_input, run_batch
-from wheelforge._models import BuildRequest
-from wheelforge._settings import Settings
+from wheelforge.models import BuildRequest
+from wheelforge.settings import Settings
 
 place, samples = Path(sys.argv[1]), []
 

@@ -8,10 +8,10 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-import wheelforge._session
+import wheelforge.build.session
 from tests.builds import Hearer, ask, facts_of, names_in, write_project, write_sdist
 from tests.hooks import wait_until
-from wheelforge._models import Kind
+from wheelforge.models import Kind
 from wheelforge_isolation import wait_for_turn
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.builds import Ground
-    from wheelforge._forge import Forge
-    from wheelforge._models import Outcome
+    from wheelforge.build.forge import Forge
+    from wheelforge.models import Outcome
 
 ALONE = """
 import os, time
@@ -85,7 +85,7 @@ def test_whoever_waits_for_long_is_told_for_whom(
 ) -> None:
     project = write_project(tmp_path / "project")
     hurried = partial(wait_for_turn, announce_after_seconds=0)
-    monkeypatch.setattr(wheelforge._session, "wait_for_turn", hurried)
+    monkeypatch.setattr(wheelforge.build.session, "wait_for_turn", hurried)
     hearer = Hearer()
     with ground.forge(hearer) as forge:
         thread = threading.Thread(target=forge.build, args=[ask(project, tmp_path / "out")])

@@ -12,15 +12,15 @@ import pytest
 
 from tests.builds import NEWEST, WILLING, Ground, ask, facts_of, write_project, write_sdist
 from tests.index import File, Project, serve
-from wheelforge._models import Era, Policy
 from wheelforge.errors import BackendFailedError, HeaderMissingError, RequirementsConflictError
+from wheelforge.models import Era, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from tests.index import Index
-    from wheelforge._forge import Forge
+    from wheelforge.build.forge import Forge
 
 DROPPED = "import willing; assert not hasattr(willing, 'NEW'), 'dropped'"
 """Works with the older backend only."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import Hearer, ask, write_project, write_sdist
-from wheelforge._events import BuildEvent, Journal
-from wheelforge._models import BuildRequest
 from wheelforge.cli import main
+from wheelforge.events import BuildEvent, EventLog
+from wheelforge.models import BuildRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_a_requirement_that_is_built_is_told_under_its_own_name(
 
 def test_a_note_is_told_once() -> None:
     events: list[BuildEvent] = []
-    journal = Journal("demo", events.append)
+    journal = EventLog("demo", events.append)
 
     journal.note("one", "two", "one")
     journal.note("two")

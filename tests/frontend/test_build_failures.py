@@ -197,7 +197,7 @@ def test_a_disk_without_room_for_the_log_is_our_own_ground(
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel="print('x' * 2**16, flush=True)")
     logs = tmp_path / "logs"
-    monkeypatch.setattr("wheelforge_isolation._layout.Layout.logs", logs)
+    monkeypatch.setattr("wheelforge_isolation.cache.layout.Layout.logs", logs)
     with mounted_tmpfs(logs, kibibytes=16, inodes=8), ground.forge() as forge:
         outcome = forge.try_build(ask(project, tmp_path / "out"))
 

@@ -14,7 +14,7 @@ from wheelforge.errors import BackendFailedError, HookTimedOutError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._models import Outcome
+    from wheelforge.models import Outcome
 
 pytestmark = LINUX_ONLY
 

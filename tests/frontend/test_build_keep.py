@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builds import ask, names_in, write_project, write_sdist
-from wheelforge._models import Keep, Policy
 from wheelforge.cli import main
 from wheelforge.errors import BackendFailedError, ResultInvalidError
+from wheelforge.models import Keep, Policy
 from wheelforge_isolation import collect_stages
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.builds import Ground
-    from wheelforge._models import Outcome
+    from wheelforge.models import Outcome
 
 FAILING = "import os; print('tries in', os.getcwd()); raise SystemExit(7)"
 

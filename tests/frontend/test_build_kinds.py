@@ -16,7 +16,6 @@ from tests.builds import (
     write_sdist,
 )
 from tests.stock import PYENV
-from wheelforge._models import Kind, Policy
 from wheelforge.errors import (
     BackendFailedError,
     BackendUnavailableError,
@@ -27,6 +26,7 @@ from wheelforge.errors import (
     RequirementInvalidError,
     SourceInvalidError,
 )
+from wheelforge.models import Kind, Policy
 from wheelforge_isolation.formats.metadata import to_json
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builds import WILLING, ask, facts_of, names_in, write_project
-from wheelforge._host_environment import HostProvider
-from wheelforge._models import EnvironmentRequest, PreparedEnvironment
-from wheelforge._open import Components
-from wheelforge._places import find_layout
-from wheelforge._runners import SpawnRunner
-from wheelforge._targets import Targets
+from wheelforge.build.host_environment import HostProvider
+from wheelforge.build.locations import find_layout
+from wheelforge.build.open import Components
+from wheelforge.build.targets import Targets
 from wheelforge.cli import main
 from wheelforge.errors import OptionInvalidError, RequirementInvalidError, RequirementsUnmetError
+from wheelforge.hooks import SpawnRunner
+from wheelforge.models import EnvironmentRequest, PreparedEnvironment
 from wheelforge_isolation import open_stage
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.builds import Ground
-    from wheelforge._models import Builder
-    from wheelforge._runners import Terms
+    from wheelforge.hooks import HookOptions
+    from wheelforge.models import Builder
     from wheelforge_isolation import Interpreter, Stage, WheelKey
 
 
@@ -252,7 +252,7 @@ def test_runners_and_stages_of_somebody_elses_are_used(tmp_path: Path, ground: G
     places: list[Path] = []
 
     @contextlib.contextmanager
-    def make_runner(terms: Terms) -> Generator[Any]:
+    def make_runner(terms: HookOptions) -> Generator[Any]:
         with SpawnRunner(terms) as runner:
 
             def run(cmd: Sequence[str], *words: Any, **facts: Any) -> None:

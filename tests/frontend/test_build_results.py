@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import ask, names_in, write_project, write_sdist
-from wheelforge._models import Kind
 from wheelforge.errors import ResultInvalidError
+from wheelforge.models import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path

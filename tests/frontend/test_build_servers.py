@@ -13,9 +13,9 @@ import pytest
 
 from tests.builds import WILLING, Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.hooks import LINUX_ONLY, is_running, read_pids, wait_until
-from wheelforge._forge import Forge
-from wheelforge._runners import RunnerPool, Terms
+from wheelforge.build.forge import Forge
 from wheelforge.errors import BuildCancelledError
+from wheelforge.hooks import HookOptions, RunnerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,7 +164,9 @@ def test_a_cancelled_build_raises_that(tmp_path: Path, ground: Ground) -> None:
 
 def serve(pool: RunnerPool, number: int) -> AbstractContextManager[object]:
     environment = {"PATH": "/usr/bin:/bin", "NUMBER": str(number)}
-    return pool.open(python=sys.executable, backend="json", environment=environment, terms=Terms())
+    return pool.open(
+        python=sys.executable, backend="json", environment=environment, terms=HookOptions()
+    )
 
 
 def children() -> set[int]:

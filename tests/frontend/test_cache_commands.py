@@ -14,7 +14,7 @@ import pytest
 from tests.caches import fill_cache, ignore, users, versions, write_wheels
 from wheelforge.cli import main
 from wheelforge_isolation import Layout, list_entries, open_cache
-from wheelforge_isolation._locks import try_lock
+from wheelforge_isolation.files.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,7 +208,7 @@ def test_without_locks_gc_is_exit_code_5_with_the_reason(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(37, os.strerror(37))
 
-    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", refuse)
+    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
 
     code = main(["cache", "gc", "--max-size=0", "--cache-dir", str(layout.root)])
 

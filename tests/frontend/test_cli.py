@@ -14,8 +14,8 @@ from typing import NoReturn
 import pytest
 
 from tests.source import ROOT
-from wheelforge._version import VERSION
 from wheelforge.cli import main
+from wheelforge.version import VERSION
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 
@@ -221,7 +221,7 @@ def test_what_nobody_has_translated_is_one_sentence_too(
     def refuse(*_: object) -> NoReturn:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(tmp_path))
 
-    monkeypatch.setattr("wheelforge.cli._cache.find_layout", refuse)
+    monkeypatch.setattr("wheelforge.cli.cache.find_layout", refuse)
 
     code = main(["cache", "dir"])
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelforge import errors
-from wheelforge._diagnosis import diagnose, find_missing_module
+from wheelforge.diagnosis import diagnose, find_missing_module
 from wheelforge.errors import BackendFailedError, Failure
 
 if TYPE_CHECKING:
@@ -648,7 +648,7 @@ def test_no_more_output_is_kept_than_is_looked_at() -> None:
 def test_an_output_made_to_keep_the_rules_busy_does_not(unit: str) -> None:
     program = (
         "import sys\n"
-        "from wheelforge._diagnosis import Failure, diagnose\n"
+        "from wheelforge.diagnosis import Failure, diagnose\n"
         "output = (sys.argv[1] * 65536).encode()[:65536]\n"
         "print(diagnose(Failure(source='x', hook='h', status=1, output=output)).code)\n"
     )

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
-from wheelforge._foresight import Foresight, Guess, make_foresight
-from wheelforge._open import Components
-from wheelforge._runners import RunnerPool
+from wheelforge.build.open import Components
+from wheelforge.build.prestart import Prestart, Prestarter, make_prestarter
+from wheelforge.hooks import RunnerPool
 from wheelforge_isolation import Layout
-from wheelforge_isolation._locks import Lease
-from wheelforge_isolation._shelf import Shelf
+from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation.files.locks import Lease
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge_isolation._record import About
+    from wheelforge_isolation.cache.records import About
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
 
@@ -44,13 +44,13 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def guess(layout: Layout) -> Guess:
+def guess(layout: Layout) -> Prestart:
     lease = Lease(layout.leases)
-    shelf = Shelf(layout, layout.environments, lease, lambda _: None)
+    shelf = TreeStore(layout, layout.environments, lease, lambda _: None)
     environment = shelf.obtain("0" * 64, _link_python)
     lease.close()
     python = str(environment.path / "bin" / "python")
-    return Guess(python=python, backend="json", additions={"PATH": "/nowhere"})
+    return Prestart(python=python, backend="json", additions={"PATH": "/nowhere"})
 
 
 def _link_python(tree: Path) -> About:
@@ -59,9 +59,9 @@ def _link_python(tree: Path) -> About:
     return {}
 
 
-def starts(foresight: Foresight, source: Path | str) -> list[str]:
+def starts(prestarter: Prestarter, source: Path | str) -> list[str]:
     with Recording() as pool:
-        foresight.start(source, {"PATH": "/usr/bin:/bin"}, pool)
+        prestarter.start(source, {"PATH": "/usr/bin:/bin"}, pool)
         return pool.early
 
 
@@ -72,7 +72,7 @@ def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground
         forge.build(request)
     settings = ground.settings()
     with Recording() as pool:
-        make_foresight(settings).start(sdist, settings.variables, pool)
+        make_prestarter(settings).start(sdist, settings.variables, pool)
         (place,) = pool._places.values()
         early = place.server.pid
         with ground.forge(components=Components(pool=pool)) as forge:
@@ -83,79 +83,81 @@ def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground
 
 
 def test_a_source_that_has_changed_or_is_none_starts_nothing(
-    tmp_path: Path, layout: Layout, guess: Guess
+    tmp_path: Path, layout: Layout, guess: Prestart
 ) -> None:
-    foresight = Foresight(layout=layout)
+    prestarter = Prestarter(layout=layout)
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
-    foresight.remember(source, guess)
-    foresight.remember("demo==1.0", guess)
+    prestarter.remember(source, guess)
+    prestarter.remember("demo==1.0", guess)
 
-    before = starts(foresight, source)
+    before = starts(prestarter, source)
     source.write_bytes(b"other")
 
     assert before == ["json"]
-    assert starts(foresight, source) == []
-    assert starts(foresight, "demo==1.0") == []
-    assert starts(foresight, tmp_path / "absent") == []
+    assert starts(prestarter, source) == []
+    assert starts(prestarter, "demo==1.0") == []
+    assert starts(prestarter, tmp_path / "absent") == []
 
 
 def test_a_project_is_known_by_what_it_says_of_its_build(
-    tmp_path: Path, layout: Layout, guess: Guess
+    tmp_path: Path, layout: Layout, guess: Prestart
 ) -> None:
-    foresight = Foresight(layout=layout)
+    prestarter = Prestarter(layout=layout)
     project = write_project(tmp_path / "project")
-    foresight.remember(project, guess)
+    prestarter.remember(project, guess)
     (project / "module.py").write_text("x = 1\n", encoding="utf-8")
 
-    before = starts(foresight, project)
+    before = starts(prestarter, project)
     os.utime(project / "pyproject.toml", (1, 1))
 
     assert before == ["json"]
-    assert starts(foresight, project) == []
+    assert starts(prestarter, project) == []
 
 
 def test_another_python_has_guesses_of_its_own(
-    tmp_path: Path, layout: Layout, guess: Guess
+    tmp_path: Path, layout: Layout, guess: Prestart
 ) -> None:
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
-    Foresight(layout=layout, python="3.12").remember(source, guess)
+    Prestarter(layout=layout, python="3.12").remember(source, guess)
 
-    assert starts(Foresight(layout=layout), source) == []
+    assert starts(Prestarter(layout=layout), source) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"python": 1}', b"\xff"])
 def test_a_guess_that_is_damaged_is_none(
-    tmp_path: Path, layout: Layout, guess: Guess, content: bytes
+    tmp_path: Path, layout: Layout, guess: Prestart, content: bytes
 ) -> None:
-    foresight = Foresight(layout=layout)
+    prestarter = Prestarter(layout=layout)
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
-    foresight.remember(source, guess)
+    prestarter.remember(source, guess)
     (kept,) = layout.guesses.iterdir()
     kept.write_bytes(content)
 
-    assert starts(foresight, source) == []
+    assert starts(prestarter, source) == []
 
 
 def test_a_guess_that_leads_nowhere_is_none(tmp_path: Path, layout: Layout) -> None:
-    foresight = Foresight(layout=layout)
+    prestarter = Prestarter(layout=layout)
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
-    foresight.remember(source, Guess(python=str(tmp_path / "gone"), backend="json", additions={}))
+    prestarter.remember(
+        source, Prestart(python=str(tmp_path / "gone"), backend="json", additions={})
+    )
 
-    assert starts(foresight, source) == []
+    assert starts(prestarter, source) == []
 
 
 def test_who_may_not_write_builds_all_the_same(
-    tmp_path: Path, layout: Layout, guess: Guess
+    tmp_path: Path, layout: Layout, guess: Prestart
 ) -> None:
     source = tmp_path / "demo-1.0.tar.gz"
     source.write_bytes(b"one")
     layout.guesses.write_bytes(b"")
-    foresight = Foresight(layout=layout)
+    prestarter = Prestarter(layout=layout)
 
-    foresight.remember(source, guess)
+    prestarter.remember(source, guess)
 
-    assert starts(foresight, source) == []
+    assert starts(prestarter, source) == []

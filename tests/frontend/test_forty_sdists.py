@@ -17,8 +17,8 @@ import pytest
 
 from tests.corpus import SDISTS, Sdist
 from tests.forge import Place
-from wheelforge._index import Index, IndexSettings
-from wheelforge._sources import fetch_source, parse_source
+from wheelforge.build.sources import fetch_source, parse_source
+from wheelforge.index import Index, IndexSettings
 
 if TYPE_CHECKING:
     from tests.forge import Done

@@ -22,13 +22,13 @@ from tests.index import (
     wheel,
 )
 from tests.indexes import TAGS, open_index
-from wheelforge._index import Index, IndexSettings
 from wheelforge.errors import (
     IndexPageInvalidError,
     IndexRefusedError,
     IndexUnreachableError,
     PackageNotFoundError,
 )
+from wheelforge.index import Index, IndexSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -262,14 +262,14 @@ def test_a_page_is_read_as_a_browser_would() -> None:
     ],
 )
 def test_what_is_no_list_of_files_is_refused(*, json: bool, page: str) -> None:
-    from wheelforge._index.pages import HTML, JSON, parse_page
+    from wheelforge.index.pages import HTML, JSON, parse_page
 
     with pytest.raises(IndexPageInvalidError):
         parse_page(page.encode(), JSON if json else HTML, "https://x/", "x")
 
 
 def test_another_kind_of_page_is_refused() -> None:
-    from wheelforge._index.pages import parse_page
+    from wheelforge.index.pages import parse_page
 
     with pytest.raises(IndexPageInvalidError, match="answers with `text/plain`"):
         parse_page(b"", "text/plain", "https://x/", "x")
@@ -286,7 +286,7 @@ def test_a_server_cannot_make_us_read_something_else(url: str) -> None:
 
 
 def test_html__with_a_tag_without_an_end_is_refused() -> None:
-    from wheelforge._index.pages import parse_page
+    from wheelforge.index.pages import parse_page
 
     with pytest.raises(IndexPageInvalidError, match="a tag without an end"):
         parse_page(b'<a "' * 20_000, "text/html", "https://x/", "x")
@@ -497,7 +497,7 @@ def test_nobody_home_is_said_after_all_attempts() -> None:
 
 def test_importing_it_loads_no_http_library() -> None:
     code = (
-        "import sys, wheelforge._index as i; i.Index(i.IndexSettings(), (), '3.11').close();"
+        "import sys, wheelforge.index as i; i.Index(i.IndexSettings(), (), '3.11').close();"
         "print([m for m in ('urllib3', 'http.client', 'ssl', 'keyring') if m in sys.modules])"
     )
 

@@ -31,8 +31,6 @@ from tests.index import (
 )
 from tests.indexes import TAGS, open_index
 from tests.wheels import Draft
-from wheelforge._index import Candidate, Index, IndexSettings, Metadata
-from wheelforge._index.metadata import TAIL_BYTES
 from wheelforge.errors import (
     DownloadMismatchError,
     DownloadUnwritableError,
@@ -40,6 +38,8 @@ from wheelforge.errors import (
     MetadataInvalidError,
     NeedsBuildError,
 )
+from wheelforge.index import Candidate, Index, IndexSettings, Metadata
+from wheelforge.index.metadata import TAIL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

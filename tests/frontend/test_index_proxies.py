@@ -13,9 +13,9 @@ from tests.forge import Place
 from tests.index import Project, serve, wheel
 from tests.indexes import TAGS
 from tests.maker import maker, read_mark, write_thing
-from wheelforge._index import Index, IndexSettings, find_index_settings
-from wheelforge._index.proxies import find_proxy, read_system_proxies
 from wheelforge.errors import IndexSettingsInvalidError, IndexUnreachableError
+from wheelforge.index import Index, IndexSettings, find_index_settings
+from wheelforge.index.proxies import find_proxy, read_system_proxies
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import pytest
 from tests.index import Project, Redirect, sdist, serve
 from tests.indexes import TAGS, open_index
 from tests.servers import make_certificate
-from wheelforge._index import Index, IndexSettings, find_index_settings, tls
 from wheelforge.errors import IndexUnreachableError
+from wheelforge.index import Index, IndexSettings, find_index_settings, tls
 
 if TYPE_CHECKING:
     from pathlib import Path

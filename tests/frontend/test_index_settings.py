@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from wheelforge._index import (
+from wheelforge.errors import IndexSettingsInvalidError
+from wheelforge.index import (
     IndexOptions,
     IndexSettings,
     find_index_settings,
     list_config_files,
 )
-from wheelforge.errors import IndexSettingsInvalidError
 
 PYPI = "https://pypi.org/simple/"
 

@@ -30,10 +30,10 @@ from tests.locks import (
     save_and_read,
 )
 from tests.universe import ORIGIN, PYTHON, Universe, ask, content_of, sha256_of
-from wheelforge._index import Index, IndexSettings
-from wheelforge._lockfile import Lock, LockedPython, Recorder, Source, describe_python, read_lock
-from wheelforge._resolve import Resolution, hand_over, resolve
 from wheelforge.errors import DownloadMismatchError
+from wheelforge.index import Index, IndexSettings
+from wheelforge.lockfile import Lock, LockedPython, Recorder, Source, describe_python, read_lock
+from wheelforge.resolve import Resolution, hand_over, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -484,7 +484,7 @@ def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
 
 def test_importing_the_room_loads_no_parser() -> None:
     code = (
-        "import sys; before = {*sys.modules}; import wheelforge._lockfile; "
+        "import sys; before = {*sys.modules}; import wheelforge.lockfile; "
         "print(*({*sys.modules} - before))"
     )
 

@@ -16,14 +16,14 @@ from packaging.tags import parse_tag
 
 from tests.locks import SIX, answer_with, load, lock_one, make_pin, make_python, make_wheel, save
 from tests.universe import PYTHON
-from wheelforge._lockfile import Recorder, Source, read_lock
-from wheelforge._lockfile._reading import parse
 from wheelforge.errors import LockInvalidError
+from wheelforge.lockfile import Recorder, Source, read_lock
+from wheelforge.lockfile.reading import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge._resolve import Pin
+    from wheelforge.resolve import Pin
     from wheelforge_isolation import Interpreter
 
 PYTHONS = (PYTHON, make_python(12), make_python(13), make_python(13, abi="cp313t"))

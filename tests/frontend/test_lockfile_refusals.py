@@ -22,7 +22,6 @@ from tests.locks import (
     save_and_read,
 )
 from tests.universe import PYTHON
-from wheelforge._lockfile import Recorder, Source, read_lock, write_lock
 from wheelforge.errors import (
     LockImpossibleError,
     LockInvalidError,
@@ -31,6 +30,7 @@ from wheelforge.errors import (
     LockSourceChangedError,
     LockStaleError,
 )
+from wheelforge.lockfile import Recorder, Source, read_lock, write_lock
 from wheelforge_isolation import IsolationError
 
 if TYPE_CHECKING:

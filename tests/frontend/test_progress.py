@@ -12,15 +12,15 @@ import pytest
 from rich.console import Console as RichConsole
 
 from tests.builds import Hearer, ask, write_project
-from wheelforge._events import BuildEvent
-from wheelforge._models import Artifact, BuildRequest, Kind, Outcome, Phase
-from wheelforge._progress import Progress, open_progress
-from wheelforge._progress._board import ASCII, Board, Glyphs, describe_time, shorten
-from wheelforge._progress._live import Live
-from wheelforge._progress._plain import Groups, Lines
 from wheelforge.batch import BatchOptions, make_input, run_batch
-from wheelforge.cli._console import Console
+from wheelforge.cli.console import Console
 from wheelforge.errors import HookMissingError
+from wheelforge.events import BuildEvent
+from wheelforge.models import Artifact, BuildRequest, Kind, Outcome, Phase
+from wheelforge.progress import Progress, open_progress
+from wheelforge.progress.board import ASCII, Board, Glyphs, describe_time, shorten
+from wheelforge.progress.live import Live
+from wheelforge.progress.plain import Groups, Lines
 
 if TYPE_CHECKING:
     from typing import TextIO

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelforge._project import Project, read_project
+from wheelforge.build.project import Project, read_project
 from wheelforge.errors import ProjectInvalidError
 
 if TYPE_CHECKING:

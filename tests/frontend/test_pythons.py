@@ -16,11 +16,11 @@ from tests import corpus
 from tests.builds import ask
 from tests.interpreters import VERSIONS, real
 from tests.projects import PROJECTS, Project
-from wheelforge._models import Kind
+from wheelforge.models import Kind
 
 if TYPE_CHECKING:
     from tests.builds import Ground
-    from wheelforge._models import Outcome
+    from wheelforge.models import Outcome
     from wheelforge_isolation import Interpreter
 
 KINDS = (Kind.SDIST, Kind.WHEEL, Kind.EDITABLE, Kind.METADATA)

@@ -43,7 +43,7 @@ _UNWANTED = {
     *("urllib3", "resolvelib", "ssl", "http.client", "html.parser"),
     # pypa/build imports the rest of packaging.
     "packaging.metadata",
-    *("wheelforge._index.http", "wheelforge._resolve._search", "wheelforge._diagnosis"),
+    *("wheelforge.index.http", "wheelforge.resolve.search", "wheelforge.diagnosis"),
 }
 
 

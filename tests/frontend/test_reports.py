@@ -28,9 +28,10 @@ from tests.reports import (
     make_wheel,
     tell,
 )
-from wheelforge._events import BuildEvent
-from wheelforge._models import Kind
-from wheelforge._report import (
+from wheelforge.errors import HookCancelledError, OfflineError
+from wheelforge.events import BuildEvent
+from wheelforge.models import Kind
+from wheelforge.report import (
     SCHEMA,
     EventStream,
     describe_run,
@@ -38,11 +39,10 @@ from wheelforge._report import (
     write_json_report,
     write_junit_report,
 )
-from wheelforge.errors import HookCancelledError, OfflineError
 from wheelforge_isolation import ForgeError
 
 _SCHEMA: dict[str, Any] = json.loads(
-    files("wheelforge._report").joinpath("report.schema.json").read_text(encoding="utf-8")
+    files("wheelforge.report").joinpath("report.schema.json").read_text(encoding="utf-8")
 )
 
 

@@ -104,7 +104,7 @@ def test_an_interrupted_run_leaves_reports_of_what_had_ended(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wheelforge.cli._commands._build_alone", interrupt)
+    monkeypatch.setattr("wheelforge.cli.commands._build_alone", interrupt)
 
     done = place.run(project(place), *words(place, *_ALL))
 
@@ -219,5 +219,5 @@ def test_nobody_who_wants_no_report_waits_for_one(place: Place) -> None:
     asked = place.call(project(place), *words(place, "report"), before=telling)
 
     assert (without.code, asked.code) == (0, 0)
-    assert "wheelforge._report" not in without.err
-    assert "wheelforge._report" in asked.err
+    assert "wheelforge.report" not in without.err
+    assert "wheelforge.report" in asked.err

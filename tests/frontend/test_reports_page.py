@@ -14,12 +14,12 @@ import pytest
 
 from tests.browser import Browser, find_browser, open_browser
 from tests.reports import HOSTILE, MOMENT, Factory, make_failure, make_outcome, make_phases, tell
-from wheelforge._report import write_html_report
+from wheelforge.report import write_html_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_STYLE = files("wheelforge._report").joinpath("page.css").read_text(encoding="utf-8")
+_STYLE = files("wheelforge.report").joinpath("page.css").read_text(encoding="utf-8")
 _ROWS = "[...document.querySelectorAll('#rows tr.build')].filter((row) => !row.hidden)"
 _NAMES = f"{_ROWS}.map((row) => row.querySelector('button').textContent.trim())"
 _THEMES = ("light", "dark")

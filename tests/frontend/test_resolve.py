@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.universe import ORIGIN, PYTHON, Universe, ask, sha256_of
-from wheelforge._resolve import _search, resolve
 from wheelforge.errors import BuildCycleError, HashesMissingError, RequirementInvalidError
+from wheelforge.resolve import resolve, search
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._index import Candidate
+    from wheelforge.index import Candidate
 
 EARLY, LATE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 CUTOFF = datetime(2022, 1, 1, tzinfo=UTC)
@@ -158,7 +158,7 @@ def test_a_search_without_end_is_given_up(
 ) -> None:
     universe.add("a", "1.0", "b")
     universe.add_many("b", "1.0")
-    monkeypatch.setattr(_search, "ROUNDS", 1)
+    monkeypatch.setattr(search, "ROUNDS", 1)
 
     error = universe.refuse("a")
 

@@ -12,16 +12,16 @@ import pytest
 from tests.index import Project, sdist, serve, wheel
 from tests.stock import Reporter, this_python
 from tests.universe import Universe, ask, content_of, sha256_of
-from wheelforge._index import Index, IndexSettings
-from wheelforge._resolve import Memory, hand_over, resolve
 from wheelforge.errors import BuildCycleError, HashRefusedError, NeedsBuildError
+from wheelforge.index import Index, IndexSettings
+from wheelforge.resolve import Memory, hand_over, resolve
 from wheelforge_isolation import Layout, open_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._index import Candidate
-    from wheelforge._resolve import Delivery, Resolution
+    from wheelforge.index import Candidate
+    from wheelforge.resolve import Delivery, Resolution
 
 
 def deliver(universe: Universe, resolution: Resolution, *, chain: tuple[str, ...] = ()) -> Delivery:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.universe import PYTHON, Universe, ask
-from wheelforge._resolve import Memory, Resolution, resolve
 from wheelforge.errors import NotRememberedError
+from wheelforge.resolve import Memory, Resolution, resolve
 
 if TYPE_CHECKING:
-    from wheelforge._resolve import Question
+    from wheelforge.resolve import Question
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -243,7 +243,7 @@ import json, sys, types
 from pathlib import Path
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-from wheelforge._resolve import Memory, Question, hand_over
+from wheelforge.resolve import Memory, Question, hand_over
 python = types.SimpleNamespace(**json.loads({json.dumps(python)!r}))
 python.tags = tuple(python.tags)
 question = Question(requirements=("a",), python=python)
@@ -263,4 +263,4 @@ print(json.dumps([tops, parts, files, [key.file_name for key in delivery.keys]])
     assert files == [str(office.file)]
     forbidden = {"resolvelib", "packaging", "urllib3"}
     assert set(tops) & (forbidden | {"http", "email", "ssl", "asyncio"}) == set()
-    assert not any(part.startswith("wheelforge._index") for part in parts)
+    assert not any(part.startswith("wheelforge.index") for part in parts)

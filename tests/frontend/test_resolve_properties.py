@@ -12,13 +12,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tests.universe import PYTHON, Universe, ask
-from wheelforge._resolve import resolve
 from wheelforge.errors import RequirementsConflictError
+from wheelforge.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wheelforge._resolve import Resolution
+    from wheelforge.resolve import Resolution
 
 NAMES = ("a", "b", "c", "d")
 VERSIONS = ("1", "2", "3", "4b1")

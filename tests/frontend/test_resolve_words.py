@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelforge._resolve import parse_constraints, parse_cutoff, read_constraints
 from wheelforge.errors import ConstraintsInvalidError, TimeInvalidError
+from wheelforge.resolve import parse_constraints, parse_cutoff, read_constraints
 
 HASH = "ab" * 32
 OTHER = "cd" * 64

@@ -15,16 +15,16 @@ import pytest
 from tests.archives import PROJECT, file, gz, symlink, tar
 from tests.corpus import SDISTS, Sdist
 from tests.wheels import DIST_INFO, FILE_NAME, METADATA, RECORD, Draft, replaced
-from wheelforge._models import Kind
-from wheelforge._results import check_built_name, check_result
+from wheelforge.build.results import check_built_name, check_result
 from wheelforge.errors import ResultInvalidError
+from wheelforge.models import Kind
 from wheelforge_isolation import ArchiveError, inspect_wheel
 from wheelforge_isolation.formats.metadata import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._results import Result
+    from wheelforge.build.results import Result
 
 SDIST = "p-1.tar.gz"
 PKG_INFO = b"Metadata-Version: 2.1\nName: p\nVersion: 1\n"

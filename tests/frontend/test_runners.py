@@ -42,7 +42,7 @@ from wheelforge_isolation import adopt_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelforge._runners import ForkServer, SpawnRunner
+    from wheelforge.hooks import ForkServer, SpawnRunner
 
     Make = Callable[..., SpawnRunner]
 

@@ -10,8 +10,8 @@ import pytest
 from pyproject_hooks import BackendUnavailable
 
 from tests.hooks import LINUX_ONLY, Place, kill, wait_until
-from wheelforge._runners import ForkRunner, ForkServer, SpawnRunner
 from wheelforge.errors import HookFailedError, HookLostError
+from wheelforge.hooks import ForkRunner, ForkServer, SpawnRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,8 +7,8 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelforge._runners import Terms, compose_environment
-from wheelforge._runners._output import TAIL_BYTES, Output
+from wheelforge.hooks import HookOptions, compose_environment
+from wheelforge.hooks.output import TAIL_BYTES, Output
 
 
 def join(*paths: str) -> str:
@@ -59,7 +59,7 @@ def test_composing_changes_nothing_that_it_is_given() -> None:
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\n", b"x" * 70_000, b"\r\n"])))
 def test_output_is_passed_on_whole_by_lines_however_it_comes(pieces: list[bytes]) -> None:
     lines: list[bytes] = []
-    output = Output(Terms(on_output=lines.append))
+    output = Output(HookOptions(on_output=lines.append))
     for piece in pieces:
         output.feed(piece)
     output.finish()

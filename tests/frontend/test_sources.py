@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.archives import zip_sdist
 from tests.index import Manners, Project, Status, sdist, serve, sha256, wheel
 from tests.indexes import open_index
-from wheelforge._sources import (
+from wheelforge.build.sources import (
     Dating,
     FetchedSource,
     RequirementSource,
@@ -28,7 +28,7 @@ from wheelforge._sources import (
     find_upload,
     parse_source,
 )
-from wheelforge.cli._words import read_source
+from wheelforge.cli.argument_types import read_source
 from wheelforge.errors import (
     DownloadMismatchError,
     IndexUnreachableError,

@@ -9,11 +9,11 @@ import pytest
 
 from tests.archives import NO_LIMITS, PROJECT, file, folder, pax, symlink, tar
 from wheelforge_isolation import Links
-from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.archive.contents import SpoolContents
 from wheelforge_isolation.archive.plan import PlanOptions, make_plan
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.archive.tar import read_tar
+from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation.archive.members import Plan
 
 
-class FakeGround(Ground):
+class FakeGround(FilesystemCapabilities):
     """A file system of which only the odd sides are named."""
 
     def __init__(
@@ -181,7 +181,7 @@ def test_links_are_judged_alike_where_there_are_none(target: str) -> None:
 
 
 def test_the_ground_is_found_by_trying_and_left_clean(tmp_path: Path) -> None:
-    ground = Ground(str(tmp_path))
+    ground = FilesystemCapabilities(str(tmp_path))
 
     found = (ground.has_links, ground.folds_names, ground.has_windows_names, ground.takes_raw_names)
 

@@ -12,7 +12,8 @@ import pytest
 from tests.caches import DAY_SECONDS, grow_older, ignore, write_wheels
 from tests.stock import Reporter
 from tests.trees import read_tree
-from wheelforge_isolation import Layout, _fs, open_cache, read_wheel_key
+from wheelforge_isolation import Layout, open_cache, read_wheel_key
+from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,7 @@ def test_who_cannot_write_the_record_has_his_wheel_all_the_same(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         move(source, destination)
 
-    monkeypatch.setattr("wheelforge_isolation._fs.os.replace", refuse)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", refuse)
 
     key = remember(layout, wheels[0])
 
@@ -189,7 +190,7 @@ def test_a_search_that_the_system_refuses_finds_nothing(
     def refuse(_: object) -> NoReturn:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(_fs, "digest", refuse)
+    monkeypatch.setattr(fs, "digest", refuse)
 
     assert find(filled) is None
 
@@ -197,7 +198,7 @@ def test_a_search_that_the_system_refuses_finds_nothing(
 def test_what_a_cache_below_has_is_found_and_what_is_new_is_kept_above(
     filled: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation._cache.os.access", lambda *_: False)
+    monkeypatch.setattr("wheelforge_isolation.cache_access.os.access", lambda *_: False)
     before = read_tree(filled.root)
     reporter = Reporter()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import needs
-from wheelforge_isolation._bytecode import Compiler
+from wheelforge_isolation.environments.bytecode import Compiler
 from wheelforge_isolation.errors import EnvironmentFailedError
 
 HEAD_BYTES = 16

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes import needs
-from wheelforge_isolation import _locks, deliver_file, replace_file
-from wheelforge_isolation._drafts import sweep_drafts
-from wheelforge_isolation._locks import try_lock
+from wheelforge_isolation import deliver_file, replace_file
 from wheelforge_isolation.errors import DiskFullError, LocksUnavailableError
+from wheelforge_isolation.files import locks
+from wheelforge_isolation.files.atomic import sweep_drafts
+from wheelforge_isolation.files.locks import try_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +24,10 @@ _DRAFT = f".{'a' * 32}.wheelforge"
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from wheelforge_isolation import _fs, deliver_file
+from wheelforge_isolation import deliver_file
+from wheelforge_isolation.files import fs
 
-_fs.move = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+fs.move = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 deliver_file(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
@@ -96,7 +98,7 @@ def test_where_there_are_no_locks_files_are_replaced_all_the_same(
         raise LocksUnavailableError(str(path))
 
     output.mkdir()
-    monkeypatch.setattr(_locks, "_lock", refuse)
+    monkeypatch.setattr(locks, "_lock", refuse)
 
     replace_file(str(output / "file"), b"new")
 

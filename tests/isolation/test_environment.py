@@ -21,9 +21,9 @@ from wheelforge_isolation import (
     adopt_environment,
     open_cache,
 )
-from wheelforge_isolation._fs import remove_tree
-from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.errors import WheelInvalidError
+from wheelforge_isolation.files.capabilities import FilesystemCapabilities
+from wheelforge_isolation.files.fs import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -387,7 +387,7 @@ def test_in_whatever_order_wheels_come_the_result_is_the_same(
 def test_where_names_fold_case_two_spellings_are_one_place(
     make: Maker, stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Ground, "folds_names", True)
+    monkeypatch.setattr(FilesystemCapabilities, "folds_names", True)
     keys = [stock.add("a", files={"Demo.py": b"a\n"}), stock.add("b", files={"demo.py": b"b\n"})]
 
     made = make(*keys)

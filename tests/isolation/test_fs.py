@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests.processes import needs, run_unprivileged
-from wheelforge_isolation import _fs
 from wheelforge_isolation.errors import (
     DestinationNotEmptyError,
     DiskFullError,
@@ -21,6 +20,7 @@ from wheelforge_isolation.errors import (
     FileHeldError,
     LinksUnavailableError,
 )
+from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ class HeldError(PermissionError):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("wheelforge_isolation._fs.time", clock)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.time", clock)
     return clock
 
 
@@ -94,7 +94,7 @@ def test_a_file_has_its_content_mode_and_time_whatever_the_umask(
 ) -> None:
     path = tmp_path / "file"
 
-    _fs.create_file(str(path), [b"one ", b"", b"two"], executable=executable, mtime=MTIME)
+    fs.create_file(str(path), [b"one ", b"", b"two"], executable=executable, mtime=MTIME)
 
     assert path.stat().st_mode & 0o7777 == mode
     assert path.stat().st_mtime_ns == MTIME * 10**9
@@ -106,8 +106,8 @@ def test_a_file_has_its_content_mode_and_time_whatever_the_umask(
 def test_a_settled_directory_has_its_mode_and_time_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "directory"
 
-    _fs.create_directory(str(path))
-    _fs.settle_directory(str(path), MTIME)
+    fs.create_directory(str(path))
+    fs.settle_directory(str(path), MTIME)
 
     assert path.stat().st_mode & 0o7777 == 0o755
     assert path.stat().st_mtime_ns == MTIME * 10**9
@@ -120,7 +120,7 @@ def test_a_private_directory_is_its_owners_alone_whatever_it_was(tmp_path: Path,
     path.mkdir()
     path.chmod(mode)
 
-    _fs.ensure_private_directory(str(path))
+    fs.ensure_private_directory(str(path))
 
     assert path.stat().st_mode & 0o7777 == 0o700
 
@@ -130,10 +130,10 @@ def test_a_file_is_whole_even_when_the_system_writes_it_byte_by_byte(
 ) -> None:
     write = os.write
     monkeypatch.setattr(
-        "wheelforge_isolation._fs.os.write", lambda file, data: write(file, data[:1])
+        "wheelforge_isolation.files.fs.os.write", lambda file, data: write(file, data[:1])
     )
 
-    _fs.create_file(str(tmp_path / "file"), [b"short", b"", b"writes"])
+    fs.create_file(str(tmp_path / "file"), [b"short", b"", b"writes"])
 
     assert (tmp_path / "file").read_bytes() == b"shortwrites"
 
@@ -144,7 +144,7 @@ def test_a_file_is_never_written_through_a_link(tmp_path: Path, target: str) -> 
     (tmp_path / "link").symlink_to(target)
 
     with pytest.raises(FileAccessError, match="link"):
-        _fs.create_file(str(tmp_path / "link"), [b"theirs"])
+        fs.create_file(str(tmp_path / "link"), [b"theirs"])
 
     assert (tmp_path / "precious").read_bytes() == b"mine"
     assert not (tmp_path / "absent").exists()
@@ -154,7 +154,7 @@ def test_a_file_that_exists_is_never_written_to(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
 
     with pytest.raises(FileAccessError, match="precious"):
-        _fs.create_file(str(tmp_path / "precious"), [b"theirs"])
+        fs.create_file(str(tmp_path / "precious"), [b"theirs"])
 
     assert (tmp_path / "precious").read_bytes() == b"mine"
 
@@ -166,13 +166,13 @@ def test_a_full_disk_is_told_as_such_wherever_it_is_met(
 ) -> None:
     path = str(tmp_path / "place")
     acts: dict[str, Callable[[], object]] = {
-        "open": lambda: _fs.create_file(path, [b"x"]),
-        "write": lambda: _fs.create_file(path, [b"x"]),
-        "mkdir": lambda: _fs.create_directory(path),
-        "replace": lambda: _fs.move(path, path),
-        "symlink": lambda: _fs.create_link(path, "target", to_directory=False),
+        "open": lambda: fs.create_file(path, [b"x"]),
+        "write": lambda: fs.create_file(path, [b"x"]),
+        "mkdir": lambda: fs.create_directory(path),
+        "replace": lambda: fs.move(path, path),
+        "symlink": lambda: fs.create_link(path, "target", to_directory=False),
     }
-    monkeypatch.setattr(f"wheelforge_isolation._fs.os.{call}", refuse(number))
+    monkeypatch.setattr(f"wheelforge_isolation.files.fs.os.{call}", refuse(number))
 
     with pytest.raises(DiskFullError) as caught:
         acts[call]()
@@ -186,10 +186,10 @@ def test_a_full_disk_is_told_as_such_wherever_it_is_met(
 def test_a_file_system_without_links_is_told_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation._fs.os.symlink", refuse(number))
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.symlink", refuse(number))
 
     with pytest.raises(LinksUnavailableError, match="no symbolic links") as caught:
-        _fs.create_link(str(tmp_path / "link"), "target", to_directory=False)
+        fs.create_link(str(tmp_path / "link"), "target", to_directory=False)
 
     assert "--links copy" in caught.value.hint
 
@@ -199,12 +199,12 @@ def test_a_file_system_without_links_is_told_as_such(
 def test_a_file_system_without_modes_is_good_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation._fs.os.fchmod", refuse(number))
-    monkeypatch.setattr("wheelforge_isolation._fs.os.chmod", refuse(number))
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.fchmod", refuse(number))
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.chmod", refuse(number))
 
-    _fs.ensure_private_directory(str(tmp_path / "directory"))
-    _fs.create_file(str(tmp_path / "directory" / "file"), [b"x"], executable=True)
-    _fs.settle_directory(str(tmp_path / "directory"), MTIME)
+    fs.ensure_private_directory(str(tmp_path / "directory"))
+    fs.create_file(str(tmp_path / "directory" / "file"), [b"x"], executable=True)
+    fs.settle_directory(str(tmp_path / "directory"), MTIME)
 
     assert (tmp_path / "directory" / "file").read_bytes() == b"x"
 
@@ -216,9 +216,9 @@ def test_a_file_held_for_a_while_is_moved_all_the_same(
     source, destination = tmp_path / "source", tmp_path / "destination"
     source.write_bytes(b"x")
     replace = hold(clock, seconds, os.replace)
-    monkeypatch.setattr("wheelforge_isolation._fs.os.replace", replace)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", replace)
 
-    _fs.move(str(source), str(destination))
+    fs.move(str(source), str(destination))
 
     assert destination.read_bytes() == b"x"
     assert seconds <= clock.now - 1000 <= seconds + 1
@@ -230,10 +230,10 @@ def test_a_file_held_for_ever_is_named_after_ten_seconds(
     source, destination = tmp_path / "source", tmp_path / "destination"
     source.write_bytes(b"x")
     replace = hold(clock, 1e9, os.replace)
-    monkeypatch.setattr("wheelforge_isolation._fs.os.replace", replace)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", replace)
 
     with pytest.raises(FileHeldError) as caught:
-        _fs.move(str(source), str(destination))
+        fs.move(str(source), str(destination))
 
     assert caught.value.path == str(destination)
     assert "scanner" in caught.value.hint
@@ -244,10 +244,10 @@ def test_a_file_held_for_ever_is_named_after_ten_seconds(
 def test_what_is_refused_for_good_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation._fs.os.replace", refuse(errno.EACCES))
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", refuse(errno.EACCES))
 
     with pytest.raises(FileAccessError):
-        _fs.move(str(tmp_path / "source"), str(tmp_path / "destination"))
+        fs.move(str(tmp_path / "source"), str(tmp_path / "destination"))
 
     assert clock.now == 1000
 
@@ -257,9 +257,9 @@ def test_a_file_held_for_a_while_is_removed_all_the_same(
 ) -> None:
     (tmp_path / "file").touch()
     unlink = hold(clock, 3, os.unlink)
-    monkeypatch.setattr("wheelforge_isolation._fs.os.unlink", unlink)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.unlink", unlink)
 
-    _fs.remove_file(str(tmp_path / "file"))
+    fs.remove_file(str(tmp_path / "file"))
 
     assert not (tmp_path / "file").exists()
 
@@ -270,7 +270,7 @@ def test_a_full_directory_is_never_replaced(tmp_path: Path) -> None:
         (tmp_path / name / name).touch()
 
     with pytest.raises(DestinationNotEmptyError):
-        _fs.move(str(tmp_path / "ours"), str(tmp_path / "theirs"))
+        fs.move(str(tmp_path / "ours"), str(tmp_path / "theirs"))
 
     assert names_in(tmp_path / "theirs") == ["theirs"]
 
@@ -312,7 +312,7 @@ def test_everything_can_be_removed_and_nothing_outside_is(
     (tmp_path / "precious" / "file").touch()
     make(tmp_path / "target")
 
-    _fs.remove_tree(str(tmp_path / "target"))
+    fs.remove_tree(str(tmp_path / "target"))
 
     assert names_in(tmp_path) == ["precious"]
     assert names_in(tmp_path / "precious") == ["file"]
@@ -324,7 +324,7 @@ def test_a_tree_deeper_than_the_call_stack_can_be_removed(tmp_path: Path) -> Non
     subprocess.run([sys.executable, "-c", dig], cwd=tmp_path, check=True)
 
     try:
-        _fs.remove_tree(str(tmp_path / "deeper"))
+        fs.remove_tree(str(tmp_path / "deeper"))
         assert names_in(tmp_path) == []
     finally:  # what pytest could not remove either
         subprocess.run(["/bin/rm", "-rf", "deeper"], cwd=tmp_path, check=True)
@@ -365,19 +365,19 @@ def test_what_somebody_else_removes_meanwhile_does_not_stop_the_removal(
         for _ in others:
             raise FileNotFoundError(errno.ENOENT, "somebody was faster")
 
-    monkeypatch.setattr("wheelforge_isolation._fs.os.unlink", lose_once)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.unlink", lose_once)
 
-    _fs.remove_tree(str(target))
+    fs.remove_tree(str(target))
 
     assert not target.exists()
 
 
 def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "target").mkdir()
-    monkeypatch.setattr("wheelforge_isolation._fs.os.rmdir", refuse(errno.EBUSY))
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.rmdir", refuse(errno.EBUSY))
 
     with pytest.raises(FileAccessError, match="target"):
-        _fs.remove_tree(str(tmp_path / "target"))
+        fs.remove_tree(str(tmp_path / "target"))
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ def test_only_an_empty_directory_is_removed_as_one(
 ) -> None:
     make(tmp_path / "target")
 
-    assert _fs.remove_empty_directory(str(tmp_path / "target")) is is_gone
+    assert fs.remove_empty_directory(str(tmp_path / "target")) is is_gone
 
     assert (tmp_path / "target").exists() is not is_gone
 
@@ -398,13 +398,13 @@ def test_a_file_that_others_wrote_first_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "file"
 
     for content in (b"first", b"second"):
-        _fs.ensure_file(str(path), content)
+        fs.ensure_file(str(path), content)
 
     assert path.read_bytes() == b"first"
 
 
 def test_a_spool_has_no_name_even_when_it_is_large(tmp_path: Path) -> None:
-    with _fs.spool(str(tmp_path)) as spool:
+    with fs.spool(str(tmp_path)) as spool:
         spool.write(bytes(40 << 20))
 
         assert names_in(tmp_path) == []

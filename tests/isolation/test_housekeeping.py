@@ -28,18 +28,17 @@ from tests.trees import read_tree
 from wheelforge_isolation import (
     Bounds,
     Layout,
-    _fs,
-    _locks,
     collect_garbage,
     list_entries,
     measure_disk,
     open_cache,
     open_stage,
 )
-from wheelforge_isolation import _housekeeping as housekeeping
-from wheelforge_isolation._locks import read_leases, try_lock
-from wheelforge_isolation._record import parse_record
+from wheelforge_isolation.cache import gc as housekeeping
+from wheelforge_isolation.cache.records import parse_record
 from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
+from wheelforge_isolation.files import fs, locks
+from wheelforge_isolation.files.locks import read_leases, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,7 +254,7 @@ def test_without_locks_it_refuses_and_says_why(
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", refuse)
+    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
 
     with pytest.raises(LocksUnavailableError) as caught:
         collect_garbage(filled, NOTHING)
@@ -440,7 +439,7 @@ def test_who_wants_a_file_that_is_just_being_removed_waits_and_gets_it_anew(
             clock.has_begun.wait()
         return leases
 
-    monkeypatch.setattr(_locks, "time", clock)
+    monkeypatch.setattr(locks, "time", clock)
     monkeypatch.setattr(housekeeping, "read_leases", keep_meanwhile)
 
     collected = collect_garbage(layout, NOTHING)
@@ -562,14 +561,14 @@ def test_a_tree_that_resists_does_not_save_the_others(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stubborn = filled.wheels.list_trees()[2]
-    remove_tree = _fs.remove_tree
+    remove_tree = fs.remove_tree
 
     def resist(path: str) -> None:
         if path == str(stubborn):
             raise FileAccessError("remove", path, "it resists")
         remove_tree(path)
 
-    monkeypatch.setattr(_fs, "remove_tree", resist)
+    monkeypatch.setattr(fs, "remove_tree", resist)
 
     collected = collect_garbage(filled, NOTHING)
 

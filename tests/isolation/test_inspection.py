@@ -26,8 +26,9 @@ from tests.corpus import SDISTS, Sdist
 from tests.isolation.test_wheels import EVIL, HOSTILE
 from tests.wheels import DIST_INFO, FILE_NAME, Draft, added, row
 from tests.wheels import METADATA as WHEEL_METADATA
-from wheelforge_isolation import Limits, _fs, inspect_sdist, inspect_wheel, unpack
+from wheelforge_isolation import Limits, inspect_sdist, inspect_wheel, unpack
 from wheelforge_isolation.errors import ArchiveError
+from wheelforge_isolation.files import fs
 from wheelforge_isolation.wheels import open_wheel
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ def test_a_wheel_that_cannot_be_opened_cannot_be_inspected(case: str, tmp_path: 
 
 def test_nothing_of_a_wheel_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, Draft(files={"demo/data": bytes(1 << 20)}).pack())
-    monkeypatch.delattr(_fs, "spool")
-    monkeypatch.delattr(_fs, "create_file")
+    monkeypatch.delattr(fs, "spool")
+    monkeypatch.delattr(fs, "create_file")
 
     assert inspect_wheel(path).name == "demo"
 

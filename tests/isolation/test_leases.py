@@ -13,14 +13,14 @@ from typing import NoReturn
 import pytest
 
 from tests.processes import needs
-from wheelforge_isolation import _locks
-from wheelforge_isolation._locks import Lease, read_leases, try_lock, wait_for_lock
 from wheelforge_isolation.errors import DiskFullError
+from wheelforge_isolation.files import locks
+from wheelforge_isolation.files.locks import Lease, read_leases, try_lock, wait_for_lock
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from wheelforge_isolation._locks import Lease, wait_for_lock
+from wheelforge_isolation.files.locks import Lease, wait_for_lock
 
 lease = Lease(Path(sys.argv[1]))
 lease.pin("tree")
@@ -256,12 +256,12 @@ def test_a_lease_taken_for_a_dead_ones_before_it_was_locked_begins_anew(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def come_second(path: Path) -> None:
-        monkeypatch.setattr(_locks, "try_lock", try_lock)
+        monkeypatch.setattr(locks, "try_lock", try_lock)
         path.touch()
         assert read_leases(directory) == {}
         assert not path.exists()
 
-    monkeypatch.setattr(_locks, "try_lock", come_second)
+    monkeypatch.setattr(locks, "try_lock", come_second)
 
     lease.pin("tree")
 
@@ -294,7 +294,7 @@ def test_only_one_is_in_the_block_at_a_time(tmp_path: Path) -> None:
 def test_a_long_wait_is_announced_once_and_given_up_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_locks, "ANNOUNCEMENT_SECONDS", 0.05)
+    monkeypatch.setattr(locks, "ANNOUNCEMENT_SECONDS", 0.05)
     path = tmp_path / "key.lock"
     lock = try_lock(path)
     assert lock is not None
@@ -323,7 +323,7 @@ def test_the_lock_of_one_who_was_killed_is_waited_for_no_longer(directory: Path)
 def test_without_locks_the_block_is_entered_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    refuse_with(number, monkeypatch, "wheelforge_isolation._locks.lock_descriptor")
+    refuse_with(number, monkeypatch, "wheelforge_isolation.files.locks.lock_descriptor")
     entered = []
 
     with wait_for_lock(tmp_path / "key.lock", lambda: None):

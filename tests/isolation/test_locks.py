@@ -13,8 +13,8 @@ import filelock
 import pytest
 
 from tests.processes import needs
-from wheelforge_isolation._locks import Lock, lock_descriptor, try_lock
 from wheelforge_isolation.errors import ForgeError, LocksUnavailableError
+from wheelforge_isolation.files.locks import Lock, lock_descriptor, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 _TRY = """
 import sys
 from pathlib import Path
-from wheelforge_isolation._locks import try_lock
+from wheelforge_isolation.files.locks import try_lock
 
 print(try_lock(Path(sys.argv[1])) is not None, flush=True)
 sys.stdin.read()
@@ -121,7 +121,7 @@ def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
             name.unlink()
         return lock_descriptor(descriptor)
 
-    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", lock_after_removal)
+    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", lock_after_removal)
 
     lock = try_lock(path)
 
@@ -154,7 +154,7 @@ def test_a_lock_whose_file_cannot_be_removed_is_released_all_the_same(
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     with monkeypatch.context() as patch:
-        patch.setattr("wheelforge_isolation._fs.os.unlink", refuse)
+        patch.setattr("wheelforge_isolation.files.fs.os.unlink", refuse)
         with pytest.raises(ForgeError):
             lock.release()
 
@@ -199,7 +199,7 @@ def test_a_file_system_without_locks_is_told_by_its_own_error(
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("wheelforge_isolation._locks.lock_descriptor", refuse)
+    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
 
     with pytest.raises(LocksUnavailableError) as caught:
         try_lock(path)

@@ -14,8 +14,9 @@ import pytest
 
 from tests.processes import needs
 from tests.stock import Reporter, Stock, chance_of, this_python
-from wheelforge_isolation import Layout, _record, open_cache
-from wheelforge_isolation._fs import remove_tree
+from wheelforge_isolation import Layout, open_cache
+from wheelforge_isolation.cache import records
+from wheelforge_isolation.files.fs import remove_tree
 
 if TYPE_CHECKING:
     import random
@@ -299,11 +300,11 @@ def restart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
     name.write_text("another run of the machine\n", encoding="ascii")
 
     def start_anew() -> None:
-        monkeypatch.setattr(_record, "_BOOT_ID", name)
-        _record.boot_id.cache_clear()
+        monkeypatch.setattr(records, "_BOOT_ID", name)
+        records.boot_id.cache_clear()
 
     yield start_anew
-    _record.boot_id.cache_clear()
+    records.boot_id.cache_clear()
 
 
 def test_after_a_start_of_the_machine_every_byte_is_hashed_once(
@@ -409,7 +410,7 @@ def test_where_a_new_start_cannot_be_told_every_file_is_on_disk_before_its_recor
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed: list[int] = []
-    monkeypatch.setattr("wheelforge_isolation._shelf.boot_id", lambda: "")
+    monkeypatch.setattr("wheelforge_isolation.cache.trees.boot_id", lambda: "")
     monkeypatch.setattr("os.fsync", lambda file: flushed.append(os.fstat(file).st_ino))
 
     with open_cache(ground.layout, Reporter()) as cache:

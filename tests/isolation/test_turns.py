@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes import NOBODY, needs, run_unprivileged
-from wheelforge_isolation import Holder, _turns, wait_for_turn
+from wheelforge_isolation import LockOwner, wait_for_turn
 from wheelforge_isolation.errors import DirectoryHeldError, FileAccessError, WaitCancelledError
+from wheelforge_isolation.files import directory_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ os.close(writer)
 os.waitpid(child, 0)
 """
 _LOADED = """
-import codecs, fcntl, wheelforge_isolation._turns
+import codecs, fcntl, wheelforge_isolation.files.directory_lock
 codecs.lookup("unicode_escape")
 """
 _STRANGER = """
@@ -79,7 +80,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def ignore(_: Holder) -> None:
+def ignore(_: LockOwner) -> None:
     """Hear of a holder and do nothing about it."""
 
 
@@ -196,7 +197,7 @@ def test_who_cancels_leaves_the_line(project: Path, temporary: Path) -> None:
 
 
 def test_what_is_known_of_the_holder_is_told_to_who_waits(project: Path) -> None:
-    told: list[Holder] = []
+    told: list[LockOwner] = []
     start = time.time()
 
     def look() -> None:
@@ -220,7 +221,7 @@ def test_a_wait_is_announced_once_after_two_seconds_and_goes_on(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock()
-    monkeypatch.setattr(_turns, "time", clock)
+    monkeypatch.setattr(directory_lock, "time", clock)
     announced: list[float] = []
 
     def look() -> None:
@@ -334,7 +335,7 @@ def test_without_any_locks_it_goes_ahead_with_a_note(
 def test_on_windows_tickets_alone_exclude_and_that_is_enough(
     project: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_turns, "_ON_WINDOWS", True)
+    monkeypatch.setattr(directory_lock, "_ON_WINDOWS", True)
     refuse_flock(monkeypatch, stat.S_ISDIR)
 
     with wait_for_turn(project, ignore) as note:
@@ -426,7 +427,7 @@ def test_another_user_waits_and_hears_that_somebody_has_it(
         during = run_unprivileged(tmp_path, _STRANGER, before=_LOADED)
     afterwards = run_unprivileged(tmp_path, _STRANGER, before=_LOADED)
 
-    assert during == "wait-cancelled Holder(pid=0, since=0.0, label='')\n"
+    assert during == "wait-cancelled LockOwner(pid=0, since=0.0, label='')\n"
     assert afterwards == "inside \n"
     assert list(temporary.iterdir()) == []
 

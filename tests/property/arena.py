@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tests.trees import Node, Tree, read_tree
 from wheelforge_isolation import ForgeError, Links, Unpacked, unpack
-from wheelforge_isolation._fs import remove_tree
+from wheelforge_isolation.files.fs import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator

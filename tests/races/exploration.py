@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.races.model import Count, Play, open_wheel, perform, plays
 from tests.races.system import MACHINE, SYSTEM, simulated
-from wheelforge_isolation import _housekeeping, _locks, _record, _shelf
+from wheelforge_isolation.cache import gc, records, trees
+from wheelforge_isolation.files import locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -66,43 +67,43 @@ def playing() -> Generator[pytest.MonkeyPatch]:
 
 
 def _believe_every_boot(patch: pytest.MonkeyPatch) -> None:
-    for room in ("_record", "_shelf"):
+    for room in ("cache.records", "cache.trees"):
         patch.setattr(f"wheelforge_isolation.{room}.boot_id", lambda: "the first and only")
 
 
 def _flush_no_tree(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("wheelforge_isolation._fs.flush_tree", lambda _: None)
+    patch.setattr("wheelforge_isolation.files.fs.flush_tree", lambda _: None)
 
 
 def _pin_nothing(patch: pytest.MonkeyPatch) -> None:
     for name in ("pin", "unpin"):
-        patch.setattr(_locks.Lease, name, lambda *_: None)
+        patch.setattr(locks.Lease, name, lambda *_: None)
 
 
 def _collect_without_pins(patch: pytest.MonkeyPatch) -> None:
     def read(directory: Path) -> dict[str, set[str]]:
-        return {name: set() for name in _locks.read_leases(directory)}
+        return {name: set() for name in locks.read_leases(directory)}
 
-    patch.setattr(_housekeeping, "read_leases", read)
+    patch.setattr(gc, "read_leases", read)
 
 
 def _read_leases_too_early(patch: pytest.MonkeyPatch) -> None:
     found: dict[int, dict[str, set[str]]] = {}
-    unpublish = _housekeeping._Collector._unpublish
+    unpublish = gc._Collector._unpublish
 
-    def read_and_unpublish(self: _housekeeping._Collector) -> set[str]:
-        found[MACHINE.turns.current] = _locks.read_leases(self._layout.leases)
+    def read_and_unpublish(self: gc._Collector) -> set[str]:
+        found[MACHINE.turns.current] = locks.read_leases(self._layout.leases)
         return unpublish(self)
 
-    patch.setattr(_housekeeping._Collector, "_unpublish", read_and_unpublish)
-    patch.setattr(_housekeeping, "read_leases", lambda _: found[MACHINE.turns.current])
+    patch.setattr(gc._Collector, "_unpublish", read_and_unpublish)
+    patch.setattr(gc, "read_leases", lambda _: found[MACHINE.turns.current])
 
 
 def _take_without_a_second_look(patch: pytest.MonkeyPatch) -> None:
     seen: dict[int, bytes | None] = {}
-    take, read = _shelf.Shelf._take, _record.read_record
+    take, read = trees.TreeStore._take, records.read_record
 
-    def forget_and_take(self: _shelf.Shelf, key: str) -> _shelf.Item | None:
+    def forget_and_take(self: trees.TreeStore, key: str) -> trees.LeasedTree | None:
         seen[MACHINE.turns.current] = read(self._bucket.record(key))
         try:
             return take(self, key)
@@ -112,16 +113,16 @@ def _take_without_a_second_look(patch: pytest.MonkeyPatch) -> None:
     def read_once(path: Path) -> bytes | None:
         return seen[MACHINE.turns.current] if MACHINE.turns.current in seen else read(path)
 
-    patch.setattr(_shelf.Shelf, "_take", forget_and_take)
-    patch.setattr(_shelf, "read_record", read_once)
+    patch.setattr(trees.TreeStore, "_take", forget_and_take)
+    patch.setattr(trees, "read_record", read_once)
 
 
 def _look_at_no_file(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_shelf, "find_suspects", lambda *_: [])
+    patch.setattr(trees, "find_suspects", lambda *_: [])
 
 
 def _lock_what_has_no_name(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_locks, "_is_still_there", lambda *_: True)
+    patch.setattr(locks, "_is_still_there", lambda *_: True)
 
 
 def _deliver_without_synchronising(patch: pytest.MonkeyPatch) -> None:
@@ -129,7 +130,7 @@ def _deliver_without_synchronising(patch: pytest.MonkeyPatch) -> None:
 
 
 def _deliver_without_the_names(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("wheelforge_isolation._fs.flush_names", lambda _: None)
+    patch.setattr("wheelforge_isolation.files.fs.flush_names", lambda _: None)
 
 
 BROKEN: dict[str, Callable[[pytest.MonkeyPatch], None]] = {

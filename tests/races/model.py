@@ -28,19 +28,19 @@ from wheelforge_isolation import (
     collect_garbage,
     deliver_file,
 )
-from wheelforge_isolation import _fs as fs
-from wheelforge_isolation._locks import Lease
-from wheelforge_isolation._record import parse_record, read_record
-from wheelforge_isolation._shelf import Shelf
-from wheelforge_isolation._staging import open_stage
+from wheelforge_isolation.cache.records import parse_record, read_record
+from wheelforge_isolation.cache.trees import TreeStore
 from wheelforge_isolation.errors import FileMissingError
+from wheelforge_isolation.files import fs
+from wheelforge_isolation.files.locks import Lease
+from wheelforge_isolation.files.staging import open_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
-    from wheelforge_isolation._record import About
-    from wheelforge_isolation._shelf import Item
+    from wheelforge_isolation.cache.records import About
+    from wheelforge_isolation.cache.trees import LeasedTree
 
 LAYOUT = Layout(root=SimulatedPath("/cache"))
 LITTER = Bounds(kept_days=0)
@@ -94,7 +94,7 @@ class Party:
         LAYOUT.prepare()
         self._lease = Lease(LAYOUT.leases)
         self.buckets = (LAYOUT.wheels, LAYOUT.environments)
-        self.shelves = [Shelf(LAYOUT, bucket, self._lease, ignore) for bucket in self.buckets]
+        self.shelves = [TreeStore(LAYOUT, bucket, self._lease, ignore) for bucket in self.buckets]
         self._store = WheelStore(LAYOUT, self.shelves[0], self._lease)
 
     def leave(self) -> None:
@@ -122,7 +122,7 @@ class Party:
         self.leave()
 
     def _fill(self, tree: Path) -> About:
-        link = fs.Linker()
+        link = fs.FileCloner()
         for name, key in WHEELS.items():
             item = self._store.obtain(key, partial(_fetch, name)).item
             for path in _content(name):
@@ -165,7 +165,7 @@ def _fetch(name: str, path: str) -> None:
     fs.create_file(path, [content[:5], content[5:]])
 
 
-def _use(item: Item) -> None:
+def _use(item: LeasedTree) -> None:
     """Hold a directory in use against what it should be, and once more before it is given back."""
     right = RIGHT[_FOUND_KEYS.get(item.record.key, item.record.key)]
     for _ in range(2):

@@ -23,17 +23,9 @@ import pytest
 
 from tests.races.goods import LITTER, Goods, digest_tree
 from tests.stock import chance_of
-from wheelforge_isolation import (
-    Bounds,
-    _fs,
-    _housekeeping,
-    _locks,
-    _shelf,
-    collect_garbage,
-    deliver_file,
-    open_cache,
-    open_stage,
-)
+from wheelforge_isolation import Bounds, collect_garbage, deliver_file, open_cache, open_stage
+from wheelforge_isolation.cache import gc, trees
+from wheelforge_isolation.files import fs, locks
 
 if TYPE_CHECKING:
     import random
@@ -154,7 +146,7 @@ class Child:
         below = [place for place in path.rglob("*") if not place.is_symlink()] or [path]
         victim = self.chance.choice(below)
         if victim.is_dir() or self.chance.random() < 0.4:
-            _fs.remove_tree(str(victim))
+            fs.remove_tree(str(victim))
             return "removed"
         content = bytearray(victim.read_bytes())
         if not content:
@@ -173,39 +165,39 @@ def _open_gate(gates: Path, pin: str) -> int:
 
 def stand_at_the_gates(gates: Path) -> None:
     """Have whatever is pinned locked as well, so that it can be known for certain what is not."""
-    pin, unpin, close = _locks.Lease.pin, _locks.Lease.unpin, _locks.Lease.close
+    pin, unpin, close = locks.Lease.pin, locks.Lease.unpin, locks.Lease.close
     held: dict[str, list[int]] = {}
 
-    def lock_and_pin(self: _locks.Lease, name: str) -> None:
+    def lock_and_pin(self: locks.Lease, name: str) -> None:
         descriptor = _open_gate(gates, name)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         held.setdefault(name, []).append(descriptor)
         pin(self, name)
 
-    def unpin_and_unlock(self: _locks.Lease, name: str) -> None:
+    def unpin_and_unlock(self: locks.Lease, name: str) -> None:
         unpin(self, name)
         os.close(held[name].pop())
 
-    def close_and_unlock(self: _locks.Lease) -> None:
+    def close_and_unlock(self: locks.Lease) -> None:
         close(self)
         for descriptors in held.values():
             while descriptors:
                 os.close(descriptors.pop())
 
-    _PATCH.setattr(_locks.Lease, "pin", lock_and_pin)
-    _PATCH.setattr(_locks.Lease, "unpin", unpin_and_unlock)
-    _PATCH.setattr(_locks.Lease, "close", close_and_unlock)
+    _PATCH.setattr(locks.Lease, "pin", lock_and_pin)
+    _PATCH.setattr(locks.Lease, "unpin", unpin_and_unlock)
+    _PATCH.setattr(locks.Lease, "close", close_and_unlock)
 
 
 def _ask_nobody() -> None:
     def read(directory: Path) -> dict[str, set[str]]:
-        return {name: set() for name in _locks.read_leases(directory)}
+        return {name: set() for name in locks.read_leases(directory)}
 
-    _PATCH.setattr(_housekeeping, "read_leases", read)
+    _PATCH.setattr(gc, "read_leases", read)
 
 
 def _trust_every_file() -> None:
-    _PATCH.setattr(_shelf, "find_suspects", lambda *_: [])
+    _PATCH.setattr(trees, "find_suspects", lambda *_: [])
 
 
 def _flush_nothing() -> None:

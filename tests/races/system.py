@@ -15,7 +15,7 @@ import stat
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PosixPath
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 MACHINE = Machine()
-ROOMS = [found.name for found in iter_modules(wheelforge_isolation.__path__) if not found.ispkg]
+_ROOMS = ("files", "cache", "environments", "cache_access", "archive.unpack")
+MODULES = [
+    found.name
+    for found in walk_packages(wheelforge_isolation.__path__, "wheelforge_isolation.")
+    if found.name.removeprefix("wheelforge_isolation.").startswith(_ROOMS)
+]
+"""Whatever works on the cache, and so on the machine that is made up."""
 _PURE = {"basename", "dirname", "join", "normpath", "abspath", "samestat", "splitext", "sep"}
 _CONSTANT = {"name", "sep", "curdir", "fsencode", "fsdecode", "fspath", "strerror", "W_OK"}
 _CONSTANT |= {name for name in dir(os) if name.startswith("O_")}
@@ -375,12 +381,12 @@ def simulated() -> Generator[pytest.MonkeyPatch]:
     shell = SimpleNamespace(rmtree=_remove_tree, copyfile=_copy_file)
     stand_ins: dict[str, object] = {"os": SYSTEM, "time": clock, "shutil": shell}
     with pytest.MonkeyPatch.context() as patch:
-        for room in ROOMS:
-            module = import_module(f"wheelforge_isolation.{room}")
+        for name_of_module in MODULES:
+            module = import_module(name_of_module)
             for name in stand_ins.keys() & vars(module).keys():
                 patch.setattr(module, name, stand_ins[name])
             patch.setattr(module, "open", open_file, raising=False)
-        for room in ("_record", "_shelf"):
+        for room in ("cache.records", "cache.trees"):
             patch.setattr(f"wheelforge_isolation.{room}.boot_id", lambda: MACHINE.boot)
-        patch.setattr("wheelforge_isolation._locks.lock_descriptor", _lock)
+        patch.setattr("wheelforge_isolation.files.locks.lock_descriptor", _lock)
         yield patch

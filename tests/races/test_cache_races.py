@@ -14,7 +14,7 @@ from tests.caches import NOTHING
 from tests.processes import needs
 from tests.stock import Reporter, Stock, chance_of, this_python
 from wheelforge_isolation import Bounds, Layout, collect_garbage, open_cache
-from wheelforge_isolation._fs import remove_tree
+from wheelforge_isolation.files.fs import remove_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ import json, os, signal, sys
 from pathlib import Path
 import installer.scripts, installer.utils, packaging.utils, packaging.version, subprocess
 from wheelforge_isolation import Layout, WheelKey, find_interpreter, open_cache
-import wheelforge_isolation._environment, wheelforge_isolation.wheels
+import wheelforge_isolation.environments.environment, wheelforge_isolation.wheels
 
 root, stock, memory = map(Path, sys.argv[1:4])
 jobs = [[WheelKey(**key) for key in keys] for keys in json.loads(sys.argv[4])]

@@ -17,39 +17,40 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import pytest
 
 from tests.caches import NOTHING, ignore, write_wheels
-from wheelforge_isolation import BuiltStore, Layout, WheelStore, _locks, collect_garbage
-from wheelforge_isolation._layout import Bucket
-from wheelforge_isolation._locks import Lease
-from wheelforge_isolation._shelf import Shelf
+from wheelforge_isolation import BuiltStore, Layout, WheelStore, collect_garbage
+from wheelforge_isolation.cache.layout import CacheBucket
+from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation.files import locks
+from wheelforge_isolation.files.locks import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
-    from wheelforge_isolation._record import About
-    from wheelforge_isolation._shelf import Item
+    from wheelforge_isolation.cache.records import About
+    from wheelforge_isolation.cache.trees import LeasedTree
 
 P = ParamSpec("P")
 T = TypeVar("T")
 KEY = "d" * 32
 CONTENT = "all of it"
 DOORS = (
-    "_shelf.read_record",
-    "_shelf.find_suspects",
-    "_built.read_record",
-    "_housekeeping.read_record",
-    "_housekeeping.list_entries",
-    "_housekeeping.describe_built",
-    "_inventory.read_record",
-    "_locks._list_leases",
-    "_locks._read_notes",
-    "_fs.create_file",
-    "_fs.digest",
-    "_fs.ensure_directory",
-    "_fs.move",
-    "_fs.remove_file",
-    "_fs.remove_tree",
-    "_fs._remove",
+    "cache.trees.read_record",
+    "cache.trees.find_suspects",
+    "cache.built_wheels.read_record",
+    "cache.gc.read_record",
+    "cache.gc.list_entries",
+    "cache.gc.describe_built",
+    "cache.listing.read_record",
+    "files.locks._list_leases",
+    "files.locks._read_notes",
+    "files.fs.create_file",
+    "files.fs.digest",
+    "files.fs.ensure_directory",
+    "files.fs.move",
+    "files.fs.remove_file",
+    "files.fs.remove_tree",
+    "files.fs._remove",
 )
 """Where the turn may pass to another party."""
 
@@ -132,7 +133,7 @@ class Party:
         self._layout = layout
         self._theatre = theatre
         self._lease = Lease(layout.leases)
-        self._shelf = Shelf(layout, layout.wheels, self._lease, ignore)
+        self._shelf = TreeStore(layout, layout.wheels, self._lease, ignore)
         wheels = WheelStore(layout, self._shelf, self._lease)
         self._built = BuiltStore(layout, self._lease, wheels, ignore)
 
@@ -182,7 +183,7 @@ class Party:
         (tree / "file").write_text(CONTENT, encoding="utf-8")
         return {"name": "demo", "version": "1", "file_name": "demo.whl"}
 
-    def _use(self, item: Item) -> None:
+    def _use(self, item: LeasedTree) -> None:
         for _ in range(2):
             assert (item.path / "file").read_text(encoding="utf-8") == CONTENT
             self._theatre.stage.pause()
@@ -232,12 +233,12 @@ def theatre(fast_path: Path, monkeypatch: pytest.MonkeyPatch) -> Theatre:
         return pause_first
 
     for door in DOORS:
-        room, _, name = door.partition(".")
+        room, _, name = door.rpartition(".")
         module = __import__(f"wheelforge_isolation.{room}", fromlist=[name])
         monkeypatch.setattr(module, name, pausing(getattr(module, name)))
-    monkeypatch.setattr(Bucket, "list_trees", pausing(Bucket.list_trees))
+    monkeypatch.setattr(CacheBucket, "list_trees", pausing(CacheBucket.list_trees))
     monkeypatch.setattr(Lease, "_write", pausing(Lease._write))
-    monkeypatch.setattr(_locks, "time", _Clock(theatre))
+    monkeypatch.setattr(locks, "time", _Clock(theatre))
     return theatre
 
 

@@ -13,15 +13,16 @@ from tests.races.machine import File, Loss, Turns
 from tests.races.model import LAYOUT, ROLES, Count, Party, Play, leave_a_copy, perform, read_tree
 from tests.races.system import MACHINE, SYSTEM, SimulatedPath, simulated, write_file
 from tests.stock import chance_of
-from wheelforge_isolation import Bounds, Layout, _housekeeping, collect_garbage
-from wheelforge_isolation._housekeeping import _Collector
-from wheelforge_isolation._locks import Lease, read_leases, try_lock
-from wheelforge_isolation._shelf import Shelf
+from wheelforge_isolation import Bounds, Layout, collect_garbage
+from wheelforge_isolation.cache import gc
+from wheelforge_isolation.cache.gc import _Collector
+from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation.files.locks import Lease, read_leases, try_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge_isolation._shelf import Item
+    from wheelforge_isolation.cache.trees import LeasedTree
 
 
 @pytest.mark.parametrize("examples", [300, pytest.param(20_000, marks=pytest.mark.stress)])
@@ -116,10 +117,10 @@ def test_who_takes_what_a_collector_has_judged_keeps_it_even_if_the_record_is_lo
     layout = Layout(root=tmp_path)
     layout.prepare()
     lease = Lease(layout.leases)
-    shelf = Shelf(layout, layout.wheels, lease, ignore)
+    shelf = TreeStore(layout, layout.wheels, lease, ignore)
     shelf.obtain("d" * 32, lambda tree: {"made": tree.name}).give_back()
     record = layout.wheels.record("d" * 32)
-    taken: list[Item | None] = []
+    taken: list[LeasedTree | None] = []
     unpublish = _Collector._unpublish
 
     def overlook(collector: _Collector) -> set[str]:
@@ -138,7 +139,7 @@ def test_who_takes_what_a_collector_has_judged_keeps_it_even_if_the_record_is_lo
         return leases
 
     monkeypatch.setattr(_Collector, "_unpublish", overlook)
-    monkeypatch.setattr(_housekeeping, "read_leases", read_too_early)
+    monkeypatch.setattr(gc, "read_leases", read_too_early)
     collect_garbage(layout, Bounds())
 
     (item,) = taken

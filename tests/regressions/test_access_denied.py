@@ -101,8 +101,8 @@ def scanner(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Scanner:
     scanner = Scanner(top=str(tmp_path), chance=chance_of(request.param))
-    monkeypatch.setattr("wheelforge_isolation._fs.time", scanner)
-    monkeypatch.setattr("wheelforge_isolation._fs._clone_file", refuse_to_clone)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.time", scanner)
+    monkeypatch.setattr("wheelforge_isolation.files.fs._clone_file", refuse_to_clone)
     monkeypatch.setattr(os, "open", scanner.open(os.open))
     for name in ("replace", "rename", "unlink"):
         monkeypatch.setattr(os, name, scanner.move(getattr(os, name)))

@@ -19,11 +19,11 @@ from tests.builds import write_project, write_sdist
 from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
 from tests.wheels import Draft
-from wheelforge._hooks import Backend
-from wheelforge._host_environment import HostEnvironment
-from wheelforge._models import Kind
-from wheelforge._project import read_project
-from wheelforge._results import check_result
+from wheelforge.build.builder import Backend
+from wheelforge.build.host_environment import HostEnvironment
+from wheelforge.build.project import read_project
+from wheelforge.build.results import check_result
+from wheelforge.models import Kind
 from wheelforge_isolation import ForgeError, deliver_file
 
 if TYPE_CHECKING:

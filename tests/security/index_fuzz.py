@@ -21,8 +21,8 @@ from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
 from tests.security.hostile_answers import METADATA, PAGE, PART, PROJECT, WHEEL, make_answers
 from tests.universe import PYTHON
-from wheelforge._index import Index, IndexSettings
-from wheelforge._resolve import Question, hand_over, resolve
+from wheelforge.index import Index, IndexSettings
+from wheelforge.resolve import Question, hand_over, resolve
 from wheelforge_isolation import remove_tree
 from wheelforge_isolation.errors import ForgeError
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.builds import write_sdist
 from tests.security.users import User, make_users
-from wheelforge._foresight import Foresight
+from wheelforge.build.prestart import Prestarter
 from wheelforge_isolation import Layout, stage_name
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def plant_guess(layout: Layout, source: Path) -> Path:
     program = source.parent / "program"
     program.write_text(f"#!/bin/sh\nid > {trace}\n", encoding="ascii")
     program.chmod(0o755)
-    place = Foresight(layout=layout)._find_place(source)
+    place = Prestarter(layout=layout)._find_place(source)
     assert place is not None
     place.parent.mkdir(parents=True, exist_ok=True)
     guess = {"python": str(program), "backend": "json", "additions": {}}

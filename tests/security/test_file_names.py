@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wheelforge._index import IndexSettings
-from wheelforge._index._files import Selector
-from wheelforge._index.pages import Listed
+from wheelforge.index import IndexSettings
+from wheelforge.index.candidates import Selector
+from wheelforge.index.pages import Listed
 from wheelforge_isolation import Layout
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import (

@@ -12,13 +12,13 @@ import pytest
 
 from tests.index import JSON, File, Manners, Other, Project, Raw, Redirect, serve, sha256, wheel
 from tests.indexes import open_index
-from wheelforge._index import downloads, pages
 from wheelforge.errors import (
     BuildError,
     IndexPageInvalidError,
     IndexUnreachableError,
     MetadataInvalidError,
 )
+from wheelforge.index import downloads, pages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,7 +247,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
 def test_answer__without_an_end_is_given_up(fault: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wheelforge._index.listing.MOST_PAGE_BYTES", 4 << 20)
+    monkeypatch.setattr("wheelforge.index.listing.MOST_PAGE_BYTES", 4 << 20)
     tracemalloc.start()
     try:
         if fault is ENDLESS["redirect"]:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
-from wheelforge._runners import ForkRunner, Terms
 from wheelforge.errors import HookCancelledError, HookError, HookLostError, HookTimedOutError
+from wheelforge.hooks import ForkRunner, HookOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelforge._runners import SpawnRunner
+    from wheelforge.hooks import SpawnRunner
 
 pytestmark = LINUX_ONLY
 
@@ -35,7 +35,7 @@ time.sleep(600)
 """
 CANCEL_IN_A_HANDLER = """
 import signal
-from wheelforge import RunnerPool, Terms
+from wheelforge import RunnerPool, HookOptions
 
 pool = RunnerPool()
 
@@ -48,7 +48,7 @@ signal.signal(signal.SIGUSR1, handle)
 def end():
     signal.raise_signal(signal.SIGUSR1)
 
-with pool, pool.open(python="", backend="", environment={}, terms=Terms()) as runner:
+with pool, pool.open(python="", backend="", environment={}, terms=HookOptions()) as runner:
     with runner._cancellation.reaching(end):
         pool.cancel()
 print("cancelled", pool.is_cancelled())
@@ -102,7 +102,7 @@ def test_late_hook__ends_with_a_keeper_that_is_stopped(place: Place) -> None:
 def test_cancelled_hook__ends_with_a_server_that_is_stopped(
     place: Place, variables: dict[str, str]
 ) -> None:
-    terms = Terms(base={**place.world(), **variables}, grace_seconds=0.1)
+    terms = HookOptions(base={**place.world(), **variables}, grace_seconds=0.1)
     with place.serve() as server, ForkRunner(server, terms) as runner:
         place.ask(runner, "")
         assert server.pid is not None
@@ -113,7 +113,9 @@ def test_cancelled_hook__ends_with_a_server_that_is_stopped(
 
 
 def test_late_hook__ends_with_a_server_that_is_stopped(place: Place) -> None:
-    terms = Terms(base={**place.world(), **MANY_VARIABLES}, grace_seconds=0.1, timeout_seconds=3.0)
+    terms = HookOptions(
+        base={**place.world(), **MANY_VARIABLES}, grace_seconds=0.1, timeout_seconds=3.0
+    )
     with place.serve() as server, ForkRunner(server, terms) as runner:
         place.ask(runner, "")
         assert server.pid is not None

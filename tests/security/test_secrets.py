@@ -8,12 +8,12 @@ import pytest
 
 from tests.forge import Place
 from tests.universe import Universe, ask
-from wheelforge._resolve import Memory, Resolution, resolve
+from wheelforge.resolve import Memory, Resolution, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._resolve import Question
+    from wheelforge.resolve import Question
 
 PASSWORD, TOKEN = "s3cr@et@B", "t0ken"
 

@@ -14,17 +14,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wheelforge._models import Artifact, Kind
-from wheelforge._resolve import read_constraints
+from wheelforge.models import Artifact, Kind
+from wheelforge.resolve import read_constraints
 from wheelforge_isolation import ForgeError, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelforge._index import IndexSettings
-    from wheelforge._records import Records
-    from wheelforge._settings import Settings
     from wheelforge.batch.jobs import Job
+    from wheelforge.index import IndexSettings
+    from wheelforge.records import Records
+    from wheelforge.settings import Settings
     from wheelforge_isolation import Interpreter
 
 _BUILD_VARIABLE = re.compile(

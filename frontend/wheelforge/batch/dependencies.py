@@ -11,19 +11,19 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge._models import BuildRequest, Kind
-from wheelforge._resolve import Question, hand_over, resolve
 from wheelforge.batch.inputs import applies
 from wheelforge.batch.jobs import Job
+from wheelforge.models import BuildRequest, Kind
+from wheelforge.resolve import Question, hand_over, resolve
 from wheelforge_isolation import digest, ensure_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from wheelforge._index import Candidate, Index
-    from wheelforge._resolve import Delivery
     from wheelforge.batch.worker import Worker
+    from wheelforge.index import Candidate, Index
+    from wheelforge.resolve import Delivery
     from wheelforge_isolation import WheelKey
 
 _SUBJECT = "the whole set"

@@ -8,20 +8,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from wheelforge._index import Index
-from wheelforge._open import Components, open_forge
-from wheelforge._places import read_index_settings
 from wheelforge.batch.token_pool import TokenPool
+from wheelforge.build.locations import read_index_settings
+from wheelforge.build.open import Components, open_forge
+from wheelforge.index import Index
 from wheelforge_isolation import copy_file, digest, ensure_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge._events import BuildEvent, Reporter
-    from wheelforge._forge import Forge
-    from wheelforge._settings import Settings
     from wheelforge.batch.jobserver import Tokens
+    from wheelforge.build.forge import Forge
+    from wheelforge.events import BuildEvent, Reporter
+    from wheelforge.settings import Settings
     from wheelforge_isolation import Interpreter
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._resolve import parse_constraints, read_constraints_file
 from wheelforge.errors import ConstraintsInvalidError
+from wheelforge.resolve import parse_constraints, read_constraints_file
 from wheelforge_isolation.formats import requirements
 from wheelforge_isolation.formats.requirements import find_requirement
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge._models import BuildRequest
-    from wheelforge._resolve import Constraints
+    from wheelforge.models import BuildRequest
+    from wheelforge.resolve import Constraints
 
 _CONSTRAINT = ("-c", "--constraint")
 

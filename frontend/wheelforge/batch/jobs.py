@@ -10,18 +10,18 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._models import Kind
-from wheelforge._project import read_project
+from wheelforge.build.project import read_project
 from wheelforge.errors import BuildCycleError
+from wheelforge.models import Kind
 from wheelforge_isolation import ForgeError, unpack
 from wheelforge_isolation.formats.requirements import find_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from wheelforge._models import BuildRequest
-    from wheelforge._project import Project
     from wheelforge.batch.timings import BuildTiming
+    from wheelforge.build.project import Project
+    from wheelforge.models import BuildRequest
 
     Make = Callable[[Path], Path]
 

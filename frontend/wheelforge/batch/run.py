@@ -9,11 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge._events import BuildEvent, ignore
-from wheelforge._models import Outcome
-from wheelforge._open import pass_on
-from wheelforge._places import find_layout, find_python, read_index_settings
-from wheelforge._records import Records
 from wheelforge.batch.deliveries import Deliveries, digest_settings
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.free_memory import find_free_memory
@@ -23,6 +18,11 @@ from wheelforge.batch.jobserver import can_share, count_cores, make_pipe, open_t
 from wheelforge.batch.scheduler import Scheduler
 from wheelforge.batch.timings import Timings
 from wheelforge.batch.worker import Worker
+from wheelforge.build.locations import find_layout, find_python, read_index_settings
+from wheelforge.build.open import pass_on
+from wheelforge.events import BuildEvent, ignore
+from wheelforge.models import Outcome
+from wheelforge.records import Records
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -34,10 +34,10 @@ from wheelforge_isolation import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from wheelforge._events import Reporter
-    from wheelforge._settings import Settings
     from wheelforge.batch.inputs import BuildInput
     from wheelforge.batch.jobserver import Tokens
+    from wheelforge.events import Reporter
+    from wheelforge.settings import Settings
     from wheelforge_isolation import Layout
 
 

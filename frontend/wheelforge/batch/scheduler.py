@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from wheelforge._models import Kind, Outcome
 from wheelforge.batch.jobs import by_length
 from wheelforge.errors import RequirementFailedError
+from wheelforge.models import Kind, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

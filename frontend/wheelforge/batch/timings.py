@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from wheelforge._records import Records
     from wheelforge.batch.jobs import Job
+    from wheelforge.records import Records
 
 
 class BuildTiming(NamedTuple):

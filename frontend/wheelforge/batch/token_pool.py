@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from wheelforge._runners import RunnerPool, SpawnRunner
+from wheelforge.hooks import RunnerPool, SpawnRunner
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from wheelforge._runners import Terms
     from wheelforge.batch.jobserver import Tokens
+    from wheelforge.hooks import HookOptions
 
 
 class TokenPool(RunnerPool):
@@ -23,7 +23,7 @@ class TokenPool(RunnerPool):
 
     @contextlib.contextmanager
     def open(
-        self, *, python: str, backend: str, environment: Mapping[str, str], terms: Terms
+        self, *, python: str, backend: str, environment: Mapping[str, str], terms: HookOptions
     ) -> Generator[SpawnRunner]:
         """Yield a runner like any other."""
         opened = super().open(python=python, backend=backend, environment=environment, terms=terms)
@@ -42,7 +42,7 @@ class TokenPool(RunnerPool):
 class _PatientRunner(SpawnRunner):
     """Runs hooks by another runner, each with a token."""
 
-    def __init__(self, runner: SpawnRunner, pool: TokenPool, terms: Terms) -> None:
+    def __init__(self, runner: SpawnRunner, pool: TokenPool, terms: HookOptions) -> None:
         super().__init__(terms)
         self._runner = runner
         self._pool = pool

@@ -13,12 +13,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wheelforge._events import BuildEvent
-from wheelforge._models import Kind, Outcome
-from wheelforge._results import check_result
-from wheelforge._session import BuildSession, obtain_source
 from wheelforge.batch.timings import BuildTiming
+from wheelforge.build.results import check_result
+from wheelforge.build.session import BuildSession, obtain_source
 from wheelforge.errors import BuildError, MemoryExhaustedError, UnexpectedError
+from wheelforge.events import BuildEvent
+from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -30,13 +30,13 @@ from wheelforge_isolation import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge._forge import Forge
-    from wheelforge._models import Artifact
-    from wheelforge._sources import FetchedSource
     from wheelforge.batch.deliveries import Deliveries
     from wheelforge.batch.forges import Forges
     from wheelforge.batch.jobs import Job, Make
     from wheelforge.batch.timings import Timings
+    from wheelforge.build.forge import Forge
+    from wheelforge.build.sources import FetchedSource
+    from wheelforge.models import Artifact
 
 
 class Worker:

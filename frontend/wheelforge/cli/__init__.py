@@ -2,7 +2,7 @@
 
 import sys
 
-from wheelforge._version import VERSION
+from wheelforge.version import VERSION
 
 TYPE_CHECKING = False  # whoever asks for the version need not wait for ``typing``
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def main(words: "Sequence[str] | None" = None) -> int:
     if len(words) == 1 and words[0] in {"-V", "--version"}:
         sys.stdout.write(f"wheelforge {VERSION}\n")
         return 0
-    from wheelforge.cli._session import run_words
+    from wheelforge.cli.main import run_words
 
     return run_words(words)
 
@@ -24,15 +24,15 @@ def main(words: "Sequence[str] | None" = None) -> int:
 def run() -> "NoReturn":
     """Do what the words of this process ask for, and end it."""
     if None in {sys.stdin, sys.stdout, sys.stderr}:
-        from wheelforge.cli._streams import open_missing_streams
+        from wheelforge.cli.streams import open_missing_streams
 
         open_missing_streams()
     try:
         code = main()
         sys.stdout.flush()
     except OSError as error:
-        from wheelforge.cli._session import explain_refusal
-        from wheelforge.cli._streams import abandon_output
+        from wheelforge.cli.main import explain_refusal
+        from wheelforge.cli.streams import abandon_output
 
         code = explain_refusal(error)
         abandon_output()

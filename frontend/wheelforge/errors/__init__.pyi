@@ -1,16 +1,16 @@
-from wheelforge.errors._backend import (
+from wheelforge.errors.backend import (
     BackendFailedError as BackendFailedError,
     BackendUnavailableError as BackendUnavailableError,
     Failure as Failure,
     HookMissingError as HookMissingError,
     HookUnsupportedError as HookUnsupportedError,
 )
-from wheelforge.errors._batch import (
+from wheelforge.errors.batch import (
     MemoryExhaustedError as MemoryExhaustedError,
     RequirementFailedError as RequirementFailedError,
     UnexpectedError as UnexpectedError,
 )
-from wheelforge.errors._causes import (
+from wheelforge.errors.causes import (
     BuildAccessError as BuildAccessError,
     BuildCrashedError as BuildCrashedError,
     BuildDiskFullError as BuildDiskFullError,
@@ -26,13 +26,13 @@ from wheelforge.errors._causes import (
     ToolMissingError as ToolMissingError,
     VersionUnknownError as VersionUnknownError,
 )
-from wheelforge.errors._constraints import (
+from wheelforge.errors.constraints import (
     ConstraintsInvalidError as ConstraintsInvalidError,
     HashesMissingError as HashesMissingError,
     HashRefusedError as HashRefusedError,
     TimeInvalidError as TimeInvalidError,
 )
-from wheelforge.errors._hooks import (
+from wheelforge.errors.hooks import (
     HookAnswerInvalidError as HookAnswerInvalidError,
     HookCancelledError as HookCancelledError,
     HookError as HookError,
@@ -40,7 +40,7 @@ from wheelforge.errors._hooks import (
     HookNotStartedError as HookNotStartedError,
     HookTimedOutError as HookTimedOutError,
 )
-from wheelforge.errors._index import (
+from wheelforge.errors.index import (
     DownloadMismatchError as DownloadMismatchError,
     DownloadUnwritableError as DownloadUnwritableError,
     IndexPageInvalidError as IndexPageInvalidError,
@@ -50,7 +50,7 @@ from wheelforge.errors._index import (
     MetadataInvalidError as MetadataInvalidError,
     PackageNotFoundError as PackageNotFoundError,
 )
-from wheelforge.errors._locking import (
+from wheelforge.errors.locking import (
     LockImpossibleError as LockImpossibleError,
     LockInvalidError as LockInvalidError,
     LockLacksError as LockLacksError,
@@ -58,14 +58,14 @@ from wheelforge.errors._locking import (
     LockSourceChangedError as LockSourceChangedError,
     LockStaleError as LockStaleError,
 )
-from wheelforge.errors._output import (
+from wheelforge.errors.output import (
     last_lines as last_lines,
     plain_text as plain_text,
 )
-from wheelforge.errors._project import (
+from wheelforge.errors.project import (
     ProjectInvalidError as ProjectInvalidError,
 )
-from wheelforge.errors._requirements import (
+from wheelforge.errors.requirements import (
     BuildCycleError as BuildCycleError,
     NeedsBuildError as NeedsBuildError,
     NotRememberedError as NotRememberedError,
@@ -75,22 +75,22 @@ from wheelforge.errors._requirements import (
     RequirementsUnmetError as RequirementsUnmetError,
     ResolutionUnfinishedError as ResolutionUnfinishedError,
 )
-from wheelforge.errors._results import (
+from wheelforge.errors.results import (
     ResultInvalidError as ResultInvalidError,
 )
-from wheelforge.errors._root import (
+from wheelforge.errors.root import (
     BuildError as BuildError,
 )
-from wheelforge.errors._sources import (
+from wheelforge.errors.sources import (
     SourceInvalidError as SourceInvalidError,
     SourceNotFoundError as SourceNotFoundError,
 )
-from wheelforge.errors._usage import (
+from wheelforge.errors.usage import (
     BuildCancelledError as BuildCancelledError,
     ForgeClosedError as ForgeClosedError,
     RequestInvalidError as RequestInvalidError,
     OptionInvalidError as OptionInvalidError,
 )
-from wheelforge.errors._failure import (
+from wheelforge.errors.failure import (
     HookFailedError as HookFailedError,
 )

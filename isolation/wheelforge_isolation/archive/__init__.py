@@ -13,8 +13,6 @@ import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation import _fs
-from wheelforge_isolation._ground import Ground
 from wheelforge_isolation.archive.contents import SpoolContents
 from wheelforge_isolation.archive.file_kind import ZIP, check_magic, split_suffix
 from wheelforge_isolation.archive.inflate import inflate
@@ -37,6 +35,8 @@ from wheelforge_isolation.archive.wheel_zip import WheelZip, check_wheel_zip
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.archive.zip import list_zip, read_zip
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
+from wheelforge_isolation.files import fs
+from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -113,7 +113,7 @@ def inspect_sdist(archive: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedSd
         top = sdist.plan.top
         member = sdist.plan.files.get(f"{top}/PKG-INFO")
         metadata = None if member is None else b"".join(sdist.contents.chunks(member))
-        size_bytes, sha256 = archive.stat().st_size, _fs.digest(archive)
+        size_bytes, sha256 = archive.stat().st_size, fs.digest(archive)
     return InspectedSdist(
         top=top, metadata=metadata, notes=sdist.notes, size_bytes=size_bytes, sha256=sha256
     )
@@ -124,12 +124,12 @@ def _open_sdist(
     archive: Path, directory: Path, links: Links | None, limits: Limits
 ) -> Generator[_CheckedSdist]:
     """Yield the plan of an sdist, which is to be unpacked into ``directory`` or not at all."""
-    with _open(archive) as source, _fs.spool(str(directory)) as spool:
+    with _open(archive) as source, fs.spool(str(directory)) as spool:
         stem, suffix = split_suffix(archive.name)
         with _blaming_full_disk(directory):
             members, notes = _read_members(source, suffix, spool, limits)
         contents = SpoolContents(spool)
-        ground = Ground(str(directory))
+        ground = FilesystemCapabilities(str(directory))
         options = PlanOptions(
             stem=stem, is_zip=suffix == ZIP, limits=limits, ground=ground, links=links
         )
@@ -143,10 +143,10 @@ def _open_sdist(
 @contextlib.contextmanager
 def open_wheel_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[WheelZip]:
     """Yield the content of a wheel; ``workspace`` is private and takes the spool."""
-    with _fs.spool(str(workspace)) as spool:
+    with fs.spool(str(workspace)) as spool:
         with _open(archive) as source:
             members, notes = _read_members(source, ZIP, spool, limits)
-            ground = Ground(str(workspace))
+            ground = FilesystemCapabilities(str(workspace))
             wheel = check_wheel_zip(members, SpoolContents(spool), limits, ground)
             wheel.plan.notes.extend(notes)
         yield wheel
@@ -159,7 +159,9 @@ def scan_wheel_zip(archive: Path, limits: Limits) -> Generator[WheelZip]:
         size = os.fstat(source.fileno()).st_size
         check_magic(source, ZIP, size)
         members, notes, contents = list_zip(source, size, limits)
-        wheel = check_wheel_zip(members, contents, limits, Ground(str(archive.parent)))
+        wheel = check_wheel_zip(
+            members, contents, limits, FilesystemCapabilities(str(archive.parent))
+        )
         wheel.plan.notes.extend(notes)
         yield wheel
 
@@ -168,7 +170,7 @@ def scan_wheel_zip(archive: Path, limits: Limits) -> Generator[WheelZip]:
 def _open(archive: Path) -> Generator[IO[bytes]]:
     """Open ``archive``, and name it in every error about it or about reading it."""
     try:
-        with _fs.translated("unpack", str(archive)), _open_file(archive) as source:
+        with fs.translated("unpack", str(archive)), _open_file(archive) as source:
             yield source
     except RuleError as broken:
         raise broken.as_archive_error(archive.name) from None

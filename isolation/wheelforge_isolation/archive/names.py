@@ -13,8 +13,8 @@ from wheelforge_isolation.errors import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelforge_isolation._ground import Ground
     from wheelforge_isolation.archive.members import Limits, Member
+    from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 _BARE = re.compile(r"[\w.+@,=~ ()/-]*", re.ASCII)
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -80,7 +80,7 @@ def _climbs_out(parts: list[str]) -> bool:
     return False
 
 
-def check_names(entries: dict[str, Member], ground: Ground) -> list[Note]:
+def check_names(entries: dict[str, Member], ground: FilesystemCapabilities) -> list[Note]:
     """Hold the names of a whole tree against what ``ground`` can hold."""
     notes = list(_check_windows_names(entries, ground))
     if not all(path.isascii() for path in entries):
@@ -89,7 +89,9 @@ def check_names(entries: dict[str, Member], ground: Ground) -> list[Note]:
     return notes
 
 
-def _check_windows_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+def _check_windows_names(
+    entries: dict[str, Member], ground: FilesystemCapabilities
+) -> Iterable[Note]:
     for path, member in entries.items():
         device = _WINDOWS_DEVICE.search(path)
         if not device and not _WINDOWS_CHARACTER.search(path):
@@ -100,7 +102,7 @@ def _check_windows_names(entries: dict[str, Member], ground: Ground) -> Iterable
         yield Note(rule=rule, text=f"{member} cannot be unpacked on Windows", is_warning=False)
 
 
-def _check_raw_names(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+def _check_raw_names(entries: dict[str, Member], ground: FilesystemCapabilities) -> Iterable[Note]:
     for path, member in entries.items():
         if not _RAW.search(path):
             continue
@@ -109,7 +111,7 @@ def _check_raw_names(entries: dict[str, Member], ground: Ground) -> Iterable[Not
         yield Note(rule="N14", text=f"{member} has a name that is not UTF-8")
 
 
-def _check_twins(entries: dict[str, Member], ground: Ground) -> Iterable[Note]:
+def _check_twins(entries: dict[str, Member], ground: FilesystemCapabilities) -> Iterable[Note]:
     if len({fold(path) for path in entries}) == len(entries):
         return
     seen: dict[str, str] = {}

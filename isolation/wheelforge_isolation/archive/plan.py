@@ -14,8 +14,8 @@ from wheelforge_isolation.archive.top_level import find_top
 from wheelforge_isolation.archive.tree import Tree, build_tree
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._ground import Ground
     from wheelforge_isolation.archive.members import Contents, Member
+    from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 
 class PlanOptions(NamedTuple):
@@ -25,7 +25,7 @@ class PlanOptions(NamedTuple):
     """The archive's file name without its suffix."""
     is_zip: bool
     limits: Limits
-    ground: Ground
+    ground: FilesystemCapabilities
     links: Links | None = None
     """Unless given: kept where the ground has links, copied elsewhere."""
 

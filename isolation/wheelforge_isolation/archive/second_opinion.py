@@ -11,9 +11,9 @@ import sys
 import tarfile
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation._fs import new_name
 from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.files.fs import new_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from wheelforge_isolation.archive.tree import build_tree
 from wheelforge_isolation.archive.writer import write_below
 
 if TYPE_CHECKING:
-    from wheelforge_isolation._ground import Ground
     from wheelforge_isolation.archive.members import Contents, Limits, Member
+    from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 _MOST_TEXT_BYTES = 32 << 20
 
@@ -44,7 +44,7 @@ class WheelZip:
 
 
 def check_wheel_zip(
-    members: list[Member], contents: Contents, limits: Limits, ground: Ground
+    members: list[Member], contents: Contents, limits: Limits, ground: FilesystemCapabilities
 ) -> WheelZip:
     """Refuse links and all that breaks an archive's rules wherever it is unpacked."""
     for member in members:

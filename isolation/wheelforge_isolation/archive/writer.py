@@ -7,8 +7,8 @@ import posixpath
 import time
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation import _fs
 from wheelforge_isolation.errors import DiskFullError
+from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
     from wheelforge_isolation.archive.members import Contents, Plan
@@ -21,28 +21,28 @@ _SPARE = 1.05
 def write_plan(plan: Plan, contents: Contents, directory: str) -> None:
     """Write ``plan`` into ``directory``, which must be private and hold nothing of that name."""
     _raise_if_disk_full(plan, directory)
-    root = _fs.long_path(directory) + os.sep
-    _fs.create_directory(root + plan.top)
+    root = fs.long_path(directory) + os.sep
+    fs.create_directory(root + plan.top)
     try:
         _write_below(plan, contents, root)
     except BaseException:
-        _fs.remove_tree(root + plan.top)
+        fs.remove_tree(root + plan.top)
         raise
 
 
 def write_below(plan: Plan, contents: Contents, directory: str) -> None:
     """Write ``plan``, which has no top-level directory, into ``directory``, which is empty."""
     _raise_if_disk_full(plan, directory)
-    _write_below(plan, contents, _fs.long_path(directory) + os.sep)
+    _write_below(plan, contents, fs.long_path(directory) + os.sep)
 
 
 def _write_below(plan: Plan, contents: Contents, root: str) -> None:
     now = time.time()
     for path in plan.directories:
         if path != plan.top:
-            _fs.create_directory(root + path.replace("/", os.sep))
+            fs.create_directory(root + path.replace("/", os.sep))
     for path, member in plan.files.items():
-        _fs.create_file(
+        fs.create_file(
             root + path.replace("/", os.sep),
             contents.chunks(member),
             executable=member.executable,
@@ -51,15 +51,15 @@ def _write_below(plan: Plan, contents: Contents, root: str) -> None:
     for path, text in plan.links.items():
         target = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
         place = root + path.replace("/", os.sep)
-        _fs.create_link(place, text, to_directory=target in plan.directories)
+        fs.create_link(place, text, to_directory=target in plan.directories)
     for path in reversed(plan.directories):
         mtime = _clamp_time(plan.directories[path], now)
-        _fs.settle_directory(root + path.replace("/", os.sep), mtime)
+        fs.settle_directory(root + path.replace("/", os.sep), mtime)
 
 
 def _raise_if_disk_full(plan: Plan, directory: str) -> None:
     needed = int(plan.total_bytes * _SPARE)
-    free = _fs.free_bytes(directory)
+    free = fs.free_bytes(directory)
     if needed > free:
         raise DiskFullError("unpack into", directory, f"{needed:,} bytes needed, {free:,} free")
 

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from wheelforge_isolation import _fs
 from wheelforge_isolation.errors import IsolationError
+from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -91,12 +91,12 @@ def store_description(
     directory: str, executable: str, dependencies: str, fields: dict[str, Any]
 ) -> None:
     """Store the description of ``executable``, unless ``directory`` cannot be written to."""
-    from wheelforge_isolation._drafts import replace_file
+    from wheelforge_isolation.files.atomic import replace_file
 
     fields = {**fields, "base_stamp": stamp(fields["base_executable"])}
     content = _seal(dependencies, json.dumps(fields).encode("ascii"))
     with contextlib.suppress(IsolationError):
-        _fs.ensure_directory(directory)
+        fs.ensure_directory(directory)
         replace_file(_name_file(directory, executable), content)
 
 

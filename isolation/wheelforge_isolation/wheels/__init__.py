@@ -13,7 +13,6 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation import _fs
 from wheelforge_isolation.archive import (
     DEFAULT_LIMITS,
     Limits,
@@ -23,6 +22,7 @@ from wheelforge_isolation.archive import (
     open_wheel_zip,
     scan_wheel_zip,
 )
+from wheelforge_isolation.files import fs
 from wheelforge_isolation.wheels.entry_points import (
     EntryPoint,
     describe_contests,
@@ -106,7 +106,7 @@ def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel
     with scan_wheel_zip(path, limits) as archive:
         wheel = _judge(archive, name)
         metadata = archive.read(f"{wheel.dist_info}/METADATA")
-        size_bytes, sha256 = path.stat().st_size, _fs.digest(path)
+        size_bytes, sha256 = path.stat().st_size, fs.digest(path)
     return InspectedWheel(
         name=name.name,
         version=str(name.version),

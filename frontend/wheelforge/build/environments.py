@@ -1,0 +1,299 @@
+"""From requirements to an environment: resolved or remembered, fetched or kept, made or shared."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wheelforge.errors import MetadataInvalidError, OfflineError, OptionInvalidError
+from wheelforge.models import BuildRequest, Kind, PreparedEnvironment
+from wheelforge.resolve import (
+    Memory,
+    Question,
+    candidate_of,
+    hand_over,
+    read_constraints,
+    resolve,
+)
+from wheelforge_isolation import digest, ensure_directory, remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from wheelforge.build.targets import Targets
+    from wheelforge.index import Candidate, Index
+    from wheelforge.lockfile import Source
+    from wheelforge.models import BuildEnvironment, Builder, EnvironmentRequest
+    from wheelforge.resolve import Constraints, Delivery, Pin, Resolution
+    from wheelforge.settings import Settings
+    from wheelforge_isolation import Cache, Environment, Interpreter, WheelKey
+
+    Installer = Callable[[Interpreter, Sequence[tuple[WheelKey, Path]]], BuildEnvironment]
+
+_FETCHERS = 8
+
+
+class EnvironmentManager:
+    """Prepares the environments of all builds of a forge, in one cache.
+
+    ``workspace`` is private: it takes files whose hash is not known before they are fetched, and
+    wheels that are built. With ``install`` an environment is what that makes of the wheels.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        cache: Cache,
+        targets: Targets,
+        workspace: Path,
+        install: Installer | None = None,
+    ) -> None:
+        self.settings = settings
+        self.cache = cache
+        self.targets = targets
+        self.install = install
+        self.memory = Memory(directory=cache.layout.resolutions)
+        self.private = settings.environment_dir and settings.environment_dir.resolve()
+        self.built: dict[str, Path] = {}
+        """The wheels that were built here and now, by their keys."""
+        self._workspace = workspace
+        self._numbers = itertools.count()
+        self._used: dict[tuple[Path, str], Environment] = {}
+        own = targets.find().index.settings.build_constraints
+        self._files = (*settings.constraints, *own)
+        self._constraints = read_constraints(self._files)
+
+    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
+        """Return an environment with the requirements; it stays until the cache is closed."""
+        preparation = _Preparation(self, request, build)
+        try:
+            return preparation.run()
+        except MetadataInvalidError:
+            # The index's metadata of a file was wrong, and has led to the answer.
+            self.memory.forget(preparation.question)
+            raise
+
+    def discard_private(self) -> None:
+        """Remove the private environment, if one was made."""
+        for key in [key for key in self._used if key[0] == self.private]:
+            del self._used[key]
+            remove_tree(str(self.private))
+
+    def read_constraints(self, files: tuple[Path, ...]) -> Constraints:
+        """Return the constraints of the settings and those in ``files``."""
+        return read_constraints((*self._files, *files)) if files else self._constraints
+
+    def clear_private(self) -> Path | None:
+        """Return the place for a private environment, empty: the last one was for fewer wheels."""
+        if self.private is not None:
+            self.discard_private()
+            ensure_directory(str(self.private))
+            if any(self.private.iterdir()):
+                raise OptionInvalidError("--env-dir", f"`{self.private}` is not empty")
+        return self.private
+
+    def hold(self, environment: Environment) -> Environment:
+        """Keep ``environment`` in use, once: a fork server in it may be needed again."""
+        key = environment.path, environment.search_path
+        if self._used.setdefault(key, environment) is not environment:
+            environment.give_back()
+        return environment
+
+    def make_directory(self) -> Path:
+        """Return a new directory in the workspace."""
+        directory = self._workspace / str(next(self._numbers))
+        ensure_directory(str(directory))
+        return directory
+
+
+class _Preparation:
+    """The way from one request to its environment."""
+
+    def __init__(
+        self, manager: EnvironmentManager, request: EnvironmentRequest, build: Builder
+    ) -> None:
+        self._manager = manager
+        self._settings = manager.settings
+        self._cache = manager.cache
+        self._request = request
+        self._build = build
+        target = manager.targets.find(request.python)
+        self._python, self._index = target.python, target.index
+        self.question = self._ask(manager.read_constraints(request.constraints))
+
+    def run(self) -> PreparedEnvironment:
+        """Resolve, deliver the wheels, and make the environment or find it in the cache."""
+        request, settings = self._request, self._settings
+        answer = self._answer()
+        directory = self._manager.make_directory()
+        delivery = hand_over(
+            answer, self._index, self._build_wheel, workspace=directory, chain=request.chain
+        )
+        if delivery.resolution != answer and settings.lock is None:
+            self._manager.memory.remember(self.question, delivery.resolution)
+        if settings.recorder is not None:
+            settings.recorder.record(
+                self._identify(),
+                self._python,
+                request.requirements,
+                delivery.resolution,
+                is_wanted=not request.chain,
+            )
+        return self._make(delivery)
+
+    def _ask(self, constraints: Constraints) -> Question:
+        request, settings, index = self._request, self._settings, self._index
+        cutoffs = [moment for moment in (request.cutoff, settings.exclude_newer) if moment]
+        return Question(
+            requirements=request.requirements,
+            python=self._python,
+            index_identity=index.settings.identity,
+            constraints=constraints.texts,
+            hashes=constraints.hashes,
+            require_hashes=settings.require_hashes,
+            exclude_newer=min(cutoffs, default=None),
+            oldest=request.cutoff is not None,
+            prefers_wheels=index.settings.prefers_wheels,
+            subject=request.label,
+            chain=request.chain,
+            places=index.places,
+            is_local=index.is_local,
+        )
+
+    def _answer(self) -> Resolution:
+        """Return the locked answer, the remembered one, or a new one."""
+        settings = self._settings
+        if settings.lock is not None:
+            requirements = self._request.requirements
+            return settings.lock.answer(self._identify(), requirements, self._python)
+        return self._manager.memory.answer(
+            self.question,
+            lambda question: resolve(question, self._index, self._build_wheel),
+            offline=settings.offline,
+            refresh=settings.refresh,
+        )
+
+    def _make(self, delivery: Delivery) -> PreparedEnvironment:
+        delivery.is_here = self._cache.wheels.is_likely_here
+        fetch = partial(_refuse_wheel, self._request.label) if self._is_cut_off else delivery.fetch
+        keys, notes = delivery.keys, delivery.resolution.notes
+        if self._manager.install is not None:
+            files = self._list_files(keys, fetch)
+            environment = self._manager.install(self._python, files)
+            return PreparedEnvironment(environment=environment, wheels=keys, notes=notes)
+        made = self._cache.environments.obtain(
+            self._python,
+            keys,
+            fetch,
+            private=self._manager.clear_private(),
+            search_path=os.pathsep.join(os.get_exec_path(dict(self._request.variables))),
+        )
+        return PreparedEnvironment(
+            environment=self._manager.hold(made),
+            wheels=keys,
+            notes=(*notes, *made.notes),
+            is_new=made.is_new,
+            is_lasting=self._manager.private is None,
+        )
+
+    def _list_files(
+        self, keys: Sequence[WheelKey], fetch: Callable[[WheelKey, str], None]
+    ) -> list[tuple[WheelKey, Path]]:
+        keep = self._cache.wheels.keep_file
+        return [(key, keep(key.file_name, key.sha256, partial(fetch, key))) for key in keys]
+
+    def _build_wheel(self, candidate: Candidate) -> Path:
+        """Return the wheel of an sdist that is needed, built unless it was."""
+        sha256, sdist = candidate.hashes.get("sha256", ""), None
+        if not sha256:
+            sdist = self._fetch_sdist(candidate)
+            sha256 = digest(sdist)
+        key = self._built_key(sha256)
+        found = self._find_built(key)
+        if found is not None:
+            return found
+        request = BuildRequest(
+            source=sdist or self._fetch_sdist(candidate),
+            output=self._manager.make_directory(),
+            kinds=(Kind.WHEEL,),
+            python=self._request.python,
+            variables=self._request.variables,
+            constraints=self._request.constraints,
+            chain=(*self._request.chain, candidate.name),
+            cutoff=self._request.cutoff,
+        )
+        wheel = self._build(request).artifacts[0].path
+        self._cache.built.remember(key, wheel)
+        self._manager.built[key] = wheel
+        return wheel
+
+    def _find_built(self, key: str) -> Path | None:
+        # When recording or refreshing, build again instead of using the cached wheel.
+        built, settings = self._manager.built, self._settings
+        if key in built or settings.refresh or settings.recorder is not None:
+            return built.get(key)
+        wheel = self._cache.built.find(key)
+        if wheel is None:
+            return None
+        return self._cache.wheels.find_file(wheel.file_name, wheel.sha256)
+
+    def _built_key(self, sha256: str) -> str:
+        """Return what a wheel depends on; not the day, or a wheel would be of no use tomorrow."""
+        question, lock = self.question, self._settings.lock
+        facts = (
+            sha256,
+            self._python.identity,
+            question.index_identity,
+            question.constraints,
+            str(question.exclude_newer),
+            None if lock is None else lock.digest,
+        )
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def _fetch_sdist(self, candidate: Candidate) -> Path:
+        fetch = partial(self._index.fetch, candidate)
+        if self._is_cut_off:
+            fetch = partial(_refuse_file, self._request.label, candidate.file_name)
+        if sha256 := candidate.hashes.get("sha256"):
+            return self._cache.wheels.keep_file(candidate.file_name, sha256, fetch)
+        path = self._manager.make_directory() / candidate.file_name
+        fetch(str(path))
+        return path
+
+    def _identify(self) -> Source:
+        from wheelforge.lockfile import Source
+
+        return Source(label=self._request.label, sha256=self._request.sha256)
+
+    @property
+    def _is_cut_off(self) -> bool:
+        return self._settings.offline and not self._index.is_local
+
+
+def _refuse_wheel(label: str, key: WheelKey, path: str) -> None:
+    _refuse_file(label, key.file_name, path)
+
+
+def _refuse_file(label: str, file_name: str, _: str) -> None:
+    """Say that a file would have to be fetched."""
+    raise OfflineError(file_name, label)
+
+
+def keep_pins(pins: Sequence[Pin], index: Index, cache: Cache, *, is_offline: bool = False) -> int:
+    """Put the files of ``pins`` into the cache, several at a time; return how many there are."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def keep(pin: Pin) -> None:
+        fetch = partial(index.fetch, candidate_of(pin))
+        if is_offline:
+            fetch = partial(_refuse_file, "the lock", pin.file_name)
+        cache.wheels.keep_file(pin.file_name, pin.sha256, fetch)
+
+    with ThreadPoolExecutor(_FETCHERS) as pool:
+        list(pool.map(keep, pins))
+    return len(pins)

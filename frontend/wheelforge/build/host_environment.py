@@ -1,0 +1,139 @@
+"""Building with what a Python has, without isolation."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
+from wheelforge.hooks import compose_environment
+from wheelforge.models import PreparedEnvironment
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.requirements import applies, find_requirement, parse_requirement
+from wheelforge_isolation.formats.urls import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from importlib.metadata import Distribution
+
+    from packaging.requirements import Requirement
+
+    from wheelforge.build.targets import Targets
+    from wheelforge.models import Builder, EnvironmentRequest
+    from wheelforge_isolation import Interpreter
+
+_SAY_PATH = "import json, sys; print(json.dumps(sys.path))"
+
+
+class HostEnvironment(NamedTuple):
+    """A Python as it is, with all that is installed there."""
+
+    python_executable: str
+    search_path: str = ""
+
+    def make_extra_environ(self) -> dict[str, str]:
+        """Return the variables that a process needs."""
+        return {"PATH": self.search_path} if self.search_path else {}
+
+
+class HostProvider:
+    """Gives each build its Python as it is; nothing is installed.
+
+    If it ``checks``, that Python must have the requirements of the build.
+    """
+
+    def __init__(self, targets: Targets, *, checks: bool) -> None:
+        self._targets = targets
+        self._checks = checks
+
+    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
+        """Return the Python, if it has the requirements; nothing is built for it."""
+        del build
+        python = self._targets.find(request.python).python
+        own = str(python.executable.parent)
+        search_path = os.pathsep.join([own, *os.get_exec_path(dict(request.variables))])
+        environment = HostEnvironment(str(python.executable), search_path)
+        if self._checks:
+            missing = _find_missing(request, python, environment)
+            if missing:
+                raise RequirementsUnmetError(request.label, missing)
+        return PreparedEnvironment(environment=environment)
+
+
+def _find_missing(
+    request: EnvironmentRequest, python: Interpreter, environment: HostEnvironment
+) -> tuple[str, ...]:
+    requirements = [_parse(text, request.label) for text in request.requirements]
+    if str(python.executable) == sys.executable:
+        from build import check_dependency
+
+        found = {unmet for text in request.requirements for unmet in check_dependency(text)}
+        return tuple(sorted(" -> ".join(unmet) for unmet in found))
+    # Another Python need not have pypa/build: its distributions are looked at from here.
+    world = compose_environment(request.variables, environment.make_extra_environ())
+    installed = _Installed(_list_places(python, world), python.markers)
+    return tuple(missing for each in requirements for missing in installed.find_missing(each))
+
+
+class _Installed:
+    """Distributions below some directories; pypa/build's own check sees only this process."""
+
+    def __init__(self, places: Sequence[str], markers: Mapping[str, str]) -> None:
+        self._places = list(places)
+        self._markers = dict(markers)
+        self._seen: set[tuple[str, frozenset[str]]] = set()
+
+    def find_missing(self, requirement: Requirement) -> Iterator[str]:
+        """Yield what is not met, each as the path of requirements that leads to it."""
+        yield from self._check(requirement, (), frozenset())
+
+    def _check(
+        self, requirement: Requirement, above: tuple[str, ...], extras: frozenset[str]
+    ) -> Iterator[str]:
+        from importlib.metadata import distributions
+
+        key = (str(requirement), extras)
+        if key in self._seen or not self._is_meant(requirement, extras):
+            return
+        self._seen.add(key)
+        requirement.marker = None  # as it holds
+        path = (*above, str(requirement))
+        found = next(iter(distributions(name=requirement.name, path=self._places)), None)
+        # Of a broken installation there may be no more than a directory.
+        version = _read_version(found) if found else ""
+        if not version or not requirement.specifier.contains(version, prereleases=True):
+            yield " -> ".join(path)
+            return
+        # pip has ignored a requirement that cannot be parsed when it installed this.
+        others = map(find_requirement, (found.requires if found else None) or ())
+        for other in filter(None, others):
+            yield from self._check(other, path, frozenset(requirement.extras))
+
+    def _is_meant(self, requirement: Requirement, extras: frozenset[str]) -> bool:
+        try:
+            return any(applies(requirement, self._markers, extra) for extra in ("", *extras))
+        except FormatError:
+            return True  # of a marker that cannot be evaluated, the requirement may be needed
+
+
+def _parse(text: str, whose: str) -> Requirement:
+    try:
+        return parse_requirement(text)
+    except FormatError as error:
+        raise RequirementInvalidError(redact(text), whose, str(error)) from error
+
+
+def _read_version(found: Distribution) -> str:
+    """Return the version, if there is one: to ask for one that is not there is deprecated."""
+    return next(iter(found.metadata.get_all("Version") or ()), "")
+
+
+def _list_places(python: Interpreter, world: Mapping[str, str]) -> list[str]:
+    """Return where a hook would find modules, which the running Python may not know."""
+    from subprocess import check_output
+
+    words = [str(python.executable), "-c", _SAY_PATH]
+    places: list[str] = json.loads(check_output(words, env=dict(world)))
+    return [place for place in places if place]

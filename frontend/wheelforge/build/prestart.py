@@ -1,0 +1,100 @@
+"""What a source was built in the last time, so that its server can start before anything else.
+
+A backend takes longer to import than all that has to be done before its first hook; begun early, it
+is imported on another core meanwhile. It is no more than a guess: what is wanted is found out as
+ever, and a server that was started for nothing is ended. An environment is checked before a hook
+runs in it, and one that is not as it was left has another path from then on; so a server that
+was started in such a one is never used. Nothing is started but the Python of an environment that
+this cache has a sound record of, and nothing from a cache that others can change.
+
+Until the server is started everything waits: what is imported before is as little as can be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wheelforge.build.locations import find_layout
+from wheelforge.hooks import RunnerPool, compose_environment
+from wheelforge_isolation import is_recorded_program, is_trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wheelforge.settings import Settings
+    from wheelforge_isolation import Layout
+
+
+class Prestart(NamedTuple):
+    """A server that may be wanted."""
+
+    python: str
+    backend: str
+    additions: dict[str, str]
+    """The variables of the environment."""
+
+
+class Prestarter:
+    """The servers that the last builds with one ``python`` used, in one cache."""
+
+    def __init__(self, layout: Layout, python: str = "") -> None:
+        self._layout = layout
+        self._python = python
+
+    def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
+        """Start the server that the last build of ``source`` has used, if there was one."""
+        if not is_trusted(self._layout):
+            return
+        guess = _recall(self._find_place(source))
+        if guess is not None and is_recorded_program(self._layout, guess.python):
+            environment = compose_environment(variables, guess.additions)
+            pool.start(python=guess.python, backend=guess.backend, environment=environment)
+
+    def remember(self, source: Path | str, guess: Prestart) -> None:
+        """Keep ``guess`` for the next time."""
+        from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+
+        place = self._find_place(source)
+        if place is not None and _recall(place) != guess:
+            # Who may not write has to wait the next time, and is none the worse for it.
+            with contextlib.suppress(IsolationError):
+                ensure_directory(str(self._layout.guesses))
+                replace_file(str(place), json.dumps(guess._asdict()).encode("ascii"))
+
+    def forget(self, source: Path | str) -> None:
+        """Start nothing for ``source`` the next time."""
+        place = self._find_place(source)
+        if place is not None:
+            with contextlib.suppress(OSError):
+                place.unlink()
+
+    def _find_place(self, source: Path | str) -> Path | None:
+        """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""
+        if not isinstance(source, Path):
+            return None
+        try:
+            status = (source / "pyproject.toml" if source.is_dir() else source).stat()
+        except OSError:
+            return None
+        facts = (str(source), status.st_size, status.st_mtime_ns, self._python)
+        # Two that share it would start a server in vain, now and then.
+        key = zlib.crc32(repr(facts).encode("utf-8", "surrogateescape"))
+        return self._layout.guesses / f"start-{key:08x}.json"
+
+
+def _recall(place: Path | None) -> Prestart | None:
+    try:
+        facts: dict[str, Any] = {} if place is None else json.loads(place.read_bytes())
+        return Prestart(**facts) if facts and Path(facts["python"]).exists() else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def make_prestarter(settings: Settings, layout: Layout | None = None) -> Prestarter:
+    """Return what knows the servers of builds with ``settings``."""
+    layout = layout or find_layout(settings.cache_dir)
+    return Prestarter(layout, settings.python or "")

@@ -1,0 +1,314 @@
+"""From what somebody names to what can be built: a directory, or an sdist that is here.
+
+What comes from an index is chosen as a resolver would choose it, among sdists alone.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge_isolation import ArchiveError, digest, ensure_directory, inspect_sdist
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import (
+    OLD_SDIST,
+    OLD_SDIST_SUFFIXES,
+    SDIST_SUFFIXES,
+    WHEEL_SUFFIX,
+    parse_sdist_name,
+    parse_version,
+)
+from wheelforge_isolation.formats.requirements import find_requirement, is_exact
+from wheelforge_isolation.formats.urls import (
+    FETCHED_SCHEMES,
+    check_url,
+    file_name_of,
+    fragment_of,
+    redact,
+    scheme_of,
+    without_fragment,
+    without_secrets,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+    from typing import TypeAlias
+
+    from packaging.specifiers import SpecifierSet
+
+    from wheelforge.errors import SourceInvalidError, SourceNotFoundError
+    from wheelforge.index import Candidate, Index
+
+    Source: TypeAlias = "RequirementSource | UrlSource"
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+"""More than one letter, as one is a drive of Windows."""
+_ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES, WHEEL_SUFFIX)
+_ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
+_RELATIVE = "a path has to be absolute"
+_NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
+_DAY_SECONDS = 86400
+
+
+class RequirementSource(NamedTuple):
+    """The sdist of a release that an index has."""
+
+    name: str
+    specifier: SpecifierSet
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is had without a network."""
+        return False
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.specifier}"
+
+
+class UrlSource(NamedTuple):
+    """The archive at a URL."""
+
+    url: str
+    """Without a fragment."""
+    file_name: str
+    name: str = ""
+    """Of the project, if that was said."""
+    hashes: Mapping[str, str] = {}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is had without a network."""
+        return self.url.lower().startswith("file:")
+
+    def __str__(self) -> str:
+        return redact(self.url)
+
+
+class FetchedSource(NamedTuple):
+    """What can be built, and what is known of it."""
+
+    path: Path
+    sha256: str = ""
+    """Unless it is a directory."""
+    uploaded: datetime | None = None
+    url: str = ""
+    """Where it is from, without credentials."""
+    name: str = ""
+    """Normalised, as is the version: of which release it has to be, if anybody has said so."""
+    version: str = ""
+
+
+class Dating(NamedTuple):
+    """When an sdist was published, as far as that can be told."""
+
+    moment: datetime
+    """In UTC."""
+    origin: str
+    """How that is known."""
+
+
+# What is meant
+
+
+def parse_source(text: str) -> Source:
+    """Return what ``text`` means if it is no path."""
+    if _URL.match(text):
+        return _parse_url(text, "")
+    requirement = find_requirement(text)
+    # To the grammar of requirements, `demo-1.0.tar.gz` is a name.
+    is_like_a_path = "/" in text or "\\" in text or text.lower().endswith(_ARCHIVES)
+    if requirement is None or (is_like_a_path and not requirement.url):
+        raise _invalid(text, _RELATIVE if is_like_a_path else _NOTHING)
+    if requirement.extras or requirement.marker:
+        what = "an extra" if requirement.extras else "a marker"
+        raise _invalid(text, f"{what} means nothing where a project is built")
+    if requirement.url:
+        return _parse_url(requirement.url, requirement.name)
+    return RequirementSource(name=requirement.name, specifier=requirement.specifier)
+
+
+def _parse_url(text: str, name: str) -> UrlSource:
+    try:
+        check_url(text)
+    except FormatError as error:
+        raise _invalid(text, str(error)) from error
+    scheme, facts = scheme_of(text), fragment_of(text)
+    url, file_name = without_fragment(text), file_name_of(text)
+    problem = _judge_url(scheme, file_name, facts)
+    if problem:
+        raise _invalid(text, problem)
+    hashes = {key: value.lower() for key, value in facts.items() if key in _ALGORITHMS}
+    return UrlSource(url=url, file_name=file_name, name=name, hashes=hashes)
+
+
+def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
+    """Return why a URL is of no use, or nothing."""
+    if "+" in scheme:
+        return "repositories are not fetched; clone it, and name the directory"
+    if scheme not in FETCHED_SCHEMES:
+        return "only `https:`, `http:` and `file:` URLs are fetched"
+    if "subdirectory" in facts:
+        return "a part of an archive is not built; unpack it, and name the directory"
+    if not file_name.lower().endswith(SDIST_SUFFIXES):
+        if file_name.lower().endswith(OLD_SDIST_SUFFIXES):
+            return OLD_SDIST
+        return "it does not end with the name of a .tar.gz or .zip file"
+    return ""
+
+
+def _invalid(text: str, reason: str) -> SourceInvalidError:
+    from wheelforge.errors import SourceInvalidError
+
+    return SourceInvalidError(redact(text), reason)
+
+
+# Having it
+
+
+def describe_path(path: Path) -> FetchedSource:
+    """Return what is known of a file or a directory."""
+    try:
+        return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
+    except OSError as error:
+        raise _invalid(str(path), error.strerror or str(error)) from error
+
+
+def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource:
+    """Put what is meant by ``source`` into ``directory``."""
+    if isinstance(source, UrlSource):
+        candidate = _locate(source)
+        version = ""
+    else:
+        *others, last = _choose(source, index)
+        for candidate in others:
+            found = _fetch(candidate, str(candidate.version), index, directory)
+            if _is_readable(found.path):
+                return found
+        candidate, version = last, str(last.version)
+    return _fetch(candidate, version, index, directory)
+
+
+def _is_readable(sdist: Path) -> bool:
+    try:
+        inspect_sdist(sdist)
+    except ArchiveError:
+        return False
+    return True
+
+
+def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) -> FetchedSource:
+    ensure_directory(str(directory))
+    path = directory / candidate.file_name
+    index.fetch(candidate, str(path))
+    return FetchedSource(
+        path=path,
+        sha256=candidate.hashes.get("sha256") or digest(path),
+        uploaded=candidate.uploaded,
+        url=without_secrets(candidate.url),
+        name=candidate.name,
+        version=version,
+    )
+
+
+def _locate(source: UrlSource) -> Candidate:
+    """Return what is at a URL, as an index would describe it."""
+    from packaging.utils import canonicalize_name
+
+    from wheelforge.index import Candidate
+
+    return Candidate(
+        name=canonicalize_name(source.name),
+        version=parse_version("0"),  # which nobody looks at
+        file_name=source.file_name,
+        url=source.url,
+        hashes=source.hashes,
+        is_wheel=False,
+        origin=str(source),
+    )
+
+
+def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
+    """Return the sdists of the newest version that fits, best first; a yanked one only by name.
+
+    The best is of the kind that is still made, and of these what the index lists first.
+    """
+    may_be_yanked = is_exact(source.specifier)
+    found = [file for file in index.find(source.name) if not file.is_wheel]
+    usable = [file for file in found if may_be_yanked or file.yanked is None]
+    versions = list(source.specifier.filter({file.version for file in usable}))
+    if not versions:
+        raise _explain(source, index)
+    newest = max(versions)
+    return sorted((file for file in usable if file.version == newest), key=_is_old_kind)
+
+
+def _is_old_kind(file: Candidate) -> bool:
+    return not file.file_name.endswith(SDIST_SUFFIXES[0])
+
+
+def _explain(source: RequirementSource, index: Index) -> SourceNotFoundError:
+    """Return why nothing fits, and what there is."""
+    from wheelforge.errors import SourceNotFoundError
+
+    listed = index.find(source.name)
+    sdists = {file.version for file in listed if not file.is_wheel}
+    late = [file for file in index.find_newer(source.name) if not file.is_wheel]
+    wheels = [file for file in listed if file.is_wheel and file.version not in sdists]
+    yanked = [file for file in listed if not file.is_wheel and file.yanked is not None]
+    reasons = [
+        *_tell(yanked, source, "{} is yanked".format),
+        *_tell(late, source, "{} was uploaded after the cut-off".format),
+        *_tell(wheels, source, "of {} there are only wheels".format),
+    ]
+    left_out = index.explain(source.name)
+    if left_out:
+        reasons.append(f"left out are {left_out}")
+    versions = sorted(sdists - {file.version for file in yanked}, reverse=True)
+    return SourceNotFoundError(
+        str(source), tuple(reasons or ["no version fits"]), tuple(map(str, versions))
+    )
+
+
+def _tell(
+    files: list[Candidate], source: RequirementSource, say: Callable[[str], str]
+) -> Iterator[str]:
+    """Yield what is the matter with those of ``files`` that would fit."""
+    fitting = source.specifier.filter({file.version for file in files}, prereleases=True)
+    versions = ", ".join(map(str, sorted(fitting, reverse=True)))
+    if versions:
+        yield say(versions)
+
+
+# When it was published
+
+
+def find_dating(
+    archive: Path, sha256: str, newest: int | None, index: Index | None
+) -> Dating | None:
+    """Return when an sdist was published: what the index says, else what is inside.
+
+    ``newest`` is the latest time that was found when it was unpacked.
+    """
+    uploaded = None if index is None else find_upload(archive.name, sha256, index)
+    if uploaded is not None:
+        return Dating(moment=uploaded, origin="the index")
+    # At midnight sharp no file was written: that is what some backends give to all of them.
+    if newest is None or newest % _DAY_SECONDS == 0:
+        return None
+    moment = datetime.fromtimestamp(newest, UTC)
+    return Dating(moment=moment, origin="the newest file in the archive")
+
+
+def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
+    """Return when the file of that name and content was uploaded, if the index has that one."""
+    from wheelforge.errors import OfflineError, PackageNotFoundError
+
+    try:
+        name = parse_sdist_name(file_name).name
+        listed = [*index.find(name), *index.find_newer(name)]
+    except (FormatError, OfflineError, PackageNotFoundError):
+        return None
+    same = (file for file in listed if file.file_name == file_name)
+    return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)

@@ -1,0 +1,98 @@
+"""What single words of the command line mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from wheelforge_isolation.formats.file_names import OLD_SDIST_SUFFIXES, SDIST_SUFFIXES
+
+_ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
+_BYTES = {
+    **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
+    **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
+}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+def absolute_path(text: str) -> Path:
+    """Return ``text`` as a path that no change of directory can bend."""
+    return Path(text).absolute()
+
+
+def parse_size(text: str) -> int:
+    """Return bytes: ``5GB``, ``512MiB``, or a plain number of them."""
+    return int(_parse_amount(text, _BYTES, "a size like 5GB"))
+
+
+def parse_count(text: str) -> int:
+    """Return a number of things, of which there has to be one."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"`{text}` is not a number from 1 on")
+    return int(text)
+
+
+def parse_days(text: str) -> float:
+    """Return days: ``30d``, ``12h``, ``2w``, or a plain number of them."""
+    days = {"": _SECONDS["d"], **_SECONDS}
+    return _parse_amount(text, days, "an age like 30d") / _SECONDS["d"]
+
+
+def parse_seconds(text: str) -> float:
+    """Return seconds: ``600``, ``10m``, ``2h``."""
+    return _parse_amount(text, {"": 1, **_SECONDS}, "a time like 600 or 10m")
+
+
+def read_source(text: str) -> Path | str:
+    """Return a path if something is there; else leave it to those who know names and URLs.
+
+    So a directory `demo` is built, and not the sdist of that name.
+    """
+    path = Path(text)
+    is_path = os.path.lexists(path) or path.name != text or text.endswith(_ARCHIVES)
+    if not is_path or "://" in text:
+        return text
+    # What is called `..` would have no name to be called by.
+    return path.resolve() if ".." in path.parts else absolute_path(text)
+
+
+def parse_python(text: str) -> str:
+    """Return a version as it is, and anything that can be a path as an absolute one."""
+    return str(absolute_path(text)) if os.sep in text or Path(text).exists() else text
+
+
+def parse_place(text: str) -> str:
+    """Return a URL as it is, and a path as an absolute one."""
+    return text if "://" in text else str(absolute_path(text))
+
+
+def parse_time(text: str) -> dt.datetime:
+    """Return the time that ``text`` means."""
+    from wheelforge.resolve import parse_cutoff
+
+    return parse_cutoff(text, dt.datetime.now(dt.UTC))
+
+
+def parse_flag(text: str) -> bool:
+    """Return whether a variable that stands for a switch turns it on."""
+    return text.strip().lower() not in {"", "0", "no", "off", "false"}
+
+
+def _parse_amount(text: str, units: dict[str, int], wanted: str) -> float:
+    match = _AMOUNT.fullmatch(text.strip())
+    if match is None or match[2].lower() not in units:
+        raise ArgumentTypeError(f"`{text}` is not {wanted}")
+    return float(match[1]) * units[match[2].lower()]
+
+
+def describe_size(size_bytes: float) -> str:
+    """Return a size as people read it."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:  # ruff: ignore[magic-value-comparison]
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"

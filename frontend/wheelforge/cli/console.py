@@ -1,0 +1,141 @@
+"""What people see: results on one stream, everything else on the other."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from threading import Lock
+from typing import TYPE_CHECKING, TextIO
+
+from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from wheelforge.events import BuildEvent
+    from wheelforge.models import Outcome
+    from wheelforge.progress import Progress
+    from wheelforge_isolation import ForgeError
+
+_STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32"}
+_QUIET, _NORMAL, _VERBOSE = -1, 0, 1
+
+
+class Console:
+    """Tells what happens, as much of it as is wished for; any number of threads may tell."""
+
+    def __init__(
+        self, verbosity: int = _NORMAL, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self._verbosity = verbosity
+        self._variables = os.environ if variables is None else variables
+        self._warnings: dict[str, list[str]] = {}
+        """The builds of each warning of a backend."""
+        self._lock = Lock()
+
+    @contextlib.contextmanager
+    def watch(self) -> Generator[None]:
+        """Show what is at work inside, if there is somebody to see it."""
+        with self._progress:
+            try:
+                yield
+            finally:
+                self._count_warnings()
+
+    def hear(self, event: BuildEvent) -> None:
+        """Tell of an event."""
+        self._tell(event)
+        # Afterwards: the last words of a build belong to it still.
+        self._progress.hear(event)
+
+    def _tell(self, event: BuildEvent) -> None:
+        if event.kind == "note":
+            self.say(
+                event.kind,
+                f"{escape_line(event.build)}: {event.text}" if event.build else event.text,
+            )
+        elif event.kind == "warning":
+            self._warn(event.build, event.text)
+        elif self._verbosity < _VERBOSE:
+            return
+        elif event.kind == "output":
+            self._progress.write(escape_output(event.text), event.build)
+        elif event.kind == "environment":
+            what = escape_line(f"{event.build}: built with {event.text}")
+            self._progress.write(f"{what}\n", event.build)
+        elif event.kind == "finished":
+            what = escape_line(f"{event.build}: {event.phase or 'done'}")
+            self._progress.write(f"{what} ({event.seconds:.2f} s)\n", event.build)
+
+    def _warn(self, build: str, text: str) -> None:
+        """Show a warning of a backend once, whichever builds it comes from."""
+        with self._lock:
+            builds = self._warnings.setdefault(text, [])
+            is_new = not builds
+            builds.append(build)
+        if is_new or self._verbosity >= _VERBOSE:
+            self.say("warning", f"{build}: {text}")
+
+    def _count_warnings(self) -> None:
+        """Say how many builds a warning came from that was shown once."""
+        for text, builds in self._warnings.items():
+            others = len(builds) - 1
+            if others and self._verbosity < _VERBOSE:
+                first, _, more = text.partition("\n")
+                what = "build has" if others == 1 else "builds have"
+                shortened = f"{first} ..." if more else first
+                self.say("warning", f"{others} more {what} the warning: {shortened}")
+
+    def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
+        """Write a line of that kind."""
+        if is_needed or self._verbosity > _QUIET:
+            self._progress.write(f"{self._paint(kind, f'{kind}: ')}{escape_controls(text)}\n")
+
+    def show_error(self, error: ForgeError) -> None:
+        """Say what went wrong, and what may help."""
+        message = escape_controls(str(error))
+        text = f"{self._paint('error', f'error[{error.code}]: ')}{message}\n"
+        if error.hint:
+            text += f"{self._paint('hint', 'hint: ')}{escape_controls(error.hint)}\n"
+        self._progress.write_error(text, error.code, message.partition("\n")[0])
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Say how a build has ended, and print where its results are."""
+        self._progress.add(outcome)
+        self.print_data("".join(f"{artifact.path}\n" for artifact in outcome.artifacts))
+        if outcome.error is not None:
+            self.show_error(outcome.error)
+
+    def print_data(self, text: str) -> None:
+        """Print what was asked for, and nothing else."""
+        with self._progress.aside():
+            try:
+                sys.stdout.write(text)
+            except UnicodeEncodeError:
+                # Names of files can be anything; who reads them wants the very bytes.
+                sys.stdout.flush()
+                sys.stdout.buffer.write(os.fsencode(text))
+            sys.stdout.flush()
+
+    @functools.cached_property
+    def _progress(self) -> Progress:
+        from wheelforge.progress import open_progress
+
+        is_quiet = self._verbosity <= _QUIET
+        return open_progress(sys.stderr, self._variables, is_quiet=is_quiet)
+
+    def _paint(self, kind: str, text: str) -> str:
+        if not text or not is_coloured(sys.stderr, self._variables):
+            return text
+        return f"\x1b[{_STYLES[kind]}m{text.rstrip()}\x1b[0m{text[len(text.rstrip()) :]}"
+
+
+def is_coloured(stream: TextIO, variables: Mapping[str, str]) -> bool:
+    """Return whether ``stream`` is for somebody who likes colours."""
+    if variables.get("NO_COLOR"):
+        return False
+    return bool(variables.get("FORCE_COLOR")) or (
+        stream.isatty() and variables.get("TERM") != "dumb"
+    )

@@ -1,0 +1,71 @@
+"""One use of the command line, from its words to its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from wheelforge.cli.console import Console
+from wheelforge.cli.parser import parse_words
+from wheelforge.errors import MemoryExhaustedError
+from wheelforge_isolation import ForgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+_INTERRUPTED = 130
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Do what ``words`` ask for, and return the exit code."""
+    options = parse_words(words)
+    try:
+        with _ending_on_request():
+            code: int | None = options.run(options)
+    except ForgeError as error:
+        Console().show_error(error)
+        return error.exit_code
+    except OSError as error:
+        return explain_refusal(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+    except MemoryError:
+        Console().show_error(MemoryExhaustedError())
+        return MemoryExhaustedError.exit_code
+    return code or 0
+
+
+def explain_refusal(error: OSError) -> int:
+    """Say what the system has refused, unless nobody listens any more; return the exit code."""
+    from wheelforge_isolation import translated
+
+    path = "standard output" if error.filename is None else os.fsdecode(error.filename)
+    try:
+        with translated("use", path):
+            raise error
+    except ForgeError as problem:
+        if not isinstance(error, BrokenPipeError):
+            Console().show_error(problem)
+        return problem.exit_code
+
+
+@contextlib.contextmanager
+def _ending_on_request() -> Generator[None]:
+    """Let a request to end, or the end of the terminal, have the same effect as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    # With `nohup` the end of the terminal is not to end anything.
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,142 @@
+"""From words to requests and settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from wheelforge.errors import OptionInvalidError
+from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy
+from wheelforge.settings import Settings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from wheelforge.lockfile import Lock
+    from wheelforge_isolation import Links
+
+
+def make_settings(options: argparse.Namespace) -> Settings:
+    """Return what ``options`` say of where things come from and under which rules."""
+    return replace(
+        make_places(options),
+        cache_max_bytes=options.cache_max_size,
+        constraints=tuple(options.build_constraint or ()),
+        require_hashes=options.require_hashes,
+        exclude_newer=options.exclude_newer,
+        isolated=not options.no_isolation,
+        checked=not options.skip_dependency_check,
+        environment_dir=options.env_dir,
+        lock=_read_lock(options.locked),
+        policy=_make_policy(options),
+    )
+
+
+def make_places(options: argparse.Namespace) -> Settings:
+    """Return what ``options`` say of where things come from."""
+    return Settings(
+        variables=dict(os.environ),
+        cache_dir=options.cache_dir,
+        index_url=options.index_url,
+        extra_index_urls=tuple(options.extra_index_url or ()),
+        find_links=tuple(options.find_links or ()),
+        no_index=options.no_index,
+        offline=options.offline,
+        refresh=options.refresh,
+    )
+
+
+def _make_policy(options: argparse.Namespace) -> Policy:
+    return Policy(
+        keep=Keep(options.keep),
+        era=Era(options.era),
+        timeout_seconds=options.timeout,
+    )
+
+
+def _read_lock(path: Path | None) -> Lock | None:
+    if path is None:
+        return None
+    from wheelforge.lockfile import read_lock
+
+    return read_lock(path)
+
+
+def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
+    """Yield what is to be built, in the order in which it was named."""
+    for source in options.sources or [Path.cwd()]:
+        yield BuildRequest(
+            source=source,
+            output=options.outdir or find_output(source),
+            kinds=_list_kinds(options, source),
+            config_settings=read_config_settings(options),
+            links=_read_links(options.links),
+            tree=options.sdist_extract_dir,
+        )
+
+
+def refuse_contradictions(options: argparse.Namespace) -> None:
+    """Refuse options that say the opposite of each other."""
+    if options.config_json is not None and options.config_setting:
+        raise OptionInvalidError("--config-json", "`--config-setting` is for the same")
+    if options.no_isolation and options.env_dir:
+        raise OptionInvalidError("--env-dir", "with `--no-isolation` no environment is made")
+    if options.no_isolation and options.installer:
+        raise OptionInvalidError("--installer", "with `--no-isolation` nothing is installed")
+
+
+def list_bare_settings(options: argparse.Namespace) -> list[str]:
+    """Return the keys that were given to the backend without a value."""
+    return [text for text in options.config_setting or () if "=" not in text]
+
+
+def _read_links(text: str | None) -> Links | None:
+    if text is None:
+        return None
+    from wheelforge_isolation import Links
+
+    return Links(text)
+
+
+def find_output(source: Path | str) -> Path:
+    """Return where the results go unless somebody says so."""
+    if isinstance(source, str):
+        return Path.cwd()
+    return source / "dist" if source.is_dir() else source.parent
+
+
+def read_config_settings(options: argparse.Namespace) -> dict[str, object]:
+    """Return what the backend is told; a key that is given twice becomes a list."""
+    if options.config_json is not None:
+        return _read_json(options.config_json)
+    settings: dict[str, object] = {}
+    for text in options.config_setting or ():
+        key, _, value = text.partition("=")
+        known = settings.get(key)
+        if known is None:
+            settings[key] = value
+        else:
+            settings[key] = [*known, value] if isinstance(known, list) else [known, value]
+    return settings
+
+
+def _read_json(text: str) -> dict[str, object]:
+    try:
+        settings: object = json.loads(text)
+    except ValueError as error:
+        raise OptionInvalidError("--config-json", f"it is no JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise OptionInvalidError("--config-json", "it is no JSON object")
+    return cast("dict[str, object]", settings)
+
+
+def _list_kinds(options: argparse.Namespace, source: Path | str) -> tuple[Kind, ...]:
+    kinds: tuple[Kind, ...] = tuple(dict.fromkeys(options.kinds or ()))
+    is_directory = isinstance(source, Path) and source.is_dir()
+    if Kind.SDIST in kinds and not is_directory:
+        raise OptionInvalidError("--sdist", f"`{source}` is an sdist already")
+    return kinds

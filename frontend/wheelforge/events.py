@@ -1,0 +1,130 @@
+"""What happens in a build, told as it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from wheelforge.models import Phase
+from wheelforge_isolation import ForgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from wheelforge_isolation import WheelKey
+
+EventKind: TypeAlias = Literal[
+    "queued", "started", "finished", "failed", "note", "warning", "environment", "output"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildEvent:
+    """One thing that happened.
+
+    "queued" tells of each build of a batch before the first one starts; "started", "finished" and
+    "failed" are about a phase of a build, or all of it; "note" and "warning" have a text for
+    whoever wanted the build; "environment" has the names and versions of what is built with;
+    "output" has a line that a hook printed.
+    There may be kinds in later versions that nobody knows yet: ignore them.
+    """
+
+    kind: EventKind
+    build: str
+    """The label of what is built."""
+    phase: str = ""
+    """For "started", "finished", "failed": which part of the work; nothing for the whole of it."""
+    seconds: float = 0.0
+    """How long it took."""
+    text: str = ""
+    """What there is to say, or what the backend has printed."""
+    error: str = ""
+    """For "failed": the code of what went wrong, if that is known."""
+    time: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+
+
+class Reporter(Protocol):
+    """Hears of events, from whichever thread they happen in, several at once; must not raise.
+
+    The build waits until it returns.
+    """
+
+    def __call__(self, event: BuildEvent, /) -> None:
+        """Take note of one."""
+        ...
+
+
+def ignore(_: BuildEvent, /) -> None:
+    """Take no note."""
+
+
+class EventLog:
+    """What happens in one build."""
+
+    def __init__(self, label: str, reporter: Reporter) -> None:
+        self.label = label
+        self.phases: list[Phase] = []
+        self.notes: list[str] = []
+        self._warnings: set[str] = set()
+        self._environment = ""
+        self._reporter = reporter
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Generator[None]:
+        """Measure what is done inside, and tell its beginning and its end."""
+        self._tell("started", name)
+        moment, start = time.time(), time.perf_counter()
+        verdict: EventKind = "failed"
+        error = ""
+        try:
+            yield
+            verdict = "finished"
+        except ForgeError as failure:
+            error = failure.code
+            raise
+        finally:
+            seconds = time.perf_counter() - start
+            self.phases.append(Phase(name=name, started=moment, seconds=seconds))
+            self._tell(verdict, name, seconds=seconds, error=error)
+
+    def note(self, *texts: str) -> None:
+        """Say something that whoever wanted the build should know, once."""
+        for text in texts:
+            if text not in self.notes:
+                self.notes.append(text)
+                self._tell("note", text=text)
+
+    def warn(self, text: str) -> None:
+        """Emit a warning of the backend, once."""
+        if text not in self._warnings:
+            self._warnings.add(text)
+            self._tell("warning", text=text)
+
+    def list_environment(self, wheels: Iterable[WheelKey]) -> None:
+        """Emit the names and versions of what is built with, unless these were the last."""
+        text = ", ".join(sorted(f"{wheel.name} {wheel.version}" for wheel in wheels))
+        if text and text != self._environment:
+            self._environment = text
+            self._tell("environment", text=text)
+
+    def pass_on(self, line: bytes) -> None:
+        """Hand on a line that the backend has printed."""
+        self._tell("output", text=line.decode(errors="replace"))
+
+    def _tell(
+        self,
+        kind: EventKind,
+        phase: str = "",
+        *,
+        text: str = "",
+        seconds: float = 0.0,
+        error: str = "",
+    ) -> None:
+        self._reporter(
+            BuildEvent(
+                kind=kind, build=self.label, phase=phase, text=text, seconds=seconds, error=error
+            )
+        )

@@ -1,0 +1,132 @@
+"""Fork servers that wait for the next hook in their environment, shared by all builds of a process.
+
+Each holds the memory of an imported backend, so that only a few stay; one in use is never ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.server import ForkServer, can_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from typing import Self
+
+    from wheelforge.hooks.options import HookOptions
+
+_IDLE_SERVERS = 16
+
+
+class _Place:
+    def __init__(self, server: ForkServer) -> None:
+        self.server = server
+        self.users = 0
+
+
+class RunnerPool:
+    """Makes runners for hooks that are called elsewhere; any number of threads may use one.
+
+    Runners of one environment and backend share a server that has the backend imported and is
+    forked for each hook, where the platform can. Close the pool when nothing runs any longer; as
+    a context manager it does that by itself.
+    """
+
+    def __init__(self, *, idle_servers: int = _IDLE_SERVERS, forks: bool | None = None) -> None:
+        self._forks = can_fork() if forks is None else forks
+        self._idle_servers = idle_servers
+        self._places: dict[object, _Place] = {}
+        self._active: set[SpawnRunner] = set()
+        self._lock = threading.RLock()  # a signal handler may cancel while this thread has it
+        self._is_cancelled = False
+
+    @contextlib.contextmanager
+    def open(
+        self, *, python: str, backend: str, environment: Mapping[str, str], terms: HookOptions
+    ) -> Generator[SpawnRunner]:
+        """Yield a runner; ``environment`` is what a server would be started with: all variables.
+
+        ``python`` is that of the build environment, which must not change while the pool is open.
+        ``backend`` is as in `build-backend`; without one nothing is forked, which is right for a
+        backend in the project's own tree. The runner raises a leaf of `HookError` if a hook fails,
+        is late or was cancelled; `HookFailedError` is a `CalledProcessError` as well.
+        """
+        with contextlib.ExitStack() as stack:
+            runner = SpawnRunner(terms)
+            if self._forks and backend:
+                wanted = ForkServer(python=python, backend=backend, environment=environment)
+                runner = ForkRunner(stack.enter_context(self._use(wanted)), terms)
+            stack.enter_context(runner)
+            stack.enter_context(self._reaching(runner))
+            yield runner
+
+    def start(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
+        """Start a server that will probably be wanted; it waits among those that are idle."""
+        if self._forks:
+            wanted = ForkServer(python=python, backend=backend, environment=environment)
+            with self._lock:
+                place = self._places.setdefault(wanted.key, _Place(wanted))
+            place.server.start()
+
+    def cancel(self) -> None:
+        """End every hook that runs, and refuse all others; for any thread, does not wait."""
+        with self._lock:
+            self._is_cancelled = True
+            for runner in self._active:
+                runner.cancel()
+
+    def is_cancelled(self) -> bool:
+        """Return whether that was asked for."""
+        return self._is_cancelled
+
+    def close(self) -> None:
+        """End the servers."""
+        with self._lock:
+            places = list(self._places.values())
+            self._places.clear()
+        for place in places:
+            place.server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _use(self, wanted: ForkServer) -> Generator[ForkServer]:
+        """Yield the server that is like ``wanted``, started now unless it was."""
+        with self._lock:
+            # The last used is the last in line.
+            place = self._places.pop(wanted.key, None) or _Place(wanted)
+            self._places[wanted.key] = place
+            place.users += 1
+        try:
+            yield place.server.start()
+        finally:
+            with self._lock:
+                place.users -= 1
+                surplus = self._take_surplus()
+            for server in surplus:
+                server.close()
+
+    def _take_surplus(self) -> list[ForkServer]:
+        """Give up those that were not used for longest; to be called with the lock held."""
+        idle = [key for key, place in self._places.items() if not place.users]
+        return [self._places.pop(key).server for key in idle[: -self._idle_servers or None]]
+
+    @contextlib.contextmanager
+    def _reaching(self, runner: SpawnRunner) -> Generator[None]:
+        """Let ``cancel`` reach ``runner`` meanwhile."""
+        with self._lock:
+            self._active.add(runner)
+            if self._is_cancelled:
+                runner.cancel()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._active.discard(runner)

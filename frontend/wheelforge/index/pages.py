@@ -1,0 +1,331 @@
+"""Pages of an index, JSON or HTML, parsed into one shape. Pure.
+
+A page is foreign text: a field that makes no sense excludes its file and no other, and a page that
+would take more memory or time than any real one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from urllib.parse import urljoin
+
+from wheelforge.errors import IndexPageInvalidError
+from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.urls import check_url, file_name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from wheelforge.index.models import Hashes
+
+JSON, HTML = "application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html"
+ACCEPTED = f"{JSON}, {HTML}; q=0.2, text/html; q=0.1"
+MOST_PAGE_BYTES = 64 << 20
+_MOST_FILES = 100_000
+_MOST_TAGS = 500_000
+_MOST_COMMAS = 1_500_000
+"""In JSON, each may bring an object that takes 200 times its bytes."""
+_MOST_TAG_LENGTH = 1 << 16
+_PIECE = 1 << 14
+_MOST_URL, _MOST_FIELD, _MOST_SIZE = 8192, 1024, 1 << 60
+_INT_DIGITS = 18
+
+BAD_HASH = "with a hash that is none"
+BAD_FIELD = "with a malformed or overlong field"
+
+_CHARSET = re.compile(r"charset=[\"']?([\w-]+)", re.IGNORECASE)
+_CHARSETS = {"latin-1", "iso-8859-1", "windows-1252", "cp1252"}
+"""All others are read as UTF-8: Python knows codecs that fail, or take quadratic time."""
+_DATE = re.compile(r"[12]\d{3}-\d\d-\d\d")
+_HEX = re.compile(r"[0-9a-f]+")
+_REMOTE = ("https://", "http://")
+_LENGTHS = {
+    "md5": 32,
+    "sha1": 40,
+    "sha224": 56,
+    "sha256": 64,
+    "sha384": 96,
+    "sha512": 128,
+    "sha3_224": 56,
+    "sha3_256": 64,
+    "sha3_384": 96,
+    "sha3_512": 128,
+    "blake2s": 64,
+    "blake2b": 128,
+}
+"""Of the hexadecimal digests of each algorithm that a file can be checked by."""
+_NO_HASHES: Hashes = {}
+
+
+class Listed(NamedTuple):
+    """A file as an index lists it, well-formed but not checked."""
+
+    url: str
+    """Absolute, without fragment."""
+    file_name: str
+    hashes: Hashes
+    requires_python: str
+    yanked: str | None
+    uploaded: str
+    metadata_hashes: Hashes | None
+    size_bytes: int | None = None
+
+
+class Page(NamedTuple):
+    """The files of a page."""
+
+    files: list[Listed]
+    left_out: Mapping[str, int]
+    """How many files are malformed, by reason."""
+
+
+_Item: TypeAlias = "Mapping[str, Any]"
+"""The attributes of an anchor, or an object of JSON."""
+
+
+class _FileInvalidError(Exception):
+    """A file is listed in a way that cannot be right; the message is the reason."""
+
+
+def parse_page(content: bytes, content_type: str, url: str, origin: str) -> Page:
+    """Return the files of a page that was found at ``url``."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == JSON:
+        page = _read_all(_parse_json(content, origin), _read_item, url)
+    elif kind in {HTML, "text/html"}:
+        parser = _parse_html(_decode(content, content_type), url, origin)
+        page = _read_all(parser.anchors, _read_anchor, parser.base)
+    else:
+        raise IndexPageInvalidError(
+            origin, f"it answers with {quoted(kind)}, which is no list of files"
+        )
+    return page._replace(files=[file for file in page.files if _is_followed(file.url, url)])
+
+
+def _read_all(items: Iterable[_Item], read: Callable[[_Item, str], Listed], base: str) -> Page:
+    files, left_out = list[Listed](), Counter[str]()
+    for item in items:
+        try:
+            files.append(read(item, base))
+        except _FileInvalidError as error:
+            left_out[str(error)] += 1
+    return Page(files, left_out)
+
+
+def _is_followed(url: str, page_url: str) -> bool:
+    """Return whether a link may be followed: a server must not name files of this machine."""
+    return url.startswith(_REMOTE) or (page_url.startswith("file:") and url.startswith("file:"))
+
+
+# HTML
+
+
+class _LinkParser(HTMLParser):
+    """Collects the attributes of anchors, and the URL that they are relative to."""
+
+    def __init__(self, url: str, origin: str) -> None:
+        super().__init__()
+        self.base = url
+        self.anchors: list[_Item] = []
+        self._origin = origin
+        self._has_base = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        # Of an attribute that is repeated, the first one counts.
+        found = {name: value or "" for name, value in reversed(attrs)}
+        if tag == "a" and "href" in found:
+            self.anchors.append(found)
+            if len(self.anchors) > _MOST_FILES:
+                raise _too_large(self._origin)
+        elif tag == "base" and "href" in found and not self._has_base:
+            self._has_base = True
+            self.base = _join(self.base, found["href"])
+        elif tag == "meta" and found.get("name") == "pypi:repository-version":
+            _check_version(found.get("content", ""), self._origin)
+
+
+def _parse_html(text: str, url: str, origin: str) -> _LinkParser:
+    if text.count("<") > _MOST_TAGS:
+        raise _too_large(origin)
+    parser = _LinkParser(url, origin)
+    # In small pieces and without `close`: before 3.13.6 and its like, the time for a tag without
+    # an end grows with the square of its length.
+    for start in range(0, len(text), _PIECE):
+        try:
+            parser.feed(text[start : start + _PIECE])
+        except AssertionError as error:
+            raise IndexPageInvalidError(origin, f"its HTML is damaged: {error}") from error
+        if len(parser.rawdata) > _MOST_TAG_LENGTH:
+            raise IndexPageInvalidError(origin, "its HTML has a tag without an end")
+    return parser
+
+
+def _decode(content: bytes, content_type: str) -> str:
+    charset = _CHARSET.search(content_type)
+    name = charset[1].lower() if charset else ""
+    return content.decode(name if name in _CHARSETS else "utf-8", "replace")
+
+
+def _read_anchor(attributes: _Item, base: str) -> Listed:
+    href, _, fragment = attributes["href"].strip().partition("#")
+    offered = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata", ""))
+    return _check(
+        Listed(
+            url=_join(base, href),
+            file_name=file_name_of(href),
+            hashes=_read_hashes(_split(fragment)),
+            requires_python=attributes.get("data-requires-python", ""),
+            yanked=attributes.get("data-yanked"),
+            uploaded=attributes.get("data-upload-time", ""),
+            metadata_hashes=_read_metadata_hashes(
+                offered == "true" or (_split(offered) if offered not in {"", "false"} else None)
+            ),
+        )
+    )
+
+
+def _split(fragment: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in fragment.split("&") if "=" in pair)
+    known = {name.lower(): value for name, _, value in pairs}
+    return {name: value for name, value in known.items() if name in _LENGTHS}
+
+
+def _join(base: str, url: str) -> str:
+    if url.startswith(_REMOTE):
+        return url
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return ""
+
+
+# JSON
+
+
+def _parse_json(content: bytes, origin: str) -> Iterator[_Item]:
+    if content.count(b",") > _MOST_COMMAS:
+        raise _too_large(origin)
+    try:
+        page = json.loads(content, parse_int=_parse_int)
+        files, meta = page["files"], page.get("meta", {})
+        _check_version(str(meta.get("api-version", "1.0")), origin)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {str(error)[:_MOST_FIELD]}"
+        raise IndexPageInvalidError(origin, f"its JSON is no list of files ({problem})") from error
+    if not isinstance(files, list):
+        raise IndexPageInvalidError(origin, "its JSON has no list of files")
+    listed = cast("list[object]", files)
+    if len(listed) > _MOST_FILES:
+        raise _too_large(origin)
+    for item in listed:
+        if isinstance(item, dict) and isinstance(cast("_Item", item).get("url"), str):
+            yield cast("_Item", item)
+
+
+def _parse_int(digits: str) -> int:
+    # Python refuses to read thousands of digits, with the whole page.
+    return int(digits) if len(digits) <= _INT_DIGITS else -1
+
+
+def _read_item(item: _Item, base: str) -> Listed:
+    url, _, _ = item["url"].partition("#")
+    return _check(
+        Listed(
+            url=_join(base, url),
+            file_name=_text(item, "filename") or file_name_of(url),
+            hashes=_read_hashes(item.get("hashes") or {}),
+            requires_python=_text(item, "requires-python"),
+            yanked=_text(item, "yanked") if item.get("yanked") else None,
+            uploaded=_text(item, "upload-time"),
+            metadata_hashes=_read_metadata_hashes(
+                item.get("core-metadata", item.get("dist-info-metadata"))
+            ),
+            size_bytes=item.get("size"),
+        )
+    )
+
+
+def _text(item: _Item, key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+# Both
+
+
+def _check(file: Listed) -> Listed:
+    """Return a file whose fields have bounds; refuse one that has a field without."""
+    size, yanked = file.size_bytes, file.yanked
+    fields = (file.url, file.file_name, file.requires_python)
+    if not (
+        _is_url(file.url)
+        and len(file.url) <= _MOST_URL
+        and len(file.file_name) <= _MOST_FIELD
+        and len(file.requires_python) <= _MOST_FIELD
+        and all(map(_is_text, fields))
+        and (size is None or (type(size) is int and 0 <= size <= _MOST_SIZE))
+    ):
+        raise _FileInvalidError(BAD_FIELD)
+    is_dated = len(file.uploaded) <= _MOST_FIELD and _DATE.match(file.uploaded)
+    return file._replace(
+        uploaded=file.uploaded if is_dated else "",
+        yanked=yanked and yanked[:_MOST_FIELD].encode(errors="replace").decode(),
+    )
+
+
+def _is_url(url: str) -> bool:
+    try:
+        check_url(url)
+    except FormatError:
+        return False
+    return True
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text is more than what JSON allows: half of a character is none."""
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _read_hashes(stated: object) -> Hashes:
+    """Return the digests that a file can be checked by; refuse those that match no file."""
+    if not stated:
+        return _NO_HASHES
+    known = _known(cast("_Item", stated)) if isinstance(stated, dict) else None
+    if not known:
+        raise _FileInvalidError(BAD_HASH)
+    return known
+
+
+def _read_metadata_hashes(stated: object) -> Hashes | None:
+    """Return digests; none of a mere "yes", and None of a "no" or of nonsense."""
+    if isinstance(stated, dict):
+        return _known(cast("_Item", stated))
+    return _NO_HASHES if stated is True else None
+
+
+def _known(stated: Mapping[str, object]) -> Hashes | None:
+    """Return the digests of known algorithms; None if one of them is no digest."""
+    known = {name: value for name, value in stated.items() if name in _LENGTHS}
+    texts = {name: value.lower() for name, value in known.items() if isinstance(value, str)}
+    is_sound = len(texts) == len(known) and all(
+        len(digest) == _LENGTHS[name] and _HEX.fullmatch(digest) for name, digest in texts.items()
+    )
+    return texts if is_sound else None
+
+
+def _check_version(version: str, origin: str) -> None:
+    if version.partition(".")[0].strip() != "1":
+        problem = f"it speaks version {version[:_INT_DIGITS]} of the protocol, not 1"
+        raise IndexPageInvalidError(origin, problem)
+
+
+def _too_large(origin: str) -> IndexPageInvalidError:
+    return IndexPageInvalidError(origin, f"it lists more than {_MOST_FILES:,} files, or none")

@@ -1,0 +1,84 @@
+"""TLS: which certificates are trusted, and the one that this client shows."""
+
+from __future__ import annotations
+
+import functools
+import re
+import ssl
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge.errors import IndexUnreachableError
+
+if TYPE_CHECKING:
+    from wheelforge.index.settings import IndexSettings
+
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d")
+"""The name of a file that OpenSSL finds by the subject of its certificate."""
+_WHOLE_STORE = 50
+"""The certificates of a directory that is more than an addition to a file."""
+_HAS_OWN_STORE = sys.platform in {"darwin", "win32"}
+"""Whether the system's certificates are where OpenSSL does not look."""
+
+
+def load_certificates(settings: IndexSettings) -> ssl.SSLContext:
+    """Return a context that trusts the named certificates, or those of this machine."""
+    bundle, client = settings.ca_bundle or "", settings.client_certificate or ""
+    try:
+        # A process that runs for long has to see new files.
+        changed = tuple(Path(path).stat().st_mtime_ns for path in (bundle, client) if path)
+        return _load(bundle, client, settings.use_truststore, changed)
+    except OSError as error:
+        problem = f"unusable certificates: {error}"
+        raise IndexUnreachableError(" ".join(filter(None, (bundle, client))), problem, 0) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _load(
+    bundle: str,
+    client: str,
+    use_truststore: bool,  # ruff: ignore[boolean-type-hint-positional-argument]
+    _changed: tuple[int, ...],
+) -> ssl.SSLContext:
+    context: ssl.SSLContext
+    if bundle:
+        is_directory = Path(bundle).is_dir()
+        context = ssl.create_default_context(
+            cafile=None if is_directory else bundle, capath=bundle if is_directory else None
+        )
+    elif (use_truststore or _HAS_OWN_STORE) and find_spec("truststore"):
+        context = import_module("truststore").SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        context = _trust_machine()
+    if client:
+        context.load_cert_chain(client)
+    return context
+
+
+def _trust_machine() -> ssl.SSLContext:
+    """Trust what OpenSSL trusts here; a directory is searched, but a file is read for 20 ms."""
+    directory = ssl.get_default_verify_paths().openssl_capath
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if _count_certificates(directory) >= _WHOLE_STORE:
+        context.load_verify_locations(capath=directory)
+    else:
+        context.load_default_certs()
+    return context
+
+
+def _count_certificates(directory: str) -> int:
+    try:
+        return sum(1 for path in Path(directory).iterdir() if _HASHED.fullmatch(path.name))
+    except OSError:
+        return 0
+
+
+def trust_all() -> ssl.SSLContext:
+    """Return a context for hosts whose certificates do not matter."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,152 @@
+"""What is locked, and the way back: from what is asked now to what was answered then."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge.errors import (
+    LockLacksError,
+    LockOtherPythonError,
+    LockSourceChangedError,
+    LockStaleError,
+)
+from wheelforge.lockfile.normalize import spell_label, spell_requirements
+from wheelforge.resolve import Resolution
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_wheel_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wheelforge.resolve import Pin
+    from wheelforge_isolation import Interpreter
+
+DEFAULT_NAME = "pylock.build.toml"
+
+
+class Source(NamedTuple):
+    """Something that is built."""
+
+    label: str
+    """The file name of an archive, the name of a project in a directory."""
+    sha256: str = ""
+    """Of the archive; empty for a directory, whose content may change."""
+
+
+class LockedPython(NamedTuple):
+    """What two Pythons share if the same files serve both; a patch release more changes none."""
+
+    implementation: str
+    version: str
+    """Without the patch release."""
+    abi: str
+    platform: str
+    machine: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.implementation} {self.version} ({self.abi}) on {self.platform} {self.machine}"
+        )
+
+
+def describe_python(python: Interpreter) -> LockedPython:
+    """Return what a lock says of ``python``."""
+    markers = python.markers
+    return LockedPython(
+        implementation=markers["implementation_name"],
+        version=markers["python_version"],
+        abi=python.tags[0].split("-")[1],
+        platform=markers["sys_platform"],
+        machine=markers["platform_machine"],
+    )
+
+
+class LockedAnswer(NamedTuple):
+    """What was asked for, and the files that it came to."""
+
+    requirements: tuple[str, ...]
+    """Sorted, in the spelling that equal ones share."""
+    pins: tuple[Pin, ...]
+    """Sorted by name; each name once, each with the hash of its file."""
+
+
+class LockedSource(NamedTuple):
+    """All that one source needs to be built by one Python."""
+
+    source: Source
+    python: LockedPython
+    answers: tuple[LockedAnswer, ...]
+    """Sorted by requirements: what the project declares, and that with what its hooks ask for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """What was answered, for each source and Python."""
+
+    sources: tuple[LockedSource, ...]
+    """Sorted by source and Python; each pair once."""
+    name: str = field(default=DEFAULT_NAME, compare=False)
+    """What it is called in messages."""
+
+    @property
+    def digest(self) -> str:
+        """The same for two locks that give the same answers."""
+        return hashlib.sha256(repr(self.sources).encode()).hexdigest()
+
+    def answer(
+        self, source: Source, requirements: Iterable[str], python: Interpreter
+    ) -> Resolution:
+        """Return what was locked for these requirements of ``source``, or say what differs."""
+        locked = self._find(source._replace(label=spell_label(source.label)), python)
+        asked = spell_requirements(requirements)
+        for answer in locked.answers:
+            if answer.requirements == asked:
+                return self._give(locked, answer, python)
+        nearest = min(locked.answers, key=lambda each: len({*each.requirements} ^ {*asked}))
+        raise LockStaleError(
+            self.name,
+            locked.source.label,
+            tuple(sorted({*asked} - {*nearest.requirements})),
+            tuple(sorted({*nearest.requirements} - {*asked})),
+        )
+
+    def files(self) -> tuple[Pin, ...]:
+        """Return every file that any build needs, each once, by name."""
+        answers = (answer for locked in self.sources for answer in locked.answers)
+        found = {pin for answer in answers for pin in answer.pins}
+        return tuple(sorted(found, key=lambda pin: (pin.name, pin.file_name, pin.sha256)))
+
+    def _find(self, source: Source, python: Interpreter) -> LockedSource:
+        named = [each for each in self.sources if each.source.label == source.label]
+        if not named:
+            raise LockLacksError(self.name, source.label)
+        same = [each for each in named if each.source == source]
+        if not same:
+            hashes = dict.fromkeys(each.source.sha256 for each in named)
+            raise LockSourceChangedError(self.name, source.label, tuple(hashes), source.sha256)
+        wanted = describe_python(python)
+        for each in same:
+            if each.python == wanted:
+                return each
+        known = tuple(str(each.python) for each in same)
+        raise LockOtherPythonError(self.name, source.label, known, str(wanted))
+
+    def _give(self, locked: LockedSource, answer: LockedAnswer, python: Interpreter) -> Resolution:
+        # The same Python on another system may have an older C library, or another one.
+        foreign = [f"`{pin.file_name}`" for pin in answer.pins if not _takes(python, pin)]
+        if foreign:
+            this = f"{locked.python}, which takes no such file"
+            raise LockOtherPythonError(self.name, locked.source.label, tuple(foreign), this)
+        # Whoever finds other bytes than these has the word of the lock against them.
+        pins = tuple(pin._replace(origin=self.name) for pin in answer.pins)
+        return Resolution(pins=pins)
+
+
+def _takes(python: Interpreter, pin: Pin) -> bool:
+    try:
+        tags = parse_wheel_name(pin.file_name).tags if pin.is_wheel else python.tags
+    except FormatError:
+        return False
+    return not set(tags).isdisjoint(python.tags)

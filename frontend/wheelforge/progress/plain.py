@@ -1,0 +1,165 @@
+"""Progress that is only ever added to: nothing, lines, and lines as GitHub groups them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Self
+
+from wheelforge_isolation.formats.text import escape_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import TextIO
+
+    from wheelforge.events import BuildEvent
+    from wheelforge.models import Outcome
+
+_ENDS = ("finished", "failed")
+
+
+class Progress:
+    """Shows nothing but what is written to it; any number of threads may tell it things."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.RLock()
+
+    def hear(self, event: BuildEvent) -> None:
+        """Take note of an event."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Take note of how a build has ended."""
+
+    def write(self, text: str, build: str = "") -> None:
+        """Write a message; some have more than one place, and those of a ``build`` one of them."""
+        del build
+        with self._lock:
+            self._put(text)
+
+    def write_error(self, text: str, code: str, sentence: str) -> None:
+        """Write what went wrong; ``sentence`` is the short form of it."""
+        del code, sentence
+        self.write(text)
+
+    @contextlib.contextmanager
+    def aside(self) -> Generator[None]:
+        """Let somebody write to another stream that may lead to the same place."""
+        with self._lock:
+            yield
+
+    def close(self) -> None:
+        """Show no more."""
+
+    def _put(self, text: str) -> None:
+        self._stream.write(spell(text, self._stream.encoding))
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Lines(Progress):
+    """Writes a line when a build has ended."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Say what a build has made of what."""
+        self.write(f"{describe(outcome)}\n")
+
+
+class Groups(Lines):
+    """Keeps apart what builds print at the same time, as GitHub's logs can show it."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        is_quiet: bool = False,
+        make_token: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(stream)
+        self._is_quiet = is_quiet
+        self._make_token = make_token or _make_token
+        self._told: dict[str, list[str]] = {}
+        self._depths: dict[str, int] = {}
+
+    def hear(self, event: BuildEvent) -> None:
+        """Write all that a build has printed when it has ended."""
+        if event.phase or event.kind not in {"started", *_ENDS}:
+            return
+        with self._lock:
+            depth = self._depths.get(event.build, 0) + (1 if event.kind == "started" else -1)
+            self._depths[event.build] = depth
+            if depth <= 0:
+                self._write_group(event.build)
+
+    def add(self, outcome: Outcome) -> None:
+        """Say what a build has made of what."""
+        if not self._is_quiet:
+            super().add(outcome)
+
+    def write(self, text: str, build: str = "") -> None:
+        """Write a message, or keep it for the group of that build."""
+        with self._lock:
+            if self._depths.get(build, 0) > 0:
+                self._told.setdefault(build, []).append(text)
+            else:
+                self._put(text)
+
+    def write_error(self, text: str, code: str, sentence: str) -> None:
+        """Write what went wrong, and have it shown where people look first."""
+        title = _escape(code, ":,")
+        self.write(f"{self._guard(text)}::error title={title}::{_escape(sentence)}\n")
+
+    def close(self) -> None:
+        """Write what is left of builds that nobody has ended."""
+        with self._lock:
+            for build in list(self._told):
+                self._write_group(build)
+
+    def _write_group(self, build: str) -> None:
+        self._depths.pop(build, None)
+        told = "".join(self._told.pop(build, ()))
+        if told:
+            self._put(f"::group::{_escape(build)}\n{self._guard(told)}::endgroup::\n")
+
+    def _guard(self, text: str) -> str:
+        """Return foreign text so that no line of it is a command to GitHub."""
+        token = self._make_token()
+        return f"::stop-commands::{token}\n{text.rstrip()}\n::{token}::\n"
+
+
+def describe(outcome: Outcome) -> str:
+    """Return in one line how a build has ended."""
+    label = escape_line(outcome.request.label)
+    names = ", ".join(each.path.name for each in outcome.artifacts)
+    took = next((phase.seconds for phase in outcome.phases if not phase.name), None)
+    time = "" if took is None else f" ({took:.1f} s)"
+    if outcome.error is not None:
+        return f"failed {label}: {outcome.error.code}{time}"
+    if outcome.is_resumed:
+        return f"kept {label} -> {names}"
+    return f"built {label} -> {names}{time}"
+
+
+def spell(text: str, encoding: str | None) -> str:
+    """Return ``text`` with what cannot be written in that encoding replaced."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def _make_token() -> str:
+    import secrets
+
+    return secrets.token_hex(8)
+
+
+def _escape(text: str, more: str = "") -> str:
+    """Return ``text`` as part of a command to GitHub."""
+    escaped = text.replace("%", "%25")
+    for character in ("\r", "\n", *more):
+        escaped = escaped.replace(character, f"%{ord(character):02X}")
+    return escaped

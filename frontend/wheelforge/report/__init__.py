@@ -1,0 +1,26 @@
+"""What machines read: reports of builds that are over, and events as they happen; and one page.
+
+Reports are written whole or not at all. The JSON one has what pypa/build's report has, in the same
+places, and everything else under names that are not used there; `report.schema.json`, beside this,
+describes it and the events, and grows by new names only as long as its `schema` is 1.
+"""
+
+from __future__ import annotations
+
+from wheelforge.report.json_report import SCHEMA, describe_outcome, describe_run, write_json_report
+from wheelforge.report.junit import write_junit_report
+from wheelforge.report.page import write_html_report
+from wheelforge.report.run import Run, read_tail
+from wheelforge.report.stream import EventStream
+
+__all__ = [
+    "SCHEMA",
+    "EventStream",
+    "Run",
+    "describe_outcome",
+    "describe_run",
+    "read_tail",
+    "write_html_report",
+    "write_json_report",
+    "write_junit_report",
+]

@@ -1,0 +1,65 @@
+"""Outcomes as one page for people, which needs nothing but a browser.
+
+Everything that was built is a stranger's: names, messages and logs go into the page as JSON without
+any character that means something in HTML, and its script makes text of them, never markup. The
+page forbids itself all scripts, styles and connections but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from wheelforge.report.json_report import describe_outcome, describe_run
+from wheelforge.report.normalize import spell_inline
+from wheelforge_isolation import replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge.report.run import Run
+
+_MARK = re.compile(r"\{\{(\w+)\}\}")
+_TAILS_CHARACTERS = 1 << 24
+"""For all failures together."""
+_TAIL_CHARACTERS = 1 << 12
+"""For each, however many there are."""
+
+
+def write_html_report(run: Run, path: Path) -> None:
+    """Put a page about ``run`` into the file ``path``."""
+    replace_file(str(path), compose_page(run).encode())
+
+
+def compose_page(run: Run) -> str:
+    """Return the page."""
+    style = _read("page.css")
+    script = "".join(map(_read, ("page.js", "timeline.js", "builds.js")))
+    parts = {
+        "style": style,
+        "style_hash": _hash(style),
+        "script": script,
+        "script_hash": _hash(script),
+        "facts": spell_inline(_describe(run)),
+    }
+    return _MARK.sub(lambda mark: parts[mark[1]], _read("page.html"))
+
+
+def _describe(run: Run) -> dict[str, object]:
+    shown = sum(1 for _, tail in run.told if tail)
+    room = max(_TAIL_CHARACTERS, _TAILS_CHARACTERS // max(1, shown))
+    builds = [{**describe_outcome(outcome), "tail": tail[-room:]} for outcome, tail in run.told]
+    return {**describe_run(run), "builds": builds}
+
+
+def _read(name: str) -> str:
+    from importlib.resources import files
+
+    return files("wheelforge.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Return by what a browser knows that part of the page."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

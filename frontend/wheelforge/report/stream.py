@@ -1,0 +1,65 @@
+"""Events as they happen, one JSON object a line."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Self
+
+from wheelforge.report.normalize import spell_json
+from wheelforge_isolation import ForgeError, translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge.events import BuildEvent
+
+
+class EventStream:
+    """Writes every event to a file, at once: whoever follows it sees what happens now."""
+
+    def __init__(self, path: Path) -> None:
+        with translated("write", str(path)):
+            self._file = path.open("wb")
+        self._path = path
+        self._lock = threading.Lock()
+        self._failure: OSError | None = None
+
+    def hear(self, event: BuildEvent) -> None:
+        """Write one event."""
+        line = spell_json(asdict(event)) + b"\n"
+        with self._lock:
+            if self._failure is None and not self._file.closed:
+                self._write(line)
+
+    def close(self) -> None:
+        """Take no more; an error if not everything that was heard could be written."""
+        with self._lock:
+            try:
+                self._file.close()
+            except OSError as error:
+                self._failure = self._failure or error
+        failure, self._failure = self._failure, None
+        # Who reads a pipe may go before the end.
+        if failure is not None and not isinstance(failure, BrokenPipeError):
+            with translated("write", str(self._path)):
+                raise failure
+
+    def _write(self, line: bytes) -> None:
+        # A build does not fail because somebody who looks on cannot see it.
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            self._failure = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            self.close()
+        except ForgeError:
+            # What has ended it all is what people have to hear of.
+            if kind is None:
+                raise

@@ -1,0 +1,51 @@
+"""Where things come from and under which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wheelforge.models import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from wheelforge.lockfile import Lock, Recorder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Where things come from and under which rules; every one of them may be left out.
+
+    Nothing is taken from the process itself: without `variables` hooks have no PATH, and neither
+    proxies nor pip's variables are known. Paths are absolute.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Those of the process, mostly: hooks get what is harmless of them, and pip's are honoured."""
+    python: str | None = None
+    """A path, or a version like 3.12; the running one unless given."""
+    cache_dir: Path | None = None
+    cache_max_bytes: int | None = None
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    constraints: tuple[Path, ...] = ()
+    require_hashes: bool = False
+    exclude_newer: datetime | None = None
+    offline: bool = False
+    refresh: bool = False
+    isolated: bool = True
+    """Whether builds get environments of their own; if not, they get the Python as it is."""
+    checked: bool = True
+    """Whether that Python has to have what they need."""
+    environment_dir: Path | None = None
+    """Where the environment is made; absent or empty, and gone after each build that goes well."""
+    lock: Lock | None = None
+    """Builds get just what it says."""
+    recorder: Recorder | None = None
+    """Takes down what builds get."""
+    policy: Policy = field(default_factory=Policy)

@@ -1,0 +1,120 @@
+"""What was built before: which wheel came of which inputs, so that it need not be built again.
+
+The wheel is kept like any file that was fetched. A small record, published last and in one step,
+says which one it is; its name is the digest of the key that the builder computed from all that the
+wheel depends on. A record that is damaged, or whose wheel is damaged or gone, is no record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from wheelforge_isolation.cache.records import Record, parse_record, read_record
+from wheelforge_isolation.cache.trees import (
+    DAMAGED_RECORD,
+    KEY_LENGTH,
+    Event,
+    publish,
+    remember_use,
+)
+from wheelforge_isolation.cache.wheels import WheelKey, read_wheel_key
+from wheelforge_isolation.errors import FileAccessError, FileMissingError, IsolationError
+from wheelforge_isolation.files import fs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelforge_isolation.cache.layout import Layout
+    from wheelforge_isolation.cache.wheels import WheelStore
+    from wheelforge_isolation.files.locks import Lease
+
+
+class BuiltStore:
+    """The wheels of one cache that were built here."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        lease: Lease,
+        wheels: WheelStore,
+        report: Callable[[Event], None],
+        below: BuiltStore | None = None,
+    ) -> None:
+        self._layout = layout
+        self._lease = lease
+        self._wheels = wheels
+        self._report = report
+        self._below = below
+
+    def find(self, key: str) -> WheelKey | None:
+        """Return the wheel that was built with ``key``, if its file is there whole.
+
+        The file stays there at least as long as this process uses the cache.
+        """
+        found = self._find(key)
+        return self._below.find(key) if found is None and self._below else found
+
+    def _find(self, key: str) -> WheelKey | None:
+        path = self._layout.built.record(_name(key))
+        data = read_record(path)
+        record = parse_record(data)
+        if record is None or record.key != path.stem:
+            if data is not None:
+                self._discard(path)
+            return None
+        wheel = WheelKey(**record.about)
+        file = self._hold(wheel)
+        if file is None:
+            return None
+        for used in (path, file):
+            remember_use(used)
+        return wheel
+
+    def _hold(self, wheel: WheelKey) -> Path | None:
+        try:
+            return self._wheels.keep_file(wheel.file_name, wheel.sha256, _refuse_to_fetch)
+        except FileAccessError:  # most likely it is gone
+            return None
+
+    def _discard(self, path: Path) -> None:
+        self._report(Event(kind="healed", subject=path.stem, reason=DAMAGED_RECORD))
+        with contextlib.suppress(FileAccessError):
+            fs.remove_tree(str(path))
+
+    def remember(self, key: str, wheel: Path) -> WheelKey:
+        """Keep the file ``wheel`` as what was built with ``key``, in place of any before it."""
+        found = read_wheel_key(wheel)
+        copy = partial(fs.copy_file, str(wheel))
+        self._wheels.keep_file(found.file_name, found.sha256, copy)
+        record = Record(
+            key=_name(key), tree="", boot="", about=asdict(found), entries={}, digests=""
+        )
+        # What cannot be remembered is built again, and that is all.
+        with contextlib.suppress(IsolationError):
+            publish(record, self._layout.built, self._layout, self._lease)
+        return found
+
+    def examine(self, path: Path) -> str:
+        """Return what is wrong with the record ``path``, or nothing; the file is not hashed."""
+        from wheelforge_isolation.cache.listing import describe_built
+
+        data = read_record(path)
+        if describe_built(self._layout, path) is not None or read_record(path) != data:
+            return ""
+        record = parse_record(data)
+        if record is None or record.key != path.stem:
+            return "" if data is None else DAMAGED_RECORD
+        return "the wheel that it names is gone"
+
+
+def _name(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def _refuse_to_fetch(path: str) -> NoReturn:
+    raise FileMissingError("fetch", path, "it was built here, and is gone")

@@ -1,0 +1,207 @@
+"""Where things live below one cache directory.
+
+Every bucket's name carries the version of its format. A release that changes a format uses a new
+name beside the old one, so releases share a cache without ever misreading each other.
+
+What changes files is imported by who does: a backend's server waits for all that is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+_CACHEDIR_TAG = b"""\
+Signature: 8a477f597d28d172789f06886806bc55
+# This directory holds what wheelforge can make again.
+# See https://bford.info/cachedir/
+"""
+
+FOREIGN = "foreign-"
+"""Begins the name of an entry that was not ours, and was set aside."""
+
+
+class CacheBucket(NamedTuple):
+    """Directories of one kind, each made visible by a record."""
+
+    root: Path
+    is_bound: bool = False
+    """Whether what is in it works in no other place: a cache may be moved, or be seen at two."""
+
+    def locate(self, key: str) -> str:
+        """Return the key by which ``key`` is kept in this place."""
+        if not self.is_bound:
+            return key
+        import hashlib
+
+        place = os.fsencode(os.path.abspath(self.root))
+        return hashlib.sha256(place + b"\n" + key.encode()).hexdigest()[: len(key)]
+
+    def record(self, key: str) -> Path:
+        """Return where the record of ``key`` is, if it is."""
+        return self.root / "records" / key[:2] / f"{key}.json"
+
+    def tree(self, name: str) -> Path:
+        """Return where the directory ``name`` is, which begins with its key."""
+        return self.root / "trees" / name[:2] / name
+
+    def pin(self, name: str) -> str:
+        """Return what a lease says of who uses the directory ``name``."""
+        return f"{self.root.name}/{name}"
+
+    def list_records(self) -> list[Path]:
+        """Return all records."""
+        return _list_sharded(self.root / "records", ".json")
+
+    def list_trees(self) -> list[Path]:
+        """Return all directories, visible or not."""
+        return _list_sharded(self.root / "trees")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)  # ruff: ignore[too-many-public-methods]
+class Layout:
+    """The places below the cache directory ``root``."""
+
+    root: Path
+
+    @property
+    def wheels(self) -> CacheBucket:
+        """Unpacked wheels."""
+        return CacheBucket(root=self.root / "wheels-v2")
+
+    @property
+    def environments(self) -> CacheBucket:
+        """Environments to build in; scripts and settings in them name the place they are in."""
+        return CacheBucket(root=self.root / "environments-v2", is_bound=True)
+
+    @property
+    def built(self) -> CacheBucket:
+        """Which wheel came of which build: records without directories."""
+        return CacheBucket(root=self.root / "built-v1")
+
+    @property
+    def files(self) -> Path:
+        """Wheels and sdists as they were fetched or built: ``ab/<SHA-256>/<file name>``."""
+        return self.root / "files-v1"
+
+    @property
+    def interpreters(self) -> Path:
+        """What the Pythons of this machine say of themselves."""
+        return self.root / "interpreters-v1"
+
+    @property
+    def resolutions(self) -> Path:
+        """What indexes were asked, and what followed from their answers."""
+        return self.root / "resolutions-v1"
+
+    @property
+    def stages(self) -> Path:
+        """One directory for each build under way."""
+        return self.root / "stage-v1"
+
+    @property
+    def guesses(self) -> Path:
+        """Which server the last build of a source has used."""
+        return self.root / "guesses-v1"
+
+    @property
+    def logs(self) -> Path:
+        """What backends printed: of each stage, the last time."""
+        return self.root / "logs-v1"
+
+    @property
+    def drafts(self) -> Path:
+        """Small files on the way to their place; each name begins with its writer's lease."""
+        return self.root / "drafts-v1"
+
+    @property
+    def quarantine(self) -> Path:
+        """Records that were found wrong, each with the reason beside it."""
+        return self.root / "quarantine-v1"
+
+    @property
+    def leases(self) -> Path:
+        """What living processes use; understood by all releases, and so without a version."""
+        return self.root / "leases"
+
+    def lock(self, name: str) -> Path:
+        """Return the lock for what only one process should do at a time."""
+        return self.root / "locks" / f"{name}.lock"
+
+    def file(self, sha256: str, name: str) -> Path:
+        """Return where the file with that content is, if it is."""
+        if not name.isprintable() or {"/", "\\"} & {*name} or name in {"", ".", ".."}:
+            raise ValueError(f"{name!r} is not the name of a file")
+        return self.files / sha256[:2] / sha256 / name
+
+    def pin_file(self, sha256: str) -> str:
+        """Return what a lease says of who uses the file with that content."""
+        return f"{self.files.name}/{sha256}"
+
+    def list_files(self) -> list[Path]:
+        """Return the directories of all files."""
+        return _list_sharded(self.files)
+
+    def list_drafts(self) -> list[Path]:
+        """Return all drafts, of the living and the dead."""
+        return _list(self.drafts)
+
+    def list_quarantine(self) -> list[Path]:
+        """Return all that was set aside."""
+        return _list(self.quarantine)
+
+    def list_answers(self) -> list[Path]:
+        """Return what Pythons, indexes and backends said, and what was half written of that."""
+        places = (self.interpreters, self.resolutions, self.guesses, self.logs)
+        return [path for place in places for path in _list(place)]
+
+    def list_locks(self) -> list[Path]:
+        """Return all locks, held or not."""
+        return _list(self.root / "locks")
+
+    def list_foreign(self) -> list[Path]:
+        """Return the entries that were set aside because they were not ours."""
+        return [path for path in _list(self.root) if path.name.startswith(FOREIGN)]
+
+    def prepare(self) -> None:
+        """Create what all users of the cache rely on."""
+        if os.path.exists(self.stages / ".git"):
+            return
+        from wheelforge_isolation.files import fs
+
+        fs.ensure_private_directories(str(self.root))
+        fs.ensure_directory(str(self.stages))
+        fs.ensure_file(str(self.root / "CACHEDIR.TAG"), _CACHEDIR_TAG)
+        fs.ensure_file(str(self.root / ".gitignore"), b"*\n")
+        # Backends walk up to the repository that a project is part of; a stage is part of none.
+        fs.ensure_file(str(self.stages / ".git"), b"")
+
+
+def _list(directory: Path) -> list[Path]:
+    from wheelforge_isolation.files import fs
+
+    with fs.translated("list", str(directory)):
+        try:
+            return [directory / name for name in sorted(os.listdir(directory))]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
+def _list_sharded(directory: Path, suffix: str = "") -> list[Path]:
+    # A link in a place of ours may lead anywhere, and what is listed here may be removed.
+    shards = (shard for shard in _list(directory) if not os.path.islink(shard))
+    return [path for shard in shards for path in _list(shard) if path.name.endswith(suffix)]
+
+
+def locate_file_lock(layout: Layout, sha256: str) -> Path:
+    """Return the lock between a collector and who takes the file with that content into use."""
+    return layout.lock(f"files-{sha256[:2]}")
+
+
+def default_layout() -> Layout:
+    """Return the layout in the place that the platform gives to caches."""
+    import platformdirs
+
+    return Layout(root=Path(platformdirs.user_cache_dir("wheelforge", appauthor=False)))

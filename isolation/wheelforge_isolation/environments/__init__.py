@@ -1,0 +1,1 @@
+"""Environments: an interpreter, and the wheels that are installed for it."""

@@ -1,0 +1,1 @@
+"""Files: created, linked, replaced, locked and removed on every platform."""

@@ -1,0 +1,106 @@
+"""Small files that become other files in one step, and of which no death leaves anything for long.
+
+A draft is locked by its writer from before its first byte until it has its name. One that can be
+locked belongs to a dead one, and is removed by whoever writes to the same directory next. Where
+there are no locks nobody can tell, and what the dead left there stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation.errors import FileAccessError, IsolationError, LocksUnavailableError
+from wheelforge_isolation.files import fs
+from wheelforge_isolation.files.locks import Lock, try_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DRAFT = re.compile(r"\.[0-9a-f]{32}\.wheelforge")
+_ROUNDS = 3
+_CHUNK = 1 << 20
+_RENAMES_UNDER_LOCK = os.name != "nt"
+
+
+def replace_file(path: str, content: bytes) -> None:
+    """Give the file ``path``, there or not, this content: all of it at once, or nothing."""
+    _publish(Path(path), partial(_overwrite, path, content))
+
+
+def _overwrite(path: str, content: bytes, descriptor: int) -> None:
+    fs.write_all(descriptor, content)
+    fs.copy_mode(path, descriptor)  # a report that was private stays so
+
+
+def deliver_file(source: Path, directory: Path) -> Path:
+    """Put a copy of the file ``source`` into ``directory``: whole and durable, or not at all."""
+    fs.ensure_directory(str(directory))
+    destination = directory / source.name
+    _publish(destination, partial(_copy, source))
+    fs.flush_names(directory)
+    return destination
+
+
+def _copy(source: Path, descriptor: int) -> None:
+    with open(source, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            fs.write_all(descriptor, chunk)
+    os.fsync(descriptor)
+
+
+def _publish(path: Path, write: Callable[[int], None]) -> None:
+    sweep_drafts(path.parent)
+    for attempt in range(_ROUNDS):
+        try:
+            return _try_to_publish(path, write)
+        except FileAccessError:
+            # On Windows somebody may have taken our draft for a dead one's at the very end.
+            if _RENAMES_UNDER_LOCK or attempt == _ROUNDS - 1:
+                raise
+    return None
+
+
+def _try_to_publish(path: Path, write: Callable[[int], None]) -> None:
+    draft = path.with_name(f".{fs.new_name()}.wheelforge")
+    lock = None
+    try:
+        with fs.translated("write", str(path)):
+            lock = _open(draft)
+            write(lock.descriptor)
+        if _RENAMES_UNDER_LOCK:
+            fs.move(str(draft), str(path))
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    lock.release(remove=False)
+    if not _RENAMES_UNDER_LOCK:
+        fs.move(str(draft), str(path))
+
+
+def _open(draft: Path) -> Lock:
+    """Create ``draft``, locked if that is possible."""
+    while True:
+        try:
+            lock = try_lock(draft)
+        except (LocksUnavailableError, OSError):
+            fs.remove_file(str(draft))
+            return Lock(path=draft, descriptor=fs.open_new_file(str(draft)))
+        if lock is not None:  # else somebody looks just now whether it is a dead one's
+            return lock
+
+
+def sweep_drafts(directory: Path) -> None:
+    """Remove what dead processes left in ``directory`` on the way to another name."""
+    # Nobody's work is the worse for what stays.
+    with contextlib.suppress(OSError, IsolationError):
+        for name in os.listdir(directory):
+            if _DRAFT.fullmatch(name):
+                lock = try_lock(directory / name)
+                if lock is not None:
+                    lock.release()
