@@ -20,7 +20,7 @@ from tests.benchmarks.peers import Tools
 from tests.foreign.callers import list_callers
 from tests.foreign.compare import find_differences, judge, read_explanations
 from tests.foreign.environments import Environments
-from tests.foreign.matrix import HOME, PYTHONS, Scenario, list_scenarios
+from tests.foreign.matrix import HOME, PYTHONS, Scenario, fetch_sources, list_scenarios
 from tests.foreign.programs import OURS, Programs
 from tests.foreign.results import load_result
 from tests.foreign.table import format_table, list_problems
@@ -37,6 +37,7 @@ TABLE = Path(__file__).with_name("table.md")
 def main(words: Sequence[str] | None = None) -> int:
     """Run what was selected, judge it, and write the table if that was everything."""
     options = _parse(words)
+    fetch_sources()
     matrix = [*list_callers(), *list_scenarios()]
     everything = [*list_callers(), *list_scenarios(options.python)] if options.python else matrix
     selected = [scenario for scenario in everything if _is_selected(scenario, options)]

@@ -87,11 +87,15 @@ SUITES = [Suite(**facts) for facts in _LOCK["suites"]]
 REAL_SDISTS: Sequence[Listed] = [*SDISTS, *(Foreign(**facts) for facts in _LOCK["sdists"])]
 
 
-def list_scenarios(pythons: Sequence[str] = ()) -> list[Scenario]:
-    """Return all scenarios with these Pythons; if none are named, projects are built with one."""
+def fetch_sources() -> None:
+    """Fetch the sdists of all suites, and those that are built as they are."""
     problems = fetch_missing([*SUITES, *REAL_SDISTS])
     if problems:
         raise SystemExit("\n".join(problems))
+
+
+def list_scenarios(pythons: Sequence[str] = ()) -> list[Scenario]:
+    """Return all scenarios with these Pythons; if none are named, projects are built with one."""
     found = [
         Scenario(suite=suite.name, name=path.name, source=path, kind=kind, python=python)
         for suite in SUITES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyproject_hooks
 from pyproject_hooks import _impl
 
-from wheelforge import RunnerPool, Terms, compose_environment
+from wheelforge import HookOptions, RunnerPool, compose_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def run_hook(
     extra = {**steering, **(extra_environ or {})}
     is_in_tree = "_PYPROJECT_HOOKS_BACKEND_PATH" in extra
     backend = "" if is_in_tree else extra.get("_PYPROJECT_HOOKS_BUILD_BACKEND", "")
-    terms = Terms(base=dict(os.environ), on_output=_show)
+    terms = HookOptions(base=dict(os.environ), on_output=_show)
     environment = compose_environment(terms.base, extra)
     with _POOL.open(python=cmd[0], backend=backend, environment=environment, terms=terms) as runner:
         runner(cmd, cwd, extra)
