@@ -72,12 +72,13 @@ _BUILDER = """
 import os, random, sys, time
 from functools import partial
 from pathlib import Path
-from wheelforge_isolation import Layout, _locks, open_cache, read_wheel_key
+from wheelforge_isolation import Layout, open_cache, read_wheel_key
+from wheelforge_isolation.files.locks import Lease
 from wheelforge_isolation.files.fs import copy_file
 
 root, wheels, seconds, mode, seed = sys.argv[1:]
 if mode == "blind":
-    _locks.Lease.pin = _locks.Lease.unpin = lambda *_: None
+    Lease.pin = Lease.unpin = lambda *_: None
 wheels = [(read_wheel_key(path), path) for path in sorted(Path(wheels).iterdir())]
 chance = random.Random(int(seed))
 rounds = 0

@@ -105,7 +105,8 @@ def run_unprivileged(directory: Path, code: str, *, before: str = "") -> str:
     """
     if os.geteuid() == 0:
         os.chown(directory, NOBODY, NOBODY)
-    command = [sys.executable, "-c", before + _UNPRIVILEGED + code, str(directory)]
+    program = f"import filelock\n{before}{_UNPRIVILEGED}{code}"
+    command = [sys.executable, "-c", program, str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

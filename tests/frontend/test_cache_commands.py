@@ -208,7 +208,7 @@ def test_without_locks_gc_is_exit_code_5_with_the_reason(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(37, os.strerror(37))
 
-    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
 
     code = main(["cache", "gc", "--max-size=0", "--cache-dir", str(layout.root)])
 

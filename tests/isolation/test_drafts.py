@@ -98,7 +98,7 @@ def test_where_there_are_no_locks_files_are_replaced_all_the_same(
         raise LocksUnavailableError(str(path))
 
     output.mkdir()
-    monkeypatch.setattr(locks, "_lock", refuse)
+    monkeypatch.setattr(locks, "lock_descriptor", refuse)
 
     replace_file(str(output / "file"), b"new")
 

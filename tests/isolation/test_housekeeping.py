@@ -254,7 +254,7 @@ def test_without_locks_it_refuses_and_says_why(
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
 
     with pytest.raises(LocksUnavailableError) as caught:
         collect_garbage(filled, NOTHING)

@@ -323,7 +323,7 @@ def test_the_lock_of_one_who_was_killed_is_waited_for_no_longer(directory: Path)
 def test_without_locks_the_block_is_entered_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    refuse_with(number, monkeypatch, "wheelforge_isolation.files.locks.lock_descriptor")
+    refuse_with(number, monkeypatch, "filelock.lock_descriptor")
     entered = []
 
     with wait_for_lock(tmp_path / "key.lock", lambda: None):

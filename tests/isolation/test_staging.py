@@ -47,7 +47,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
 
 
 def test_equal_inputs_have_one_name_and_others_another() -> None:

@@ -204,7 +204,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", fail)
+    monkeypatch.setattr("filelock.lock_descriptor", fail)
 
 
 @pytest.mark.usefixtures("without_locks")

@@ -45,7 +45,7 @@ os.close(writer)
 os.waitpid(child, 0)
 """
 _LOADED = """
-import codecs, fcntl, wheelforge_isolation.files.directory_lock
+import codecs, wheelforge_isolation.files.directory_lock
 codecs.lookup("unicode_escape")
 """
 _STRANGER = """

@@ -343,7 +343,8 @@ def _copy_file(source: str, destination: str) -> None:
         write_file(os.fspath(destination), file.read())
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, *, blocking: bool) -> bool:
+    assert not blocking
     MACHINE.step("lock")
     node = MACHINE.open[descriptor].node
     assert isinstance(node, File)
@@ -388,5 +389,5 @@ def simulated() -> Generator[pytest.MonkeyPatch]:
             patch.setattr(module, "open", open_file, raising=False)
         for room in ("cache.records", "cache.trees"):
             patch.setattr(f"wheelforge_isolation.{room}.boot_id", lambda: MACHINE.boot)
-        patch.setattr("wheelforge_isolation.files.locks.lock_descriptor", _lock)
+        patch.setattr("filelock.lock_descriptor", _lock)
         yield patch

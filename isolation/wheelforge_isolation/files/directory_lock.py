@@ -42,7 +42,13 @@ from wheelforge_isolation.errors import (
     quoted,
 )
 from wheelforge_isolation.files import fs
-from wheelforge_isolation.files.locks import ANNOUNCEMENT_SECONDS, Lock, lock_descriptor, try_lock
+from wheelforge_isolation.files.locks import (
+    ANNOUNCEMENT_SECONDS,
+    Lock,
+    lock_descriptor,
+    try_lock,
+    unlock_descriptor,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -206,21 +212,19 @@ class _Turn:
         if self._descriptor < 0:
             return True
         try:
-            return lock_descriptor(self._descriptor)
-        except OSError:  # a server or a driver has no such locks
+            return lock_descriptor(self._descriptor, self._directory)
+        except LocksUnavailableError:
             _close(self._descriptor)
             self._descriptor = -1
             return True
 
 
 def _unlock(descriptor: int) -> None:
-    if sys.platform == "win32" or descriptor < 0:
+    if descriptor < 0:
         return
-    import fcntl
-
     # To close is not enough: a process forked meanwhile has a copy that would keep the lock.
     with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        unlock_descriptor(descriptor)
     os.close(descriptor)
 
 

@@ -1,19 +1,27 @@
-"""Locks that prove their owner alive.
+"""Locks that prove their owner alive, all of them taken through filelock.
 
 A lock is a file that the operating system locks for one open descriptor and frees when its process
 dies, however it dies; so a free lock proves its owner gone, on any host that shares the kernel, and
 no process number is ever looked at. In the order in which one process may take them:
 
-1. an environment's key, then one wheel's key, held while it is made: who wants the same waits;
+1. an environment's key, then one wheel's key, held while it is made: others that want it wait;
 2. one of kept files, held while a file is pinned, and by a collector while it removes some;
-3. a stage's lock and a process's lease, held as long as either lives: nobody ever waits for them.
+3. a stage's lock and a process's lease, held as long as either lives: nothing ever waits for them.
 
 The collector's lock stands apart: a second collector goes away.
 
-A lock file is removed by its holder. Whoever has just locked a file therefore looks whether the
-path still leads to it: otherwise it holds a file without a name, which excludes nobody. The order
+A lock file is removed by its holder. So a process that has just locked a file looks whether the
+path still leads to it: otherwise it holds a file without a name, which excludes nothing. The order
 of removal differs: POSIX removes under the lock, Windows only once it is released, where a second
-owner makes the removal fail, which is just right.
+owner makes the removal fail, which is just right. `filelock.FileLock` keeps its files instead, and
+falls back to soft locks, which outlive their owner; so its primitive for open files is used.
+
+| the system says | so the lock is |
+|---|---|
+| yes | held by this process |
+| EAGAIN, EACCES (some file systems) | held by another one |
+| ENOLCK, ENOSYS, ENOTSUP, EINVAL, EBADF (NFS), EPERM (sandboxes) | not to be had here |
+| anything else | an error that is told as it is |
 """
 
 from __future__ import annotations
@@ -42,7 +50,10 @@ PATIENCE_SECONDS = 600.0
 ANNOUNCEMENT_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+_UNSUPPORTED = {
+    *(errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP),
+    *(errno.EINVAL, errno.EBADF, errno.EPERM),
+}
 _REMOVES_UNDER_LOCK = os.name != "nt"
 
 
@@ -66,56 +77,41 @@ class Lock:
 
 
 def try_lock(path: Path) -> Lock | None:
-    """Take the lock ``path`` at once, or return nothing when somebody else holds it.
+    """Take the lock ``path`` at once, or return nothing when it is held.
 
     The directory of ``path`` may vanish meanwhile, when its last user leaves: FileNotFoundError.
     """
     while True:
         descriptor = os.open(path, _OPEN, fs.FILE_MODE)
         try:
-            is_held = _lock(descriptor, path)
-            if is_held and _is_still_there(descriptor, path):
-                lock, descriptor = Lock(path, descriptor), -1
-                return lock
-            if not is_held:
+            if not lock_descriptor(descriptor, path):
                 return None
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    lock, descriptor = Lock(path, descriptor), -1
+                    return lock
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path) -> bool:
+def lock_descriptor(descriptor: int, path: Path) -> bool:
+    """Lock the open file or directory ``path``; return whether it is ours now."""
+    import filelock  # only here: it takes longer to import than all that comes before it
+
     try:
-        return lock_descriptor(descriptor)
+        return filelock.lock_descriptor(descriptor, blocking=False)
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             raise LocksUnavailableError(str(path)) from error
         raise
 
 
-def lock_descriptor(descriptor: int) -> bool:
-    """Lock an open file as filelock does, unless somebody else has.
+def unlock_descriptor(descriptor: int) -> None:
+    """Give up a lock even for processes that were forked meanwhile and have a copy of it."""
+    import filelock
 
-    On POSIX that is one call, and filelock takes longer to import than all that comes before it.
-    """
-    if os.name == "nt":
-        import filelock
-
-        return filelock.lock_descriptor(descriptor, blocking=False)
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # some file systems say the one, some the other
-        return False
-    return True
-
-
-def _is_still_there(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
+    filelock.unlock_descriptor(descriptor)
 
 
 @contextlib.contextmanager

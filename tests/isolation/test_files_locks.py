@@ -14,7 +14,7 @@ import pytest
 
 from tests.processes import needs
 from wheelforge_isolation.errors import ForgeError, LocksUnavailableError
-from wheelforge_isolation.files.locks import Lock, lock_descriptor, try_lock
+from wheelforge_isolation.files.locks import Lock, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,12 +116,14 @@ def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
 ) -> None:
     names = iter([path])
 
-    def lock_after_removal(descriptor: int) -> bool:
+    lock_descriptor = filelock.lock_descriptor
+
+    def lock_after_removal(descriptor: int, *, blocking: bool) -> bool:
         for name in names:  # once: the previous owner left between our opening and our locking
             name.unlink()
-        return lock_descriptor(descriptor)
+        return lock_descriptor(descriptor, blocking=blocking)
 
-    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", lock_after_removal)
+    monkeypatch.setattr("filelock.lock_descriptor", lock_after_removal)
 
     lock = try_lock(path)
 
@@ -192,17 +194,42 @@ def test_a_child_has_a_part_in_a_lock_only_when_it_is_given_one(
         child.stdin.close()
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL])
+@pytest.mark.parametrize(
+    "number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL, errno.EPERM]
+)
 def test_a_file_system_without_locks_is_told_by_its_own_error(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("wheelforge_isolation.files.locks.lock_descriptor", refuse)
+    monkeypatch.setattr("filelock.lock_descriptor", refuse)
 
     with pytest.raises(LocksUnavailableError) as caught:
         try_lock(path)
 
     assert str(path) in str(caught.value)
     assert caught.value.hint
+
+
+@needs(posix="flock")
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.EACCES, None), (errno.EAGAIN, None), (errno.EIO, errno.EIO)]
+)
+def test_lock__held_by_another_and_broken_are_told_apart(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, expected: int | None
+) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    answer: Lock | int | None
+    try:
+        answer = try_lock(path)
+    except OSError as error:
+        answer = error.errno
+
+    assert answer == expected
