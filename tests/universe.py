@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from packaging.version import Version
-
 from wheelforge.errors import BuildError, PackageNotFoundError
-from wheelforge.index import Candidate, Metadata
+from wheelforge.index import IndexSettings, Metadata
+from wheelforge.index.candidates import OTHER_NAME, Selector, merge
+from wheelforge.index.pages import Listed
 from wheelforge.resolve import Question, resolve
 from wheelforge_isolation import Interpreter
 from wheelforge_isolation.interpreter import Scheme
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import NotRequired, Unpack
 
+    from wheelforge.index import Candidate
+    from wheelforge.index.candidates import Candidates
     from wheelforge.resolve import Resolution
 
 ORIGIN = "https://index.test/simple"
@@ -82,7 +84,6 @@ class Terms(TypedDict, total=False):
     require_hashes: bool
     exclude_newer: datetime
     oldest: bool
-    may_build: bool
     subject: str
     chain: tuple[str, ...]
 
@@ -99,7 +100,8 @@ def sha256_of(file_name: str) -> str:
 class Universe:
     """Everything there is; it can be asked in place of an index."""
 
-    files: list[Candidate] = field(default_factory=list[Candidate])
+    files: list[Listed] = field(default_factory=list[Listed])
+    python: Interpreter = PYTHON
     metadata: dict[str, Metadata] = field(default_factory=dict[str, Metadata])
     built: list[str] = field(default_factory=list[str])
     fetched: list[str] = field(default_factory=list[str])
@@ -116,17 +118,14 @@ class Universe:
         file_name = f"{stem}.tar.gz" if is_sdist else wheel_name
         hashes = oddities.get("hashes", {"sha256": sha256_of(file_name)})
         self.files.append(
-            Candidate(
-                name=name,
-                version=Version(version),
-                file_name=file_name,
+            Listed(
                 url=f"{ORIGIN}/files/{file_name}",
+                file_name=file_name,
                 hashes=hashes,
                 requires_python=oddities.get("python", ""),
                 yanked=oddities.get("yanked"),
-                uploaded=oddities.get("uploaded"),
-                is_wheel=not is_sdist,
-                origin=ORIGIN,
+                uploaded=str(oddities.get("uploaded", "")),
+                metadata_hashes=None,
             )
         )
         self.metadata[wheel_name] = Metadata(
@@ -151,19 +150,15 @@ class Universe:
 
     # What an index does
 
-    def find(self, name: str) -> list[Candidate]:
-        found = [file for file in self.files if file.name == name]
-        if not found:
-            raise PackageNotFoundError(name, (ORIGIN,))
+    def find(self, name: str) -> Candidates:
+        files = list(self.files)
         if self.seed is not None:
-            random.Random(self.seed).shuffle(found)  # ruff: ignore[suspicious-non-cryptographic-random-usage]
-        return found
-
-    def find_newer(self, name: str) -> list[Candidate]:
-        return self.find(name)[:0]
-
-    def explain(self, name: str) -> str:
-        return "" if self.find(name) else "nothing"
+            random.Random(self.seed).shuffle(files)  # ruff: ignore[suspicious-non-cryptographic-random-usage]
+        found = Selector(IndexSettings(), self.python.tags).select(name, files, ORIGIN)
+        del found.left_out[OTHER_NAME]
+        if not (found.usable or found.elsewhere):
+            raise PackageNotFoundError(name, (ORIGIN,))
+        return merge([found])
 
     def prefetch(self, names: Iterable[str]) -> None:
         assert "" not in set(names)
@@ -198,6 +193,7 @@ class Universe:
         self, *requirements: str, build: bool = False, **terms: Unpack[Terms]
     ) -> Resolution:
         """Resolve ``requirements``; ``terms`` are the rest of the question."""
+        self.python = terms.get("python", PYTHON)
         question = ask(*requirements, **terms)
         return resolve(question, self, self.build if build else None)
 

@@ -42,7 +42,7 @@ def dated(one: File, uploaded: str) -> File:
 
 
 def names(index: Index, name: str = "demo") -> list[str]:
-    return [candidate.file_name for candidate in index.find(name)]
+    return [candidate.file_name for candidate in index.find(name).usable]
 
 
 @BOTH
@@ -57,7 +57,7 @@ def test_everything_that_a_page_says_of_a_file_arrives(manners: Manners) -> None
     )
 
     with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
-        (found,) = index.find("Demo")
+        (found,) = index.find("Demo").usable
 
     assert found.name == "demo"
     assert str(found.version) == "1.0"
@@ -85,7 +85,7 @@ def test_metadata_files_are_known_by_their_first_name_and_without_hash(
     )
 
     with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
-        assert index.find("demo")[0].metadata_hashes == expected
+        assert index.find("demo").usable[0].metadata_hashes == expected
 
 
 @BOTH
@@ -93,7 +93,7 @@ def test_a_yank_without_a_reason_is_a_yank(manners: Manners) -> None:
     one = File(name="demo-1.0.tar.gz", content=b"", yanked="")
 
     with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
-        assert index.find("demo")[0].yanked == ""  # ruff: ignore[compare-to-empty-string]
+        assert index.find("demo").usable[0].yanked == ""  # ruff: ignore[compare-to-empty-string]
 
 
 def test_the_best_file_comes_first() -> None:
@@ -109,7 +109,7 @@ def test_the_best_file_comes_first() -> None:
     )
 
     with serve(Project("demo", *files)) as server, open_index(server) as index:
-        found, explanation = names(index), index.explain("demo")
+        found, explanation = names(index), index.find("demo").explain()
 
     assert found == [
         "demo-1.10.tar.gz",
@@ -151,7 +151,7 @@ def test_a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
     odd = File(name=file_name, content=b"")
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
-        assert index.find("demo") == []
+        assert index.find("demo").usable == []
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_names_and_versions_are_understood_as_they_are_written(
     one = File(name=file_name, content=b"")
 
     with serve(Project(name, one)) as server, open_index(server) as index:
-        assert [str(candidate.version) for candidate in index.find(name)] == [version]
+        assert [str(candidate.version) for candidate in index.find(name).usable] == [version]
 
 
 def test_wheels_and_sdists_can_be_refused() -> None:
@@ -201,7 +201,7 @@ def test_what_is_newer_than_the_cut_off_or_undated_is_left_out_and_said() -> Non
     cut_off = datetime(2020, 1, 2, tzinfo=UTC)
 
     with serve(Project("demo", *files)) as server, open_index(server, exclude_newer=cut_off) as one:
-        found, newer = names(one), one.find_newer("demo")
+        found, newer = names(one), one.find("demo").late
 
     assert found == ["demo-1.tar.gz"]
     assert [candidate.file_name for candidate in newer] == ["demo-2.tar.gz"]
@@ -220,7 +220,7 @@ def test_cut_off__excludes_what_was_uploaded_at_that_very_time() -> None:
         for second, count in ((0, 0), (1, 1)):
             cut_off = datetime(2020, 1, 2, 0, 0, second, tzinfo=UTC)
             with open_index(server, exclude_newer=cut_off) as index:
-                assert len(index.find("demo")) == count
+                assert len(index.find("demo").usable) == count
 
 
 def test_a_cut_off_without_time_zone_is_in_utc() -> None:
@@ -244,7 +244,7 @@ def test_a_page_is_read_as_a_browser_would() -> None:
     odd = File(name="demo-1.0.tar.gz", content=b"", url="demo-1.0.tar.gz", requires_python=">=3")
 
     with serve(Project("demo", odd), manners=page) as server, open_index(server) as index:
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
 
     assert found.url == f"{server.origin}/files/demo-1.0.tar.gz"
     assert found.requires_python == ">=3"
@@ -280,7 +280,7 @@ def test_a_server_cannot_make_us_read_something_else(url: str) -> None:
     odd = File(name="demo-1.0.tar.gz", content=b"", url=f"{url}/demo-1.0.tar.gz")
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
-        found = [each for each in index.find("demo") if not each.url.startswith("http://[")]
+        found = [each for each in index.find("demo").usable if not each.url.startswith("http://[")]
 
     assert found == []
 
@@ -298,7 +298,7 @@ def test_a_redirected_page_is_the_base_of_its_links() -> None:
     with serve(elsewhere) as second:
         moved = Project("demo", faults=[Redirect(to=f"{second.origin}{{here}}")])
         with serve(moved) as first, open_index(first) as index:
-            (found,) = index.find("demo")
+            (found,) = index.find("demo").usable
 
     assert found.url.startswith(second.origin)
     assert found.origin == first.url
@@ -356,7 +356,7 @@ def test_an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: Path) ->
     with serve(Project("demo", *files)) as server:
         urls = ((tmp_path / "simple").as_uri(), server.url)
         with open_index(index_urls=urls) as index:
-            found = index.find("demo")
+            found = index.find("demo").usable
 
     assert [str(file.version) for file in found] == ["2.0", "1.0"]
     assert found[1].url == (page.parent / "demo-1.0.tar.gz").as_uri()
@@ -393,7 +393,7 @@ def test_files_at_hand_come_before_those_of_an_index(tmp_path: Path) -> None:
         serve(Project("demo", *files)) as server,
         open_index(server, find_links=(str(tmp_path),)) as index,
     ):
-        found = index.find("demo")
+        found = index.find("demo").usable
 
     assert [(each.file_name, each.origin) for each in found] == [
         ("demo-3.0.tar.gz", str(tmp_path)),
@@ -443,7 +443,7 @@ def test_places_on_disk_that_are_missing_are_a_note(tmp_path: Path) -> None:
     )
 
     with Index(settings, TAGS, "3.11") as index:
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         index.find("demo")
 
     assert found.url == (tmp_path / "demo-1.0.tar.gz").as_uri()
@@ -469,7 +469,7 @@ def test_names_are_asked_for_once_however_often_they_are_wanted() -> None:
     with serve(*projects) as server, open_index(server) as index:
         index.prefetch(project.name for project in projects)
         index.prefetch(project.name for project in projects)
-        found = [len(index.find(project.name)) for project in projects * 2]
+        found = [len(index.find(project.name).usable) for project in projects * 2]
 
     assert found == [1] * 40
     assert server.count("/simple/") == 20
@@ -507,7 +507,7 @@ def test_importing_it_loads_no_http_library() -> None:
 @pytest.mark.network
 def test_the_real_index_is_understood(tmp_path: Path) -> None:
     with Index(IndexSettings(), TAGS, "3.11") as index:
-        found = index.find("hatchling")
+        found = index.find("hatchling").usable
         best = found[0]
         metadata = index.read_metadata(best)
         index.fetch(best, str(tmp_path / best.file_name))

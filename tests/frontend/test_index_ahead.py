@@ -26,7 +26,7 @@ def test_files_that_are_expected_are_asked_for_once(tmp_path: Path) -> None:
     files = [wheel("demo", str(number)) for number in range(COUNT)]
 
     with serve(Project("demo", *files)) as server, open_index(server) as index:
-        found = index.find("demo")
+        found = index.find("demo").usable
         index.prefetch_files(found)
         index.prefetch_files(found)
         for candidate in found:
@@ -42,7 +42,7 @@ def test_a_large_file_is_written_as_it_comes(tmp_path: Path) -> None:
     large = wheel("demo", "1.0", padding=LARGE)
 
     with serve(Project("demo", large)) as server, open_index(server) as index:
-        found = index.find("demo")
+        found = index.find("demo").usable
         index.prefetch_files(found)
         index.fetch(found[0], str(tmp_path / "file"))
 
@@ -61,7 +61,7 @@ def test_whoever_asks_for_a_file_is_told_why_it_did_not_come(
     file: File, error: type[ForgeError], tmp_path: Path
 ) -> None:
     with serve(Project("demo", file)) as server, open_index(server) as index:
-        found = index.find("demo")
+        found = index.find("demo").usable
         index.prefetch_files(found)
         with pytest.raises(error):
             index.fetch(found[0], str(tmp_path / "file"))

@@ -58,7 +58,7 @@ def fetched(one: File, place: Path, *, sleep: Pauses | None = None, **manners: o
         serve(Project("demo", one), manners=served) as server,
         open_index(server, sleep=sleep) as index,
     ):
-        index.fetch(index.find("demo")[0], str(place / "file"))
+        index.fetch(index.find("demo").usable[0], str(place / "file"))
     return (place / "file").read_bytes()
 
 
@@ -69,7 +69,7 @@ def refused(one: File, place: Path, error: type[Exception]) -> str:
         open_index(server) as index,
         pytest.raises(error) as caught,
     ):
-        index.fetch(index.find("demo")[0], str(place / "file"))
+        index.fetch(index.find("demo").usable[0], str(place / "file"))
     assert list(place.iterdir()) == []
     return str(caught.value)
 
@@ -136,7 +136,7 @@ def test_a_silent_server_is_asked_again(tmp_path: Path) -> None:
         serve(Project("demo", silent)) as server,
         open_index(server, timeout_seconds=0.2) as index,
     ):
-        index.fetch(index.find("demo")[0], str(tmp_path / "file"))
+        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
 
     assert (tmp_path / "file").read_bytes() == SMALL.content
 
@@ -151,7 +151,7 @@ def test_a_cut_download_goes_on_where_it_ended(tmp_path: Path) -> None:
         serve(Project("demo", cut), manners=Manners(tags=True)) as server,
         open_index(server) as index,
     ):
-        index.fetch(index.find("demo")[0], str(tmp_path / "file"))
+        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
 
     assert (tmp_path / "file").read_bytes() == BIG.content
     starts = [headers.get("range", "") for headers in server.headers_of("/files/")]
@@ -172,7 +172,7 @@ def test_without_hash_and_tag_a_cut_download_starts_again(tmp_path: Path) -> Non
     cut = replace(BIG, hashes={}, faults=(Cut(after=1 << 20),))
 
     with serve(Project("demo", cut)) as server, open_index(server) as index:
-        index.fetch(index.find("demo")[0], str(tmp_path / "file"))
+        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
 
     assert (tmp_path / "file").read_bytes() == BIG.content
     assert all("range" not in headers for headers in server.headers_of("/files/"))
@@ -221,7 +221,7 @@ def test_a_file_that_changes_between_page_and_download_is_refused(tmp_path: Path
 
 def test_a_file_that_changes_between_metadata_and_download_is_refused(tmp_path: Path) -> None:
     with serve(Project("demo", BIG)) as server, open_index(server) as index:
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         index.read_metadata(found)
         server.put(Project("demo", wheel("demo", "1.0", "evil", padding=LARGE)))
 
@@ -238,7 +238,7 @@ def test_a_file_of_another_size_is_refused_even_without_hash(tmp_path: Path, siz
         open_index(server) as index,
         pytest.raises(DownloadMismatchError, match="size"),
     ):
-        index.fetch(index.find("demo")[0], str(tmp_path / "file"))
+        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -247,7 +247,7 @@ def test_a_file_listed_with_two_hashes_is_neither_of_them() -> None:
     twice = Project("demo", SMALL, replace(SMALL, hashes={"sha256": "0" * 64}), sdist("demo", "0"))
 
     with serve(twice) as server, open_index(server) as index:
-        assert [found.file_name for found in index.find("demo")] == ["demo-0.tar.gz"]
+        assert [found.file_name for found in index.find("demo").usable] == ["demo-0.tar.gz"]
         assert index.notes == (
             f"`{SMALL.name}` at `{server.url}` is listed with two hashes; left out",
         )
@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> No
         open_index(server) as index,
         pytest.raises(DownloadUnwritableError, match="No such file or directory"),
     ):
-        index.fetch(index.find("demo")[0], str(tmp_path / "absent" / "file"))
+        index.fetch(index.find("demo").usable[0], str(tmp_path / "absent" / "file"))
 
 
 def test_a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
     page.write_text(f"<a href='{SMALL.name}#sha256={sha256(SMALL.content)}'>x</a>")
 
     with open_index(find_links=(str(page),), no_index=True) as index:
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         assert index.read_metadata(found).extras == {"x-y"}
         index.fetch(found, str(place / "file"))
         source.write_bytes(OTHER.content)
@@ -292,7 +292,7 @@ def test_a_download_is_redirected_without_telling_who_we_are() -> None:
         with serve(Project("demo", moved), manners=Manners(login=login)) as server:
             urls = (server.url_as(*login),)
             with open_index(index_urls=urls) as index:
-                index.read_metadata(index.find("demo")[0])
+                index.read_metadata(index.find("demo").usable[0])
 
         assert store.count("/files/") == 1
         assert "authorization" not in store.headers_of("/files/")[0]
@@ -332,7 +332,7 @@ def test_credentials__come_from_the_keyring_after_a_refusal(
     with serve(Project("demo", SMALL), manners=Manners(login=("me", "s@cret"))) as server:
         url = server.url.replace("://", "://me@") if is_named else server.url
         with keyring_of(server.url, "me", "s@cret"), open_index(index_urls=(url,)) as index:
-            (found,) = index.find("demo")
+            (found,) = index.find("demo").usable
             index.fetch(found, str(tmp_path / "file"))
 
         logins = [headers.get("authorization") for headers in server.headers_of("/")]
@@ -349,7 +349,7 @@ def test_credentials__come_from_url_or_netrc(tmp_path: Path, way: str) -> None:
     with serve(Project("demo", SMALL), manners=Manners(login=("me", "s@cret"))) as server:
         url = server.url_as("me", "s%40cret") if way == "url" else server.url
         with open_index(index_urls=(url,), netrc=str(netrc)) as index:
-            (found,) = index.find("demo")
+            (found,) = index.find("demo").usable
             index.fetch(found, str(tmp_path / "file"))
 
     assert "cret" not in f"{found} {index.settings!r} {index.notes}"
@@ -388,7 +388,7 @@ def test_a_proxy_is_asked_instead() -> None:
     with serve(Project("demo", SMALL)) as server:
         settings = IndexSettings(index_urls=("http://localhost:1/simple/",), proxy=server.origin)
         with Index(settings, TAGS, "3.11") as index:
-            (found,) = index.find("demo")
+            (found,) = index.find("demo").usable
 
     assert found.url.startswith("http://localhost:1/files/")
     assert server.asked[0].path == "http://localhost:1/simple/demo/"
@@ -404,7 +404,7 @@ def test_what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> None:
         serve(Project("demo", offering_metadata(BIG, content))) as server,
         open_index(server) as index,
     ):
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         metadata = [index.read_metadata(found) for _ in range(2)]
 
     expected = Metadata(requires=("a",), requires_python=">=3.8", extras=frozenset())
@@ -420,14 +420,14 @@ def test_a_metadata_file_of_another_hash_is_refused() -> None:
         open_index(server) as index,
         pytest.raises(DownloadMismatchError),
     ):
-        index.read_metadata(index.find("demo")[0])
+        index.read_metadata(index.find("demo").usable[0])
 
 
 def test_a_metadata_file_that_is_promised_and_not_there_is_done_without() -> None:
     odd = replace(SMALL, metadata=b"", metadata_faults=(Status(code=404),))
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
-        assert index.read_metadata(index.find("demo")[0]).requires[0] == "b"
+        assert index.read_metadata(index.find("demo").usable[0]).requires[0] == "b"
 
 
 @pytest.mark.parametrize("ranges", ["all", "from", "none", "refused"])
@@ -437,7 +437,7 @@ def test_a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, ranges: str
         serve(Project("demo", one), manners=Manners(ranges=ranges)) as server,
         open_index(server) as index,
     ):
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         metadata = index.read_metadata(found)
         asked = server.count("/files/")
         index.fetch(found, str(tmp_path / "file"))
@@ -458,7 +458,7 @@ def test_requirements_behind_a_folded_licence_text_are_kept(*, is_beside: bool) 
     odd = replace(SMALL, content=content, metadata=metadata if is_beside else None)
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
-        assert index.read_metadata(index.find("demo")[0]).requires == ("b",)
+        assert index.read_metadata(index.find("demo").usable[0]).requires == ("b",)
 
 
 def test_metadata_far_from_the_end_take_one_more_request() -> None:
@@ -469,7 +469,7 @@ def test_metadata_far_from_the_end_take_one_more_request() -> None:
     odd = replace(SMALL, content=content)
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
-        metadata = index.read_metadata(index.find("demo")[0])
+        metadata = index.read_metadata(index.find("demo").usable[0])
 
     assert metadata.requires == ("b",)
     assert server.count("/files/") == 2
@@ -483,7 +483,7 @@ def test_metadata__a_directory_that_is_longer_than_the_tail_takes_one_request() 
     odd = replace(SMALL, content=replace(draft, members=members).pack())
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
-        metadata = index.read_metadata(index.find("demo")[0])
+        metadata = index.read_metadata(index.find("demo").usable[0])
 
     assert metadata.requires == ("b",)
     assert server.count("/files/") == 3
@@ -493,7 +493,7 @@ def test_a_cut_answer_to_a_range_is_asked_for_again() -> None:
     cut = replace(BIG, faults=(Cut(after=10), Status(code=503)))
 
     with serve(Project("demo", cut)) as server, open_index(server) as index:
-        assert index.read_metadata(index.find("demo")[0]).requires == ("b",)
+        assert index.read_metadata(index.find("demo").usable[0]).requires == ("b",)
 
 
 def test_a_small_wheel_of_another_hash_is_refused_with_its_metadata() -> None:
@@ -502,7 +502,7 @@ def test_a_small_wheel_of_another_hash_is_refused_with_its_metadata() -> None:
         open_index(server) as index,
         pytest.raises(DownloadMismatchError),
     ):
-        index.read_metadata(index.find("demo")[0])
+        index.read_metadata(index.find("demo").usable[0])
 
 
 def test_a_wheel_with_a_wide_directory_is_read() -> None:
@@ -512,7 +512,7 @@ def test_a_wheel_with_a_wide_directory_is_read() -> None:
         serve(Project("demo", replace(SMALL, content=draft.pack()))) as server,
         open_index(server) as index,
     ):
-        assert index.read_metadata(index.find("demo")[0]).requires == ()
+        assert index.read_metadata(index.find("demo").usable[0]).requires == ()
 
 
 DAMAGED = {
@@ -564,14 +564,14 @@ def test_a_wheel_that_does_not_say_what_it_asks_for_is_refused(content: bytes) -
         open_index(server) as index,
         pytest.raises(MetadataInvalidError),
     ):
-        index.read_metadata(index.find("demo")[0])
+        index.read_metadata(index.find("demo").usable[0])
 
 
 def test_metadata_of_several_wheels_are_read_at_once() -> None:
     files = [wheel("demo", str(number)) for number in range(9)]
 
     with serve(Project("demo", *files)) as server, open_index(server) as index:
-        found = index.find("demo")
+        found = index.find("demo").usable
         index.prefetch_metadata(found)
         index.prefetch_metadata(found)
         requires = [index.read_metadata(each).requires for each in found]
@@ -590,10 +590,10 @@ def test_an_sdist_has_to_be_built_by_somebody_else() -> None:
 
     with serve(Project("demo", sdist("demo", "1.0"))) as server:
         with open_index(server) as index, pytest.raises(NeedsBuildError):
-            index.read_metadata(index.find("demo")[0])
+            index.read_metadata(index.find("demo").usable[0])
         settings = IndexSettings(index_urls=(server.url,))
         with Index(settings, TAGS, "3.11", build) as index:
-            (found,) = index.find("demo")
+            (found,) = index.find("demo").usable
             assert index.read_metadata(found) == answer
 
     assert asked == [found]

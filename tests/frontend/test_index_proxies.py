@@ -102,7 +102,7 @@ def test_a_proxy_of_the_process_is_none_of_the_settings(monkeypatch: pytest.Monk
     with serve(Project("demo", wheel("demo", "1.0"))) as server:
         settings = IndexSettings(index_urls=(server.url,), retries=0)
         with Index(settings, TAGS, "3.11") as index:
-            assert len(index.find("demo")) == 1
+            assert len(index.find("demo").usable) == 1
 
 
 def test_a_proxy_that_makes_no_sense_is_named() -> None:

@@ -72,7 +72,7 @@ def microsocks() -> Generator[str]:
 def fetch(server: tests.index.Index, path: Path, **more: object) -> bytes:
     """Find, read and fetch the one wheel."""
     with open_index(server, **more) as index:  # type: ignore[arg-type]
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         assert index.read_metadata(found).requires == ("b",)
         index.fetch(found, str(path))
     return path.read_bytes()
@@ -162,7 +162,7 @@ def test_proxy__is_asked_for_a_trusted_host_too(tinyproxy: str, certificate: Pat
         origin(certificate, is_secure=True) as server,
         open_index(server, proxy=tinyproxy, trusted_hosts=("localhost",)) as index,
     ):
-        assert len(index.find("demo")) == 1
+        assert len(index.find("demo").usable) == 1
 
 
 def test_proxy__that_cannot_reach_a_server_is_named(tinyproxy: str) -> None:
@@ -221,7 +221,7 @@ def test_index__of_pypiserver_is_understood(tmp_path: Path) -> None:
     with running(sys.executable, *words.split(), packages) as port:
         urls = (f"http://127.0.0.1:{port}/simple/",)
         with open_index(index_urls=urls) as index:
-            (found,) = index.find("demo")
+            (found,) = index.find("demo").usable
             index.fetch(found, str(tmp_path / "file"))
             assert index.read_metadata(found).requires == ("b",)
 

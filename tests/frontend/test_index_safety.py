@@ -31,7 +31,7 @@ def test_a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
         serve(DEMO, certificate=certificate) as server,
         open_index(server, ca_bundle=str(certificate)) as index,
     ):
-        assert len(index.find("demo")) == 1
+        assert len(index.find("demo").usable) == 1
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certificate: Path) -> None:
@@ -53,7 +53,7 @@ def test_certificates__may_be_a_directory(certificate: Path, tmp_path: Path) -> 
         serve(DEMO, certificate=certificate) as server,
         open_index(server, ca_bundle=str(tmp_path)) as index,
     ):
-        assert len(index.find("demo")) == 1
+        assert len(index.find("demo").usable) == 1
 
 
 def find_hash(certificate: Path) -> str:
@@ -94,7 +94,7 @@ def test_certificates__are_named_by_variables(certificate: Path, variable: str) 
             "PIP_RETRIES": "0",
         })
         with Index(settings, TAGS, "3.11") as index:
-            assert len(index.find("demo")) == 1
+            assert len(index.find("demo").usable) == 1
 
 
 def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) ->
         serve(DEMO, certificate=certificate) as server,
         open_index(server, trusted_hosts=("localhost",)) as index,
     ):
-        assert len(index.find("demo")) == 1
+        assert len(index.find("demo").usable) == 1
 
 
 def test_we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
@@ -112,7 +112,7 @@ def test_we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
         serve(DEMO, certificate=certificate) as server,
         open_index(server, ca_bundle=own, client_certificate=own) as index,
     ):
-        assert len(index.find("demo")) == 1
+        assert len(index.find("demo").usable) == 1
 
 
 def test_a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
             trusted_hosts=("index.invalid",),
         )
         with Index(settings, TAGS, "3.11") as index:
-            assert len(index.find("demo")) == 1
+            assert len(index.find("demo").usable) == 1
 
 
 def test_a_url_that_cannot_be_asked_is_an_error_at_once() -> None:

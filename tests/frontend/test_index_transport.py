@@ -182,7 +182,7 @@ def test_packed_body__is_unpacked(connections: Connections) -> None:
 def test_packed_body__that_is_damaged_is_asked_for_again(content: bytes) -> None:
     with serve(Project("demo", DEMO, faults=[Packed(content)])) as server:
         with open_index(server) as index:
-            assert len(index.find("demo")) == 1
+            assert len(index.find("demo").usable) == 1
         assert server.count("/simple/demo/") == 2
 
 
@@ -273,5 +273,5 @@ def test_answer__of_a_proxy_is_asked_for_again_as_well() -> None:
     with serve(project) as proxy:
         urls = ("http://localhost:1/simple/",)
         with open_index(index_urls=urls, proxy=proxy.origin) as index:
-            assert len(index.find("demo")) == 1
+            assert len(index.find("demo").usable) == 1
         assert proxy.count("/simple/demo/") == 3

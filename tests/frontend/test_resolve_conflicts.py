@@ -112,6 +112,7 @@ def test_versions_that_cannot_be_taken_and_why() -> None:
         "`a` 4.0 cannot be taken: it is for Python <3",
         "`a` 3.0 cannot be taken: yanked: broken",
         "`a` 2.0 cannot be taken: yanked",
+        "of `a` the index leaves out 2 wheels for other Pythons or platforms",
     ]
 
 

@@ -171,7 +171,6 @@ def test_the_answer_to_another_question_is_no_answer(office: Office) -> None:
         ask("a", index_identity="another"),
         ask("a", exclude_newer=NOON),
         ask("a", oldest=True),
-        ask("a", may_build=False),
         ask("a", python=replace(PYTHON, identity="another")),
         ask("a", python=replace(PYTHON, version="3.11.5")),
         ask("a", python=replace(PYTHON, tags=PYTHON.tags[1:])),

@@ -315,7 +315,7 @@ def test_a_yanked_sdist_is_for_those_who_name_its_version(tmp_path: Path) -> Non
 
     assert fetch("demo", tmp_path, *files).version == "1.0"
     assert fetch("demo==2.0", tmp_path, *files).version == "2.0"
-    assert "2.0 is yanked" in str(refuse("demo>=2", tmp_path / "other", *files))
+    assert "2.0: yanked: broken" in str(refuse("demo>=2", tmp_path / "other", *files))
 
 
 def test_an_sdist_without_a_hash_gets_one(tmp_path: Path) -> None:
@@ -330,13 +330,13 @@ def test_what_was_uploaded_after_the_cut_off_is_not_fetched(tmp_path: Path) -> N
 
     assert fetch("demo", tmp_path, *files, exclude_newer=cutoff).version == "1.0"
     error = refuse("demo==2.0", tmp_path / "other", *files, exclude_newer=cutoff)
-    assert "2.0 was uploaded after the cut-off" in str(error)
+    assert "2.0: not known to have been published before the cut-off" in str(error)
 
 
 def test_where_there_are_only_wheels_that_is_said(tmp_path: Path) -> None:
     error = refuse("demo>=2", tmp_path, demo("1.0"), wheel("demo", "2.0"), wheel("demo", "3.0"))
 
-    assert str(error) == "there is no sdist for `demo>=2`: of 3.0, 2.0 there are only wheels"
+    assert str(error) == "there is no sdist for `demo>=2`: 3.0, 2.0: there are only wheels of it"
     assert error.hint == "there are sdists of 1.0"
 
 

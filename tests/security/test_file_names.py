@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelforge.index import IndexSettings
-from wheelforge.index.candidates import Selector
+from wheelforge.index.candidates import Selector, merge
 from wheelforge.index.pages import Listed
 from wheelforge_isolation import Layout
 from wheelforge_isolation.formats import FormatError
@@ -101,10 +101,10 @@ def test_index__names_files_that_are_left_out(form: str, odd: str) -> None:
     names = ["demo-1.0-py3-none-any.whl", form.format(odd), "demo-1.0.tar.gz"]
     listed = [Listed("https://host/x", name, {}, "", None, "", None) for name in names]
 
-    selection = Selector(IndexSettings(), ("py3-none-any",)).select("demo", listed, "here")
+    found = merge([Selector(IndexSettings(), ("py3-none-any",)).select("demo", listed, "here")])
 
-    assert [file.file_name for file in selection.candidates] == [names[0], names[2]]
-    assert sum(selection.left_out.values()) == 1
+    assert [file.file_name for file in found.usable] == [names[0], names[2]]
+    assert sum(found.left_out.values()) == 1
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x.whl", "a/b", "a\\b", "a\n.whl"])

@@ -37,7 +37,7 @@ def find(page: bytes, kind: str) -> tuple[list[str], tuple[str, ...]]:
         serve(Project("demo", faults=[Other(content=page, kind=kind)])) as server,
         open_index(server) as index,
     ):
-        names = [candidate.file_name for candidate in index.find("demo")]
+        names = [candidate.file_name for candidate in index.find("demo").usable]
     return names, index.notes
 
 
@@ -108,7 +108,7 @@ def test_upload_time__that_is_odd_is_unknown(manners: Manners, uploaded: str) ->
     one = File(name=GOOD.name, content=GOOD.content, uploaded=uploaded)
 
     with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
-        assert [found.uploaded for found in index.find("demo")] == [None]
+        assert [found.uploaded for found in index.find("demo").usable] == [None]
 
 
 @pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "unicode_escape", "x" * 999])
@@ -176,7 +176,7 @@ def find_raw(fault: Fault, **more: object) -> list[str]:
         serve(Project("demo", GOOD, faults=[fault])) as server,
         open_index(server, retries=0, **more) as index,  # type: ignore[arg-type]
     ):
-        return [candidate.file_name for candidate in index.find("demo")]
+        return [candidate.file_name for candidate in index.find("demo").usable]
 
 
 PAGE = f"<a href='{GOOD.name}'>x</a>".encode()
@@ -207,7 +207,7 @@ def test_other_answers__with_an_odd_length_are_understood(status: bytes, length:
     ):
         problem = ""
         try:
-            index.read_metadata(index.find("demo")[0])
+            index.read_metadata(index.find("demo").usable[0])
         except BuildError as error:
             problem = str(error)
     assert "int()" not in problem
@@ -287,7 +287,7 @@ def test_file__without_an_end_is_given_up(
     one = File(name=GOOD.name, content=b"", hashes={}, faults=(endless,) * 9)
 
     with serve(Project("demo", one)) as server, open_index(server) as index:
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         ask = index.read_metadata if is_read else partial(index.fetch, path=f"{tmp_path}/file")
         with pytest.raises(IndexUnreachableError, match="more than 2 MiB"):
             ask(found)
@@ -307,7 +307,7 @@ def test_part_of_a_file__has_no_more_than_it_says(span: str) -> None:
         open_index(server) as index,
         pytest.raises((IndexUnreachableError, MetadataInvalidError)),
     ):
-        index.read_metadata(index.find("demo")[0])
+        index.read_metadata(index.find("demo").usable[0])
 
 
 def test_large_file__is_not_read_into_memory() -> None:
@@ -316,7 +316,7 @@ def test_large_file__is_not_read_into_memory() -> None:
         serve(Project("demo", large), manners=Manners(ranges="none")) as server,
         open_index(server) as index,
     ):
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         tracemalloc.start()
         try:
             assert index.read_metadata(found).requires == ()
@@ -354,7 +354,7 @@ def test_file__of_another_machine_needs_tls_or_a_hash(
         serve(Project("demo", away, GOOD), manners=manners) as server,
         open_index(server, **more) as index,  # type: ignore[arg-type]
     ):
-        found = {candidate.file_name for candidate in index.find("demo")}
+        found = {candidate.file_name for candidate in index.find("demo").usable}
 
     assert found == {GOOD.name, *([away.name] if is_found else [])}
     assert any("without TLS" in note for note in index.notes) != is_found
@@ -369,7 +369,7 @@ def test_file__without_a_hash_is_not_redirected_to_a_place_without_tls(tmp_path:
         open_index(server, retries=0) as index,
         pytest.raises(IndexUnreachableError, match="is not safe"),
     ):
-        index.fetch(index.find("demo")[0], str(tmp_path / "file"))
+        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
 
 
 def test_page__is_not_redirected_to_a_place_without_tls() -> None:
@@ -387,7 +387,7 @@ def test_wheel__whose_metadata_by_ranges_were_others_is_refused(tmp_path: Path) 
     )
 
     with serve(Project("demo", one)) as server, open_index(server) as index:
-        (found,) = index.find("demo")
+        (found,) = index.find("demo").usable
         assert found.hashes == {"sha256": sha256(honest.content)}
         assert index.read_metadata(found).requires == ()
         with pytest.raises(MetadataInvalidError, match="not those"):

@@ -86,4 +86,4 @@ def test_metadata__with_more_requirements_than_any_real_one_are_refused() -> Non
         open_index(server) as index,
         pytest.raises(MetadataInvalidError, match="20,000 requirements"),
     ):
-        index.read_metadata(index.find("demo")[0])
+        index.read_metadata(index.find("demo").usable[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation import ArchiveError, digest, ensure_directory, inspect_sdist
@@ -32,13 +33,13 @@ from wheelforge_isolation.formats.urls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import TypeAlias
 
     from packaging.specifiers import SpecifierSet
 
-    from wheelforge.errors import SourceInvalidError, SourceNotFoundError
+    from wheelforge.errors import SourceInvalidError
     from wheelforge.index import Candidate, Index
 
     Source: TypeAlias = "RequirementSource | UrlSource"
@@ -230,55 +231,28 @@ def _locate(source: UrlSource) -> Candidate:
 
 
 def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
-    """Return the sdists of the newest version that fits, best first; a yanked one only by name.
-
-    The best is of the kind that is still made, and of these what the index lists first.
-    """
-    may_be_yanked = is_exact(source.specifier)
-    found = [file for file in index.find(source.name) if not file.is_wheel]
-    usable = [file for file in found if may_be_yanked or file.yanked is None]
-    versions = list(source.specifier.filter({file.version for file in usable}))
-    if not versions:
-        raise _explain(source, index)
-    newest = max(versions)
-    return sorted((file for file in usable if file.version == newest), key=_is_old_kind)
-
-
-def _is_old_kind(file: Candidate) -> bool:
-    return not file.file_name.endswith(SDIST_SUFFIXES[0])
-
-
-def _explain(source: RequirementSource, index: Index) -> SourceNotFoundError:
-    """Return why nothing fits, and what there is."""
+    """Return the sdists of the newest version that fits, best first; a yanked one only by name."""
     from wheelforge.errors import SourceNotFoundError
-
-    listed = index.find(source.name)
-    sdists = {file.version for file in listed if not file.is_wheel}
-    late = [file for file in index.find_newer(source.name) if not file.is_wheel]
-    wheels = [file for file in listed if file.is_wheel and file.version not in sdists]
-    yanked = [file for file in listed if not file.is_wheel and file.yanked is not None]
-    reasons = [
-        *_tell(yanked, source, "{} is yanked".format),
-        *_tell(late, source, "{} was uploaded after the cut-off".format),
-        *_tell(wheels, source, "of {} there are only wheels".format),
-    ]
-    left_out = index.explain(source.name)
-    if left_out:
-        reasons.append(f"left out are {left_out}")
-    versions = sorted(sdists - {file.version for file in yanked}, reverse=True)
-    return SourceNotFoundError(
-        str(source), tuple(reasons or ["no version fits"]), tuple(map(str, versions))
+    from wheelforge.index.candidates import (
+        FileRules,
+        ProjectFiles,
+        find_objection,
+        group_by_reason,
     )
 
-
-def _tell(
-    files: list[Candidate], source: RequirementSource, say: Callable[[str], str]
-) -> Iterator[str]:
-    """Yield what is the matter with those of ``files`` that would fit."""
-    fitting = source.specifier.filter({file.version for file in files}, prereleases=True)
-    versions = ", ".join(map(str, sorted(fitting, reverse=True)))
-    if versions:
-        yield say(versions)
+    found, specifier = index.find(source.name), source.specifier
+    files = ProjectFiles(found, FileRules(wheels=False))
+    objection = partial(find_objection, may_be_yanked=is_exact(specifier))
+    chosen = files.select(specifier, objection)
+    if chosen:
+        return [file for file in files.timely[chosen[0].version] if not objection(file)]
+    versions = files.explain(objection)
+    reasons = [f"{each}: {reason}" for reason, each in group_by_reason(versions, [specifier])]
+    left_out = found.explain()
+    if left_out:
+        reasons.append(f"left out are {left_out}")
+    free = tuple(str(version) for version, reason in versions.items() if not reason)
+    raise SourceNotFoundError(str(source), tuple(reasons or ["no version fits"]), free)
 
 
 # When it was published
@@ -306,9 +280,8 @@ def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
     from wheelforge.errors import OfflineError, PackageNotFoundError
 
     try:
-        name = parse_sdist_name(file_name).name
-        listed = [*index.find(name), *index.find_newer(name)]
+        found = index.find(parse_sdist_name(file_name).name)
     except (FormatError, OfflineError, PackageNotFoundError):
         return None
-    same = (file for file in listed if file.file_name == file_name)
+    same = (file for file in (*found.usable, *found.late) if file.file_name == file_name)
     return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)

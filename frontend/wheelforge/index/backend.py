@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import PackageNotFoundError
-from wheelforge.index.candidates import OTHER_NAME, UNDATED, Selection, Selector, merge
+from wheelforge.index.candidates import OTHER_NAME, UNDATED, Candidates, Selector, merge
 from wheelforge.index.downloads import Download
 from wheelforge.index.http import Client
 from wheelforge.index.listing import Directory, Lister
@@ -40,19 +40,19 @@ class IndexBackend:
         self._metadata = MetadataReader(self._client, kept)
         self.prefetcher = Prefetcher(self._client, kept)
 
-    def look_up(self, name: str) -> Selection:
-        """Return the files of ``name``, which is normalised; an error where nobody knows it."""
+    def look_up(self, name: str) -> Candidates:
+        """Return the files of ``name``, which is normalised; an error where it is not known."""
         settings = self._settings
         flat = [
             self._choose(name, directory)
             for directory in self._lister.list_all(settings.find_links)
         ]
         indexed = self._ask_indexes(name)
-        selection = merge([*flat, *([indexed] if indexed else [])])
-        if indexed is None and not (selection.candidates or selection.left_out):
+        found = merge([*flat, *indexed])
+        if not indexed and not (found.usable or found.left_out):
             searched = (*settings.find_links, *settings.asked_urls)
             raise PackageNotFoundError(name, tuple(map(without_secrets, searched)))
-        return selection
+        return found
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
         """Return the metadata of a wheel."""
@@ -71,8 +71,8 @@ class IndexBackend:
         self.prefetcher.close()
         self._metadata.close()
 
-    def _ask_indexes(self, name: str) -> Selection | None:
-        found: list[Selection] = []
+    def _ask_indexes(self, name: str) -> list[Candidates]:
+        found: list[Candidates] = []
         for url in self._settings.asked_urls:
             listed = self._lister.read_page(url, name)
             if listed is not None:
@@ -80,14 +80,14 @@ class IndexBackend:
                 # On this machine's own disk there may be no more than a part of what there is.
                 if local_place(url) is None:
                     break
-        return merge(found) if found else None
+        return found
 
-    def _choose(self, name: str, directory: Directory) -> Selection:
-        selection = self._selector.select(name, directory.files, directory.origin)
-        del selection.left_out[OTHER_NAME]
-        undated = selection.left_out[UNDATED]
+    def _choose(self, name: str, directory: Directory) -> Candidates:
+        found = self._selector.select(name, directory.files, directory.origin)
+        del found.left_out[OTHER_NAME]
+        undated = found.left_out[UNDATED]
         if undated:
             self._note(f"{undated} files of `{name}` at `{directory.origin}` are {UNDATED}")
-        for file_name in selection.clashing:
+        for file_name in found.clashing:
             self._note(f"`{file_name}` at `{directory.origin}` is listed with two hashes; left out")
-        return selection
+        return found

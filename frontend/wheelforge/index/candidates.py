@@ -1,4 +1,10 @@
-"""Which of the files that an index lists may be used, and which is better. Pure."""
+"""Which files of a project may be used, which is best, and why the others may not. Pure.
+
+This is the only judge of files. `Selector` judges what an index lists by what never changes: name,
+kind, version, tags, and the settings of the index. `ProjectFiles` judges the rest for one request:
+its Python, its cut-off, whether sdists or wheels are of use to it. `find_objection` adds what the
+requirements state: yanked files, hashes.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +21,32 @@ from wheelforge_isolation.formats.file_names import (
     OLD_SDIST_SUFFIXES,
     SDIST_SUFFIXES,
     WHEEL_SUFFIX,
+    SdistName,
     VersionError,
+    WheelName,
     find_rank,
     parse_sdist_name,
     parse_wheel_name,
 )
+from wheelforge_isolation.formats.requirements import admits_python
+from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
     from wheelforge.index.pages import Listed
     from wheelforge.index.settings import IndexSettings
-    from wheelforge_isolation.formats.file_names import WheelName
 
-_SDIST_RANK = 1 << 30
+    Objection: TypeAlias = Callable[[Candidate], str]
+    """Why a file that is of use may still not be taken, or nothing."""
+
 _ALL = ":all:"
+MOST_SHOWN = 5
 
+# Why an index's files are left out, as a count of them is told
 OTHER_NAME = "of another name"
 NO_ARCHIVE = "neither wheel nor sdist"
 OLD_KIND = "archives of old kinds, as .tgz and .tar.bz2, which are not read"
@@ -43,30 +57,35 @@ NEWER = "uploaded after the cut-off"
 UNDATED = "without upload time, which the cut-off asks for"
 TWO_FILES = "listed with two contradicting hashes"
 
-
-class _Parts(NamedTuple):
-    version: Version
-    rank: int
-    """Of the wheel's best tag; the smaller, the better."""
-    build: tuple[int, str]
-
-
-_Rated: TypeAlias = tuple[Candidate, tuple[bool, int, tuple[int, str], str]]
-"""With what makes it better than others of its version, the most important first."""
+# Why a version cannot be taken
+NO_WHEEL = "no wheel of it fits this Python"
+NO_BUILD = "its sdist is not built here"
+NO_SDIST = "there are only wheels of it"
+NO_HASH = "it has none of the hashes that are stated"
+NOT_VOUCHED = "an sdist is built only with a hash that is stated"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """What of a list of files may be used, and why the rest may not."""
+class Candidates:
+    """The files of one project: which may be used, and why the rest may not."""
 
-    candidates: Sequence[Candidate] = ()
+    usable: Sequence[Candidate] = ()
     """Newest version first; of one version, the best file first."""
-    newer: Sequence[Candidate] = ()
-    """Those that only the cut-off date excludes, in the same order."""
+    late: Sequence[Candidate] = ()
+    """Those that only the cut-off of the index excludes, in the same order."""
+    elsewhere: frozenset[Version] = frozenset()
+    """Versions with wheels for other Pythons or platforms."""
     left_out: Counter[str] = field(default_factory=Counter[str])
     """How many files for which reason."""
     clashing: Sequence[str] = ()
     """Names of files that are listed with two contradicting hashes."""
+
+    def explain(self) -> str:
+        """Return how many files were left out for which reason; nothing if none was."""
+        return ", ".join(f"{count} {reason}" for reason, count in self.left_out.most_common())
+
+
+# What an index lists
 
 
 class Selector:
@@ -77,90 +96,97 @@ class Selector:
         self._ranks = {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
         self._cut_off = as_utc(settings.exclude_newer)
 
-    def select(self, name: str, listed: Iterable[Listed], origin: str) -> Selection:
-        """Return what of ``listed`` may be used as ``name``."""
-        left_out: Counter[str] = Counter()
-        usable: dict[str, list[_Rated]] = {"": [], NEWER: []}
+    def select(self, name: str, listed: Iterable[Listed], origin: str) -> Candidates:
+        """Return what of ``listed`` may be used as ``name``, in any order."""
         files = {file.file_name: file for file in reversed(list(listed))}
         clashing = _find_clashes(listed)
-        left_out[TWO_FILES] = len(clashing)
+        left_out = Counter({TWO_FILES: len(clashing)})
+        found: dict[str, list[Candidate]] = {"": [], NEWER: []}
+        elsewhere: set[Version] = set()
         for file in (file for key, file in files.items() if key not in clashing):
-            parts = self._take_apart(file.file_name, name)
-            reason = parts if isinstance(parts, str) else self._exclude(file)
+            judged = self._judge_name(file, name, origin)
+            if isinstance(judged, Candidate):
+                reason = self._judge_time(judged.uploaded)
+                found.setdefault(reason, []).append(judged)
+            elif isinstance(judged, str):
+                reason = judged
+            else:
+                reason = OTHER_PLATFORM
+                elsewhere.add(judged)
             left_out[reason] += 1
-            if not isinstance(parts, str) and reason in usable:
-                usable[reason].append(_rate(parts, _make_candidate(name, parts, file, origin)))
         del left_out[""]
-        return Selection(
-            candidates=_in_order(usable[""]),
-            newer=_in_order(usable[NEWER]),
+        return Candidates(
+            usable=found[""],
+            late=found[NEWER],
+            elsewhere=frozenset(elsewhere),
             left_out=+left_out,
             clashing=clashing,
         )
 
-    def _take_apart(self, file_name: str, name: str) -> _Parts | str:
-        """Return what a file name says, or why such a file is of no use."""
-        is_wheel = file_name.endswith(WHEEL_SUFFIX)
-        if not is_wheel and not file_name.endswith(SDIST_SUFFIXES):
-            return OLD_KIND if file_name.endswith(OLD_SDIST_SUFFIXES) else NO_ARCHIVE
-        refused, preferred = self._settings.no_binary, self._settings.only_binary
-        if not is_wheel:
-            refused, preferred = preferred, refused
-        if not self._is_wanted(name, refused, preferred):
-            return UNWANTED
+    def _judge_name(self, file: Listed, name: str, origin: str) -> Candidate | Version | str:
+        """Return what a file is by its name, or its version if it is for others, or the reason."""
+        file_name = file.file_name
+        reason = self._judge_kind(file_name, name)
+        if reason:
+            return reason
         try:
-            if is_wheel:
-                return self._rate_wheel(parse_wheel_name(file_name), name)
-            version = parse_sdist_name(file_name, name).version
+            if not file_name.endswith(WHEEL_SUFFIX):
+                return _make_candidate(file, origin, parse_sdist_name(file_name, name))
+            wheel = parse_wheel_name(file_name)
         except VersionError:
-            return NO_VERSION if _is_called(file_name, name) else OTHER_NAME
+            is_called = f"{canonicalize_name(file_name)}-".startswith(f"{name}-")
+            return NO_VERSION if is_called else OTHER_NAME
         except FormatError:
             return NO_ARCHIVE
-        return _Parts(version, _SDIST_RANK, (-1, ""))
-
-    def _rate_wheel(self, wheel: WheelName, name: str) -> _Parts | str:
         if wheel.name != name:
             return OTHER_NAME
         rank = find_rank(wheel.tags, self._ranks)
-        return OTHER_PLATFORM if rank is None else _Parts(wheel.version, rank, wheel.build_order)
+        return wheel.version if rank is None else _make_candidate(file, origin, wheel, rank)
 
-    @staticmethod
-    def _is_wanted(name: str, refused: frozenset[str], preferred: frozenset[str]) -> bool:
-        return name not in refused and (_ALL not in refused or name in preferred)
+    def _judge_kind(self, file_name: str, name: str) -> str:
+        refused, preferred = self._settings.no_binary, self._settings.only_binary
+        if not file_name.endswith(WHEEL_SUFFIX):
+            if not file_name.endswith(SDIST_SUFFIXES):
+                return OLD_KIND if file_name.endswith(OLD_SDIST_SUFFIXES) else NO_ARCHIVE
+            refused, preferred = preferred, refused
+        is_wanted = name not in refused and (_ALL not in refused or name in preferred)
+        return "" if is_wanted else UNWANTED
 
-    def _exclude(self, file: Listed) -> str:
-        """Return why a file is excluded by its upload time, or nothing."""
+    def _judge_time(self, uploaded: datetime | None) -> str:
         if self._cut_off is None:
             return ""
-        uploaded = _parse_time(file.uploaded)
         if uploaded is None:
             return UNDATED
         return NEWER if uploaded >= self._cut_off else ""
 
 
-def merge(selections: Iterable[Selection]) -> Selection:
-    """Return one selection; of files that share a name the first stays, dated by any of them."""
-    every = list(selections)
-    return Selection(
-        candidates=_merge_candidates([each.candidates for each in every]),
-        newer=_merge_candidates([each.newer for each in every]),
-        left_out=sum((each.left_out for each in every), Counter[str]()),
-        clashing=[name for each in every for name in each.clashing],
+def merge(found: Sequence[Candidates]) -> Candidates:
+    """Return all in order; of files that share a name the first stays, dated by any of them."""
+    return Candidates(
+        usable=_in_order([file for each in found for file in each.usable]),
+        late=_in_order([file for each in found for file in each.late]),
+        elsewhere=frozenset(version for each in found for version in each.elsewhere),
+        left_out=sum((each.left_out for each in found), Counter[str]()),
+        clashing=[name for each in found for name in each.clashing],
     )
 
 
-def _merge_candidates(lists: list[Sequence[Candidate]]) -> Sequence[Candidate]:
-    found = [candidates for candidates in lists if candidates]
-    if len(found) < 2:  # ruff: ignore[magic-value-comparison]
-        return found[0] if found else []
+def _in_order(files: Sequence[Candidate]) -> Sequence[Candidate]:
     firsts: dict[str, Candidate] = {}
-    for candidates in found:
-        for candidate in candidates:
-            first = firsts.setdefault(candidate.file_name, candidate)
-            if first.uploaded is None and candidate.uploaded is not None:
-                firsts[candidate.file_name] = replace(first, uploaded=candidate.uploaded)
-    # Stable, so of one version the earlier list's files come before, in their own order.
-    return sorted(firsts.values(), key=lambda one: (one.version, one.is_wheel), reverse=True)
+    for file in files:
+        first = firsts.setdefault(file.file_name, file)
+        if first.uploaded is None and file.uploaded is not None:
+            firsts[file.file_name] = replace(first, uploaded=file.uploaded)
+    # Comparing versions is slow, and most versions have several files: compare each version once.
+    versions = sorted({file.version for file in firsts.values()})
+    places = {version: place for place, version in enumerate(versions)}
+
+    def merits(file: Candidate) -> tuple[object, ...]:
+        is_tar = not file.is_wheel and file.file_name.endswith(SDIST_SUFFIXES[0])
+        kind = (file.is_wheel, -file.rank, file.build, is_tar)
+        return places[file.version], file.yanked is None, *kind, file.file_name
+
+    return sorted(firsts.values(), key=merits, reverse=True)
 
 
 def _find_clashes(listed: Iterable[Listed]) -> list[str]:
@@ -174,39 +200,25 @@ def _find_clashes(listed: Iterable[Listed]) -> list[str]:
     return list(clashing)
 
 
-def _make_candidate(name: str, parts: _Parts, file: Listed, origin: str) -> Candidate:
+def _make_candidate(
+    file: Listed, origin: str, parsed: SdistName | WheelName, rank: int = 0
+) -> Candidate:
     return Candidate(
-        name=name,
-        version=parts.version,
+        name=parsed.name,
+        version=parsed.version,
         file_name=file.file_name,
         url=file.url,
         hashes=file.hashes,
+        is_wheel=isinstance(parsed, WheelName),
+        rank=rank,
+        build=parsed.build_order if isinstance(parsed, WheelName) else (-1, ""),
+        origin=origin,
         requires_python=file.requires_python,
         yanked=file.yanked,
         uploaded=_parse_time(file.uploaded),
-        is_wheel=parts.rank < _SDIST_RANK,
-        origin=origin,
         metadata_hashes=file.metadata_hashes,
         size_bytes=file.size_bytes,
     )
-
-
-def _rate(parts: _Parts, candidate: Candidate) -> _Rated:
-    merits = (candidate.yanked is None, -parts.rank, parts.build, candidate.file_name)
-    return candidate, merits
-
-
-def _in_order(rated: list[_Rated]) -> list[Candidate]:
-    # Comparing versions is slow, and most versions have several files: compare each version once.
-    versions = sorted(dict.fromkeys(candidate.version for candidate, _ in rated))
-    places = {version: place for place, version in enumerate(versions)}
-    best = sorted(rated, key=lambda one: (places[one[0].version], one[1]), reverse=True)
-    return [candidate for candidate, _ in best]
-
-
-def _is_called(file_name: str, name: str) -> bool:
-    """Return whether a file name begins with that of a project."""
-    return f"{canonicalize_name(file_name)}-".startswith(f"{name}-")
 
 
 def _parse_time(text: str) -> datetime | None:
@@ -214,3 +226,172 @@ def _parse_time(text: str) -> datetime | None:
         return as_utc(datetime.fromisoformat(text)) if text else None
     except ValueError:
         return None
+
+
+# What one request admits
+
+
+class FileRules(NamedTuple):
+    """The files that are of use to one request, whichever project and version it needs."""
+
+    python_version: str = ""
+    """Empty if a file for any Python will do."""
+    exclude_newer: datetime | None = None
+    dates_local: bool = False
+    """Whether the cut-off holds for local files too, which have no upload time."""
+    wheels: bool = True
+    sdists: bool = True
+
+    def judge(self, file: Candidate) -> str:
+        """Return why a file is of no use, whenever it was published, or nothing."""
+        if file.is_wheel and not self.wheels:
+            return NO_SDIST
+        if not file.is_wheel and not self.sdists:
+            return NO_BUILD
+        return judge_python(file.requires_python, self.python_version)
+
+    def is_timely(self, file: Candidate) -> bool:
+        """Return whether a file was there in time."""
+        if self.exclude_newer is None or (not self.dates_local and local_path(file.url)):
+            return True
+        return file.uploaded is not None and file.uploaded < self.exclude_newer
+
+
+class ProjectFiles:
+    """The files of one project by version, the best first, as one request sees them."""
+
+    def __init__(self, found: Candidates, rules: FileRules) -> None:
+        self._rules = rules
+        self.timely: dict[Version, list[Candidate]] = {}
+        self.late: dict[Version, list[Candidate]] = {}
+        """Files that would do, had they been published before the cut-off."""
+        self._useless: dict[Version, list[str]] = {}
+        """Why other files are of no use."""
+        self._elsewhere = found.elsewhere
+        for file in found.usable:
+            self._place(file, self.timely if rules.is_timely(file) else self.late)
+        for file in found.late:
+            self._place(file, self.late)
+
+    def __bool__(self) -> bool:
+        return bool(self.timely or self.late or self._useless or self._elsewhere)
+
+    def select(
+        self, specifier: SpecifierSet, objection: Objection, *, late: bool = False
+    ) -> list[Candidate]:
+        """Return the best file of each version that may be taken, newest first."""
+        files = self.late if late else self.timely
+        found = {
+            version: file
+            for version in specifier.filter(files, prereleases=True)
+            if (file := next((file for file in files[version] if not objection(file)), None))
+        }
+        # Last, as pre-releases count only where nothing else is left.
+        return [found[version] for version in sorted(specifier.filter(found), reverse=True)]
+
+    def explain(self, objection: Objection, *, late: bool = False) -> dict[Version, str]:
+        """Return each version, newest first, with why it cannot be taken, or nothing."""
+        every = {*self.timely, *self.late, *self._useless, *self._elsewhere}
+        return {
+            version: self._explain(version, objection, late=late)
+            for version in sorted(every, reverse=True)
+        }
+
+    def _explain(self, version: Version, objection: Objection, *, late: bool) -> str:
+        files = [*self.timely.get(version, ()), *(self.late.get(version, ()) if late else ())]
+        reasons = dict.fromkeys(map(objection, files))
+        if "" in reasons:
+            return ""
+        if not late and version in self.late:
+            moment = self._rules.exclude_newer
+            when = moment.isoformat() if moment else "the cut-off"
+            return f"not known to have been published before {when}"
+        wheels = self._rules.wheels
+        is_missing = not any(file.is_wheel == wheels for file in files)
+        if version in self._elsewhere and is_missing:
+            reasons[NO_WHEEL if wheels else NO_SDIST] = None
+        return " and ".join(dict.fromkeys([*reasons, *self._useless.get(version, ())]))
+
+    def _place(self, file: Candidate, place: dict[Version, list[Candidate]]) -> None:
+        reason = self._rules.judge(file)
+        if reason:
+            self._useless.setdefault(file.version, []).append(reason)
+        else:
+            place.setdefault(file.version, []).append(file)
+
+
+def group_by_reason(
+    reasons: Mapping[Version, str], specifiers: Sequence[SpecifierSet]
+) -> Iterator[tuple[str, str]]:
+    """Yield each reason with its versions that one of ``specifiers`` admits: others are out."""
+    groups: dict[str, list[Version]] = {}
+    for version, reason in reasons.items():
+        if reason and any(each.contains(version, prereleases=True) for each in specifiers):
+            groups.setdefault(reason, []).append(version)
+    for reason, versions in groups.items():
+        yield reason, list_versions(versions)
+
+
+def list_versions(versions: Sequence[Version]) -> str:
+    """Return some versions for a message."""
+    shown = ", ".join(map(str, versions[:MOST_SHOWN]))
+    more = len(versions) - MOST_SHOWN
+    return f"{shown} and {more} older" if more > 0 else shown
+
+
+def judge_python(requires_python: str, version: str) -> str:
+    """Return why a Python is not one of those that something is for, or nothing."""
+    if not version or admits_python(requires_python, version):
+        return ""
+    return f"it is for Python {requires_python}"
+
+
+def fits_tags(file_name: str, tags: Collection[str]) -> bool:
+    """Return whether a wheel is for an interpreter that takes ``tags``."""
+    try:
+        return not set(parse_wheel_name(file_name).tags).isdisjoint(tags)
+    except FormatError:
+        return False
+
+
+# What requirements state
+
+
+def find_objection(
+    file: Candidate,
+    stated: Sequence[Collection[str]] = (),
+    *,
+    may_be_yanked: bool,
+    require_hashes: bool = False,
+) -> str:
+    """Return why a file may not be taken by those who state these hashes, or nothing."""
+    if file.yanked is not None and not may_be_yanked:
+        return f"yanked: {file.yanked}" if file.yanked else "yanked"
+    if not all(has_hash(file, hashes) for hashes in stated):
+        return NO_HASH
+    # A wheel without one is reported with all others, but an sdist would be run by then.
+    if require_hashes and not (file.is_wheel or accepted_hashes(file, stated)):
+        return NOT_VOUCHED
+    return ""
+
+
+def has_hash(file: Candidate, stated: Collection[str]) -> bool:
+    """Return whether a file may have one of the hashes that are stated, as ``sha256:...``."""
+    pairs = [text.partition(":")[::2] for text in stated]
+    known = [(algorithm, digest) for algorithm, digest in pairs if file.hashes.get(algorithm)]
+    if not known:
+        # Unsaid by the index: a wheel is compared when it is there, an sdist would be run by then.
+        return file.is_wheel or not pairs
+    return any(file.hashes[algorithm].lower() == digest for algorithm, digest in known)
+
+
+def own_hashes(file: Candidate) -> set[str]:
+    """Return the hashes of a file, as ``sha256:...``."""
+    return {f"{algorithm}:{digest.lower()}" for algorithm, digest in file.hashes.items()}
+
+
+def accepted_hashes(file: Candidate, stated: Iterable[Collection[str]]) -> tuple[str, ...]:
+    """Return the hashes that a file may have by all of those who state any."""
+    every = [set(hashes) for hashes in stated if hashes]
+    common = set[str].intersection(*every) if every else set[str]()
+    return tuple(sorted(common & own_hashes(file) or common))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from wheelforge.index.backend import IndexBackend
-    from wheelforge.index.candidates import Selection
+    from wheelforge.index.candidates import Candidates
     from wheelforge.index.models import Candidate, Metadata, Sleep
     from wheelforge.index.settings import IndexSettings
 
@@ -53,7 +53,7 @@ class Index:
         self._tags = interpreter_tags
         self._sleep = sleep
         self._backend: IndexBackend | None = None
-        self._selections = _Once[str, "Selection"]()
+        self._found = _Once[str, "Candidates"]()
         self._metadata = _Once[str, "Metadata"]()
         self._notes: dict[str, None] = {}
         self._pool: ThreadPoolExecutor | None = None
@@ -86,26 +86,20 @@ class Index:
         """Whether nothing else is asked."""
         return len(self.places) == len(self._urls)
 
-    def find(self, name: str) -> list[Candidate]:
-        """Return every usable file, newest version first, the best of a version first."""
-        return list(self._select(name).candidates)
+    def find(self, name: str) -> Candidates:
+        """Return the files of ``name``; an error where it is not known."""
+        from packaging.utils import canonicalize_name
 
-    def find_newer(self, name: str) -> list[Candidate]:
-        """Return the files that only the cut-off date excludes, in the same order."""
-        return list(self._select(name).newer)
-
-    def explain(self, name: str) -> str:
-        """Return what of ``name`` was left out, and why; nothing if nothing was."""
-        counts = self._select(name).left_out.most_common()
-        return ", ".join(f"{count} {reason}" for reason, count in counts)
+        name = canonicalize_name(name)
+        return self._found.get(name, lambda: self._open().look_up(name))
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Ask for several names at once; whatever fails is said to who asks for that name."""
         from packaging.utils import canonicalize_name
 
         for name in dict.fromkeys(map(canonicalize_name, names)):
-            if name not in self._selections:
-                self._start(self._select, name)
+            if name not in self._found:
+                self._start(self.find, name)
 
     def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
         """Read what several wheels ask for at once; failures are kept as for ``prefetch``."""
@@ -141,12 +135,6 @@ class Index:
             pool.shutdown(cancel_futures=True)
         if self._backend is not None:
             self._backend.close()
-
-    def _select(self, name: str) -> Selection:
-        from packaging.utils import canonicalize_name
-
-        name = canonicalize_name(name)
-        return self._selections.get(name, lambda: self._open().look_up(name))
 
     def _open(self) -> IndexBackend:
         from wheelforge.index.backend import IndexBackend

@@ -57,6 +57,10 @@ class Candidate:
     url: str
     hashes: Hashes = field(hash=False)
     is_wheel: bool
+    rank: int = 0
+    """How well a wheel fits the interpreter; the smaller, the better."""
+    build: tuple[int, str] = (-1, "")
+    """The build tag of a wheel; the higher, the better."""
     origin: str = ""
     """The index or directory that lists it, without credentials."""
     requires_python: str = ""

@@ -14,8 +14,6 @@ from wheelforge.errors import (
 )
 from wheelforge.lockfile.normalize import spell_label, spell_requirements
 from wheelforge.resolve import Resolution
-from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,19 +132,17 @@ class Lock:
         raise LockOtherPythonError(self.name, source.label, known, str(wanted))
 
     def _give(self, locked: LockedSource, answer: LockedAnswer, python: Interpreter) -> Resolution:
+        from wheelforge.index.candidates import fits_tags
+
         # The same Python on another system may have an older C library, or another one.
-        foreign = [f"`{pin.file_name}`" for pin in answer.pins if not _takes(python, pin)]
+        foreign = [
+            f"`{pin.file_name}`"
+            for pin in answer.pins
+            if pin.is_wheel and not fits_tags(pin.file_name, python.tags)
+        ]
         if foreign:
             this = f"{locked.python}, which takes no such file"
             raise LockOtherPythonError(self.name, locked.source.label, tuple(foreign), this)
         # Whoever finds other bytes than these has the word of the lock against them.
         pins = tuple(pin._replace(origin=self.name) for pin in answer.pins)
         return Resolution(pins=pins)
-
-
-def _takes(python: Interpreter, pin: Pin) -> bool:
-    try:
-        tags = parse_wheel_name(pin.file_name).tags if pin.is_wheel else python.tags
-    except FormatError:
-        return False
-    return not set(tags).isdisjoint(python.tags)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import RequirementsConflictError
-from wheelforge.resolve.catalogue import combine
+from wheelforge.index.candidates import MOST_SHOWN, group_by_reason, list_versions
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_version
-from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from wheelforge.resolve.types import Question
 
 _MOST_LINES = 8
-_MOST_VERSIONS = 5
 
 
 class Explainer:
@@ -85,7 +84,7 @@ class Explainer:
             return f"{_join(names)} conflict"
         name = stuck[0]
         has_url = any(cause.requirement.url for cause in causes if cause.requirement.name == name)
-        if not has_url and not self._catalogue.is_known(name):
+        if not has_url and not self._catalogue.project(name):
             return f"there is nothing of `{name}` that could be used"
         askers = {(c.parent, c.requirement.text) for c in causes if c.requirement.name == name}
         constrained = len(self._catalogue.all_wishes(name, ()))
@@ -114,41 +113,13 @@ class Explainer:
             yield f"what `{redact(url)}` leads to is {what}"
 
     def _describe_versions(self, name: str, wishes: Sequence[Wish]) -> Iterator[str]:
-        reasons = dict(sorted(self._judge_versions(name, wishes), reverse=True))
-        wanted = _admitted(reasons, wishes)
+        reasons = self._catalogue.explain_versions(name, wishes)
         free = [version for version, reason in reasons.items() if not reason]
         if free:
-            yield f"available: `{name}` {_list_versions(free)}{_describe_closest(free, wishes)}"
-        by_reason: dict[str, list[Version]] = {}
-        for version in filter(reasons.get, wanted):
-            by_reason.setdefault(reasons[version], []).append(version)
-        for reason, versions in [*by_reason.items()][:_MOST_LINES]:
-            yield f"`{name}` {_list_versions(versions)} cannot be taken: {reason}"
-
-    def _judge_versions(self, name: str, wishes: Sequence[Wish]) -> Iterator[tuple[Version, str]]:
-        """Yield each version with why it is out whatever version is asked for, or nothing."""
-        shelf = self._catalogue.shelf(name)
-        may_be_yanked = is_exact(combine(wishes))
-        stated = [wish for wish in wishes if wish.only is None]
-        late = {} if self._question.oldest else shelf.late
-        available = {**shelf.timely, **({} if late else shelf.late)}
-        for version in {*shelf.refused, *shelf.timely, *shelf.late}:
-            files = available.get(version, [])
-            reasons = [
-                self._catalogue.refuse(file, stated, may_be_yanked=may_be_yanked) for file in files
-            ]
-            if "" in reasons:
-                yield version, ""
-            elif version in late:
-                yield version, self._describe_lateness()
-            else:
-                every = dict.fromkeys([*reasons, *shelf.refused.get(version, [])])
-                yield version, " and ".join(every)
-
-    def _describe_lateness(self) -> str:
-        cutoff = self._question.exclude_newer
-        when = cutoff.isoformat() if cutoff else "then"
-        return f"not known to have been published before {when}"
+            yield f"available: `{name}` {list_versions(free)}{_describe_closest(free, wishes)}"
+        groups = group_by_reason(reasons, [wish.specifier for wish in wishes])
+        for reason, versions in islice(groups, _MOST_LINES):
+            yield f"`{name}` {versions} cannot be taken: {reason}"
 
 
 def _describe_demands(demands: Iterable[Demand], subject: str) -> Iterator[str]:
@@ -173,22 +144,12 @@ def _who_all(parents: Sequence[Choice], subject: str) -> str:
         return subject
     versions = sorted({parent.candidate.version for parent in parents}, reverse=True)
     name = str(parents[0]).rpartition(" ")[0]
-    return f"`{name}` {_list_versions(versions)}" if len(versions) > 1 else f"`{parents[0]}`"
-
-
-def _admitted(versions: Iterable[Version], wishes: Sequence[Wish]) -> list[Version]:
-    """Return the versions that at least one of ``wishes`` admits: others are out anyway."""
-    specifiers = [wish.specifier for wish in wishes]
-    return [
-        version
-        for version in versions
-        if any(each.contains(version, prereleases=True) for each in specifiers)
-    ]
+    return f"`{name}` {list_versions(versions)}" if len(versions) > 1 else f"`{parents[0]}`"
 
 
 def _describe_closest(versions: Sequence[Version], wishes: Iterable[Wish]) -> str:
     """Return which of ``versions``, newest first, are next to those that ``wishes`` name."""
-    shown = versions[:_MOST_VERSIONS]
+    shown = versions[:MOST_SHOWN]
     bounds = {bound for wish in wishes for bound in _named_versions(wish.specifier)}
     closest = {
         found
@@ -199,19 +160,13 @@ def _describe_closest(versions: Sequence[Version], wishes: Iterable[Wish]) -> st
         )
     }
     hidden = sorted(closest.intersection(versions).difference(shown), reverse=True)
-    return f"; closest to what is asked for: {_list_versions(hidden)}" if hidden else ""
+    return f"; closest to what is asked for: {list_versions(hidden)}" if hidden else ""
 
 
 def _named_versions(specifier: SpecifierSet) -> Iterator[Version]:
     for part in specifier:
         with contextlib.suppress(FormatError):
             yield parse_version(part.version.removesuffix(".*"))
-
-
-def _list_versions(versions: Sequence[Version]) -> str:
-    shown = ", ".join(map(str, versions[:_MOST_VERSIONS]))
-    more = len(versions) - _MOST_VERSIONS
-    return f"{shown} and {more} older" if more > 0 else shown
 
 
 def _shorten(lines: list[str]) -> list[str]:

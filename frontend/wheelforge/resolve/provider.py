@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from resolvelib import AbstractProvider
 
 from wheelforge.errors import MetadataInvalidError, RequirementInvalidError
-from wheelforge.resolve.catalogue import is_satisfied, judge_python
+from wheelforge.index.candidates import judge_python
+from wheelforge.resolve.catalogue import is_satisfied
 from wheelforge.resolve.requirements import Choice, Key, Wish, read_needs, vain
 from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import local_path

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 from resolvelib import BaseReporter, ResolutionError, ResolutionTooDeep, resolvers
 
 from wheelforge.errors import HashesMissingError, ResolutionUnfinishedError
-from wheelforge.resolve.catalogue import Catalogue, accepted_hashes
+from wheelforge.index.candidates import accepted_hashes
+from wheelforge.resolve.catalogue import Catalogue, stated_hashes
 from wheelforge.resolve.conflict import Explainer
 from wheelforge.resolve.provider import Provider
 from wheelforge.resolve.requirements import Choice, Key, Wish, read_constraints, read_wishes
@@ -118,7 +119,7 @@ def _make_pin(file: Candidate, demands: Sequence[Demand], catalogue: Catalogue) 
         origin=file.origin,
         is_wheel=file.is_wheel,
         requested_by=tuple(sorted(askers)),
-        accepted=accepted_hashes(file, wishes),
+        accepted=accepted_hashes(file, stated_hashes(file, wishes)),
     )
 
 

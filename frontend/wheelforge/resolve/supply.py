@@ -23,11 +23,12 @@ from wheelforge_isolation.formats.urls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from packaging.version import Version
 
     from wheelforge.index import Metadata
+    from wheelforge.index.candidates import Candidates
     from wheelforge.resolve.types import Pin
 
     Builder = Callable[[Candidate], Path]
@@ -39,16 +40,8 @@ _UNKNOWN = parse_version("0")
 class IndexLike(Protocol):
     """What knows which files there are, and has them; a ``file:`` URL is among what it reads."""
 
-    def find(self, name: str) -> Sequence[Candidate]:
-        """Return the files of the distribution ``name``; an error where it is not known."""
-        ...
-
-    def find_newer(self, name: str) -> Sequence[Candidate]:
-        """Return the files that its own cut-off excludes."""
-        ...
-
-    def explain(self, name: str) -> str:
-        """Return which files it leaves out, and why."""
+    def find(self, name: str) -> Candidates:
+        """Return the files of the project ``name``; an error where it is not known."""
         ...
 
     def prefetch(self, names: Iterable[str]) -> None:

@@ -30,8 +30,6 @@ class Question(NamedTuple):
     """What was published at this time or later does not exist; local files always do."""
     oldest: bool = False
     """Whether, where nothing that fits was published in time, the oldest that fits will do."""
-    may_build: bool = True
-    """Whether what exists only as an sdist may be used."""
     prefers_wheels: bool = False
     """Whether an older wheel is better than a newer sdist."""
     subject: str = "the project"
@@ -54,7 +52,7 @@ class Question(NamedTuple):
             (python.identity, python.version, sorted(python.markers.items()), python.tags),
             self.index_identity,
             cutoff and cutoff.astimezone(UTC).isoformat(),
-            (self.require_hashes, self.oldest, self.may_build, self.prefers_wheels),
+            (self.require_hashes, self.oldest, self.prefers_wheels),
         )
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
