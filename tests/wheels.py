@@ -161,7 +161,7 @@ class Counter:
 
         with self._open(wheel) as found:
             assert list(root.iterdir()) == []
-            found.write(str(root))
+            found.archive.write(str(root))
 
         assert {path.name for path in self.place.iterdir()} == {self.file_name, "work", "tree"}
         assert list((self.place / "work").iterdir()) == []

@@ -25,6 +25,7 @@ from tests.archives import (
 )
 from wheelforge_isolation import Limits
 from wheelforge_isolation.archive.members import Kind, Member, Plan
+from wheelforge_isolation.archive.spool import Contents
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.errors import ArchiveTooLargeError, DiskFullError
 
@@ -154,17 +155,13 @@ def test_the_limits_of_names_can_be_set(path: str, limits: Limits, tmp_path: Pat
 
 
 def test_a_disk_without_room_is_noticed_before_anything_is_written(tmp_path: Path) -> None:
-    class Nothing:
-        def chunks(self, member: Member) -> Iterator[bytes]:
-            raise AssertionError(member)
-
-        def digest(self, member: Member) -> bytes:
-            raise AssertionError(member)
+    def fail(member: Member) -> Iterator[bytes]:
+        raise AssertionError(member)
 
     huge = Member(number=1, name="p-1/a", kind=Kind.FILE, size=1 << 60)
     plan = Plan(top="p-1", directories={"p-1": None}, files={"p-1/a": huge}, links={})
 
     with pytest.raises(DiskFullError, match=r"bytes needed, [\d,]+ free"):
-        write_plan(plan, Nothing(), str(tmp_path))
+        write_plan(plan, Contents(fail), str(tmp_path))
 
     assert list(tmp_path.iterdir()) == []

@@ -6,9 +6,8 @@ import tarfile
 
 import pytest
 
-from wheelforge_isolation.archive.members import Kind, Member, Plan
-from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.archive.second_opinion import ask_data_filter
+from wheelforge_isolation.archive.members import Kind, Member, Plan, RuleError
+from wheelforge_isolation.archive.plan import ask_data_filter
 
 pytestmark = pytest.mark.skipif(
     not hasattr(tarfile, "data_filter"), reason="this Python has no filter"

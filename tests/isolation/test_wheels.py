@@ -48,7 +48,7 @@ from wheelforge_isolation.errors import (
 )
 from wheelforge_isolation.formats.file_names import WheelName
 from wheelforge_isolation.wheels import EntryPoint, open_wheel, parse_wheel_name
-from wheelforge_isolation.wheels import entry_points as entry_points_room
+from wheelforge_isolation.wheels import metadata as wheel_metadata
 
 MODULE = b"print('demo')\n"
 SMALL = Limits(total_bytes=100, member_bytes=1000, members=8)
@@ -412,7 +412,7 @@ def test_a_wheel_can_be_written_more_than_once(tmp_path: Path) -> None:
     with open_wheel(path) as wheel:
         for root in roots:
             root.mkdir()
-            wheel.write(str(root))
+            wheel.archive.write(str(root))
 
     assert [read_tree(root) for root in roots] == [RICH.all_contents()] * 2
 
@@ -467,7 +467,7 @@ def test_a_wheel_without_entry_points_has_none(counter: Counter) -> None:
 def test_a_script_may_not_be_a_device_where_there_are_devices(
     name: str, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entry_points_room, "_ON_WINDOWS", True)
+    monkeypatch.setattr(wheel_metadata, "_ON_WINDOWS", True)
 
     error = counter.refuse(script(name).pack())
 

@@ -11,27 +11,29 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
-from wheelforge_isolation.archive.contents import SpoolContents
-from wheelforge_isolation.archive.file_kind import ZIP, check_magic, split_suffix
-from wheelforge_isolation.archive.inflate import inflate
 from wheelforge_isolation.archive.members import (
     Limits,
     Links,
     Member,
     Note,
     Plan,
+    RuleError,
     Source,
-    find_newest,
 )
 from wheelforge_isolation.archive.names import fold
 from wheelforge_isolation.archive.plan import PlanOptions, make_plan
-from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.archive.second_opinion import ask_data_filter
+from wheelforge_isolation.archive.spool import (
+    ZIP,
+    Contents,
+    check_magic,
+    inflate,
+    open_spool,
+    split_suffix,
+)
 from wheelforge_isolation.archive.tar import read_tar
-from wheelforge_isolation.archive.wheel_metadata import read_wheel_metadata
-from wheelforge_isolation.archive.wheel_zip import WheelZip, check_wheel_zip
+from wheelforge_isolation.archive.wheel import WheelZip, check_wheel_zip, read_wheel_metadata
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.archive.zip import list_zip, read_zip
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
@@ -57,11 +59,12 @@ __all__ = [
     "inspect_sdist",
     "open_wheel_zip",
     "read_wheel_metadata",
-    "scan_wheel_zip",
     "unpack_archive",
 ]
 
 DEFAULT_LIMITS = Limits()
+_FIRST_TRUE_TIME = 631152000
+"""1990: what states an earlier time states none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,80 +93,80 @@ class InspectedSdist:
     sha256: str
 
 
-class _CheckedSdist(NamedTuple):
-    plan: Plan
-    contents: SpoolContents
-    notes: tuple[Note, ...]
-    newest: int | None
-
-
 def unpack_archive(
     archive: Path, directory: Path, *, links: Links | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Unpacked:
     """Unpack ``archive`` into ``directory``, private to the caller: all of it or nothing."""
-    with _open_sdist(archive, directory, links, limits) as sdist:
-        write_plan(sdist.plan, sdist.contents, str(directory))
-    return Unpacked(root=directory / sdist.plan.top, notes=sdist.notes, newest=sdist.newest)
+    with _open_sdist(archive, directory, links, limits) as (plan, contents, newest):
+        write_plan(plan, contents, str(directory))
+    return Unpacked(root=directory / plan.top, notes=tuple(plan.notes), newest=newest)
 
 
 def inspect_sdist(archive: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedSdist:
     """Return what ``archive`` is, checked as a whole; its directory is private and writable."""
     # The same links are refused whether they are kept or not, and keeping them needs no trial.
-    with _open_sdist(archive, archive.parent, Links.KEEP, limits) as sdist:
-        top = sdist.plan.top
-        member = sdist.plan.files.get(f"{top}/PKG-INFO")
-        metadata = None if member is None else b"".join(sdist.contents.chunks(member))
-        size_bytes, sha256 = archive.stat().st_size, fs.digest(archive)
-    return InspectedSdist(
-        top=top, metadata=metadata, notes=sdist.notes, size_bytes=size_bytes, sha256=sha256
-    )
+    with _open_sdist(archive, archive.parent, Links.KEEP, limits) as (plan, contents, _):
+        member = plan.files.get(f"{plan.top}/PKG-INFO")
+        return InspectedSdist(
+            top=plan.top,
+            metadata=None if member is None else b"".join(contents.chunks(member)),
+            notes=tuple(plan.notes),
+            size_bytes=archive.stat().st_size,
+            sha256=fs.digest(archive),
+        )
 
 
 @contextlib.contextmanager
 def _open_sdist(
     archive: Path, directory: Path, links: Links | None, limits: Limits
-) -> Generator[_CheckedSdist]:
-    """Yield the plan of an sdist, which is to be unpacked into ``directory`` or not at all."""
+) -> Generator[tuple[Plan, Contents, int | None]]:
+    """Yield plan, contents and newest time of an sdist to be unpacked into ``directory``."""
     with _open(archive) as source, fs.spool(str(directory)) as spool:
         stem, suffix = split_suffix(archive.name)
-        with _blaming_full_disk(directory):
+        try:
             members, notes = _read_members(source, suffix, spool, limits)
-        contents = SpoolContents(spool)
-        ground = FilesystemCapabilities(str(directory))
-        options = PlanOptions(
-            stem=stem, is_zip=suffix == ZIP, limits=limits, ground=ground, links=links
+        except OSError as error:
+            if is_full(error):  # the spool has no room: the archive is not to blame
+                raise file_access_error("unpack into", str(directory), error) from error
+            raise
+        contents = open_spool(spool)
+        capabilities = FilesystemCapabilities(str(directory))
+        plan = make_plan(
+            members, contents, PlanOptions(stem, suffix == ZIP, limits, capabilities, links)
         )
-        plan = make_plan(members, contents, options)
-        ask_data_filter(plan)
-        notes += plan.notes
-        newest = find_newest(members, time.time())
-        yield _CheckedSdist(plan, contents, tuple(notes), newest)
+        plan.notes[:0] = notes
+        now = time.time()
+        times = (member.mtime for member in members if member.mtime is not None)
+        true_times = (int(each) for each in times if _FIRST_TRUE_TIME <= each <= now)
+        yield plan, contents, max(true_times, default=None)
 
 
 @contextlib.contextmanager
-def open_wheel_zip(archive: Path, workspace: Path, limits: Limits) -> Generator[WheelZip]:
-    """Yield the content of a wheel; ``workspace`` is private and takes the spool."""
-    with fs.spool(str(workspace)) as spool:
+def open_wheel_zip(
+    archive: Path, limits: Limits, workspace: Path | None = None
+) -> Generator[WheelZip]:
+    """Yield the content of a wheel; ``workspace`` is private and takes the spool.
+
+    Without one nothing is written: each content is read from the archive when it is asked for.
+    """
+    capabilities = FilesystemCapabilities(str(workspace or archive.parent))
+    if workspace is None:
         with _open(archive) as source:
-            members, notes = _read_members(source, ZIP, spool, limits)
-            ground = FilesystemCapabilities(str(workspace))
-            wheel = check_wheel_zip(members, SpoolContents(spool), limits, ground)
-            wheel.plan.notes.extend(notes)
-        yield wheel
+            size = os.fstat(source.fileno()).st_size
+            check_magic(source, ZIP, size)
+            members, notes, contents = list_zip(source, size, limits)
+            yield check_wheel_zip(members, notes, contents, limits, capabilities)
+        return
+    with fs.spool(str(workspace)) as spool:
+        yield _inflate_wheel(archive, spool, limits, capabilities)
 
 
-@contextlib.contextmanager
-def scan_wheel_zip(archive: Path, limits: Limits) -> Generator[WheelZip]:
-    """Yield the same, read from the archive whenever it is asked for, and written nowhere."""
+def _inflate_wheel(
+    archive: Path, spool: IO[bytes], limits: Limits, capabilities: FilesystemCapabilities
+) -> WheelZip:
     with _open(archive) as source:
-        size = os.fstat(source.fileno()).st_size
-        check_magic(source, ZIP, size)
-        members, notes, contents = list_zip(source, size, limits)
-        wheel = check_wheel_zip(
-            members, contents, limits, FilesystemCapabilities(str(archive.parent))
-        )
-        wheel.plan.notes.extend(notes)
-        yield wheel
+        members, notes = _read_members(source, ZIP, spool, limits)
+        return check_wheel_zip(members, notes, open_spool(spool), limits, capabilities)
 
 
 @contextlib.contextmanager
@@ -181,17 +184,6 @@ def _open_file(archive: Path) -> IO[bytes]:
         with contextlib.suppress(FileNotFoundError):  # a collector may have removed it just now
             return archive.open("rb")
     raise FileMissingError("unpack", str(archive), "there is no such file")
-
-
-@contextlib.contextmanager
-def _blaming_full_disk(directory: Path) -> Generator[None]:
-    """Name ``directory`` where the spool has no room: the archive is not to blame."""
-    try:
-        yield
-    except OSError as error:
-        if is_full(error):
-            raise file_access_error("unpack into", str(directory), error) from error
-        raise
 
 
 def _read_members(

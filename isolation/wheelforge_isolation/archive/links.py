@@ -10,9 +10,8 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive.members import Kind, Member, Note
+from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
 from wheelforge_isolation.archive.names import clean_parts, raise_if_too_long, raise_if_unsafe_text
-from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
@@ -96,56 +95,43 @@ def map_links(entries: dict[str, Member], limits: Limits) -> LinkMap:
 def _read_target(
     path: str, member: Member, entries: dict[str, Member], limits: Limits
 ) -> LinkTarget:
-    _raise_if_bad_target(member, limits)
-    here = posixpath.dirname(path)
-    is_directory = True
-    for part in member.target.split("/"):
-        if part in {"", "."}:
-            continue
-        if part == "..":
-            if not is_directory:
-                raise RuleError(
-                    "L9", f"is a link to {quoted(member.target)}, which turns back halfway", member
-                )
-            here = posixpath.dirname(here)
-        else:
-            here = f"{here}/{part}"
-            is_directory = here in entries and entries[here].kind is Kind.DIRECTORY
-        if not here:
-            raise RuleError(
-                "L6", f"is a link to {quoted(member.target)}, outside the archive", member
-            )
-    return LinkTarget(text=posixpath.normpath(member.target), next=here)
-
-
-def _raise_if_bad_target(member: Member, limits: Limits) -> None:
     if not member.target:
         raise RuleError("L5", "is a link without a target", member)
+    shown = f"is a link to {quoted(member.target)}"
     if member.target.startswith("/"):
         raise RuleError("L7", f"is a link to the absolute path {quoted(member.target)}", member)
     raise_if_unsafe_text(member, member.target, "target")
-    raise_if_too_long(member, clean_parts(member.target), limits, "L19")
+    parts = clean_parts(member.target)
+    raise_if_too_long(member, parts, limits, "L19")
+    here = posixpath.dirname(path)
+    is_directory = True
+    for part in parts:
+        if part != "..":
+            here = f"{here}/{part}"
+            is_directory = here in entries and entries[here].kind is Kind.DIRECTORY
+        elif is_directory:
+            here = posixpath.dirname(here)
+        else:
+            raise RuleError("L9", f"{shown}, which turns back halfway", member)
+        if not here:
+            raise RuleError("L6", f"{shown}, outside the archive", member)
+    return LinkTarget(text=posixpath.normpath(member.target), next=here)
 
 
 def resolve_hardlinks(entries: dict[str, Member], links: LinkMap) -> None:
     """Turn every hard link to a symbolic link into a copy of the file at the end of it."""
     for path, member in entries.items():
-        if member.kind is Kind.HARDLINK:
-            end = _find_file(path, entries, links)
-            entries[path] = end._replace(number=member.number, name=member.name)
-
-
-def _find_file(path: str, entries: dict[str, Member], links: LinkMap) -> Member:
-    """Follow the hard link ``path`` through whatever links to a regular file."""
-    seen: set[str] = set()
-    member = end = entries[path]
-    while end.kind is Kind.HARDLINK and end.target not in seen:
-        seen.add(end.target)
-        end = entries.get(links.find(end.target).path, end)
-    if end.kind is not Kind.FILE:
-        target = quoted(member.target)
-        raise RuleError("L15", f"is a hard link to {target}, which leads to no file", member)
-    return end
+        if member.kind is not Kind.HARDLINK:
+            continue
+        seen: set[str] = set()
+        end = member
+        while end.kind is Kind.HARDLINK and end.target not in seen:
+            seen.add(end.target)
+            end = entries.get(links.find(end.target).path, end)
+        if end.kind is not Kind.FILE:
+            target = quoted(member.target)
+            raise RuleError("L15", f"is a hard link to {target}, which leads to no file", member)
+        entries[path] = end._replace(number=member.number, name=member.name)
 
 
 class LinkExpander:
@@ -169,35 +155,27 @@ class LinkExpander:
         """Copy what ``link`` leads to, to ``place``, while copying the directories ``inside``."""
         found = self._links.resolve(link)
         problem = found.problem
-        if not problem and any(_contains(found.path, directory) for directory in inside):
+        if not problem and any(f"{each}/".startswith(f"{found.path}/") for each in inside):
             problem = TO_ANCESTOR
-        if problem:
-            self._leave_out(link, place, problem)
-        else:
+        if not problem:
             self._copy(found.path, place, inside)
-
-    def _leave_out(self, link: str, place: str, problem: str) -> None:
+            return
         self._spend(link)
         rule = "L4" if problem is NOWHERE else "L10" if problem is TO_ANCESTOR else "L3"
-        aim = quoted(self._links.targets[link].text)
-        text = f"{quoted(place)}, a link to {aim}, {problem} and cannot be copied; it is left out"
-        self.notes.append(Note(rule=rule, text=text))
+        target = quoted(self._links.targets[link].text)
+        text = f"{quoted(place)}, a link to {target}, {problem} and cannot be copied"
+        self.notes.append(Note(rule=rule, text=f"{text}; it is left out"))
 
     def _copy(self, source: str, place: str, inside: list[str]) -> None:
         member = self._links.entries[source]
         self._spend(place)
         raise_if_too_long(member, place.split("/"), self._links.limits)
         self.copied[place] = member
-        if member.kind is Kind.DIRECTORY:
-            self._copy_children(source, place, [*inside, source])
-
-    def _copy_children(self, source: str, place: str, inside: list[str]) -> None:
+        if member.kind is not Kind.DIRECTORY:
+            return
         for child in self._children.get(source, ()):
-            there = f"{place}/{posixpath.basename(child)}"
-            if child in self._links.targets:
-                self._copy_link(child, there, inside)
-            else:
-                self._copy(child, there, inside)
+            copy = self._copy_link if child in self._links.targets else self._copy
+            copy(child, f"{place}/{posixpath.basename(child)}", [*inside, source])
 
     def _spend(self, place: str) -> None:
         self._count += 1
@@ -206,7 +184,3 @@ class LinkExpander:
             raise RuleError(
                 "X6", f"copying links makes more than {limit} entries, the last {quoted(place)}"
             )
-
-
-def _contains(directory: str, path: str) -> bool:
-    return path == directory or path.startswith(f"{directory}/")

@@ -1,20 +1,16 @@
-"""The values that travel from the readers through the rules to the writer."""
+"""The values that travel from the readers through the rules to the writer, and the broken rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from wheelforge_isolation import errors
 from wheelforge_isolation.errors import quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
-_FIRST_TRUE_TIME = 631152000
-"""1990: what states an earlier time states none."""
 
 
 class Kind(Enum):
@@ -26,20 +22,22 @@ class Kind(Enum):
     HARDLINK = auto()
 
 
-class Links(Enum):
-    """What becomes of an archive's symbolic links."""
+class Member(NamedTuple):
+    """One member as the archive states it, as far as it has been read; nothing was judged yet."""
 
-    KEEP = "keep"
-    COPY = "copy"
+    number: int
+    """Counted from 1, as messages count."""
+    name: str
+    kind: Kind = Kind.FILE
+    offset: int = 0
+    """Where the content starts: in the spool, or packed in the archive."""
+    size: int = 0
+    target: str = ""
+    executable: bool = False
+    mtime: float | None = None
 
-
-class Named(Protocol):
-    """What a message can be about."""
-
-    @property
-    def name(self) -> str:
-        """The name as the archive states it."""
-        ...
+    def __str__(self) -> str:
+        return f"member {self.number} {quoted(self.name)}"
 
 
 class Source(Protocol):
@@ -54,39 +52,11 @@ class Source(Protocol):
         ...
 
 
-class Subject(NamedTuple):
-    """A member of which no more than its place and its name is known yet."""
+class Links(Enum):
+    """What becomes of an archive's symbolic links."""
 
-    number: int
-    """Counted from 1, as messages count."""
-    name: str
-
-    def __str__(self) -> str:
-        return f"member {self.number} {quoted(self.name)}"
-
-
-class Member(NamedTuple):
-    """One member as the archive states it; nothing about it has been judged yet."""
-
-    number: int
-    """Counted from 1, as messages count."""
-    name: str
-    kind: Kind
-    offset: int = 0
-    """Where the content starts in the spool."""
-    size: int = 0
-    target: str = ""
-    executable: bool = False
-    mtime: float | None = None
-
-    def __str__(self) -> str:
-        return f"member {self.number} {quoted(self.name)}"
-
-
-def find_newest(members: Iterable[Member], now: float) -> int | None:
-    """Return the latest time of all that can be true."""
-    times = (member.mtime for member in members if member.mtime is not None)
-    return max((int(time) for time in times if _FIRST_TRUE_TIME <= time <= now), default=None)
+    KEEP = "keep"
+    COPY = "copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,18 +92,6 @@ class Note:
         return f"{self.text} [{self.rule}]"
 
 
-class Contents(Protocol):
-    """The unpacked bytes of every member, checked before anything is planned."""
-
-    def chunks(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of ``member``."""
-        ...
-
-    def digest(self, member: Member) -> bytes:
-        """Return what tells the content of ``member`` from any other; computed once for each."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What will be on disk, decided in full before the first byte is written."""
@@ -152,3 +110,44 @@ class Plan:
     def total_bytes(self) -> int:
         """What the files take together."""
         return sum(member.size for member in self.files.values())
+
+
+_ERRORS: dict[str, type[errors.ArchiveError]] = {
+    "D": errors.MembersClashError,
+    "F": errors.ArchiveDamagedError,
+    "L": errors.MemberLinkError,
+    "N": errors.MemberNameError,
+    "S": errors.MemberTypeError,
+    "W": errors.WheelInvalidError,
+    "X": errors.ArchiveTooLargeError,
+    "Y": errors.ArchiveLayoutError,
+    "Z": errors.ArchiveDamagedError,
+    "F21": errors.ArchiveKindError,
+    "F23": errors.MemberEscapesError,
+    "L6": errors.MemberEscapesError,
+    "L7": errors.MemberEscapesError,
+    "L8": errors.MemberEscapesError,
+    "L17": errors.MemberEscapesError,
+    "N2": errors.MemberEscapesError,
+    "N13": errors.MembersClashError,
+    "Z6": errors.MembersClashError,
+    "Z10": errors.ArchiveKindError,
+    "Z11": errors.ArchiveKindError,
+    "Z13": errors.MemberLinkError,
+}
+"""The kind of error that a broken rule is, by its number or else by its family."""
+
+
+class RuleError(Exception):
+    """A broken rule, in a part of the code that does not know the name of the archive."""
+
+    def __init__(self, rule: str, reason: str, member: Member | None = None) -> None:
+        super().__init__(rule, reason, member)
+        self.rule = rule
+        self.reason = reason if member is None else f"{member} {reason}"
+        self.member = "" if member is None else member.name
+
+    def as_archive_error(self, archive: str) -> errors.ArchiveError:
+        """Return the error to show, for the archive of that name."""
+        kind = _ERRORS.get(self.rule) or _ERRORS[self.rule[0]]
+        return kind(archive, self.rule, self.reason, self.member)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.archive.members import Kind, Note
-from wheelforge_isolation.archive.rules import RuleError
-from wheelforge_isolation.errors import quoted
+from wheelforge_isolation.archive.members import Kind, Note, RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wheelforge_isolation.archive.members import Limits, Member
     from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
@@ -35,7 +32,8 @@ def clean_name(member: Member, limits: Limits) -> str:
     if not member.name or (not parts and member.kind is not Kind.DIRECTORY):
         raise RuleError("N9" if member.name else "N8", "has an empty name", member)
     if ".." in parts:
-        raise RuleError("N2" if _climbs_out(parts) else "N3", "has a '..' component", member)
+        steps = accumulate(-1 if part == ".." else 1 for part in parts)
+        raise RuleError("N2" if min(steps) < 0 else "N3", "has a '..' component", member)
     raise_if_too_long(member, parts, limits)
     return "/".join(parts)
 
@@ -71,49 +69,27 @@ def raise_if_too_long(member: Member, parts: list[str], limits: Limits, rule: st
         raise RuleError(rule, f"is {length} bytes long (limit {limits.path_bytes})", member)
 
 
-def _climbs_out(parts: list[str]) -> bool:
-    level = 0
-    for part in parts:
-        level += -1 if part == ".." else 1
-        if level < 0:
-            return True
-    return False
-
-
-def check_names(entries: dict[str, Member], ground: FilesystemCapabilities) -> list[Note]:
-    """Hold the names of a whole tree against what ``ground`` can hold."""
-    notes = list(_check_windows_names(entries, ground))
-    if not all(path.isascii() for path in entries):
-        notes.extend(_check_raw_names(entries, ground))
-    notes.extend(_check_twins(entries, ground))
-    return notes
-
-
-def _check_windows_names(
-    entries: dict[str, Member], ground: FilesystemCapabilities
-) -> Iterable[Note]:
+def check_names(entries: dict[str, Member], capabilities: FilesystemCapabilities) -> list[Note]:
+    """Hold the names of a whole tree against what the file system can hold."""
+    notes: list[Note] = []
     for path, member in entries.items():
         device = _WINDOWS_DEVICE.search(path)
-        if not device and not _WINDOWS_CHARACTER.search(path):
-            continue
-        rule = "N11" if device else "N12"
-        if ground.has_windows_names:
-            raise RuleError(rule, "has a name that Windows reserves", member)
-        yield Note(rule=rule, text=f"{member} cannot be unpacked on Windows", is_warning=False)
-
-
-def _check_raw_names(entries: dict[str, Member], ground: FilesystemCapabilities) -> Iterable[Note]:
+        if device or _WINDOWS_CHARACTER.search(path):
+            rule = "N11" if device else "N12"
+            if capabilities.has_windows_names:
+                raise RuleError(rule, "has a name that Windows reserves", member)
+            text = f"{member} cannot be unpacked on Windows"
+            notes.append(Note(rule=rule, text=text, is_warning=False))
     for path, member in entries.items():
-        if not _RAW.search(path):
-            continue
-        if not ground.takes_raw_names:
-            raise RuleError("N14", "has a name that is not UTF-8", member)
-        yield Note(rule="N14", text=f"{member} has a name that is not UTF-8")
+        if not path.isascii() and _RAW.search(path):
+            if not capabilities.takes_raw_names:
+                raise RuleError("N14", "has a name that is not UTF-8", member)
+            notes.append(Note(rule="N14", text=f"{member} has a name that is not UTF-8"))
+    return notes + _check_twins(entries, capabilities)
 
 
-def _check_twins(entries: dict[str, Member], ground: FilesystemCapabilities) -> Iterable[Note]:
-    if len({fold(path) for path in entries}) == len(entries):
-        return
+def _check_twins(entries: dict[str, Member], capabilities: FilesystemCapabilities) -> list[Note]:
+    notes: list[Note] = []
     seen: dict[str, str] = {}
     for path, member in entries.items():
         twin = seen.setdefault(fold(path), path)
@@ -121,9 +97,10 @@ def _check_twins(entries: dict[str, Member], ground: FilesystemCapabilities) -> 
             continue
         text = f"differs from {entries[twin]} only by letter case or Unicode form"
         are_files = member.kind is Kind.FILE and entries[twin].kind is Kind.FILE
-        if not are_files or ground.folds_names:
+        if not are_files or capabilities.folds_names:
             raise RuleError("N13", text, member)
-        yield Note(rule="N13", text=f"{member} {text}")
+        notes.append(Note(rule="N13", text=f"{member} {text}"))
+    return notes
 
 
 def fold(path: str) -> str:
@@ -136,9 +113,3 @@ def fold(path: str) -> str:
 def is_plain_name(name: str) -> bool:
     """Return whether ``name`` can be that of one directory, everywhere."""
     return bool(_BARE.fullmatch(name)) and clean_parts(name) == [name] and name != ".."
-
-
-def describe_paths(paths: Iterable[str], most: int = 5) -> str:
-    """Return the first few of ``paths`` for a message."""
-    shown = sorted(paths)
-    return ", ".join(map(quoted, shown[:most])) + (", …" if len(shown) > most else "")

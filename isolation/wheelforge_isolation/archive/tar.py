@@ -9,11 +9,11 @@ parsed: frame, sizes and extensions have to be sound then, and no release can re
 from __future__ import annotations
 
 import tarfile
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive import tar_headers as raw
-from wheelforge_isolation.archive.members import Kind, Member, Note, Subject
-from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,6 +29,7 @@ _GLOBALS_PER_MEMBER = 16
 _EXTENSION_BYTES = 64 << 20
 _OCTAL_CEILING = 8**11
 """The first size that does not fit a header's size field."""
+_MOST_DIGITS = 20
 _LOCAL, _SOLARIS, _GLOBAL = tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE
 _GNU_KEYS = {tarfile.GNUTYPE_LONGNAME: b"path", tarfile.GNUTYPE_LONGLINK: b"linkpath"}
 _EXTENSIONS = {_LOCAL, _SOLARIS, _GLOBAL, *_GNU_KEYS}
@@ -64,14 +65,14 @@ def read_tar(spool: IO[bytes], size: int, limits: Limits) -> tuple[list[Member],
     return walk.members, walk.notes
 
 
+@dataclass(slots=True)
 class _Extensions:
     """The headers before a member's own."""
 
-    def __init__(self) -> None:
-        self.flags: set[bytes] = set()
-        self.pax: dict[bytes, bytes] = {}
-        self.gnu: set[bytes] = set()
-        self.globals = 0
+    flags: set[bytes] = field(default_factory=set[bytes])
+    pax: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    gnu: set[bytes] = field(default_factory=set[bytes])
+    globals: int = 0
 
     def override(self, key: bytes) -> bool:
         """Return whether one of them overrides the field ``key`` of the member's own header."""
@@ -164,11 +165,11 @@ class _Walk:
         """Return the reason why ``block`` is no header for tarfile."""
         if not raw.has_right_checksum(block):
             return RuleError("F13", f"damaged header after {self._latest()} (checksum)")
-        subject = self._subject(raw.cut(block[raw.NAME]))
+        member = self._next_member(raw.cut(block[raw.NAME]))
         if block[raw.FLAG] == tarfile.GNUTYPE_SPARSE:
-            return RuleError("S4", "is a sparse file", subject)
-        field = raw.find_bad_number(block) or "owner or device"
-        return RuleError("F18", f"has a header whose {field} is no number", subject)
+            return RuleError("S4", "is a sparse file", member)
+        bad = raw.find_bad_number(block) or "owner or device"
+        return RuleError("F18", f"has a header whose {bad} is no number", member)
 
     def check(self, block: bytes, header: tarfile.TarInfo) -> None:
         """Refuse what tarfile would take amiss once it acts upon ``header``."""
@@ -180,14 +181,14 @@ class _Walk:
             raise RuleError("F13", f"damaged header after {self._latest()} (checksum)")
         if bad:
             reason = f"has a header whose {bad} is no number"
-            raise RuleError("F18", reason, self._subject(header.name))
+            raise RuleError("F18", reason, self._next_member(header.name))
         if header.type in _EXTENSIONS:
             self._check_extension(header)
         else:
             self._check_member(block, header)
 
-    def _subject(self, name: str) -> Subject:
-        return Subject(len(self.members) + 1, name)
+    def _next_member(self, name: str) -> Member:
+        return Member(len(self.members) + 1, name)
 
     def _latest(self) -> str:
         return str(self.members[-1]) if self.members else "the start"
@@ -208,18 +209,27 @@ class _Walk:
         if flag in extensions.flags:
             rule = "F19" if flag in _GNU_KEYS else "F3"
             raise RuleError(rule, "a member has two headers of one kind")
-        self._families.add("GNU" if flag in _GNU_KEYS else "pax")
-        if flag == _GLOBAL:
-            self._check_global(self._read_extension(header.size, _PAX_BYTES))
-            return
-        extensions.flags.add(flag)
-        if flag == _LOCAL:
-            extensions.pax = raw.check_pax(self._read_extension(header.size, _PAX_BYTES))
-        else:
+        if flag in _GNU_KEYS:
+            self._families.add("GNU")
+            extensions.flags.add(flag)
             extensions.gnu.add(_GNU_KEYS[flag])
             text = self._read_extension(header.size, _GNU_BYTES)
             if raw.has_inner_nul(text):
-                raise RuleError("N6", "has a NUL in its GNU name", self._subject(raw.cut(text)))
+                raise RuleError("N6", "has a NUL in its GNU name", self._next_member(raw.cut(text)))
+            return
+        self._families.add("pax")
+        data = self._read_extension(header.size, _PAX_BYTES)
+        if flag == _LOCAL:
+            extensions.flags.add(flag)
+            extensions.pax = raw.parse_pax(data)
+            return
+        extensions.globals += 1
+        self._global_bytes += len(data)
+        is_long = self._global_bytes > _GLOBAL_BYTES
+        if is_long or extensions.globals > _GLOBALS_PER_MEMBER:
+            raise RuleError("F19", "the archive has too many global pax headers")
+        for key in sorted(raw.parse_pax(data)):
+            raise RuleError("F5", f"a global pax header states '{key.decode()}' for every member")
 
     def _read_extension(self, size: int, limit: int) -> bytes:
         """Return extension data, which tarfile reads in whole blocks, their padding included."""
@@ -234,70 +244,60 @@ class _Walk:
             raise RuleError("F6", "an extension header has bytes behind its end")
         return data[:size]
 
-    def _check_global(self, data: bytes) -> None:
-        self._extensions.globals += 1
-        self._global_bytes += len(data)
-        is_long = self._global_bytes > _GLOBAL_BYTES
-        if is_long or self._extensions.globals > _GLOBALS_PER_MEMBER:
-            raise RuleError("F19", "the archive has too many global pax headers")
-        for key in sorted(raw.check_pax(data)):
-            raise RuleError("F5", f"a global pax header states '{key.decode()}' for every member")
-
     # Members
 
     def _check_member(self, block: bytes, header: tarfile.TarInfo) -> None:
         extensions, self._extensions = self._extensions, _Extensions()
         _repair_name(block, header)
-        subject = self._subject(header.name)
-        kind = _find_kind(header, subject)
-        size = self._measure(header.size, extensions, subject)
+        member = self._next_member(header.name)
+        kind = _find_kind(header.type, member)
+        size = self._measure(header.size, extensions, member)
         self._own = _Own(block, kind, extensions, self._position, size)
         self._position += _padded(size)
 
-    def _measure(self, stated: int, extensions: _Extensions, subject: Subject) -> int:
+    def _measure(self, stated: int, extensions: _Extensions, member: Member) -> int:
         """Return how much content a member has: the size of pax, else that of its own header."""
-        size = stated
-        if b"size" in extensions.pax:
-            size = _parse_pax_size(extensions.pax[b"size"], subject)
-            if size != stated and stated and size < _OCTAL_CEILING:
-                raise RuleError("F2", f"has two sizes, {stated:,} and {size:,}", subject)
+        size, wide = stated, extensions.pax.get(b"size")
+        if wide is not None:
+            is_negative = wide.startswith(b"-")
+            # tarfile takes all but plain decimals for 0.
+            if not is_negative and not (wide.isdigit() and len(wide) <= _MOST_DIGITS):
+                raise RuleError("F7", "declares a size that is no number", member)
+            size = -1 if is_negative else int(wide)
+            if size != stated and stated and 0 <= size < _OCTAL_CEILING:
+                raise RuleError("F2", f"has two sizes, {stated:,} and {size:,}", member)
         if size < 0:
-            raise RuleError("F16", "declares a negative size", subject)
+            raise RuleError("F16", "declares a negative size", member)
         if self._position + _padded(size) > self._size:
-            raise RuleError("F17", f"declares {size:,} bytes, more than the archive holds", subject)
+            raise RuleError("F17", f"declares {size:,} bytes, more than the archive holds", member)
         if size > self._limits.member_bytes:
             limit = f"{self._limits.member_bytes:,}"
-            raise RuleError("X3", f"declares {size:,} bytes (limit {limit})", subject)
+            raise RuleError("X3", f"declares {size:,} bytes (limit {limit})", member)
         return size
 
     def add(self, info: tarfile.TarInfo) -> None:
         """Add the member that tarfile has made of all its headers."""
-        own = self._own
+        own, headers = self._own, info.pax_headers
         # tarfile cuts every slash at the end, be it the one that tells a directory, or the root.
-        name = info.pax_headers.get("path", info.name or "/" * bool(own.block[0]))
-        subject = self._subject(name)
-        _raise_if_inner_nul(own, subject)
+        name = headers.get("path", info.name or "/" * bool(own.block[0]))
+        member = self._next_member(name)
+        _raise_if_inner_nul(own, member)
+        mtime = info.mtime if own.block[raw.MTIME].strip(b"\0 ") else None
+        if "mtime" in headers:
+            mtime = raw.parse_time(headers["mtime"])
+            if mtime is None:
+                text = f"{member} has a time that is no date; it gets the present one"
+                self.notes.append(Note(rule="T3", text=text, is_warning=False))
         self.members.append(
-            Member(
-                number=subject.number,
-                name=name,
-                kind=_settle_kind(own, subject),
+            member._replace(
+                kind=_settle_kind(own, member),
                 offset=own.start,
                 size=own.size,
                 target=info.linkname if own.kind in _LINKS else "",
                 executable=bool(info.mode & 0o111),
-                mtime=self._read_mtime(own, info, subject),
+                mtime=mtime,
             )
         )
-
-    def _read_mtime(self, own: _Own, info: tarfile.TarInfo, subject: Subject) -> float | None:
-        if "mtime" not in info.pax_headers:
-            return None if raw.is_blank(own.block[raw.MTIME]) else info.mtime
-        mtime = raw.parse_time(info.pax_headers["mtime"])
-        if mtime is None:
-            text = f"{subject} has a time that is no date; it gets the present one"
-            self.notes.append(Note(rule="T3", text=text, is_warning=False))
-        return mtime
 
 
 def _repair_name(block: bytes, header: tarfile.TarInfo) -> None:
@@ -313,51 +313,42 @@ def _repair_name(block: bytes, header: tarfile.TarInfo) -> None:
         header.name += "/"
 
 
-def _find_kind(header: tarfile.TarInfo, subject: Subject) -> Kind:
+def _find_kind(flag: bytes, member: Member) -> Kind:
     """Return the kind that the header states; only files, directories and links are known."""
-    flag = header.type
-    if flag in _KINDS:
-        return _KINDS[flag]
     if flag == tarfile.GNUTYPE_SPARSE:
-        raise RuleError("S4", "is a sparse file", subject)
+        raise RuleError("S4", "is a sparse file", member)
     if flag in _DEVICES:
-        raise RuleError("S1", f"is {_DEVICES[flag]}", subject)
-    raise RuleError("S2", f"is of the unknown type {flag!r}", subject)
+        raise RuleError("S1", f"is {_DEVICES[flag]}", member)
+    if flag not in _KINDS:
+        raise RuleError("S2", f"is of the unknown type {flag!r}", member)
+    return _KINDS[flag]
 
 
-def _settle_kind(own: _Own, subject: Subject) -> Kind:
+def _settle_kind(own: _Own, member: Member) -> Kind:
     """Return the kind, now that the whole name is known: the slash of a directory may end it."""
-    if own.kind is not Kind.FILE and own.size:
+    if own.kind is Kind.FILE and not member.name.endswith("/"):
+        return own.kind
+    if own.size and own.kind is Kind.FILE:
+        raise RuleError("N10", "is a file with the name of a directory", member)
+    if own.size:
         rule = "S5" if own.kind is Kind.DIRECTORY else "L18"
         reason = f"declares {own.size:,} bytes of content, and is no file"
-        raise RuleError(rule, reason, subject)
-    if own.kind is not Kind.FILE or not subject.name.endswith("/"):
-        return own.kind
-    if own.size:
-        raise RuleError("N10", "is a file with the name of a directory", subject)
-    return Kind.DIRECTORY
+        raise RuleError(rule, reason, member)
+    return Kind.DIRECTORY if own.kind is Kind.FILE else own.kind
 
 
-def _raise_if_inner_nul(own: _Own, subject: Subject) -> None:
+def _raise_if_inner_nul(own: _Own, member: Member) -> None:
     """Refuse a text of which tarfile reads no more than stands before a NUL."""
-    fields: list[tuple[str, bytes]] = []
+    texts: list[tuple[str, bytes]] = []
     if not own.extensions.override(b"path"):
-        fields.append(("name", own.block[raw.NAME]))
+        texts.append(("name", own.block[raw.NAME]))
         if raw.has_prefix(own.block):
-            fields.append(("name", own.block[raw.PREFIX]))
+            texts.append(("name", own.block[raw.PREFIX]))
     if own.kind in _LINKS and not own.extensions.override(b"linkpath"):
-        fields.append(("target", own.block[raw.TARGET]))
-    for what, field in fields:
-        if raw.has_inner_nul(field):
-            raise RuleError("N6", f"has a NUL in its {what}", subject)
-
-
-def _parse_pax_size(value: bytes, subject: Subject) -> int:
-    if value.startswith(b"-"):
-        raise RuleError("F16", "declares a negative size", subject)
-    if not raw.is_decimal(value):
-        raise RuleError("F7", "declares a size that is no number", subject)
-    return int(value)
+        texts.append(("target", own.block[raw.TARGET]))
+    for part, text in texts:
+        if raw.has_inner_nul(text):
+            raise RuleError("N6", f"has a NUL in its {part}", member)
 
 
 def _padded(size: int) -> int:

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
-from wheelforge_isolation.archive.rules import RuleError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from wheelforge_isolation.archive.members import RuleError
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
@@ -31,7 +27,6 @@ _NUMBER = re.compile(rb"[\x80\xff].*| *[0-7]*[\0 ]*", re.DOTALL)
 """Octal digits, or a binary number with GNU's mark. tarfile also takes `0o17`, `1_7` and `-1`."""
 _PAX_DECISIVE = {b"path", b"linkpath", b"size"}
 _PAX_SPARSE = b"GNU.sparse."
-_MOST_DIGITS = 20
 _LATEST = 1 << 40
 """A time beyond the thirty-fifth millennium is a mistake, not a date."""
 
@@ -48,10 +43,9 @@ def has_right_checksum(block: bytes) -> bool:
 
 def find_bad_number(block: bytes) -> str:
     """Return the name of a number field that holds something else, if there is one."""
-    for name, place in _NUMBERS.items():
-        if not _NUMBER.fullmatch(block, place.start, place.stop):
-            return name
-    return ""
+    fields = _NUMBERS.items()
+    bad = (name for name, at in fields if not _NUMBER.fullmatch(block, at.start, at.stop))
+    return next(bad, "")
 
 
 def has_prefix(block: bytes) -> bool:
@@ -64,50 +58,34 @@ def cut(text: bytes) -> str:
     return text.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def is_blank(field: bytes) -> bool:
-    """Return whether a number field was left empty."""
-    return not field.strip(b"\0 ")
-
-
 def has_inner_nul(text: bytes) -> bool:
     """Return whether more text follows a NUL: tarfile ends a text at the first one."""
     return b"\0" in text.rstrip(b"\0")
 
 
-# Pax records
+def parse_pax(data: bytes) -> dict[bytes, bytes]:
+    """Return the records that decide something; refuse malformed, repeated and sparse ones.
 
-
-def check_pax(data: bytes) -> dict[bytes, bytes]:
-    """Return the records that decide something; refuse malformed, repeated and sparse ones."""
+    Releases of tarfile differ in what they take for a record.
+    """
     found: dict[bytes, bytes] = {}
-    for key, value in _split_records(data):
-        if key.startswith(_PAX_SPARSE):
-            raise RuleError("S4", "the archive holds a sparse file")
-        if key in _PAX_DECISIVE:
-            if key in found:
-                raise RuleError("F6", f"a pax header states '{key.decode()}' twice")
-            found[key] = value
-    return found
-
-
-def _split_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield keys and values; releases of tarfile differ in what they take for a record."""
     start = 0
     while start < len(data):
         digits, space, _ = data[start : start + 10].partition(b" ")
         length = int(digits) if space and digits.isdigit() else 0
         record = data[start + len(digits) + 1 : start + length]
         key, equals, value = record[:-1].partition(b"=")
-        whole = len(digits) + 1 + len(record) == length
-        if not (whole and key and equals and record.endswith(b"\n")):
+        is_whole = len(digits) + 1 + len(record) == length
+        if not (is_whole and key and equals and record.endswith(b"\n")):
             raise RuleError("F6", "a pax header is malformed")
-        yield key, value
+        if key.startswith(_PAX_SPARSE):
+            raise RuleError("S4", "the archive holds a sparse file")
+        if key in found:
+            raise RuleError("F6", f"a pax header states '{key.decode()}' twice")
+        if key in _PAX_DECISIVE:
+            found[key] = value
         start += length
-
-
-def is_decimal(value: bytes) -> bool:
-    """Return whether a pax number is plain decimal; tarfile takes anything else for 0."""
-    return value.isdigit() and len(value) <= _MOST_DIGITS
+    return found
 
 
 def parse_time(value: str) -> float | None:

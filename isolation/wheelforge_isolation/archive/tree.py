@@ -1,4 +1,4 @@
-"""From the list of members to one consistent tree: the D rules, and the L rules about order.
+"""From the list of members to one consistent tree below one directory: the D and Y rules.
 
 The whole list is judged before anything is written, so where a member stands in the archive decides
 only which of two files of one name wins, never whether something escapes.
@@ -9,21 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.archive.members import Kind, Member, Note
+from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
 from wheelforge_isolation.archive.names import (
     clean_name,
     clean_parts,
+    is_plain_name,
     raise_if_too_long,
     raise_if_unsafe_text,
 )
-from wheelforge_isolation.archive.rules import RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Contents, Limits
+    from wheelforge_isolation.archive.members import Limits
+    from wheelforge_isolation.archive.spool import Contents
 
 _DECISIVE = {"PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg"}
 """Files that decide what is built: two versions of one are an attack, not an accident."""
+_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +56,15 @@ def build_tree(
             continue
         _add_parents(tree, path, member)
         if member.kind is Kind.DIRECTORY:
-            _add_directory(tree, path, member)
-        elif member.kind is Kind.HARDLINK:
-            _add_leaf(tree, path, _resolve_hardlink(tree, path, member, limits), contents)
-        else:
-            _add_leaf(tree, path, member, contents)
+            entry = tree.entries.get(path, member)
+            if entry.kind is not Kind.DIRECTORY:
+                raise RuleError("D2", f"is a directory, and {entry} is not", member)
+            tree.entries[path] = member
+            continue
+        leaf = member
+        if member.kind is Kind.HARDLINK:
+            leaf = _resolve_hardlink(tree, path, member, limits)
+        _add_leaf(tree, path, leaf, contents)
     return tree
 
 
@@ -76,32 +82,18 @@ def _add_parents(tree: Tree, path: str, member: Member) -> None:
         raise RuleError("D4", f"is stored below {entry}, which is a file", member)
 
 
-def _add_directory(tree: Tree, path: str, member: Member) -> None:
-    entry = tree.entries.get(path)
-    if entry is not None and entry.kind is not Kind.DIRECTORY:
-        raise RuleError("D2", f"is a directory, and {entry} is not", member)
-    tree.entries[path] = member
-
-
 def _add_leaf(tree: Tree, path: str, member: Member, contents: Contents) -> None:
     entry = tree.entries.get(path)
-    if entry is not None:
-        if entry.kind is Kind.DIRECTORY:
-            rule = "D5" if member.kind is Kind.SYMLINK else "D3"
-            raise RuleError(rule, f"is no directory, and {entry} is one", member)
-        if not _is_same(entry, member, contents):
-            _replace_leaf(tree, path, member)
+    if entry is not None and entry.kind is Kind.DIRECTORY:
+        rule = "D5" if member.kind is Kind.SYMLINK else "D3"
+        raise RuleError(rule, f"is no directory, and {entry} is one", member)
+    if entry is not None and not _is_same(entry, member, contents):
+        is_decisive = path.count("/") <= 1 and path.rpartition("/")[2] in _DECISIVE
+        if is_decisive or not tree.may_replace:
+            rule = "D1" if tree.may_replace else "Z6"
+            raise RuleError(rule, f"repeats {entry} with another content", member)
+        tree.warn("D1" if entry.kind is member.kind else "D6", f"{member} replaces {entry}")
     tree.entries[path] = member
-
-
-def _replace_leaf(tree: Tree, path: str, member: Member) -> None:
-    entry = tree.entries[path]
-    if not tree.may_replace:
-        raise RuleError("Z6", f"repeats {entry} with another content", member)
-    if path.count("/") <= 1 and path.rpartition("/")[2] in _DECISIVE:
-        raise RuleError("D1", f"repeats {entry} with another content", member)
-    rule = "D1" if entry.kind is member.kind else "D6"
-    tree.warn(rule, f"{member} replaces {entry}")
 
 
 def _is_same(entry: Member, member: Member, contents: Contents) -> bool:
@@ -114,7 +106,13 @@ def _is_same(entry: Member, member: Member, contents: Contents) -> bool:
 
 def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> Member:
     """Return the regular file that a hard link makes: an independent copy, sharing no inode."""
-    target = _clean_hardlink_target(member, limits)
+    raise_if_unsafe_text(member, member.target, "target")
+    parts = clean_parts(member.target)
+    if member.target.startswith("/") or ".." in parts:
+        target = quoted(member.target)
+        raise RuleError("L17", f"is a hard link to {target}, outside the archive", member)
+    raise_if_too_long(member, parts, limits, "L19")
+    target = "/".join(parts)
     entry = tree.entries.get(target)
     if entry is None or target == path:
         raise RuleError(
@@ -127,11 +125,40 @@ def _resolve_hardlink(tree: Tree, path: str, member: Member, limits: Limits) -> 
     return entry._replace(number=member.number, name=member.name)
 
 
-def _clean_hardlink_target(member: Member, limits: Limits) -> str:
-    raise_if_unsafe_text(member, member.target, "target")
-    parts = clean_parts(member.target)
-    if member.target.startswith("/") or ".." in parts:
-        target = quoted(member.target)
-        raise RuleError("L17", f"is a hard link to {target}, outside the archive", member)
-    raise_if_too_long(member, parts, limits, "L19")
-    return "/".join(parts)
+def find_top(tree: Tree, stem: str, *, is_zip: bool) -> str:
+    """Return the one top-level directory of ``tree``, made where an old archive has none."""
+    tops = {path.partition("/")[0] for path in tree.entries}
+    if len(tops) > 1:
+        # macOS packs files of its own beside the one directory.
+        litter = {top for top in tops if top == "__MACOSX" or top.startswith("._")}
+        for path in [path for path in tree.entries if path.partition("/")[0] in litter]:
+            text = f"{tree.entries.pop(path)} is litter of macOS and is left out"
+            tree.notes.append(Note(rule="Y9", text=text, is_warning=False))
+        tops -= litter
+    if not tops:
+        raise RuleError("Y1", "the archive is empty")
+    first = tree.entries[min(tops)]
+    if len(tops) > 1 or first.kind is Kind.FILE:
+        return _wrap(tree, tops, stem, is_zip=is_zip)
+    if first.kind is not Kind.DIRECTORY:
+        raise RuleError("L8", "is a link in the place of the top-level directory", first)
+    return tops.pop()
+
+
+def _wrap(tree: Tree, tops: set[str], stem: str, *, is_zip: bool) -> str:
+    """Give an old archive without a top-level directory the one that its name promises."""
+    setup = tree.entries.get("setup.py")
+    is_old = is_zip or "pyproject.toml" not in tree.entries
+    if not (is_old and is_plain_name(stem) and setup and setup.kind is Kind.FILE):
+        shown = ", ".join(map(quoted, sorted(tops)[:_MOST_SHOWN]))
+        found = f"{len(tops)}: {shown}{', …' if len(tops) > _MOST_SHOWN else ''}"
+        raise RuleError("Y2", f"expected one top-level directory, found {found}")
+    tree.warn("Y2", f"the archive has no top-level directory; it is unpacked into {quoted(stem)}")
+    inner = {f"{stem}/{path}": member for path, member in tree.entries.items()}
+    for path, member in inner.items():
+        if member.kind is Kind.HARDLINK:  # it alone names its target from the root
+            inner[path] = member._replace(target=f"{stem}/{member.target}")
+    tree.entries.clear()
+    tree.entries[stem] = Member(number=0, name=stem, kind=Kind.DIRECTORY)
+    tree.entries.update(inner)
+    return stem

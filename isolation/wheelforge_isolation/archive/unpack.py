@@ -54,7 +54,7 @@ def _destination(path: Path) -> Generator[None]:
     try:
         for parent in reversed(made):
             fs.ensure_directory(str(parent))
-        _refuse_full(path)
+        _raise_if_not_empty(path)
         yield
     except BaseException:
         for parent in made:
@@ -62,12 +62,12 @@ def _destination(path: Path) -> Generator[None]:
         raise
 
 
-def _refuse_full(path: Path) -> None:
+def _raise_if_not_empty(path: Path) -> None:
     with fs.translated("examine", str(path)):
         if not path.is_dir():
             raise DestinationNotEmptyError(str(path))
         names = os.listdir(path)
-    # First of all: who was killed when the tree was up, but not yet his stage gone, left both.
+    # First of all: a process killed when its tree was up, and its stage not yet gone, left both.
     for name in filter(_LEFTOVER.fullmatch, names):
         collect_stages(path, name)
     if not all(map(_LEFTOVER.fullmatch, names)):

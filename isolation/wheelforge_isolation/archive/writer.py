@@ -11,7 +11,8 @@ from wheelforge_isolation.errors import DiskFullError
 from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Contents, Plan
+    from wheelforge_isolation.archive.members import Plan
+    from wheelforge_isolation.archive.spool import Contents
 
 _EARLIEST = 315619200.0
 """1980-01-02: a zip, and so a wheel, cannot hold an earlier time in every time zone."""
@@ -19,21 +20,23 @@ _SPARE = 1.05
 
 
 def write_plan(plan: Plan, contents: Contents, directory: str) -> None:
-    """Write ``plan`` into ``directory``, which must be private and hold nothing of that name."""
-    _raise_if_disk_full(plan, directory)
+    """Write ``plan`` into ``directory``, which must be private and hold nothing of that name.
+
+    A plan without a top-level directory needs an empty one; after an error the caller removes it.
+    """
+    needed, free = int(plan.total_bytes * _SPARE), fs.free_bytes(directory)
+    if needed > free:
+        raise DiskFullError("unpack into", directory, f"{needed:,} bytes needed, {free:,} free")
     root = fs.long_path(directory) + os.sep
+    if not plan.top:
+        _write_below(plan, contents, root)
+        return
     fs.create_directory(root + plan.top)
     try:
         _write_below(plan, contents, root)
     except BaseException:
         fs.remove_tree(root + plan.top)
         raise
-
-
-def write_below(plan: Plan, contents: Contents, directory: str) -> None:
-    """Write ``plan``, which has no top-level directory, into ``directory``, which is empty."""
-    _raise_if_disk_full(plan, directory)
-    _write_below(plan, contents, fs.long_path(directory) + os.sep)
 
 
 def _write_below(plan: Plan, contents: Contents, root: str) -> None:
@@ -55,13 +58,6 @@ def _write_below(plan: Plan, contents: Contents, root: str) -> None:
     for path in reversed(plan.directories):
         mtime = _clamp_time(plan.directories[path], now)
         fs.settle_directory(root + path.replace("/", os.sep), mtime)
-
-
-def _raise_if_disk_full(plan: Plan, directory: str) -> None:
-    needed = int(plan.total_bytes * _SPARE)
-    free = fs.free_bytes(directory)
-    if needed > free:
-        raise DiskFullError("unpack into", directory, f"{needed:,} bytes needed, {free:,} free")
 
 
 def _clamp_time(mtime: float | None, now: float) -> int:

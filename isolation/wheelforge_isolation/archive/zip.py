@@ -7,18 +7,15 @@ says nothing of bytes that no deflate stream needs. Size and checksum have to be
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import zlib
 from typing import IO, TYPE_CHECKING
 
-from wheelforge_isolation.archive.inflate import Meter
-from wheelforge_isolation.archive.members import Kind, Member, Note
-from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
+from wheelforge_isolation.archive.spool import Contents, Meter
 from wheelforge_isolation.archive.zip_directory import Entry, check_local, read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from zipfile import ZipInfo
 
     from wheelforge_isolation.archive.members import Limits, Source
 
@@ -42,69 +39,56 @@ def read_zip(
         offset = spool.tell()
         for chunk in inflate_entry(entry, source, meter):
             spool.write(chunk)
-        members.append(_describe(entry, offset, spool))
+        member = _describe(entry)._replace(offset=offset)
+        if member.kind is Kind.SYMLINK:
+            spool.seek(offset)
+            target = spool.read(member.size).decode("utf-8", "surrogateescape")
+            member = member._replace(target=target, size=0)
+        members.append(member)
     members.sort(key=lambda member: member.number)
     return members, notes
 
 
 def list_zip(
     source: Source, size: int, limits: Limits
-) -> tuple[list[Member], list[Note], PackedContents]:
-    """Return the members of a zip file that is to be read member by member."""
+) -> tuple[list[Member], list[Note], Contents]:
+    """Return the members of a zip file whose contents are inflated each time they are asked for."""
     entries, notes = _read_entries(source, size, limits)
-    entries.sort(key=lambda entry: entry.number)
-    members = [_describe(entry, entry.start, None) for entry in entries]
-    return members, notes, PackedContents(source, entries, limits)
+    entries.sort(key=lambda entry: entry.member.number)
 
+    def read(member: Member) -> Iterator[bytes]:
+        return inflate_entry(entries[member.number - 1], source, Meter(limits))
 
-class PackedContents:
-    """The contents of a zip file, inflated and checked each time that one is asked for."""
-
-    def __init__(self, source: Source, entries: list[Entry], limits: Limits) -> None:
-        self._source = source
-        self._entries = entries
-        self._limits = limits
-        self._digests: dict[int, bytes] = {}
-
-    def chunks(self, member: Member) -> Iterator[bytes]:
-        """Yield the bytes of ``member``; whether they are right shows at their end."""
-        return inflate_entry(self._entries[member.number - 1], self._source, Meter(self._limits))
-
-    def digest(self, member: Member) -> bytes:
-        """Return the SHA-256 of the bytes of ``member``."""
-        if member.number not in self._digests:
-            seal = hashlib.sha256()
-            for chunk in self.chunks(member):
-                seal.update(chunk)
-            self._digests[member.number] = seal.digest()
-        return self._digests[member.number]
+    return [_describe(entry) for entry in entries], notes, Contents(read)
 
 
 def _read_entries(source: Source, size: int, limits: Limits) -> tuple[list[Entry], list[Note]]:
     found = read_directory(source, size, limits.members)
     entries = [check_local(source, entry) for entry in found]
     for entry in entries:
-        raise_if_odd(entry, limits)
-    guessed = (entry for entry in entries if entry.has_guessed_name)
+        raise_if_unreadable(entry, limits)
     return entries, [
-        Note(rule="N14", text=f"{entry} has a name that is not UTF-8; it is taken as code page 437")
-        for entry in guessed
+        Note(
+            rule="N14",
+            text=f"{entry.member} has a name that is not UTF-8; it is taken as code page 437",
+        )
+        for entry in entries
+        if entry.has_guessed_name
     ]
 
 
-def raise_if_odd(entry: Entry, limits: Limits) -> None:
+def raise_if_unreadable(entry: Entry, limits: Limits) -> None:
     """Refuse what cannot be inflated here, or declares too much."""
-    info = entry.info
+    info, member = entry.info, entry.member
     if info.compress_type not in {_STORED, _DEFLATED}:
-        method = info.compress_type
-        reason = f"is packed with method {method}, neither stored nor deflated"
-        raise RuleError("Z11", reason, entry)
+        reason = f"is packed with method {info.compress_type}, neither stored nor deflated"
+        raise RuleError("Z11", reason, member)
     if info.file_size > limits.member_bytes:
         limit = f"{limits.member_bytes:,}"
-        raise RuleError("X3", f"declares {info.file_size:,} bytes (limit {limit})", entry)
+        raise RuleError("X3", f"declares {info.file_size:,} bytes (limit {limit})", member)
     if info.compress_type == _STORED and info.compress_size != info.file_size:
         reason = f"declares {info.file_size:,} bytes and holds {info.compress_size:,}"
-        raise RuleError("Z3", reason, entry)
+        raise RuleError("Z3", reason, member)
 
 
 def inflate_entry(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
@@ -119,9 +103,9 @@ def inflate_entry(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]
         yield chunk
     if found != entry.info.file_size:
         stated = f"{entry.info.file_size:,}"
-        raise RuleError("Z3", f"declares {stated} bytes and holds another number", entry)
+        raise RuleError("Z3", f"declares {stated} bytes and holds another number", entry.member)
     if crc != entry.info.CRC:
-        raise RuleError("Z4", "is damaged (CRC mismatch)", entry)
+        raise RuleError("Z4", "is damaged (CRC mismatch)", entry.member)
 
 
 def _unpack(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
@@ -139,13 +123,13 @@ def _unpack(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
         try:
             output = engine.decompress(pending, _CHUNK * 4)
         except zlib.error as error:
-            raise RuleError("Z4", f"is damaged ({error})", entry) from error
+            raise RuleError("Z4", f"is damaged ({error})", entry.member) from error
         if not pending and not output:
-            raise RuleError("F10", "ends early", entry)
+            raise RuleError("F10", "ends early", entry.member)
         pending = engine.unconsumed_tail
         yield output
     if engine.unused_data or next(packed, b""):
-        raise RuleError("Z3", "ends before its content does", entry)
+        raise RuleError("Z3", "ends before its content does", entry.member)
 
 
 def _read_packed(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
@@ -156,28 +140,26 @@ def _read_packed(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
         yield data
 
 
-def _describe(entry: Entry, offset: int, spool: IO[bytes] | None) -> Member:
-    """Return the member, its target read from the spool if it is a link."""
-    kind = _find_kind(entry)
-    target = ""
-    if kind is Kind.SYMLINK and spool is not None:
-        spool.seek(offset)
-        target = spool.read(entry.info.file_size).decode("utf-8", "surrogateescape")
-    return Member(
-        number=entry.number,
+def _describe(entry: Entry) -> Member:
+    """Return the member as the directory describes it."""
+    try:
+        # A DOS time, read as UTC; some are no date.
+        mtime = dt.datetime(*entry.info.date_time, tzinfo=dt.UTC).timestamp()
+    except ValueError:
+        mtime = None
+    return entry.member._replace(
         name=_find_path(entry),
-        kind=kind,
-        offset=offset,
-        size=0 if target else entry.info.file_size,
-        target=target,
+        kind=_find_kind(entry),
+        offset=entry.start,
+        size=entry.info.file_size,
         executable=bool(_find_mode(entry) & 0o111),
-        mtime=_parse_time(entry.info),
+        mtime=mtime,
     )
 
 
 def _find_path(entry: Entry) -> str:
-    is_dos = entry.info.create_system in _DOS_SYSTEMS
-    return entry.name.replace("\\", "/") if is_dos else entry.name
+    name = entry.member.name
+    return name.replace("\\", "/") if entry.info.create_system in _DOS_SYSTEMS else name
 
 
 def _find_mode(entry: Entry) -> int:
@@ -193,21 +175,13 @@ def _is_directory(entry: Entry) -> bool:
 def _find_kind(entry: Entry) -> Kind:
     form = _find_mode(entry) & _FORMAT
     if form not in {0, _REGULAR, _DIRECTORY, _LINK}:
-        raise RuleError("S1", "is a device or a fifo", entry)
+        raise RuleError("S1", "is a device or a fifo", entry.member)
     if form == _LINK:
         if entry.info.file_size > _MOST_TARGET:
-            raise RuleError("L19", "has a target that is too long", entry)
+            raise RuleError("L19", "has a target that is too long", entry.member)
         return Kind.SYMLINK
     if not _is_directory(entry):
         return Kind.FILE
     if entry.info.file_size or entry.info.CRC:
-        raise RuleError("Z16", "is a directory with content", entry)
+        raise RuleError("Z16", "is a directory with content", entry.member)
     return Kind.DIRECTORY
-
-
-def _parse_time(info: ZipInfo) -> float | None:
-    """Return a DOS time, read as UTC, or nothing where it is no date."""
-    try:
-        return dt.datetime(*info.date_time, tzinfo=dt.UTC).timestamp()
-    except ValueError:
-        return None

@@ -12,8 +12,7 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive.members import Subject
-from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.members import Member, RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
@@ -27,7 +26,8 @@ _LOCATOR = struct.Struct("<4sLQL")
 _CENTRAL = struct.Struct("<4s2xBxH18x3H12x")
 """Of a record of the directory: signature, version, flags and the lengths of its texts."""
 _NEWEST_VERSION = 63
-_LOCAL = struct.Struct("<4s5H3L2H")
+_LOCAL = struct.Struct("<6x2H4x3L2H")
+"""Of a local header: flags, method, checksum, packed and unpacked size, lengths of its texts."""
 _DESCRIPTORS = {
     struct.calcsize(layout) + len(mark): (mark, struct.Struct(layout))
     for layout in ("<3L", "<L2Q")
@@ -47,35 +47,11 @@ _WIDE_BYTES = 8
 _UNICODE_NAME_HEAD = struct.Struct("<BL")
 
 
-class _Name(NamedTuple):
-    """The name of a member as its record in the directory states it."""
-
-    raw: bytes
-    text: str
-    is_guessed: bool
-
-
-class _Local(NamedTuple):
-    """The fixed part of a local header."""
-
-    signature: bytes
-    needed: int
-    flags: int
-    method: int
-    time: int
-    date: int
-    crc: int
-    packed: int
-    size: int
-    name_length: int
-    extra_length: int
-
-
 class Entry(NamedTuple):
     """One member: what zipfile reads in the directory, and where its content starts."""
 
-    number: int
-    name: str
+    member: Member
+    """Its place in the directory and its name."""
     raw_name: bytes
     has_guessed_name: bool
     """Whether the name is neither marked as UTF-8 nor could be."""
@@ -85,9 +61,6 @@ class Entry(NamedTuple):
     start: int = 0
     """Where the content starts, once the local header was read."""
 
-    def __str__(self) -> str:
-        return f"member {self.number} {quoted(self.name)}"
-
 
 def read_directory(source: Source, size: int, most: int) -> list[Entry]:
     """Return the entries in the order of their content, with their local headers still unread."""
@@ -96,12 +69,14 @@ def read_directory(source: Source, size: int, most: int) -> list[Entry]:
         raise RuleError("X4", f"the archive has more than {most:,} members")
     source.seek(start)
     names = list(_check_records(source.read(length), count))
-    entries = [
-        _make_entry(number, name, info)
-        for number, (name, info) in enumerate(
-            zip(names, _read_infos(source, start, count), strict=True), 1
-        )
-    ]
+    entries: list[Entry] = []
+    for (raw, text, is_guessed), info in zip(names, _read_infos(source, start, count), strict=True):
+        member = Member(len(entries) + 1, text)
+        if info.flag_bits & _ENCRYPTED:
+            raise RuleError("Z10", "is encrypted", member)
+        if info.volume:
+            raise RuleError("Z10", "is on another part of the archive", member)
+        entries.append(Entry(member, raw, is_guessed, info))
     entries.sort(key=lambda entry: entry.info.header_offset)
     if entries[0].info.header_offset if entries else start:
         raise RuleError("Z8", "bytes that belong to no member precede the first one")
@@ -119,15 +94,6 @@ def _read_infos(source: Source, start: int, count: int) -> list[zipfile.ZipInfo]
     if archive.start_dir != start or len(infos) != count:
         raise RuleError("Z9", TWO_ENDS)
     return infos
-
-
-def _make_entry(number: int, name: _Name, info: zipfile.ZipInfo) -> Entry:
-    entry = Entry(number, name.text, name.raw, name.is_guessed, info)
-    if info.flag_bits & _ENCRYPTED:
-        raise RuleError("Z10", "is encrypted", entry)
-    if info.volume:
-        raise RuleError("Z10", "is on another part of the archive", entry)
-    return entry
 
 
 def _find_directory(source: Source, size: int) -> tuple[int, int, int]:
@@ -191,8 +157,11 @@ def _find_directory64(source: Source, end: int, short: tuple[int, ...]) -> tuple
     return start, length, count
 
 
-def _check_records(data: bytes, count: int) -> Iterator[_Name]:
-    """Yield the name of every record, of which there must be as many as the end record says."""
+def _check_records(data: bytes, count: int) -> Iterator[tuple[bytes, str, bool]]:
+    """Yield the name of every record, raw and decoded, and whether it had to be guessed.
+
+    There must be as many records as the end record says.
+    """
     position = 0
     for number in range(1, count + 1):
         fixed = data[position : position + _CENTRAL.size]
@@ -206,16 +175,15 @@ def _check_records(data: bytes, count: int) -> Iterator[_Name]:
         position += name_length + extra_length + comment_length
         if position > len(data):
             raise RuleError("Z7", "the directory ends early")
-        subject = Subject(number, raw.decode("utf-8", "surrogateescape"))
+        member = Member(number, raw.decode("utf-8", "surrogateescape"))
         if version > _NEWEST_VERSION:
-            raise RuleError("Z11", f"needs version {version / 10} of zip", subject)
-        text, is_guessed = _decode_name(raw, flags, _parse_extra(extra, subject), subject)
-        yield _Name(raw, text, is_guessed)
+            raise RuleError("Z11", f"needs version {version / 10} of zip", member)
+        yield raw, *_decode_name(raw, flags, _parse_extra(extra, member), member)
     if position != len(data):
         raise RuleError("Z7", f"{count:,} members are announced and more are there")
 
 
-def _parse_extra(data: bytes, subject: Subject) -> dict[int, bytes]:
+def _parse_extra(data: bytes, member: Member) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     position = 0
     while position + 4 <= len(data):
@@ -223,32 +191,22 @@ def _parse_extra(data: bytes, subject: Subject) -> dict[int, bytes]:
         length = int.from_bytes(data[position + 2 : position + 4], "little")
         position += 4 + length
         if position > len(data):
-            raise RuleError("Z12", "has an extra field that is cut", subject)
+            raise RuleError("Z12", "has an extra field that is cut", member)
         if key in found and key in {_ZIP64, _UNICODE_NAME}:
-            raise RuleError("Z12", "has an extra field twice", subject)
+            raise RuleError("Z12", "has an extra field twice", member)
         found[key] = data[position - length : position]
     return found
 
 
-def _widen(extra: dict[int, bytes], values: tuple[int, ...], subject: Subject) -> list[int]:
-    """Replace each number that does not fit its field by the wide one, in their fixed order."""
-    if _ZIP64 not in extra:
-        return list(values)
-    wide = [int.from_bytes(extra[_ZIP64][at : at + 8], "little") for at in (16, 8, 0)]
-    if len(extra[_ZIP64]) < _WIDE_BYTES * values.count(_LARGE):
-        raise RuleError("Z12", "lacks a wide size", subject)
-    return [wide.pop() if value == _LARGE else value for value in values]
-
-
 def _decode_name(
-    raw: bytes, flags: int, extra: dict[int, bytes], subject: Subject
+    raw: bytes, flags: int, extra: dict[int, bytes], member: Member
 ) -> tuple[str, bool]:
     """Return the name, and whether it had to be guessed.
 
     It is UTF-8 where it says so or can be so, and of the DOS code page otherwise.
     """
     if _UNICODE_NAME in extra:
-        text = _read_unicode_name(raw, extra[_UNICODE_NAME], subject)
+        text = _read_unicode_name(raw, extra[_UNICODE_NAME], member)
         if text is not None:
             return text, False
     try:
@@ -256,11 +214,11 @@ def _decode_name(
     except UnicodeDecodeError:
         if flags & _UTF8:
             reason = "has a name that is marked as UTF-8 and is not"
-            raise RuleError("N14", reason, subject) from None
+            raise RuleError("N14", reason, member) from None
         return raw.decode("cp437"), True
 
 
-def _read_unicode_name(raw: bytes, field: bytes, subject: Subject) -> str | None:
+def _read_unicode_name(raw: bytes, field: bytes, member: Member) -> str | None:
     """Return the name of a unicode name field, or nothing where it is about another name."""
     head, other = field[: _UNICODE_NAME_HEAD.size], field[_UNICODE_NAME_HEAD.size :]
     if len(head) == _UNICODE_NAME_HEAD.size:
@@ -272,7 +230,7 @@ def _read_unicode_name(raw: bytes, field: bytes, subject: Subject) -> str | None
         text = other.decode("utf-8", "replace")
         if version == 1 and text and text.encode() == other:
             return text
-    raise RuleError("Z12", "has a unicode name that is none", subject)
+    raise RuleError("Z12", "has a unicode name that is none", member)
 
 
 def _show(raw: bytes) -> str:
@@ -281,46 +239,56 @@ def _show(raw: bytes) -> str:
 
 def check_local(source: Source, entry: Entry) -> Entry:
     """Hold the header before the content against the directory; return where the content starts."""
-    info, subject = entry.info, Subject(entry.number, entry.name)
+    info, member = entry.info, entry.member
     source.seek(info.header_offset)
     fixed = source.read(_LOCAL.size)
     if len(fixed) < _LOCAL.size or not fixed.startswith(b"PK\3\4"):
-        raise RuleError("Z7", "is not where the directory says", entry)
-    local = _Local._make(_LOCAL.unpack(fixed))
-    name = source.read(local.name_length)
+        raise RuleError("Z7", "is not where the directory says", member)
+    flags, method, *found, name_length, extra_length = _LOCAL.unpack(fixed)
+    name = source.read(name_length)
     if name != entry.raw_name:
-        raise RuleError("Z1", f"is called {_show(name)} by its local header", entry)
-    if (local.flags, local.method) != (info.flag_bits, info.compress_type):
-        raise RuleError("Z2", "is packed in another way by its local header", entry)
-    extra = _parse_extra(source.read(local.extra_length), subject)
-    other, _ = _decode_name(name, local.flags, extra, subject)
-    if other != entry.name:
-        raise RuleError("Z1", f"is called {quoted(other)} by its local header", entry)
-    found = (local.crc, *reversed(_widen(extra, (local.size, local.packed), subject)))
-    blank = {0} if local.flags & _STREAMED else set[int]()
-    if any(a not in {b, *blank} for a, b in zip(found, _stated(info), strict=True)):
-        raise RuleError("Z2", "has another size or checksum in its local header", entry)
-    start = info.header_offset + _LOCAL.size + local.name_length + local.extra_length
+        raise RuleError("Z1", f"is called {_show(name)} by its local header", member)
+    if (flags, method) != (info.flag_bits, info.compress_type):
+        raise RuleError("Z2", "is packed in another way by its local header", member)
+    extra = _parse_extra(source.read(extra_length), member)
+    other, _ = _decode_name(name, flags, extra, member)
+    if other != member.name:
+        raise RuleError("Z1", f"is called {quoted(other)} by its local header", member)
+    stated = info.CRC, info.compress_size, info.file_size
+    blank = {0} if flags & _STREAMED else set[int]()
+    if any(a not in {b, *blank} for a, b in zip(_widen(found, extra, member), stated, strict=True)):
+        raise RuleError("Z2", "has another size or checksum in its local header", member)
+    start = info.header_offset + _LOCAL.size + name_length + extra_length
     _check_end(source, entry, start + info.compress_size)
     return entry._replace(start=start)
 
 
-def _stated(info: zipfile.ZipInfo) -> tuple[int, int, int]:
-    return info.CRC, info.compress_size, info.file_size
+def _widen(found: list[int], extra: dict[int, bytes], member: Member) -> list[int]:
+    """Replace each size that does not fit its field by the wide one; the unpacked size is first."""
+    if _ZIP64 not in extra:
+        return found
+    crc, packed, size = found
+    wide = [int.from_bytes(extra[_ZIP64][at : at + 8], "little") for at in (8, 0)]
+    if len(extra[_ZIP64]) < _WIDE_BYTES * (packed, size).count(_LARGE):
+        raise RuleError("Z12", "lacks a wide size", member)
+    size = wide.pop() if size == _LARGE else size
+    return [crc, wide.pop() if packed == _LARGE else packed, size]
 
 
 def _check_end(source: Source, entry: Entry, found: int) -> None:
     """Make sure that ``entry`` ends where the next begins, its data descriptor between them."""
-    if found > entry.end:
-        raise RuleError("Z5", "overlaps what follows it", entry)
-    gap = entry.end - found
-    if gap == 0 and not entry.info.flag_bits & _STREAMED:
+    info, gap = entry.info, entry.end - found
+    is_streamed = info.flag_bits & _STREAMED
+    if gap < 0:
+        raise RuleError("Z5", "overlaps what follows it", entry.member)
+    if gap == 0 and not is_streamed:
         return
-    if gap not in _DESCRIPTORS or not entry.info.flag_bits & _STREAMED:
-        raise RuleError("Z7", "is followed by bytes that belong to no member", entry)
+    if gap not in _DESCRIPTORS or not is_streamed:
+        raise RuleError("Z7", "is followed by bytes that belong to no member", entry.member)
     source.seek(found)
     mark, layout = _DESCRIPTORS[gap]
     descriptor = source.read(gap)
     sizes = layout.unpack_from(descriptor, len(mark))
-    if not descriptor.startswith(mark) or sizes != _stated(entry.info):
-        raise RuleError("Z2", "has a data descriptor that disagrees with the directory", entry)
+    if not descriptor.startswith(mark) or sizes != (info.CRC, info.compress_size, info.file_size):
+        reason = "has a data descriptor that disagrees with the directory"
+        raise RuleError("Z2", reason, entry.member)

@@ -123,7 +123,7 @@ class WheelStore:
             path = self.keep_file(key.file_name, key.sha256, fetch)
             # A collector that had not seen our pin may have removed the file just now.
             with contextlib.suppress(FileMissingError), _judged(path, tree) as wheel:
-                wheel.write(str(tree))
+                wheel.archive.write(str(tree))
                 return _describe(key, wheel)
         raise FileMissingError("unpack", key.file_name, "it is removed again and again")
 

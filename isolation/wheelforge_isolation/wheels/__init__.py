@@ -20,17 +20,17 @@ from wheelforge_isolation.archive import (
     RuleError,
     WheelZip,
     open_wheel_zip,
-    scan_wheel_zip,
 )
 from wheelforge_isolation.files import fs
-from wheelforge_isolation.wheels.entry_points import (
+from wheelforge_isolation.formats import FormatError, file_names
+from wheelforge_isolation.wheels.layout import Scheme, WheelFile, find_dist_info, lay_out_files
+from wheelforge_isolation.wheels.metadata import (
     EntryPoint,
-    describe_contests,
+    check_metadata,
+    check_wheel,
+    find_repeated_scripts,
     read_entry_points,
 )
-from wheelforge_isolation.wheels.metadata import check_metadata, check_wheel
-from wheelforge_isolation.wheels.name import parse_wheel_name
-from wheelforge_isolation.wheels.places import Scheme, WheelFile, find_dist_info, place_files
 from wheelforge_isolation.wheels.record import check_record
 
 if TYPE_CHECKING:
@@ -64,13 +64,6 @@ class Wheel(NamedTuple):
     """Notes on oddities that were let pass."""
     archive: WheelZip
 
-    def write(self, directory: str) -> None:
-        """Write the archive's files into ``directory``, private and empty.
-
-        After an error the caller removes the directory.
-        """
-        self.archive.write(directory)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectedWheel:
@@ -86,6 +79,14 @@ class InspectedWheel:
     sha256: str
 
 
+def parse_wheel_name(file_name: str) -> WheelName:
+    """Return what ``file_name`` says, or refuse it with the reason."""
+    try:
+        return file_names.parse_wheel_name(file_name)
+    except FormatError as error:
+        raise RuleError("W0", str(error)).as_archive_error(file_name) from error
+
+
 @contextlib.contextmanager
 def open_wheel(
     path: Path, limits: Limits = DEFAULT_LIMITS, *, workspace: Path | None = None
@@ -96,15 +97,15 @@ def open_wheel(
     the wheel's own directory is all that.
     """
     name = parse_wheel_name(path.name)
-    with open_wheel_zip(path, workspace or path.parent, limits) as archive:
-        yield _judge(archive, name)
+    with open_wheel_zip(path, limits, workspace or path.parent) as archive:
+        yield _check(archive, name)
 
 
 def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel:
     """Return what the wheel at ``path`` is, once all of it was judged."""
     name = parse_wheel_name(path.name)
-    with scan_wheel_zip(path, limits) as archive:
-        wheel = _judge(archive, name)
+    with open_wheel_zip(path, limits) as archive:
+        wheel = _check(archive, name)
         metadata = archive.read(f"{wheel.dist_info}/METADATA")
         size_bytes, sha256 = path.stat().st_size, fs.digest(path)
     return InspectedWheel(
@@ -117,7 +118,7 @@ def inspect_wheel(path: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedWheel
     )
 
 
-def _judge(archive: WheelZip, name: WheelName) -> Wheel:
+def _check(archive: WheelZip, name: WheelName) -> Wheel:
     try:
         return _read_wheel(archive, name)
     except RuleError as broken:
@@ -129,14 +130,8 @@ def _read_wheel(archive: WheelZip, name: WheelName) -> Wheel:
     hashes, notes = check_record(archive, dist_info)
     check_metadata(archive, dist_info, name)
     root, oddities = check_wheel(archive, dist_info, name)
-    files = place_files(archive, hashes, dist_info, root)
+    files = lay_out_files(archive, hashes, dist_info, root)
     entry_points = read_entry_points(archive, dist_info)
-    contests = describe_contests(entry_points, files.values())
-    return Wheel(
-        name=name,
-        dist_info=dist_info,
-        files=files,
-        entry_points=entry_points,
-        notes=(*archive.plan.notes, *notes, *oddities, *contests),
-        archive=archive,
-    )
+    repeated = find_repeated_scripts(entry_points, files.values())
+    notes = [*archive.plan.notes, *notes, *oddities, *repeated]
+    return Wheel(name, dist_info, files, entry_points, tuple(notes), archive)

@@ -15,8 +15,6 @@ from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from installer.records import Hash, RecordEntry
 
     from wheelforge_isolation.archive import Member, WheelZip
@@ -34,26 +32,33 @@ def check_record(archive: WheelZip, dist_info: str) -> tuple[dict[str, str], lis
         raise RuleError("W1", f"the wheel has no {quoted(record)}")
     rows = _read_rows(archive, record)
     signatures = [f"{record}.jws", f"{record}.p7s"]
-    notes = [_describe_signature(path) for path in signatures if path in rows]
     missing = [path for path in rows if path not in archive.files]
     if missing:
-        raise RuleError("W2", f"RECORD lists {_count(missing)}, which the wheel does not have")
+        listed = f"{quoted(missing[0])}{_count_others(missing)}"
+        raise RuleError("W2", f"RECORD lists {listed}, which the wheel does not have")
     unlisted = [path for path in archive.files if path not in rows and path not in signatures]
     if unlisted:
-        first = archive.files[unlisted[0]]
-        raise RuleError("W2", f"is in the wheel but not in RECORD{_others(unlisted)}", first)
-    return dict(_check_files(archive, rows, {record, *signatures})), notes
+        reason = f"is in the wheel but not in RECORD{_count_others(unlisted)}"
+        raise RuleError("W2", reason, archive.files[unlisted[0]])
+    hashes: dict[str, str] = {}
+    for path, member in archive.files.items():
+        hashes[path] = archive.contents.digest(member).hex()
+        row = rows.get(path)
+        if row is not None and row.size not in {None, member.size}:
+            reason = f"has {member.size:,} bytes, and RECORD says `{row.size}`"
+            raise RuleError("W3", reason, member)
+        if row is not None and row.hash_ is not None:
+            _check_hash(archive, member, row.hash_)
+        elif path not in {record, *signatures}:
+            raise RuleError("W3", "has no hash in RECORD", member)
+    return hashes, [
+        Note(rule="W5", text=f"RECORD lists {quoted(path)}, a signature of itself")
+        for path in signatures
+        if path in rows
+    ]
 
 
-def _describe_signature(path: str) -> Note:
-    return Note(rule="W5", text=f"RECORD lists {quoted(path)}, a signature of itself")
-
-
-def _count(paths: list[str]) -> str:
-    return f"{quoted(paths[0])}{_others(paths)}"
-
-
-def _others(paths: list[str]) -> str:
+def _count_others(paths: list[str]) -> str:
     return f" (and {len(paths) - 1:,} more)" if len(paths) > 1 else ""
 
 
@@ -61,10 +66,12 @@ def _read_rows(archive: WheelZip, record: str) -> dict[str, RecordEntry]:
     """Return the rows of RECORD by the path that each means."""
     from installer.records import InvalidRecordEntry, parse_record_file
 
+    rows: dict[str, RecordEntry] = {}
     try:
         # Not at everything that Unicode calls a line: a row ends where csv says it does.
         lines = archive.read(record).decode("utf-8").split("\n")
-        return _collect(map(_parse_row, parse_record_file(line for line in lines if line.strip())))
+        for elements in parse_record_file(line for line in lines if line.strip()):
+            _add_row(rows, elements)
     except UnicodeDecodeError as error:
         raise RuleError("W4", "RECORD is not UTF-8") from error
     except csv.Error as error:
@@ -73,60 +80,37 @@ def _read_rows(archive: WheelZip, record: str) -> dict[str, RecordEntry]:
         row, issues = quoted(",".join(error.elements)), ", ".join(error.issues)
         reason = f": {issues}" if issues.isprintable() else ""
         raise RuleError("W4", f"RECORD has the row {row}{reason}") from error
-
-
-def _parse_row(row: tuple[str, str, str]) -> RecordEntry:
-    from installer.records import InvalidRecordEntry, RecordEntry
-
-    size = row[2]
-    if size and not (size.isascii() and size.isdecimal() and len(size) <= _MOST_DIGITS):
-        raise InvalidRecordEntry(row, ["`size` is no plain number"])
-    return RecordEntry.from_elements(*row)
-
-
-def _collect(entries: Iterable[RecordEntry]) -> dict[str, RecordEntry]:
-    rows: dict[str, RecordEntry] = {}
-    for entry in entries:
-        parts = [part for part in entry.path.split("/") if part not in {"", "."}]
-        path = "/".join(parts)
-        if entry.path.startswith("/"):
-            raise RuleError("W4", f"RECORD lists the absolute path {quoted(entry.path)}")
-        if ".." in parts:
-            raise RuleError("W4", f"RECORD lists {quoted(entry.path)}, with a '..' component")
-        if path in rows:
-            raise RuleError("W4", f"RECORD lists {quoted(path)} twice")
-        rows[path] = entry
     return rows
 
 
-def _check_files(
-    archive: WheelZip, rows: dict[str, RecordEntry], unhashed: set[str]
-) -> Iterator[tuple[str, str]]:
-    for path, member in archive.files.items():
-        row = rows.get(path)
-        sha256 = archive.contents.digest(member)
-        if row is not None and row.size not in {None, member.size}:
-            reason = f"has {member.size:,} bytes, and RECORD says `{row.size}`"
-            raise RuleError("W3", reason, member)
-        if row is not None and row.hash_ is not None:
-            _check_hash(archive, member, row.hash_, sha256)
-        elif path not in unhashed:
-            raise RuleError("W3", "has no hash in RECORD", member)
-        yield path, sha256.hex()
+def _add_row(rows: dict[str, RecordEntry], elements: tuple[str, str, str]) -> None:
+    from installer.records import InvalidRecordEntry, RecordEntry
+
+    size = elements[2]
+    if size and not (size.isascii() and size.isdecimal() and len(size) <= _MOST_DIGITS):
+        raise InvalidRecordEntry(elements, ["`size` is no plain number"])
+    entry = RecordEntry.from_elements(*elements)
+    parts = [part for part in entry.path.split("/") if part not in {"", "."}]
+    path = "/".join(parts)
+    if entry.path.startswith("/"):
+        raise RuleError("W4", f"RECORD lists the absolute path {quoted(entry.path)}")
+    if ".." in parts:
+        raise RuleError("W4", f"RECORD lists {quoted(entry.path)}, with a '..' component")
+    if path in rows:
+        raise RuleError("W4", f"RECORD lists {quoted(path)} twice")
+    rows[path] = entry
 
 
-def _check_hash(archive: WheelZip, member: Member, stated: Hash, sha256: bytes) -> None:
+def _check_hash(archive: WheelZip, member: Member, stated: Hash) -> None:
     if stated.name not in _ALGORITHMS:
         raise RuleError("W3", f"has only a {quoted(stated.name)} hash in RECORD", member)
-    found = sha256 if stated.name == "sha256" else _hash(archive, member, stated.name)
+    found = archive.contents.digest(member)
+    if stated.name != "sha256":
+        digest = hashlib.new(stated.name)
+        for chunk in archive.contents.chunks(member):
+            digest.update(chunk)
+        found = digest.digest()
     text = base64.urlsafe_b64encode(found).decode("ascii").rstrip("=")
     if text != stated.value.rstrip("="):
-        says = f"{stated.name} {text[:_SHOWN]}…, and RECORD says "
-        raise RuleError("W3", f"has {says}{quoted(stated.value[:_SHOWN])}…", member)
-
-
-def _hash(archive: WheelZip, member: Member, algorithm: str) -> bytes:
-    digest = hashlib.new(algorithm)
-    for chunk in archive.contents.chunks(member):
-        digest.update(chunk)
-    return digest.digest()
+        shown = f"{stated.name} {text[:_SHOWN]}…, and RECORD says {quoted(stated.value[:_SHOWN])}…"
+        raise RuleError("W3", f"has {shown}", member)

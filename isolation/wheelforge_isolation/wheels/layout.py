@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive import RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wheelforge_isolation.archive import WheelZip
     from wheelforge_isolation.formats.file_names import WheelName
 
@@ -36,7 +35,6 @@ class Scheme(StrEnum):
     DATA = "data"
 
 
-_SCHEMES = set(Scheme)
 _SITE = {Scheme.PURELIB, Scheme.PLATLIB}
 
 
@@ -59,7 +57,7 @@ def is_interpreter(name: str) -> bool:
 def find_dist_info(archive: WheelZip, name: WheelName) -> str:
     """Return the one ``.dist-info`` directory, which must be about what the file name says."""
     tops = sorted({path.partition("/")[0] for path in (*archive.files, *archive.plan.directories)})
-    # Whoever lists installed distributions ignores case, so a second one in capitals counts.
+    # Tools that list installed distributions ignore case, so a second one in capitals counts.
     found = [top for top in tops if top.lower().endswith(_DIST_INFO)]
     if len(found) != 1:
         listed = ", ".join(map(quoted, found[:5])) or "none"
@@ -73,26 +71,23 @@ def find_dist_info(archive: WheelZip, name: WheelName) -> str:
     return dist_info
 
 
-def place_files(
+def lay_out_files(
     archive: WheelZip, hashes: dict[str, str], dist_info: str, root: Scheme
 ) -> dict[str, WheelFile]:
-    """Return every file with its place, when no two of them contend for one."""
+    """Return every file with its destination, when no two of them contend for one."""
     data = dist_info.removesuffix(_DIST_INFO) + _DATA
     _check_data_directories(archive, data)
     files: dict[str, WheelFile] = {}
     for path, member in archive.files.items():
         scheme, destination = root, path
         if path.startswith(f"{data}/"):
-            scheme, destination = _split(archive, path)
-        files[path] = WheelFile(
-            size=member.size,
-            sha256=hashes[path],
-            executable=member.executable,
-            scheme=scheme,
-            destination=destination,
-        )
+            _, key, *below = path.split("/", 2)
+            if not below:
+                raise RuleError("W10", "lies in .data and in no scheme", member)
+            scheme, destination = Scheme(key), below[0]
+        files[path] = WheelFile(member.size, hashes[path], member.executable, scheme, destination)
     if any(path != file.destination for path, file in files.items()):
-        _check_strangers(archive, files, dist_info)
+        _check_foreign_names(archive, files, dist_info)
         _check_clashes(archive, files)
     return files
 
@@ -105,21 +100,14 @@ def _check_data_directories(archive: WheelZip, data: str) -> None:
         if top != data:
             raise RuleError("W10", f"{quoted(path)} is a .data directory that is not `{data}`")
         key, _, inner = below.partition("/")
-        if key and key not in _SCHEMES:
+        if key and key not in set(Scheme):
             raise RuleError("W10", f"{quoted(path)} is no scheme that a wheel may fill")
         if key == Scheme.SCRIPTS and inner:
             raise RuleError("W11", f"{quoted(path)} is a directory among the scripts")
 
 
-def _split(archive: WheelZip, path: str) -> tuple[Scheme, str]:
-    _, key, *rest = path.split("/", 2)
-    if not rest:
-        raise RuleError("W10", "lies in .data and in no scheme", archive.files[path])
-    return Scheme(key), rest[0]
-
-
-def _check_strangers(archive: WheelZip, files: dict[str, WheelFile], dist_info: str) -> None:
-    """Refuse what would become something else than files of this wheel once it is in place."""
+def _check_foreign_names(archive: WheelZip, files: dict[str, WheelFile], dist_info: str) -> None:
+    """Refuse what would become something else than files of this wheel once it is installed."""
     for path, file in files.items():
         top, _, rest = file.destination.partition("/")
         if file.scheme in _SITE and top.lower().endswith(_DIST_INFO) and top != dist_info:
@@ -140,14 +128,9 @@ def _check_clashes(archive: WheelZip, files: dict[str, WheelFile]) -> None:
         if files[twin].sha256 != file.sha256 or files[twin].executable != file.executable:
             reason = f"and {archive.files[twin]} go to one place with different content"
             raise RuleError("W15", reason, archive.files[path])
-    for place, path in taken.items():
-        for parent in _parents(place):
-            if parent in taken:
-                reason = f"goes below {archive.files[taken[parent]]}, which is a file"
+    for destination, path in taken.items():
+        for parent in PurePosixPath(destination).parents:
+            other = taken.get(str(parent))
+            if other is not None:
+                reason = f"goes below {archive.files[other]}, which is a file"
                 raise RuleError("W15", reason, archive.files[path])
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path

@@ -9,9 +9,9 @@ import pytest
 
 from tests.archives import NO_LIMITS, PROJECT, file, folder, pax, symlink, tar
 from wheelforge_isolation import Links
-from wheelforge_isolation.archive.contents import SpoolContents
+from wheelforge_isolation.archive.members import RuleError
 from wheelforge_isolation.archive.plan import PlanOptions, make_plan
-from wheelforge_isolation.archive.rules import RuleError
+from wheelforge_isolation.archive.spool import open_spool
 from wheelforge_isolation.archive.tar import read_tar
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation.archive.members import Plan
 
 
-class FakeGround(FilesystemCapabilities):
+class FakeFileSystem(FilesystemCapabilities):
     """A file system of which only the odd sides are named."""
 
     def __init__(
@@ -39,12 +39,12 @@ class FakeGround(FilesystemCapabilities):
         self.takes_raw_names = takes_raw_names
 
 
-LINUX = FakeGround()
-MACOS = FakeGround(folds_names=True, takes_raw_names=False)
-WINDOWS = FakeGround(
+LINUX = FakeFileSystem()
+MACOS = FakeFileSystem(folds_names=True, takes_raw_names=False)
+WINDOWS = FakeFileSystem(
     has_links=False, folds_names=True, has_windows_names=True, takes_raw_names=False
 )
-GROUNDS = {"Linux": LINUX, "macOS": MACOS, "Windows": WINDOWS}
+FILE_SYSTEMS = {"Linux": LINUX, "macOS": MACOS, "Windows": WINDOWS}
 
 DEVICES = [
     "CON", "prn", "Aux.c", "nul.tar.gz", "COM0", "com1.txt", "LPT9", "com\u00b9", "lpt\u00b3.x",
@@ -74,18 +74,20 @@ TWINS = {
 }
 
 
-def plan(*parts: bytes, ground: FakeGround, links: Links | None = None) -> Plan:
-    """Return the plan for an sdist of ``parts`` on ``ground``."""
+def plan(*parts: bytes, system: FakeFileSystem, links: Links | None = None) -> Plan:
+    """Return the plan for an sdist of ``parts`` on that file system."""
     spool = io.BytesIO(tar(*PROJECT, *parts))
     members, _ = read_tar(spool, len(spool.getvalue()), NO_LIMITS)
-    options = PlanOptions(stem="p-1", is_zip=False, limits=NO_LIMITS, ground=ground, links=links)
-    return make_plan(members, SpoolContents(spool), options)
+    options = PlanOptions(
+        stem="p-1", is_zip=False, limits=NO_LIMITS, capabilities=system, links=links
+    )
+    return make_plan(members, open_spool(spool), options)
 
 
-def refused_rule(*parts: bytes, ground: FakeGround) -> str:
-    """Return the rule by which ``ground`` refuses an sdist of ``parts``."""
+def refused_rule(*parts: bytes, system: FakeFileSystem) -> str:
+    """Return the rule by which a file system refuses an sdist of ``parts``."""
     with pytest.raises(RuleError) as caught:
-        plan(*parts, ground=ground)
+        plan(*parts, system=system)
     return caught.value.rule
 
 
@@ -93,82 +95,88 @@ def refused_rule(*parts: bytes, ground: FakeGround) -> str:
 def test_the_name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
     part = file(f"p-1/{name}")
 
-    assert refused_rule(part, ground=WINDOWS) == "N11"
-    assert [note.rule for note in plan(part, ground=MACOS).notes if note.is_warning] == []
+    assert refused_rule(part, system=WINDOWS) == "N11"
+    assert [note.rule for note in plan(part, system=MACOS).notes if note.is_warning] == []
 
 
 @pytest.mark.parametrize("name", CHARACTERS)
 def test_a_character_of_windows_is_refused_on_windows_alone(name: str) -> None:
     part = file(f"p-1/{name}")
 
-    assert refused_rule(part, ground=WINDOWS) == "N12"
-    assert [note.rule for note in plan(part, ground=LINUX).notes if note.is_warning] == []
+    assert refused_rule(part, system=WINDOWS) == "N12"
+    assert [note.rule for note in plan(part, system=LINUX).notes if note.is_warning] == []
 
 
 @pytest.mark.parametrize("name", NO_DEVICES)
 def test_a_name_that_resembles_a_device_is_fine(name: str) -> None:
-    planned = plan(file(f"p-1/{name}"), ground=WINDOWS)
+    planned = plan(file(f"p-1/{name}"), system=WINDOWS)
 
     assert f"p-1/{name}" in planned.files
     assert planned.notes == []
 
 
-@pytest.mark.parametrize("ground", [MACOS, WINDOWS], ids=["macOS", "Windows"])
+@pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macOS", "Windows"])
 @pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
 def test_files_that_only_some_tell_apart_are_refused_where_they_are_one(
-    one: str, other: str, ground: FakeGround
+    one: str, other: str, system: FakeFileSystem
 ) -> None:
     parts = (file(f"p-1/{one}", b"1"), file(f"p-1/{other}", b"2"))
 
-    assert refused_rule(*parts, ground=ground) == "N13"
+    assert refused_rule(*parts, system=system) == "N13"
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
 def test_files_that_only_some_tell_apart_are_worth_a_warning_elsewhere(
     one: str, other: str
 ) -> None:
-    planned = plan(file(f"p-1/{one}"), file(f"p-1/{other}"), ground=LINUX)
+    planned = plan(file(f"p-1/{one}"), file(f"p-1/{other}"), system=LINUX)
 
     assert [note.rule for note in planned.notes if note.is_warning] == ["N13"]
 
 
-@pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)
-def test_directories_that_only_some_tell_apart_are_refused_everywhere(ground: FakeGround) -> None:
-    assert refused_rule(folder("p-1/D"), file("p-1/d/x"), ground=ground) == "N13"
+@pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
+def test_directories_that_only_some_tell_apart_are_refused_everywhere(
+    system: FakeFileSystem,
+) -> None:
+    assert refused_rule(folder("p-1/D"), file("p-1/d/x"), system=system) == "N13"
 
 
-@pytest.mark.parametrize("ground", [MACOS, WINDOWS], ids=["macOS", "Windows"])
-def test_a_name_that_is_not_utf_8_is_refused_where_names_are_text(ground: FakeGround) -> None:
-    assert refused_rule(file(b"p-1/\xff"), ground=ground) == "N14"
+@pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macOS", "Windows"])
+def test_a_name_that_is_not_utf_8_is_refused_where_names_are_text(
+    system: FakeFileSystem,
+) -> None:
+    assert refused_rule(file(b"p-1/\xff"), system=system) == "N14"
 
 
-@pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)
-def test_the_length_of_a_name_does_not_depend_on_the_ground(ground: FakeGround) -> None:
+@pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
+def test_the_length_of_a_name_does_not_depend_on_the_file_system(
+    system: FakeFileSystem,
+) -> None:
     part = pax(path="p-1/" + "n" * 256) + file("p-1/x")
 
-    assert refused_rule(part, ground=ground) == "N15"
+    assert refused_rule(part, system=system) == "N15"
 
 
 def test_links_are_kept_where_they_can_be() -> None:
-    planned = plan(file("p-1/a"), symlink("p-1/l", "a"), ground=LINUX)
+    planned = plan(file("p-1/a"), symlink("p-1/l", "a"), system=LINUX)
 
     assert planned.links == {"p-1/l": "a"}
     assert "p-1/l" not in planned.files
 
 
 def test_links_are_copied_where_there_are_none() -> None:
-    planned = plan(file("p-1/a"), symlink("p-1/l", "a"), ground=WINDOWS)
+    planned = plan(file("p-1/a"), symlink("p-1/l", "a"), system=WINDOWS)
 
     assert planned.links == {}
     assert planned.files["p-1/l"] == planned.files["p-1/a"]
 
 
-@pytest.mark.parametrize("ground", [LINUX, WINDOWS], ids=["links", "no links"])
-def test_what_is_asked_for_decides_about_links(ground: FakeGround) -> None:
+@pytest.mark.parametrize("system", [LINUX, WINDOWS], ids=["links", "no links"])
+def test_what_is_asked_for_decides_about_links(system: FakeFileSystem) -> None:
     parts = (file("p-1/a"), symlink("p-1/l", "a"))
 
-    assert plan(*parts, ground=ground, links=Links.KEEP).links == {"p-1/l": "a"}
-    assert plan(*parts, ground=ground, links=Links.COPY).links == {}
+    assert plan(*parts, system=system, links=Links.KEEP).links == {"p-1/l": "a"}
+    assert plan(*parts, system=system, links=Links.COPY).links == {}
 
 
 @pytest.mark.parametrize(
@@ -177,13 +185,18 @@ def test_what_is_asked_for_decides_about_links(ground: FakeGround) -> None:
 def test_links_are_judged_alike_where_there_are_none(target: str) -> None:
     parts = (file("p-1/a"), symlink("p-1/evil", target))
 
-    assert refused_rule(*parts, ground=WINDOWS) == refused_rule(*parts, ground=LINUX)
+    assert refused_rule(*parts, system=WINDOWS) == refused_rule(*parts, system=LINUX)
 
 
-def test_the_ground_is_found_by_trying_and_left_clean(tmp_path: Path) -> None:
-    ground = FilesystemCapabilities(str(tmp_path))
+def test_capabilities_are_found_by_trying_and_left_clean(tmp_path: Path) -> None:
+    system = FilesystemCapabilities(str(tmp_path))
 
-    found = (ground.has_links, ground.folds_names, ground.has_windows_names, ground.takes_raw_names)
+    found = (
+        system.has_links,
+        system.folds_names,
+        system.has_windows_names,
+        system.takes_raw_names,
+    )
 
     assert all(isinstance(answer, bool) for answer in found)
     assert list(tmp_path.iterdir()) == []
