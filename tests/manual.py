@@ -1,4 +1,4 @@
-"""The manual's Python, as strangers copy it: each block alone."""
+"""The Python of README and of the reference texts, as strangers copy it: each block alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from tests.source import ROOT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+TEXTS = sorted((ROOT / "frontend" / "wheelforge" / "help").glob("*.md"))
+BLOCKS = [
+    block
+    for path in (ROOT / "README.md", *TEXTS)
+    for block in re.findall(
+        r"^```python\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
 
 
 def take(name: str) -> Callable[..., Any]:
@@ -19,6 +25,6 @@ def take(name: str) -> Callable[..., Any]:
     head = re.compile(rf"^(?:async )?def {name}\(", re.MULTILINE)
     (block,) = (block for block in BLOCKS if head.search(block))
     names: dict[str, Any] = {"__name__": "manual"}
-    exec(compile(block, "README.md", "exec", dont_inherit=True), names)  # ruff: ignore[exec-builtin]
+    exec(compile(block, "manual", "exec", dont_inherit=True), names)  # ruff: ignore[exec-builtin]
     function: Callable[..., Any] = names[name]
     return function

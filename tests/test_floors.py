@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.source import MODULES, parse, room
+from tests.source import MODULES, ROOT, parse, room
 from tests.source import imports as imports_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ FLOORS = {
     ],
 }
 """The rooms from the ground up: each imports only what stands on a floor below its own."""
+UNTOLD = {"__init__", "__main__", "version", "records", "cache_access"}
+"""Rooms that the maps leave out."""
 PRIVATE = {"files", "archive", "interpreter", "wheels", "cache", "environments", "cache_access"}
 """The rooms of the lower package that the upper one enters through the facade only."""
 DOORS = {
@@ -131,3 +134,16 @@ def test_a_door_that_no_law_names_is_noticed() -> None:
     unknown = {pair for pair in rooms if pair[1] not in set[str]().union(*FLOORS[pair[0]])}
 
     assert unknown == set()
+
+
+@pytest.mark.parametrize(
+    ("package", "root"), [("wheelforge", "frontend"), ("wheelforge_isolation", "isolation")]
+)
+def test_map__has_every_room(package: str, root: str) -> None:
+    text = (ROOT / root / "README.md").read_text(encoding="utf-8")
+    rooms = {name for floor in FLOORS[package] for name in floor} - UNTOLD
+
+    assert len(text.splitlines()) <= 150
+    assert {
+        name for name in rooms if not re.search(rf"^\| `{name}(\.py|/)` \|", text, re.MULTILINE)
+    } == set()

@@ -103,6 +103,13 @@ def build_with(
     return outcome
 
 
+def test_readme__builds_one_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    built = manual.take("build_one")(copy_minimal(tmp_path / "demo"), tmp_path / "out")
+
+    assert {path.name for path in built} == {"minimal-1.0.tar.gz", "minimal-1.0-py3-none-any.whl"}
+
+
 def test_the_manual_builds_in_threads_and_hears_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""README is the manual, and cannot fall behind the software."""
+"""README and the reference texts cannot fall behind the software."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pytest
 
 import wheelforge.errors
 import wheelforge_isolation.errors
+from tests.manual import TEXTS
 from tests.source import ROOT
+from wheelforge.cli.command_line import run_words
+from wheelforge.cli.help import TOPICS
 from wheelforge.cli.parser import COMMANDS, build_parser
 from wheelforge_isolation import ForgeError
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+HELP = {path.stem: path.read_text(encoding="utf-8") for path in TEXTS}
+CODES = set(re.findall(r"^\| `([\w-]+)` \| \d+ \|", HELP["errors"], re.MULTILINE))
 
 
 def leaves(root: type[ForgeError]) -> Iterator[type[ForgeError]]:
@@ -37,8 +42,8 @@ def options(parser: argparse.ArgumentParser, command: str = "") -> Iterator[tupl
 
 
 @pytest.mark.parametrize(("command", "option"), list(options(build_parser(COMMANDS))))
-def test_every_option_is_in_the_manual(command: str, option: str) -> None:
-    assert f"`{option}" in README, command
+def test_help__has_every_option(command: str, option: str) -> None:
+    assert any(f"`{option}" in text for text in HELP.values()), command
 
 
 LOADED = [getattr(wheelforge.errors, name) for name in dir(wheelforge.errors)]
@@ -46,14 +51,69 @@ KINDS = sorted(set(leaves(ForgeError)), key=attrgetter("code"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_error_code_is_in_the_manual_with_its_exit_code(kind: type[ForgeError]) -> None:
+def test_help__has_every_error_code_with_its_exit_code(kind: type[ForgeError]) -> None:
     roots = {wheelforge_isolation.errors.IsolationError, wheelforge.errors.BuildError}
-    row = re.search(rf"^\| `{kind.code}` \| (\d+) \|", README, re.MULTILINE)
+    row = re.search(rf"^\| `{kind.code}` \| (\d+) \|", HELP["errors"], re.MULTILINE)
 
     assert kind in roots or (row is not None and int(row[1]) == kind.exit_code)
 
 
-def test_every_failure_that_cannot_happen_here_is_in_the_manual_with_its_test() -> None:
+def test_failures_of_others__are_told_with_their_tests() -> None:
+    text = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
     tests = {path.name for path in (ROOT / "tests" / "regressions").glob("test_*.py")}
 
-    assert tests == set(re.findall(r"\| `(test_\w+\.py)` \|$", README, re.MULTILINE)) != set()
+    assert tests == set(re.findall(r"\| `(test_\w+\.py)` \|$", text, re.MULTILINE)) != set()
+
+
+def test_help__lists_every_text() -> None:
+    assert HELP.keys() == TOPICS.keys()
+
+
+def test_help__names_no_error_that_does_not_exist() -> None:
+    assert {kind.code for kind in KINDS} >= CODES
+
+
+def test_readme__names_no_error_that_does_not_exist() -> None:
+    table = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
+
+    named = set(
+        re.findall(r"`([a-z]+(?:-[a-z]+)+)`", re.sub(r"\|[^|]+\|$", "", table, flags=re.MULTILINE))
+    )
+
+    assert named
+    assert named <= CODES
+
+
+def test_readme__is_short_and_leads_to_files_that_exist() -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+
+    assert len(README.splitlines()) <= 250
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("text", HELP)
+def test_help__is_shown(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert run_words(["help", text]) == 0
+    assert capsys.readouterr().out == HELP[text]
+
+
+def test_help__lists_its_topics(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_words(["help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == [*TOPICS]
+
+
+def test_help__suggests_the_topic_that_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_words(["help", "raports"]) == 2
+    assert "did you mean `reports`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_explain__tells_every_code(capsys: pytest.CaptureFixture[str], code: str) -> None:
+    assert run_words(["explain", code]) == 0
+    assert capsys.readouterr().out.startswith(f"{code}, exit code ")
+
+
+def test_explain__suggests_the_code_that_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_words(["explain", "header-mising"]) == 2
+    assert "did you mean `header-missing`?" in capsys.readouterr().err

@@ -226,6 +226,6 @@ def _find_top(name: str) -> str:
 
 
 def known_codes() -> dict[str, int]:
-    """Return the exit code of every error that the README knows."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """Return the exit code of every error that the reference lists."""
+    text = (ROOT / "frontend" / "wheelforge" / "help" / "errors.md").read_text(encoding="utf-8")
     return {code: int(exit_code) for code, exit_code in _CODES.findall(text)}

@@ -1,4 +1,4 @@
-"""What README shows of ``tests/trust.json``."""
+"""The table that ``tests/README.md`` shows of ``tests/trust.json``."""
 
 from __future__ import annotations
 

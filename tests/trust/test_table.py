@@ -1,4 +1,4 @@
-"""README says of trust what was measured, and nothing else."""
+"""tests/README.md says of trust what was measured, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.source import ROOT
 from tests.trust import SECTIONS
 from tests.trust.table import make_table
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 RECORD = json.loads((ROOT / "tests" / "trust.json").read_text(encoding="utf-8"))
 
 

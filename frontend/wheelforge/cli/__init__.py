@@ -16,7 +16,7 @@ def main(words: "Sequence[str] | None" = None) -> int:
     if len(words) == 1 and words[0] in {"-V", "--version"}:
         sys.stdout.write(f"wheelforge {VERSION}\n")
         return 0
-    from wheelforge.cli.main import run_words
+    from wheelforge.cli.command_line import run_words
 
     return run_words(words)
 
@@ -31,7 +31,7 @@ def run() -> "NoReturn":
         code = main()
         sys.stdout.flush()
     except OSError as error:
-        from wheelforge.cli.main import explain_refusal
+        from wheelforge.cli.command_line import explain_refusal
         from wheelforge.cli.streams import abandon_output
 
         code = explain_refusal(error)

@@ -144,6 +144,16 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_help(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("topic", nargs="?", metavar="TOPIC", help="default: list the topics")
+    parser.set_defaults(run=_late("help", "show_topic"))
+
+
+def _add_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("code", metavar="CODE", help="an error code, as `header-missing`")
+    parser.set_defaults(run=_late("help", "explain_code"))
+
+
 COMMANDS = {
     "build": (_add_build, "build projects and sdists (may be left out)"),
     "metadata": (_add_metadata, "print a project's core metadata as JSON"),
@@ -151,6 +161,8 @@ COMMANDS = {
     "fetch": (_add_fetch, "put what is locked into the cache"),
     "unpack": (_add_unpack, "unpack an sdist, whole or not at all"),
     "cache": (_add_cache, "look at the cache, check it, make it smaller"),
+    "help": (_add_help, "show a reference text"),
+    "explain": (_add_explain, "explain an error code"),
 }
 
 

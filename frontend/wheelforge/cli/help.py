@@ -1,0 +1,65 @@
+"""``wheelforge help`` and ``wheelforge explain``: the reference texts, without a network.
+
+The texts are the Markdown files in ``wheelforge/help``; tests hold them to the code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from wheelforge.errors import OptionInvalidError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Collection
+
+TOPICS = {
+    "build": "sources, options, locks, and how a build runs",
+    "batch": "many sources, Pythons and cores",
+    "reports": "JSON, HTML, JUnit and events",
+    "errors": "exit codes, and every error code",
+    "unpack": "links, modes, limits, and what is refused",
+    "cache": "what is kept, and how to clean up",
+    "security": "who is kept from what",
+    "library": "wheelforge in your own program",
+}
+_ROW = re.compile(r"^\| `([\w-]+)` \| (\d+) \| (.+) \|$", re.MULTILINE)
+_CURE = re.compile(r"^\| ((?:`[\w-]+`(?:, )?)+) \| ([^|]+) \|$", re.MULTILINE)
+
+
+def show_topic(options: argparse.Namespace) -> None:
+    """Print a reference text, or the list of them."""
+    if options.topic:
+        _check_known("TOPIC", options.topic, TOPICS)
+        sys.stdout.write(_read_topic(options.topic))
+        return
+    width = max(map(len, TOPICS))
+    lines = [f"  {name:{width}}  {text}\n" for name, text in TOPICS.items()]
+    sys.stdout.writelines(["Topics of `wheelforge help TOPIC`:\n\n", *lines])
+
+
+def explain_code(options: argparse.Namespace) -> None:
+    """Print the meaning of an error code, its exit code, and what helps."""
+    text = _read_topic("errors")
+    meanings = {code: (exit_code, meaning) for code, exit_code, meaning in _ROW.findall(text)}
+    _check_known("CODE", options.code, meanings)
+    exit_code, meaning = meanings[options.code]
+    sys.stdout.write(f"{options.code}, exit code {exit_code}: {meaning}\n")
+    for codes, cure in _CURE.findall(text):
+        if f"`{options.code}`" in codes:
+            sys.stdout.write(f"try: {cure}\n")
+
+
+def _check_known(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        guess = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
+        raise OptionInvalidError(what, f"`{name}` is unknown; {guess}")
+
+
+def _read_topic(name: str) -> str:
+    return files("wheelforge").joinpath("help", f"{name}.md").read_text(encoding="utf-8")
