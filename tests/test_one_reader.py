@@ -29,29 +29,59 @@ def run_time_imports(node: ast.AST) -> Iterator[str]:
     """Yield what is imported from where, but for what only type checkers import."""
     if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "False"}:
         return
+    if isinstance(node, ast.Import):
+        yield from (f"{alias.name}.*" for alias in node.names)
     if isinstance(node, ast.ImportFrom):
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     for child in ast.iter_child_nodes(node):
         yield from run_time_imports(child)
 
 
+def parsers(node: ast.AST) -> set[str]:
+    """Return the parsers that a module can reach: by name, or through a module that has some."""
+    modules = {f"{parser.rpartition('.')[0]}.*" for parser in PARSERS}
+    modules |= {f"{module.partition('.')[0]}.*" for module in modules - {"urllib.*"}}
+    whole = {parser for parser in PARSERS if parser.endswith(".*")}
+    imports = set(run_time_imports(node))
+    return {
+        name
+        for name in imports
+        if name in PARSERS | modules or f"{name.rpartition('.')[0]}.*" in whole
+    }
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from packaging.version import Version",
+        "from packaging.requirements import Requirement as Wish",
+        "import email.parser",
+        "import packaging.version as v",
+        "import urllib.parse",
+        "def late():\n    import email",
+    ],
+)
+def test_parsers__are_found_however_they_are_imported(code: str) -> None:
+    assert len(parsers(ast.parse(code))) == 1
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_module__leaves_foreign_formats_to_their_readers(path: Path) -> None:
     if room(path) == ("wheelforge_isolation", "formats"):
         return
-    imports = set(run_time_imports(parse(path)))
 
-    found = {name for name in imports if {name, f"{name.rpartition('.')[0]}.*"} & PARSERS} - {
-        name for stem, name in EXCEPTIONS if stem == path.stem
-    }
+    found = parsers(parse(path)) - {name for stem, name in EXCEPTIONS if stem == path.stem}
 
     assert found == set()
 
 
 def test_formats__is_where_the_parsers_are() -> None:
     paths = [path for path in MODULES if room(path) == ("wheelforge_isolation", "formats")]
-    imports = {name for path in paths for name in run_time_imports(parse(path))}
+    found = set[str]().union(*(parsers(parse(path)) for path in paths))
 
-    assert "packaging.requirements.Requirement" in imports
-    assert "packaging.version.Version" in imports
-    assert "urllib.parse.unquote" in imports
+    assert found >= {
+        "packaging.requirements.Requirement",
+        "packaging.version.Version",
+        "urllib.parse.unquote",
+        "email.parser.HeaderParser",
+    }

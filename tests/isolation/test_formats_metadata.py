@@ -1,12 +1,8 @@
-"""METADATA, PKG-INFO and WHEEL have the fields that `email` and `packaging.metadata` find."""
+"""METADATA, PKG-INFO and WHEEL have the fields that `packaging.metadata` finds."""
 
 from __future__ import annotations
 
-from email.parser import BytesHeaderParser
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from packaging.metadata import parse_email
 
 from wheelforge_isolation.formats.metadata import (
@@ -17,10 +13,6 @@ from wheelforge_isolation.formats.metadata import (
     parse_fields,
 )
 
-PIECES = (
-    *("Name", "Version", "name", "x", "a b", "é", "-", ":", ": ", " ", "\t", "From ", "From "),
-    *("\n", "\r", "\r\n", "\n ", "\n\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"),
-)
 LICENCE = """\
 Metadata-Version: 2.1
 Name: demo
@@ -36,34 +28,17 @@ The description.
 """
 
 
-def read_as_mail(content: bytes) -> Fields:
-    """Return what the standard library finds."""
-    found: Fields = {}
-    for name, value in BytesHeaderParser().parsebytes(content).raw_items():
-        text = str(value).encode("ascii", "surrogateescape").decode("utf-8", "replace")
-        found.setdefault(name.lower(), []).append(text)
-    return found
-
-
-@settings(max_examples=2000)
-@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text())
-def test_parse_fields__is_what_email_reads(text: str) -> None:
-    content = text.encode("utf-8", "surrogatepass")
-
-    assert parse_fields(content) == read_as_mail(content)
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Name: a\nVersion: 1\n\nTag: prose\n", {"name": ["a"], "version": ["1"]}),
         ("Name: a\rName: b", {"name": ["a", "b"]}),
-        ("Tag: a\n b\nTag: c", {"tag": ["a\n b", "c"]}),
+        ("Tag: a\n b\nTag: c", {"tag": ["a b", "c"]}),
         ("Name: a\nno field\nVersion: 1", {"name": ["a"]}),
         ("", {}),
     ],
 )
-def test_parse_fields__ends_a_field_where_email_does(text: str, expected: Fields) -> None:
+def test_parse_fields__ends_a_field_at_the_next_one(text: str, expected: Fields) -> None:
     assert parse_fields(text.encode()) == expected
 
 

@@ -14,7 +14,7 @@ import pytest
 from packaging.metadata import parse_email
 
 from tests.corpus import FIXTURES
-from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
+from wheelforge_isolation.formats.metadata import all_values, only_value, parse_fields
 
 LISTS = {
     "Classifier": "classifiers",
@@ -47,20 +47,3 @@ def test_parse_fields__finds_in_real_wheels_what_packaging_finds(real: dict[str,
         theirs |= {key: metadata.get(key) for key in SINGLE.values()}
         assert (name, ours) == (name, theirs)
         assert unread.keys() & {field.lower() for field in LISTS | SINGLE} == set()
-
-
-@pytest.mark.parametrize(
-    ("file_name", "count"),
-    [
-        ("matplotlib-3.10.9-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", 13),
-        ("pandas-2.2.3-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", 85),
-        ("traitlets-5.16.1-py3-none-any.whl", 10),
-    ],
-)
-def test_parse_fields__keeps_requirements_behind_a_folded_licence(
-    real: dict[str, bytes], file_name: str, count: int
-) -> None:
-    fields = parse_fields(real[file_name])
-
-    assert first_value(fields, "License")
-    assert len(all_values(fields, "Requires-Dist")) == count

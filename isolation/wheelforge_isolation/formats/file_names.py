@@ -86,32 +86,13 @@ def is_plain_file_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and _PLAIN.fullmatch(text) is not None
 
 
+@lru_cache(_CACHED)
 def normalize_name(name: str) -> str:
     """Return the name of a project in the form that all its spellings share."""
-    if len(name) > _LONGEST_NAME:
-        raise FormatError("the name of the project is too long")
-    return _normalize_name(name)
-
-
-def parse_version(text: str) -> Version:
-    """Return a version; no number of thousands of digits is converted."""
-    if len(text) > _LONGEST_NAME:
-        raise VersionError("the version is too long")
-    return _parse_version(text)
-
-
-def expand_tags(compressed: str) -> tuple[str, ...]:
-    """Return the tags that a compressed tag, such as ``py2.py3-none-any``, stands for, sorted."""
-    counts = [part.count(".") + 1 for part in compressed.split("-")]
-    if len(compressed) > _LONGEST_NAME or math.prod(counts) > _MOST_TAGS:
-        raise FormatError(f"it stands for more than {_MOST_TAGS} tags")
-    return _expand_tags(compressed)
-
-
-@lru_cache(_CACHED)
-def _normalize_name(name: str) -> str:
     from packaging.utils import canonicalize_name
 
+    if len(name) > _LONGEST_NAME:
+        raise FormatError("the name of the project is too long")
     try:
         return canonicalize_name(name, validate=True)
     except ValueError as error:
@@ -119,9 +100,12 @@ def _normalize_name(name: str) -> str:
 
 
 @lru_cache(_CACHED)
-def _parse_version(text: str) -> Version:
+def parse_version(text: str) -> Version:
+    """Return a version; no number of thousands of digits is converted."""
     from packaging.version import Version
 
+    if len(text) > _LONGEST_NAME:
+        raise VersionError("the version is too long")
     try:
         return Version(text)
     except ValueError as error:
@@ -129,9 +113,13 @@ def _parse_version(text: str) -> Version:
 
 
 @lru_cache(_CACHED)
-def _expand_tags(compressed: str) -> tuple[str, ...]:
+def expand_tags(compressed: str) -> tuple[str, ...]:
+    """Return the tags that a compressed tag, such as ``py2.py3-none-any``, stands for, sorted."""
     from packaging.tags import parse_tag
 
+    counts = [part.count(".") + 1 for part in compressed.split("-")]
+    if len(compressed) > _LONGEST_NAME or math.prod(counts) > _MOST_TAGS:
+        raise FormatError(f"it stands for more than {_MOST_TAGS} tags")
     try:
         return tuple(sorted(map(str, parse_tag(compressed))))
     except ValueError as error:

@@ -1,8 +1,7 @@
-"""METADATA, PKG-INFO and WHEEL: header fields, read as the `email` package reads them.
+"""METADATA, PKG-INFO and WHEEL: header fields, as `email` reads them for `packaging` too.
 
-`packaging.metadata` reads them by `email` too, whose import alone takes longer than a small wheel
-takes to judge. Tests hold this reader to both of them, for where two readers differ, a wheel has
-two meanings: a licence text whose blank lines are folded must not end the fields before it.
+Where two readers differ, a wheel has two meanings: a licence text whose blank lines are folded, for
+example, must not end the fields before it.
 """
 
 from __future__ import annotations
@@ -11,41 +10,24 @@ import re
 from typing import TypeAlias
 
 Fields: TypeAlias = dict[str, list[str]]
-"""All values of each field in order, by the field's name in small letters."""
+"""All values of each field in order, each on one line, by the field's name in small letters."""
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_FIELD = re.compile(r"([!-9;-~]*):[ \t]*(.*)", re.DOTALL)
-_CONTINUES = (" ", "\t")
-_ENVELOPE = "From "
-"""The line that separates the mails of a mailbox; `email` skips it."""
 _FOLD = re.compile(r"[\r\n]+[ \t]*")
 
 
 def parse_fields(content: bytes) -> Fields:
-    """Return the fields at the beginning of ``content``; the first line of another kind ends them.
+    """Return the fields at the beginning of ``content``, up to the first line of another kind."""
+    from email.parser import HeaderParser
 
-    A value keeps the line breaks at which it is folded.
-    """
-    fields: dict[str, list[list[str]]] = {}
-    folded: list[str] = []
-    for line in (match[0] for match in _LINE.finditer(content.decode("utf-8", "replace"))):
-        if line.startswith(_CONTINUES):
-            folded.append(line)
-            continue
-        found, folded = _FIELD.fullmatch(line), []
-        if found is None and not line.startswith(_ENVELOPE):
-            break
-        if found is not None and found[1]:
-            folded.append(found[2])
-            fields.setdefault(found[1].lower(), []).append(folded)
-    return {
-        name: ["".join(lines).rstrip("\r\n") for lines in values] for name, values in fields.items()
-    }
+    fields: Fields = {}
+    for name, value in HeaderParser().parsestr(content.decode("utf-8", "replace")).items():
+        fields.setdefault(name.lower(), []).append(_FOLD.sub(" ", value).strip())
+    return fields
 
 
 def all_values(fields: Fields, name: str) -> list[str]:
-    """Return the values of a field, each on one line."""
-    return [_FOLD.sub(" ", value).strip() for value in fields.get(name.lower(), ())]
+    """Return the values of a field."""
+    return fields.get(name.lower(), [])
 
 
 def first_value(fields: Fields, name: str) -> str:
