@@ -18,14 +18,11 @@ import pytest
 from pyproject_hooks import BuildBackendHookCaller
 
 from tests.source import ROOT
-from wheelforge.hooks import (
-    ForkRunner,
-    ForkServer,
-    HookOptions,
-    HookResult,
-    SpawnRunner,
-    compose_environment,
-)
+from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.options import HookOptions
+from wheelforge.hooks.protocol import HookResult
+from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -82,7 +82,7 @@ def test_the_version_costs_no_more_than_looking_for_it(tmp_path: Path) -> None:
     imported = list_imported("-m", "wheelforge", "--version", cwd=tmp_path)
 
     more = imported - list_imported("-m", "nothing", cwd=tmp_path)
-    assert more == {"wheelforge", "wheelforge.version", "wheelforge.cli"}
+    assert more == {"wheelforge", "wheelforge.version", "wheelforge.cli", "gc"}
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

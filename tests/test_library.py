@@ -41,14 +41,14 @@ from wheelforge import (
     open_forge,
 )
 from wheelforge.errors import HookCancelledError
-from wheelforge.hooks import can_fork
+from wheelforge.hooks.server import can_fork
 from wheelforge_isolation import Environment, Layout, adopt_environment, open_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from wheelforge import BuildEvent, Runner
-    from wheelforge.hooks import HookResult
+    from wheelforge.hooks.protocol import HookResult
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 BACKEND = ROOT / "fixtures" / "backends" / "obedient" / "obedient.py"

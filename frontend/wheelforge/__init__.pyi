@@ -22,10 +22,14 @@ from wheelforge.models import (
 from wheelforge.build.handle import (
     RunningBuild as RunningBuild,
 )
-from wheelforge.hooks import (
-    RunnerPool as RunnerPool,
-    HookOptions as HookOptions,
+from wheelforge.hooks.environ import (
     compose_environment as compose_environment,
+)
+from wheelforge.hooks.options import (
+    HookOptions as HookOptions,
+)
+from wheelforge.hooks.pool import (
+    RunnerPool as RunnerPool,
 )
 from wheelforge.settings import (
     Settings as Settings,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from wheelforge.errors import RequestInvalidError
 from wheelforge_isolation.formats.urls import file_name_of
@@ -150,8 +150,7 @@ class Artifact:
     sha256: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Phase:
+class Phase(NamedTuple):
     """A stretch of time in a build."""
 
     name: str

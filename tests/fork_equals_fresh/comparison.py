@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.source import ROOT
-from wheelforge.hooks import (
-    ForkRunner,
-    ForkServer,
-    HookOptions,
-    SpawnRunner,
-    compose_environment,
-)
+from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import BACKEND, find_hook_script
+from wheelforge.hooks.options import HookOptions
+from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelforge.hooks import HookResult
+    from wheelforge.hooks.protocol import HookResult
 
 FACTS = ROOT / "fixtures" / "hooks" / "process_facts.py"
 LIST = Path(__file__).with_name("differences.toml")

@@ -19,7 +19,7 @@ from wheelforge.build.open import Components
 from wheelforge.build.targets import Targets
 from wheelforge.cli import main
 from wheelforge.errors import OptionInvalidError, RequirementInvalidError, RequirementsUnmetError
-from wheelforge.hooks import SpawnRunner
+from wheelforge.hooks.runner import SpawnRunner
 from wheelforge.models import EnvironmentRequest, PreparedEnvironment
 from wheelforge_isolation import open_stage
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.builds import Ground
-    from wheelforge.hooks import HookOptions
+    from wheelforge.hooks.options import HookOptions
     from wheelforge.models import Builder
     from wheelforge_isolation import Interpreter, Stage, WheelKey
 

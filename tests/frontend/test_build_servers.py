@@ -15,7 +15,8 @@ from tests.builds import WILLING, Ground, ask, facts_of, names_in, write_project
 from tests.hooks import LINUX_ONLY, is_running, read_pids, wait_until
 from wheelforge.build.forge import Forge
 from wheelforge.errors import BuildCancelledError
-from wheelforge.hooks import HookOptions, RunnerPool
+from wheelforge.hooks.options import HookOptions
+from wheelforge.hooks.pool import RunnerPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ _ASK = """
 import sys
 from pathlib import Path
 from tests.hooks import Place
-from wheelforge.hooks import ForkRunner
+from wheelforge.hooks.runner import ForkRunner
 
 place = Place.make(Path(sys.argv[1]))
 with place.serve() as server, ForkRunner(server, place.terms()) as runner:

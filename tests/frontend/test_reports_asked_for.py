@@ -104,7 +104,7 @@ def test_an_interrupted_run_leaves_reports_of_what_had_ended(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wheelforge.cli.commands._build_alone", interrupt)
+    monkeypatch.setattr("wheelforge.cli.commands.build_alone", interrupt)
 
     done = place.run(project(place), *words(place, *_ALL))
 

@@ -42,7 +42,8 @@ from wheelforge_isolation import adopt_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelforge.hooks import ForkServer, SpawnRunner
+    from wheelforge.hooks.runner import SpawnRunner
+    from wheelforge.hooks.server import ForkServer
 
     Make = Callable[..., SpawnRunner]
 

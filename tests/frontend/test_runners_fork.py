@@ -11,7 +11,8 @@ from pyproject_hooks import BackendUnavailable
 
 from tests.hooks import LINUX_ONLY, Place, kill, wait_until
 from wheelforge.errors import HookFailedError, HookLostError
-from wheelforge.hooks import ForkRunner, ForkServer, SpawnRunner
+from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,7 +7,8 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelforge.hooks import HookOptions, compose_environment
+from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.options import HookOptions
 from wheelforge.hooks.output import TAIL_BYTES, Output
 
 

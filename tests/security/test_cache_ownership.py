@@ -69,7 +69,7 @@ def plant_guess(layout: Layout, source: Path) -> Path:
     program = source.parent / "program"
     program.write_text(f"#!/bin/sh\nid > {trace}\n", encoding="ascii")
     program.chmod(0o755)
-    place = Prestarter(layout=layout)._find_place(source)
+    place = Prestarter(layout.root)._find_place(source)
     assert place is not None
     place.parent.mkdir(parents=True, exist_ok=True)
     guess = {"python": str(program), "backend": "json", "additions": {}}

@@ -13,13 +13,14 @@ import pytest
 
 from tests.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
 from wheelforge.errors import HookCancelledError, HookError, HookLostError, HookTimedOutError
-from wheelforge.hooks import ForkRunner, HookOptions
+from wheelforge.hooks.options import HookOptions
+from wheelforge.hooks.runner import ForkRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelforge.hooks import SpawnRunner
+    from wheelforge.hooks.runner import SpawnRunner
 
 pytestmark = LINUX_ONLY
 

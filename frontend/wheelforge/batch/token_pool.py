@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from wheelforge.hooks import RunnerPool, SpawnRunner
+from wheelforge.hooks.pool import RunnerPool
+from wheelforge.hooks.runner import SpawnRunner
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from wheelforge.batch.jobserver import Tokens
-    from wheelforge.hooks import HookOptions
+    from wheelforge.hooks.options import HookOptions
 
 
 class TokenPool(RunnerPool):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.build.builder import Backend
 from wheelforge.build.prestart import Prestart
 from wheelforge.build.project import read_project
-from wheelforge.build.results import check_result, read_metadata, read_release
 from wheelforge.build.retry import write_retry_script
 from wheelforge.errors import BuildError, HookFailedError, HookMissingError
-from wheelforge.hooks import HookOptions, compose_environment
+from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.options import HookOptions
 from wheelforge.models import Artifact, EnvironmentRequest, Keep, Kind
 from wheelforge_isolation import (
     deliver_file,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from wheelforge.build.sources import FetchedSource
     from wheelforge.errors import BackendFailedError
     from wheelforge.events import EventLog
-    from wheelforge.hooks import HookResult
+    from wheelforge.hooks.protocol import HookResult
     from wheelforge.models import (
         BuildEnvironment,
         Builder,
@@ -160,6 +161,8 @@ class Attempt:
             with self._journal.phase(f"build {kind.value}"):
                 answer = backend.build(kind, directory)
             with self._journal.phase("check"):
+                from wheelforge.build.results import check_result, read_release
+
                 # What a project says of its version may be no more than the beginning of it.
                 stated_name, stated_version = read_release(source.metadata)
                 name = fetched.name or stated_name or project.name
@@ -173,6 +176,8 @@ class Attempt:
         try:
             return self._make(source, Kind.METADATA).path.read_bytes()
         except HookMissingError:
+            from wheelforge.build.results import read_metadata
+
             return read_metadata(self._make(source, Kind.WHEEL).path)
 
     def _deliver(self, artifact: Artifact) -> Path:
@@ -283,6 +288,7 @@ class Attempt:
             timeout_seconds=self._request.timeout_seconds or policy.timeout_seconds,
             log=self.log,
             on_output=self._journal.pass_on,
+            on_start=_load_checks,
             on_ending=self._hear,
             is_cancelled=self._job.cancellation.is_cancelled,
         )
@@ -307,6 +313,12 @@ class Attempt:
             log=self.log.name,
         )
         return diagnose(failure)
+
+
+def _load_checks(hook: str) -> None:
+    # What looks at the result takes a while to import: the hook needs another core meanwhile.
+    if hook.startswith("build_"):
+        import_module("wheelforge.build.results")
 
 
 def unpack_source(

@@ -14,7 +14,7 @@ from wheelforge.errors import (
     HookUnsupportedError,
     ResultInvalidError,
 )
-from wheelforge.hooks import is_missing_hook, read_question, take_answer
+from wheelforge.hooks.in_process import is_missing_hook, read_question, take_answer
 from wheelforge.models import Kind
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import BuildCancelledError
-from wheelforge.hooks import Cancellation
+from wheelforge.hooks.deadline import Cancellation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from wheelforge.hooks import RunnerPool
+    from wheelforge.hooks.pool import RunnerPool
 
 
 class BuildCancellation:

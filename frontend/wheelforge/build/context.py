@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from wheelforge.build.prestart import Prestarter
     from wheelforge.build.targets import Targets
     from wheelforge.events import Reporter
-    from wheelforge.hooks import HookOptions, RunnerPool
+    from wheelforge.hooks.options import HookOptions
+    from wheelforge.hooks.pool import RunnerPool
     from wheelforge.models import EnvironmentProvider, Runner, Staging
     from wheelforge.records import Records
     from wheelforge.settings import Settings

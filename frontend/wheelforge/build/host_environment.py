@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
-from wheelforge.hooks import compose_environment
+from wheelforge.hooks.environ import compose_environment
 from wheelforge.models import PreparedEnvironment
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.requirements import applies, find_requirement, parse_requirement

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from wheelforge.build.context import BuildContext
 from wheelforge.build.forge import Forge
 from wheelforge.build.locations import find_layout, find_python, open_index
-from wheelforge.build.prestart import make_prestarter
+from wheelforge.build.prestart import Prestarter
 from wheelforge.build.targets import Targets
 from wheelforge.events import BuildEvent, ignore
-from wheelforge.hooks import RunnerPool
+from wheelforge.hooks.pool import RunnerPool
 from wheelforge.records import Records
 from wheelforge.settings import Settings
 from wheelforge_isolation import (
@@ -95,7 +95,7 @@ def open_forge(
             pool=components.pool or stack.enter_context(RunnerPool()),
             logs=cache.layout.logs,
             reporter=reporter,
-            prestarter=make_prestarter(settings, cache.layout),
+            prestarter=Prestarter(cache.layout.root, settings.python),
             unforked=Records(cache.layout.guesses, "unforked"),
             make_runner=components.make_runner,
             tidy=tidy,

@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.build.locations import find_layout
-from wheelforge.hooks import RunnerPool, compose_environment
+from wheelforge.hooks.environ import compose_environment
 from wheelforge_isolation import is_recorded_program, is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wheelforge.settings import Settings
-    from wheelforge_isolation import Layout
+    from wheelforge.hooks.pool import RunnerPool
 
 
 class Prestart(NamedTuple):
@@ -41,9 +40,9 @@ class Prestart(NamedTuple):
 class Prestarter:
     """The servers that the last builds with one ``python`` used, in one cache."""
 
-    def __init__(self, layout: Layout, python: str = "") -> None:
-        self._layout = layout
-        self._python = python
+    def __init__(self, cache_dir: Path | None, python: str | None = None) -> None:
+        self._layout = find_layout(cache_dir)
+        self._python = python or ""
 
     def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
         """Start the server that the last build of ``source`` has used, if there was one."""
@@ -92,9 +91,3 @@ def _recall(place: Path | None) -> Prestart | None:
         return Prestart(**facts) if facts and Path(facts["python"]).exists() else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def make_prestarter(settings: Settings, layout: Layout | None = None) -> Prestarter:
-    """Return what knows the servers of builds with ``settings``."""
-    layout = layout or find_layout(settings.cache_dir)
-    return Prestarter(layout, settings.python or "")

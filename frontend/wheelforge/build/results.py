@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.models import Artifact, Kind
-from wheelforge_isolation import ArchiveError, Limits, inspect_sdist
+from wheelforge_isolation import ArchiveError, Limits, inspect_sdist, inspect_wheel
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_version, read_releases
@@ -90,8 +90,6 @@ def read_release(content: bytes) -> tuple[str, str]:
 
 def read_metadata(wheel: Path) -> bytes:
     """Return the core metadata of the wheel in that file."""
-    from wheelforge_isolation import inspect_wheel
-
     return inspect_wheel(wheel, _ANY_SIZE).metadata
 
 
@@ -105,8 +103,6 @@ def _inspect(kind: Kind, path: Path) -> Result:
 
 
 def _inspect_wheel(kind: Kind, path: Path) -> Result:
-    from wheelforge_isolation import inspect_wheel
-
     wheel = inspect_wheel(path, _ANY_SIZE)
     artifact = Artifact(
         kind=kind,

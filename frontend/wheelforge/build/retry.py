@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from wheelforge.hooks import compose_environment
+from wheelforge.hooks.environ import compose_environment
 from wheelforge_isolation import ensure_directory, replace_file
 
 if TYPE_CHECKING:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wheelforge_isolation.formats.file_names import OLD_SDIST_SUFFIXES, SDIST_SUFFIXES
+if TYPE_CHECKING:
+    import datetime as dt
 
-_ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES)
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
 _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
@@ -53,11 +53,17 @@ def read_source(text: str) -> Path | str:
     So a directory `demo` is built, and not the sdist of that name.
     """
     path = Path(text)
-    is_path = os.path.lexists(path) or path.name != text or text.endswith(_ARCHIVES)
+    is_path = os.path.lexists(path) or path.name != text or _is_archive_name(text)
     if not is_path or "://" in text:
         return text
     # What is called `..` would have no name to be called by.
     return path.resolve() if ".." in path.parts else absolute_path(text)
+
+
+def _is_archive_name(text: str) -> bool:
+    from wheelforge_isolation.formats.file_names import OLD_SDIST_SUFFIXES, SDIST_SUFFIXES
+
+    return text.endswith((*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES))
 
 
 def parse_python(text: str) -> str:
@@ -72,6 +78,8 @@ def parse_place(text: str) -> str:
 
 def parse_time(text: str) -> dt.datetime:
     """Return the time that ``text`` means."""
+    import datetime as dt
+
     from wheelforge.resolve import parse_cutoff
 
     return parse_cutoff(text, dt.datetime.now(dt.UTC))

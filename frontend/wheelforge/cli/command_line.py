@@ -9,7 +9,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.console import Console
 from wheelforge.cli.parser import parse_words
 from wheelforge.errors import MemoryExhaustedError
 from wheelforge_isolation import ForgeError
@@ -27,16 +26,14 @@ def run_words(words: Sequence[str]) -> int:
         with _ending_on_request():
             code: int | None = options.run(options)
     except ForgeError as error:
-        Console().show_error(error)
-        return error.exit_code
+        return _fail(error)
     except OSError as error:
         return explain_refusal(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     except MemoryError:
-        Console().show_error(MemoryExhaustedError())
-        return MemoryExhaustedError.exit_code
+        return _fail(MemoryExhaustedError())
     return code or 0
 
 
@@ -49,9 +46,14 @@ def explain_refusal(error: OSError) -> int:
         with translated("use", path):
             raise error
     except ForgeError as problem:
-        if not isinstance(error, BrokenPipeError):
-            Console().show_error(problem)
-        return problem.exit_code
+        return problem.exit_code if isinstance(error, BrokenPipeError) else _fail(problem)
+
+
+def _fail(error: ForgeError) -> int:
+    from wheelforge.cli.console import Console
+
+    Console().show_error(error)
+    return error.exit_code
 
 
 @contextlib.contextmanager

@@ -14,13 +14,14 @@ from wheelforge.cli.argument_types import (
     parse_time,
     read_source,
 )
-from wheelforge.models import Era, Keep, Kind
 
 if TYPE_CHECKING:
     import argparse
 
+# The values of enumerations that need not be imported before the backend's server has started.
 _LINKS = ("keep", "copy")
-"""What can become of links; nothing of ours has to be imported to know."""
+_KEEP = ("never", "failed", "always")
+_ERA = ("off", "fallback", "always")
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,9 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 def add_kinds(parser: argparse.ArgumentParser) -> None:
     """Add what is made of it."""
     kinds = (
-        (("-s", "--sdist"), Kind.SDIST, "build an sdist"),
-        (("-w", "--wheel"), Kind.WHEEL, "build a wheel (default: an sdist, and a wheel from it)"),
-        (("--editable",), Kind.EDITABLE, "build a wheel that leads back to the sources"),
+        (("-s", "--sdist"), "sdist", "build an sdist"),
+        (("-w", "--wheel"), "wheel", "build a wheel (default: an sdist, and a wheel from it)"),
+        (("--editable",), "editable", "build a wheel that leads back to the sources"),
     )
     for names, kind, text in kinds:
         parser.add_argument(*names, dest="kinds", action="append_const", const=kind, help=text)
@@ -73,8 +74,8 @@ def add_building(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep",
-        choices=[keep.value for keep in Keep],
-        default=Keep.NEVER.value,
+        choices=_KEEP,
+        default="never",
         help="keep the directory of the build, with a script that runs a failed hook again",
     )
     add_links(parser)
@@ -208,8 +209,8 @@ def add_requirements(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--era",
-        choices=[era.value for era in Era],
-        default=Era.FALLBACK.value,
+        choices=_ERA,
+        default="fallback",
         help="build an sdist with what there was when it was published: never, if it fails with "
         "what there is today, or always (default: fallback)",
     )

@@ -54,7 +54,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     options.add_batch(parser)
     options.add_reports(parser)
     _add_making(parser)
-    parser.set_defaults(run=_late("commands", "run_build"))
+    parser.set_defaults(run=_late("build", "run_build"))
 
 
 def _add_metadata(parser: argparse.ArgumentParser) -> None:

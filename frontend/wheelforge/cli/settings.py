@@ -135,7 +135,7 @@ def _read_json(text: str) -> dict[str, object]:
 
 
 def _list_kinds(options: argparse.Namespace, source: Path | str) -> tuple[Kind, ...]:
-    kinds: tuple[Kind, ...] = tuple(dict.fromkeys(options.kinds or ()))
+    kinds: tuple[Kind, ...] = tuple(map(Kind, dict.fromkeys(options.kinds or ())))
     is_directory = isinstance(source, Path) and source.is_dir()
     if Kind.SDIST in kinds and not is_directory:
         raise OptionInvalidError("--sdist", f"`{source}` is an sdist already")

@@ -20,26 +20,3 @@ their variables are only those that are given.
 Nothing finds processes that another service was asked to start, or that another user owns. Where
 this process itself forks (`multiprocessing` can), its copies must end too before its hooks do.
 """
-
-from wheelforge.hooks.deadline import Cancellation
-from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.in_process import is_missing_hook, read_question, take_answer
-from wheelforge.hooks.options import HookOptions, HookResult
-from wheelforge.hooks.pool import RunnerPool
-from wheelforge.hooks.runner import ForkRunner, SpawnRunner
-from wheelforge.hooks.server import ForkServer, can_fork
-
-__all__ = [
-    "Cancellation",
-    "ForkRunner",
-    "ForkServer",
-    "HookOptions",
-    "HookResult",
-    "RunnerPool",
-    "SpawnRunner",
-    "can_fork",
-    "compose_environment",
-    "is_missing_hook",
-    "read_question",
-    "take_answer",
-]

@@ -50,6 +50,8 @@ class Watch(NamedTuple):
     grace_seconds: float
     deadline: float | None
     """On the monotonic clock."""
+    on_start: Callable[[], object]
+    """Called once a process has been asked to run the hook."""
 
     @property
     def is_late(self) -> bool:

@@ -15,11 +15,11 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING
 
-from wheelforge.hooks.options import Outcome, Unserved
+from wheelforge.hooks.protocol import Outcome, Unserved
 
 if TYPE_CHECKING:
     from wheelforge.hooks.deadline import Watch
-    from wheelforge.hooks.options import Command
+    from wheelforge.hooks.protocol import Command
 
 _ON_WINDOWS = sys.platform == "win32"
 _GROUP_FLAG: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -44,6 +44,7 @@ class Direct:
         reader.start()
         try:
             with self._watch.cancellation.reaching(self._is_asked.set):
+                self._watch.on_start()
                 late = self._wait(process)
         finally:
             self._end(process)

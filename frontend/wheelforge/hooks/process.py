@@ -11,15 +11,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.hooks.options import Unserved
-from wheelforge.hooks.protocol import HookChannel, unpack
+from wheelforge.hooks.protocol import HookChannel, Unserved, unpack
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
 
     from wheelforge.hooks.deadline import Watch
-    from wheelforge.hooks.options import Command, Outcome
+    from wheelforge.hooks.protocol import Command, Outcome
 
 _SCRIPT = str(Path(__file__).with_name("start.py"))
 _PATIENCE_SECONDS = 5.0

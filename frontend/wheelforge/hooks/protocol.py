@@ -17,14 +17,14 @@ import selectors
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import HookLostError
-from wheelforge.hooks.options import Outcome, Unserved
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wheelforge.hooks.deadline import Watch
-    from wheelforge.hooks.options import Command
 
 LENGTH_BYTES = 4
 _SLACK_SECONDS = 10.0
@@ -34,6 +34,58 @@ _GLANCE_SECONDS = 0.5
 _MESSAGES = 2
 """Which hook it is, and what became of it."""
 _PIECE_BYTES = 1 << 16
+_HOOK_POSITION = 2
+
+
+class HookResult(NamedTuple):
+    """How a hook has ended."""
+
+    hook: str
+    status: int
+    """As a shell has it; negative: the signal that ended it."""
+    output: bytes
+    """The last of what was printed."""
+    seconds: float
+    forked: bool
+    reason: str = ""
+    """Why it was not forked although that was asked for."""
+    peak_bytes: int = 0
+    """The most memory that one of its processes had; 0: not known."""
+    cpu_seconds: float = 0.0
+    """Of all its processes; 0: not known."""
+    strays: int = 0
+    """Processes that were left behind, and ended."""
+
+
+class Command(NamedTuple):
+    """One hook to be run."""
+
+    words: tuple[str, ...]
+    directory: str
+    """Nothing for where the server or this process is."""
+    environment: Mapping[str, str]
+
+    @property
+    def hook(self) -> str:
+        """The name of the hook, or of whatever else is run."""
+        return self.words[min(_HOOK_POSITION, len(self.words) - 1)]
+
+
+class Outcome(NamedTuple):
+    """What is known of processes that have ended."""
+
+    status: int
+    peak_bytes: int = 0
+    cpu_seconds: float = 0.0
+    strays: int = 0
+    late: bool = False
+    """Whether it was ended because its time was over."""
+    is_lost: bool = False
+    """Whether the process that should have ended it does not answer."""
+
+
+class Unserved(Exception):  # ruff: ignore[error-suffix-on-exception-name]
+    """A server could not take a command on; nothing has been run."""
 
 
 class HookChannel:
@@ -100,6 +152,7 @@ class HookChannel:
                 ready = found.get(self._line.fileno(), 0)
                 if ready & selectors.EVENT_WRITE and not self._send():
                     selector.modify(self._line, selectors.EVENT_READ)
+                    self._watch.on_start()
                 if ready & selectors.EVENT_READ and not self._listen():
                     self._drain()
                     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from wheelforge.errors import (
@@ -15,15 +16,16 @@ from wheelforge.errors import (
 from wheelforge.hooks.deadline import Cancellation, Watch
 from wheelforge.hooks.direct import Direct
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.options import Command, HookResult, Unserved
 from wheelforge.hooks.output import Output
 from wheelforge.hooks.process import ServerProcess
+from wheelforge.hooks.protocol import Command, HookResult, Unserved
 from wheelforge.hooks.server import can_fork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wheelforge.hooks.options import HookOptions, Outcome
+    from wheelforge.hooks.options import HookOptions
+    from wheelforge.hooks.protocol import Outcome
     from wheelforge.hooks.server import ForkServer
 
 
@@ -59,6 +61,7 @@ class SpawnRunner:
             cancellation=self._cancellation,
             grace_seconds=self._terms.grace_seconds,
             deadline=None if limit is None else started + limit,
+            on_start=partial(self._terms.on_start or _ignore, command.hook),
         )
         outcome, reason = self._run(command, watch)
         watch.output.finish()
@@ -157,3 +160,7 @@ class ForkRunner(SpawnRunner):
             return self._server.run(command, watch), None
         except Unserved as objection:
             return self._spawn(command, watch), str(objection)
+
+
+def _ignore(_: str) -> None:
+    return

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wheelforge.hooks.in_process import BACKEND, BACKEND_PATH, find_hook_script
-from wheelforge.hooks.options import Unserved
 from wheelforge.hooks.process import ServerProcess
+from wheelforge.hooks.protocol import Unserved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wheelforge.hooks.deadline import Watch
-    from wheelforge.hooks.options import Command, Outcome
+    from wheelforge.hooks.protocol import Command, Outcome
 
 _ANYTHING = "*"
 _EARLY = frozenset({"HOME", "LANG", "TZ"})

@@ -9,7 +9,6 @@ What changes files is imported by who does: a backend's server waits for all tha
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,8 +59,7 @@ class CacheBucket(NamedTuple):
         return _list_sharded(self.root / "trees")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)  # ruff: ignore[too-many-public-methods]
-class Layout:
+class Layout(NamedTuple):  # ruff: ignore[too-many-public-methods]
     """The places below the cache directory ``root``."""
 
     root: Path

@@ -11,12 +11,12 @@ import csv
 import hashlib
 from typing import TYPE_CHECKING
 
+from installer.records import Hash, InvalidRecordEntry, RecordEntry, parse_record_file
+
 from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
-    from installer.records import Hash, RecordEntry
-
     from wheelforge_isolation.archive import Member, WheelZip
 
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
@@ -64,8 +64,6 @@ def _count_others(paths: list[str]) -> str:
 
 def _read_rows(archive: WheelZip, record: str) -> dict[str, RecordEntry]:
     """Return the rows of RECORD by the path that each means."""
-    from installer.records import InvalidRecordEntry, parse_record_file
-
     rows: dict[str, RecordEntry] = {}
     try:
         # Not at everything that Unicode calls a line: a row ends where csv says it does.
@@ -84,8 +82,6 @@ def _read_rows(archive: WheelZip, record: str) -> dict[str, RecordEntry]:
 
 
 def _add_row(rows: dict[str, RecordEntry], elements: tuple[str, str, str]) -> None:
-    from installer.records import InvalidRecordEntry, RecordEntry
-
     size = elements[2]
     if size and not (size.isascii() and size.isdecimal() and len(size) <= _MOST_DIGITS):
         raise InvalidRecordEntry(elements, ["`size` is no plain number"])

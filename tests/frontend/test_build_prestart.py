@@ -10,8 +10,8 @@ import pytest
 
 from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
 from wheelforge.build.open import Components
-from wheelforge.build.prestart import Prestart, Prestarter, make_prestarter
-from wheelforge.hooks import RunnerPool
+from wheelforge.build.prestart import Prestart, Prestarter
+from wheelforge.hooks.pool import RunnerPool
 from wheelforge_isolation import Layout
 from wheelforge_isolation.cache.trees import TreeStore
 from wheelforge_isolation.files.locks import Lease
@@ -59,20 +59,29 @@ def _link_python(tree: Path) -> About:
     return {}
 
 
-def starts(prestarter: Prestarter, source: Path | str) -> list[str]:
+@pytest.fixture
+def sdist(tmp_path: Path) -> Path:
+    path = tmp_path / "demo-1.0.tar.gz"
+    path.write_bytes(b"one")
+    return path
+
+
+def starts(layout: Layout, source: Path | str) -> list[str]:
     with Recording() as pool:
-        prestarter.start(source, {"PATH": "/usr/bin:/bin"}, pool)
+        Prestarter(layout.root).start(source, {"PATH": "/usr/bin:/bin"}, pool)
         return pool.early
 
 
-def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground: Ground) -> None:
+def test_prestart__server_of_the_last_build_is_started_and_used(
+    tmp_path: Path, ground: Ground
+) -> None:
     sdist = write_sdist(tmp_path)
     request = ask(sdist, tmp_path / "out", kinds=WHEEL_ONLY)
     with ground.forge() as forge:
         forge.build(request)
     settings = ground.settings()
     with Recording() as pool:
-        make_prestarter(settings).start(sdist, settings.variables, pool)
+        Prestarter(settings.cache_dir, settings.python).start(sdist, settings.variables, pool)
         (place,) = pool._places.values()
         early = place.server.pid
         with ground.forge(components=Components(pool=pool)) as forge:
@@ -82,82 +91,67 @@ def test_the_server_of_the_last_build_is_started_and_used(tmp_path: Path, ground
     assert facts["imported"] == early
 
 
-def test_a_source_that_has_changed_or_is_none_starts_nothing(
-    tmp_path: Path, layout: Layout, guess: Prestart
+def test_prestart__changed_source_or_one_without_a_path_starts_nothing(
+    tmp_path: Path, layout: Layout, guess: Prestart, sdist: Path
 ) -> None:
-    prestarter = Prestarter(layout=layout)
-    source = tmp_path / "demo-1.0.tar.gz"
-    source.write_bytes(b"one")
-    prestarter.remember(source, guess)
-    prestarter.remember("demo==1.0", guess)
+    Prestarter(layout.root).remember(sdist, guess)
+    Prestarter(layout.root).remember("demo==1.0", guess)
 
-    before = starts(prestarter, source)
-    source.write_bytes(b"other")
+    before = starts(layout, sdist)
+    sdist.write_bytes(b"other")
 
     assert before == ["json"]
-    assert starts(prestarter, source) == []
-    assert starts(prestarter, "demo==1.0") == []
-    assert starts(prestarter, tmp_path / "absent") == []
+    assert starts(layout, sdist) == []
+    assert starts(layout, "demo==1.0") == []
+    assert starts(layout, tmp_path / "absent") == []
 
 
-def test_a_project_is_known_by_what_it_says_of_its_build(
+def test_prestart__project_is_known_by_its_pyproject_toml(
     tmp_path: Path, layout: Layout, guess: Prestart
 ) -> None:
-    prestarter = Prestarter(layout=layout)
     project = write_project(tmp_path / "project")
-    prestarter.remember(project, guess)
+    Prestarter(layout.root).remember(project, guess)
     (project / "module.py").write_text("x = 1\n", encoding="utf-8")
 
-    before = starts(prestarter, project)
+    before = starts(layout, project)
     os.utime(project / "pyproject.toml", (1, 1))
 
     assert before == ["json"]
-    assert starts(prestarter, project) == []
+    assert starts(layout, project) == []
 
 
-def test_another_python_has_guesses_of_its_own(
-    tmp_path: Path, layout: Layout, guess: Prestart
+def test_prestart__another_python_has_records_of_its_own(
+    layout: Layout, guess: Prestart, sdist: Path
 ) -> None:
-    source = tmp_path / "demo-1.0.tar.gz"
-    source.write_bytes(b"one")
-    Prestarter(layout=layout, python="3.12").remember(source, guess)
+    Prestarter(layout.root, python="3.12").remember(sdist, guess)
 
-    assert starts(Prestarter(layout=layout), source) == []
+    assert starts(layout, sdist) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"python": 1}', b"\xff"])
-def test_a_guess_that_is_damaged_is_none(
-    tmp_path: Path, layout: Layout, guess: Prestart, content: bytes
+def test_prestart__damaged_record_starts_nothing(
+    layout: Layout, guess: Prestart, sdist: Path, content: bytes
 ) -> None:
-    prestarter = Prestarter(layout=layout)
-    source = tmp_path / "demo-1.0.tar.gz"
-    source.write_bytes(b"one")
-    prestarter.remember(source, guess)
+    Prestarter(layout.root).remember(sdist, guess)
     (kept,) = layout.guesses.iterdir()
     kept.write_bytes(content)
 
-    assert starts(prestarter, source) == []
+    assert starts(layout, sdist) == []
 
 
-def test_a_guess_that_leads_nowhere_is_none(tmp_path: Path, layout: Layout) -> None:
-    prestarter = Prestarter(layout=layout)
-    source = tmp_path / "demo-1.0.tar.gz"
-    source.write_bytes(b"one")
-    prestarter.remember(
-        source, Prestart(python=str(tmp_path / "gone"), backend="json", additions={})
-    )
-
-    assert starts(prestarter, source) == []
-
-
-def test_who_may_not_write_builds_all_the_same(
-    tmp_path: Path, layout: Layout, guess: Prestart
+def test_prestart__record_of_a_python_that_is_gone_starts_nothing(
+    tmp_path: Path, layout: Layout, sdist: Path
 ) -> None:
-    source = tmp_path / "demo-1.0.tar.gz"
-    source.write_bytes(b"one")
+    gone = Prestart(python=str(tmp_path / "gone"), backend="json", additions={})
+    Prestarter(layout.root).remember(sdist, gone)
+
+    assert starts(layout, sdist) == []
+
+
+def test_prestart__unwritable_record_is_not_kept(
+    layout: Layout, guess: Prestart, sdist: Path
+) -> None:
     layout.guesses.write_bytes(b"")
-    prestarter = Prestarter(layout=layout)
+    Prestarter(layout.root).remember(sdist, guess)
 
-    prestarter.remember(source, guess)
-
-    assert starts(prestarter, source) == []
+    assert starts(layout, sdist) == []

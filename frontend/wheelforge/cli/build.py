@@ -1,0 +1,95 @@
+"""The command `build`: a server imports the backend while this process imports all the rest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge.build.prestart import Prestarter
+from wheelforge.hooks.pool import RunnerPool
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from wheelforge.cli.console import Console
+    from wheelforge.events import BuildEvent, Reporter
+    from wheelforge.models import Outcome
+
+    Build = Callable[[Reporter, Callable[[Outcome], None]], None]
+
+_SOME_FAILED = 1
+
+
+def run_build(options: argparse.Namespace) -> int:
+    """Build, say where each result is, and return the exit code."""
+    if options.metadata:
+        return _run_metadata(options)
+    if not _is_alone(options):
+        from wheelforge.cli.batch import build_many
+
+        return _run(options, lambda report, hear: build_many(options, report, hear))
+    with RunnerPool() as pool:
+        if not (options.no_isolation or options.no_cache):
+            source = options.sources[0] if options.sources else Path.cwd()
+            python = options.pythons[0] if options.pythons else ""
+            Prestarter(options.cache_dir, python).start(source, os.environ, pool)
+        # Only from here on are all the others imported: the server does it on another core.
+        from wheelforge.cli.commands import build_alone
+
+        return _run(options, lambda report, hear: build_alone(options, pool, report, hear))
+
+
+def _is_alone(options: argparse.Namespace) -> bool:
+    """Return whether there is one build and nothing else: it need not wait for what many need."""
+    is_one = len(options.sources) <= 1 and len(options.pythons or ()) <= 1
+    is_plain = not (options.requirement or options.with_deps or options.no_binary)
+    return is_one and is_plain and not options.resume
+
+
+def _run(options: argparse.Namespace, build: Build) -> int:
+    from wheelforge.cli.commands import open_cache_place, open_console
+    from wheelforge.cli.reports import open_reports
+
+    console = open_console(options)
+    reporters: list[Reporter] = [console.hear]
+    outcomes: list[Outcome] = []
+
+    def report(event: BuildEvent) -> None:
+        for reporter in reporters:
+            reporter(event)
+
+    def hear(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        reports.add(outcome)
+        console.show_outcome(outcome)
+
+    with open_reports(options) as reports, open_cache_place(options), console.watch():
+        reporters.append(reports.hear)
+        build(report, hear)
+    return _conclude(outcomes, console)
+
+
+def _run_metadata(options: argparse.Namespace) -> int:
+    from wheelforge.cli.commands import run_metadata
+    from wheelforge.cli.reports import check_reports
+    from wheelforge.errors import OptionInvalidError
+
+    check_reports(options)
+    if options.kinds:
+        raise OptionInvalidError("--metadata", "it says to build something, too")
+    run_metadata(options)
+    return 0
+
+
+def _conclude(outcomes: Sequence[Outcome], console: Console) -> int:
+    """Say which builds have failed, and return the exit code."""
+    failed = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
+    if not failed or len(outcomes) == 1:
+        return failed[0][1].exit_code if failed else 0
+    lines = [f"{len(failed)} of {len(outcomes)} builds failed:"]
+    for outcome, error in failed:
+        lines.append(f"  {outcome.request.label}, Python {outcome.python}: {error.code}")
+    console.say("error", "\n".join(lines), is_needed=True)
+    return _SOME_FAILED
