@@ -61,6 +61,7 @@ DOORS = {
     "tarfile": {"archive"},
     "zipfile": {"archive"},
     "argparse": {"cli"},
+    "tomli_w": {"lockfile"},
     "urllib3": {"index"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}

@@ -40,15 +40,58 @@ if TYPE_CHECKING:
 
     from wheelforge_isolation import Interpreter
 
-WHOLE = """\
-lock-version = "1.0"
+WHOLE = r"""lock-version = "1.0"
 environments = [
-  "implementation_name == 'cpython' and python_version == '3.11' and sys_platform == 'linux' \
-and platform_machine == 'x86_64'",
+    "implementation_name == \"cpython\" and python_version == \"3.11\"\
+ and sys_platform == \"linux\" and platform_machine == \"x86_64\"",
 ]
 dependency-groups = [
-  "six-1.16.0.tar.gz",
+    "six-1-16-0-tar-gz",
 ]
+created-by = "wheelforge"
+
+[[packages]]
+name = "setuptools"
+version = "80.9.0"
+marker = "\"six-1-16-0-tar-gz\" in dependency_groups"
+index = "https://index.test/simple"
+
+[[packages.wheels]]
+name = "setuptools-80.9.0-py3-none-any.whl"
+url = "https://index.test/simple/files/setuptools-80.9.0-py3-none-any.whl"
+
+[packages.wheels.hashes]
+sha256 = "SETUPTOOLS"
+
+[tool.wheelforge]
+format = 1
+
+[[tool.wheelforge.sources]]
+name = "six-1.16.0.tar.gz"
+sha256 = "5555555555555555555555555555555555555555555555555555555555555555"
+
+[tool.wheelforge.sources.python]
+implementation = "cpython"
+version = "3.11"
+abi = "cp311"
+platform = "linux"
+machine = "x86_64"
+
+[[tool.wheelforge.sources.answers]]
+group = "six-1-16-0-tar-gz"
+requirements = [
+    "setuptools>=40",
+]
+files = [
+    "setuptools-80.9.0-py3-none-any.whl#sha256=SETUPTOOLS",
+]
+""".replace("\\\n", "").replace("SETUPTOOLS", SETUPTOOLS.sha256)
+EARLIER = """\
+lock-version = "1.0"
+environments = [
+  "implementation_name == 'cpython' and python_version == '3.11' and sys_platform == 'linux'",
+]
+dependency-groups = ["six-1.16.0.tar.gz"]
 created-by = "wheelforge"
 
 [[packages]]
@@ -56,9 +99,7 @@ name = "setuptools"
 version = "80.9.0"
 marker = "'six-1.16.0.tar.gz' in dependency_groups"
 index = "https://index.test/simple"
-wheels = [{ name = "setuptools-80.9.0-py3-none-any.whl", url = \
-"https://index.test/simple/files/setuptools-80.9.0-py3-none-any.whl", \
-hashes = { sha256 = "SETUPTOOLS" } }]
+wheels = [{ name = "setuptools-80.9.0-py3-none-any.whl", url = "URL", hashes = HASHES }]
 
 [tool.wheelforge]
 format = 1
@@ -71,13 +112,10 @@ machine = "x86_64" }
 
 [[tool.wheelforge.sources.answers]]
 group = "six-1.16.0.tar.gz"
-requirements = [
-  "setuptools>=40",
-]
-files = [
-  "setuptools-80.9.0-py3-none-any.whl#sha256=SETUPTOOLS",
-]
+requirements = ["setuptools>=40"]
+files = ["setuptools-80.9.0-py3-none-any.whl#sha256=SETUPTOOLS"]
 """
+"""A lock as earlier releases laid it out."""
 
 
 def select(path: Path, group: str, python: Interpreter = PYTHON) -> set[str]:
@@ -97,7 +135,16 @@ def names(resolution: Resolution) -> list[str]:
 def test_a_lock_is_a_file_that_people_can_read(tmp_path: Path) -> None:
     path = save(lock_one(SETUPTOOLS, requirements=("setuptools >= 40",)), tmp_path)
 
-    assert path.read_text(encoding="utf-8") == WHOLE.replace("SETUPTOOLS", SETUPTOOLS.sha256)
+    assert path.read_text(encoding="utf-8") == WHOLE
+
+
+def test_reading__takes_the_layout_of_earlier_releases(tmp_path: Path) -> None:
+    path = tmp_path / "pylock.build.toml"
+    hashes = f'{{ sha256 = "{SETUPTOOLS.sha256}" }}'
+    text = EARLIER.replace("HASHES", hashes).replace("URL", SETUPTOOLS.url)
+    path.write_text(text.replace("SETUPTOOLS", SETUPTOOLS.sha256), encoding="utf-8")
+
+    assert read_lock(path) == lock_one(SETUPTOOLS, requirements=("setuptools >= 40",))
 
 
 def test_what_was_answered_is_answered_again(tmp_path: Path) -> None:
@@ -176,7 +223,7 @@ def test_a_package_that_several_need_is_there_once(tmp_path: Path) -> None:
 
     (package,) = load(path)["packages"]
     assert package["marker"] == (
-        "'demo' in dependency_groups or 'six-1.16.0.tar.gz' in dependency_groups"
+        '"demo" in dependency_groups or "six-1-16-0-tar-gz" in dependency_groups'
     )
     assert [pin.file_name for pin in read_lock(path).files()] == [SETUPTOOLS.file_name]
 
@@ -490,4 +537,4 @@ def test_importing_the_room_loads_no_parser() -> None:
 
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
 
-    assert {"packaging", "tomllib", "urllib3", "resolvelib"}.isdisjoint(loaded)
+    assert {"packaging", "tomli_w", "tomllib", "urllib3", "resolvelib"}.isdisjoint(loaded)

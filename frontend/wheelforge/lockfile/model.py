@@ -1,4 +1,4 @@
-"""What is locked, and the way back: from what is asked now to what was answered then."""
+"""A lock and its answers: the locked files for a source, its requirements and a Python."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wheelforge.errors import (
     LockSourceChangedError,
     LockStaleError,
 )
-from wheelforge.lockfile.normalize import spell_label, spell_requirements
+from wheelforge.lockfile.normalize import normalize_label, normalize_requirements
 from wheelforge.resolve import Resolution
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DEFAULT_NAME = "pylock.build.toml"
 
 
 class Source(NamedTuple):
-    """Something that is built."""
+    """A thing that is built: an archive or a directory."""
 
     label: str
     """The file name of an archive, the name of a project in a directory."""
@@ -34,7 +34,7 @@ class Source(NamedTuple):
 
 
 class LockedPython(NamedTuple):
-    """What two Pythons share if the same files serve both; a patch release more changes none."""
+    """A kind of Python for which the same files serve; patch releases do not matter."""
 
     implementation: str
     version: str
@@ -50,7 +50,7 @@ class LockedPython(NamedTuple):
 
 
 def describe_python(python: Interpreter) -> LockedPython:
-    """Return what a lock says of ``python``."""
+    """Return ``python`` as a lock names it."""
     markers = python.markers
     return LockedPython(
         implementation=markers["implementation_name"],
@@ -62,7 +62,7 @@ def describe_python(python: Interpreter) -> LockedPython:
 
 
 class LockedAnswer(NamedTuple):
-    """What was asked for, and the files that it came to."""
+    """Requirements, and the files that they were resolved to."""
 
     requirements: tuple[str, ...]
     """Sorted, in the spelling that equal ones share."""
@@ -71,7 +71,7 @@ class LockedAnswer(NamedTuple):
 
 
 class LockedSource(NamedTuple):
-    """All that one source needs to be built by one Python."""
+    """The answers for one source that is built by one Python."""
 
     source: Source
     python: LockedPython
@@ -81,12 +81,12 @@ class LockedSource(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """What was answered, for each source and Python."""
+    """The answers for each source and Python."""
 
     sources: tuple[LockedSource, ...]
     """Sorted by source and Python; each pair once."""
     name: str = field(default=DEFAULT_NAME, compare=False)
-    """What it is called in messages."""
+    """For messages."""
 
     @property
     def digest(self) -> str:
@@ -96,9 +96,9 @@ class Lock:
     def answer(
         self, source: Source, requirements: Iterable[str], python: Interpreter
     ) -> Resolution:
-        """Return what was locked for these requirements of ``source``, or say what differs."""
-        locked = self._find(source._replace(label=spell_label(source.label)), python)
-        asked = spell_requirements(requirements)
+        """Return the locked answer to these requirements of ``source``, or say what differs."""
+        locked = self._find(source._replace(label=normalize_label(source.label)), python)
+        asked = normalize_requirements(requirements)
         for answer in locked.answers:
             if answer.requirements == asked:
                 return self._give(locked, answer, python)
@@ -143,6 +143,6 @@ class Lock:
         if foreign:
             this = f"{locked.python}, which takes no such file"
             raise LockOtherPythonError(self.name, locked.source.label, tuple(foreign), this)
-        # Whoever finds other bytes than these has the word of the lock against them.
+        # A hash mismatch is then reported against the lock file.
         pins = tuple(pin._replace(origin=self.name) for pin in answer.pins)
         return Resolution(pins=pins)

@@ -1,4 +1,4 @@
-"""How things are spelled in a lock: equal ones the same, and nothing secret or local."""
+"""The form of things in a lock: the same for equal ones, and nothing secret or local."""
 
 from __future__ import annotations
 
@@ -15,24 +15,31 @@ if TYPE_CHECKING:
 
     from wheelforge.resolve import Pin
 
+FORMAT = 1
+"""Of the table ``tool.wheelforge``."""
 SUBDIRECTORY = "subdirectory="
-"""What of a fragment says more than the hash does."""
+"""The part of a fragment that says more than the hash does."""
 
 
-def spell_label(label: str) -> str:
+def refer(pin: Pin) -> str:
+    """Return the reference to a file in the answers."""
+    return f"{pin.file_name}#sha256={pin.sha256}"
+
+
+def normalize_label(label: str) -> str:
     """Return a name that can be written, whatever the file system made of it."""
     return label.encode("utf-8", "backslashreplace").decode()
 
 
-def spell_requirements(requirements: Iterable[str]) -> tuple[str, ...]:
-    """Return requirements in the order and the spelling that equal ones share."""
-    return tuple(sorted({_spell_requirement(text) for text in requirements}))
+def normalize_requirements(requirements: Iterable[str]) -> tuple[str, ...]:
+    """Return requirements sorted, in the spelling that equal ones share."""
+    return tuple(sorted({_normalize_requirement(text) for text in requirements}))
 
 
-def _spell_requirement(text: str) -> str:
+def _normalize_requirement(text: str) -> str:
     from packaging.utils import canonicalize_name
 
-    plain = spell_label(" ".join(text.split()))
+    plain = normalize_label(" ".join(text.split()))
     requirement = find_requirement(plain)
     if requirement is None:
         return redact(plain)
@@ -42,8 +49,8 @@ def _spell_requirement(text: str) -> str:
     return str(requirement)
 
 
-def spell_pin(pin: Pin) -> Pin:
-    """Return what of ``pin`` is locked."""
+def normalize_pin(pin: Pin) -> Pin:
+    """Return ``pin`` as it is locked."""
     path = local_path(pin.url)
     bare, _, fragment = without_secrets(pin.url).partition("#")
     inside = [pair for pair in fragment.split("&") if pair.startswith(SUBDIRECTORY)]
@@ -62,12 +69,12 @@ def spell_pin(pin: Pin) -> Pin:
 
 
 def is_direct(pin: Pin) -> bool:
-    """Return whether somebody named the file itself, and no index did."""
+    """Return whether a requirement named the file itself, and no index lists it."""
     return without_secrets(pin.origin) == without_secrets(pin.url).partition("#")[0]
 
 
 def is_standard(pin: Pin) -> bool:
-    """Return whether a file name says which name and version it is, as the standard has it."""
+    """Return whether a file name states the name and the version in the standard form."""
     try:
         found = (parse_wheel_name if pin.is_wheel else parse_sdist_name)(pin.file_name)
     except FormatError:

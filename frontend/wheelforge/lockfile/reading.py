@@ -1,4 +1,7 @@
-"""From the text of a file to a lock; whatever is wrong with it is said with its place."""
+"""From a file to a lock: `packaging` validates the standard part, and we our own table of it.
+
+Each error says where in the file the fault is.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,27 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from packaging.pylock import PackageArchive, Pylock, PylockValidationError
+
 from wheelforge.errors import LockInvalidError
 from wheelforge.lockfile.model import Lock, LockedAnswer, LockedPython, LockedSource, Source
-from wheelforge.lockfile.normalize import SUBDIRECTORY, spell_requirements
-from wheelforge.lockfile.writing import FORMAT, refer
+from wheelforge.lockfile.normalize import FORMAT, SUBDIRECTORY, normalize_requirements, refer
 from wheelforge.resolve import Pin
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import is_plain_file_name
+from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, is_plain_file_name
 from wheelforge_isolation.formats.urls import check_url, file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any, NoReturn
 
-    from packaging.pylock import Package, Pylock
+    from packaging.pylock import Package, PackageSdist, PackageWheel
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class _Table(NamedTuple):
-    """A table of a lock, which knows where it is."""
+    """One table of a lock file, and its place in it."""
 
     lock: str
     place: str
@@ -71,13 +75,25 @@ class _Table(NamedTuple):
 
 def read(path: Path) -> Lock:
     """Return the lock in the file ``path``."""
-    return parse(_load(path), path)
+    try:
+        document = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LockInvalidError(str(path), "", f"it cannot be read: {reason}") from error
+    except ValueError as error:
+        raise LockInvalidError(str(path), "", f"it is no TOML: {error}") from error
+    except RecursionError as error:
+        raise LockInvalidError(str(path), "", "it is nested too deeply") from error
+    return parse(document, path)
 
 
 def parse(document: Mapping[str, Any], path: Path) -> Lock:
     """Return the lock that ``document`` is, which is in the file ``path``."""
     table = _find_own_table(str(path), document)
-    pylock = _validate(str(path), document)
+    try:
+        pylock = Pylock.from_dict(document)
+    except PylockValidationError as error:
+        raise LockInvalidError(str(path), error.context or "", error.message) from error
     files = {refer(pin): pin for pin in _list_files(pylock, path)}
     sources = [_read_source(each, files) for each in table.tables("sources")]
     known: set[tuple[Source, LockedPython]] = set()
@@ -87,18 +103,6 @@ def parse(document: Mapping[str, Any], path: Path) -> Lock:
         known.add((each.source, each.python))
     sources.sort(key=lambda each: (each.source, each.python))
     return Lock(sources=tuple(sources), name=str(path))
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_bytes().decode())
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise LockInvalidError(str(path), "", f"it cannot be read: {reason}") from error
-    except ValueError as error:
-        raise LockInvalidError(str(path), "", f"it is no TOML: {error}") from error
-    except RecursionError as error:
-        raise LockInvalidError(str(path), "", "it is nested too deeply") from error
 
 
 def _find_own_table(lock: str, document: Mapping[str, object]) -> _Table:
@@ -116,70 +120,42 @@ def _find_own_table(lock: str, document: Mapping[str, object]) -> _Table:
     return table
 
 
-def _validate(lock: str, document: Mapping[str, object]) -> Pylock:
-    from packaging.pylock import Pylock, PylockValidationError
-
-    try:
-        return Pylock.from_dict(document)
-    except PylockValidationError as error:
-        raise LockInvalidError(lock, error.context or "", error.message) from error
-
-
 def _list_files(pylock: Pylock, path: Path) -> Iterator[Pin]:
     for number, package in enumerate(pylock.packages):
         # Without a version it is none of ours, and nothing that we wrote refers to it.
         if package.version is None:
             continue
         try:
-            yield from _list_package(package, path.parent)
+            for file in (*(package.wheels or ()), package.sdist, package.archive):
+                if file is not None:
+                    yield _make_pin(package, file, path.parent)
         except FormatError as error:
             raise LockInvalidError(str(path), f"packages[{number}]", str(error)) from error
 
 
-def _list_package(package: Package, directory: Path) -> Iterator[Pin]:
-    index = package.index or ""
-    for wheel in package.wheels or ():
-        url = _locate(wheel.url, wheel.path, directory)
-        yield _make_pin(package, (url, wheel.name, index), wheel.hashes, is_wheel=True)
-    if package.sdist is not None:
-        url = _locate(package.sdist.url, package.sdist.path, directory)
-        facts = (url, package.sdist.name, index)
-        yield _make_pin(package, facts, package.sdist.hashes, is_wheel=False)
-    if package.archive is not None:
-        bare = _locate(package.archive.url, package.archive.path, directory)
-        inside = package.archive.subdirectory
-        url = f"{bare}#{SUBDIRECTORY}{inside}" if inside else bare
-        facts = (url, None, index or bare)
-        is_wheel = file_name_of(bare).endswith(".whl")
-        yield _make_pin(package, facts, package.archive.hashes, is_wheel=is_wheel)
-
-
-def _locate(url: str | None, path: str | None, directory: Path) -> str:
-    if url:
-        check_url(url)
-    return url or Path(os.path.normpath(directory / (path or ""))).as_uri()
-
-
 def _make_pin(
-    package: Package,
-    facts: tuple[str, str | None, str],
-    hashes: Mapping[str, str],
-    *,
-    is_wheel: bool,
+    package: Package, file: PackageWheel | PackageSdist | PackageArchive, directory: Path
 ) -> Pin:
-    url, name, origin = facts
-    sha256 = hashes.get("sha256", "")
-    file_name = name or file_name_of(url)
-    if not is_plain_file_name(file_name):
+    if file.url:
+        check_url(file.url)
+    url = file.url or Path(os.path.normpath(directory / (file.path or ""))).as_uri()
+    name, origin = file_name_of(url), package.index or ""
+    if isinstance(file, PackageArchive):
+        origin = origin or url
+        url = f"{url}#{SUBDIRECTORY}{file.subdirectory}" if file.subdirectory else url
+    else:
+        name = file.name or name
+    if not is_plain_file_name(name):
         raise FormatError("it does not have the name of a file")
+    sha256 = file.hashes.get("sha256", "")
     return Pin(
         name=package.name,
         version=str(package.version),
-        file_name=file_name,
+        file_name=name,
         url=url,
         sha256=sha256,
         origin=origin,
-        is_wheel=is_wheel,
+        is_wheel=name.endswith(WHEEL_SUFFIX),
         accepted=(f"sha256:{sha256}",),
     )
 
@@ -210,7 +186,7 @@ def _read_answer(table: _Table, files: Mapping[str, Pin]) -> LockedAnswer:
             table.refuse(place, f"`{files[text].name}` is there twice")
         pins[files[text].name] = files[text]
     return LockedAnswer(
-        requirements=spell_requirements(table.texts("requirements")),
+        requirements=normalize_requirements(table.texts("requirements")),
         pins=tuple(pins[name] for name in sorted(pins)),
     )
 

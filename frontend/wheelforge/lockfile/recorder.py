@@ -1,4 +1,4 @@
-"""What builds ask for and get while a lock is made."""
+"""The answers that builds get while a lock is made."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from wheelforge.errors import LockImpossibleError
 from wheelforge.lockfile.model import Lock, LockedAnswer, LockedSource, describe_python
 from wheelforge.lockfile.normalize import (
     is_standard,
-    spell_label,
-    spell_pin,
-    spell_requirements,
+    normalize_label,
+    normalize_pin,
+    normalize_requirements,
 )
 from wheelforge_isolation.formats.urls import file_name_of
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from wheelforge.resolve import Pin, Resolution
     from wheelforge_isolation import Interpreter
 
+    Build = tuple[Source, LockedPython]
     Answers = dict[tuple[str, ...], tuple[Pin, ...]]
-    Noted = dict[tuple[Source, LockedPython], Answers]
 
 
 class Recorder:
     """Collects answers; to be used by any number of threads.
 
-    What is built for a build is a source as well, by the name of its file: a lock that does not
-    say what such a source needs would be of no use, and is not made.
+    Anything that is built for a build is a source as well, by the name of its file: a lock that
+    does not say what such a source needs would be of no use, and is not made.
     """
 
     def __init__(self) -> None:
-        self._answers: Noted = defaultdict(dict)
-        self._wanted: set[tuple[Source, LockedPython]] = set()
+        self._answers: dict[Build, Answers] = defaultdict(dict)
+        self._wanted: set[Build] = set()
         self._mutex = Mutex()
 
     def record(
@@ -48,13 +48,13 @@ class Recorder:
         *,
         is_wanted: bool = True,
     ) -> None:
-        """Note what ``source`` was given for ``requirements``, its hashes learned.
+        """Note the answer to ``requirements`` of ``source``, its hashes learned.
 
-        What nobody wants for itself is locked only if something that is locked needs it: a
-        resolver builds also what it then passes over, unless it remembers the answer.
+        Builds made only during resolution, which are not wanted for themselves, are locked only if
+        a locked source needs them.
         """
-        key = source._replace(label=spell_label(source.label)), describe_python(python)
-        asked = spell_requirements(requirements)
+        key = source._replace(label=normalize_label(source.label)), describe_python(python)
+        asked = normalize_requirements(requirements)
         with self._mutex:
             self._answers[key][asked] = resolution.pins
             if is_wanted:
@@ -65,76 +65,66 @@ class Recorder:
         with self._mutex:
             every = {key: dict(answers) for key, answers in self._answers.items()}
             noted = _keep_needed(every, self._wanted)
-        finisher = _Finisher(noted.keys())
-        return Lock(
-            sources=tuple(
-                LockedSource(
-                    source=source,
-                    python=python,
-                    answers=tuple(
-                        LockedAnswer(
-                            requirements=asked,
-                            pins=finisher.finish_all(pins, source, python),
-                        )
-                        for asked, pins in sorted(noted[source, python].items())
-                    ),
-                )
-                for source, python in sorted(noted)
-            )
-        )
+        finisher = _PinFinisher(noted)
+        sources: list[LockedSource] = []
+        for build in sorted(noted):
+            answers = [
+                LockedAnswer(asked, finisher.finish(pins, build))
+                for asked, pins in sorted(noted[build].items())
+            ]
+            sources.append(LockedSource(*build, tuple(answers)))
+        return Lock(sources=tuple(sources))
 
 
-def _keep_needed(noted: Noted, wanted: Iterable[tuple[Source, LockedPython]]) -> Noted:
-    """Return what is wanted, and what that is built with."""
-    kept: Noted = {}
+def _keep_needed(noted: dict[Build, Answers], wanted: Iterable[Build]) -> dict[Build, Answers]:
+    """Return the wanted builds, and those that made their build requirements."""
+    kept: dict[Build, Answers] = {}
     pending = [*wanted]
     while pending:
         key = pending.pop()
         if key in kept:
             continue
         kept[key] = noted[key]
-        pins = (pin for pins in noted[key].values() for pin in pins if not pin.is_wheel)
-        pending += (each for pin in pins for each in noted if _is_of(each, pin, key[1]))
+        pins = [pin for pins in noted[key].values() for pin in pins if not pin.is_wheel]
+        for other in noted:
+            source, python = other
+            is_needed = python == key[1] and any(
+                source.label == normalize_label(pin.file_name)
+                and source.sha256 == (pin.sha256 or source.sha256)
+                for pin in pins
+            )
+            pending += [other] if is_needed else []
     return kept
 
 
-def _is_of(noted: tuple[Source, LockedPython], pin: Pin, python: LockedPython) -> bool:
-    """Return whether what was built may be the file that ``pin`` means."""
-    source = noted[0]
-    is_same = source.label == spell_label(pin.file_name) and noted[1] == python
-    return is_same and source.sha256 == (pin.sha256 or source.sha256)
+class _PinFinisher:
+    """Completes pins, so that they can be written down and found again."""
 
-
-class _Finisher:
-    """Makes of pins what can be written down and found again."""
-
-    def __init__(self, noted: Iterable[tuple[Source, LockedPython]]) -> None:
+    def __init__(self, noted: Iterable[Build]) -> None:
         self._hashes: dict[tuple[str, LockedPython], set[str]] = defaultdict(set)
         for source, python in noted:
             self._hashes[source.label, python].add(source.sha256)
         self._firsts: dict[tuple[str, str], Pin] = {}
 
-    def finish_all(
-        self, pins: Iterable[Pin], source: Source, python: LockedPython
-    ) -> tuple[Pin, ...]:
+    def finish(self, pins: Iterable[Pin], build: Build) -> tuple[Pin, ...]:
         """Return what is locked of ``pins``, by name."""
-        finished = (self._finish(pin, source, python) for pin in pins)
-        return tuple(sorted(finished, key=lambda pin: pin.name))
+        finished: list[Pin] = []
+        for pin in sorted(pins, key=lambda pin: pin.name):
+            found = pin if pin.is_wheel else self._complete(pin, build)
+            label = build[0].label
+            if not found.sha256:
+                raise LockImpossibleError(found.file_name, label, "its hash is not known")
+            locked = normalize_pin(found)
+            if not is_standard(found) and file_name_of(locked.url) != found.file_name:
+                raise LockImpossibleError(found.file_name, label, "its URL has another name")
+            # The same bytes from two places are one file, whichever place is asked.
+            finished.append(self._firsts.setdefault((locked.file_name, locked.sha256), locked))
+        return tuple(finished)
 
-    def _finish(self, pin: Pin, source: Source, python: LockedPython) -> Pin:
-        if not pin.is_wheel:
-            pin = self._complete(pin, source, python)
-        if not pin.sha256:
-            raise LockImpossibleError(pin.file_name, source.label, "its hash is not known")
-        spelled = spell_pin(pin)
-        if not is_standard(pin) and file_name_of(spelled.url) != pin.file_name:
-            raise LockImpossibleError(pin.file_name, source.label, "its URL has another name")
-        # The same bytes from two places are one file, whichever place is asked.
-        return self._firsts.setdefault((spelled.file_name, spelled.sha256), spelled)
-
-    def _complete(self, pin: Pin, source: Source, python: LockedPython) -> Pin:
-        """Return ``pin`` with the hash of what was built, if that is the one that is meant."""
-        built = self._hashes[spell_label(pin.file_name), python] - {""}
+    def _complete(self, pin: Pin, build: Build) -> Pin:
+        """Return the pin of an sdist with the hash of the archive that was built."""
+        source, python = build
+        built = self._hashes[normalize_label(pin.file_name), python] - {""}
         if not built:
             reason = "it is no archive that was built on the way"
             raise LockImpossibleError(pin.file_name, source.label, reason)

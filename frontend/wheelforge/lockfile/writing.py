@@ -1,129 +1,186 @@
-"""From a lock to the text of its file."""
+"""From a lock to its file: a PEP 751 document, with a dependency group for each source.
+
+A group holds one file of a name for each environment that markers can tell apart. Where an answer
+contradicts what its source has already, as for two builds of one Python that only tags tell apart,
+it gets a group of its own.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+import tomli_w
+from packaging.markers import Marker
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageSdist,
+    PackageWheel,
+    Pylock,
+    is_valid_pylock_path,
+)
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from wheelforge.errors import LockImpossibleError, LockInvalidError
-from wheelforge.lockfile.groups import Groups
-from wheelforge.lockfile.normalize import SUBDIRECTORY, is_direct, is_standard
+from wheelforge.lockfile.normalize import FORMAT, SUBDIRECTORY, is_direct, is_standard, refer
 from wheelforge_isolation import replace_file
 from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from wheelforge.lockfile.model import Lock, LockedAnswer, LockedSource
+    from packaging.utils import NormalizedName
+
+    from wheelforge.lockfile.model import Lock, LockedAnswer, LockedPython, LockedSource, Source
     from wheelforge.resolve import Pin
-
-FORMAT = 1
-_NAME = re.compile(r"pylock\.([^.]+\.)?toml")
-_PYTHON = ("implementation", "version", "abi", "platform", "machine")
 
 
 def write(lock: Lock, path: Path) -> None:
     """Put ``lock`` into the file ``path``."""
-    if not _NAME.fullmatch(path.name):
+    if not is_valid_pylock_path(path):
         reason = "a lock has to be called `pylock.toml` or `pylock.NAME.toml`"
         raise LockInvalidError(str(path), "", reason)
-    content = "\n".join(_Writer(lock, path.parent).lines())
-    replace_file(str(path), f"{content}\n".encode())
+    document = _make_document(lock, path.parent)
+    replace_file(str(path), tomli_w.dumps(document.to_dict()).encode())
 
 
-class _Writer:
-    """Writes one lock, to be put into ``directory``."""
+def _make_document(lock: Lock, directory: Path) -> Pylock:
+    groups = _Groups(lock)
+    own = {"format": FORMAT, "sources": [_describe(each, groups) for each in lock.sources]}
+    return Pylock(
+        lock_version=Version("1.0"),
+        environments=[Marker(text) for text in groups.environments],
+        dependency_groups=groups.names,
+        created_by="wheelforge",
+        packages=[_make_package(pin, groups, directory) for pin in lock.files()],
+        tool={"wheelforge": own},
+    )
 
-    def __init__(self, lock: Lock, directory: Path) -> None:
-        self._lock = lock
-        self._directory = directory
-        self._groups = Groups(lock)
 
-    def lines(self) -> Iterator[str]:
-        """Yield the file, line by line."""
-        yield 'lock-version = "1.0"'
-        yield f"environments = {_listed(map(_quoted, self._groups.environments))}"
-        yield f"dependency-groups = {_listed(map(_quoted, self._groups.names))}"
-        yield 'created-by = "wheelforge"'
-        files = self._lock.files()
-        if not files:
-            yield "packages = []"
-        for pin in files:
-            yield from ("", "[[packages]]", *self._describe_package(pin))
-        yield from ("", "[tool.wheelforge]", f"format = {FORMAT}")
-        if not self._lock.sources:
-            yield "sources = []"
-        for locked in self._lock.sources:
-            yield from ("", "[[tool.wheelforge.sources]]", *self._describe_source(locked))
+def _describe(locked: LockedSource, groups: _Groups) -> Mapping[str, Any]:
+    sha256 = locked.source.sha256
+    return {
+        "name": locked.source.label,
+        **({"sha256": sha256} if sha256 else {}),
+        "python": locked.python._asdict(),
+        "answers": [
+            {
+                "group": groups.find_name(locked, answer),
+                "requirements": list(answer.requirements),
+                "files": [refer(pin) for pin in answer.pins],
+            }
+            for answer in locked.answers
+        ],
+    }
 
-    def _describe_package(self, pin: Pin) -> Iterator[str]:
-        is_archive = is_direct(pin) or not is_standard(pin)
-        yield f"name = {_quoted(pin.name)}"
-        yield f"version = {_quoted(pin.version)}"
-        yield f"marker = {_quoted(self._groups.find_marker(pin))}"
-        if pin.origin and not is_direct(pin):
-            yield f"index = {_quoted(pin.origin)}"
-        file = _inline(self._describe_file(pin, is_archive=is_archive))
-        if is_archive:
-            yield f"archive = {file}"
-        else:
-            yield f"wheels = [{file}]" if pin.is_wheel else f"sdist = {file}"
 
-    def _describe_file(self, pin: Pin, *, is_archive: bool) -> dict[str, str]:
-        facts: dict[str, str] = {}
-        if not is_archive:
-            facts["name"] = _quoted(pin.file_name)
-        bare, _, fragment = pin.url.partition("#")
-        local = local_path(pin.url)
-        where = "url" if local is None else "path"
-        facts[where] = _quoted(bare if local is None else self._relate(pin, local))
-        facts["hashes"] = _inline({"sha256": _quoted(pin.sha256)})
-        if is_archive and fragment:
-            facts["subdirectory"] = _quoted(fragment.removeprefix(SUBDIRECTORY))
-        return facts
-
-    def _relate(self, pin: Pin, local: str) -> str:
-        """Return the way from the lock to a local file, which may be the same elsewhere."""
+def _make_package(pin: Pin, groups: _Groups, directory: Path) -> Package:
+    bare, _, fragment = pin.url.partition("#")
+    local = local_path(pin.url)
+    place: dict[str, Any] = {"url": bare}
+    if local is not None:
         try:
-            return Path(os.path.relpath(local, self._directory)).as_posix()
+            # The lock and the files may be moved together.
+            place = {"path": Path(os.path.relpath(local, directory)).as_posix()}
         except ValueError as error:  # another drive
-            reason = f"there is no way to it from `{self._directory}`"
-            user = self._groups.find_user(pin)
-            raise LockImpossibleError(pin.file_name, user, reason) from error
-
-    def _describe_source(self, locked: LockedSource) -> Iterator[str]:
-        yield f"name = {_quoted(locked.source.label)}"
-        if locked.source.sha256:
-            yield f"sha256 = {_quoted(locked.source.sha256)}"
-        python = {name: _quoted(getattr(locked.python, name)) for name in _PYTHON}
-        yield f"python = {_inline(python)}"
-        for answer in locked.answers:
-            yield from ("", "[[tool.wheelforge.sources.answers]]")
-            yield from self._describe_answer(locked, answer)
-
-    def _describe_answer(self, locked: LockedSource, answer: LockedAnswer) -> Iterator[str]:
-        yield f"group = {_quoted(self._groups.find_name(locked, answer))}"
-        yield f"requirements = {_listed(map(_quoted, answer.requirements))}"
-        yield f"files = {_listed(_quoted(refer(pin)) for pin in answer.pins)}"
-
-
-def refer(pin: Pin) -> str:
-    """Return what stands for a file wherever it answers something."""
-    return f"{pin.file_name}#sha256={pin.sha256}"
+            reason = f"there is no way to it from `{directory}`"
+            raise LockImpossibleError(pin.file_name, groups.find_user(pin), reason) from error
+    hashes = {"sha256": pin.sha256}
+    file: dict[str, Any]
+    if is_direct(pin) or not is_standard(pin):
+        subdirectory = fragment.removeprefix(SUBDIRECTORY) or None
+        file = {"archive": PackageArchive(**place, hashes=hashes, subdirectory=subdirectory)}
+    elif pin.is_wheel:
+        file = {"wheels": [PackageWheel(name=pin.file_name, **place, hashes=hashes)]}
+    else:
+        file = {"sdist": PackageSdist(name=pin.file_name, **place, hashes=hashes)}
+    return Package(
+        name=cast("NormalizedName", pin.name),
+        version=Version(pin.version),
+        marker=Marker(groups.find_marker(pin)),
+        index=None if is_direct(pin) else pin.origin or None,
+        **file,
+    )
 
 
-def _quoted(text: str) -> str:
-    # JSON leaves alone what TOML has no room for.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+class _Groups:
+    """The dependency groups of one lock."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._names: dict[tuple[LockedSource, LockedAnswer], str] = {}
+        self._owners: dict[str, Source] = {}
+        self._members: dict[str, dict[tuple[str, str], Pin]] = defaultdict(dict)
+        self._environments: dict[str, set[str]] = defaultdict(set)
+        self._uses: dict[Pin, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for locked in lock.sources:
+            # The one that asks for most is the whole environment, and comes first.
+            for answer in sorted(locked.answers, key=lambda one: -len(one.requirements)):
+                self._add(locked, answer)
+
+    @property
+    def names(self) -> list[str]:
+        """Every group."""
+        return sorted(self._environments)
+
+    @property
+    def environments(self) -> list[str]:
+        """A marker for each kind of Python."""
+        return sorted(set[str]().union(*self._environments.values()))
+
+    def find_name(self, locked: LockedSource, answer: LockedAnswer) -> str:
+        """Return the group that has all of ``answer``."""
+        return self._names[locked, answer]
+
+    def find_user(self, pin: Pin) -> str:
+        """Return the first source that needs a file."""
+        return self._owners[min(self._uses[pin])].label
+
+    def find_marker(self, pin: Pin) -> str:
+        """Return where a file is needed."""
+        parts: list[str] = []
+        for name, environments in sorted(self._uses[pin].items()):
+            group = f"'{name}' in dependency_groups"
+            if environments != self._environments[name]:
+                alternatives = " or ".join(f"({each})" for each in sorted(environments))
+                group = f"({group} and ({alternatives}))"
+            parts.append(group)
+        return " or ".join(parts)
+
+    def _add(self, locked: LockedSource, answer: LockedAnswer) -> None:
+        environment = _find_environment(locked.python)
+        fresh = {(environment, pin.name): pin for pin in answer.pins}
+        name = self._find_group(locked.source, fresh)
+        self._names[locked, answer] = name
+        self._members[name].update(fresh)
+        self._environments[name].add(environment)
+        for pin in answer.pins:
+            self._uses[pin][name].add(environment)
+
+    def _find_group(self, source: Source, fresh: Mapping[tuple[str, str], Pin]) -> str:
+        """Return a group of ``source`` that ``fresh`` fits, told apart from those of others."""
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", source.label).strip("._-")
+        stem = canonicalize_name(plain or "source")
+        number = 0
+        while True:
+            number += 1
+            name = f"{stem}-{number}" if number > 1 else stem
+            if self._owners.setdefault(name, source) != source:
+                continue
+            members = self._members[name]
+            if all(members.get(key, pin) == pin for key, pin in fresh.items()):
+                return name
 
 
-def _inline(facts: Mapping[str, str]) -> str:
-    return f"{{ {', '.join(f'{key} = {value}' for key, value in facts.items())} }}"
-
-
-def _listed(items: Iterable[str]) -> str:
-    lines = [f"  {item},\n" for item in items]
-    return f"[\n{''.join(lines)}]" if lines else "[]"
+def _find_environment(python: LockedPython) -> str:
+    """Return the marker that holds for ``python``, and for few others."""
+    return (
+        f"implementation_name == '{python.implementation}' "
+        f"and python_version == '{python.version}' "
+        f"and sys_platform == '{python.platform}' "
+        f"and platform_machine == '{python.machine}'"
+    )
