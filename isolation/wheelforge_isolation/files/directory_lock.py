@@ -1,23 +1,23 @@
-"""Turns: a directory is built in by one at a time, in the order in which they came.
+"""A lock on a directory: it is built by one process at a time, and the others are told by which.
 
 Backends write into the directory that they build, so two builds of one directory would spoil each
-other. Whoever has the turn holds two things, taken in this order and before any other lock:
+other. A builder takes three locks, in this order and before any other lock:
 
-1. a *ticket*, for the order and for a description of who holds the turn: a file with a number,
-   locked by its owner. A ticket whose lock is free belongs to a dead one, and is removed by whoever
-   comes next behind it, or leaves, so neither a dead holder nor a dead waiter keeps anybody.
-2. the *lock of the directory itself*, for exclusion. It leaves nothing in the user's tree, and it
-   holds whatever the cache, the user, the container or the path by which one came.
+1. ``<key>.next``, given back as soon as it has the others. Only its holder tries to get them, so
+   that a process that builds again and again cannot keep the others out.
+2. ``<key>.lock``, which also holds a description of its owner.
+3. *the directory itself*, for exclusion. It leaves nothing in the user's tree, and it holds
+   whatever the cache, the user, the container or the path by which one came.
 
-The tickets for one directory are in a private directory of their own among the temporary files,
-which is gone when the last one leaves. A cache would be the wrong place: two builds may have two.
-So would be the user's home: it is often read-only, on the network or without locks. Two who do not
-see each other's tickets, being different users or having different places for temporary files,
-exclude each other all the same; only their order is left to chance.
+The files are in a private directory of their user among the temporary files, which is gone when
+the last one leaves. A cache would be the wrong place: two builds may have two. So would be the
+user's home: it is often read-only, on the network or without locks. Two builds that do not see each
+other's files, because of different users or places for temporary files, exclude each other all the
+same; they only cannot tell who it is that they wait for.
 
-Windows cannot lock directories, and network file systems may refuse: there the tickets alone
-exclude. Where there are no tickets either, everybody goes ahead, with a note. No program that is
-started inherits either: a hook that outlives its killed frontend does not hold the turn.
+Windows cannot lock directories, and network file systems may refuse: there the files alone exclude.
+Where there are no lock files either, every build goes ahead, with a note. No program that is
+started inherits any lock: a hook that outlives its killed frontend does not hold the directory.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge_isolation.errors import (
     DirectoryHeldError,
+    FileAccessError,
     IsolationError,
     LocksUnavailableError,
     WaitCancelledError,
@@ -63,10 +65,10 @@ _held: set[tuple[int, str]] = set()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockOwner:
-    """Who has the turn, as far as that can be seen."""
+    """The process that builds in a directory, as far as that can be seen."""
 
     pid: int = 0
-    """Nothing is known of the holder where this is zero."""
+    """Nothing is known of the owner where this is zero."""
     since: float = 0.0
     """In seconds since the epoch."""
     label: str = ""
@@ -81,73 +83,102 @@ def wait_for_turn(
     is_cancelled: Callable[[], bool] = lambda: False,
     announce_after_seconds: float = ANNOUNCEMENT_SECONDS,
 ) -> Generator[str]:
-    """Hold the turn to build in ``directory``; yield what others are to know, or nothing.
+    """Hold the lock on ``directory``; yield a note of what limits it, or nothing.
 
-    A wait may take hours, and ends only with the turn, an interrupt, or once ``is_cancelled``.
-    Others are told ``label``; ``announce`` is told who holds the turn when a wait gets long.
+    A wait may take hours, and ends only with the lock, an interrupt, or once ``is_cancelled``.
+    Others are told ``label``; ``announce`` is told the owner when a wait gets long.
     """
-    patience = _Patience(directory, announce, is_cancelled, announce_after_seconds)
-    turn = None
-    while turn is None:
-        turn = _take(directory, label, patience)
-    try:
-        yield turn.note
-    finally:
-        turn.leave()
+    announcement = time.monotonic() + announce_after_seconds
 
-
-class _Patience:
-    """What one does while it is not yet one's turn."""
-
-    def __init__(
-        self,
-        directory: Path,
-        announce: Callable[[LockOwner], None],
-        is_cancelled: Callable[[], bool],
-        announce_after_seconds: float,
-    ) -> None:
-        self._directory = directory
-        self._announce = announce
-        self._is_cancelled = is_cancelled
-        self._announcement = time.monotonic() + announce_after_seconds
-
-    def pause(self, queue: _Queue) -> None:
-        if self._is_cancelled():
-            raise WaitCancelledError(str(self._directory))
-        if time.monotonic() >= self._announcement:
-            self._announcement = float("inf")
-            self._announce(queue.find_holder())
+    def pause(lock: _DirectoryLock) -> None:
+        nonlocal announcement
+        if is_cancelled():
+            raise WaitCancelledError(str(directory))
+        if time.monotonic() >= announcement:
+            announcement = float("inf")
+            announce(lock.files.read_owner())
         time.sleep(_POLL_SECONDS)
 
-
-def _take(directory: Path, label: str, patience: _Patience) -> _Turn | None:
-    """Wait for the turn; return nothing if the path leads to another directory by then."""
-    with fs.translated("lock", str(directory)):
-        turn = _arrive(directory)
+    lock = _DirectoryLock(directory)
     try:
-        turn.queue.draw(label)
-        while not turn.has_come():
-            patience.pause(turn.queue)
-        if not turn.is_over():
-            return turn
-    except BaseException:
-        turn.leave()
-        raise
-    turn.leave()
-    return None
+        while not lock.take(label, pause):
+            # The path leads to another directory by now.
+            lock.release()
+            lock = _DirectoryLock(directory)
+        yield lock.note
+    finally:
+        lock.release()
 
 
-def _arrive(directory: Path) -> _Turn:
-    descriptor = _open_directory(directory)
-    found = os.stat(directory) if descriptor < 0 else os.fstat(descriptor)
-    # By a number, as a path has many spellings; some file systems on Windows have none.
-    name = f"{found.st_dev}-{found.st_ino}" if found.st_ino else os.path.realpath(directory)
-    claim = (threading.get_ident(), name)
-    if claim in _held:
-        _close(descriptor)
-        raise DirectoryHeldError(str(directory))
-    _held.add(claim)
-    return _Turn(directory, descriptor, _Queue(name), claim)
+class _DirectoryLock:
+    """One attempt to lock the directory that a path leads to just now."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        with fs.translated("lock", str(directory)):
+            self._descriptor = _open_directory(directory)
+            found = os.stat(directory) if self._descriptor < 0 else os.fstat(self._descriptor)
+        # By a number, as a path has many spellings; some file systems on Windows have none.
+        name = f"{found.st_dev}-{found.st_ino}" if found.st_ino else os.path.realpath(directory)
+        self._claim = (threading.get_ident(), name)
+        if self._claim in _held:
+            self._close()
+            raise DirectoryHeldError(str(directory))
+        _held.add(self._claim)
+        self.files = _LockFiles(name)
+
+    def take(self, label: str, pause: Callable[[_DirectoryLock], None]) -> bool:
+        """Wait for all locks; return whether the path still leads to the directory."""
+        steps = (
+            partial(self.files.try_take, "next"),
+            partial(self.files.try_take, "lock"),
+            self._try_take_directory,
+        )
+        for try_take in steps:
+            while not try_take():
+                pause(self)
+        self.files.describe(LockOwner(pid=os.getpid(), since=time.time(), label=label))
+        self.files.give_back("next")
+        if self._descriptor < 0:
+            return True
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._directory))
+        except OSError:
+            return False
+
+    def _try_take_directory(self) -> bool:
+        """Return whether the directory is ours now, or cannot be locked at all."""
+        if self._descriptor < 0:
+            return True
+        try:
+            return lock_descriptor(self._descriptor, self._directory)
+        except LocksUnavailableError:
+            self._close()
+            return True
+
+    @property
+    def note(self) -> str:
+        """What limits the exclusion, or nothing."""
+        if self._descriptor >= 0 or (_ON_WINDOWS and self.files.are_usable):
+            return ""
+        who = "only builds of one user on one machine" if self.files.are_usable else "no builds"
+        return f"{quoted(str(self._directory))} cannot be locked: {who} take turns in it"
+
+    def release(self) -> None:
+        """Let the next one have it."""
+        # The files last: the next one, getting them, finds the directory free.
+        if self._descriptor >= 0:
+            # To close is not enough: a process forked meanwhile has a copy that would keep it.
+            with contextlib.suppress(OSError):
+                unlock_descriptor(self._descriptor)
+        self._close()
+        self.files.give_back("lock", "next")
+        _held.discard(self._claim)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _open_directory(directory: Path) -> int:
@@ -160,199 +191,87 @@ def _open_directory(directory: Path) -> int:
         return -1
 
 
-def _close(descriptor: int) -> None:
-    if descriptor >= 0:
-        os.close(descriptor)
-
-
-class _Turn:
-    """One arrival at one directory, up to the leaving."""
-
-    def __init__(
-        self, directory: Path, descriptor: int, queue: _Queue, claim: tuple[int, str]
-    ) -> None:
-        self._directory = directory
-        self._descriptor = descriptor
-        self._claim = claim
-        self.queue = queue
-
-    def has_come(self) -> bool:
-        """Return whether the directory is ours now, or cannot be anybody's."""
-        if not self.queue.is_next() or not self._lock_directory():
-            return False
-        self.queue.describe(since=time.time())
-        return True
-
-    def is_over(self) -> bool:
-        """Return whether the directory was moved or removed while we waited for it."""
-        if self._descriptor < 0:
-            return False
-        try:
-            return not os.path.samestat(os.fstat(self._descriptor), os.stat(self._directory))
-        except OSError:
-            return True
-
-    @property
-    def note(self) -> str:
-        """What limits the exclusion, or nothing."""
-        if self._descriptor >= 0 or (_ON_WINDOWS and self.queue.is_open):
-            return ""
-        who = "only builds of one user on one machine" if self.queue.is_open else "no builds"
-        return f"{quoted(str(self._directory))} cannot be locked: {who} take turns in it"
-
-    def leave(self) -> None:
-        """Let the next one have it."""
-        # The ticket last: the next one, seeing it gone, finds the directory free.
-        _unlock(self._descriptor)
-        self._descriptor = -1
-        self.queue.leave()
-        _held.discard(self._claim)
-
-    def _lock_directory(self) -> bool:
-        if self._descriptor < 0:
-            return True
-        try:
-            return lock_descriptor(self._descriptor, self._directory)
-        except LocksUnavailableError:
-            _close(self._descriptor)
-            self._descriptor = -1
-            return True
-
-
-def _unlock(descriptor: int) -> None:
-    if descriptor < 0:
-        return
-    # To close is not enough: a process forked meanwhile has a copy that would keep the lock.
-    with contextlib.suppress(OSError):
-        unlock_descriptor(descriptor)
-    os.close(descriptor)
-
-
-class _Queue:
-    """The tickets for one directory, as one who has drawn one, or could not, sees them."""
+class _LockFiles:
+    """The lock files for one directory, as far as they can be had."""
 
     def __init__(self, name: str) -> None:
-        self._name = hashlib.sha256(os.fsencode(name)).hexdigest()[:_KEY_LENGTH]
-        self._place = Path()
-        self._number = 0
-        self._lock: Lock | None = None
-        self._label = ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there are tickets, and we have one."""
-        return self._lock is not None
-
-    def draw(self, label: str) -> None:
-        """Take the number behind all others; where that is impossible, do without."""
-        self._label = label
         user = f"-{os.geteuid()}" if sys.platform != "win32" else ""
-        with contextlib.suppress(OSError, IsolationError):
-            self._place = Path(fs.temporary_place()) / f"wheelforge-turns{user}-{self._name}"
-            while _is_ours(self._place) and self._lock is None:
-                self._try_to_draw()
-        self.describe(since=0)
+        self._place = Path(fs.temporary_place()) / f"wheelforge-locks{user}"
+        self._key = hashlib.sha256(os.fsencode(name)).hexdigest()[:_KEY_LENGTH]
+        self._locks: dict[str, Lock] = {}
+        self.are_usable = True
 
-    def _try_to_draw(self) -> None:
-        number = 1 + max(self._numbers(), default=0)
-        try:
-            # Before it is locked somebody may take it for a dead one's, and remove it. Then it is
-            # created anew, so that two never have the same.
-            self._number, self._lock = number, try_lock(self._ticket(number))
-        except FileNotFoundError:
-            pass  # the last one has just left, and taken the place with him
-        except LocksUnavailableError:
-            fs.remove_file(str(self._ticket(number)))
-            fs.remove_empty_directory(str(self._place))
-            raise
+    def _path(self, kind: str) -> Path:
+        return self._place / f"{self._key}.{kind}"
 
-    def is_next(self) -> bool:
-        """Return whether nobody living is before us; remove the dead."""
-        if self._lock is None:
+    def try_take(self, kind: str) -> bool:
+        """Return whether a lock is ours now, or cannot be had at all."""
+        if not self.are_usable:
             return True
-        before = (number for number in self._numbers() if number < self._number)
-        return all(_removed_dead(self._ticket(number)) for number in sorted(before, reverse=True))
-
-    def describe(self, *, since: float) -> None:
-        """Tell others who we are, and since when we hold the turn, if we do."""
-        if self._lock is None:
-            return
-        holder = LockOwner(pid=os.getpid(), since=since, label=self._label)
-        with contextlib.suppress(OSError):  # then they know no more than that there is somebody
-            # From the second byte: on Windows nobody may read the first, which is locked.
-            os.lseek(self._lock.descriptor, 1, os.SEEK_SET)
-            os.write(self._lock.descriptor, json.dumps(asdict(holder)).encode())
-
-    def find_holder(self) -> LockOwner:
-        """Return who says that he has the turn, or an unknown one."""
-        if self._lock is None:
-            return LockOwner()
-        for number in sorted(self._numbers(), reverse=True):
-            holder = _read_holder(self._ticket(number))
-            if holder.since:
-                return holder
-        return LockOwner()
-
-    def leave(self) -> None:
-        """Give the ticket back, and remove the place if nobody else is there."""
-        if self._lock is not None:
-            with contextlib.suppress(IsolationError, OSError):
-                self._lock.release()
-            self._lock = None
-            # Behind a dead one at the end of the line nobody may come for long.
-            with contextlib.suppress(IsolationError, OSError):
-                for number in self._numbers():
-                    _removed_dead(self._ticket(number))
-                fs.remove_empty_directory(str(self._place))
-
-    def _ticket(self, number: int) -> Path:
-        return self._place / f"{number}.lock"
-
-    def _numbers(self) -> list[int]:
-        with fs.translated("list", str(self._place)):
-            try:
-                names = [name.partition(".")[0] for name in os.listdir(self._place)]
-            except FileNotFoundError:
-                return []
-        return [int(name) for name in names if name.isdecimal()]
-
-
-def _is_ours(place: Path) -> bool:
-    """Make sure that there is such a private directory; return whether it is one, and ours."""
-    with contextlib.suppress(IsolationError):
-        fs.create_directory(str(place), mode=fs.PRIVATE_MODE)
-    # Anybody may create anything among the temporary files, and wait for us there.
-    found = os.lstat(place)
-    if sys.platform == "win32":
-        return stat.S_ISDIR(found.st_mode)
-    is_private = stat.S_IMODE(found.st_mode) == fs.PRIVATE_MODE
-    return stat.S_ISDIR(found.st_mode) and is_private and found.st_uid == os.geteuid()
-
-
-def _removed_dead(ticket: Path) -> bool:
-    """Remove ``ticket`` if nobody holds it; return whether nobody did."""
-    try:
-        lock = try_lock(ticket)
-    except FileNotFoundError:
+        try:
+            lock = self._try_lock(self._path(kind))
+        except LocksUnavailableError:
+            self._tidy(self._path(kind))
+            self.are_usable = False
+        except (OSError, IsolationError):
+            self.are_usable = False
+        else:
+            if lock is not None:
+                self._locks[kind] = lock
+            return lock is not None
         return True
-    except OSError:  # Windows refuses what is just being removed: look again
-        return False
-    if lock is None:
-        return False
-    with contextlib.suppress(IsolationError):
-        lock.release()
-    return True
+
+    def _try_lock(self, path: Path) -> Lock | None:
+        while True:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self._place, fs.PRIVATE_MODE)
+            # The last user of the place may just have removed it.
+            with contextlib.suppress(FileNotFoundError):
+                _check_privacy(self._place)
+                lock = fs.patiently(partial(try_lock, path))
+                if lock is not None:
+                    os.ftruncate(lock.descriptor, 0)  # a dead owner may have described itself
+                return lock
+
+    def describe(self, owner: LockOwner) -> None:
+        """Tell others who has the directory."""
+        lock = self._locks.get("lock")
+        if lock is not None:
+            with contextlib.suppress(OSError):  # then they know no more than that it is locked
+                # From the second byte: on Windows the first cannot be read, being locked.
+                os.lseek(lock.descriptor, 1, os.SEEK_SET)
+                os.write(lock.descriptor, json.dumps(asdict(owner)).encode())
+
+    def read_owner(self) -> LockOwner:
+        """Return who has the directory, or an unknown one."""
+        try:
+            with open(self._path("lock"), "rb") as file:
+                file.seek(1)
+                return LockOwner(**json.loads(file.read()))
+        except (OSError, ValueError, TypeError):
+            return LockOwner()  # it is just being written, or has nothing to say
+
+    def give_back(self, *kinds: str) -> None:
+        """Release those of the locks that are held; the last one removes the place."""
+        for kind in kinds:
+            lock = self._locks.pop(kind, None)
+            if lock is not None:
+                with contextlib.suppress(OSError, IsolationError):
+                    lock.release()
+                self._tidy()
+
+    def _tidy(self, *paths: Path) -> None:
+        with contextlib.suppress(IsolationError):
+            for path in paths:
+                fs.remove_file(str(path))
+        fs.remove_empty_directory(str(self._place))
 
 
-def _read_holder(ticket: Path) -> LockOwner:
-    try:
-        descriptor = os.open(ticket, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return LockOwner()
-    try:
-        os.lseek(descriptor, 1, os.SEEK_SET)
-        return LockOwner(**json.loads(os.read(descriptor, 1 << 16)))
-    except (OSError, ValueError, TypeError):
-        return LockOwner()  # it is just being written
-    finally:
-        os.close(descriptor)
+def _check_privacy(place: Path) -> None:
+    """Raise unless nobody else may write to ``place``, as anybody may among temporary files."""
+    found = os.lstat(place)
+    is_ours = sys.platform == "win32" or (
+        stat.S_IMODE(found.st_mode) == fs.PRIVATE_MODE and found.st_uid == os.geteuid()
+    )
+    if not is_ours or not stat.S_ISDIR(found.st_mode):
+        raise FileAccessError("lock in", str(place), "it may be another user's")

@@ -1,4 +1,4 @@
-"""Turns: who holds a directory, what others hear of him, and what is left behind."""
+"""The lock on a directory: its owner, what others are told of it, and what is left behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes import NOBODY, needs, run_unprivileged
-from wheelforge_isolation import LockOwner, wait_for_turn
+from wheelforge_isolation import LockOwner, remove_tree, wait_for_turn
 from wheelforge_isolation.errors import DirectoryHeldError, FileAccessError, WaitCancelledError
 from wheelforge_isolation.files import directory_lock
 
@@ -81,21 +81,26 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ignore(_: LockOwner) -> None:
-    """Hear of a holder and do nothing about it."""
+    """Do nothing when a wait gets long."""
 
 
-def is_free(directory: Path) -> bool:
-    """Return whether a thread that has nothing to do with it could have the turn at once."""
+def is_free(directory: Path, announce: Callable[[LockOwner], None] = ignore) -> bool:
+    """Return whether another thread could lock ``directory`` at once."""
     answers: list[bool] = []
+    told: list[LockOwner] = []
 
     def look() -> None:
         try:
-            with wait_for_turn(directory, ignore, is_cancelled=lambda: True):
+            with wait_for_turn(
+                directory, told.append, is_cancelled=lambda: bool(told), announce_after_seconds=0
+            ):
                 answers.append(True)
         except WaitCancelledError:
             answers.append(False)
 
     run(look)
+    for owner in told:
+        announce(owner)
     return answers[0]
 
 
@@ -108,7 +113,7 @@ def run(function: Callable[[], None]) -> None:
 def refuse_flock(
     monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[int], bool], number: int = errno.ENOLCK
 ) -> None:
-    """Let a file system have no locks for some of what is on it."""
+    """Let a file system refuse to lock some of its files."""
     flock = fcntl.flock
 
     def refuse(descriptor: int, operation: int) -> None:
@@ -119,16 +124,14 @@ def refuse_flock(
     monkeypatch.setattr(fcntl, "flock", refuse)
 
 
-def test_nothing_is_left_anywhere_and_there_is_nothing_to_note(
-    project: Path, temporary: Path
-) -> None:
+def test_directory_lock__leaves_nothing_and_has_no_note(project: Path, temporary: Path) -> None:
     with wait_for_turn(project, ignore) as note:
         within = list(project.iterdir())
 
     assert (note, within, list(project.iterdir()), list(temporary.iterdir())) == ("", [], [], [])
 
 
-def test_what_was_raised_inside_comes_out_and_leaves_the_directory_free(project: Path) -> None:
+def test_directory_lock__is_released_by_an_error_inside(project: Path) -> None:
     with pytest.raises(ZeroDivisionError), wait_for_turn(project, ignore):
         _ = 1 / 0
 
@@ -136,7 +139,9 @@ def test_what_was_raised_inside_comes_out_and_leaves_the_directory_free(project:
 
 
 @pytest.mark.parametrize("count", [8])
-def test_threads_take_turns_and_are_never_two(project: Path, temporary: Path, count: int) -> None:
+def test_directory_lock__is_never_held_by_two_threads(
+    project: Path, temporary: Path, count: int
+) -> None:
     inside = 0
     counts: list[int] = []
 
@@ -160,7 +165,7 @@ def test_threads_take_turns_and_are_never_two(project: Path, temporary: Path, co
 
 
 @pytest.mark.parametrize("spelling", ["project", "link", "project/../project"])
-def test_who_has_the_turn_already_is_told_so_rather_than_left_to_wait(
+def test_directory_lock__taken_twice_by_one_thread_is_an_error(
     project: Path, spelling: str
 ) -> None:
     project.with_name("link").symlink_to(project)
@@ -178,25 +183,25 @@ def test_who_has_the_turn_already_is_told_so_rather_than_left_to_wait(
         assert not note
 
 
-def test_who_builds_may_build_in_another_directory_meanwhile(project: Path) -> None:
+def test_directory_lock__of_a_nested_directory_is_another_one(project: Path) -> None:
     (project / "nested").mkdir()
 
     with wait_for_turn(project, ignore), wait_for_turn(project / "nested", ignore) as note:
         assert not note
 
 
-def test_who_cancels_leaves_the_line(project: Path, temporary: Path) -> None:
+def test_directory_lock__cancelled_waiter_leaves_nothing(project: Path, temporary: Path) -> None:
     with wait_for_turn(project, ignore):
         (place,) = temporary.iterdir()
         free = is_free(project)
-        tickets = [path.name for path in place.iterdir()]
+        kinds = [path.suffix for path in place.iterdir()]
 
     assert not free
-    assert tickets == ["1.lock"]
+    assert kinds == [".lock"]
     assert is_free(project)
 
 
-def test_what_is_known_of_the_holder_is_told_to_who_waits(project: Path) -> None:
+def test_directory_lock__owner_is_told_to_waiting_threads(project: Path) -> None:
     told: list[LockOwner] = []
     start = time.time()
 
@@ -217,7 +222,7 @@ def test_what_is_known_of_the_holder_is_told_to_who_waits(project: Path) -> None
     assert start <= holder.since <= time.time()
 
 
-def test_a_wait_is_announced_once_after_two_seconds_and_goes_on(
+def test_directory_lock__wait_is_announced_once_after_two_seconds(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _Clock()
@@ -256,7 +261,7 @@ class _Clock:
         self.now += 0.5 if self.now < 10 else 5000
 
 
-def test_who_waited_for_a_directory_that_was_replaced_gets_the_new_one(project: Path) -> None:
+def test_directory_lock__follows_a_directory_that_was_replaced(project: Path) -> None:
     is_waiting = threading.Event()
     has_it = threading.Event()
     is_over = threading.Event()
@@ -281,7 +286,7 @@ def test_who_waited_for_a_directory_that_was_replaced_gets_the_new_one(project: 
     assert free == (True, False)
 
 
-def test_a_directory_that_is_not_there_is_an_error_that_names_it(
+def test_directory_lock__of_an_absent_directory_is_an_error_that_names_it(
     project: Path, temporary: Path
 ) -> None:
     with pytest.raises(FileAccessError) as caught, wait_for_turn(project / "absent", ignore):
@@ -292,7 +297,7 @@ def test_a_directory_that_is_not_there_is_an_error_that_names_it(
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EBADF, errno.EINVAL])
-def test_where_directories_cannot_be_locked_tickets_exclude_and_a_note_says_so(
+def test_directory_lock__falls_back_to_its_file_with_a_note(
     project: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     refuse_flock(monkeypatch, stat.S_ISDIR, number)
@@ -308,7 +313,7 @@ def test_where_directories_cannot_be_locked_tickets_exclude_and_a_note_says_so(
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
-def test_directory_lock__that_another_holds_is_waited_for_however_the_system_says_so(
+def test_directory_lock__is_waited_for_however_the_system_says_that_it_is_held(
     project: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     refuse_flock(monkeypatch, stat.S_ISDIR, number)
@@ -320,7 +325,7 @@ def test_directory_lock__that_another_holds_is_waited_for_however_the_system_say
         pytest.fail("the directory is another's")
 
 
-def test_without_any_locks_it_goes_ahead_with_a_note(
+def test_directory_lock__without_any_locks_is_entered_with_a_note(
     project: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_flock(monkeypatch, lambda _: True)
@@ -332,7 +337,7 @@ def test_without_any_locks_it_goes_ahead_with_a_note(
     assert list(temporary.iterdir()) == []
 
 
-def test_on_windows_tickets_alone_exclude_and_that_is_enough(
+def test_directory_lock__on_windows_is_its_file_alone(
     project: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(directory_lock, "_ON_WINDOWS", True)
@@ -352,7 +357,7 @@ def find_place(project: Path, temporary: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["open to all", "a link", "a file", "another user's"])
-def test_a_place_that_somebody_else_may_have_made_is_not_used(
+def test_directory_lock__ignores_a_place_that_may_be_another_users(
     project: Path, temporary: Path, kind: str
 ) -> None:
     place = find_place(project, temporary)
@@ -379,26 +384,29 @@ def test_a_place_that_somebody_else_may_have_made_is_not_used(
     assert place.is_symlink() or place.exists()
 
 
-def test_what_is_no_ticket_and_what_was_left_by_the_dead_is_in_nobodys_way(
-    project: Path, temporary: Path
-) -> None:
-    place = find_place(project, temporary)
-    place.mkdir(mode=0o700)
-    for name in ("1.lock", "7.lock", "foreign", "x.lock"):
-        (place / name).write_bytes(b"?")
-
-    assert is_free(project)
-
-    assert sorted(path.name for path in place.iterdir()) == ["foreign", "x.lock"]
-
-
-def test_tickets_that_vanish_take_the_order_with_them_and_nothing_else(
+def test_directory_lock__removes_files_of_dead_processes_and_no_others(
     project: Path, temporary: Path
 ) -> None:
     with wait_for_turn(project, ignore):
+        (lock,) = temporary.glob("*/*")
+    lock.parent.mkdir(mode=0o700)
+    other = lock.with_name("other.lock")
+    for path in (lock, lock.with_suffix(".next"), other):
+        path.write_bytes(b"?" * 1000)
+    told: list[LockOwner] = []
+
+    with wait_for_turn(project, ignore):
+        during = is_free(project, told.append)
+    free = is_free(project)
+
+    assert (during, free, told[0].pid) == (False, True, os.getpid())
+    assert list(lock.parent.iterdir()) == [other]
+
+
+def test_directory_lock__excludes_without_its_file(project: Path, temporary: Path) -> None:
+    with wait_for_turn(project, ignore):
         (place,) = temporary.iterdir()
-        (place / "1.lock").unlink()
-        place.rmdir()
+        remove_tree(str(place))
         free = is_free(project)
 
     assert not free
@@ -406,9 +414,7 @@ def test_tickets_that_vanish_take_the_order_with_them_and_nothing_else(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_child_that_was_forked_meanwhile_does_not_keep_the_turn(
-    project: Path, temporary: Path
-) -> None:
+def test_directory_lock__is_not_kept_by_a_forked_child(project: Path, temporary: Path) -> None:
     command = [sys.executable, "-c", _FORKER, str(project)]
     variables = {**os.environ, "TMPDIR": str(temporary)}
 
@@ -418,7 +424,7 @@ def test_a_child_that_was_forked_meanwhile_does_not_keep_the_turn(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
-def test_another_user_waits_and_hears_that_somebody_has_it(
+def test_directory_lock__excludes_other_users(
     tmp_path: Path, project: Path, temporary: Path
 ) -> None:
     temporary.chmod(0o1777)
@@ -433,7 +439,7 @@ def test_another_user_waits_and_hears_that_somebody_has_it(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
-def test_a_directory_that_one_may_enter_and_not_read_is_built_with_a_note(
+def test_directory_lock__of_an_unreadable_directory_has_a_note(
     tmp_path: Path, project: Path, temporary: Path
 ) -> None:
     temporary.chmod(0o1777)
