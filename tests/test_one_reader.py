@@ -54,7 +54,7 @@ def parsers(node: ast.AST) -> set[str]:
     "code",
     [
         "from packaging.version import Version",
-        "from packaging.requirements import Requirement as Wish",
+        "from packaging.requirements import Requirement as R",
         "import email.parser",
         "import packaging.version as v",
         "import urllib.parse",

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.errors import (
@@ -14,14 +15,18 @@ from wheelforge_isolation.errors import (
     InterpreterUnusableError,
     quoted,
 )
-from wheelforge_isolation.interpreter.inspect import TIMEOUT_SECONDS, InterpreterInspector
-from wheelforge_isolation.interpreter.interpreter import OLDEST, format_version
+from wheelforge_isolation.interpreter.inspect import (
+    OLDEST,
+    TIMEOUT_SECONDS,
+    format_version,
+    inspect_interpreter,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge_isolation.interpreter.interpreter import Interpreter
+    from wheelforge_isolation.interpreter.inspect import Interpreter
 
 _ON_WINDOWS = os.name == "nt"
 _BIN, _SUFFIX = ("Scripts", ".exe") if _ON_WINDOWS else ("bin", "")
@@ -48,13 +53,18 @@ def find_interpreter(
     """
     if environment is None:
         environment = {"PATH": os.pathsep.join([*map(str, search), os.defpath])}
-    inspector = InterpreterInspector(str(cache_dir), environment, timeout_seconds)
+    inspect = partial(
+        inspect_interpreter,
+        cache_dir=str(cache_dir),
+        environment=environment,
+        timeout_seconds=timeout_seconds,
+    )
     if request is None:
         # A program that embeds Python may have no executable that is a Python.
         request = sys.executable or f"python{format_version(sys.version_info[:2])}"
     if os.path.isabs(request) or os.path.dirname(request):
-        return inspector.inspect(_find_executable(request))
-    return _search(_parse_request(request), search, inspector)
+        return inspect(_find_executable(request))
+    return _search(_parse_request(request), search, inspect)
 
 
 def _find_executable(path: str) -> str:
@@ -62,21 +72,17 @@ def _find_executable(path: str) -> str:
     path = os.path.abspath(path)
     candidates = [path]
     if os.path.isdir(path):
-        candidates = [
-            os.path.join(directory, name)
-            for directory in (os.path.join(path, _BIN), path)
-            for name in (*(f"{name}{_SUFFIX}" for name in _USUAL_NAMES), *_list_names(directory))
-        ]
+        candidates = list[str]()
+        for directory in (os.path.join(path, _BIN), path):
+            # An alternative installation has names like `python3.12` only; the newest is taken.
+            matches = filter(None, map(_VERSIONED_NAME.fullmatch, _list(directory)))
+            versioned = sorted(matches, key=lambda match: -int(match[1]))
+            names = [*(f"{name}{_SUFFIX}" for name in _USUAL_NAMES), *(m[0] for m in versioned)]
+            candidates += [os.path.join(directory, name) for name in names]
     for candidate in candidates:
         if os.path.isfile(candidate):
             return candidate
     raise InterpreterNotFoundError(path, (path,))
-
-
-def _list_names(directory: str) -> list[str]:
-    """Return names like ``python3.12``, newest first: an alternative installation has no others."""
-    matches = filter(None, map(_VERSIONED_NAME.fullmatch, _list(directory)))
-    return [match[0] for match in sorted(matches, key=lambda match: -int(match[1]))]
 
 
 def _list(directory: str) -> list[str]:
@@ -101,12 +107,6 @@ class PythonRequest(NamedTuple):
         """Whether more than the major version is asked for."""
         return len(self.version) > 1
 
-    @property
-    def exact_names(self) -> tuple[str, ...]:
-        """The names that only a fitting executable has."""
-        version = format_version(self.version[:2])
-        return tuple(name for name in self.names if version in name)
-
     def fits_version(self, version: tuple[int, ...]) -> bool:
         """Return whether ``version`` is the requested one, as far as both are given."""
         known = min(len(version), len(self.version))
@@ -118,8 +118,8 @@ class PythonRequest(NamedTuple):
             return False
         if self.implementation not in {"", interpreter.implementation}:
             return False
-        is_free_threaded = interpreter.is_free_threaded
-        return is_free_threaded == self.is_free_threaded or not self.has_minor_version
+        has_right_threads = interpreter.is_free_threaded == self.is_free_threaded
+        return has_right_threads or not self.has_minor_version
 
 
 def _parse_request(text: str) -> PythonRequest:
@@ -149,22 +149,24 @@ def _read_numbers(version: str) -> tuple[int, ...]:
 
 
 def _search(
-    request: PythonRequest, search: Sequence[Path], inspector: InterpreterInspector
+    request: PythonRequest, search: Sequence[Path], inspect: Callable[[str], Interpreter]
 ) -> Interpreter:
     failures: list[InterpreterUnusableError | InterpreterTooOldError] = []
     others: dict[str, str] = {}
     for candidate in _list_candidates(request, search):
         try:
-            interpreter = inspector.inspect(candidate)
+            interpreter = inspect(candidate)
         except (InterpreterUnusableError, InterpreterTooOldError) as error:
             failures.append(error)
             continue
         if request.fits(interpreter):
             return interpreter
         others.setdefault(interpreter.title, f"{quoted(candidate)} is {interpreter.title}")
+    version = format_version(request.version[:2])
     for failure in failures:
-        # The Python that was asked for is there: its problem is the answer.
-        if os.path.basename(failure.executable) in request.exact_names:
+        name = os.path.basename(failure.executable)
+        # Only the Python that was asked for has that name: its problem is the answer.
+        if name in request.names and version in name:
             raise failure
     searched = tuple(dict.fromkeys(map(str, search)))
     passed_over = (*others.values(), *map(str, failures))
@@ -173,23 +175,18 @@ def _search(
 
 def _list_candidates(request: PythonRequest, search: Sequence[Path]) -> Iterator[str]:
     """Yield the executables that may fit, best names first, so that few others are probed."""
-    places = [place for path in search for place in _expand(os.path.abspath(path), request)]
-    directories = _list_distinct(places)
+    directories: dict[tuple[int, int], str] = {}
+    for place in search:
+        for directory in _expand(os.path.abspath(place), request):
+            with contextlib.suppress(OSError):
+                status = os.stat(directory)
+                # On many systems /bin is /usr/bin: the first name counts.
+                directories.setdefault((status.st_dev, status.st_ino), directory)
     for name in request.names:
-        for directory in directories:
+        for directory in directories.values():
             path = os.path.join(directory, name)
             if os.path.isfile(path) and os.access(path, os.X_OK):
                 yield path
-
-
-def _list_distinct(places: list[str]) -> list[str]:
-    """Return the existing directories by their first names: on many systems /bin is /usr/bin."""
-    directories: dict[tuple[int, int], str] = {}
-    for place in places:
-        with contextlib.suppress(OSError):
-            status = os.stat(place)
-            directories.setdefault((status.st_dev, status.st_ino), place)
-    return list(directories.values())
 
 
 def _expand(directory: str, request: PythonRequest) -> list[str]:

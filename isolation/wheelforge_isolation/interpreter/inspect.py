@@ -1,4 +1,4 @@
-"""Describe one executable: load its stored description, or run the probe with it."""
+"""Interpreters, as they describe themselves: in a stored description, or in answer to the probe."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import os
 import signal
 import sys
 import time
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from wheelforge_isolation.errors import (
-    InterpreterTooOldError,
-    InterpreterUnusableError,
-    quoted,
-)
-from wheelforge_isolation.interpreter.interpreter import OLDEST, format_version, load_interpreter
+from wheelforge_isolation.errors import InterpreterTooOldError, InterpreterUnusableError, quoted
 from wheelforge_isolation.interpreter.remember import (
     describe_dependencies,
     load_description,
@@ -28,12 +25,13 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
 
-    from wheelforge_isolation.interpreter.interpreter import Interpreter
-
+OLDEST = (3, 9)
+"""The oldest Python that the probe and the hook servers run on."""
 TIMEOUT_SECONDS = 30.0
 _ON_WINDOWS = os.name == "nt"
 _IDENTITY_LENGTH = 16
 _MAX_OUTPUT_BYTES = 1 << 20
+_PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _REPORTED = (
     *("executable", "prefix", "base_prefix", "base_executable", "scheme"),
     *("implementation", "version", "version_info", "soabi", "extension_suffix", "abiflags"),
@@ -60,88 +58,136 @@ else:
 _FLAGS = ("-E", "-s", "-S", "-B", "-c", _START, _PROBE, _MARK)
 
 
-class InterpreterInspector:
-    """Describes interpreters, with stored descriptions or by running the probe."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """The installation paths of a virtual environment, relative to its root, with slashes."""
 
-    def __init__(
-        self, cache_dir: str, environment: Mapping[str, str], timeout_seconds: float
-    ) -> None:
-        self._cache_dir = cache_dir
-        self._environment = environment
-        self._timeout_seconds = timeout_seconds
-
-    def inspect(self, executable: str) -> Interpreter:
-        """Return the description of ``executable``."""
-        dependencies = describe_dependencies(executable)
-        fields = load_description(self._cache_dir, executable, dependencies)
-        if fields is None:
-            fields = self._probe(executable)
-            if fields["executable"] == executable:
-                store_description(self._cache_dir, executable, dependencies, fields)
-        return load_interpreter(fields)
-
-    def _probe(self, executable: str) -> dict[str, Any]:
-        facts = _parse_facts(executable, self._run([executable, *_FLAGS]))
-        if _is_same(executable, facts["executable"]):
-            facts["executable"] = executable
-        return _describe(facts)
-
-    def _run(self, command: list[str]) -> _Outcome:
-        """Run ``command`` until it ends, its time is over or its output is too long."""
-        import subprocess
-        import threading
-
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=_make_environment(self._environment),
-                process_group=None if _ON_WINDOWS else 0,
-            )
-        except OSError as error:
-            raise InterpreterUnusableError(command[0], error.strerror or str(error)) from error
-        deadline = time.monotonic() + self._timeout_seconds
-        timer = threading.Timer(self._timeout_seconds, _kill, [process])
-        timer.start()
-        try:
-            output = _read_output(process)
-        except BaseException:
-            _kill(process)
-            raise
-        finally:
-            timer.cancel()
-        timeout = self._timeout_seconds if time.monotonic() >= deadline else None
-        return _Outcome(output=output, status=process.returncode, timeout=timeout)
+    purelib: str
+    platlib: str
+    scripts: str
+    data: str
+    headers: str
+    """Each distribution has a directory of its own below it."""
 
 
-class _Outcome(NamedTuple):
-    """The end of a process that was to run the probe."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A Python interpreter, as it describes itself."""
 
-    output: bytes
-    status: int
-    timeout: float | None
-    """The seconds after which the process was killed, if it was."""
+    executable: Path
+    """As it was found; links are not followed, as the target may be in no virtual environment."""
+    implementation: str
+    version: str
+    version_info: tuple[int, int]
+    soabi: str
+    extension_suffix: str
+    abiflags: str
+    is_free_threaded: bool
+    is_debug: bool
+    platform: str
+    tags: tuple[str, ...]
+    """The tags of compatible wheels, best first."""
+    markers: Mapping[str, str] = field(hash=False)
+    prefix: Path
+    base_prefix: Path
+    base_executable: Path
+    """The executable that environments are made from: in no virtual environment, and no link."""
+    scheme: Scheme
+    identity: str
+    """Equal for interpreters whose environments are interchangeable."""
+    build_details: Mapping[str, object] | None = field(default=None, hash=False)
+    """The ``build-details.json`` of PEP 739, from Python 3.14 on."""
 
-    def describe_problem(self) -> str:
-        """Return the reason why the output holds no facts."""
-        if self.timeout is not None:
-            return f"it did not answer within {self.timeout:g} s"
-        outcome = f"it exited with code {self.status}"
-        if self.status < 0:
-            outcome = f"it was killed by signal {-self.status}"
-        lines = [line.strip() for line in self.output.decode(errors="replace").splitlines()]
-        lines = [line for line in lines if line]
-        if not lines:
-            return f"{outcome} and printed nothing"
-        # The message of a traceback is its last line; other programs begin with the message.
-        return f"{outcome} and printed {quoted(lines[-1 if 'Traceback' in lines[0] else 0])}"
+    @property
+    def title(self) -> str:
+        """Implementation and version, as in ``CPython 3.13.0 (free-threaded)``."""
+        implementation = self.markers["platform_python_implementation"]
+        threads = " (free-threaded)" if self.is_free_threaded else ""
+        return f"{implementation} {self.version}{threads}"
 
 
-def _read_output(process: subprocess.Popen[bytes]) -> bytes:
-    with process, cast("IO[bytes]", process.stdout) as stream:
-        return stream.read(_MAX_OUTPUT_BYTES)
+def format_version(numbers: tuple[int, ...]) -> str:
+    """Return version numbers joined by dots."""
+    return ".".join(map(str, numbers))
+
+
+def inspect_interpreter(
+    executable: str, cache_dir: str, environment: Mapping[str, str], timeout_seconds: float
+) -> Interpreter:
+    """Return the description of ``executable``."""
+    dependencies = describe_dependencies(executable)
+    fields = load_description(cache_dir, executable, dependencies)
+    if fields is None:
+        fields = _describe(_probe(executable, environment, timeout_seconds))
+        if fields["executable"] == executable:
+            store_description(cache_dir, executable, dependencies, fields)
+    values: dict[str, Any] = {
+        **fields,
+        **{name: Path(fields[name]) for name in _PATHS},
+        "version_info": tuple(fields["version_info"]),
+        "tags": tuple(fields["tags"]),
+        "scheme": Scheme(**fields["scheme"]),
+    }
+    return Interpreter(**values)
+
+
+def _probe(
+    executable: str, environment: Mapping[str, str], timeout_seconds: float
+) -> dict[str, Any]:
+    """Return the facts that ``executable`` reports about itself."""
+    output, status, is_late = _run([executable, *_FLAGS], environment, timeout_seconds)
+    _, _, answer = output.partition(_MARK.encode())
+    try:
+        facts: dict[str, Any] = json.loads(answer.partition(b"\n")[0])
+    except ValueError:
+        problem = f"it did not answer within {timeout_seconds:g} s"
+        if not is_late:
+            problem = _describe_problem(output, status)
+        raise InterpreterUnusableError(executable, problem) from None
+    if "executable" not in facts:
+        raise InterpreterTooOldError(executable, facts["version"], format_version(OLDEST))
+    # The same Python, unless the program has started another one.
+    try:
+        is_same = os.path.samefile(executable, facts["executable"])
+    except OSError:
+        is_same = not facts["executable"]
+    if is_same:
+        facts["executable"] = executable
+    return facts
+
+
+def _run(
+    command: list[str], environment: Mapping[str, str], timeout_seconds: float
+) -> tuple[bytes, int, bool]:
+    """Run ``command``; return its output and status, and whether it was killed for being late."""
+    import subprocess
+    import threading
+
+    kept = {name: value for name, value in environment.items() if not name.startswith(_STEERING)}
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Without this macOS reports 10.16 to a Python that was built for an older macOS.
+            env={**kept, "SYSTEM_VERSION_COMPAT": "0"},
+            process_group=None if _ON_WINDOWS else 0,
+        )
+    except OSError as error:
+        raise InterpreterUnusableError(command[0], error.strerror or str(error)) from error
+    deadline = time.monotonic() + timeout_seconds
+    timer = threading.Timer(timeout_seconds, _kill, [process])
+    timer.start()
+    try:
+        with process:
+            output = cast("IO[bytes]", process.stdout).read(_MAX_OUTPUT_BYTES)
+    except BaseException:
+        _kill(process)
+        raise
+    finally:
+        timer.cancel()
+    return output, process.returncode, time.monotonic() >= deadline
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -153,47 +199,29 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _make_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environment`` without the variables that change the facts."""
-    pairs = environment.items()
-    kept = {name: value for name, value in pairs if not name.startswith(_STEERING)}
-    # Without this variable macOS reports 10.16 to a Python that was built for an older macOS.
-    return {**kept, "SYSTEM_VERSION_COMPAT": "0"}
-
-
-def _parse_facts(executable: str, outcome: _Outcome) -> dict[str, Any]:
-    _, _, answer = outcome.output.partition(_MARK.encode())
-    try:
-        facts: dict[str, Any] = json.loads(answer.partition(b"\n")[0])
-    except ValueError:
-        raise InterpreterUnusableError(executable, outcome.describe_problem()) from None
-    if "executable" not in facts:
-        raise InterpreterTooOldError(executable, facts["version"], format_version(OLDEST))
-    return facts
-
-
-def _is_same(executable: str, reported: str) -> bool:
-    """Return whether ``executable`` is the Python that was probed, and did not start another."""
-    try:
-        return os.path.samefile(executable, reported)
-    except OSError:
-        return not reported
+def _describe_problem(output: bytes, status: int) -> str:
+    """Return the reason why the output of a process holds no facts."""
+    outcome = f"it exited with code {status}"
+    if status < 0:
+        outcome = f"it was killed by signal {-status}"
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
+    lines = [line for line in lines if line]
+    if not lines:
+        return f"{outcome} and printed nothing"
+    # The message of a traceback is its last line; other programs begin with the message.
+    return f"{outcome} and printed {quoted(lines[-1 if 'Traceback' in lines[0] else 0])}"
 
 
 def _describe(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the interpreter that has reported ``facts``."""
     from wheelforge_isolation.interpreter.tags import list_tags, make_markers
 
+    base = facts["base_executable"]
+    identifying = (*(facts[name] for name in _IDENTIFYING), base, stamp(base))
+    identity = hashlib.sha256(ascii(identifying).encode("ascii")).hexdigest()
     return {
         **{name: facts[name] for name in _REPORTED},
         "tags": list_tags(facts),
         "markers": make_markers(facts),
-        "identity": _identify(facts),
+        "identity": identity[:_IDENTITY_LENGTH],
     }
-
-
-def _identify(facts: dict[str, Any]) -> str:
-    """Return a digest of the facts that decide the content of an environment."""
-    base = facts["base_executable"]
-    identifying = (*(facts[name] for name in _IDENTIFYING), base, stamp(base))
-    return hashlib.sha256(ascii(identifying).encode("ascii")).hexdigest()[:_IDENTITY_LENGTH]

@@ -42,9 +42,9 @@ def list_tags(facts: dict[str, Any]) -> list[str]:
     version_nodot: str = facts["version_nodot"] or "{}{}".format(*version)
     interpreter = tags.INTERPRETER_SHORT_NAMES.get(name, name) + version_nodot
     if name == "cpython":
-        own = tags.cpython_tags(version, _list_cpython_abis(facts), platforms)
+        own = tags.cpython_tags(version, _list_abis(facts), platforms)
     else:
-        own = tags.generic_tags(interpreter, [_name_abi(facts)], platforms)
+        own = tags.generic_tags(interpreter, _list_abis(facts), platforms)
     pure = {"cpython": interpreter, "pypy": "pp3"}.get(name)
     return [str(tag) for tag in (*own, *tags.compatible_tags(version, pure, platforms))]
 
@@ -68,30 +68,25 @@ def make_markers(facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _list_cpython_abis(facts: dict[str, Any]) -> list[str]:
-    threads = "t" if facts["is_free_threaded"] else ""
-    release = "cp{}{}{}".format(*facts["version_info"], threads)
-    # A debug build loads the extension modules of others, too.
-    return [f"cp{{}}{{}}{threads}d".format(*facts["version_info"]), release][
-        not facts["is_debug"] :
-    ]
-
-
-def _name_abi(facts: dict[str, Any]) -> str:
-    """Return the ABI of a Python that is not CPython."""
+def _list_abis(facts: dict[str, Any]) -> list[str]:
+    if facts["implementation"] == "cpython":
+        threads = "t" if facts["is_free_threaded"] else ""
+        release = "cp{}{}".format(*facts["version_info"]) + threads
+        # A debug build loads the extension modules of others, too.
+        return [f"{release}d", release] if facts["is_debug"] else [release]
     abi = str(facts["soabi"])
     for name, count in _ABI_PARTS.items():
         if abi.startswith(name):
             abi = "-".join(abi.split("-")[:count])
-    return _normalized(abi)
+    return [_normalize(abi)]
 
 
-def _normalized(text: str) -> str:
+def _normalize(text: str) -> str:
     return re.sub(r"[-. ]", "_", text)
 
 
 def _list_platforms(facts: dict[str, Any]) -> Iterator[str]:
-    platform = _normalized(facts["platform"])
+    platform = _normalize(facts["platform"])
     system, _, machine = platform.partition("_")
     if facts["macos"]:
         version, machine = facts["macos"]
@@ -111,32 +106,26 @@ def _list_linux_platforms(facts: dict[str, Any], machine: str) -> Iterator[str]:
     machines = ["armv8l", "armv7l"] if machine == "armv8l" else [machine]
     yield from (f"linux_{each}" for each in machines)
     if _has_manylinux_abi(facts, machines):
-        refused = set(facts["refused_platforms"])
         for each in machines:
-            for platform, legacy_names in _list_manylinux(facts["glibc_version"], each):
-                if platform not in refused:
-                    yield from (platform, *legacy_names)
-    yield from _list_musllinux(facts["musl_loader"], machines)
+            yield from _list_manylinux(facts, each)
+    # The releases of musl up to the one whose loader says so.
+    if version := _MUSL_VERSION.match(facts["musl_loader"]):
+        for each in machines:
+            for minor in range(int(version[2]), -1, -1):
+                yield f"musllinux_{version[1]}_{minor}_{each}"
 
 
-def _list_manylinux(glibc: list[int] | None, machine: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the platforms of the glibc releases up to ``glibc``, each with its older names."""
-    major, newest = glibc or (0, 0)
+def _list_manylinux(facts: dict[str, Any], machine: str) -> Iterator[str]:
+    """Yield the platforms of the glibc releases up to that of the Python, with older names."""
+    major, newest = facts["glibc_version"] or (0, 0)
     is_x86 = machine in {"x86_64", "i686"}
     oldest = _OLDEST_GLIBC_MINOR_ON_X86 if is_x86 else _OLDEST_GLIBC_MINOR
     for minor in range(newest, oldest - 1, -1) if major == _GLIBC_MAJOR else ():
-        names = [f"{_LEGACY_MANYLINUX[minor]}_{machine}"] if minor in _LEGACY_MANYLINUX else []
-        yield f"manylinux_2_{minor}_{machine}", names
-
-
-def _list_musllinux(loader: str, machines: list[str]) -> Iterator[str]:
-    """Yield the platforms of the musl releases up to the one whose ``loader`` says so."""
-    version = _MUSL_VERSION.match(loader)
-    if not version:
-        return
-    for machine in machines:
-        for minor in range(int(version[2]), -1, -1):
-            yield f"musllinux_{version[1]}_{minor}_{machine}"
+        platform = f"manylinux_2_{minor}_{machine}"
+        if platform not in facts["refused_platforms"]:
+            yield platform
+            if minor in _LEGACY_MANYLINUX:
+                yield f"{_LEGACY_MANYLINUX[minor]}_{machine}"
 
 
 def _has_manylinux_abi(facts: dict[str, Any], machines: list[str]) -> bool:
