@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wheelforge.errors import BackendFailedError, Failure, HeaderMissingError, HookCancelledError
+from wheelforge.errors import BackendFailedError, Failure, HookError
 from wheelforge.models import Artifact, BuildRequest, Kind, Outcome, Phase
 from wheelforge.report import Run
 from wheelforge_isolation import WheelKey
@@ -78,7 +78,7 @@ def make_phases(start: float, seconds: float, *, wait: float = 0.0) -> tuple[Pha
 def make_failure(text: str = "", source: str = "demo-1.0.tar.gz") -> BackendFailedError:
     """Return an error whose output is ``text``."""
     failure = Failure(source=source, hook="build_wheel", status=1, output=text.encode())
-    return BackendFailedError(failure)
+    return BackendFailedError("backend-failed", failure, "", "")
 
 
 def tell(outcomes: Sequence[Outcome], tail: str = "", ending: BaseException | None = None) -> Run:
@@ -121,7 +121,8 @@ class Factory:
             "log": Path(f"/work/logs/{name}-{version}.log"),
         }
         if number % 20 == 3:
-            error = HeaderMissingError(
+            error = BackendFailedError(
+                "header-missing",
                 Failure(source=source.name, hook="build_wheel", status=1),
                 "libxml/xmlversion.h",
                 "`libxml2-dev` (so it is called on Debian and Ubuntu)",
@@ -131,7 +132,7 @@ class Factory:
             text = "\n".join(f"gcc -c part{line}.c -o part{line}.o" for line in range(30))
             return make_outcome(source, error=make_failure(text, source.name), **plain)
         if number % 50 == 17:
-            return make_outcome(source, error=HookCancelledError("build_wheel"), **plain)
+            return make_outcome(source, error=HookError("hook-cancelled", "build_wheel"), **plain)
         artifact = make_artifact(wheel, name=name, version=version, size_bytes=number * 9173 + 500)
         if number % 25 == 9:
             plain = {"is_resumed": True, "notes": ("it was delivered before",)}

@@ -40,7 +40,7 @@ from wheelforge import (
     compose_environment,
     open_forge,
 )
-from wheelforge.errors import HookCancelledError
+from wheelforge.errors import HookError
 from wheelforge.hooks.server import can_fork
 from wheelforge_isolation import Environment, Layout, adopt_environment, open_cache
 
@@ -281,7 +281,7 @@ def test_a_runner_of_ones_own_can_tell_when_it_is_cancelled(tmp_path: Path) -> N
             del cwd, extra_environ
             asked.set()
             wait_until(terms.is_cancelled)
-            raise HookCancelledError(cmd[2])
+            raise HookError("hook-cancelled", cmd[2])
 
         yield run
 

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from wheelforge.errors import RequestInvalidError
+from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class BuildRequest:
             _check_type(name, getattr(self, name))
         for path in (self.source, self.output, self.tree, *self.constraints):
             if isinstance(path, Path) and not path.is_absolute():
-                raise RequestInvalidError(f"`{path}` must be an absolute path")
+                raise UsageError("request-invalid", f"`{path}` must be an absolute path")
 
     @property
     def label(self) -> str:
@@ -123,7 +123,7 @@ def _check_type(name: str, value: Any) -> None:  # ruff: ignore[any-type]
     kind, items, expected = _TYPES[name]
     if isinstance(value, kind) and (not items or all(isinstance(each, items) for each in value)):
         return
-    raise RequestInvalidError(f"`{name}` must be {expected}, not `{value!r}`")
+    raise UsageError("request-invalid", f"`{name}` must be {expected}, not `{value!r}`")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,6 @@ error survives a trip between processes.
 from __future__ import annotations
 
 import errno
-from typing import ClassVar
 
 NAME_LIMIT = 200
 """How much of a foreign name a message repeats; a hostile archive chooses the names."""
@@ -25,8 +24,8 @@ def quoted(name: str) -> str:
 class ForgeError(Exception):
     """The root of every error of both packages."""
 
-    code: ClassVar[str] = "forge"
-    exit_code: ClassVar[int] = 5
+    code: str = "forge"
+    exit_code: int = 5
 
     @property
     def hint(self) -> str:

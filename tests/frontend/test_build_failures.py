@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builds import ask, names_in, write_project
+from tests.codes import raises
 from tests.filesystems.mounts import mounted_tmpfs
 from tests.hooks import (
     DAEMON,
@@ -22,7 +23,7 @@ from tests.hooks import (
     wait_until_ended,
 )
 from wheelforge.cli import main
-from wheelforge.errors import HookAnswerInvalidError, ResultInvalidError
+from wheelforge.errors import ResultInvalidError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,10 @@ def test_an_answer_that_is_garbage_is_refused(
     code = GARBAGE.format(content=content)
     project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
 
-    with pytest.raises(HookAnswerInvalidError, match="`get_requires_for_build_wheel` should"):
+    with raises(
+        "hook-answer-invalid",
+        match="`get_requires_for_build_wheel` should",
+    ):
         ground.build(project, tmp_path / "out")
 
 
@@ -105,7 +109,7 @@ def test_requirements_that_are_no_list_of_texts_are_refused(
     code = f"answer = {answer}"
     project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
 
-    with pytest.raises(HookAnswerInvalidError, match="a list of requirements") as caught:
+    with raises("hook-answer-invalid", match="a list of requirements") as caught:
         ground.build(project, tmp_path / "out")
 
     assert len(str(caught.value)) < 500

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.index import (
     File,
     Manners,
@@ -23,9 +24,6 @@ from tests.index import (
 )
 from tests.indexes import TAGS, open_index
 from wheelforge.errors import (
-    IndexPageInvalidError,
-    IndexRefusedError,
-    IndexUnreachableError,
     PackageNotFoundError,
 )
 from wheelforge.index import Index, IndexSettings
@@ -264,14 +262,14 @@ def test_a_page_is_read_as_a_browser_would() -> None:
 def test_what_is_no_list_of_files_is_refused(*, json: bool, page: str) -> None:
     from wheelforge.index.pages import HTML, JSON, parse_page
 
-    with pytest.raises(IndexPageInvalidError):
+    with raises("index-page-invalid"):
         parse_page(page.encode(), JSON if json else HTML, "https://x/", "x")
 
 
 def test_another_kind_of_page_is_refused() -> None:
     from wheelforge.index.pages import parse_page
 
-    with pytest.raises(IndexPageInvalidError, match="answers with `text/plain`"):
+    with raises("index-page-invalid", match="answers with `text/plain`"):
         parse_page(b"", "text/plain", "https://x/", "x")
 
 
@@ -288,7 +286,7 @@ def test_a_server_cannot_make_us_read_something_else(url: str) -> None:
 def test_html__with_a_tag_without_an_end_is_refused() -> None:
     from wheelforge.index.pages import parse_page
 
-    with pytest.raises(IndexPageInvalidError, match="a tag without an end"):
+    with raises("index-page-invalid", match="a tag without an end"):
         parse_page(b'<a "' * 20_000, "text/html", "https://x/", "x")
 
 
@@ -310,7 +308,7 @@ def test_redirects_in_a_circle_end() -> None:
     with (
         serve(circle) as server,
         open_index(server) as index,
-        pytest.raises(IndexUnreachableError, match="in a circle"),
+        raises("index-unreachable", match="in a circle"),
     ):
         index.find("demo")
 
@@ -364,21 +362,19 @@ def test_an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"),
+    ("fault", "code"),
     [
-        (Status(code=403), IndexRefusedError),
-        (Status(code=401), IndexRefusedError),
-        (Status(code=500), IndexUnreachableError),
-        (Status(code=418), IndexUnreachableError),
+        (Status(code=403), "index-refused"),
+        (Status(code=401), "index-refused"),
+        (Status(code=500), "index-unreachable"),
+        (Status(code=418), "index-unreachable"),
     ],
 )
-def test_an_index_that_fails_is_no_reason_to_ask_the_next(
-    fault: Status, error: type[Exception]
-) -> None:
+def test_an_index_that_fails_is_no_reason_to_ask_the_next(fault: Status, code: str) -> None:
     broken = Project("demo", faults=[fault] * 9)
 
     with serve(broken) as private, serve(Project("demo", sdist("demo", "9"))) as public:
-        with open_index(private, public) as index, pytest.raises(error):
+        with open_index(private, public) as index, raises(code):
             index.find("demo")
 
         assert public.asked == []
@@ -488,7 +484,7 @@ def test_nobody_home_is_said_after_all_attempts() -> None:
 
     with (
         Index(settings, TAGS, "3.11", sleep=lambda _: None) as index,
-        pytest.raises(IndexUnreachableError) as caught,
+        raises("index-unreachable") as caught,
     ):
         index.find("demo")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.index import Project, Status, serve, sha256, wheel
 from tests.indexes import open_index
-from wheelforge.errors import DownloadMismatchError, IndexUnreachableError
+from wheelforge.errors import DownloadMismatchError, PackageIndexError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def test_a_large_file_is_written_as_it_comes(tmp_path: Path) -> None:
 
 SMALL = wheel("demo", "1.0")
 FAILING = {
-    "gone": (replace(SMALL, faults=(Status(code=404),) * 2), IndexUnreachableError),
+    "gone": (replace(SMALL, faults=(Status(code=404),) * 2), PackageIndexError),
     "another": (replace(SMALL, hashes={"sha256": sha256(b"")}), DownloadMismatchError),
 }
 

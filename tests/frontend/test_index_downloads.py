@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.archives import ZipEnd, zipped
+from tests.codes import raises
 from tests.index import (
     Cut,
     Fault,
@@ -33,10 +34,7 @@ from tests.indexes import TAGS, open_index
 from tests.wheels import Draft
 from wheelforge.errors import (
     DownloadMismatchError,
-    DownloadUnwritableError,
-    IndexUnreachableError,
     MetadataInvalidError,
-    NeedsBuildError,
 )
 from wheelforge.index import Candidate, Index, IndexSettings, Metadata
 from wheelforge.index.metadata import TAIL_BYTES
@@ -62,12 +60,12 @@ def fetched(one: File, place: Path, *, sleep: Pauses | None = None, **manners: o
     return (place / "file").read_bytes()
 
 
-def refused(one: File, place: Path, error: type[Exception]) -> str:
+def refused(one: File, place: Path, code: str) -> str:
     """Fetch a file in vain; nothing of it may be left."""
     with (
         serve(Project("demo", one)) as server,
         open_index(server) as index,
-        pytest.raises(error) as caught,
+        raises(code) as caught,
     ):
         index.fetch(index.find("demo").usable[0], str(place / "file"))
     assert list(place.iterdir()) == []
@@ -114,18 +112,18 @@ def test_a_wish_that_makes_no_sense_costs_little(tmp_path: Path, wish: str) -> N
 def test_a_server_that_asks_for_hours_is_not_waited_for(tmp_path: Path) -> None:
     busy = replace(SMALL, faults=(Status(code=429, retry_after="7200"),))
 
-    assert "HTTP 429" in refused(busy, tmp_path, IndexUnreachableError)
+    assert "HTTP 429" in refused(busy, tmp_path, "index-unreachable")
 
 
 def test_patience_ends(tmp_path: Path) -> None:
     busy = replace(SMALL, faults=(Status(code=503),) * 6)
 
-    assert refused(busy, tmp_path, IndexUnreachableError).endswith("6 times: HTTP 503")
+    assert refused(busy, tmp_path, "index-unreachable").endswith("6 times: HTTP 503")
 
 
 def test_a_file_that_is_gone_is_not_asked_for_again(tmp_path: Path) -> None:
     assert "HTTP 404" in refused(
-        replace(SMALL, faults=(Status(code=404),)), tmp_path, IndexUnreachableError
+        replace(SMALL, faults=(Status(code=404),)), tmp_path, "index-unreachable"
     )
 
 
@@ -201,7 +199,7 @@ def test_a_file_that_changes_while_it_is_cut_starts_again(tmp_path: Path) -> Non
 def test_a_wrong_hash_is_refused_and_named(tmp_path: Path) -> None:
     lie = "0" * 64
 
-    message = refused(replace(SMALL, hashes={"sha256": lie}), tmp_path, DownloadMismatchError)
+    message = refused(replace(SMALL, hashes={"sha256": lie}), tmp_path, "download-mismatch")
 
     assert lie in message
     assert sha256(SMALL.content) in message
@@ -210,13 +208,13 @@ def test_a_wrong_hash_is_refused_and_named(tmp_path: Path) -> None:
 def test_every_hash_that_is_stated_must_be_right(tmp_path: Path) -> None:
     hashes = {"sha256": sha256(SMALL.content), "md5": "0" * 32}
 
-    assert "md5" in refused(replace(SMALL, hashes=hashes), tmp_path, DownloadMismatchError)
+    assert "md5" in refused(replace(SMALL, hashes=hashes), tmp_path, "download-mismatch")
 
 
 def test_a_file_that_changes_between_page_and_download_is_refused(tmp_path: Path) -> None:
     changed = replace(SMALL, faults=(Other(content=OTHER.content),))
 
-    assert "sha256" in refused(changed, tmp_path, DownloadMismatchError)
+    assert "sha256" in refused(changed, tmp_path, "download-mismatch")
 
 
 def test_a_file_that_changes_between_metadata_and_download_is_refused(tmp_path: Path) -> None:
@@ -257,7 +255,10 @@ def test_a_file_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> No
     with (
         serve(Project("demo", SMALL)) as server,
         open_index(server) as index,
-        pytest.raises(DownloadUnwritableError, match="No such file or directory"),
+        raises(
+            "download-unwritable",
+            match="No such file or directory",
+        ),
     ):
         index.fetch(index.find("demo").usable[0], str(tmp_path / "absent" / "file"))
 
@@ -276,7 +277,7 @@ def test_a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
         with pytest.raises(DownloadMismatchError):
             index.fetch(found, str(place / "other"))
         source.unlink()
-        with pytest.raises(IndexUnreachableError):
+        with raises("index-unreachable"):
             index.fetch(found, str(place / "other"))
 
     assert [path.name for path in place.iterdir()] == ["file"]
@@ -357,13 +358,12 @@ def test_credentials__come_from_url_or_netrc(tmp_path: Path, way: str) -> None:
 
 
 def test_a_refusal_says_nothing_secret() -> None:
-    from wheelforge.errors import IndexRefusedError
 
     with serve(Project("demo", SMALL), manners=Manners(login=("me", "right"))) as server:
         urls = (server.url_as("me", "wrong"),)
         with (
             open_index(index_urls=urls, ask_keyring=False) as index,
-            pytest.raises(IndexRefusedError) as caught,
+            raises("index-refused") as caught,
         ):
             index.find("demo")
 
@@ -589,7 +589,10 @@ def test_an_sdist_has_to_be_built_by_somebody_else() -> None:
         return answer
 
     with serve(Project("demo", sdist("demo", "1.0"))) as server:
-        with open_index(server) as index, pytest.raises(NeedsBuildError):
+        with (
+            open_index(server) as index,
+            raises("needs-build"),
+        ):
             index.read_metadata(index.find("demo").usable[0])
         settings = IndexSettings(index_urls=(server.url,))
         with Index(settings, TAGS, "3.11", build) as index:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.codes import raises
 from tests.forge import Place
 from tests.index import Project, serve, wheel
 from tests.indexes import TAGS
 from tests.maker import maker, read_mark, write_thing
-from wheelforge.errors import IndexSettingsInvalidError, IndexUnreachableError
 from wheelforge.index import Index, IndexSettings, find_index_settings
 from wheelforge.index.proxies import find_proxy, read_system_proxies
 
@@ -109,7 +109,7 @@ def test_a_proxy_that_makes_no_sense_is_named() -> None:
     settings = IndexSettings(index_urls=("http://localhost:1/",), proxy="gopher://me:pw@proxy")
     with (
         Index(settings, TAGS, "3.11") as index,
-        pytest.raises(IndexSettingsInvalidError) as caught,
+        raises("index-settings-invalid") as caught,
     ):
         index.find("demo")
 
@@ -127,4 +127,4 @@ def test_a_build_asks_the_proxy_that_its_variables_name(tmp_path: Path) -> None:
         asked = [request.path for request in proxy.asked]
     assert read_mark(through.paths[0]) == "good"
     assert asked[0] == "http://localhost:1/simple/maker/"
-    assert around.error == IndexUnreachableError.code
+    assert around.error == "index-unreachable"

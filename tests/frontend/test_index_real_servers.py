@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.index import Project, serve, wheel
 from tests.indexes import open_index
 from tests.servers import make_certificate, running
-from wheelforge.errors import IndexRefusedError, IndexSettingsInvalidError, IndexUnreachableError
+from wheelforge.errors import PackageIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -100,7 +101,7 @@ def test_proxy__that_refuses_the_login_is_asked_once(
     with (
         origin(certificate, is_secure=is_secure) as server,
         open_index(server, proxy=proxy, ca_bundle=str(certificate)) as index,
-        pytest.raises((IndexRefusedError, IndexUnreachableError), match="407") as caught,
+        pytest.raises((PackageIndexError, PackageIndexError), match="407") as caught,
     ):
         index.find("demo")
 
@@ -141,7 +142,10 @@ def test_proxy__may_speak_tls(certificate: Path, tmp_path: Path, *, is_secure: b
         proxy = f"https://localhost:{port}"
         content = fetch(server, tmp_path / "file", proxy=proxy, ca_bundle=str(certificate))
 
-        with open_index(server, proxy=proxy) as index, pytest.raises(IndexUnreachableError):
+        with (
+            open_index(server, proxy=proxy) as index,
+            raises("index-unreachable"),
+        ):
             index.find("demo")
     assert content == DEMO.content
 
@@ -150,7 +154,10 @@ def test_proxy__does_not_vouch_for_a_server(tinyproxy: str, certificate: Path) -
     with (
         origin(certificate, is_secure=True) as server,
         open_index(server, proxy=tinyproxy) as index,
-        pytest.raises(IndexUnreachableError, match="CERTIFICATE_VERIFY_FAILED") as caught,
+        raises(
+            "index-unreachable",
+            match="CERTIFICATE_VERIFY_FAILED",
+        ) as caught,
     ):
         index.find("demo")
 
@@ -169,7 +176,7 @@ def test_proxy__that_cannot_reach_a_server_is_named(tinyproxy: str) -> None:
     urls = ("https://index.invalid/simple/",)
     with (
         open_index(index_urls=urls, proxy=tinyproxy, retries=0) as index,
-        pytest.raises(IndexUnreachableError, match="Tunnel connection failed"),
+        raises("index-unreachable", match="Tunnel connection failed"),
     ):
         index.find("demo")
 
@@ -190,7 +197,7 @@ def test_socks_proxy__that_refuses_the_login_is_an_error(microsocks: str) -> Non
     with (
         serve(Project("demo", DEMO)) as server,
         open_index(server, proxy=f"socks5://me:wrong@{microsocks}", retries=0) as index,
-        pytest.raises(IndexUnreachableError) as caught,
+        raises("index-unreachable") as caught,
     ):
         index.find("demo")
 
@@ -203,7 +210,7 @@ def test_socks_proxy__without_pysocks_is_refused_with_its_name(
     monkeypatch.setitem(sys.modules, "socks", None)  # as Python itself marks an absent module
     with (
         open_index(index_urls=("http://localhost:1/",), proxy="socks5://me:pw@proxy:1") as index,
-        pytest.raises(IndexSettingsInvalidError, match="PySocks") as caught,
+        raises("index-settings-invalid", match="PySocks") as caught,
     ):
         index.find("demo")
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.index import Project, Redirect, sdist, serve
 from tests.indexes import TAGS, open_index
 from tests.servers import make_certificate
-from wheelforge.errors import IndexUnreachableError
 from wheelforge.index import Index, IndexSettings, find_index_settings, tls
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certificate: P
     with (
         serve(DEMO, certificate=certificate) as server,
         open_index(server) as index,
-        pytest.raises(IndexUnreachableError) as caught,
+        raises("index-unreachable") as caught,
     ):
         index.find("demo")
 
@@ -65,7 +65,7 @@ def test_certificates__that_change_are_read_again(certificate: Path, tmp_path: P
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(b"")
     settings = IndexSettings(ca_bundle=str(bundle))
-    with pytest.raises(IndexUnreachableError):
+    with raises("index-unreachable"):
         tls.load_certificates(settings)
 
     copy(certificate, bundle)
@@ -120,7 +120,10 @@ def test_a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
 
     with (
         open_index(index_urls=("https://index.invalid/simple/",), ca_bundle=str(path)) as index,
-        pytest.raises(IndexUnreachableError, match=r"absent\.pem.*unusable certificates"),
+        raises(
+            "index-unreachable",
+            match=r"absent\.pem.*unusable certificates",
+        ),
     ):
         index.find("demo")
 
@@ -131,7 +134,7 @@ def test_a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Path) -> 
     with (
         serve(away, certificate=certificate) as server,
         open_index(server, ca_bundle=str(certificate)) as index,
-        pytest.raises(IndexUnreachableError, match="is not safe"),
+        raises("index-unreachable", match="is not safe"),
     ):
         index.find("demo")
 
@@ -143,7 +146,7 @@ def test_a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
     with (
         serve(away) as server,
         open_index(server) as index,
-        pytest.raises(IndexUnreachableError, match="is not safe"),
+        raises("index-unreachable", match="is not safe"),
     ):
         index.find("demo")
 
@@ -162,7 +165,7 @@ def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
 def test_a_url_that_cannot_be_asked_is_an_error_at_once() -> None:
     with (
         open_index(index_urls=("gopher://x/simple/",)) as index,
-        pytest.raises(IndexUnreachableError) as caught,
+        raises("index-unreachable") as caught,
     ):
         index.find("demo")
 

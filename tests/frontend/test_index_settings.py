@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wheelforge.errors import IndexSettingsInvalidError
+from tests.codes import raises
 from wheelforge.index import (
     IndexOptions,
     IndexSettings,
@@ -97,7 +97,7 @@ def test_build_constraints__are_those_of_pip_install_and_of_what_it_builds(tmp_p
 
 @pytest.mark.parametrize("name", ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"])
 def test_build_constraints__from_a_url_are_refused_without_its_password(name: str) -> None:
-    with pytest.raises(IndexSettingsInvalidError, match=f"{name}.*names a URL") as caught:
+    with raises("index-settings-invalid", match=f"{name}.*names a URL") as caught:
         find_index_settings({name: "https://me:secret@host/limits.txt"})
 
     assert "secret" not in str(caught.value)
@@ -139,7 +139,7 @@ def test_a_cut_off_can_be_so_many_days_ago() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_by_its_name(variable: str, value: str) -> None:
-    with pytest.raises(IndexSettingsInvalidError, match=variable):
+    with raises("index-settings-invalid", match=variable):
         find_index_settings({variable: value})
 
 
@@ -147,7 +147,7 @@ def test_what_makes_no_sense_is_refused_by_its_name(variable: str, value: str) -
 def test_a_url_that_is_none_is_refused_without_its_secrets(url: str) -> None:
     secret = url.replace("https://", "https://me:s@cret@")
 
-    with pytest.raises(IndexSettingsInvalidError, match=re.escape(f"`{url}`")):
+    with raises("index-settings-invalid", match=re.escape(f"`{url}`")):
         find_index_settings({"PIP_INDEX_URL": secret})
 
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "pip.conf"
     path.write_text("nonsense")
 
-    with pytest.raises(IndexSettingsInvalidError, match=r"pip\.conf"):
+    with raises("index-settings-invalid", match=r"pip\.conf"):
         find_index_settings({}, config_files=[path])
 
 

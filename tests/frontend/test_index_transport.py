@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.index import Cut, Other, Project, Request, Response, serve, wheel
 from tests.indexes import open_index
-from wheelforge.errors import IndexUnreachableError
 from wheelforge.index import IndexSettings, pages
 from wheelforge.index.transport import Connections, RequestFailedError
 from wheelforge.index.trusted_hosts import is_safe, is_trusted
@@ -210,7 +210,7 @@ def test_page__without_an_end_is_given_up(
         proxy = server.origin if proxied else None
         with (
             open_index(index_urls=urls, proxy=proxy) as index,
-            pytest.raises(IndexUnreachableError, match="more than 1 MiB"),
+            raises("index-unreachable", match="more than 1 MiB"),
         ):
             index.find("demo")
 

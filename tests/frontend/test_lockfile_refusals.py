@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.locks import (
     DEMO,
     FLIT,
@@ -22,14 +23,6 @@ from tests.locks import (
     save_and_read,
 )
 from tests.universe import PYTHON
-from wheelforge.errors import (
-    LockImpossibleError,
-    LockInvalidError,
-    LockLacksError,
-    LockOtherPythonError,
-    LockSourceChangedError,
-    LockStaleError,
-)
 from wheelforge.lockfile import Recorder, Source, read_lock, write_lock
 from wheelforge_isolation import IsolationError
 
@@ -37,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from wheelforge.errors import LockError
     from wheelforge_isolation import Interpreter
 
 NOTHING = answer_with()
@@ -64,19 +58,20 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def refuse(path: Path) -> LockInvalidError:
-    with pytest.raises(LockInvalidError) as caught:
+def refuse(path: Path) -> LockError:
+    with raises("lock-invalid") as caught:
         read_lock(path)
     assert caught.value.lock == str(path)
     assert "wheelforge lock" in caught.value.hint
-    return caught.value
+    error: LockError = caught.value
+    return error
 
 
 # What is asked
 
 
 def test_a_source_that_is_not_locked_is_refused(path: Path) -> None:
-    with pytest.raises(LockLacksError) as caught:
+    with raises("lock-lacks") as caught:
         read_lock(path).answer(Source(label="other-1.0.zip"), (), PYTHON)
 
     assert str(caught.value) == f"`other-1.0.zip` is not locked in `{path}`"
@@ -84,7 +79,7 @@ def test_a_source_that_is_not_locked_is_refused(path: Path) -> None:
 
 
 def test_a_source_with_other_bytes_is_refused(path: Path) -> None:
-    with pytest.raises(LockSourceChangedError) as caught:
+    with raises("lock-source-changed") as caught:
         read_lock(path).answer(SIX._replace(sha256="6" * 64), ("setuptools",), PYTHON)
 
     assert str(caught.value) == (
@@ -102,7 +97,7 @@ def test_a_source_with_other_bytes_is_refused(path: Path) -> None:
     ],
 )
 def test_a_directory_is_no_archive(path: Path, source: Source, words: str) -> None:
-    with pytest.raises(LockSourceChangedError, match=words):
+    with raises("lock-source-changed", match=words):
         read_lock(path).answer(source, ("setuptools",), PYTHON)
 
 
@@ -119,7 +114,7 @@ def test_a_directory_is_no_archive(path: Path, source: Source, words: str) -> No
 def test_other_requirements_are_refused_with_what_differs_from_the_nearest(
     path: Path, asked: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]
 ) -> None:
-    with pytest.raises(LockStaleError) as caught:
+    with raises("lock-stale") as caught:
         read_lock(path).answer(DEMO, asked, PYTHON)
 
     assert (caught.value.added, caught.value.removed) == (added, removed)
@@ -134,7 +129,7 @@ def test_other_requirements_are_refused_with_what_differs_from_the_nearest(
 def test_a_refused_requirement_keeps_its_secrets(path: Path) -> None:
     secret = "b @ https://me:hunter2@elsewhere.test/b-1.0-py3-none-any.whl?token=hunter2"  # ruff: ignore[hardcoded-password-string]
 
-    with pytest.raises(LockStaleError) as caught:
+    with raises("lock-stale") as caught:
         read_lock(path).answer(SIX, (secret, "b @@ https://me:hunter2@x.test/"), PYTHON)
 
     assert "hunter2" not in str(caught.value)
@@ -150,7 +145,7 @@ def test_a_refused_requirement_keeps_its_secrets(path: Path) -> None:
     ],
 )
 def test_another_python_is_refused(path: Path, python: Interpreter, words: str) -> None:
-    with pytest.raises(LockOtherPythonError) as caught:
+    with raises("lock-other-python") as caught:
         read_lock(path).answer(SIX, ("setuptools",), python)
 
     assert str(caught.value) == (
@@ -167,7 +162,10 @@ def test_a_file_that_an_older_system_does_not_take_is_refused(tmp_path: Path) ->
     lock = save_and_read(lock_one(wheel, python=new), tmp_path)
 
     assert lock.answer(SIX, ("setuptools",), new).pins[0].file_name == wheel.file_name
-    with pytest.raises(LockOtherPythonError, match=re.escape(f"for `{wheel.file_name}`, and")):
+    with raises(
+        "lock-other-python",
+        match=re.escape(f"for `{wheel.file_name}`, and"),
+    ):
         lock.answer(SIX, ("setuptools",), PYTHON)
 
 
@@ -179,7 +177,7 @@ def test_a_file_without_a_hash_is_not_locked(*, is_wheel: bool) -> None:
     file_name = "a-1.0-py3-none-any.whl" if is_wheel else "a-1.0.tar.gz"
     reason = "its hash is not known" if is_wheel else "it is no archive that was built on the way"
 
-    with pytest.raises(LockImpossibleError) as caught:
+    with raises("lock-impossible") as caught:
         lock_one(make_pin(file_name, sha256=""))
 
     assert str(caught.value) == (
@@ -192,7 +190,7 @@ def test_an_archive_of_which_nobody_knows_what_it_needs_is_not_locked() -> None:
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_pin("a-1.0.tar.gz")))
     recorder.record(Source(label="a-1.0.tar.gz", sha256="6" * 64), make_python(12), (), NOTHING)
 
-    with pytest.raises(LockImpossibleError, match="no archive that was built on the way"):
+    with raises("lock-impossible", match="no archive that was built on the way"):
         recorder.lock()
 
 
@@ -201,7 +199,7 @@ def test_an_archive_of_which_other_bytes_were_built_is_not_locked() -> None:
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_pin("a-1.0.tar.gz")))
     recorder.record(Source(label="a-1.0.tar.gz", sha256="6" * 64), PYTHON, (), NOTHING)
 
-    with pytest.raises(LockImpossibleError, match="other bytes of it were built"):
+    with raises("lock-impossible", match="other bytes of it were built"):
         recorder.lock()
 
 
@@ -212,7 +210,7 @@ def test_an_archive_without_a_hash_of_which_two_were_built_is_not_locked() -> No
         source = Source(label="a-1.0.tar.gz", sha256=digit * 64)
         recorder.record(source, PYTHON, (), NOTHING)
 
-    with pytest.raises(LockImpossibleError, match="its hash is not known"):
+    with raises("lock-impossible", match="its hash is not known"):
         recorder.lock()
 
 
@@ -223,7 +221,7 @@ def test_a_directory_that_is_a_build_requirement_is_not_locked() -> None:
     recorder.record(SIX, PYTHON, (f"a @ {url}",), answer_with(pin))
     recorder.record(Source(label="a-1.0"), PYTHON, (), NOTHING)
 
-    with pytest.raises(LockImpossibleError):
+    with raises("lock-impossible"):
         recorder.lock()
 
 
@@ -233,7 +231,7 @@ def test_a_file_that_would_not_be_found_under_its_name_is_not_locked() -> None:
     recorder.record(SIX, PYTHON, ("a",), answer_with(pin))
     recorder.record(Source(label="a-1.0-1.zip", sha256=pin.sha256), PYTHON, (), NOTHING)
 
-    with pytest.raises(LockImpossibleError, match="its URL has another name"):
+    with raises("lock-impossible", match="its URL has another name"):
         recorder.lock()
 
 
@@ -246,7 +244,7 @@ def test_a_file_on_another_drive_is_not_locked(
     monkeypatch.setattr("os.path.relpath", refuse_drives)
     lock = lock_one(make_pin("a-1.0-py3-none-any.whl", url="file:///d/a-1.0-py3-none-any.whl"))
 
-    with pytest.raises(LockImpossibleError, match=r"which `six-1\.16\.0\.tar\.gz` needs"):
+    with raises("lock-impossible", match=r"which `six-1\.16\.0\.tar\.gz` needs"):
         save(lock, tmp_path)
 
     assert list(tmp_path.iterdir()) == []
@@ -258,7 +256,7 @@ def test_a_file_on_another_drive_is_not_locked(
 def test_a_name_that_other_tools_do_not_take_for_a_lock_is_refused(
     tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(LockInvalidError, match=re.escape("`pylock.NAME.toml`")):
+    with raises("lock-invalid", match=re.escape("`pylock.NAME.toml`")):
         write_lock(lock_one(), tmp_path / name)
 
     assert list(tmp_path.iterdir()) == []

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.codes import raises
 from wheelforge.build.project import Project, read_project
-from wheelforge.errors import ProjectInvalidError
+from wheelforge.errors import SourceError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,9 +25,9 @@ def write(root: Path, text: str) -> Path:
 
 
 def refuse(root: Path) -> str:
-    with pytest.raises(ProjectInvalidError) as caught:
+    with raises("project-invalid") as caught:
         read_project(root)
-    return caught.value.reason
+    return str(caught.value.reason)
 
 
 def test_what_a_project_says_is_what_is_read(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_whatever_the_table_holds_it_is_read_or_refused(
 
     try:
         project = read_project(root)
-    except ProjectInvalidError:
+    except SourceError:
         return
 
     assert list(project.requires) == table["requires"]

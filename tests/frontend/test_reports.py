@@ -28,7 +28,7 @@ from tests.reports import (
     make_wheel,
     tell,
 )
-from wheelforge.errors import HookCancelledError, OfflineError
+from wheelforge.errors import HookError, OfflineError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind
 from wheelforge.report import (
@@ -133,7 +133,7 @@ def test_a_build_is_told_with_all_that_is_known_of_it() -> None:
         ({}, "built"),
         ({"is_resumed": True}, "resumed"),
         ({"error": make_failure()}, "failed"),
-        ({"error": HookCancelledError("build_wheel")}, "cancelled"),
+        ({"error": HookError("hook-cancelled", "build_wheel")}, "cancelled"),
     ],
 )
 def test_an_outcome_has_one_of_four_names(facts: dict[str, Any], outcome: str) -> None:
@@ -144,7 +144,7 @@ def test_an_outcome_has_one_of_four_names(facts: dict[str, Any], outcome: str) -
 
 
 def test_an_error_is_told_with_code_exit_code_message_and_hint() -> None:
-    error = OfflineError("setuptools", "this build")
+    error = OfflineError("offline", "setuptools", "this build")
 
     (build,) = report(make_outcome(error=error))["builds"]
 
@@ -160,7 +160,7 @@ def test_an_error_is_told_with_code_exit_code_message_and_hint() -> None:
     ("ending", "code"),
     [
         (KeyboardInterrupt(), "interrupted"),
-        (OfflineError("setuptools", "this build"), "offline"),
+        (OfflineError("offline", "setuptools", "this build"), "offline"),
         (ZeroDivisionError("of ours"), "unexpected"),
     ],
 )
@@ -253,7 +253,7 @@ def test_junit_has_a_case_for_each_build_and_counts_them(tmp_path: Path) -> None
         make_outcome(phases=make_phases(MOMENT, 2.5), notes=("a note",)),
         make_outcome(is_resumed=True),
         make_outcome(error=make_failure("cc: no such file")),
-        make_outcome(error=OfflineError("setuptools", "this build")),
+        make_outcome(error=OfflineError("offline", "setuptools", "this build")),
         tail="the last line",
     )
 

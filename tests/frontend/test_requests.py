@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builds import ask, facts_of, names_in, write_project, write_sdist
+from tests.codes import raises
 from tests.hooks import wait_until, wait_until_ended
 from tests.stock import PYENV
 from wheelforge import BuildRequest, Forge, Kind, RunningBuild
 from wheelforge.errors import (
     BuildCancelledError,
-    ForgeClosedError,
-    HookTimedOutError,
-    RequestInvalidError,
-    RequirementsConflictError,
-    SourceInvalidError,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +87,7 @@ def test_request__its_timeout_is_for_its_hooks(
     tmp_path: Path, ground: Ground, waiting: Path
 ) -> None:
     with ground.forge() as forge:
-        with pytest.raises(HookTimedOutError):
+        with raises("hook-timed-out"):
             forge.build(ask(waiting, tmp_path / "out", timeout_seconds=0.5))
 
         forge.build(ask(write_project(tmp_path / "project"), tmp_path / "out"))
@@ -111,7 +107,7 @@ def test_request__its_constraints_are_for_its_requirements(tmp_path: Path, own: 
             {key.version for key in forge.build(each).wheels if key.name == "helper"}
             for each in (request, replace(request, constraints=(older,)))
         ]
-        with pytest.raises(RequirementsConflictError):
+        with raises("requirements-conflict"):
             forge.build(replace(request, constraints=(none,)))
 
     assert versions == [{"2.0"}, {"1.0"}]
@@ -140,7 +136,7 @@ def test_request__hashes_are_those_of_the_sdist(tmp_path: Path, ground: Ground) 
         found = forge.build(ask(sdist, tmp_path / "out"))
         right = forge.build(ask(sdist, tmp_path / "out", hashes=(f"sha256:{found.sha256}",)))
         refused = forge.try_build(ask(sdist, tmp_path / "out", hashes=wrong)).error
-        with pytest.raises(SourceInvalidError, match="a directory has no hash"):
+        with raises("source-invalid", match="a directory has no hash"):
             forge.build(ask(project, tmp_path / "out", hashes=wrong))
 
     assert len(right.artifacts) == 1
@@ -179,7 +175,7 @@ WRONG: dict[str, dict[str, Any]] = {
 def test_request__a_wrong_type_is_one_clear_error(reason: str, facts: dict[str, Any]) -> None:
     right: dict[str, Any] = {"source": Path("/project"), "output": Path("/out")}
 
-    with pytest.raises(RequestInvalidError) as caught:
+    with raises("request-invalid") as caught:
         BuildRequest(**(right | facts))
 
     assert str(caught.value) == f"the build request is invalid: {reason}"
@@ -188,7 +184,10 @@ def test_request__a_wrong_type_is_one_clear_error(reason: str, facts: dict[str, 
 def test_forge__what_is_no_request_is_refused(ground: Ground) -> None:
     request: Any = "/project"
 
-    with ground.forge() as forge, pytest.raises(RequestInvalidError, match="no `BuildRequest`"):
+    with (
+        ground.forge() as forge,
+        raises("request-invalid", match="no `BuildRequest`"),
+    ):
         forge.try_build(request)
 
 
@@ -299,9 +298,9 @@ def test_forge__once_closed_it_refuses(tmp_path: Path, ground: Ground) -> None:
         pass
 
     for use in (forge.build, forge.try_build, forge.start):
-        with pytest.raises(ForgeClosedError):
+        with raises("forge-closed"):
             use(request)
-    with pytest.raises(ForgeClosedError):
+    with raises("forge-closed"):
         forge.prepare_environment([])
     assert names_in(tmp_path / "out") == []
 
@@ -324,7 +323,10 @@ def test_prepare_environment__it_has_the_requirements(own: Ground) -> None:
 
 
 def test_prepare_environment__one_text_is_not_several_requirements(own: Ground) -> None:
-    with own.forge() as forge, pytest.raises(RequestInvalidError, match="not `'helper'`"):
+    with (
+        own.forge() as forge,
+        raises("request-invalid", match="not `'helper'`"),
+    ):
         forge.prepare_environment("helper")
 
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.universe import ORIGIN, Universe
-from wheelforge.errors import RequirementsConflictError
+from wheelforge.errors import RequirementsError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def text_of(error: Exception) -> list[str]:
-    assert isinstance(error, RequirementsConflictError)
+    assert isinstance(error, RequirementsError)
+    assert error.code == "requirements-conflict"
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # ruff: ignore[suspicious-pickle-usage]
     return [line.strip() for line in str(error).splitlines()]
 

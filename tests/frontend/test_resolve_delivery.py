@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.index import Project, sdist, serve, wheel
 from tests.stock import Reporter, this_python
 from tests.universe import Universe, ask, content_of, sha256_of
-from wheelforge.errors import BuildCycleError, HashRefusedError, NeedsBuildError
 from wheelforge.index import Index, IndexSettings
 from wheelforge.resolve import Memory, hand_over, resolve
 from wheelforge_isolation import Layout, open_cache
@@ -80,7 +80,7 @@ def test_a_file_without_any_stated_hash_is_refused(
     wrong = ("sha256:" + 64 * "0", "sha384:" + 96 * "0")
     resolution = universe.resolve("a", hashes={"a": wrong})
 
-    with pytest.raises(HashRefusedError) as caught:
+    with raises("hash-refused") as caught:
         deliver(universe, resolution)
 
     assert str(caught.value) == (
@@ -108,7 +108,7 @@ def test_a_remembered_sdist_in_a_ring_is_noticed_as_well(universe: Universe) -> 
     universe.add("a", "1.0", is_sdist=True)
     resolution = universe.resolve("a", build=True)
 
-    with pytest.raises(BuildCycleError):
+    with raises("build-cycle"):
         deliver(universe, resolution, chain=("a", "b"))
 
 
@@ -118,7 +118,7 @@ def test_an_sdist_that_nobody_builds_any_more_is_an_error(
     universe.add("a", "1.0", is_sdist=True)
     resolution = universe.resolve("a", build=True)
 
-    with pytest.raises(NeedsBuildError):
+    with raises("needs-build"):
         hand_over(resolution, universe, None, workspace=tmp_path)
 
 

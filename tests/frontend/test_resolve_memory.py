@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.universe import PYTHON, Universe, ask
-from wheelforge.errors import NotRememberedError
 from wheelforge.resolve import Memory, Resolution, resolve
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_offline_any_age_will_do_and_nobody_is_asked(office: Office) -> None:
 def test_offline_what_is_missing_is_said(office: Office) -> None:
     question = ask("a>=1", "b", subject="`demo 1.0`", exclude_newer=NOON)
 
-    with pytest.raises(NotRememberedError) as caught:
+    with raises("not-remembered") as caught:
         office.answer(question, offline=True)
 
     assert str(caught.value) == (

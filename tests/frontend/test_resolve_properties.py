@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tests.universe import PYTHON, Universe, ask
-from wheelforge.errors import RequirementsConflictError
+from wheelforge.errors import RequirementsError
 from wheelforge.resolve import resolve
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Case:
         question = ask(*self.roots)._replace(constraints=self.constraints)
         try:
             return resolve(question, universe)
-        except RequirementsConflictError:
+        except RequirementsError:
             return None
 
 

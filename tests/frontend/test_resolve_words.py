@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelforge.errors import ConstraintsInvalidError, TimeInvalidError
+from tests.codes import raises
+from wheelforge.errors import UsageError
 from wheelforge.resolve import parse_constraints, parse_cutoff, read_constraints
 
 HASH = "ab" * 32
@@ -26,7 +27,7 @@ def parse(text: str, **others: str) -> tuple[tuple[str, ...], dict[str, tuple[st
 
 
 def refuse(text: str, **others: str) -> str:
-    with pytest.raises(ConstraintsInvalidError) as caught:
+    with raises("constraints-invalid") as caught:
         parse(text, **others)
     assert caught.value.exit_code == 2
     return str(caught.value)
@@ -93,7 +94,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"# \xe9")
 
     for name, reason in (("none", "No such file or directory"), ("latin", "it is not UTF-8")):
-        with pytest.raises(ConstraintsInvalidError) as caught:
+        with raises("constraints-invalid") as caught:
             read_constraints([tmp_path / name])
         assert str(caught.value) == f"`{tmp_path / name}`: {reason}"
 
@@ -102,7 +103,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_any_text_is_constraints_or_refused(text: str) -> None:
     try:
         texts, _ = parse(text)
-    except ConstraintsInvalidError:
+    except UsageError:
         return
     assert all(text and text == text.strip() for text in texts)
 
@@ -133,7 +134,7 @@ def test_an_age_means_the_same_for_a_while() -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "P", "PT", "7", "9999-12-31", "999999 weeks"])
 def test_what_is_no_point_in_time_is_refused(text: str) -> None:
-    with pytest.raises(TimeInvalidError) as caught:
+    with raises("time-invalid") as caught:
         parse_cutoff(text, NOW)
 
     assert caught.value.text == text
@@ -143,6 +144,6 @@ def test_what_is_no_point_in_time_is_refused(text: str) -> None:
 def test_any_text_is_a_point_in_time_or_refused(text: str) -> None:
     try:
         time = parse_cutoff(text, NOW)
-    except TimeInvalidError:
+    except UsageError:
         return
     assert time.tzinfo is UTC

@@ -17,6 +17,7 @@ import pytest
 from build import BuildBackendException, ProjectBuilder
 from pyproject_hooks import BackendUnavailable, HookMissing
 
+from tests.codes import raises
 from tests.hooks import (
     DAEMON,
     LINUX_ONLY,
@@ -32,10 +33,7 @@ from tests.hooks import (
 )
 from tests.stock import this_python
 from wheelforge.errors import (
-    HookCancelledError,
     HookFailedError,
-    HookNotStartedError,
-    HookTimedOutError,
 )
 from wheelforge_isolation import adopt_environment
 
@@ -243,7 +241,7 @@ def test_a_megabyte_without_end_of_line_is_passed_on_and_its_end_remembered(
 def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(place: Place, make: Make) -> None:
     runner = make(timeout_seconds=1, grace_seconds=0.2)
 
-    with pytest.raises(HookTimedOutError) as caught:
+    with raises("hook-timed-out") as caught:
         place.ask(runner, STUBBORN)
 
     assert (caught.value.seconds, caught.value.output) == (1, b"ready\n")
@@ -254,7 +252,7 @@ def test_a_hook_that_is_asked_to_end_may_clean_up(place: Place, make: Make) -> N
     cleaner = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit('cleaned'))\n"
     runner: SpawnRunner = make(grace_seconds=20, on_output=lambda _: runner.cancel())
 
-    with pytest.raises(HookCancelledError):
+    with raises("hook-cancelled"):
         place.ask(runner, f"{cleaner}print('ready', flush=True)\ntime.sleep(60)")
 
     assert place.endings[0].output == b"ready\ncleaned\n"
@@ -271,9 +269,9 @@ def test_another_thread_can_cancel(place: Place, make: Make) -> None:
     thread = threading.Thread(target=cancel)
     thread.start()
 
-    with pytest.raises(HookCancelledError):
+    with raises("hook-cancelled"):
         place.ask(runner, STUBBORN)
-    with pytest.raises(HookCancelledError):
+    with raises("hook-cancelled"):
         place.ask(runner, "")
 
     thread.join()
@@ -320,7 +318,7 @@ def test_a_daemon_neither_holds_up_the_caller_nor_outlives_the_hook(
 
 
 def test_a_python_that_is_not_there_is_an_error_of_ours(place: Place, make: Make) -> None:
-    with pytest.raises(HookNotStartedError):
+    with raises("hook-not-started"):
         make()(["/nowhere/python", "script", "build_wheel"], str(place.project))
 
 

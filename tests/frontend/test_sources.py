@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.archives import zip_sdist
+from tests.codes import raises
 from tests.index import Manners, Project, Status, sdist, serve, sha256, wheel
 from tests.indexes import open_index
 from wheelforge.build.sources import (
@@ -31,10 +32,8 @@ from wheelforge.build.sources import (
 from wheelforge.cli.argument_types import read_source
 from wheelforge.errors import (
     DownloadMismatchError,
-    IndexUnreachableError,
     PackageNotFoundError,
-    SourceInvalidError,
-    SourceNotFoundError,
+    SourceError,
 )
 
 if TYPE_CHECKING:
@@ -56,16 +55,15 @@ def fetch(text: str, place: Path, *files: tests.index.File, **settings: object) 
         return fetch_source(parse_source(text), index, place / "in")
 
 
-def refuse(
-    text: str, place: Path, *files: tests.index.File, **settings: object
-) -> SourceNotFoundError:
-    with pytest.raises(SourceNotFoundError) as caught:
+def refuse(text: str, place: Path, *files: tests.index.File, **settings: object) -> SourceError:
+    with raises("source-not-found") as caught:
         fetch(text, place, *files, **settings)
 
     assert not (place / "in").exists()
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # ruff: ignore[suspicious-pickle-usage]
     assert caught.value.exit_code == 3
-    return caught.value
+    error: SourceError = caught.value
+    return error
 
 
 # What is meant
@@ -93,7 +91,7 @@ def test_a_link_that_leads_nowhere_is_refused_with_the_reason(
     source = read_source("demo")
     assert isinstance(source, Path)
 
-    with pytest.raises(SourceInvalidError) as caught:
+    with raises("source-invalid") as caught:
         describe_path(source)
 
     assert "No such file" in str(caught.value)
@@ -203,7 +201,7 @@ END = "it does not end with the name of a .tar.gz or .zip file"
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused_with_the_reason(text: str, reason: str) -> None:
-    with pytest.raises(SourceInvalidError) as caught:
+    with raises("source-invalid") as caught:
         parse_source(text)
 
     shown = text.removeprefix("demo @ ")
@@ -212,16 +210,16 @@ def test_what_means_nothing_is_refused_with_the_reason(text: str, reason: str) -
 
 
 def test_a_password_is_not_repeated() -> None:
-    with pytest.raises(SourceInvalidError) as caught:
+    with raises("source-invalid") as caught:
         parse_source("demo @ https://me:secret@example.org/demo")
 
     assert "secret" not in str(caught.value)
-    assert "me" not in caught.value.args[0].split("//")[1].split("/")[0].split(".")
+    assert "me" not in caught.value.source.split("//")[1].split("/")[0].split(".")
 
 
 @given(st.text() | st.from_regex(r"[a-z+]{2,8}:(//)?[a-z:@\[\]%.#/=]*", fullmatch=True))
 def test_no_words_lead_to_another_error(text: str) -> None:
-    with contextlib.suppress(SourceInvalidError):
+    with contextlib.suppress(SourceError):
         source = parse_source(text)
 
         assert isinstance(source, RequirementSource) or source.file_name
@@ -413,7 +411,11 @@ def test_credentials_are_used_and_not_told(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_an_error_of_the_index(tmp_path: Path) -> None:
-    with serve() as server, open_index(server) as index, pytest.raises(IndexUnreachableError):
+    with (
+        serve() as server,
+        open_index(server) as index,
+        raises("index-unreachable"),
+    ):
         fetch_source(parse_source(f"{server.origin}/files/demo-1.0.tar.gz"), index, tmp_path)
 
 
@@ -473,7 +475,7 @@ def test_an_index_that_cannot_be_asked_is_an_error() -> None:
     with serve() as server, open_index(server, retries=0) as index:
         server.put(Project("demo", faults=[Status(code=503)]))
 
-        with pytest.raises(IndexUnreachableError):
+        with raises("index-unreachable"):
             find_dating(Path("demo-1.0.tar.gz"), "", NOON, index)
 
 

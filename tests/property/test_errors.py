@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
 import pickle
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.source import MODULES, parse
 from wheelforge import errors as frontend_errors
 from wheelforge_isolation import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TEXTS = st.text(st.characters(), max_size=300)  # lone surrogates too: archives have them
 
@@ -26,28 +29,49 @@ def _list_kinds(kind: type[errors.ForgeError]) -> Iterator[type[errors.ForgeErro
         yield from _list_kinds(child)
 
 
-def _takes_texts(kind: type[errors.ForgeError]) -> bool:
+def _count_texts(kind: type[errors.ForgeError]) -> int | None:
+    """Return how many facts an error takes, or nothing if not all of them are texts."""
     if kind.__init__ is Exception.__init__:
-        return True
+        return 0
     parameters = inspect.signature(kind).parameters.values()
-    return all(parameter.annotation in {"str", parameter.empty} for parameter in parameters)
+    are_texts = all(parameter.annotation in {"str", parameter.empty} for parameter in parameters)
+    return len(parameters) if are_texts else None
 
 
 LOADED = [getattr(frontend_errors, name) for name in dir(frontend_errors)]
-ALL = {*_list_kinds(errors.ForgeError), *_list_kinds(frontend_errors.BuildError)}
-KINDS = sorted(filter(_takes_texts, ALL), key=lambda kind: kind.__qualname__)
+TABLES = [kind for kind in LOADED if "kinds" in getattr(kind, "__dict__", {})]
+OTHERS = {*_list_kinds(errors.ForgeError)} - {*_list_kinds(frontend_errors.BuildError)}
+COUNTS = {kind: _count_texts(kind) for kind in sorted(OTHERS, key=lambda kind: kind.__qualname__)}
+KINDS = [(kind, count) for kind, count in COUNTS.items() if count is not None]
+ROWS = [(kind, code) for kind in TABLES for code in kind.kinds]
+LISTS = {
+    *("accepted", "added", "details", "locked", "missing", "names", "reasons", "removed"),
+    *("requirements", "ring", "searched", "versions"),
+}
+NUMBERS = {"attempts", "line", "rounds", "seconds", "status"}
+
+
+def _draw_fact(draw: st.DrawFn, name: str) -> object:
+    if name in LISTS:
+        return tuple(draw(st.lists(TEXTS, max_size=3)))
+    if name == "files":
+        return tuple(draw(st.lists(st.tuples(TEXTS, TEXTS), max_size=3)))
+    if name == "difference":
+        return draw(st.tuples(TEXTS, TEXTS, TEXTS))
+    if name == "failure":
+        return frontend_errors.Failure(source=draw(TEXTS), hook=draw(TEXTS), status=1)
+    return draw(st.integers(0, 9)) if name in NUMBERS else draw(TEXTS)
 
 
 @st.composite
 def _errors(draw: st.DrawFn) -> errors.ForgeError:
-    kind = draw(st.sampled_from(KINDS))
-    return kind(*[draw(TEXTS) for _ in range(_count_facts(kind))])
-
-
-def _count_facts(kind: type[errors.ForgeError]) -> int:
-    if kind.__init__ is Exception.__init__:
-        return 0
-    return len(inspect.signature(kind).parameters)
+    if draw(st.booleans()):
+        other, count = draw(st.sampled_from(KINDS))
+        return other(*[draw(TEXTS) for _ in range(count)])
+    kind, code = draw(st.sampled_from(ROWS))
+    facts = [_draw_fact(draw, name) for name in kind.kinds[code].facts.split()]
+    error: errors.ForgeError = kind(code, *facts) if len(kind.kinds) > 1 else kind(*facts)
+    return error
 
 
 def _describe(error: errors.ForgeError) -> tuple[object, ...]:
@@ -76,8 +100,25 @@ def test_a_foreign_name_is_shown_in_printable_characters_and_not_at_length(name:
     assert len(shown) <= errors.NAME_LIMIT + len("``…")
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__qualname__)
-def test_an_error_has_a_code_of_its_own(kind: type[errors.ForgeError]) -> None:
-    same = [other for other in KINDS if other.code == kind.code]
+def test_an_error_has_a_code_of_its_own() -> None:
+    codes = [code for _, code in ROWS] + [kind.code for kind, _ in KINDS]
 
-    assert same == [kind]
+    assert [code for code in codes if codes.count(code) > 1] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_an_error_is_raised_with_the_facts_of_its_code(path: Path) -> None:
+    calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
+    tables = {kind.__name__: kind.kinds for kind in TABLES}
+
+    wrong: list[str] = []
+    for call in calls:
+        rows = tables.get(getattr(call.func, "id", ""), {})
+        code, *facts = (
+            call.args if len(rows) > 1 else [ast.Constant(next(iter(rows), "")), *call.args]
+        )
+        if not rows or not isinstance(code, ast.Constant) or ast.Starred in map(type, facts):
+            continue
+        if len(facts) != len(rows[str(code.value)].facts.split()):
+            wrong.append(ast.unparse(call))
+    assert wrong == []

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.codes import raises
 from tests.index import JSON, File, Manners, Other, Project, Raw, Redirect, serve, sha256, wheel
 from tests.indexes import open_index
 from wheelforge.errors import (
     BuildError,
-    IndexPageInvalidError,
-    IndexUnreachableError,
     MetadataInvalidError,
+    PackageIndexError,
 )
 from wheelforge.index import downloads, pages
 
@@ -133,7 +133,7 @@ def test_page__in_a_charset_of_no_page_is_read_as_utf_8(charset: str) -> None:
     ids=["number", "null", "object", "meta", "version", "deep", "commas", "files"],
 )
 def test_json_page__without_a_list_of_files_is_refused(page: str) -> None:
-    with pytest.raises(IndexPageInvalidError):
+    with raises("index-page-invalid"):
         find(page.encode(), JSON)
 
 
@@ -150,7 +150,7 @@ def test_json_page__without_a_list_of_files_is_refused(page: str) -> None:
     ids=["declaration", "anchors", "tags", "open tags", "comments", "quotes"],
 )
 def test_html_page__that_would_take_for_ever_is_refused(page: str) -> None:
-    with pytest.raises(IndexPageInvalidError):
+    with raises("index-page-invalid"):
         find(page.encode(), "text/html")
 
 
@@ -159,7 +159,7 @@ def test_packed_page__is_no_bomb() -> None:
     head = b"Content-Encoding: gzip\r\nContent-Type: text/html\r\n\r\n"
     tracemalloc.start()
     try:
-        with pytest.raises(IndexUnreachableError, match="more than"):
+        with raises("index-unreachable", match="more than"):
             find_raw(Raw(content=OK + head + bomb))
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -188,7 +188,7 @@ def test_page__with_an_odd_length_is_read_or_refused(length: bytes) -> None:
     head = OK + b"Content-Type: text/html\r\nContent-Length: " + length + b"\r\n\r\n"
     try:
         found = find_raw(Raw(content=head + PAGE))
-    except IndexUnreachableError:
+    except PackageIndexError:
         found = [GOOD.name]
     assert found == [GOOD.name]
 
@@ -253,7 +253,7 @@ def test_answer__without_an_end_is_given_up(fault: Raw, monkeypatch: pytest.Monk
         if fault is ENDLESS["redirect"]:
             assert find_raw(fault) == [GOOD.name]
         else:
-            with pytest.raises(IndexUnreachableError):
+            with raises("index-unreachable"):
                 find_raw(fault)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -269,7 +269,7 @@ def test_answer__without_an_end_is_given_up(fault: Raw, monkeypatch: pytest.Monk
 def test_answer__that_comes_byte_by_byte_is_given_up(content: bytes) -> None:
     slow = Raw(content=content, endless=b"x", pause=0.02)
 
-    with pytest.raises(IndexUnreachableError, match="too slow") as caught:
+    with raises("index-unreachable", match="too slow") as caught:
         find_raw(slow, timeout_seconds=0.1)
 
     assert caught.value.attempts == 1
@@ -289,7 +289,7 @@ def test_file__without_an_end_is_given_up(
     with serve(Project("demo", one)) as server, open_index(server) as index:
         (found,) = index.find("demo").usable
         ask = index.read_metadata if is_read else partial(index.fetch, path=f"{tmp_path}/file")
-        with pytest.raises(IndexUnreachableError, match="more than 2 MiB"):
+        with raises("index-unreachable", match="more than 2 MiB"):
             ask(found)
 
     assert list(tmp_path.iterdir()) == []
@@ -305,7 +305,7 @@ def test_part_of_a_file__has_no_more_than_it_says(span: str) -> None:
     with (
         serve(Project("demo", one)) as server,
         open_index(server) as index,
-        pytest.raises((IndexUnreachableError, MetadataInvalidError)),
+        pytest.raises((PackageIndexError, MetadataInvalidError)),
     ):
         index.read_metadata(index.find("demo").usable[0])
 
@@ -367,13 +367,13 @@ def test_file__without_a_hash_is_not_redirected_to_a_place_without_tls(tmp_path:
     with (
         serve(Project("demo", unsafe)) as server,
         open_index(server, retries=0) as index,
-        pytest.raises(IndexUnreachableError, match="is not safe"),
+        raises("index-unreachable", match="is not safe"),
     ):
         index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
 
 
 def test_page__is_not_redirected_to_a_place_without_tls() -> None:
-    with pytest.raises(IndexUnreachableError, match="is not safe"):
+    with raises("index-unreachable", match="is not safe"):
         find_raw(Redirect(to="http://pages.invalid{here}"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import ConstraintsInvalidError
+from wheelforge.errors import UsageError
 from wheelforge.resolve import parse_constraints, read_constraints_file
 from wheelforge_isolation.formats import requirements
 from wheelforge_isolation.formats.requirements import find_requirement
@@ -83,7 +83,9 @@ def _read(path: Path) -> str:
     for number, line in enumerate(text.splitlines(), 1):
         # It would be built like everything else.
         if line.lstrip().startswith(_CONSTRAINT):
-            raise ConstraintsInvalidError(str(path), number, "constraints have no meaning here")
+            raise UsageError(
+                "constraints-invalid", str(path), number, "constraints have no meaning here"
+            )
     return text
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.build.project import read_project
-from wheelforge.errors import BuildCycleError
+from wheelforge.errors import RequirementsError
 from wheelforge.models import Kind
 from wheelforge_isolation import ForgeError, unpack
 from wheelforge_isolation.formats.requirements import find_requirement
@@ -88,7 +88,7 @@ def _arrange(jobs: list[Job], projects: Mapping[Path, Project]) -> list[Job]:
     except CycleError as error:
         labels = {job.number: job.request.label for job in jobs}
         ring = [labels[number] for number in reversed(error.args[1])]
-        raise BuildCycleError(tuple(ring)) from error
+        raise RequirementsError("build-cycle", tuple(ring)) from error
     for number in order:
         levels[number] = max((levels[need] + 1 for need in needs[number]), default=0)
     return [job._replace(needs=needs[job.number], level=levels[job.number]) for job in jobs]

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from wheelforge.batch.jobs import by_length
-from wheelforge.errors import RequirementFailedError
+from wheelforge.errors import RequirementsError
 from wheelforge.models import Kind, Outcome
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Scheduler:
             return goes_on
         for heir in [other for other in self._waiting if job.number in other.needs]:
             self._waiting.remove(heir)
-            error = RequirementFailedError(heir.request.label, job.request.label)
+            error = RequirementsError("requirement-failed", heir.request.label, job.request.label)
             lost = Outcome(request=heir.request, python=outcome.python, error=error)
             goes_on = self._finish(heir, lost, on_outcome) and goes_on
         return goes_on

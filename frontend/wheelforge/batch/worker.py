@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from wheelforge.batch.timings import BuildTiming
 from wheelforge.build.results import check_result
 from wheelforge.build.session import BuildSession, obtain_source
-from wheelforge.errors import BuildError, MemoryExhaustedError, UnexpectedError
+from wheelforge.errors import BuildError, UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (
@@ -72,9 +72,11 @@ class Worker:
             outcome = self._fail(job, error)
         except Exception as error:  # ruff: ignore[blind-except]
             # A mistake of ours in one build must not take all others with it.
-            wrong: BuildError = UnexpectedError(job.request.label, type(error).__name__, str(error))
+            wrong: BuildError = UnexpectedError(
+                "unexpected", job.request.label, type(error).__name__, str(error)
+            )
             if isinstance(error, MemoryError):
-                wrong = MemoryExhaustedError()
+                wrong = UnexpectedError("memory-exhausted")
             outcome = self._fail(job, wrong)
         finally:
             with contextlib.suppress(IsolationError):

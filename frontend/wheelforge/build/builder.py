@@ -7,11 +7,10 @@ from os.path import relpath
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from wheelforge.errors import (
-    BackendUnavailableError,
-    HookAnswerInvalidError,
+    BackendError,
+    HookError,
     HookFailedError,
     HookMissingError,
-    HookUnsupportedError,
     ResultInvalidError,
 )
 from wheelforge.hooks.in_process import is_missing_hook, read_question, take_answer
@@ -121,9 +120,9 @@ class Backend:
         try:
             returned, warnings = take_answer(control)
         except FileNotFoundError as error:
-            raise HookAnswerInvalidError(hook, "a file", "none") from error
+            raise HookError("hook-answer-invalid", hook, "a file", "none") from error
         except _CONFUSIONS as error:
-            raise HookAnswerInvalidError(hook, "JSON", _clip(repr(error))) from error
+            raise HookError("hook-answer-invalid", hook, "JSON", _clip(repr(error))) from error
         for self._returned in returned:
             _check_answer(hook, self._returned)
         for warning in warnings:
@@ -139,7 +138,7 @@ def _check_answer(hook: str, answer: object) -> None:
     found = _clip(repr(answer))
     texts = cast("list[object]", answer) if isinstance(answer, list) else [None]
     if not all(isinstance(text, str) for text in texts):
-        raise HookAnswerInvalidError(hook, "a list of requirements", found)
+        raise HookError("hook-answer-invalid", hook, "a list of requirements", found)
 
 
 @contextlib.contextmanager
@@ -157,14 +156,14 @@ def _explained(hook: str) -> Generator[None]:
         if isinstance(error, HookMissing):
             raise HookMissingError(error.hook_name) from error
         if isinstance(error, UnsupportedOperation):
-            raise HookUnsupportedError(hook, str(error.traceback)) from error
+            raise BackendError("hook-unsupported", hook, str(error.traceback)) from error
         raise error from None
 
 
-def _unavailable(backend: str, traceback: str) -> BackendUnavailableError:
+def _unavailable(backend: str, traceback: str) -> BackendError:
     from wheelforge.diagnosis import find_missing_module
 
-    return BackendUnavailableError(backend, traceback, *find_missing_module(traceback))
+    return BackendError("backend-unavailable", backend, traceback, *find_missing_module(traceback))
 
 
 def _clip(text: str) -> str:

@@ -9,7 +9,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import MetadataInvalidError, OfflineError, OptionInvalidError
+from wheelforge.errors import MetadataInvalidError, OfflineError, UsageError
 from wheelforge.models import BuildRequest, Kind, PreparedEnvironment
 from wheelforge.resolve import (
     Memory,
@@ -94,7 +94,7 @@ class EnvironmentManager:
             self.discard_private()
             ensure_directory(str(self.private))
             if any(self.private.iterdir()):
-                raise OptionInvalidError("--env-dir", f"`{self.private}` is not empty")
+                raise UsageError("option-invalid", "--env-dir", f"`{self.private}` is not empty")
         return self.private
 
     def hold(self, environment: Environment) -> Environment:
@@ -281,7 +281,7 @@ def _refuse_wheel(label: str, key: WheelKey, path: str) -> None:
 
 def _refuse_file(label: str, file_name: str, _: str) -> None:
     """Say that a file would have to be fetched."""
-    raise OfflineError(file_name, label)
+    raise OfflineError("offline", file_name, label)
 
 
 def keep_pins(pins: Sequence[Pin], index: Index, cache: Cache, *, is_offline: bool = False) -> int:

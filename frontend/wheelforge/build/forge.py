@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from wheelforge.build.session import BuildSession
-from wheelforge.errors import ForgeClosedError, RequestInvalidError
+from wheelforge.errors import UsageError
 from wheelforge.models import BuildRequest, EnvironmentRequest
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class Forge:
         """
         self._check()
         if isinstance(requirements, str):  # a text is a sequence of texts, too
-            raise RequestInvalidError(f"`requirements` must be several, not `{requirements!r}`")
+            raise UsageError(
+                "request-invalid", f"`requirements` must be several, not `{requirements!r}`"
+            )
         request = EnvironmentRequest(
             requirements=tuple(requirements),
             label=label,
@@ -107,6 +109,6 @@ class Forge:
 
     def _check(self, request: object = None) -> None:
         if self._is_closed:
-            raise ForgeClosedError
+            raise UsageError("forge-closed")
         if request is not None and not isinstance(request, BuildRequest):
-            raise RequestInvalidError(f"it is no `BuildRequest` but `{request!r}`")
+            raise UsageError("request-invalid", f"it is no `BuildRequest` but `{request!r}`")

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import RequirementInvalidError, RequirementsUnmetError
+from wheelforge.errors import RequirementInvalidError, RequirementsError
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.models import PreparedEnvironment
 from wheelforge_isolation.formats import FormatError
@@ -58,7 +58,7 @@ class HostProvider:
         if self._checks:
             missing = _find_missing(request, python, environment)
             if missing:
-                raise RequirementsUnmetError(request.label, missing)
+                raise RequirementsError("requirements-unmet", request.label, missing)
         return PreparedEnvironment(environment=environment)
 
 

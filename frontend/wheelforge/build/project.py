@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from wheelforge.errors import ProjectInvalidError
+from wheelforge.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,8 +77,8 @@ def _read_table(root: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if not (root / "setup.py").is_file():
-            raise ProjectInvalidError(
-                str(root), "it has neither a `pyproject.toml` nor a `setup.py`"
+            raise SourceError(
+                "project-invalid", str(root), "it has neither a `pyproject.toml` nor a `setup.py`"
             ) from None
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -110,5 +110,5 @@ def _find_meant(name: str, names: Sequence[str]) -> str:
     return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), "")
 
 
-def _wrong(root: Path, reason: str) -> ProjectInvalidError:
-    return ProjectInvalidError(str(root / "pyproject.toml"), reason)
+def _wrong(root: Path, reason: str) -> SourceError:
+    return SourceError("project-invalid", str(root / "pyproject.toml"), reason)

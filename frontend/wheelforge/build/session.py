@@ -30,8 +30,8 @@ from wheelforge.errors import (
     BuildCancelledError,
     BuildError,
     OfflineError,
-    OptionInvalidError,
-    SourceInvalidError,
+    SourceError,
+    UsageError,
 )
 from wheelforge.events import EventLog
 from wheelforge.models import Era, Keep, Kind, Outcome
@@ -321,58 +321,50 @@ def obtain_source(context: BuildContext, request: BuildRequest, place: Path) -> 
         index = context.targets.find(request.python).index
         source = parse_source(request.source)
         if context.settings.offline and not (source.is_local or index.is_local):
-            raise OfflineError(str(source), "this build")
+            raise OfflineError("offline", str(source), "this build")
         fetched = fetch_source(source, index, place)
     if request.hashes and not fetched.sha256:
-        raise SourceInvalidError(str(request.source), "a directory has no hash")
+        raise SourceError("source-invalid", str(request.source), "a directory has no hash")
     if request.hashes:
         from wheelforge.resolve import check_hashes
 
         check_hashes(fetched.path, request.hashes)
     if fetched.sha256 and Kind.EDITABLE in request.kinds and request.tree is None:
         reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
-        raise OptionInvalidError("--editable", reason)
+        raise UsageError("option-invalid", "--editable", reason)
     return fetched
+
+
+_OF_THE_MACHINE = {
+    "build-disk-full",
+    "build-out-of-memory",
+    "header-missing",
+    "library-missing",
+    "tool-missing",
+}
+_OF_THEIR_TIME = {
+    "backend-unavailable",
+    "hook-missing",
+    "package-not-found",
+    "requirements-conflict",
+    "result-invalid",  # newer backends find other versions than older ones did
+}
 
 
 def _may_come_of_forking(error: BuildError) -> bool:
     """Return whether a hook that was forked might have gone well in a process of its own."""
-    from wheelforge import errors as known
+    from wheelforge.errors import BackendFailedError
 
-    of_the_machine = (
-        known.BuildDiskFullError,
-        known.BuildMemoryError,
-        known.HeaderMissingError,
-        known.LibraryMissingError,
-        known.PythonTwoError,
-        known.ToolMissingError,
-    )
-    if isinstance(error, known.BackendFailedError):
-        is_ours = not isinstance(error, of_the_machine)
+    if isinstance(error, BackendFailedError):
+        is_ours = error.code not in _OF_THE_MACHINE | {"python-two"}
         return is_ours and error.failure.status not in _SENT_SIGNALS
-    others = (known.HookAnswerInvalidError, known.HookUnsupportedError, known.ResultInvalidError)
-    return isinstance(error, others)
+    return error.code in {"hook-answer-invalid", "hook-unsupported", "result-invalid"}
 
 
 def _is_of_its_time(error: BuildError) -> bool:
     """Return whether requirements of another time may be a cure."""
-    from wheelforge import errors as known
+    from wheelforge.errors import BackendFailedError
 
-    timeless = (
-        known.BuildAccessError,
-        known.BuildDiskFullError,
-        known.BuildMemoryError,
-        known.BuildNetworkError,
-        known.HeaderMissingError,
-        known.LibraryMissingError,
-        known.ToolMissingError,
-    )
-    hopeful = (
-        known.BackendFailedError,
-        known.BackendUnavailableError,
-        known.HookMissingError,
-        known.PackageNotFoundError,
-        known.RequirementsConflictError,
-        known.ResultInvalidError,  # newer backends find other versions than older ones did
-    )
-    return isinstance(error, hopeful) and not isinstance(error, timeless)
+    if isinstance(error, BackendFailedError):
+        return error.code not in _OF_THE_MACHINE | {"build-access", "build-network"}
+    return error.code in _OF_THEIR_TIME

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-    from wheelforge.errors import SourceInvalidError
+    from wheelforge.errors import SourceError
     from wheelforge.index import Candidate, Index
 
     Source: TypeAlias = "RequirementSource | UrlSource"
@@ -159,10 +159,10 @@ def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
     return ""
 
 
-def _invalid(text: str, reason: str) -> SourceInvalidError:
-    from wheelforge.errors import SourceInvalidError
+def _invalid(text: str, reason: str) -> SourceError:
+    from wheelforge.errors import SourceError
 
-    return SourceInvalidError(redact(text), reason)
+    return SourceError("source-invalid", redact(text), reason)
 
 
 # Having it
@@ -232,7 +232,7 @@ def _locate(source: UrlSource) -> Candidate:
 
 def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
     """Return the sdists of the newest version that fits, best first; a yanked one only by name."""
-    from wheelforge.errors import SourceNotFoundError
+    from wheelforge.errors import SourceError
     from wheelforge.index.candidates import (
         FileRules,
         ProjectFiles,
@@ -252,7 +252,7 @@ def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
     if left_out:
         reasons.append(f"left out are {left_out}")
     free = tuple(str(version) for version, reason in versions.items() if not reason)
-    raise SourceNotFoundError(str(source), tuple(reasons or ["no version fits"]), free)
+    raise SourceError("source-not-found", str(source), tuple(reasons or ["no version fits"]), free)
 
 
 # When it was published

@@ -15,7 +15,7 @@ from wheelforge.batch import (
 )
 from wheelforge.cli.argument_types import read_source
 from wheelforge.cli.settings import make_requests, make_settings
-from wheelforge.errors import OptionInvalidError
+from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -64,10 +64,16 @@ def _list_inputs(options: argparse.Namespace) -> list[BuildInput]:
 def _refuse_nonsense(options: argparse.Namespace) -> None:
     """Refuse what cannot be meant."""
     if options.no_binary and not options.with_deps:
-        raise OptionInvalidError("--no-binary", "without `--with-deps` everything is built")
+        raise UsageError(
+            "option-invalid", "--no-binary", "without `--with-deps` everything is built"
+        )
     if options.with_deps and options.offline:
-        raise OptionInvalidError("--with-deps", "with `--offline` there is no index to choose from")
+        raise UsageError(
+            "option-invalid", "--with-deps", "with `--offline` there is no index to choose from"
+        )
     if options.fail_fast and options.keep_going:
-        raise OptionInvalidError("--fail-fast", "`--keep-going` says the opposite")
+        raise UsageError("option-invalid", "--fail-fast", "`--keep-going` says the opposite")
     if options.env_dir and len(options.pythons or ()) > 1:
-        raise OptionInvalidError("--env-dir", "each Python needs an environment of its own")
+        raise UsageError(
+            "option-invalid", "--env-dir", "each Python needs an environment of its own"
+        )

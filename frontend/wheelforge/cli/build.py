@@ -74,11 +74,11 @@ def _run(options: argparse.Namespace, build: Build) -> int:
 def _run_metadata(options: argparse.Namespace) -> int:
     from wheelforge.cli.commands import run_metadata
     from wheelforge.cli.reports import check_reports
-    from wheelforge.errors import OptionInvalidError
+    from wheelforge.errors import UsageError
 
     check_reports(options)
     if options.kinds:
-        raise OptionInvalidError("--metadata", "it says to build something, too")
+        raise UsageError("option-invalid", "--metadata", "it says to build something, too")
     run_metadata(options)
     return 0
 

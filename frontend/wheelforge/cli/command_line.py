@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from wheelforge.cli.parser import parse_words
-from wheelforge.errors import MemoryExhaustedError
+from wheelforge.errors import UnexpectedError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run_words(words: Sequence[str]) -> int:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     except MemoryError:
-        return _fail(MemoryExhaustedError())
+        return _fail(UnexpectedError("memory-exhausted"))
     return code or 0
 
 

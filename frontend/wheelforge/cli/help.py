@@ -11,7 +11,7 @@ import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import OptionInvalidError
+from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +58,7 @@ def _check_known(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         guess = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
-        raise OptionInvalidError(what, f"`{name}` is unknown; {guess}")
+        raise UsageError("option-invalid", what, f"`{name}` is unknown; {guess}")
 
 
 def _read_topic(name: str) -> str:

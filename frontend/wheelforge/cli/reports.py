@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import OptionInvalidError
+from wheelforge.errors import UsageError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def check_reports(options: argparse.Namespace) -> dict[str, Path]:
     given = {name: getattr(options, name) for name in _ALL if getattr(options, name)}
     for name, path in given.items():
         if options.metadata:
-            raise OptionInvalidError(f"--{name}", "with `--metadata` nothing is built")
+            raise UsageError("option-invalid", f"--{name}", "with `--metadata` nothing is built")
         _check_path(name, path)
         twins = [other for other in given if other != name and given[other] == path]
         if twins:
-            raise OptionInvalidError(f"--{name}", f"`--{twins[0]}` goes to the same file")
+            raise UsageError("option-invalid", f"--{name}", f"`--{twins[0]}` goes to the same file")
     return given
 
 
@@ -119,13 +119,13 @@ def _check_path(name: str, path: Path) -> None:
     option, parent = f"--{name}", path.parent
     if path.name == "-":
         reason = "standard output has the paths of the results; name a file"
-        raise OptionInvalidError(option, reason)
+        raise UsageError("option-invalid", option, reason)
     if not parent.is_dir():
-        raise OptionInvalidError(option, f"there is no directory `{parent}`")
+        raise UsageError("option-invalid", option, f"there is no directory `{parent}`")
     if path.is_dir():
-        raise OptionInvalidError(option, f"`{path}` is a directory")
+        raise UsageError("option-invalid", option, f"`{path}` is a directory")
     # A pipe can be written to, but not replaced by a file; /dev/stdout would be.
     if name in _WHOLE and path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        raise OptionInvalidError(option, f"`{path}` is no file")
+        raise UsageError("option-invalid", option, f"`{path}` is no file")
     if not os.access(path if path.exists() and name not in _WHOLE else parent, os.W_OK):
-        raise OptionInvalidError(option, f"`{path}` may not be written")
+        raise UsageError("option-invalid", option, f"`{path}` may not be written")

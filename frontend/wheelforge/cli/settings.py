@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wheelforge.errors import OptionInvalidError
+from wheelforge.errors import UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy
 from wheelforge.settings import Settings
 
@@ -82,11 +82,15 @@ def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
 def refuse_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that say the opposite of each other."""
     if options.config_json is not None and options.config_setting:
-        raise OptionInvalidError("--config-json", "`--config-setting` is for the same")
+        raise UsageError("option-invalid", "--config-json", "`--config-setting` is for the same")
     if options.no_isolation and options.env_dir:
-        raise OptionInvalidError("--env-dir", "with `--no-isolation` no environment is made")
+        raise UsageError(
+            "option-invalid", "--env-dir", "with `--no-isolation` no environment is made"
+        )
     if options.no_isolation and options.installer:
-        raise OptionInvalidError("--installer", "with `--no-isolation` nothing is installed")
+        raise UsageError(
+            "option-invalid", "--installer", "with `--no-isolation` nothing is installed"
+        )
 
 
 def list_bare_settings(options: argparse.Namespace) -> list[str]:
@@ -128,9 +132,9 @@ def _read_json(text: str) -> dict[str, object]:
     try:
         settings: object = json.loads(text)
     except ValueError as error:
-        raise OptionInvalidError("--config-json", f"it is no JSON: {error}") from error
+        raise UsageError("option-invalid", "--config-json", f"it is no JSON: {error}") from error
     if not isinstance(settings, dict):
-        raise OptionInvalidError("--config-json", "it is no JSON object")
+        raise UsageError("option-invalid", "--config-json", "it is no JSON object")
     return cast("dict[str, object]", settings)
 
 
@@ -138,5 +142,5 @@ def _list_kinds(options: argparse.Namespace, source: Path | str) -> tuple[Kind, 
     kinds: tuple[Kind, ...] = tuple(map(Kind, dict.fromkeys(options.kinds or ())))
     is_directory = isinstance(source, Path) and source.is_dir()
     if Kind.SDIST in kinds and not is_directory:
-        raise OptionInvalidError("--sdist", f"`{source}` is an sdist already")
+        raise UsageError("option-invalid", "--sdist", f"`{source}` is an sdist already")
     return kinds

@@ -16,9 +16,10 @@ def diagnose(failure: Failure) -> BackendFailedError:
     """Return the error that says why the hook has failed, as far as that can be seen."""
     # Most builds do not fail, and the rules take longer to load than all else here.
     from wheelforge.diagnosis.match import judge
+    from wheelforge.errors import BackendFailedError
 
     cause = judge(failure)
-    return cause.kind(failure.shortened(), cause.finding, cause.remedy)
+    return BackendFailedError(cause.code, failure.shortened(), cause.finding, cause.remedy)
 
 
 def find_missing_module(traceback: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from wheelforge.diagnosis.rules import RULES, UNKNOWN, Cause
-from wheelforge.errors import BuildCrashedError, BuildMemoryError, plain_text
+from wheelforge.errors import plain_text
 
 if TYPE_CHECKING:
     from wheelforge.errors import Failure
@@ -24,11 +24,11 @@ def judge(failure: Failure) -> Cause:
 def _judge_status(status: int) -> Cause | None:
     """Return what it means that the process has not ended by itself, if it has not."""
     if status == _KILLED:
-        return Cause(BuildMemoryError, "SIGKILL")
+        return Cause("build-out-of-memory", "SIGKILL")
     if status < 0:
-        return Cause(BuildCrashedError, _name_signal(-status))
+        return Cause("build-crashed", _name_signal(-status))
     how = _CRASHES.get(status)
-    return Cause(BuildCrashedError, how) if how else None
+    return Cause("build-crashed", how) if how else None
 
 
 def _name_signal(number: int) -> str:

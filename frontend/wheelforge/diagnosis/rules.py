@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from wheelforge import errors
 from wheelforge.diagnosis import known_packages as remedies
 
 
 class Cause(NamedTuple):
-    """A kind of error, and what it says beside the failure itself."""
+    """The code of an error, and what it says beside the failure itself."""
 
-    kind: type[errors.BackendFailedError] = errors.BackendFailedError
+    code: str = "backend-failed"
     finding: str = ""
     remedy: str = ""
 
@@ -40,17 +39,17 @@ def _header(match: re.Match[str]) -> Cause | None:
     name = _caught(match)
     if name.endswith(_SOURCES):
         return UNKNOWN
-    return Cause(errors.HeaderMissingError, name, remedies.suggest_package(name))
+    return Cause("header-missing", name, remedies.suggest_package(name))
 
 
 def _library(match: re.Match[str]) -> Cause:
     name = _caught(match).removesuffix(".lib")
-    return Cause(errors.LibraryMissingError, name, remedies.suggest_package(name))
+    return Cause("library-missing", name, remedies.suggest_package(name))
 
 
 def _tool(match: re.Match[str]) -> Cause:
     name = re.split(r"[\\/]", match[1])[-1]
-    return Cause(errors.ToolMissingError, name, remedies.suggest_package(name))
+    return Cause("tool-missing", name, remedies.suggest_package(name))
 
 
 def _known_tool(match: re.Match[str]) -> Cause:
@@ -60,28 +59,28 @@ def _known_tool(match: re.Match[str]) -> Cause:
 
 def _language(match: re.Match[str]) -> Cause:
     name = _LANGUAGES.get(match[1], match[1])
-    return Cause(errors.ToolMissingError, name, remedies.suggest_package(name))
+    return Cause("tool-missing", name, remedies.suggest_package(name))
 
 
 def _module(match: re.Match[str]) -> Cause:
     name = match[1]
     last = remedies.find_last_python(name)
     if last is not None:
-        return Cause(errors.RemovedFromPythonError, name, last)
+        return Cause("removed-from-python", name, last)
     if older := remedies.find_older(name):
-        return Cause(errors.RequirementTooNewError, name, older)
+        return Cause("requirement-too-new", name, older)
     if remedies.is_python_two(name):
-        return Cause(errors.PythonTwoError, f"import {name}")
-    return Cause(errors.ModuleMissingError, name, remedies.find_distribution(name))
+        return Cause("python-two", f"import {name}")
+    return Cause("module-missing", name, remedies.find_distribution(name))
 
 
 def _attribute(module: str, name: str) -> Cause:
     full = f"{module}.{name}"
     last = remedies.find_last_python(full)
     if last is not None:
-        return Cause(errors.RemovedFromPythonError, full, last)
+        return Cause("removed-from-python", full, last)
     if older := remedies.find_older(full):
-        return Cause(errors.RequirementTooNewError, full, older)
+        return Cause("requirement-too-new", full, older)
     return UNKNOWN
 
 
@@ -93,31 +92,31 @@ def _missing_attribute(match: re.Match[str]) -> Cause:
     return _attribute(match[1], match[2])
 
 
-def _says(kind: type[errors.BackendFailedError], remedy: str = "") -> _Conclusion:
+def _says(code: str, remedy: str = "") -> _Conclusion:
     """Return what makes a cause of a match and what it has caught, if it has."""
 
     def conclude(match: re.Match[str]) -> Cause:
-        return Cause(kind, _caught(match), remedy)
+        return Cause(code, _caught(match), remedy)
 
     return conclude
 
 
-def _quotes(kind: type[errors.BackendFailedError]) -> _Conclusion:
-    return lambda match: Cause(kind, match[0])
+def _quotes(code: str) -> _Conclusion:
+    return lambda match: Cause(code, match[0])
 
 
 def _too_new(finding: str, remedy: str) -> _Conclusion:
-    return lambda _: Cause(errors.RequirementTooNewError, finding, remedy)
+    return lambda _: Cause("requirement-too-new", finding, remedy)
 
 
 def _tool_called(name: str, remedy: str = "") -> _Conclusion:
     known = remedy or remedies.suggest_package(name)
-    return lambda _: Cause(errors.ToolMissingError, name, known)
+    return lambda _: Cause("tool-missing", name, known)
 
 
 def _pyo3(match: re.Match[str]) -> Cause:
     finding = f"PyO3 there knows Python {match[2]} at most, this is {match[1]}"
-    return Cause(errors.PythonRefusedError, finding, "PYO3_USE_ABI3_FORWARD_COMPATIBILITY=1")
+    return Cause("python-refused", finding, "PYO3_USE_ABI3_FORWARD_COMPATIBILITY=1")
 
 
 def _unknown(_: re.Match[str]) -> Cause:
@@ -129,7 +128,7 @@ _TABLE: tuple[tuple[str, _Conclusion], ...] = (
     # The machine.
     (
         r"No space left on device|There is not enough space on the disk|Disk quota exceeded",
-        _says(errors.BuildDiskFullError),
+        _says("build-disk-full"),
     ),
     (
         (
@@ -138,9 +137,9 @@ _TABLE: tuple[tuple[str, _Conclusion], ...] = (
             r"|LLVM ERROR: out of memory|compiler is out of heap space|Cannot allocate memory"
             r"|JavaScript heap out of memory"
         ),
-        _says(errors.BuildMemoryError),
+        _says("build-out-of-memory"),
     ),
-    (r"died with <Signals\.(SIG[A-Z]+): \d+>", _says(errors.BuildCrashedError)),
+    (r"died with <Signals\.(SIG[A-Z]+): \d+>", _says("build-crashed")),
     (
         (
             r"[Cc]ould not resolve (?:host|proxy)(?: name)?:? ?\(?"
@@ -149,7 +148,7 @@ _TABLE: tuple[tuple[str, _Conclusion], ...] = (
             r"|Temporary failure in name resolution|Network is unreachable|No route to host"
             r"|<urlopen error \[Errno (?:111|61)\]|NewConnectionError"
         ),
-        _says(errors.BuildNetworkError),
+        _says("build-network"),
     ),
     (
         (
@@ -157,7 +156,7 @@ _TABLE: tuple[tuple[str, _Conclusion], ...] = (
             r"(?:: '([^'\n]+)')?"
             r"|\berror: [^\n']{0,80}'([^'\n]+)': Permission denied"
         ),
-        _says(errors.BuildAccessError),
+        _says("build-access"),
     ),
     # Compilers, linkers and what looks for them.
     (r"fatal error: ([^\n:']{1,200}): No such file or directory", _header),
@@ -211,11 +210,11 @@ _TABLE: tuple[tuple[str, _Conclusion], ...] = (
     (r"\bpython[\d.]*(?:\.exe)?: No module named ([\w.]+)", _module),
     (
         r"'pip', [^\n]{1,400}'--quiet', '([^'\n]+)'\]' returned non-zero",
-        _says(errors.ModuleMissingError),
+        _says("module-missing"),
     ),
     (
         r"error: invalid command '(bdist_wheel)'",
-        lambda _: Cause(errors.ModuleMissingError, "wheel", "wheel"),
+        lambda _: Cause("module-missing", "wheel", "wheel"),
     ),
     (r"\bImportError: cannot import name '(\w+)' from '([\w.]+)'", _missing_name),
     (r"\bAttributeError: module '([\w.]+)' has no attribute '(\w+)'", _missing_attribute),
@@ -224,33 +223,33 @@ _TABLE: tuple[tuple[str, _Conclusion], ...] = (
     (r"error: invalid command 'test'", _too_new("test", "setuptools<72")),
     (
         r"InvalidConfigError: Invalid (?:dash-separated|uppercase) key '([^'\n]+)'",
-        _says(errors.RequirementTooNewError, "setuptools<78"),
+        _says("requirement-too-new", "setuptools<78"),
     ),
     (
         r"InvalidConfigError: (License classifiers) have been superseded",
-        _says(errors.RequirementTooNewError, "setuptools<77"),
+        _says("requirement-too-new", "setuptools<77"),
     ),
     (
         r"(setuptools-scm|vcs-versioning) was unable to detect version",
-        _says(errors.VersionUnknownError, _SCM),
+        _says("version-unknown", _SCM),
     ),
     (
         r"Versioning for this project requires either an sdist tarball",
-        lambda _: Cause(errors.VersionUnknownError, "pbr", "PBR_VERSION"),
+        lambda _: Cause("version-unknown", "pbr", "PBR_VERSION"),
     ),
-    (r"Missing parentheses in call to '(?:print|exec)'", _quotes(errors.PythonTwoError)),
-    (r"multiple exception types must be parenthesized", _quotes(errors.PythonTwoError)),
+    (r"Missing parentheses in call to '(?:print|exec)'", _quotes("python-two")),
+    (r"multiple exception types must be parenthesized", _quotes("python-two")),
     (
         r"name '(?:basestring|execfile|raw_input|unicode|xrange)' is not defined",
-        _quotes(errors.PythonTwoError),
+        _quotes("python-two"),
     ),
-    (r"requires a different Python: ([^\n]{1,100})", _says(errors.PythonRefusedError)),
+    (r"requires a different Python: ([^\n]{1,100})", _says("python-refused")),
     (
         r"(?i:requires) (Python (?:version )?'?[<>=!~]=? ?\d[^\n]{0,80})",
-        _says(errors.PythonRefusedError),
+        _says("python-refused"),
     ),
-    (r"Error: (Python version [<>=!~]+ ?[\d.]+) required", _says(errors.PythonRefusedError)),
-    (r"Cannot install on (Python version [^\n]{1,100})", _says(errors.PythonRefusedError)),
+    (r"Error: (Python version [<>=!~]+ ?[\d.]+) required", _says("python-refused")),
+    (r"Cannot install on (Python version [^\n]{1,100})", _says("python-refused")),
     (r"version \(([\d.]+)\) is newer than PyO3's maximum supported version \(([\d.]+)\)", _pyo3),
     # Errors that say nothing of this kind, and outweigh whatever went wrong before.
     (

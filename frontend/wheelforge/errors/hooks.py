@@ -1,9 +1,53 @@
-"""How the process of a hook can come to a bad end."""
+"""Errors of hooks, of the build backend behind them, and of what it makes."""
 
 from __future__ import annotations
 
-from wheelforge.errors.output import last_lines
-from wheelforge.errors.root import BuildError
+import re
+import subprocess
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from wheelforge.errors.base import BuildError, Kind
+from wheelforge_isolation.formats.text import escape_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wheelforge.errors.base import Text
+
+TAIL_BYTES = 1 << 16
+"""How much of an output is looked at; causes stand near its end."""
+_LONGEST_LINE = 1000
+_KILLED = -9
+_SEQUENCES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[^\[\]])?"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
+"""Colours, links and whatever else a terminal would obey; what else could steer it is escaped."""
+
+
+def plain_text(output: bytes | str) -> str:
+    """Return the end of what a program has printed, safe to show."""
+    text = output if isinstance(output, str) else output[-TAIL_BYTES:].decode(errors="replace")
+    text = _SEQUENCES.sub("", text[-TAIL_BYTES:])
+    # Carriage returns stay: they tell which part of a progress bar was seen last.
+    return "\r".join(map(escape_controls, text.split("\r")))
+
+
+def last_lines(output: bytes | str) -> str:
+    """Return the last lines of what a program has printed, to be put after a message."""
+    lines = plain_text(output).splitlines()[-20:]
+    return "".join(f"\n  {line[:_LONGEST_LINE]}" for line in lines)
+
+
+def _with_output(sentence: str) -> Callable[[HookError | BackendError], str]:
+    """Return the sentence, and after it the last lines of what the hook has printed."""
+
+    def write(error: HookError | BackendError) -> str:
+        output = error.output if isinstance(error, HookError) else error.traceback
+        return sentence.format_map(vars(error)) + last_lines(output)
+
+    return write
 
 
 class HookError(BuildError):
@@ -11,85 +55,319 @@ class HookError(BuildError):
 
     code = "hook"
     exit_code = 4
+    hook: str
+    seconds: float
+    output: bytes
+    reason: str
+    wanted: str
+    found: str
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "hook-timed-out": Kind(
+            4,
+            "hook seconds output",
+            _with_output("`{hook}` did not end within {seconds} s"),
+            "if it would have ended, allow more with `--timeout`",
+        ),
+        "hook-cancelled": Kind(130, "hook", "`{hook}` was cancelled"),
+        "hook-lost": Kind(
+            5,
+            "hook output",
+            _with_output("the process that watched over `{hook}` is gone"),
+            "was there enough memory?",
+        ),
+        "hook-not-started": Kind(5, "hook reason", "`{hook}` cannot be started: {reason}"),
+        "hook-answer-invalid": Kind(
+            4,
+            "hook wanted found",
+            "`{hook}` should answer with {wanted}, and there is: {found}",
+        ),
+    }
 
 
-class HookTimedOutError(HookError):
-    """A hook was ended because it took too long."""
+class HookFailedError(HookError, subprocess.CalledProcessError):
+    """The process of a hook has failed.
 
-    code = "hook-timed-out"
+    Its base elsewhere is what `build` and other users of the runner protocol catch.
+    """
 
-    def __init__(self, hook: str, seconds: float, output: bytes) -> None:
-        super().__init__(hook, seconds, output)
+    code = "hook-failed"
+
+    def __init__(self, hook: str, status: int, command: tuple[str, ...], output: bytes) -> None:
+        subprocess.CalledProcessError.__init__(self, status, command, output)
         self.hook = hook
-        self.seconds = seconds
-        self.output = output
+        self.status = status
+        """As a shell has it; negative: the signal that ended it."""
+
+    def __reduce__(self) -> tuple[type[HookFailedError], tuple[object, ...]]:
+        return HookFailedError, (self.hook, self.status, self.cmd, self.output)
 
     def __str__(self) -> str:
-        return f"`{self.hook}` did not end within {self.seconds} s{last_lines(self.output)}"
+        how = f"status {self.status}"
+        if -self.status in range(1, 65):
+            how = f"signal {-self.status}"
+        return f"`{self.hook}` has failed with {how}{last_lines(self.output)}"
 
     @property
     def hint(self) -> str:
-        return "if it would have ended, allow more with `--timeout`"
+        return "was there enough memory?" if self.status == _KILLED else ""
 
 
-class HookCancelledError(HookError):
-    """A hook was ended, or not begun, because somebody asked for that."""
-
-    code = "hook-cancelled"
-    exit_code = 130
-
-    def __init__(self, hook: str) -> None:
-        super().__init__(hook)
-        self.hook = hook
-
-    def __str__(self) -> str:
-        return f"`{self.hook}` was cancelled"
+def _how_to_import(error: BackendError) -> str:
+    return _how_to_require(error.module, error.distribution) if error.module else ""
 
 
-class HookLostError(HookError):
-    """The process that watches over a hook is gone, and nobody knows how the hook has ended."""
+def _how_to_require(module: str, distribution: str) -> str:
+    named = f'"{distribution}"' if distribution else f"the distribution that has `{module}`"
+    return f"add {named} to `requires` below `[build-system]` in the project's pyproject.toml"
 
-    code = "hook-lost"
-    exit_code = 5
 
-    def __init__(self, hook: str, output: bytes) -> None:
-        super().__init__(hook, output)
-        self.hook = hook
-        self.output = output
+class BackendError(BuildError):
+    """The build backend cannot be imported, or says that it cannot do something here."""
 
-    def __str__(self) -> str:
-        return f"the process that watched over `{self.hook}` is gone{last_lines(self.output)}"
+    hook: str
+    backend: str
+    traceback: str
+    module: str
+    """The module that was not found, if that is the reason."""
+    distribution: str
+    """The distribution that has this module, if it is known."""
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "backend-unavailable": Kind(
+            3,
+            "backend traceback module distribution",
+            _with_output("the build backend `{backend}` cannot be imported"),
+            _how_to_import,
+        ),
+        "hook-unsupported": Kind(
+            4,
+            "hook traceback",
+            _with_output("the build backend does not support `{hook}` here"),
+        ),
+    }
+
+
+class HookMissingError(BuildError):
+    """The build backend has no such hook."""
+
+    code = "hook-missing"
+    hook: str
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            3,
+            "hook",
+            "the build backend has no `{hook}`",
+            "is `build-system.build-backend` in the project's pyproject.toml what it should be?",
+        )
+    }
+
+
+class ResultInvalidError(BuildError):
+    """The file that a backend has made is not what it should be; it is not delivered."""
+
+    code = "result-invalid"
+    result: str
+    reason: str
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            4,
+            "result reason",
+            "the backend has made `{result}`, which cannot be delivered: {reason}",
+            "tell whoever maintains the project, or its build backend",
+        )
+    }
+
+
+def _unforeseen(error: UnexpectedError) -> str:
+    reason = ": ".join(filter(None, (error.kind, error.reason)))
+    return f"`{error.source}` is not built, for a reason that nobody foresaw: {reason}"
+
+
+class UnexpectedError(BuildError):
+    """A mistake in wheelforge itself, or no memory for it."""
+
+    code = "unexpected"
+    source: str
+    kind: str
+    reason: str
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "unexpected": Kind(
+            5,
+            "source kind reason",
+            _unforeseen,
+            "build it alone to see where that happens, and report it",
+        ),
+        "memory-exhausted": Kind(
+            5,
+            "",
+            "there is not enough memory",
+            "build fewer at a time with `-j`, or allow this process more",
+        ),
+    }
+
+
+_PHASES = {
+    "get_requires_for_build_wheel": "asking what its wheel needs",
+    "get_requires_for_build_sdist": "asking what its sdist needs",
+    "get_requires_for_build_editable": "asking what an editable install of it needs",
+    "prepare_metadata_for_build_wheel": "preparing its metadata",
+    "prepare_metadata_for_build_editable": "preparing its metadata",
+    "build_wheel": "building the wheel",
+    "build_sdist": "making the sdist",
+    "build_editable": "building the editable wheel",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """How a hook of a build backend has failed."""
+
+    source: str
+    """The label of what is built."""
+    hook: str
+    status: int
+    """As a shell has it; negative: the signal that ended it."""
+    output: bytes = b""
+    log: str = ""
+    """The file that has all of the output, if there is one."""
 
     @property
-    def hint(self) -> str:
-        return "was there enough memory?"
+    def phase(self) -> str:
+        """The purpose of the hook, in words."""
+        return _PHASES.get(self.hook, f"`{self.hook}`")
+
+    def shortened(self) -> Failure:
+        """Return it with no more output than anybody looks at."""
+        return replace(self, output=self.output[-TAIL_BYTES:])
 
 
-class HookNotStartedError(HookError):
-    """No process could be made for a hook."""
+class BackendFailedError(BuildError):
+    """A hook of the build backend has failed; the code tells why, where the output does."""
 
-    code = "hook-not-started"
-    exit_code = 5
+    code = "backend-failed"
+    exit_code = 4
+    failure: Failure
+    finding: str
+    """The thing at fault, as the output calls it."""
+    remedy: str
+    """The thing that is known to help, if there is one."""
 
-    def __init__(self, hook: str, reason: str) -> None:
-        super().__init__(hook, reason)
-        self.hook = hook
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"`{self.hook}` cannot be started: {self.reason}"
-
-
-class HookAnswerInvalidError(HookError):
-    """A hook has given an answer that means nothing, or none at all."""
-
-    code = "hook-answer-invalid"
-
-    def __init__(self, hook: str, wanted: str, found: str) -> None:
-        super().__init__(hook, wanted, found)
-        self.hook = hook
-        self.wanted = wanted
-        self.found = found
+    @property
+    def cause(self) -> str:
+        """Why it has failed, or nothing if that is not known."""
+        return super().__str__()
 
     def __str__(self) -> str:
-        return f"`{self.hook}` should answer with {self.wanted}, and there is: {self.found}"
+        failure = self.failure
+        why = f": {self.cause}" if self.cause else f" with status {failure.status}"
+        log = f"\nall of its output is in `{failure.log}`" if failure.log else ""
+        return (
+            f"`{failure.source}`: {failure.phase} has failed{why}{last_lines(failure.output)}{log}"
+        )
+
+
+def _if_known(fact: str, text: str, otherwise: str) -> Callable[[BackendFailedError], str]:
+    """Return a text for an error that knows this fact, and another one for those that do not."""
+
+    def write(error: BackendFailedError) -> str:
+        facts = vars(error)
+        return (text if facts[fact] else otherwise).format_map(facts)
+
+    return write
+
+
+def _how_to_require_it(error: BackendFailedError) -> str:
+    return (
+        f"{_how_to_require(error.finding, error.remedy)}; if you cannot change the project, "
+        "install its requirements and this one, and build with `--no-isolation`"
+    )
+
+
+def _newer_requirement(error: BackendFailedError) -> str:
+    library = error.remedy.partition("<")[0]
+    return f"it relies on `{error.finding}`, which a newer `{library}` does not accept"
+
+
+def _older_requirement(error: BackendFailedError) -> str:
+    line = f"`{error.remedy}`" if "<" in error.remedy else f"an older `{error.remedy}`"
+    return (
+        "build with what there was when it was published, `--era always`, "
+        f"or ask for {line} in a file for `--build-constraint`"
+    )
+
+
+_CAUSES: dict[str, tuple[Text, Text]] = {
+    "backend-failed": ("", ""),
+    "header-missing": (
+        "the header `{finding}` is missing",
+        _if_known(
+            "remedy",
+            "install {remedy}",
+            "install the development files of what has it, unless it is the project's own: "
+            "`apt-file search {finding}` or `dnf provides '*/{finding}'` tells",
+        ),
+    ),
+    "library-missing": (
+        "the library `{finding}` is missing",
+        _if_known("remedy", "install {remedy}", "install its development files"),
+    ),
+    "tool-missing": (
+        "it needs `{finding}`, which was not found",
+        _if_known("remedy", "install {remedy}", "install it, and see that it is on PATH"),
+    ),
+    "module-missing": ("the Python module `{finding}` is missing", _how_to_require_it),
+    "removed-from-python": (
+        "it uses `{finding}`, which newer Pythons do not have",
+        _if_known(
+            "remedy",
+            "look for a newer version of it, or build with `--python {remedy}`",
+            "look for a newer version of it",
+        ),
+    ),
+    "requirement-too-new": (_newer_requirement, _older_requirement),
+    "build-disk-full": (
+        "there is no room on the disk",
+        "make room, or name another place with `--cache-dir` or `TMPDIR`",
+    ),
+    "build-out-of-memory": (
+        _if_known(
+            "finding",
+            "it was ended by {finding}, most often a sign of too little memory",
+            "there was too little memory",
+        ),
+        (
+            "let it do less at once; many builds heed `MAX_JOBS=1`, "
+            "`CMAKE_BUILD_PARALLEL_LEVEL=1` or `CARGO_BUILD_JOBS=1`"
+        ),
+    ),
+    "build-network": (
+        _if_known("finding", "it could not reach `{finding}`", "it could not reach the network"),
+        "see that this machine can: what a build fetches by itself comes from no index",
+    ),
+    "build-access": (
+        _if_known("finding", "it was refused access to `{finding}`", "it was refused access"),
+        "whose file is that? A build has to write in its own directories only",
+    ),
+    "build-crashed": ("it was ended by {finding}", ""),
+    "version-unknown": (
+        "`{finding}` finds no version control that tells its version",
+        "build its sdist, or state the version: `{remedy}=1.0` in the environment",
+    ),
+    "python-two": (
+        "it is written for Python 2 ({finding})",
+        "look for a newer version of it, or for what has replaced it",
+    ),
+    "python-refused": (
+        "it refuses this Python ({finding})",
+        _if_known(
+            "remedy",
+            "build with another one: `--python`, or try `{remedy}` in the environment",
+            "build with another one: `--python`",
+        ),
+    ),
+}
+BackendFailedError.kinds = {
+    code: Kind(4, "failure finding remedy", cause, hint) for code, (cause, hint) in _CAUSES.items()
+}

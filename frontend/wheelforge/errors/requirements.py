@@ -1,151 +1,235 @@
-"""Why the requirements of a build cannot be met."""
+"""Errors of requirements, of indexes and of what is fetched from them."""
 
 from __future__ import annotations
 
-from wheelforge.errors.root import BuildError
+from typing import ClassVar
+
+from wheelforge.errors.base import BuildError, Kind, in_backticks
+
+_CHANGED = "do not use it before you know why: it was changed"
+
+
+def _conflict(error: RequirementsError) -> str:
+    return "\n  ".join((error.summary, *error.details))
+
+
+def _cycle(error: RequirementsError) -> str:
+    return f"{in_backticks(error.ring, ' needs ')} to be built"
+
+
+def _end_of_cycle(error: RequirementsError) -> str:
+    return f"a wheel of {in_backticks(error.ring[:-1], ' or ')} ends the ring"
+
+
+def _not_installed(error: RequirementsError) -> str:
+    return "\n  ".join((f"what {error.subject} needs is not installed:", *error.missing))
+
+
+def _other_hash(error: RequirementsError) -> str:
+    stated = ", ".join(error.accepted)
+    return f"`{error.file_name}` has the SHA-256 {error.sha256}, and stated is {stated}"
+
+
+class RequirementsError(BuildError):
+    """The requirements of a build cannot be met."""
+
+    names: tuple[str, ...]
+    summary: str
+    details: tuple[str, ...]
+    subject: str
+    rounds: int
+    ring: tuple[str, ...]
+    file_name: str
+    origin: str
+    missing: tuple[str, ...]
+    """Each requirement that is not installed, after those that lead to it."""
+    sha256: str
+    accepted: tuple[str, ...]
+    source: str
+    requirement: str
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "requirements-conflict": Kind(
+            3,
+            "names summary details",
+            _conflict,
+        ),
+        "resolution-unfinished": Kind(
+            3,
+            "subject rounds",
+            "the requirements of {subject} were not resolved in {rounds} rounds",
+            "name versions, in the requirements or with `--build-constraint`",
+        ),
+        "build-cycle": Kind(
+            3,
+            "ring",
+            _cycle,
+            _end_of_cycle,
+        ),
+        "needs-build": Kind(
+            3, "file_name origin", "`{file_name}` at `{origin}` would have to be built first"
+        ),
+        "requirements-unmet": Kind(
+            3,
+            "subject missing",
+            _not_installed,
+            "install it, leave out `--no-isolation`, or do not check: `--skip-dependency-check`",
+        ),
+        "requirement-failed": Kind(
+            3,
+            "source requirement",
+            "`{source}` is not built: it requires `{requirement}`, which has failed",
+        ),
+        "hash-refused": Kind(
+            5,
+            "file_name sha256 accepted",
+            _other_hash,
+            f"{_CHANGED}, or the hash is of another file",
+        ),
+    }
 
 
 class RequirementInvalidError(BuildError):
     """A requirement or a constraint is not one, or not one that can be met here."""
 
     code = "requirement-invalid"
-    exit_code = 3
-
-    def __init__(self, requirement: str, whose: str, reason: str) -> None:
-        super().__init__(requirement, whose, reason)
-        self.requirement = requirement
-        self.whose = whose
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"`{self.requirement}`, a requirement of {self.whose}, is of no use: {self.reason}"
-
-
-class RequirementsConflictError(BuildError):
-    """There are no files that satisfy all that is asked for."""
-
-    code = "requirements-conflict"
-    exit_code = 3
-
-    def __init__(self, names: tuple[str, ...], summary: str, details: tuple[str, ...]) -> None:
-        super().__init__(names, summary, details)
-        self.names = names
-        self.summary = summary
-        self.details = details
-
-    def __str__(self) -> str:
-        return "\n  ".join((self.summary, *self.details))
-
-
-class ResolutionUnfinishedError(BuildError):
-    """There may be an answer, and it was not found in reasonable time."""
-
-    code = "resolution-unfinished"
-    exit_code = 3
-
-    def __init__(self, subject: str, rounds: int) -> None:
-        super().__init__(subject, rounds)
-        self.subject = subject
-        self.rounds = rounds
-
-    def __str__(self) -> str:
-        return f"the requirements of {self.subject} were not resolved in {self.rounds} rounds"
-
-    @property
-    def hint(self) -> str:
-        return "name versions, in the requirements or with `--build-constraint`"
-
-
-class BuildCycleError(BuildError):
-    """To build something it would have to be there already."""
-
-    code = "build-cycle"
-    exit_code = 3
-
-    def __init__(self, ring: tuple[str, ...]) -> None:
-        super().__init__(ring)
-        self.ring = ring
-
-    def __str__(self) -> str:
-        return f"{' needs '.join(f'`{name}`' for name in self.ring)} to be built"
-
-    @property
-    def hint(self) -> str:
-        return f"a wheel of {' or '.join(f'`{name}`' for name in self.ring[:-1])} ends the ring"
-
-
-class NeedsBuildError(BuildError):
-    """What an sdist asks for is known only once it is built, which is not possible here."""
-
-    code = "needs-build"
-    exit_code = 3
-
-    def __init__(self, file_name: str, origin: str) -> None:
-        super().__init__(file_name, origin)
-        self.file_name = file_name
-        self.origin = origin
-
-    def __str__(self) -> str:
-        return f"`{self.file_name}` at `{self.origin}` would have to be built first"
-
-
-class NotRememberedError(BuildError):
-    """Without a network only what was resolved before is known, and this was not."""
-
-    code = "not-remembered"
-
-    def __init__(self, requirements: tuple[str, ...], subject: str, circumstances: str) -> None:
-        super().__init__(requirements, subject, circumstances)
-        self.requirements = requirements
-        self.subject = subject
-        self.circumstances = circumstances
-
-    def __str__(self) -> str:
-        wanted = ", ".join(f"`{requirement}`" for requirement in self.requirements)
-        return (
-            f"what {self.subject} needs was never resolved here with these settings, "
-            f"for {self.circumstances}: {wanted or 'nothing'}"
+    requirement: str
+    whose: str
+    reason: str
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            3,
+            "requirement whose reason",
+            "`{requirement}`, a requirement of {whose}, is of no use: {reason}",
         )
+    }
 
-    @property
-    def hint(self) -> str:
-        return "build it once without `--offline`"
+
+def _never_resolved(error: OfflineError) -> str:
+    return (
+        f"what {error.subject} needs was never resolved here with these settings, "
+        f"for {error.circumstances}: {in_backticks(error.requirements) or 'nothing'}"
+    )
 
 
 class OfflineError(BuildError):
-    """Without a network only files that are kept can be used, and this one is not."""
+    """Something is not known or kept here, and the network must not be used."""
 
     code = "offline"
+    file: str
+    subject: str
+    requirements: tuple[str, ...]
+    circumstances: str
 
-    def __init__(self, file: str, subject: str) -> None:
-        super().__init__(file, subject)
-        self.file = file
-        self.subject = subject
+    kinds: ClassVar[dict[str, Kind]] = {
+        "offline": Kind(
+            5,
+            "file subject",
+            "`{file}`, which {subject} needs, is not in the cache",
+            "build it once without `--offline`",
+        ),
+        "not-remembered": Kind(
+            5,
+            "requirements subject circumstances",
+            _never_resolved,
+            "build it once without `--offline`",
+        ),
+    }
 
-    def __str__(self) -> str:
-        return f"`{self.file}`, which {self.subject} needs, is not in the cache"
 
-    @property
-    def hint(self) -> str:
-        return "build it once without `--offline`"
+class PackageIndexError(BuildError):
+    """A server does not answer, refuses, or is no index; or its answer cannot be written."""
+
+    url: str
+    problem: str
+    attempts: int
+    status: int
+    origin: str
+    reason: str
+    path: str
 
 
-class RequirementsUnmetError(BuildError):
-    """Without isolation a Python has to have what a build needs, and this one does not."""
+def _not_reached(error: PackageIndexError) -> str:
+    tried = f", {error.attempts} times" if error.attempts > 1 else ""
+    return f"cannot get `{error.url}`{tried}: {error.problem}"
 
-    code = "requirements-unmet"
-    exit_code = 3
 
-    def __init__(self, subject: str, missing: tuple[str, ...]) -> None:
-        super().__init__(subject, missing)
-        self.subject = subject
-        self.missing = missing
-        """Each requirement, after those that lead to it."""
+def _try_again(error: PackageIndexError) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in error.problem:
+        return "name the certificates to trust: `PIP_CERT=FILE`, or `cert` in pip.conf"
+    return "try again later" if error.attempts > 1 else ""
 
-    def __str__(self) -> str:
-        wanted = "".join(f"\n  {path}" for path in self.missing)
-        return f"what {self.subject} needs is not installed:{wanted}"
 
-    @property
-    def hint(self) -> str:
-        return "install it, leave out `--no-isolation`, or do not check: `--skip-dependency-check`"
+PackageIndexError.kinds = {
+    "index-unreachable": Kind(5, "url problem attempts", _not_reached, _try_again),
+    "index-refused": Kind(
+        5,
+        "url status",
+        "authentication failed or access denied (HTTP {status}): `{url}`",
+        "give credentials in the index's URL, a netrc file or a keyring",
+    ),
+    "index-page-invalid": Kind(
+        5,
+        "origin reason",
+        "`{origin}` is no package index: {reason}",
+        "the URL of an index often ends in `/simple/`",
+    ),
+    "download-unwritable": Kind(5, "path problem", "cannot write the download `{path}`: {problem}"),
+}
+
+
+def _not_found(error: PackageNotFoundError) -> str:
+    return f"there is no `{error.name}` at {in_backticks(error.searched) or 'no place at all'}"
+
+
+class PackageNotFoundError(BuildError):
+    """No index and no directory knows the name."""
+
+    code = "package-not-found"
+    name: str
+    searched: tuple[str, ...]
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            3,
+            "name searched",
+            _not_found,
+            "check its spelling, and which indexes are asked",
+        )
+    }
+
+
+class MetadataInvalidError(BuildError):
+    """A file does not say what it asks for, or is not what its name says."""
+
+    code = "metadata-invalid"
+    file_name: str
+    reason: str
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            3,
+            "file_name reason",
+            "`{file_name}` is of no use: {reason}",
+            "exclude that version, and tell whoever published it",
+        )
+    }
+
+
+class DownloadMismatchError(BuildError):
+    """A file is not the one that its index describes."""
+
+    code = "download-mismatch"
+    file_name: str
+    origin: str
+    difference: tuple[str, str, str]
+    """The thing that differs, as the index states it, and as it was found."""
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            5,
+            "file_name origin difference",
+            (
+                "`{origin}` says that the {difference[0]} of `{file_name}` is {difference[1]}, "
+                "and it is {difference[2]}"
+            ),
+            f"{_CHANGED} on the way, or at its source",
+        )
+    }

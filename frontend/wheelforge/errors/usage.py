@@ -1,47 +1,61 @@
-"""How a caller can be mistaken: an option, a request, a forge that is closed."""
+"""Errors of the caller, and of the sources and locks that he names."""
 
 from __future__ import annotations
 
-from wheelforge.errors.root import BuildError
+from typing import ClassVar
+
+from wheelforge.errors.base import BuildError, Kind, in_backticks
+
+_SHOWN_VERSIONS = 10
 
 
-class OptionInvalidError(BuildError):
-    """An option makes no sense with what it was given, or beside another one."""
+class UsageError(BuildError):
+    """An option, a setting, a file of constraints or a call makes no sense."""
 
-    code = "option-invalid"
-    exit_code = 2
-
-    def __init__(self, option: str, reason: str) -> None:
-        super().__init__(option, reason)
-        self.option = option
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"`{self.option}` cannot be used: {self.reason}"
-
-
-class RequestInvalidError(BuildError):
-    """A field of a build request has another type than it says, or a path is not absolute."""
-
-    code = "request-invalid"
-    exit_code = 2
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"the build request is invalid: {self.reason}"
+    option: str
+    source: str
+    reason: str
+    text: str
+    path: str
+    line: int
+    """Counted from 1; 0 where it is about the file."""
+    files: tuple[tuple[str, str], ...]
+    """Each pinned file without a hash, as ``name==version``, and its SHA-256 if that is known."""
 
 
-class ForgeClosedError(BuildError):
-    """A forge was used after the end of its `open_forge` block."""
+def _place_in_file(error: UsageError) -> str:
+    place = f"`{error.path}`, line {error.line}" if error.line else f"`{error.path}`"
+    return f"{place}: {error.reason}"
 
-    code = "forge-closed"
-    exit_code = 2
 
-    def __str__(self) -> str:
-        return "the forge is closed: its `open_forge` block has ended"
+def _without_hash(error: UsageError) -> str:
+    return f"no hash is stated for {in_backticks(tuple(pin for pin, _ in error.files))}"
+
+
+def _known_hashes(error: UsageError) -> str:
+    known = [f"{pin} --hash=sha256:{sha256}" for pin, sha256 in error.files if sha256]
+    return f"as constraints these would do: {in_backticks((*known,))}" if known else ""
+
+
+UsageError.kinds = {
+    "option-invalid": Kind(2, "option reason", "`{option}` cannot be used: {reason}"),
+    "index-settings-invalid": Kind(2, "source reason", "`{source}` cannot be used: {reason}"),
+    "request-invalid": Kind(2, "reason", "the build request is invalid: {reason}"),
+    "forge-closed": Kind(2, "", "the forge is closed: its `open_forge` block has ended"),
+    "constraints-invalid": Kind(2, "path line reason", _place_in_file),
+    "time-invalid": Kind(
+        2,
+        "text",
+        "`{text}` is neither a time nor an age",
+        "write `2024-05-01`, `2024-05-01T12:00:00Z`, `7 days` or `12 hours`",
+    ),
+    "hashes-missing": Kind(
+        2,
+        "files",
+        _without_hash,
+        _known_hashes,
+    ),
+}
 
 
 class BuildCancelledError(BuildError):
@@ -49,10 +63,122 @@ class BuildCancelledError(BuildError):
 
     code = "build-cancelled"
     exit_code = 130
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(exit_code, "label", "the build of `{label}` was cancelled")
+    }
 
-    def __init__(self, label: str) -> None:
-        super().__init__(label)
-        self.label = label
 
-    def __str__(self) -> str:
-        return f"the build of `{self.label}` was cancelled"
+class SourceError(BuildError):
+    """The thing to be built does not exist, or is no project."""
+
+    source: str
+    reason: str
+    requirement: str
+    reasons: tuple[str, ...]
+    versions: tuple[str, ...]
+    """The versions of which there are sdists, newest first."""
+
+
+def _no_sdist(error: SourceError) -> str:
+    return f"there is no sdist for `{error.requirement}`: {'; '.join(error.reasons)}"
+
+
+def _known_versions(error: SourceError) -> str:
+    if not error.versions:
+        return ""
+    rest = ", …" if len(error.versions) > _SHOWN_VERSIONS else ""
+    return f"there are sdists of {', '.join(error.versions[:_SHOWN_VERSIONS])}{rest}"
+
+
+SourceError.kinds = {
+    "source-invalid": Kind(2, "source reason", "`{source}` is nothing that can be built: {reason}"),
+    "project-invalid": Kind(3, "source reason", "`{source}` cannot be built: {reason}"),
+    "source-not-found": Kind(
+        3,
+        "requirement reasons versions",
+        _no_sdist,
+        _known_versions,
+    ),
+}
+
+
+class LockError(BuildError):
+    """A file is no lock, cannot become one, or does not fit the build."""
+
+    lock: str
+    place: str
+    """The path of the wrong value; empty where it is about the file."""
+    file: str
+    source: str
+    reason: str
+    added: tuple[str, ...]
+    """The requirements that nothing is locked for."""
+    removed: tuple[str, ...]
+    """The requirements that are locked, and are none any more."""
+    locked: tuple[str, ...]
+    """The Pythons or files that it is locked for; or the SHA-256 of each archive of that name."""
+    found: str
+    python: str
+
+
+def _wrong_place(error: LockError) -> str:
+    place = f", `{error.place}`" if error.place else ""
+    return f"`{error.lock}`{place}: {error.reason}"
+
+
+def _changed_requirements(error: LockError) -> str:
+    changes = (
+        *(f"`{text}` was added" for text in error.added),
+        *(f"`{text}` was removed" for text in error.removed),
+    )
+    subject = f"what `{error.source}` needs is not what `{error.lock}` has locked"
+    return f"{subject}: {', '.join(changes)}"
+
+
+def _changed_source(error: LockError) -> str:
+    locked = " or ".join(map(_describe, error.locked))
+    found = _describe(error.found)
+    return f"`{error.source}` is locked in `{error.lock}` as {locked}, and is {found}"
+
+
+def _describe(sha256: str) -> str:
+    return f"the archive with the SHA-256 {sha256}" if sha256 else "a directory"
+
+
+def _other_python(error: LockError) -> str:
+    locked = " and ".join(error.locked)
+    return f"`{error.source}` is locked in `{error.lock}` for {locked}, and this is {error.python}"
+
+
+_WRITE = "`wheelforge lock SRC ... -o {lock}`"
+LockError.kinds = {
+    "lock-invalid": Kind(
+        2,
+        "lock place reason",
+        _wrong_place,
+        "`wheelforge lock SRC -o pylock.build.toml` writes one",
+    ),
+    "lock-lacks": Kind(
+        3, "lock source", "`{source}` is not locked in `{lock}`", f"name it as well: {_WRITE}"
+    ),
+    "lock-stale": Kind(
+        3, "lock source added removed", _changed_requirements, f"write it again: {_WRITE}"
+    ),
+    "lock-source-changed": Kind(
+        3,
+        "lock source locked found",
+        _changed_source,
+        f"once you know why it changed, write it again: {_WRITE}",
+    ),
+    "lock-other-python": Kind(
+        3,
+        "lock source locked python",
+        _other_python,
+        f"write it again, with `--python` for each Python: {_WRITE}",
+    ),
+    "lock-impossible": Kind(
+        3,
+        "file source reason",
+        "`{file}`, which `{source}` needs, cannot be locked: {reason}",
+    ),
+}

@@ -19,7 +19,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import HookLostError
+from wheelforge.errors import HookError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -207,7 +207,7 @@ class HookChannel:
         if not ended:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(started[0]), signal.SIGKILL)
-            raise HookLostError(command.hook, self._watch.output.tail)
+            raise HookError("hook-lost", command.hook, self._watch.output.tail)
         status, peak_bytes, cpu_seconds, strays = ended
         return Outcome(
             status=_parse_status(status),

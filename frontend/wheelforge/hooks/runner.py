@@ -8,10 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from wheelforge.errors import (
-    HookCancelledError,
+    HookError,
     HookFailedError,
-    HookNotStartedError,
-    HookTimedOutError,
 )
 from wheelforge.hooks.deadline import Cancellation, Watch
 from wheelforge.hooks.direct import Direct
@@ -53,7 +51,7 @@ class SpawnRunner:
         environment = compose_environment(self._terms.base, extra_environ)
         command = Command(words=tuple(cmd), directory=cwd or "", environment=environment)
         if self._cancellation.is_cancelled:
-            raise HookCancelledError(command.hook)
+            raise HookError("hook-cancelled", command.hook)
         started = time.monotonic()
         limit = self._terms.timeout_seconds
         watch = Watch(
@@ -99,7 +97,7 @@ class SpawnRunner:
                 self.close()
                 return self._obtain_keeper(command).run(command, watch)
         except Unserved as error:
-            raise HookNotStartedError(command.hook, str(error)) from error
+            raise HookError("hook-not-started", command.hook, str(error)) from error
 
     def _obtain_keeper(self, command: Command) -> ServerProcess:
         with self._lock:
@@ -134,10 +132,10 @@ class SpawnRunner:
     def _judge(self, command: Command, watch: Watch, outcome: Outcome) -> None:
         """Raise what is wrong with how a command ended."""
         if self._cancellation.is_cancelled:
-            raise HookCancelledError(command.hook)
+            raise HookError("hook-cancelled", command.hook)
         if outcome.late:
             seconds = self._terms.timeout_seconds or 0.0
-            raise HookTimedOutError(command.hook, seconds, watch.output.tail)
+            raise HookError("hook-timed-out", command.hook, seconds, watch.output.tail)
         if outcome.status != 0:
             tail = watch.output.tail
             raise HookFailedError(command.hook, outcome.status, command.words, tail)

@@ -8,7 +8,7 @@ from io import SEEK_END
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from wheelforge.errors import DownloadMismatchError, DownloadUnwritableError
+from wheelforge.errors import DownloadMismatchError, PackageIndexError
 from wheelforge.index.http import AS_IT_IS, GONE, GOOD, PARTIAL, raise_status
 from wheelforge.index.models import reading
 from wheelforge.index.transport import CHUNK_BYTES
@@ -75,7 +75,7 @@ def receive_whole(answer: Answer, candidate: Candidate, most_bytes: int | None =
         check.finish()
     except OSError as error:
         output.close()
-        raise DownloadUnwritableError(candidate.file_name, str(error)) from error
+        raise PackageIndexError("download-unwritable", candidate.file_name, str(error)) from error
     except BaseException:
         output.close()
         raise
@@ -192,5 +192,7 @@ def _removed_on_failure(path: Path) -> Generator[None]:
         with contextlib.suppress(OSError):
             path.unlink()
         if isinstance(error, OSError):
-            raise DownloadUnwritableError(str(path), error.strerror or str(error)) from error
+            raise PackageIndexError(
+                "download-unwritable", str(path), error.strerror or str(error)
+            ) from error
         raise

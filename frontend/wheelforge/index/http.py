@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib3 import Retry
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 
-from wheelforge.errors import IndexRefusedError, IndexUnreachableError, OfflineError
+from wheelforge.errors import OfflineError, PackageIndexError
 from wheelforge.index.auth import Credentials
 from wheelforge.index.proxies import find_proxy, read_system_proxies
 from wheelforge.index.transport import Connections, RequestFailedError
@@ -90,7 +90,7 @@ class Client:
         Without TLS, only what is ``is_verified`` by a hash may come from another machine.
         """
         if self._settings.offline:
-            raise OfflineError(redact(url), "this build")
+            raise OfflineError("offline", redact(url), "this build")
         if not is_verified and not self.is_safe(url):
             raise _unreachable(url, "without TLS, a file needs a SHA-256 hash or a trusted host")
         with contextlib.ExitStack() as stack:
@@ -173,7 +173,7 @@ class Client:
             wait = _read_retry_after(answer.headers.get("retry-after", ""))
             raise RequestFailedError(f"HTTP {status}", retry_after=wait)
         if status in FORBIDDEN:
-            raise IndexRefusedError(answer.url, status)
+            raise PackageIndexError("index-refused", answer.url, status)
         if status not in {GOOD, PARTIAL, *GONE, *tolerated}:
             raise_status(answer)
 
@@ -191,8 +191,8 @@ def raise_status(answer: Answer) -> NoReturn:
     raise _unreachable(answer.url, f"HTTP {answer.status}")
 
 
-def _unreachable(url: str, problem: str, attempts: int = 1) -> IndexUnreachableError:
-    return IndexUnreachableError(redact(url), problem, attempts)
+def _unreachable(url: str, problem: str, attempts: int = 1) -> PackageIndexError:
+    return PackageIndexError("index-unreachable", redact(url), problem, attempts)
 
 
 def _read_retry_after(text: str) -> float | None:

@@ -117,9 +117,9 @@ class Index:
         if candidate.is_wheel:
             return self._metadata.get(candidate.url, lambda: self._open().read_metadata(candidate))
         if self._build_metadata is None:
-            from wheelforge.errors import NeedsBuildError
+            from wheelforge.errors import RequirementsError
 
-            raise NeedsBuildError(candidate.file_name, candidate.origin)
+            raise RequirementsError("needs-build", candidate.file_name, candidate.origin)
         # Not remembered here: a build that leads back to itself would wait for itself for ever.
         return self._build_metadata(candidate)
 

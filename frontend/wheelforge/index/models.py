@@ -36,9 +36,11 @@ def reading(path: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        from wheelforge.errors import IndexUnreachableError
+        from wheelforge.errors import PackageIndexError
 
-        raise IndexUnreachableError(path, error.strerror or str(error), 1) from error
+        raise PackageIndexError(
+            "index-unreachable", path, error.strerror or str(error), 1
+        ) from error
 
 
 def as_utc(moment: datetime | None) -> datetime | None:

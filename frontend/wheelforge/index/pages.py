@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from urllib.parse import urljoin
 
-from wheelforge.errors import IndexPageInvalidError
+from wheelforge.errors import PackageIndexError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.urls import check_url, file_name_of
@@ -101,8 +101,10 @@ def parse_page(content: bytes, content_type: str, url: str, origin: str) -> Page
         parser = _parse_html(_decode(content, content_type), url, origin)
         page = _read_all(parser.anchors, _read_anchor, parser.base)
     else:
-        raise IndexPageInvalidError(
-            origin, f"it answers with {quoted(kind)}, which is no list of files"
+        raise PackageIndexError(
+            "index-page-invalid",
+            origin,
+            f"it answers with {quoted(kind)}, which is no list of files",
         )
     return page._replace(files=[file for file in page.files if _is_followed(file.url, url)])
 
@@ -159,9 +161,13 @@ def _parse_html(text: str, url: str, origin: str) -> _LinkParser:
         try:
             parser.feed(text[start : start + _PIECE])
         except AssertionError as error:
-            raise IndexPageInvalidError(origin, f"its HTML is damaged: {error}") from error
+            raise PackageIndexError(
+                "index-page-invalid", origin, f"its HTML is damaged: {error}"
+            ) from error
         if len(parser.rawdata) > _MOST_TAG_LENGTH:
-            raise IndexPageInvalidError(origin, "its HTML has a tag without an end")
+            raise PackageIndexError(
+                "index-page-invalid", origin, "its HTML has a tag without an end"
+            )
     return parser
 
 
@@ -216,9 +222,11 @@ def _parse_json(content: bytes, origin: str) -> Iterator[_Item]:
         _check_version(str(meta.get("api-version", "1.0")), origin)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {str(error)[:_MOST_FIELD]}"
-        raise IndexPageInvalidError(origin, f"its JSON is no list of files ({problem})") from error
+        raise PackageIndexError(
+            "index-page-invalid", origin, f"its JSON is no list of files ({problem})"
+        ) from error
     if not isinstance(files, list):
-        raise IndexPageInvalidError(origin, "its JSON has no list of files")
+        raise PackageIndexError("index-page-invalid", origin, "its JSON has no list of files")
     listed = cast("list[object]", files)
     if len(listed) > _MOST_FILES:
         raise _too_large(origin)
@@ -324,8 +332,10 @@ def _known(stated: Mapping[str, object]) -> Hashes | None:
 def _check_version(version: str, origin: str) -> None:
     if version.partition(".")[0].strip() != "1":
         problem = f"it speaks version {version[:_INT_DIGITS]} of the protocol, not 1"
-        raise IndexPageInvalidError(origin, problem)
+        raise PackageIndexError("index-page-invalid", origin, problem)
 
 
-def _too_large(origin: str) -> IndexPageInvalidError:
-    return IndexPageInvalidError(origin, f"it lists more than {_MOST_FILES:,} files, or none")
+def _too_large(origin: str) -> PackageIndexError:
+    return PackageIndexError(
+        "index-page-invalid", origin, f"it lists more than {_MOST_FILES:,} files, or none"
+    )

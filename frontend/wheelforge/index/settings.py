@@ -83,9 +83,9 @@ class IndexSettings:
             try:
                 check_url(url)
             except FormatError as error:
-                from wheelforge.errors import IndexSettingsInvalidError
+                from wheelforge.errors import UsageError
 
-                raise IndexSettingsInvalidError(redact(url), str(error)) from error
+                raise UsageError("index-settings-invalid", redact(url), str(error)) from error
 
     @property
     def asked_urls(self) -> tuple[str, ...]:
@@ -263,9 +263,9 @@ class _PipSettings:
             raise AssertionError from error
 
     def _refuse(self, key: str, reason: str) -> None:
-        from wheelforge.errors import IndexSettingsInvalidError
+        from wheelforge.errors import UsageError
 
-        raise IndexSettingsInvalidError(self._values[key][1], reason)
+        raise UsageError("index-settings-invalid", self._values[key][1], reason)
 
 
 def _read_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -282,9 +282,9 @@ def _read_files(paths: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
         try:
             parser.read(path, encoding="utf-8")
         except (Error, UnicodeDecodeError) as error:
-            from wheelforge.errors import IndexSettingsInvalidError
+            from wheelforge.errors import UsageError
 
-            raise IndexSettingsInvalidError(str(path), str(error)) from error
+            raise UsageError("index-settings-invalid", str(path), str(error)) from error
         for section in filter(parser.has_section, _SECTIONS):
             for key, value in parser.items(section):
                 yield key, value, f"{section}.{key} in {path}"

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import IndexUnreachableError
+from wheelforge.errors import PackageIndexError
 
 if TYPE_CHECKING:
     from wheelforge.index.settings import IndexSettings
@@ -33,7 +33,9 @@ def load_certificates(settings: IndexSettings) -> ssl.SSLContext:
         return _load(bundle, client, settings.use_truststore, changed)
     except OSError as error:
         problem = f"unusable certificates: {error}"
-        raise IndexUnreachableError(" ".join(filter(None, (bundle, client))), problem, 0) from error
+        raise PackageIndexError(
+            "index-unreachable", " ".join(filter(None, (bundle, client))), problem, 0
+        ) from error
 
 
 @functools.lru_cache(maxsize=8)

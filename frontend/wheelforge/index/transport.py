@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib3 import PoolManager, ProxyManager
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from wheelforge.errors import IndexSettingsInvalidError
+from wheelforge.errors import UsageError
 from wheelforge.index.auth import Login
 from wheelforge.index.tls import load_certificates, trust_all
 from wheelforge.index.trusted_hosts import is_trusted
@@ -334,19 +334,19 @@ def _open_proxy(proxy: str, settings: IndexSettings, more: dict[str, Any]) -> Po
     try:
         return ProxyManager(without_credentials(proxy), **more)
     except (HTTPError, ValueError) as error:
-        raise IndexSettingsInvalidError(redact(proxy), str(error)) from error
+        raise UsageError("index-settings-invalid", redact(proxy), str(error)) from error
 
 
 def _open_socks(proxy: str, more: dict[str, Any]) -> PoolManager:
     if find_spec("socks") is None:
         problem = "a SOCKS proxy needs the package PySocks, which is not installed"
-        raise IndexSettingsInvalidError(redact(proxy), problem)
+        raise UsageError("index-settings-invalid", redact(proxy), problem)
     from urllib3.contrib.socks import SOCKSProxyManager
 
     try:
         return SOCKSProxyManager(proxy, **more)
     except (HTTPError, ValueError) as error:
-        raise IndexSettingsInvalidError(redact(proxy), str(error)) from error
+        raise UsageError("index-settings-invalid", redact(proxy), str(error)) from error
 
 
 def _get(manager: PoolManager, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:

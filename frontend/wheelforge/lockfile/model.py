@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import (
-    LockLacksError,
-    LockOtherPythonError,
-    LockSourceChangedError,
-    LockStaleError,
+    LockError,
 )
 from wheelforge.lockfile.normalize import normalize_label, normalize_requirements
 from wheelforge.resolve import Resolution
@@ -103,7 +100,8 @@ class Lock:
             if answer.requirements == asked:
                 return self._give(locked, answer, python)
         nearest = min(locked.answers, key=lambda each: len({*each.requirements} ^ {*asked}))
-        raise LockStaleError(
+        raise LockError(
+            "lock-stale",
             self.name,
             locked.source.label,
             tuple(sorted({*asked} - {*nearest.requirements})),
@@ -119,17 +117,19 @@ class Lock:
     def _find(self, source: Source, python: Interpreter) -> LockedSource:
         named = [each for each in self.sources if each.source.label == source.label]
         if not named:
-            raise LockLacksError(self.name, source.label)
+            raise LockError("lock-lacks", self.name, source.label)
         same = [each for each in named if each.source == source]
         if not same:
             hashes = dict.fromkeys(each.source.sha256 for each in named)
-            raise LockSourceChangedError(self.name, source.label, tuple(hashes), source.sha256)
+            raise LockError(
+                "lock-source-changed", self.name, source.label, tuple(hashes), source.sha256
+            )
         wanted = describe_python(python)
         for each in same:
             if each.python == wanted:
                 return each
         known = tuple(str(each.python) for each in same)
-        raise LockOtherPythonError(self.name, source.label, known, str(wanted))
+        raise LockError("lock-other-python", self.name, source.label, known, str(wanted))
 
     def _give(self, locked: LockedSource, answer: LockedAnswer, python: Interpreter) -> Resolution:
         from wheelforge.index.candidates import fits_tags
@@ -142,7 +142,9 @@ class Lock:
         ]
         if foreign:
             this = f"{locked.python}, which takes no such file"
-            raise LockOtherPythonError(self.name, locked.source.label, tuple(foreign), this)
+            raise LockError(
+                "lock-other-python", self.name, locked.source.label, tuple(foreign), this
+            )
         # A hash mismatch is then reported against the lock file.
         pins = tuple(pin._replace(origin=self.name) for pin in answer.pins)
         return Resolution(pins=pins)

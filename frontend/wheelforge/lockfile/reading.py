@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from packaging.pylock import PackageArchive, Pylock, PylockValidationError
 
-from wheelforge.errors import LockInvalidError
+from wheelforge.errors import LockError
 from wheelforge.lockfile.model import Lock, LockedAnswer, LockedPython, LockedSource, Source
 from wheelforge.lockfile.normalize import FORMAT, SUBDIRECTORY, normalize_requirements, refer
 from wheelforge.resolve import Pin
@@ -38,7 +38,7 @@ class _Table(NamedTuple):
     values: Mapping[str, object]
 
     def refuse(self, key: str, reason: str) -> NoReturn:
-        raise LockInvalidError(self.lock, f"{self.place}.{key}", reason)
+        raise LockError("lock-invalid", self.lock, f"{self.place}.{key}", reason)
 
     def text(self, key: str) -> str:
         value = self.values.get(key)
@@ -79,11 +79,11 @@ def read(path: Path) -> Lock:
         document = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         reason = error.strerror or str(error)
-        raise LockInvalidError(str(path), "", f"it cannot be read: {reason}") from error
+        raise LockError("lock-invalid", str(path), "", f"it cannot be read: {reason}") from error
     except ValueError as error:
-        raise LockInvalidError(str(path), "", f"it is no TOML: {error}") from error
+        raise LockError("lock-invalid", str(path), "", f"it is no TOML: {error}") from error
     except RecursionError as error:
-        raise LockInvalidError(str(path), "", "it is nested too deeply") from error
+        raise LockError("lock-invalid", str(path), "", "it is nested too deeply") from error
     return parse(document, path)
 
 
@@ -93,7 +93,7 @@ def parse(document: Mapping[str, Any], path: Path) -> Lock:
     try:
         pylock = Pylock.from_dict(document)
     except PylockValidationError as error:
-        raise LockInvalidError(str(path), error.context or "", error.message) from error
+        raise LockError("lock-invalid", str(path), error.context or "", error.message) from error
     files = {refer(pin): pin for pin in _list_files(pylock, path)}
     sources = [_read_source(each, files) for each in table.tables("sources")]
     known: set[tuple[Source, LockedPython]] = set()
@@ -110,7 +110,7 @@ def _find_own_table(lock: str, document: Mapping[str, object]) -> _Table:
     own = cast("Mapping[str, object]", tool).get("wheelforge") if isinstance(tool, dict) else None
     if not isinstance(own, dict):
         reason = "there is no such table, so this lock is not for builds"
-        raise LockInvalidError(lock, "tool.wheelforge", reason)
+        raise LockError("lock-invalid", lock, "tool.wheelforge", reason)
     table = _Table(lock=lock, place="tool.wheelforge", values=cast("Mapping[str, object]", own))
     number = table.values.get("format")
     if type(number) is not int or number < 1:
@@ -130,7 +130,7 @@ def _list_files(pylock: Pylock, path: Path) -> Iterator[Pin]:
                 if file is not None:
                     yield _make_pin(package, file, path.parent)
         except FormatError as error:
-            raise LockInvalidError(str(path), f"packages[{number}]", str(error)) from error
+            raise LockError("lock-invalid", str(path), f"packages[{number}]", str(error)) from error
 
 
 def _make_pin(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from threading import Lock as Mutex
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import LockImpossibleError
+from wheelforge.errors import LockError
 from wheelforge.lockfile.model import Lock, LockedAnswer, LockedSource, describe_python
 from wheelforge.lockfile.normalize import (
     is_standard,
@@ -113,10 +113,12 @@ class _PinFinisher:
             found = pin if pin.is_wheel else self._complete(pin, build)
             label = build[0].label
             if not found.sha256:
-                raise LockImpossibleError(found.file_name, label, "its hash is not known")
+                raise LockError("lock-impossible", found.file_name, label, "its hash is not known")
             locked = normalize_pin(found)
             if not is_standard(found) and file_name_of(locked.url) != found.file_name:
-                raise LockImpossibleError(found.file_name, label, "its URL has another name")
+                raise LockError(
+                    "lock-impossible", found.file_name, label, "its URL has another name"
+                )
             # The same bytes from two places are one file, whichever place is asked.
             finished.append(self._firsts.setdefault((locked.file_name, locked.sha256), locked))
         return tuple(finished)
@@ -127,7 +129,9 @@ class _PinFinisher:
         built = self._hashes[normalize_label(pin.file_name), python] - {""}
         if not built:
             reason = "it is no archive that was built on the way"
-            raise LockImpossibleError(pin.file_name, source.label, reason)
+            raise LockError("lock-impossible", pin.file_name, source.label, reason)
         if pin.sha256 and pin.sha256 not in built:
-            raise LockImpossibleError(pin.file_name, source.label, "other bytes of it were built")
+            raise LockError(
+                "lock-impossible", pin.file_name, source.label, "other bytes of it were built"
+            )
         return pin if pin.sha256 or len(built) > 1 else pin._replace(sha256=min(built))

@@ -26,7 +26,7 @@ from packaging.pylock import (
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from wheelforge.errors import LockImpossibleError, LockInvalidError
+from wheelforge.errors import LockError
 from wheelforge.lockfile.normalize import FORMAT, SUBDIRECTORY, is_direct, is_standard, refer
 from wheelforge_isolation import replace_file
 from wheelforge_isolation.formats.urls import local_path
@@ -44,7 +44,7 @@ def write(lock: Lock, path: Path) -> None:
     """Put ``lock`` into the file ``path``."""
     if not is_valid_pylock_path(path):
         reason = "a lock has to be called `pylock.toml` or `pylock.NAME.toml`"
-        raise LockInvalidError(str(path), "", reason)
+        raise LockError("lock-invalid", str(path), "", reason)
     document = _make_document(lock, path.parent)
     replace_file(str(path), tomli_w.dumps(document.to_dict()).encode())
 
@@ -89,7 +89,9 @@ def _make_package(pin: Pin, groups: _Groups, directory: Path) -> Package:
             place = {"path": Path(os.path.relpath(local, directory)).as_posix()}
         except ValueError as error:  # another drive
             reason = f"there is no way to it from `{directory}`"
-            raise LockImpossibleError(pin.file_name, groups.find_user(pin), reason) from error
+            raise LockError(
+                "lock-impossible", pin.file_name, groups.find_user(pin), reason
+            ) from error
     hashes = {"sha256": pin.sha256}
     file: dict[str, Any]
     if is_direct(pin) or not is_standard(pin):

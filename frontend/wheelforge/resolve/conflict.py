@@ -6,7 +6,7 @@ import contextlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import RequirementsConflictError
+from wheelforge.errors import RequirementsError
 from wheelforge.index.candidates import MOST_SHOWN, group_by_reason, list_versions
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_version
@@ -37,7 +37,7 @@ class Explainer:
         self._needs = needs
         """What each file that was looked at asks for."""
 
-    def explain(self, causes: Sequence[Cause], roots: Sequence[Wish]) -> RequirementsConflictError:
+    def explain(self, causes: Sequence[Cause], roots: Sequence[Wish]) -> RequirementsError:
         """Return the error that says which requirement of whom excludes what."""
         names = sorted({cause.requirement.name for cause in causes} - {""})
         wishes = {
@@ -51,7 +51,9 @@ class Explainer:
             *(line for name in stuck or names for line in self._describe(name, wishes[name])),
         ]
         summary = self._summarize(stuck, names, causes)
-        return RequirementsConflictError(tuple(stuck or names), summary, tuple(details))
+        return RequirementsError(
+            "requirements-conflict", tuple(stuck or names), summary, tuple(details)
+        )
 
     def _find_grounds(self, demands: Sequence[Demand], roots: Sequence[Wish]) -> list[Demand]:
         """Return why those who ask for something are there, up to what was asked for directly."""

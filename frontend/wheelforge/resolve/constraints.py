@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import ConstraintsInvalidError
+from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
@@ -49,9 +49,11 @@ def read_constraints_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConstraintsInvalidError(str(path), 0, error.strerror or str(error)) from error
+        raise UsageError(
+            "constraints-invalid", str(path), 0, error.strerror or str(error)
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConstraintsInvalidError(str(path), 0, "it is not UTF-8") from error
+        raise UsageError("constraints-invalid", str(path), 0, "it is not UTF-8") from error
 
 
 def _parse_file(
@@ -64,7 +66,7 @@ def _parse_file(
             inner = _find_include(text, outer)
             found = [_parse_line(text)] if text and inner is None else []
         except ValueError as error:
-            raise ConstraintsInvalidError(str(path), number, str(error)) from error
+            raise UsageError("constraints-invalid", str(path), number, str(error)) from error
         yield from found if inner is None else _parse_file(inner, read, outer)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from wheelforge.errors import TimeInvalidError
+from wheelforge.errors import UsageError
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
 _AGE = re.compile(r"(\d{1,6})\s*(h|hours?|d|days?|w|weeks?)", re.IGNORECASE)
@@ -27,7 +27,7 @@ def parse_cutoff(text: str, now: datetime) -> datetime:
             return now.replace(minute=0, second=0, microsecond=0) - age
         return _parse_time(text)
     except (ValueError, OverflowError) as error:
-        raise TimeInvalidError(text) from error
+        raise UsageError("time-invalid", text) from error
 
 
 def _parse_time(text: str) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from wheelforge.errors import HashRefusedError
+from wheelforge.errors import RequirementsError
 from wheelforge_isolation import WheelKey, copy_file, digest, ensure_directory, read_wheel_key
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def check_hashes(path: Path, accepted: Sequence[str]) -> None:
     algorithms = {text.partition(":")[0] for text in accepted}
     known = {f"{algorithm}:{_hash(path, algorithm)}" for algorithm in algorithms}
     if accepted and not known.intersection(accepted):
-        raise HashRefusedError(path.name, digest(path), tuple(accepted))
+        raise RequirementsError("hash-refused", path.name, digest(path), tuple(accepted))
 
 
 def _hash(path: Path, algorithm: str) -> str:

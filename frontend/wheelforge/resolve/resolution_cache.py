@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wheelforge.errors import NotRememberedError
+from wheelforge.errors import OfflineError
 from wheelforge.records import read_record, write_record
 from wheelforge.resolve.types import Pin, Resolution
 from wheelforge_isolation.formats.urls import local_path, without_credentials, without_secrets
@@ -59,7 +59,12 @@ class Memory:
         if offline or not refresh:
             found = self.recall(question, any_age=offline)
         if found is None and offline:
-            raise NotRememberedError(question.requirements, question.subject, _describe(question))
+            raise OfflineError(
+                "not-remembered",
+                question.requirements,
+                question.subject,
+                _describe(question),
+            )
         if found is not None:
             return found
         # Before it is asked: what comes in meanwhile may have been overlooked.

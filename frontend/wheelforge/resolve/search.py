@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from resolvelib import BaseReporter, ResolutionError, ResolutionTooDeep, resolvers
 
-from wheelforge.errors import HashesMissingError, ResolutionUnfinishedError
+from wheelforge.errors import RequirementsError, UsageError
 from wheelforge.index.candidates import accepted_hashes
 from wheelforge.resolve.catalogue import Catalogue, stated_hashes
 from wheelforge.resolve.conflict import Explainer
@@ -42,7 +42,7 @@ def search(question: Question, index: IndexLike, builder: Builder | None) -> Res
     if question.require_hashes:
         missing = [(f"{pin.name}=={pin.version}", pin.sha256) for pin in pins if not pin.accepted]
         if missing:
-            raise HashesMissingError(tuple(missing))
+            raise UsageError("hashes-missing", tuple(missing))
     notes = _collect_notes(chosen, provider, catalogue)
     return Resolution(pins=tuple(pins), notes=tuple(notes))
 
@@ -78,7 +78,9 @@ def _resolve(
     try:
         return search.resolve(roots, max_rounds=ROUNDS).mapping
     except ResolutionTooDeep as error:
-        raise ResolutionUnfinishedError(question.subject, error.round_count) from error
+        raise RequirementsError(
+            "resolution-unfinished", question.subject, error.round_count
+        ) from error
     except ResolutionError as error:
         causes = cast("ResolutionImpossible[Wish, Choice]", error).causes
         explainer = Explainer(question, catalogue, provider.needs)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from wheelforge.errors import BuildCycleError, NeedsBuildError, RequirementInvalidError
+from wheelforge.errors import RequirementInvalidError, RequirementsError
 from wheelforge.index import Candidate
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_version, parse_wheel_name
@@ -87,9 +87,9 @@ class Supply:
             return self._built[candidate.url]
         if candidate.name in self._chain:
             start = self._chain.index(candidate.name)
-            raise BuildCycleError((*self._chain[start:], candidate.name))
+            raise RequirementsError("build-cycle", (*self._chain[start:], candidate.name))
         if self._builder is None:
-            raise NeedsBuildError(candidate.file_name, candidate.origin)
+            raise RequirementsError("needs-build", candidate.file_name, candidate.origin)
         self._built[candidate.url] = self._builder(candidate)
         return self._built[candidate.url]
 
