@@ -29,7 +29,7 @@ FLOORS = {
     "wheelforge": [
         {"errors", "version"},
         {"models"},
-        {"events", "records", "index", "hooks", "diagnosis"},
+        {"events", "index", "hooks", "diagnosis"},
         {"resolve"},
         {"lockfile"},
         {"settings"},

@@ -7,6 +7,7 @@ from wheelforge_isolation.cache_access import (
     open_cache as open_cache,
 )
 from wheelforge_isolation.files.atomic import (
+    JsonCache as JsonCache,
     deliver_file as deliver_file,
     replace_file as replace_file,
 )

@@ -36,7 +36,7 @@ _PASSING = re.compile(
     r"temporary/(tmp\w{8}(/(in|out)put\.json)?|\w{8})"
     # What is kept to be read, and what is remembered, until it is old: where something of the
     # cache cannot be used, it is made again, under other names.
-    r"|cache/logs-v1/[^/]+\.log|cache/resolutions-v1(/\w+\.json)?"
+    r"|cache/logs-v1/[^/]+\.log|cache/resolutions-v2(/[\w-]+\.json)?"
 )
 _ERROR = re.compile(r"^error\[([a-z-]+)\]: \S", re.MULTILINE)
 _DELIVERIES = ("output/", "destination/")

@@ -258,7 +258,7 @@ def test_what_is_not_the_same_any_more_is_built_again(yard: Yard, change: str) -
     elif change == "source":
         yard.pack("one", "1.0", {"new": b"", **contents_of(yard.place / "projects" / "one")})
     else:
-        for record in (yard.place / "cache" / "resolutions-v1").glob("delivered-*"):
+        for record in (yard.place / "cache" / "resolutions-v2").glob("delivered-*"):
             record.write_bytes(b"x" + record.read_bytes())
 
     code, _, _ = yard.run(*sdists, "--resume", *words)

@@ -25,7 +25,7 @@ from wheelforge.batch.jobserver import (
 from wheelforge.batch.scheduler import Scheduler
 from wheelforge.batch.timings import BuildTiming, Timings
 from wheelforge.models import BuildRequest, Outcome
-from wheelforge.records import Records
+from wheelforge_isolation import JsonCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,7 +263,7 @@ def work(hall: Hall, jobs: list[Job], at_once: int, free: int | None) -> None:
 
 
 def remember(directory: Path, jobs: list[Job], *known: BuildTiming) -> Timings:
-    timings = Timings(Records(directory, "timings"))
+    timings = Timings(JsonCache(directory, "timings"))
     for job, timing in zip(jobs, known, strict=True):
         timings.store(job, timing)
     return timings

@@ -123,9 +123,9 @@ def test_remember__other_system_is_probed_again(
 @pytest.mark.parametrize(
     ("pattern", "replacement"),
     [
-        (b"^.*$", b""),
-        (b"^.*$", b"junk"),
-        (b"^.*$", b'{"seal":"","answer":{}}'),
+        (b"(?s)^.*$", b""),
+        (b"(?s)^.*$", b"junk"),
+        (b"(?s)^.*$", b'{"seal":""}\n{}'),
         (b"..$", b""),
         (b"$", b"\n"),
         (b"cpython", b"pypython"),

@@ -8,7 +8,6 @@ again; a directory is always built.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -17,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from wheelforge.models import Artifact, Kind
 from wheelforge.resolve import read_constraints
 from wheelforge_isolation import ForgeError, digest
+from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wheelforge.batch.jobs import Job
     from wheelforge.index import IndexSettings
-    from wheelforge.records import Records
     from wheelforge.settings import Settings
-    from wheelforge_isolation import Interpreter
+    from wheelforge_isolation import Interpreter, JsonCache
 
 _BUILD_VARIABLE = re.compile(
     r"CC|CXX|CPP|AR|LD|FC|(C|CXX|CPP|LD|AR|F|RUST)FLAGS|ARCHFLAGS|CMAKE_ARGS|SKBUILD_\w+"
@@ -37,7 +36,7 @@ _BUILD_VARIABLE = re.compile(
 class Deliveries:
     """The files delivered by batches with the same settings, whose digest is ``settings``."""
 
-    def __init__(self, records: Records, settings: str) -> None:
+    def __init__(self, records: JsonCache, settings: str) -> None:
         self._records = records
         self._settings = settings
 
@@ -81,7 +80,7 @@ def digest_settings(settings: Settings, index: IndexSettings) -> str:
         (settings.policy.era.value, settings.policy.source_date_epoch),
         sorted(pair for pair in variables if _BUILD_VARIABLE.fullmatch(pair[0])),
     )
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return fingerprint(facts)
 
 
 def _flatten(artifact: Artifact) -> dict[str, object]:

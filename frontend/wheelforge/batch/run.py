@@ -22,10 +22,10 @@ from wheelforge.build.locations import find_layout, find_python, read_index_sett
 from wheelforge.build.open import pass_on
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.models import Outcome
-from wheelforge.records import Records
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
+    JsonCache,
     choose_layout,
     open_stage,
     temporary_directory,
@@ -92,14 +92,14 @@ def _open_worker(
         python: find_python(replace(settings, python=python), layout) for python in options.pythons
     }
     deliveries = Deliveries(
-        Records(layout.resolutions, "delivered"),
+        JsonCache(layout.resolutions, "delivered"),
         digest_settings(settings, read_index_settings(settings)),
     )
     builds = min(options.at_once, len(inputs) * len(pythons))
     tokens, variables = _share_machine(stack, place, settings.variables, builds)
     settings = replace(settings, variables=variables)
     forges = Forges(settings, pythons, tokens, place=place, reporter=reporter)
-    timings = Timings(Records(layout.resolutions, "past"))
+    timings = Timings(JsonCache(layout.resolutions, "past"))
     return Worker(
         stack.enter_context(forges), timings, deliveries, place=place, resumes=options.resumes
     )

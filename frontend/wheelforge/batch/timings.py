@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from wheelforge.batch.jobs import Job
-    from wheelforge.records import Records
+    from wheelforge_isolation import JsonCache
 
 
 class BuildTiming(NamedTuple):
@@ -21,7 +21,7 @@ class BuildTiming(NamedTuple):
 class Timings:
     """Remembers the timing of each build that went well."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: JsonCache) -> None:
         self._records = records
 
     def load(self, job: Job) -> BuildTiming | None:

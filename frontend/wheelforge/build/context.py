@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from wheelforge.hooks.options import HookOptions
     from wheelforge.hooks.pool import RunnerPool
     from wheelforge.models import EnvironmentProvider, Runner, Staging
-    from wheelforge.records import Records
     from wheelforge.settings import Settings
+    from wheelforge_isolation import JsonCache
 
     MakeRunner = Callable[[HookOptions], AbstractContextManager[Runner]]
 
@@ -33,7 +33,7 @@ class BuildContext(NamedTuple):
     reporter: Reporter
     prestarter: Prestarter
     """Knows which server a source will want the next time."""
-    unforked: Records
+    unforked: JsonCache
     """Knows the backends whose hooks have failed in a fork only: by their Python, and by name."""
     make_runner: MakeRunner | None = None
     """Runs hooks instead of the pool."""

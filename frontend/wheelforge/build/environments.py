@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from wheelforge.resolve import (
     resolve,
 )
 from wheelforge_isolation import digest, ensure_directory, remove_tree
+from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -253,7 +252,7 @@ class _Preparation:
             str(question.exclude_newer),
             None if lock is None else lock.digest,
         )
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return fingerprint(facts)
 
     def _fetch_sdist(self, candidate: Candidate) -> Path:
         fetch = partial(self._index.fetch, candidate)

@@ -14,9 +14,9 @@ from wheelforge.build.prestart import Prestarter
 from wheelforge.build.targets import Targets
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.hooks.pool import RunnerPool
-from wheelforge.records import Records
 from wheelforge.settings import Settings
 from wheelforge_isolation import (
+    JsonCache,
     open_cache,
     open_stage,
     stage_name,
@@ -96,7 +96,7 @@ def open_forge(
             logs=cache.layout.logs,
             reporter=reporter,
             prestarter=Prestarter(cache.layout.root, settings.python),
-            unforked=Records(cache.layout.guesses, "unforked"),
+            unforked=JsonCache(cache.layout.guesses, "unforked"),
             make_runner=components.make_runner,
             tidy=tidy,
         )

@@ -7,8 +7,6 @@ exists on both is then the private one's, where pip would take whichever version
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING
 from wheelforge.index.models import as_utc
 from wheelforge.index.proxies import read_direct_hosts, read_proxies, with_scheme
 from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.sealed import fingerprint
 from wheelforge_isolation.formats.urls import check_url, redact, without_secrets
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class IndexSettings:
             sorted(self.only_binary),
             sorted(self.trusted_hosts),
         ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:_IDENTITY_LENGTH]
+        return fingerprint(facts)[:_IDENTITY_LENGTH]
 
     @staticmethod
     def _locations(urls: tuple[str, ...]) -> list[str]:

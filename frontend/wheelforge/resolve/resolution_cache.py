@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wheelforge.errors import OfflineError
-from wheelforge.records import read_record, write_record
 from wheelforge.resolve.types import Pin, Resolution
+from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.urls import local_path, without_credentials, without_secrets
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Memory:
         max_age_seconds: float = MAX_AGE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.directory = directory
+        self._answers = JsonCache(directory, f"pins{_FORMAT}")
         self.max_age_seconds = max_age_seconds
         self.clock = clock
 
@@ -75,7 +75,7 @@ class Memory:
 
     def recall(self, question: Question, *, any_age: bool = False) -> Resolution | None:
         """Return the answer, if it is known and not too old."""
-        facts = read_record(*self._identify(question))
+        facts = self._answers.read(question.digest)
         if facts is None or facts["files"] != _stamp_files(facts["pins"]):
             return None
         if not any_age and not self._is_fresh(facts, question):
@@ -86,15 +86,14 @@ class Memory:
 
     def remember(self, question: Question, resolution: Resolution) -> None:
         """Keep ``resolution`` as the answer, or in the place of the one that it completes."""
-        facts = read_record(*self._identify(question))
+        facts = self._answers.read(question.digest)
         places = _stamp_places(question.places) if facts is None else facts["places"]
         self._write(question, resolution, places)
 
     def forget(self, question: Question) -> None:
         """Have no answer any longer."""
         with contextlib.suppress(OSError):
-            place, _ = self._identify(question)
-            place.unlink()
+            self._answers.locate(question.digest).unlink()
 
     def _is_fresh(self, facts: dict[str, Any], question: Question) -> bool:
         # A negative age means that the clock was set back, so that the age is not known.
@@ -118,12 +117,7 @@ class Memory:
                 return  # without its signature, the file cannot be asked for again
             pin["url"] = bare
         more = {"time": self.clock(), "files": files, "places": places}
-        write_record(*self._identify(question), {**facts, **more})
-
-    def _identify(self, question: Question) -> tuple[Path, str]:
-        """Return where the answer is, and what it has to be about."""
-        key = question.digest
-        return self.directory / f"{key[:32]}.json", f"{_FORMAT}:{key}"
+        self._answers.write({**facts, **more}, question.digest)
 
 
 def _revive(facts: dict[str, Any], urls: Mapping[str, str]) -> Pin:

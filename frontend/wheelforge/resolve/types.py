@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Question(NamedTuple):
             cutoff and cutoff.astimezone(UTC).isoformat(),
             (self.require_hashes, self.oldest, self.prefers_wheels),
         )
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return fingerprint(facts)
 
 
 class Pin(NamedTuple):

@@ -87,12 +87,12 @@ class Layout(NamedTuple):  # ruff: ignore[too-many-public-methods]
     @property
     def interpreters(self) -> Path:
         """What the Pythons of this machine say of themselves."""
-        return self.root / "interpreters-v1"
+        return self.root / "interpreters-v2"
 
     @property
     def resolutions(self) -> Path:
         """What indexes were asked, and what followed from their answers."""
-        return self.root / "resolutions-v1"
+        return self.root / "resolutions-v2"
 
     @property
     def stages(self) -> Path:
@@ -102,7 +102,7 @@ class Layout(NamedTuple):  # ruff: ignore[too-many-public-methods]
     @property
     def guesses(self) -> Path:
         """Which server the last build of a source has used."""
-        return self.root / "guesses-v1"
+        return self.root / "guesses-v2"
 
     @property
     def logs(self) -> Path:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wheelforge_isolation.formats.sealed import seal_json, unseal_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -42,10 +43,8 @@ class Record(NamedTuple):
     """The SHA-256 of every file, in order: one long text is read faster than many short ones."""
 
     def to_bytes(self) -> bytes:
-        """Return the record as it is written, sealed by its own digest."""
-        fields = [getattr(self, name) for name in Record.__annotations__]
-        body = json.dumps(fields, separators=(",", ":")).encode()
-        return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+        """Return the record as it is written."""
+        return seal_json(self)
 
 
 def read_record(path: Path) -> bytes | None:
@@ -61,10 +60,8 @@ def read_record(path: Path) -> bytes | None:
 
 def parse_record(data: bytes | None) -> Record | None:
     """Return the record that ``data`` is, or nothing unless it is one and whole."""
-    seal, _, body = (data or b"").partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != seal:
-        return None
-    return Record(**dict(zip(Record.__annotations__, json.loads(body), strict=True)))
+    fields = unseal_json(data)
+    return None if fields is None else Record(*fields)
 
 
 @functools.cache

@@ -12,18 +12,20 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wheelforge_isolation.errors import FileAccessError, IsolationError, LocksUnavailableError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.locks import Lock, try_lock
+from wheelforge_isolation.formats.sealed import fingerprint, seal_json, unseal_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _DRAFT = re.compile(r"\.[0-9a-f]{32}\.wheelforge")
 _ROUNDS = 3
 _CHUNK = 1 << 20
+_NAME_LENGTH = 32
 _RENAMES_UNDER_LOCK = os.name != "nt"
 
 
@@ -104,3 +106,32 @@ def sweep_drafts(directory: Path) -> None:
                 lock = try_lock(directory / name)
                 if lock is not None:
                     lock.release()
+
+
+class JsonCache:
+    """JSON objects by the facts that they depend on, each in a sealed file of ``directory``."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
+        self._directory = directory
+        self._kind = kind
+
+    def locate(self, *facts: str) -> Path:
+        """Return where the object is that depends on ``facts``, if it is."""
+        return self._directory / f"{self._kind}-{self._subject(facts)[:_NAME_LENGTH]}.json"
+
+    def read(self, *facts: str) -> dict[str, Any] | None:
+        """Return the object that depends on ``facts``, or nothing unless it is there and sound."""
+        try:
+            content = self.locate(*facts).read_bytes()
+        except OSError:
+            return None
+        return unseal_json(content, self._subject(facts))
+
+    def write(self, found: Mapping[str, object], *facts: str) -> None:
+        """Keep an object; one that cannot be written is made again, and no build is the worse."""
+        with contextlib.suppress(IsolationError):
+            fs.ensure_directory(str(self._directory))
+            replace_file(str(self.locate(*facts)), seal_json(found, self._subject(facts)))
+
+    def _subject(self, facts: tuple[str, ...]) -> str:
+        return fingerprint([self._kind, *facts])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge_isolation.errors import IsolationError
 from wheelforge_isolation.files import fs
+from wheelforge_isolation.formats.sealed import seal_json, unseal_json
 
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
@@ -64,27 +64,16 @@ def stamp(path: str) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _seal(dependencies: str, body: bytes) -> bytes:
-    """Return the content of a file with the JSON ``body``."""
-    digest = hashlib.sha256(dependencies.encode("ascii") + body).hexdigest()
-    return b'{"seal":"%b","answer":%b}' % (digest.encode("ascii"), body)
-
-
-_BODY_START = len(_seal("", b"")) - 1
-
-
 def load_description(directory: str, executable: str, dependencies: str) -> dict[str, Any] | None:
     """Return the stored description of ``executable`` if its ``dependencies`` are the same."""
     try:
         content = Path(_name_file(directory, executable)).read_bytes()
     except OSError:
         return None
-    body = content[_BODY_START:-1]
-    if content != _seal(dependencies, body):
+    fields: dict[str, Any] | None = unseal_json(content, dependencies)
+    if fields is None or fields.pop("base_stamp") != stamp(fields["base_executable"]):
         return None
-    fields: dict[str, Any] = json.loads(body)
-    is_current = fields.pop("base_stamp") == stamp(fields["base_executable"])
-    return fields if is_current else None
+    return fields
 
 
 def store_description(
@@ -94,10 +83,9 @@ def store_description(
     from wheelforge_isolation.files.atomic import replace_file
 
     fields = {**fields, "base_stamp": stamp(fields["base_executable"])}
-    content = _seal(dependencies, json.dumps(fields).encode("ascii"))
     with contextlib.suppress(IsolationError):
         fs.ensure_directory(directory)
-        replace_file(_name_file(directory, executable), content)
+        replace_file(_name_file(directory, executable), seal_json(fields, dependencies))
 
 
 def _name_file(directory: str, executable: str) -> str:
