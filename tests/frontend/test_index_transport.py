@@ -12,8 +12,8 @@ from tests.codes import raises
 from tests.index import Cut, Other, Project, Request, Response, serve, wheel
 from tests.indexes import open_index
 from wheelforge.index import IndexSettings, pages
+from wheelforge.index.tls import is_safe, is_trusted
 from wheelforge.index.transport import Connections, RequestFailedError
-from wheelforge.index.trusted_hosts import is_safe, is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -203,7 +203,7 @@ def test_packed_body__of_another_kind_is_refused(connections: Connections) -> No
 def test_page__without_an_end_is_given_up(
     monkeypatch: pytest.MonkeyPatch, fault: Other | Packed, *, proxied: bool
 ) -> None:
-    monkeypatch.setattr("wheelforge.index.listing.MOST_PAGE_BYTES", 1 << 20)
+    monkeypatch.setattr("wheelforge.index.backend.MOST_PAGE_BYTES", 1 << 20)
     assert pages.MOST_PAGE_BYTES == 64 << 20
     with serve(Project("demo", DEMO, faults=[fault])) as server:
         urls = ("http://localhost:1/simple/",) if proxied else (server.url,)

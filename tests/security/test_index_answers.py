@@ -247,7 +247,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
 def test_answer__without_an_end_is_given_up(fault: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wheelforge.index.listing.MOST_PAGE_BYTES", 4 << 20)
+    monkeypatch.setattr("wheelforge.index.backend.MOST_PAGE_BYTES", 4 << 20)
     tracemalloc.start()
     try:
         if fault is ENDLESS["redirect"]:

@@ -1,11 +1,13 @@
-"""A file of an index on its way to the disk: resumed when cut, and named only once it is right."""
+"""Files of an index: fetched early if they are small, resumed when cut, named only once right."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+from concurrent.futures import Future
 from io import SEEK_END
 from pathlib import Path
+from threading import Lock
 from typing import IO, TYPE_CHECKING
 
 from wheelforge.errors import DownloadMismatchError, PackageIndexError
@@ -16,14 +18,21 @@ from wheelforge_isolation import spool
 from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from wheelforge.index.http import Client
     from wheelforge.index.models import Candidate, Hashes
     from wheelforge.index.transport import Answer
 
+    Content = IO[bytes] | None
+
 _MOST_FILE_BYTES = 4 << 30
 """As for all that an sdist may unpack to; the largest known wheels have less."""
+_MOST_EARLY_BYTES = 16 << 20
+_MOST_KEPT_BYTES = 64 << 20
+
+
+# Bytes on their way
 
 
 class Check:
@@ -42,13 +51,15 @@ class Check:
             name: hashlib.new(name, usedforsecurity=False) for name in sorted(self._hashes)
         }
 
-    def update(self, chunk: bytes) -> None:
-        """Take in the next bytes; refuse more than the stated size."""
-        self.seen_bytes += len(chunk)
-        if self._size_bytes is not None and self.seen_bytes > self._size_bytes:
-            self._refuse("size", str(self._size_bytes), f"at least {self.seen_bytes}")
-        for digest in self._digests.values():
-            digest.update(chunk)
+    def copy(self, chunks: Iterable[bytes], output: IO[bytes]) -> None:
+        """Write the next bytes; refuse more than the stated size."""
+        for chunk in chunks:
+            self.seen_bytes += len(chunk)
+            if self._size_bytes is not None and self.seen_bytes > self._size_bytes:
+                self._refuse("size", str(self._size_bytes), f"at least {self.seen_bytes}")
+            for digest in self._digests.values():
+                digest.update(chunk)
+            output.write(chunk)
 
     def finish(self) -> None:
         """Refuse bytes that do not have the stated size and every stated hash."""
@@ -62,16 +73,13 @@ class Check:
         raise DownloadMismatchError(self._file_name, self._origin, (what, wanted, found))
 
 
-def check_file(candidate: Candidate) -> Check:
-    """Return the check of the file itself."""
-    return Check(candidate, candidate.hashes, candidate.size_bytes)
-
-
-def receive_whole(answer: Answer, candidate: Candidate, most_bytes: int | None = None) -> IO[bytes]:
-    """Return a body that is the whole file, checked as it comes; to be closed."""
-    check, output = check_file(candidate), spool()
+def receive(
+    chunks: Iterable[bytes], candidate: Candidate, hashes: Hashes, size_bytes: int | None = None
+) -> IO[bytes]:
+    """Return what comes in ``chunks`` once it is checked; to be closed."""
+    check, output = Check(candidate, hashes, size_bytes), spool()
     try:
-        _write(answer.chunks(most_bytes or _MOST_FILE_BYTES), output, check)
+        check.copy(chunks, output)
         check.finish()
     except OSError as error:
         output.close()
@@ -83,45 +91,129 @@ def receive_whole(answer: Answer, candidate: Candidate, most_bytes: int | None =
     return output
 
 
-def measure(file: IO[bytes]) -> int:
-    """Return the size of a file, which is read from its start after that."""
-    size = file.seek(0, SEEK_END)
-    file.seek(0)
-    return size
+def receive_file(answer: Answer, candidate: Candidate, most_bytes: int | None = None) -> IO[bytes]:
+    """Return a body that is the whole file, checked; to be closed."""
+    chunks = answer.chunks(most_bytes or _MOST_FILE_BYTES)
+    return receive(chunks, candidate, candidate.hashes, candidate.size_bytes)
+
+
+# Before they are asked for
+
+
+class EarlyFiles:
+    """Files that come before they are asked for: most of a download is waiting.
+
+    They are spooled, and together they have a limit. To be used by any number of threads.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._coming: dict[str, Future[Content]] = {}
+        self._free_bytes = _MOST_KEPT_BYTES
+        self._lock = Lock()
+
+    def expect(
+        self, candidate: Candidate, start: Callable[[Callable[[], Content]], Future[Content]]
+    ) -> None:
+        """Have ``start`` fetch the file, unless that was done already or it is on this machine."""
+        key = _key(candidate)
+        with self._lock:
+            if key not in self._coming and not candidate.url.startswith("file:"):
+                self._coming[key] = start(lambda: self._fetch(candidate))
+
+    def keep(self, candidate: Candidate, content: IO[bytes]) -> None:
+        """Keep a file that came whole where only a part was asked for, if there is room."""
+        future = Future["Content"]()
+        future.set_result(content)
+        key, size = _key(candidate), content.seek(0, SEEK_END)
+        content.seek(0)
+        with self._lock:
+            is_kept = key not in self._coming and size <= self._free_bytes
+            if is_kept:
+                self._free_bytes -= size
+                self._coming[key] = future
+        if not is_kept:
+            content.close()
+
+    def take(self, candidate: Candidate) -> Content:
+        """Return the content of a file if it came or is about to come; to be closed."""
+        with self._lock:
+            coming = self._coming.pop(_key(candidate), None)
+        if coming is None or coming.cancel():  # not begun: the caller can begin as well
+            return None
+        content = coming.result()
+        if content is not None:
+            self._release(content.seek(0, SEEK_END))
+            content.seek(0)
+        return content
+
+    def close(self) -> None:
+        """Drop the files that came, once no more of them can come."""
+        with self._lock:
+            coming = [future for future in self._coming.values() if not future.cancelled()]
+            self._coming.clear()
+        for future in coming:
+            content = None if future.exception() else future.result()
+            if content is not None:
+                content.close()
+
+    def _fetch(self, candidate: Candidate) -> Content:
+        """Return a file; None if it is better written as it comes."""
+
+        def ask() -> Content:
+            is_verified = candidate.has_secure_hash
+            with self._client.ask(candidate.url, AS_IT_IS, is_verified=is_verified) as answer:
+                size = answer.length
+                if answer.status != GOOD or size is None or size > _MOST_EARLY_BYTES:
+                    return None
+                with self._lock:
+                    if size > self._free_bytes:
+                        return None
+                    self._free_bytes -= size
+                try:
+                    return receive_file(answer, candidate, size)
+                except BaseException:
+                    self._release(size)
+                    raise
+
+        return self._client.persist(candidate.url, ask)
+
+    def _release(self, size_bytes: int) -> None:
+        with self._lock:
+            self._free_bytes += size_bytes
+
+
+def _key(candidate: Candidate) -> str:
+    return f"{candidate.url} {sorted(candidate.hashes.items())}"
+
+
+# To the disk
 
 
 class Download:
-    """A file on its way; what has arrived is kept when the connection breaks."""
+    """A file on its way to the disk; what has arrived is kept when the connection breaks."""
 
     def __init__(self, client: Client, candidate: Candidate) -> None:
         self._client = client
         self._candidate = candidate
-        self._check = check_file(candidate)
+        self._check = Check(candidate, candidate.hashes, candidate.size_bytes)
         self._validator = ""
         self._was_resumed = False
 
     def run(self, path: str, known: IO[bytes] | None = None) -> None:
-        """Write the file to ``path``; ``known`` is its checked content if that is here already."""
+        """Write the file to ``path``; ``known`` is its content if that is here already."""
         partial, local = Path(f"{path}.part"), local_path(self._candidate.url)
-        with _removed_on_failure(partial):
+        with _removed_on_failure(partial), contextlib.ExitStack() as stack:
             with partial.open("wb") as output:
+                if known is None and local is not None:
+                    with reading(local):
+                        known = stack.enter_context(Path(local).open("rb"))
                 if known is not None:
-                    self._copy(known, output)
-                elif local is not None:
-                    self._copy_local(local, output)
+                    self._check.copy(iter(lambda: known.read(CHUNK_BYTES), b""), output)
                 else:
                     self._fetch(output)
                 self._check.finish()
             partial.replace(path)
-
-    def _copy(self, source: IO[bytes], output: IO[bytes]) -> None:
-        _write(iter(lambda: source.read(CHUNK_BYTES), b""), output, self._check)
-
-    def _copy_local(self, path: str, output: IO[bytes]) -> None:
-        with contextlib.ExitStack() as stack:
-            with reading(path):
-                source = stack.enter_context(Path(path).open("rb"))
-            self._copy(source, output)
 
     def _fetch(self, output: IO[bytes]) -> None:
         self._client.persist(self._candidate.url, lambda: self._continue(output))
@@ -135,22 +227,23 @@ class Download:
 
     def _continue(self, output: IO[bytes]) -> None:
         headers, candidate = self._headers(), self._candidate
+        position = self._check.seen_bytes
         is_verified = candidate.has_secure_hash
         with self._client.ask(candidate.url, headers, is_verified=is_verified) as answer:
-            if self._is_continuation(answer):
+            span = answer.headers.get("content-range", "")
+            if answer.status == PARTIAL and span.startswith(f"bytes {position}-"):
                 self._was_resumed = True
-                return self._receive(answer, output)
+                return self._check.copy(answer.chunks(_MOST_FILE_BYTES - position), output)
             self._start_over(output)
             if answer.status == GOOD:
-                self._validator = _read_validator(answer.headers)
-                return self._receive(answer, output)
+                # The header that tells two states of a file apart for certain.
+                tag = answer.headers.get("etag", "")
+                modified = answer.headers.get("last-modified", "")
+                self._validator = tag if tag.startswith('"') else modified
+                return self._check.copy(answer.chunks(_MOST_FILE_BYTES), output)
             if "Range" not in headers or answer.status in GONE:
                 raise_status(answer)
         return self._continue(output)
-
-    def _receive(self, answer: Answer, output: IO[bytes]) -> None:
-        most = _MOST_FILE_BYTES - self._check.seen_bytes
-        _write(answer.chunks(most), output, self._check)
 
     def _headers(self) -> Mapping[str, str]:
         position = self._check.seen_bytes
@@ -160,28 +253,12 @@ class Download:
         condition = {"If-Range": self._validator} if self._validator else {}
         return {**AS_IT_IS, "Range": f"bytes={position}-", **condition}
 
-    def _is_continuation(self, answer: Answer) -> bool:
-        span = answer.headers.get("content-range", "")
-        return answer.status == PARTIAL and span.startswith(f"bytes {self._check.seen_bytes}-")
-
     def _start_over(self, output: IO[bytes]) -> None:
         output.seek(0)
         output.truncate()
         self._check.restart()
         self._validator = ""
         self._was_resumed = False
-
-
-def _write(chunks: Iterable[bytes], output: IO[bytes], check: Check) -> None:
-    for chunk in chunks:
-        check.update(chunk)
-        output.write(chunk)
-
-
-def _read_validator(headers: Mapping[str, str]) -> str:
-    """Return the header that tells two states of a file apart for certain."""
-    tag = headers.get("etag", "")
-    return tag if tag.startswith('"') else headers.get("last-modified", "")
 
 
 @contextlib.contextmanager

@@ -19,8 +19,8 @@ from urllib3.exceptions import InvalidHeader, MaxRetryError
 from wheelforge.errors import OfflineError, PackageIndexError
 from wheelforge.index.auth import Credentials
 from wheelforge.index.proxies import find_proxy, read_system_proxies
+from wheelforge.index.tls import is_safe
 from wheelforge.index.transport import Connections, RequestFailedError
-from wheelforge.index.trusted_hosts import is_safe
 from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
@@ -134,24 +134,23 @@ class Client:
     @contextlib.contextmanager
     def _send(self, url: str, headers: Mapping[str, str]) -> Generator[Answer]:
         """Yield the answer to one request, sent again with the keyring's login after a refusal."""
-        answer = self._send_as(self._credentials.find(url), url, headers)
+        with self._lock:
+            if _HAS_SYSTEM_PROXIES and not self._settings.proxies:
+                self._settings = replace(self._settings, proxies=read_system_proxies())
+            proxy = find_proxy(url, self._settings)
+
+        def send(login: str | None) -> Answer:
+            every = {**_HEADERS, **headers, **({"Authorization": login} if login else {})}
+            return self._connections.send(without_credentials(url), every, proxy)
+
+        answer = send(self._credentials.find(url))
         if answer.status == UNAUTHORISED:
             login = self._credentials.find_after_refusal(url)
             if login is not None:
                 answer.close()
-                answer = self._send_as(login, url, headers)
+                answer = send(login)
         with contextlib.closing(answer):
             yield answer
-
-    def _send_as(self, login: str | None, url: str, headers: Mapping[str, str]) -> Answer:
-        every = {**_HEADERS, **headers, **({"Authorization": login} if login else {})}
-        return self._connections.send(without_credentials(url), every, self._find_proxy(url))
-
-    def _find_proxy(self, url: str) -> str | None:
-        with self._lock:
-            if _HAS_SYSTEM_PROXIES and not self._settings.proxies:
-                self._settings = replace(self._settings, proxies=read_system_proxies())
-            return find_proxy(url, self._settings)
 
     def _follow(self, url: str, location: str, *, is_verified: bool) -> str:
         """Return the URL that a redirect leads to."""

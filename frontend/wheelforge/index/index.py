@@ -110,12 +110,12 @@ class Index:
     def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
         """Fetch several files at once, if they are small; failures are kept as for ``prefetch``."""
         for candidate in candidates:
-            self._open().prefetcher.expect(candidate, self._submit)
+            self._open().early.expect(candidate, self._submit)
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
         """Return what a candidate asks for."""
         if candidate.is_wheel:
-            return self._metadata.get(candidate.url, lambda: self._open().read_metadata(candidate))
+            return self._metadata.get(candidate.url, lambda: self._open().metadata.read(candidate))
         if self._build_metadata is None:
             from wheelforge.errors import RequirementsError
 

@@ -11,6 +11,7 @@ import re
 import ssl
 import time
 import zlib
+from functools import partial
 from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from io import BufferedReader, RawIOBase
@@ -23,8 +24,7 @@ from urllib3.exceptions import HTTPError, ProtocolError
 
 from wheelforge.errors import UsageError
 from wheelforge.index.auth import Login
-from wheelforge.index.tls import load_certificates, trust_all
-from wheelforge.index.trusted_hosts import is_trusted
+from wheelforge.index.tls import is_trusted, load_certificates, trust_all
 from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ _GZIP = 31
 """zlib's number for gzip framing."""
 _RATIO, _RATIO_FROM_BYTES = 100, 8 << 20
 """As in archives: no honest page is packed as tightly."""
+_COUNT_DIGITS = 18
 _MOST_INTERIM = 32
 _CONTINUE, _SWITCHING, _OK = 100, 101, 200
 _POOL = re.compile(r"HTTPS?Connection(Pool)?\(.*?\): ")
@@ -192,7 +193,9 @@ class Answer:
     @property
     def length(self) -> int | None:
         """The size of the body, as far as it is stated."""
-        return parse_count(self.headers.get("content-length", ""))
+        text = self.headers.get("content-length", "").strip()
+        is_count = text.isascii() and text.isdecimal() and len(text) <= _COUNT_DIGITS
+        return int(text) if is_count else None
 
     def chunks(self, most_bytes: int) -> Iterator[bytes]:
         """Yield the body as it comes, which may not be larger than ``most_bytes``."""
@@ -218,12 +221,6 @@ class Answer:
         """Give the connection back if the whole body was read, and close it otherwise."""
         self._response.close()
         self._response.release_conn()
-
-
-def parse_count(text: str) -> int | None:
-    """Return the number of bytes that a header states; None if it is not one."""
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None  # ruff: ignore[magic-value-comparison]
 
 
 def _unpack(chunks: Iterable[bytes], most_bytes: int) -> bytes:
@@ -272,15 +269,26 @@ class Connections:
     def send(self, url: str, headers: Mapping[str, str], proxy: str | None) -> Answer:
         """Return the answer to one request, its body still to come."""
         with _telling_failures():
-            place = _spell(url)
-            manager = self._find(place, proxy)
+            encoded = _encode_host(url)
+            # Redirects and retries are the client's: each hop has its own credentials, and a broken
+            # body is asked for again as well.
+            ask = partial(
+                self._find(encoded, proxy).urlopen,
+                "GET",
+                encoded,
+                headers=dict(headers),
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
             try:
-                response = _get(manager, place, headers)
+                response = ask()
             except ProtocolError as error:
                 if not isinstance(_find_cause(error), ConnectionError):
                     raise
                 # A server may close an idle connection at the moment that it is used again.
-                response = _get(manager, place, headers)
+                response = ask()
             return Answer(response, url)
 
     def close(self) -> None:
@@ -324,46 +332,25 @@ def _derive(pool: Any, kind: type) -> Any:  # ruff: ignore[any-type]
 
 def _open_proxy(proxy: str, settings: IndexSettings, more: dict[str, Any]) -> PoolManager:
     parts = urlsplit(proxy)
-    if parts.scheme.startswith("socks"):
-        return _open_socks(proxy, more)
-    login = Login.of(parts)
-    if login is not None:
+    is_socks, login = parts.scheme.startswith("socks"), Login.of(parts)
+    if is_socks and find_spec("socks") is None:
+        problem = "a SOCKS proxy needs the package PySocks, which is not installed"
+        raise UsageError("index-settings-invalid", redact(proxy), problem)
+    if login is not None and not is_socks:
         more["proxy_headers"] = {"Proxy-Authorization": login.header}
     if parts.scheme == "https":
         more["proxy_ssl_context"] = load_certificates(settings)
     try:
+        if is_socks:
+            from urllib3.contrib.socks import SOCKSProxyManager
+
+            return SOCKSProxyManager(proxy, **more)
         return ProxyManager(without_credentials(proxy), **more)
     except (HTTPError, ValueError) as error:
         raise UsageError("index-settings-invalid", redact(proxy), str(error)) from error
 
 
-def _open_socks(proxy: str, more: dict[str, Any]) -> PoolManager:
-    if find_spec("socks") is None:
-        problem = "a SOCKS proxy needs the package PySocks, which is not installed"
-        raise UsageError("index-settings-invalid", redact(proxy), problem)
-    from urllib3.contrib.socks import SOCKSProxyManager
-
-    try:
-        return SOCKSProxyManager(proxy, **more)
-    except (HTTPError, ValueError) as error:
-        raise UsageError("index-settings-invalid", redact(proxy), str(error)) from error
-
-
-def _get(manager: PoolManager, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
-    # Redirects and retries are the client's: each hop has its own credentials, and a broken body
-    # is asked for again as well.
-    return manager.urlopen(
-        "GET",
-        url,
-        headers=dict(headers),
-        redirect=False,
-        retries=False,
-        preload_content=False,
-        decode_content=False,
-    )
-
-
-def _spell(url: str) -> str:
+def _encode_host(url: str) -> str:
     """Return a URL as it is asked for; urllib3 quotes whatever else has to be."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
