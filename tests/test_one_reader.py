@@ -22,6 +22,9 @@ PARSERS = {
 }
 EXCEPTIONS = {
     ("auth", "urllib.parse.unquote"),  # user and password, once the HTTP client has split them
+    # Values of our own pins, for `packaging.pylock` to write.
+    ("writing", "packaging.markers.Marker"),
+    ("writing", "packaging.version.Version"),
 }
 
 

@@ -22,7 +22,6 @@ from wheelforge_isolation.archive.members import (
     RuleError,
     Source,
 )
-from wheelforge_isolation.archive.names import fold
 from wheelforge_isolation.archive.plan import PlanOptions, make_plan
 from wheelforge_isolation.archive.spool import (
     ZIP,
@@ -33,6 +32,7 @@ from wheelforge_isolation.archive.spool import (
     split_suffix,
 )
 from wheelforge_isolation.archive.tar import read_tar
+from wheelforge_isolation.archive.tree import fold
 from wheelforge_isolation.archive.wheel import WheelZip, check_wheel_zip, read_wheel_metadata
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.archive.zip import list_zip, read_zip

@@ -11,7 +11,7 @@ import posixpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
-from wheelforge_isolation.archive.names import clean_parts, raise_if_too_long, raise_if_unsafe_text
+from wheelforge_isolation.archive.tree import clean_parts, raise_if_too_long, raise_if_unsafe_text
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:

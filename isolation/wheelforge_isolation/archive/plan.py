@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.links import LinkExpander, LinkMap, map_links, resolve_hardlinks
 from wheelforge_isolation.archive.members import Kind, Limits, Links, Note, Plan, RuleError
-from wheelforge_isolation.archive.names import check_names
-from wheelforge_isolation.archive.tree import Tree, build_tree, find_top
+from wheelforge_isolation.archive.tree import Tree, build_tree, check_names, find_top
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.files.fs import new_name
 from wheelforge_isolation.formats import FormatError

@@ -12,10 +12,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.members import MEBIBYTE, Kind, Limits, Plan, RuleError
-from wheelforge_isolation.archive.names import check_names
 from wheelforge_isolation.archive.plan import lay_out
 from wheelforge_isolation.archive.spool import Contents, Meter
-from wheelforge_isolation.archive.tree import build_tree
+from wheelforge_isolation.archive.tree import build_tree, check_names
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.archive.zip import inflate_entry, raise_if_unreadable
 from wheelforge_isolation.archive.zip_directory import Entry, check_local, read_directory

@@ -7,6 +7,7 @@ of the facts, in the process that has started the probe.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -60,16 +61,10 @@ def enter_environment() -> dict[str, str]:
         if os.path.isfile(os.path.join(root, _SETTINGS)):
             # Not in a virtual environment's `bin`: its prefix is the directory above.
             sys.prefix = sys.exec_prefix = os.path.dirname(directory)
-            return read_settings(os.path.join(root, _SETTINGS))
+            with open(os.path.join(root, _SETTINGS), "rb") as file:
+                pairs = [os.fsdecode(line).partition("=") for line in file]
+            return {key.strip().lower(): value.strip() for key, _, value in pairs}
     return {}
-
-
-def read_settings(path: str) -> dict[str, str]:
-    """Return the settings in a virtual environment's ``pyvenv.cfg``."""
-    encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-    with open(path, encoding=encoding, errors=errors) as file:
-        pairs = [line.partition("=") for line in file]
-    return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def find_base_executable(home: str) -> str:
@@ -102,27 +97,22 @@ def describe_python() -> dict[str, Any]:
 
 def describe_build() -> dict[str, Any]:
     """Return how this Python was built, and the paths of its environments."""
+    from importlib.machinery import EXTENSION_SUFFIXES
+
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
+    is_debug = bool(sysconfig.get_config_var("Py_DEBUG"))
+    if sysconfig.get_config_var("Py_DEBUG") is None:  # as always on Windows
+        is_debug = hasattr(sys, "gettotalrefcount") or "_d.pyd" in EXTENSION_SUFFIXES
     return {
         "soabi": sysconfig.get_config_var("SOABI") or suffix.strip(".").rpartition(".")[0],
         "extension_suffix": suffix,
         "abiflags": getattr(sys, "abiflags", ""),
         "is_free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-        "is_debug": is_debug_build(),
+        "is_debug": is_debug,
         "platform": sysconfig.get_platform(),
         "scheme": describe_scheme(),
         "build_details": read_build_details(),
     }
-
-
-def is_debug_build() -> bool:
-    """Return whether extension modules of debug builds are preferred here."""
-    from importlib.machinery import EXTENSION_SUFFIXES
-
-    declared = sysconfig.get_config_var("Py_DEBUG")
-    if declared is None:  # as always on Windows
-        return hasattr(sys, "gettotalrefcount") or "_d.pyd" in EXTENSION_SUFFIXES
-    return bool(declared)
 
 
 def describe_scheme() -> dict[str, str]:
@@ -151,7 +141,9 @@ def read_build_details() -> dict[str, Any] | None:
 
 def describe_system() -> dict[str, Any]:
     """Return the system as this Python sees it: machine, kernel, C library."""
-    system = platform.system()
+    system, api_level = platform.system(), None
+    if sys.platform == "android":
+        api_level = platform.android_ver().api_level
     return {
         "os_name": os.name,
         "sys_platform": sys.platform,
@@ -161,18 +153,10 @@ def describe_system() -> dict[str, Any]:
         "machine": platform.machine(),
         "is_32_bit": sys.maxsize <= 1 << 32,
         "glibc_version": read_glibc_version(),
-        "musl_loader": ask_musl_loader() if system == "Linux" else "",
-        "elf_header": read_elf_header() if system == "Linux" else "",
+        **(describe_program() if system == "Linux" else {"musl_loader": "", "elf_header": ""}),
         "macos": platform.mac_ver()[::2] if system == "Darwin" else None,
-        "android_api_level": read_android_api_level(),
+        "android_api_level": api_level,
     }
-
-
-def read_android_api_level() -> int | None:
-    """Return the newest interface of Android that the system has, on Android."""
-    if sys.platform == "android":
-        return platform.android_ver().api_level
-    return None
 
 
 def read_glibc_version() -> list[int] | None:
@@ -185,19 +169,22 @@ def read_glibc_version() -> list[int] | None:
         return None
 
 
-def ask_musl_loader() -> str:
-    """Return the message of musl's dynamic loader, if that is what has loaded this program."""
-    try:
-        with open(sys.executable, "rb") as file:
-            loader = find_loader(file)
-    except (OSError, IndexError, struct.error):
-        return ""
-    if "musl" not in loader:
-        return ""
-    import subprocess
+def describe_program() -> dict[str, str]:
+    """Return the start of this ELF program, and the message of its loader if that is musl's."""
+    header, loader = "", ""
+    errors = contextlib.suppress(OSError, IndexError, struct.error)
+    with errors, open(sys.executable, "rb") as file:
+        # In hexadecimal: it tells 32-bit ABIs apart.
+        header = file.read(_ELF_HEADER_BYTES).hex()
+        file.seek(0)
+        loader = find_loader(file)
+    message = ""
+    if "musl" in loader:
+        import subprocess
 
-    done = subprocess.run([loader], stderr=subprocess.PIPE, check=False)
-    return done.stderr.decode("ascii", "replace")
+        done = subprocess.run([loader], stderr=subprocess.PIPE, check=False)
+        message = done.stderr.decode("ascii", "replace")
+    return {"musl_loader": message, "elf_header": header}
 
 
 def find_loader(file: BinaryIO) -> str:
@@ -216,15 +203,6 @@ def find_loader(file: BinaryIO) -> str:
             file.seek(offset)
             return os.fsdecode(file.read(length).rstrip(b"\0"))
     return ""
-
-
-def read_elf_header() -> str:
-    """Return the first bytes of this program in hexadecimal: they tell 32-bit ABIs apart."""
-    try:
-        with open(sys.executable, "rb") as file:
-            return file.read(_ELF_HEADER_BYTES).hex()
-    except OSError:
-        return ""
 
 
 def list_refused_platforms(settings: dict[str, str]) -> list[str]:

@@ -23,7 +23,13 @@ from wheelforge_isolation.archive import (
 )
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.formats import FormatError, file_names
-from wheelforge_isolation.wheels.layout import Scheme, WheelFile, find_dist_info, lay_out_files
+from wheelforge_isolation.wheels.files import (
+    Scheme,
+    WheelFile,
+    check_record,
+    find_dist_info,
+    lay_out_files,
+)
 from wheelforge_isolation.wheels.metadata import (
     EntryPoint,
     check_metadata,
@@ -31,7 +37,6 @@ from wheelforge_isolation.wheels.metadata import (
     find_repeated_scripts,
     read_entry_points,
 )
-from wheelforge_isolation.wheels.record import check_record
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from configparser import Error
 from itertools import starmap
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from installer.utils import parse_entrypoints
 
 from wheelforge_isolation.archive import Note, RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import expand_tags
 from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
-from wheelforge_isolation.wheels.layout import Scheme, is_interpreter
+from wheelforge_isolation.wheels.files import Scheme, is_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation.archive import WheelZip
     from wheelforge_isolation.formats.file_names import WheelName
     from wheelforge_isolation.formats.metadata import Fields
-    from wheelforge_isolation.wheels.layout import WheelFile
+    from wheelforge_isolation.wheels.files import WheelFile
 
 _MOST_METADATA_BYTES = 16 << 20
 _MOST_WHEEL_BYTES = 1 << 20
@@ -108,10 +111,6 @@ def read_entry_points(archive: WheelZip, dist_info: str) -> tuple[EntryPoint, ..
     text = "\n".join(_select_scripts(content))
     if not text:
         return ()
-    from configparser import Error
-
-    from installer.utils import parse_entrypoints
-
     try:
         found = tuple(starmap(EntryPoint, parse_entrypoints(text)))
     except Error as error:
