@@ -62,7 +62,7 @@ with open_cache(layout, lambda _: None) as cache:
     elif moment == "fetch":
         cache.wheels.obtain(key, fetch)
     elif moment == "fill":
-        cache.shelves[0].obtain("f" * 32, fill)
+        cache.trees[0].obtain("f" * 32, fill)
     elif moment == "stage":
         with open_stage(layout.stages, "demo") as stage:
             wait(stage.path)

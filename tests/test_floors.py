@@ -21,9 +21,8 @@ FLOORS = {
         {"files"},
         {"archive", "interpreter"},
         {"wheels"},
-        {"cache"},
         {"environments"},
-        {"cache_access"},
+        {"cache"},
         {"__init__"},
     ],
     "wheelforge": [
@@ -40,9 +39,9 @@ FLOORS = {
     ],
 }
 """The rooms from the ground up: each imports only what stands on a floor below its own."""
-UNTOLD = {"__init__", "__main__", "version", "records", "cache_access"}
+UNTOLD = {"__init__", "__main__", "version"}
 """Rooms that the maps leave out."""
-PRIVATE = {"files", "archive", "interpreter", "wheels", "cache", "environments", "cache_access"}
+PRIVATE = {"files", "archive", "interpreter", "wheels", "cache", "environments"}
 """The rooms of the lower package that the upper one enters through the facade only."""
 DOORS = {
     "filelock": {"files"},

@@ -1,7 +1,7 @@
 from wheelforge_isolation.cache.built_wheels import (
     BuiltStore as BuiltStore,
 )
-from wheelforge_isolation.cache_access import (
+from wheelforge_isolation.cache.open import (
     Cache as Cache,
     choose_layout as choose_layout,
     open_cache as open_cache,
@@ -13,7 +13,6 @@ from wheelforge_isolation.files.atomic import (
 )
 from wheelforge_isolation.environments.environment import (
     Environment as Environment,
-    EnvironmentStore as EnvironmentStore,
     adopt_environment as adopt_environment,
 )
 from wheelforge_isolation.files.fs import (
@@ -27,6 +26,9 @@ from wheelforge_isolation.files.fs import (
     spool as spool,
     temporary_directory as temporary_directory,
     translated as translated,
+)
+from wheelforge_isolation.cache.environments import (
+    EnvironmentStore as EnvironmentStore,
 )
 from wheelforge_isolation.cache.gc import (
     Bounds as Bounds,

@@ -26,7 +26,7 @@ from tests.races.storm import TOP, crew
 from tests.stock import Reporter, chance_of
 from wheelforge_isolation import collect_garbage, open_cache
 from wheelforge_isolation.cache import records
-from wheelforge_isolation.environments.environment import _key
+from wheelforge_isolation.cache.environments import _key
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -197,7 +197,7 @@ def look_at_all(goods: Goods, boot: Path) -> dict[str, object]:
 def _take_all(goods: Goods, cache: Cache) -> list[str]:
     wrong: list[str] = []
     for wanted in goods.wanted:
-        item = cache.shelves[1].take(_key(goods.python, wanted.keys))
+        item = cache.trees[1].take(_key(goods.python, wanted.keys))
         if item is not None and digest_tree(item.path) != wanted.digests:
             wrong.append(f"taken: {item.path}")
     for wanted in goods.wheels:

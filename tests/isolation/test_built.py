@@ -198,7 +198,7 @@ def test_a_search_that_the_system_refuses_finds_nothing(
 def test_what_a_cache_below_has_is_found_and_what_is_new_is_kept_above(
     filled: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation.cache_access.os.access", lambda *_: False)
+    monkeypatch.setattr("wheelforge_isolation.cache.ownership.os.access", lambda *_: False)
     before = read_tree(filled.root)
     reporter = Reporter()
 

@@ -185,7 +185,7 @@ def test_of_many_users_the_dead_lose_everything_and_the_living_nothing(
 def test_a_tree_that_is_pinned_twice_stays_until_it_was_given_back_twice(filled: Layout) -> None:
     with open_cache(filled, ignore) as cache:
         key = next(entry.path.stem for entry in list_entries(filled) if entry.kind == "wheel")
-        items = [cache.shelves[0].take(key) for _ in range(2)]
+        items = [cache.trees[0].take(key) for _ in range(2)]
         counts = []
         for item in items:
             assert item is not None
@@ -304,7 +304,7 @@ def test_what_was_set_aside_is_kept_for_a_fortnight(
     filled: Layout, *, age_days: float, is_left: bool
 ) -> None:
     with open_cache(filled, ignore) as cache:
-        cache.shelves[0].set_aside(filled.wheels.list_records()[0], "a test")
+        cache.trees[0].set_aside(filled.wheels.list_records()[0], "a test")
     for path in filled.list_quarantine():
         if path.suffix == ".why":  # the record itself is as old as it was
             grow_older(path, age_days)

@@ -78,7 +78,8 @@ def open_wheel(path: Path, *, workspace: Path) -> Generator[SimpleNamespace]:
     except FileNotFoundError as error:
         raise FileMissingError("read", str(path), "it is gone") from error
     files = _content(content.removeprefix("the wheel "))
-    yield SimpleNamespace(files={}, entry_points=(), write=partial(_write_files, files))
+    archive = SimpleNamespace(write=partial(_write_files, files))
+    yield SimpleNamespace(files={}, entry_points=(), archive=archive)
 
 
 def _write_files(files: dict[str, bytes], top: str) -> None:
@@ -94,8 +95,8 @@ class Party:
         LAYOUT.prepare()
         self._lease = Lease(LAYOUT.leases)
         self.buckets = (LAYOUT.wheels, LAYOUT.environments)
-        self.shelves = [TreeStore(LAYOUT, bucket, self._lease, ignore) for bucket in self.buckets]
-        self._store = WheelStore(LAYOUT, self.shelves[0], self._lease)
+        self.trees = [TreeStore(LAYOUT, bucket, self._lease, ignore) for bucket in self.buckets]
+        self._store = WheelStore(LAYOUT, self.trees[0], self._lease)
 
     def leave(self) -> None:
         self._lease.close()
@@ -113,12 +114,12 @@ class Party:
         self.leave()
 
     def build(self) -> None:
-        _use(self.shelves[1].obtain(ENVIRONMENT, self._fill))
+        _use(self.trees[1].obtain(ENVIRONMENT, self._fill))
         self.leave()
 
     def build_twice(self) -> None:
         for _ in range(2):
-            _use(self.shelves[1].obtain(ENVIRONMENT, self._fill))
+            _use(self.trees[1].obtain(ENVIRONMENT, self._fill))
         self.leave()
 
     def _fill(self, tree: Path) -> About:
@@ -154,7 +155,7 @@ class Party:
     def lose_records(self) -> None:
         """Do what a stranger may do who tidies up: remove what makes directories visible."""
         for _ in range(3):
-            for shelf in self.shelves:
+            for shelf in self.trees:
                 for path in shelf.list_records():
                     with contextlib.suppress(FileNotFoundError):
                         SYSTEM.unlink(str(path))
@@ -361,7 +362,7 @@ def _clean_up() -> None:
     Party().obtain()
     collect_garbage(LAYOUT, LITTER)
     party = Party()
-    for bucket, shelf in zip(party.buckets, party.shelves, strict=True):
+    for bucket, shelf in zip(party.buckets, party.trees, strict=True):
         records = shelf.list_records()
         assert [shelf.examine(path) for path in records] == [""] * len(records)
         found = [parse_record(read_record(path)) for path in records]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 MACHINE = Machine()
-_ROOMS = ("files", "cache", "environments", "cache_access", "archive.unpack")
+_ROOMS = ("files", "cache", "environments", "archive.unpack")
 MODULES = [
     found.name
     for found in walk_packages(wheelforge_isolation.__path__, "wheelforge_isolation.")

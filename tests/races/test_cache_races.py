@@ -28,7 +28,7 @@ import json, os, signal, sys
 from pathlib import Path
 import installer.scripts, installer.utils, packaging.utils, packaging.version, subprocess
 from wheelforge_isolation import Layout, WheelKey, find_interpreter, open_cache
-import wheelforge_isolation.environments.environment, wheelforge_isolation.wheels
+import wheelforge_isolation.environments.install, wheelforge_isolation.wheels
 
 root, stock, memory = map(Path, sys.argv[1:4])
 jobs = [[WheelKey(**key) for key in keys] for keys in json.loads(sys.argv[4])]

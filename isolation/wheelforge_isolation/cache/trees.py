@@ -94,7 +94,7 @@ class TreeStore:
         self._below = below
         self.report = report
         self.has_grown = False
-        """Whether something was made here since the shelf was opened."""
+        """Whether something was made here since the store was opened."""
 
     def obtain(self, key: str, fill: Callable[[Path], About]) -> LeasedTree:
         """Return the directory ``key``; make it with ``fill`` unless it is there and sound.

@@ -37,27 +37,27 @@ class Verifier:
     """Holds everything that is visible against its hashes."""
 
     def __init__(
-        self, layout: Layout, wheels: WheelStore, built: BuiltStore, shelves: tuple[TreeStore, ...]
+        self, layout: Layout, wheels: WheelStore, built: BuiltStore, trees: tuple[TreeStore, ...]
     ) -> None:
         self._layout = layout
         self._wheels = wheels
         self._built = built
-        self._shelves = shelves
+        self._trees = trees
 
     def run(self, *, repair: bool) -> Iterator[Problem]:
         """Yield what is wrong; set it aside, and make it anew where that needs no network."""
         yield from self._check_files(repair=repair)
         yield from self._check_built(repair=repair)
-        for shelf in self._shelves:
-            for path in shelf.list_records():
-                reason = shelf.examine(path)
+        for store in self._trees:
+            for path in store.list_records():
+                reason = store.examine(path)
                 if reason:
-                    remedy = self._mend(shelf, path, reason) if repair else ""
+                    remedy = self._mend(store, path, reason) if repair else ""
                     yield Problem(path=path, reason=reason, remedy=remedy)
 
-    def _mend(self, shelf: TreeStore, path: Path, reason: str) -> str:
+    def _mend(self, store: TreeStore, path: Path, reason: str) -> str:
         record = parse_record(read_record(path))
-        shelf.set_aside(path, reason)
+        store.set_aside(path, reason)
         if record is not None and "file_name" in record.about:
             if self._wheels.restore(record.about):
                 return "unpacked again"

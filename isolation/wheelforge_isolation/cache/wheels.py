@@ -77,16 +77,16 @@ class WheelStore:
     """The wheels of one cache."""
 
     def __init__(
-        self, layout: Layout, shelf: TreeStore, lease: Lease, below: WheelStore | None = None
+        self, layout: Layout, store: TreeStore, lease: Lease, below: WheelStore | None = None
     ) -> None:
         self._layout = layout
-        self._shelf = shelf
+        self._trees = store
         self._lease = lease
         self._below = below
 
     def find(self, key: WheelKey) -> StoredWheel | None:
         """Return the wheel if it is there and sound."""
-        item = self._shelf.take(key.digest)
+        item = self._trees.take(key.digest)
         return None if item is None else StoredWheel(key=key, item=item)
 
     def is_likely_here(self, key: WheelKey) -> bool:
@@ -106,7 +106,7 @@ class WheelStore:
 
     def obtain(self, key: WheelKey, fetch: Callable[[str], None]) -> StoredWheel:
         """Return the wheel; where it is missing, let ``fetch`` write the file to the path given."""
-        item = self._shelf.obtain(key.digest, partial(self._unpack, key, fetch))
+        item = self._trees.obtain(key.digest, partial(self._unpack, key, fetch))
         return StoredWheel(key=key, item=item)
 
     def restore(self, about: About) -> bool:
@@ -148,7 +148,7 @@ class WheelStore:
             # Something may be there that is no file, or we may not even look.
             if isinstance(error, FileNotFoundError) or not os.path.lexists(path):
                 return self._below.find_file(name, sha256) if self._below else None
-        self._shelf.report(Event(kind="healed", subject=name, reason="the kept file is damaged"))
+        self._trees.report(Event(kind="healed", subject=name, reason="the kept file is damaged"))
         with contextlib.suppress(FileAccessError):
             fs.remove_tree(str(path))
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wheelforge_isolation.archive import fold
 from wheelforge_isolation.environments.bytecode import Compiler
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from wheelforge_isolation.cache.records import About
-    from wheelforge_isolation.cache.wheels import StoredWheel
     from wheelforge_isolation.interpreter import Interpreter
 
 _LONGEST_SHEBANG = 127
 _ON_WINDOWS = os.name == "nt"
+
+
+class UnpackedWheel(NamedTuple):
+    """A wheel to install, in the directory that it was unpacked into."""
+
+    file_name: str
+    path: Path
+    about: dict[str, Any]
+    """What was found out about it before: ``name``, ``files`` and ``scripts``."""
 
 
 class _PlacedFile(NamedTuple):
@@ -46,7 +53,7 @@ class _PlacedFile(NamedTuple):
 
 def install(
     interpreter: Interpreter,
-    wheels: Iterable[StoredWheel],
+    wheels: Iterable[UnpackedWheel],
     directory: Path,
     *,
     is_shared: bool = True,
@@ -141,10 +148,9 @@ def _parents(place: str) -> Iterator[str]:
 
 
 def _place_files(
-    wheel: StoredWheel, interpreter: Interpreter, python: str
+    wheel: UnpackedWheel, interpreter: Interpreter, python: str
 ) -> Iterator[_PlacedFile]:
-    about = wheel.item.record.about
-    name = wheel.key.file_name
+    about, name = wheel.about, wheel.file_name
     homes = _module_homes(interpreter)
     for path, (scheme, destination, sha256) in about["files"].items():
         if "__pycache__" in path.split("/"):
@@ -154,7 +160,7 @@ def _place_files(
             place=place,
             wheel=name,
             sha256=sha256,
-            source=str(wheel.item.path / path),
+            source=str(wheel.path / path),
             is_script=scheme == "scripts",
             is_module=place.endswith(".py") and place.startswith(homes),
         )
@@ -170,7 +176,9 @@ def _module_homes(interpreter: Interpreter) -> tuple[str, ...]:
     return tuple(os.path.normpath(place) + os.sep for place in places)
 
 
-def _find_place(interpreter: Interpreter, scheme: str, destination: str, about: About) -> str:
+def _find_place(
+    interpreter: Interpreter, scheme: str, destination: str, about: dict[str, Any]
+) -> str:
     top: str = getattr(interpreter.scheme, scheme)
     if scheme == "headers":
         top = f"{top}/{about['name']}"
