@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.hooks import wait_until
-from wheelforge.batch.free_memory import find_free_memory
+from wheelforge.batch.history import BuildTiming, Timings
 from wheelforge.batch.jobs import Job
-from wheelforge.batch.jobserver import (
+from wheelforge.batch.machine import (
     Tokens,
     can_share,
     count_cores,
+    find_free_memory,
     make_pipe,
     open_tokens,
     share_out,
 )
 from wheelforge.batch.scheduler import Scheduler
-from wheelforge.batch.timings import BuildTiming, Timings
 from wheelforge.models import BuildRequest, Outcome
 from wheelforge_isolation import JsonCache
 

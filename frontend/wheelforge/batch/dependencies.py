@@ -1,7 +1,7 @@
 """Requirements and all that they require at run time, as an installer would choose it.
 
 What an index has as a wheel is kept as it is. What it has as an sdist only has to be built while
-the set is chosen, as nobody else can say what it requires.
+the set is chosen, as only its build can say what it requires.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from wheelforge.batch.inputs import applies
 from wheelforge.batch.jobs import Job
-from wheelforge.models import BuildRequest, Kind
 from wheelforge.resolve import Question, hand_over, resolve
 from wheelforge_isolation import digest, ensure_directory
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge.batch.worker import Worker
-    from wheelforge.index import Candidate, Index
+    from wheelforge.index import Candidate
+    from wheelforge.models import Artifact, BuildRequest
     from wheelforge.resolve import Delivery
     from wheelforge_isolation import WheelKey
 
@@ -30,104 +30,86 @@ _SUBJECT = "the whole set"
 
 
 class DependencySet:
-    """Chooses the wheels of some requirements and of all that these require.
+    """Chooses the wheels of some requirements for one Python, and of all that these require.
 
-    ``stated`` has the accepted hashes of each requirement. ``pattern`` says how sdists are built
-    and where everything goes. ``no_binary`` has the normalised names, or ``:all:``, of which the
-    wheels of an index are not taken.
+    ``pattern`` says how sdists are built and where everything goes. ``no_binary`` has the
+    normalised names, or ``:all:``, of which the wheels of an index are not taken.
     """
 
     def __init__(
         self,
         worker: Worker,
-        stated: Mapping[str, tuple[str, ...]],
+        python: str | None,
         pattern: BuildRequest,
         no_binary: frozenset[str],
     ) -> None:
-        self.worker = worker
-        self.pattern = pattern
-        self._stated = stated
-        self._no_binary = no_binary
+        self._worker = worker
+        self._python = python
+        self._pattern = pattern
+        self._interpreter = worker.forges.pythons[python]
+        self._index = worker.forges.open_index(python, no_binary=no_binary)
+        self._wheels: dict[str, Path] = {}
+        """The wheel of each sdist that was built, by its URL."""
+        self._origins: dict[str, str] = {}
+        """For the file name of each of them the SHA-256 of its sdist."""
+        self._places = itertools.count()
 
-    def list_jobs(self, python: str | None, numbers: Iterator[int]) -> Iterator[Job]:
-        """Yield a job for each wheel; each job of it delivers a wheel that is there, or fetches."""
-        forges = self.worker.forges
-        index = forges.open_index(python, no_binary=self._no_binary)
-        builder = _SetBuilder(self, python, index)
-        interpreter = forges.pythons[python]
+    def list_jobs(
+        self, stated: Mapping[str, tuple[str, ...]], numbers: Iterator[int]
+    ) -> Iterator[Job]:
+        """Yield a job for each wheel, which delivers the one that was built or else fetches it.
+
+        ``stated`` has the accepted hashes of each requirement.
+        """
+        settings, markers = self._worker.forges.settings, self._interpreter.markers
         question = Question(
-            requirements=tuple(text for text in self._stated if applies(text, interpreter.markers)),
-            python=interpreter,
-            index_identity=index.settings.identity,
-            hashes={text: hashes for text, hashes in self._stated.items() if hashes},
-            require_hashes=forges.settings.require_hashes,
-            exclude_newer=forges.settings.exclude_newer,
+            requirements=tuple(text for text in stated if applies(text, markers)),
+            python=self._interpreter,
+            index_identity=self._index.settings.identity,
+            hashes={text: hashes for text, hashes in stated.items() if hashes},
+            require_hashes=settings.require_hashes,
+            exclude_newer=settings.exclude_newer,
             subject=_SUBJECT,
         )
-        answer = resolve(question, index, builder.build)
-        place = builder.make_place()
-        delivery = hand_over(answer, index, builder.build, workspace=place)
+        answer = resolve(question, self._index, self._build_once)
+        place = self._make_place()
+        delivery = hand_over(answer, self._index, self._build_once, workspace=place)
         for key in delivery.keys:
-            request = replace(self.pattern, source=f"{key.name}=={key.version}")
             yield Job(
                 number=next(numbers),
-                request=request,
-                python=python,
+                request=replace(self._pattern, source=f"{key.name}=={key.version}"),
+                python=self._python,
                 make=partial(_put, delivery, key),
-                sha256=builder.origins.get(key.file_name, ""),
+                sha256=self._origins.get(key.file_name, ""),
             )
 
-
-class _SetBuilder:
-    """Builds the sdists of a set, each of them once."""
-
-    def __init__(self, whole: DependencySet, python: str | None, index: Index) -> None:
-        self.origins: dict[str, str] = {}
-        """For the file name of each wheel the SHA-256 of its sdist."""
-        self._worker = whole.worker
-        self._pattern = whole.pattern
-        self._python = python
-        self._index = index
-        self._wheels: dict[str, Path] = {}
-        self._numbers = itertools.count()
-
-    def build(self, candidate: Candidate) -> Path:
+    def _build_once(self, candidate: Candidate) -> Path:
         """Return the wheel of an sdist."""
         if candidate.url not in self._wheels:
             self._wheels[candidate.url] = self._build(candidate)
         return self._wheels[candidate.url]
 
-    def make_place(self) -> Path:
-        """Return a new directory."""
-        name = f"set-{self._python or ''}".replace("/", "-").replace("\\", "-").replace(":", "-")
-        place = self._worker.place / f"{name}-{next(self._numbers)}"
-        ensure_directory(str(place))
-        return place
-
     def _build(self, candidate: Candidate) -> Path:
-        place = self.make_place()
+        worker, place = self._worker, self._make_place()
         sdist = place / candidate.file_name
         self._index.fetch(candidate, str(sdist))
         sha256 = digest(sdist)
-        wheel = self._find_delivered(candidate, sha256)
-        if wheel is None:
+        found: tuple[Artifact, ...] = ()
+        if worker.resumes:
+            release = replace(self._pattern, source=f"{candidate.name}=={candidate.version}")
+            found = worker.deliveries.find(release, sha256, self._interpreter)
+        if not found:
             request = replace(self._pattern, source=sdist, output=place / "wheel")
-            wheel = self._worker.forges.open(self._python).build(request).artifacts[0].path
-        self.origins[wheel.name] = sha256
+            found = worker.forges.open(self._python).build(request).artifacts
+        wheel = found[0].path
+        self._origins[wheel.name] = sha256
         return wheel
 
-    def _find_delivered(self, candidate: Candidate, sha256: str) -> Path | None:
-        worker = self._worker
-        request = replace(self._pattern, source=f"{candidate.name}=={candidate.version}")
-        job = Job(number=0, request=request, python=self._python)
-        interpreter = worker.forges.pythons[self._python]
-        found = worker.deliveries.find(job, sha256, interpreter) if worker.resumes else ()
-        return found[0].path if found else None
-
-
-def make_pattern(request: BuildRequest) -> BuildRequest:
-    """Return how ``request`` has things built, and where, for wheels alone."""
-    return replace(request, kinds=(Kind.WHEEL,))
+    def _make_place(self) -> Path:
+        name = f"set-{self._python or ''}".replace("/", "-").replace("\\", "-").replace(":", "-")
+        place = self._worker.place / f"{name}-{next(self._places)}"
+        ensure_directory(str(place))
+        return place
 
 
 def _put(delivery: Delivery, key: WheelKey, place: Path) -> Path:

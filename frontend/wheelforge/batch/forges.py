@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.batch.token_pool import TokenPool
+from wheelforge.batch.machine import TokenPool
 from wheelforge.build.locations import read_index_settings
 from wheelforge.build.open import Components, open_forge
 from wheelforge.index import Index
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge.batch.jobserver import Tokens
+    from wheelforge.batch.machine import Tokens
     from wheelforge.build.forge import Forge
     from wheelforge.events import BuildEvent, Reporter
     from wheelforge.settings import Settings

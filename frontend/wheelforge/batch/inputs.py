@@ -48,14 +48,10 @@ def merge(inputs: Sequence[BuildInput]) -> list[BuildInput]:
     merged: dict[tuple[object, str], BuildInput] = {}
     for each in inputs:
         key = (each.request.source, each.requirement)
-        known = merged.get(key)
-        merged[key] = each if known is None else _add_hashes(known, each.request.hashes)
+        request = merged[key].request if key in merged else replace(each.request, hashes=())
+        hashes = (*request.hashes, *each.request.hashes)
+        merged[key] = each._replace(request=replace(request, hashes=hashes))
     return list(merged.values())
-
-
-def _add_hashes(known: BuildInput, hashes: tuple[str, ...]) -> BuildInput:
-    request = replace(known.request, hashes=(*known.request.hashes, *hashes))
-    return known._replace(request=request)
 
 
 def list_requirements(

@@ -1,7 +1,7 @@
 """One source and one Python, and the order in which such pairs are built.
 
 A project of the same run that another one requires for its build is built before it, and offered to
-it. Of what may be built next, what took longest the last time comes first.
+it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from wheelforge_isolation.formats.requirements import find_requirement
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from wheelforge.batch.timings import BuildTiming
     from wheelforge.build.project import Project
     from wheelforge.models import BuildRequest
 
@@ -51,18 +50,6 @@ def arrange(jobs: Sequence[Job], place: Path) -> list[Job]:
         own = [job for job in jobs if job.python == python]
         arranged += _arrange(own, projects)
     return sorted(arranged, key=lambda job: job.number)
-
-
-def by_length(jobs: Sequence[Job], timings: Mapping[int, BuildTiming]) -> list[Job]:
-    """Return ``jobs``, what takes longest first; what nobody knows is taken for average."""
-    known = [timings[job.number].seconds for job in jobs if job.number in timings]
-    average = sum(known) / len(known) if known else 0.0
-
-    def expect(job: Job) -> float:
-        timing = timings.get(job.number)
-        return average if timing is None else timing.seconds
-
-    return sorted(jobs, key=expect, reverse=True)
 
 
 def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path, Project]]:

@@ -9,19 +9,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.batch.deliveries import Deliveries, digest_settings
 from wheelforge.batch.forges import Forges
-from wheelforge.batch.free_memory import find_free_memory
+from wheelforge.batch.history import Deliveries, Timings, digest_settings
 from wheelforge.batch.inputs import applies, list_requirements, merge
 from wheelforge.batch.jobs import Job, arrange
-from wheelforge.batch.jobserver import can_share, count_cores, make_pipe, open_tokens, share_out
+from wheelforge.batch.machine import (
+    can_share,
+    count_cores,
+    find_free_memory,
+    make_pipe,
+    open_tokens,
+    share_out,
+)
 from wheelforge.batch.scheduler import Scheduler
-from wheelforge.batch.timings import Timings
 from wheelforge.batch.worker import Worker
 from wheelforge.build.locations import find_layout, find_python, read_index_settings
 from wheelforge.build.open import pass_on
 from wheelforge.events import BuildEvent, ignore
-from wheelforge.models import Outcome
+from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -32,10 +37,9 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from wheelforge.batch.inputs import BuildInput
-    from wheelforge.batch.jobserver import Tokens
     from wheelforge.events import Reporter
     from wheelforge.settings import Settings
     from wheelforge_isolation import Layout
@@ -72,15 +76,15 @@ def run_batch(
     inputs = merge(inputs)
     options = options._replace(at_once=options.at_once or count_cores())
     with contextlib.ExitStack() as stack:
-        worker = _open_worker(stack, inputs, settings, options, reporter)
-        return _Batch(inputs, options, worker, on_outcome or _ignore_outcome).run()
+        worker = _open_worker(stack, settings, options, len(inputs), reporter)
+        return _Batch(inputs, options, worker, on_outcome or (lambda _: None)).run()
 
 
 def _open_worker(
     stack: contextlib.ExitStack,
-    inputs: Sequence[BuildInput],
     settings: Settings,
     options: BatchOptions,
+    sources: int,
     reporter: Reporter,
 ) -> Worker:
     """Return the worker; ``stack`` closes what it uses."""
@@ -95,24 +99,16 @@ def _open_worker(
         JsonCache(layout.resolutions, "delivered"),
         digest_settings(settings, read_index_settings(settings)),
     )
-    builds = min(options.at_once, len(inputs) * len(pythons))
-    tokens, variables = _share_machine(stack, place, settings.variables, builds)
+    timings = Timings(JsonCache(layout.resolutions, "past"))
+    cores, builds = count_cores(), min(options.at_once, sources * len(pythons))
+    pipe = make_pipe(place / "jobs") if can_share(settings.variables) else None
+    tokens = stack.enter_context(open_tokens(cores, pipe))
+    variables = share_out(settings.variables, cores, builds, str(pipe or ""))
     settings = replace(settings, variables=variables)
     forges = Forges(settings, pythons, tokens, place=place, reporter=reporter)
-    timings = Timings(JsonCache(layout.resolutions, "past"))
     return Worker(
         stack.enter_context(forges), timings, deliveries, place=place, resumes=options.resumes
     )
-
-
-def _share_machine(
-    stack: contextlib.ExitStack, place: Path, variables: Mapping[str, str], builds: int
-) -> tuple[Tokens, dict[str, str]]:
-    """Return tokens for all, and what ``builds`` at a time are told of them."""
-    cores = count_cores()
-    pipe = make_pipe(place / "jobs") if can_share(variables) else None
-    tokens = stack.enter_context(open_tokens(cores, pipe))
-    return tokens, share_out(variables, cores, builds, str(pipe or ""))
 
 
 class _Batch:
@@ -155,28 +151,22 @@ class _Batch:
             others = self._inputs
             if self._options.with_dependencies:
                 stated, others = list_requirements(self._inputs)
-                yield from self._list_set(stated, python)
+                yield from self._list_set(stated, python) if stated else ()
             for each in others:
                 if applies(each.requirement, interpreter.markers):
-                    yield Job(
-                        number=next(self._numbers),
-                        request=each.request,
-                        python=python,
-                    )
+                    yield Job(number=next(self._numbers), request=each.request, python=python)
 
     def _list_set(self, stated: dict[str, tuple[str, ...]], python: str | None) -> list[Job]:
         """Return the jobs of a whole set; one that cannot be chosen is an outcome."""
-        from wheelforge.batch.dependencies import DependencySet, make_pattern
+        from wheelforge.batch.dependencies import DependencySet
 
-        if not stated:
-            return []
-        worker = self._worker
-        pattern = next(make_pattern(each.request) for each in self._inputs if each.requirement)
-        whole = DependencySet(worker, stated, pattern, self._options.no_binary)
+        first = next(each.request for each in self._inputs if each.requirement)
+        pattern = replace(first, kinds=(Kind.WHEEL,))
         try:
-            return list(whole.list_jobs(python, self._numbers))
+            whole = DependencySet(self._worker, python, pattern, self._options.no_binary)
+            return list(whole.list_jobs(stated, self._numbers))
         except ForgeError as error:
-            version = worker.forges.pythons[python].version
+            version = self._worker.forges.pythons[python].version
             request = replace(pattern, source=", ".join(stated))
             outcome = Outcome(request=request, python=version, error=error)
             self._outcomes[next(self._numbers)] = outcome
@@ -193,7 +183,3 @@ def _open_place(layout: Layout) -> Generator[Path]:
         except IsolationError:
             place = Path(stack.enter_context(temporary_directory()))
         yield place
-
-
-def _ignore_outcome(_: Outcome) -> None:
-    """Take no note."""

@@ -1,18 +1,18 @@
-"""So many jobs at a time: what may start, when there is memory for it, and what comes of it."""
+"""The jobs of a batch, several at a time: the longest first, and while there is memory for it."""
 
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from wheelforge.batch.jobs import by_length
 from wheelforge.errors import RequirementsError
 from wheelforge.models import Kind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from wheelforge.batch.history import BuildTiming
     from wheelforge.batch.jobs import Job
     from wheelforge.batch.worker import Worker
 
@@ -30,7 +30,7 @@ class Scheduler:
         self.outcomes: dict[int, Outcome] = {}
         self._worker = worker
         self._find_free_memory = find_free_memory
-        self._waiting = by_length(jobs, timings)
+        self._waiting = _sort_by_length(jobs, timings)
         self._running: dict[Future[Outcome], Job] = {}
         self._source_peaks: dict[Path | str, int] = {}
         self._known_peaks = {number: timing.peak_bytes for number, timing in timings.items()}
@@ -113,3 +113,10 @@ class Scheduler:
             lost = Outcome(request=heir.request, python=outcome.python, error=error)
             goes_on = self._finish(heir, lost, on_outcome) and goes_on
         return goes_on
+
+
+def _sort_by_length(jobs: Sequence[Job], timings: Mapping[int, BuildTiming]) -> list[Job]:
+    """Return ``jobs``, the longest first; one without a timing is taken for average."""
+    known = {number: timing.seconds for number, timing in timings.items()}
+    average = sum(known.values()) / len(known) if known else 0.0
+    return sorted(jobs, key=lambda job: known.get(job.number, average), reverse=True)

@@ -13,10 +13,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wheelforge.batch.timings import BuildTiming
+from wheelforge.batch.history import BuildTiming
 from wheelforge.build.results import check_result
 from wheelforge.build.session import BuildSession, obtain_source
-from wheelforge.errors import BuildError, UnexpectedError
+from wheelforge.errors import UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (
@@ -30,13 +30,11 @@ from wheelforge_isolation import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge.batch.deliveries import Deliveries
     from wheelforge.batch.forges import Forges
+    from wheelforge.batch.history import Deliveries, Timings
     from wheelforge.batch.jobs import Job, Make
-    from wheelforge.batch.timings import Timings
     from wheelforge.build.forge import Forge
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.models import Artifact
 
 
 class Worker:
@@ -70,61 +68,70 @@ class Worker:
             outcome = self._run(job, forge, place)
         except ForgeError as error:
             outcome = self._fail(job, error)
+        except MemoryError:
+            outcome = self._fail(job, UnexpectedError("memory-exhausted"))
         except Exception as error:  # ruff: ignore[blind-except]
             # A mistake of ours in one build must not take all others with it.
-            wrong: BuildError = UnexpectedError(
-                "unexpected", job.request.label, type(error).__name__, str(error)
-            )
-            if isinstance(error, MemoryError):
-                wrong = UnexpectedError("memory-exhausted")
-            outcome = self._fail(job, wrong)
+            kind, label = type(error).__name__, job.request.label
+            outcome = self._fail(job, UnexpectedError("unexpected", label, kind, str(error)))
         finally:
             with contextlib.suppress(IsolationError):
                 remove_tree(str(place))
-        _lighten(outcome.error)
+        if outcome.error is not None:
+            # Let go of all but the facts: of a thousand errors, it would be a lot.
+            reason = outcome.error
+            reason.__traceback__ = reason.__cause__ = reason.__context__ = None
         return outcome
 
     def _run(self, job: Job, forge: Forge, place: Path) -> Outcome:
         if job.make is not None:
-            return self._hand_over(job, job.make, place)
+            return self._deliver(job, self._check_made(job, job.make, place))
         fetched = None
         if self.resumes:
             fetched = obtain_source(forge.context, job.request, place / "fetched")
-            found = self._find_delivered(job, fetched.sha256)
+            python = self.forges.pythons[job.python]
+            found = fetched.sha256 and self.deliveries.find(job.request, fetched.sha256, python)
             if found:
-                return self._leave(job, found)
+                text = "it was delivered before, and is not built again"
+                self._note(job, text)
+                return Outcome(
+                    request=job.request,
+                    python=python.version,
+                    artifacts=found,
+                    is_resumed=True,
+                    notes=(text,),
+                )
         return self._deliver(job, self._build(job, forge, place / "results", fetched))
 
     def _build(self, job: Job, forge: Forge, place: Path, fetched: FetchedSource | None) -> Outcome:
-        pool = self.forges.pool
-        start, waited = time.monotonic(), pool.waited()
+        tokens = self.forges.pool.tokens
+        start, waited = time.monotonic(), tokens.waited()
         request = replace(job.request, output=place)
         outcome = BuildSession(forge.context, request, fetched).run()
-        seconds = time.monotonic() - start - pool.waited() + waited
+        seconds = time.monotonic() - start - tokens.waited() + waited
         if outcome.error is None:
             self.timings.store(job, BuildTiming(seconds=seconds, peak_bytes=outcome.peak_bytes))
         return replace(outcome, request=job.request)
 
-    def _hand_over(self, job: Job, make: Make, place: Path) -> Outcome:
-        """Deliver a wheel that is not built, or was built already."""
+    def _check_made(self, job: Job, make: Make, place: Path) -> Outcome:
+        """Return the outcome of a wheel that is fetched, or was built already."""
         path = make(place)
         result = check_result(Kind.WHEEL, path.name, place)
-        outcome = Outcome(
+        return Outcome(
             request=job.request,
             python=self.forges.pythons[job.python].version,
             artifacts=(result.artifact,),
             sha256=job.sha256,
             notes=result.notes,
         )
-        return self._deliver(job, outcome)
 
     def _deliver(self, job: Job, outcome: Outcome) -> Outcome:
-        """Put what was made where it belongs; note whether it takes the place of something else."""
+        """Put the artifacts into the output directory; note whether one replaces another."""
         output = job.request.output
         placed = tuple(replace(each, path=output / each.path.name) for each in outcome.artifacts)
         if outcome.error is None and outcome.sha256 and placed:
             python = self.forges.pythons[job.python]
-            self.deliveries.remember(job, outcome.sha256, python, placed)
+            self.deliveries.store(job.request, outcome.sha256, python, placed)
         for artifact in outcome.artifacts:
             deliver_file(artifact.path, output)
         with self._lock:
@@ -139,29 +146,9 @@ class Worker:
             self._note(job, text)
         return replace(outcome, artifacts=placed, notes=(*outcome.notes, *notes))
 
-    def _find_delivered(self, job: Job, sha256: str) -> tuple[Artifact, ...]:
-        return self.deliveries.find(job, sha256, self.forges.pythons[job.python]) if sha256 else ()
-
-    def _leave(self, job: Job, artifacts: tuple[Artifact, ...]) -> Outcome:
-        text = "it was delivered before, and is not built again"
-        self._note(job, text)
-        return Outcome(
-            request=job.request,
-            python=self.forges.pythons[job.python].version,
-            artifacts=artifacts,
-            is_resumed=True,
-            notes=(text,),
-        )
-
     def _fail(self, job: Job, error: ForgeError) -> Outcome:
         python = self.forges.pythons[job.python].version
         return Outcome(request=job.request, python=python, error=error)
 
     def _note(self, job: Job, text: str) -> None:
         self.forges.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
-
-
-def _lighten(error: BaseException | None) -> None:
-    """Let go of what an error holds beyond its facts: of a thousand, it would be a lot."""
-    if error is not None:
-        error.__traceback__ = error.__cause__ = error.__context__ = None

@@ -1,8 +1,8 @@
-"""How much of the machine there is for builds, and what is said of that to the tools they run.
+"""The machine that the builds of a batch share: its cores, and its memory.
 
 Every hook has a token while it runs, and so has each further job that its tools start: there are as
-many as there are cores. Who understands GNU make's job server takes them from the same pipe. Who
-does not is told a number that keeps the sum at about the cores.
+many as there are cores. A tool that understands GNU make's job server takes them from the same
+pipe; any other is told a number that keeps the sum at about the cores.
 """
 
 from __future__ import annotations
@@ -13,23 +13,31 @@ import re
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.hooks.pool import RunnerPool
+from wheelforge.hooks.runner import SpawnRunner
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from wheelforge.hooks.options import HookOptions
 
 _SHARES = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 _MAKES = ("make", "gmake")
 _SINCE = (4, 4)
-"""Which make understands a job server that has a name; older ones refuse to run at all."""
+"""The first make that understands a job server with a name; older ones refuse to run at all."""
 _VERSION = re.compile(r"GNU Make (\d+)\.(\d+)")
 _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
-"""What has the same meaning in every makefile."""
+"""Paths that have the same meaning in every makefile."""
 _PATIENCE_SECONDS = 10
 _LOOK_SECONDS = 0.05
 _PIPE_BYTES = 1 << 20
 """More than a pipe holds."""
+_AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
+_RECLAIMABLE = re.compile(r"^inactive_file (\d+)$", re.MULTILINE)
+_ROOT = Path("/")
 
 
 def count_cores() -> int:
@@ -113,14 +121,14 @@ class Tokens:
         if self._pipe is None:
             return self._running < self._count
         if not self._running:
-            self._refill(self._pipe)
-        return _read(self._pipe)
-
-    def _refill(self, pipe: int) -> None:
-        """Make up for what was killed with a token in its hands: nobody runs who could have one."""
-        with contextlib.suppress(BlockingIOError):
-            os.read(pipe, _PIPE_BYTES)  # once: a hook may fill it faster than this empties it
-        _write(pipe, b"+" * self._count)
+            # Make up for processes that were killed with a token: none runs that could have one.
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._pipe, _PIPE_BYTES)  # once: a hook may fill it faster than this
+            _write(self._pipe, b"+" * self._count)
+        try:
+            return bool(os.read(self._pipe, 1))
+        except BlockingIOError:
+            return False
 
     def _give_back(self) -> None:
         with self._condition:
@@ -154,13 +162,80 @@ def make_pipe(place: Path) -> Path | None:
     return place
 
 
-def _read(pipe: int) -> bool:
-    try:
-        return bool(os.read(pipe, 1))
-    except BlockingIOError:
-        return False
-
-
 def _write(pipe: int, tokens: bytes) -> None:
     with contextlib.suppress(BlockingIOError):  # a hook has filled the pipe with tokens
         os.write(pipe, tokens)
+
+
+class TokenPool(RunnerPool):
+    """Makes runners that run no more hooks at once than there are tokens."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        self.tokens = tokens
+
+    @contextlib.contextmanager
+    def open(
+        self, *, python: str, backend: str, environment: Mapping[str, str], terms: HookOptions
+    ) -> Generator[SpawnRunner]:
+        """Yield a runner like any other."""
+        opened = super().open(python=python, backend=backend, environment=environment, terms=terms)
+        with opened as runner:
+            yield _WaitingRunner(runner, self.tokens, self.is_cancelled, terms)
+
+
+class _WaitingRunner(SpawnRunner):
+    """Runs hooks by another runner, each when it has a token."""
+
+    def __init__(
+        self,
+        runner: SpawnRunner,
+        tokens: Tokens,
+        is_cancelled: Callable[[], bool],
+        terms: HookOptions,
+    ) -> None:
+        super().__init__(terms)
+        self._runner = runner
+        self._tokens = tokens
+        self._is_cancelled = is_cancelled
+
+    def __call__(
+        self,
+        cmd: Sequence[str],
+        cwd: str | None = None,
+        extra_environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run one hook, when it is its turn."""
+        with self._tokens.holding(self._is_cancelled):
+            self._runner(cmd, cwd, extra_environ)
+
+
+def find_free_memory(root: Path = _ROOT) -> int | None:
+    """Return how many bytes more can be used, by the machine and by our group of processes."""
+    match = _AVAILABLE.search(_read_text(root / "proc" / "meminfo"))
+    found = [int(match[1]) * 1024] if match else []
+    found += _list_group_rests(root)
+    return min(found, default=None)
+
+
+def _list_group_rests(root: Path) -> Iterator[int]:
+    """Yield what each group that we are in has left, the groups around it included."""
+    lines = _read_text(root / "proc" / "self" / "cgroup").splitlines()
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
+    if own is None:
+        return
+    top = root / "sys" / "fs" / "cgroup"
+    for group in (top / own, *(top / own).parents):
+        limit, used = (_read_text(group / f"memory.{name}").strip() for name in ("max", "current"))
+        if limit.isdigit() and used.isdigit():
+            cached = _RECLAIMABLE.search(_read_text(group / "memory.stat"))
+            yield max(0, int(limit) - int(used) + (int(cached[1]) if cached else 0))
+        if group == top:
+            return
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

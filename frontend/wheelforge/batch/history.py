@@ -1,17 +1,17 @@
-"""What was delivered, so that a batch can be taken up again without building it once more.
+"""The past of a batch: what was delivered, and how long it took.
 
-A record is written before the files it names are put in place: if the batch dies in between, they
-are not there, or not the same, and are built again. Only an sdist has a content that can be known
+A delivery is recorded before its files are put in place: if the batch dies in between, they are
+not there, or not the same, and are built again. Only an sdist has a content that can be known
 again; a directory is always built.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.models import Artifact, Kind
 from wheelforge.resolve import read_constraints
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from wheelforge.batch.jobs import Job
     from wheelforge.index import IndexSettings
+    from wheelforge.models import BuildRequest
     from wheelforge.settings import Settings
     from wheelforge_isolation import Interpreter, JsonCache
 
@@ -30,7 +31,7 @@ _BUILD_VARIABLE = re.compile(
     r"CC|CXX|CPP|AR|LD|FC|(C|CXX|CPP|LD|AR|F|RUST)FLAGS|ARCHFLAGS|CMAKE_ARGS|SKBUILD_\w+"
     r"|SOURCE_DATE_EPOCH|MACOSX_DEPLOYMENT_TARGET|SETUPTOOLS_SCM_\w+|PBR_VERSION"
 )
-"""What usually changes what comes out of a build."""
+"""Variables that usually change the result of a build."""
 
 
 class Deliveries:
@@ -40,21 +41,26 @@ class Deliveries:
         self._records = records
         self._settings = settings
 
-    def find(self, job: Job, sha256: str, python: Interpreter) -> tuple[Artifact, ...]:
-        """Return what was made of that source, if all of it is still where it was put."""
-        found = self._records.read(*self._describe(job, sha256, python))
+    def find(self, request: BuildRequest, sha256: str, python: Interpreter) -> tuple[Artifact, ...]:
+        """Return the artifacts of that source, if all of them are still where they were put."""
+        found = self._records.read(*self._describe(request, sha256, python))
         artifacts = tuple(map(_revive, found["artifacts"])) if found else ()
         return artifacts if all(map(_is_there, artifacts)) else ()
 
-    def remember(
-        self, job: Job, sha256: str, python: Interpreter, artifacts: Iterable[Artifact]
+    def store(
+        self,
+        request: BuildRequest,
+        sha256: str,
+        python: Interpreter,
+        artifacts: Iterable[Artifact],
     ) -> None:
-        """Keep what is going to be delivered."""
-        facts = [_flatten(artifact) for artifact in artifacts]
-        self._records.write({"artifacts": facts}, *self._describe(job, sha256, python))
+        """Record the artifacts that are going to be delivered."""
+        facts = [
+            {**asdict(each), "kind": each.kind.value, "path": str(each.path)} for each in artifacts
+        ]
+        self._records.write({"artifacts": facts}, *self._describe(request, sha256, python))
 
-    def _describe(self, job: Job, sha256: str, python: Interpreter) -> tuple[str, ...]:
-        request = job.request
+    def _describe(self, request: BuildRequest, sha256: str, python: Interpreter) -> tuple[str, ...]:
         wanted = {
             "kinds": [kind.value for kind in request.kinds],
             "settings": dict(request.config_settings),
@@ -66,7 +72,7 @@ class Deliveries:
 
 
 def digest_settings(settings: Settings, index: IndexSettings) -> str:
-    """Return what tells builds under these settings from others."""
+    """Return a digest of the settings on which the result of a build depends."""
     said = index.build_constraints if settings.isolated else ()
     constraints = read_constraints((*settings.constraints, *said))
     variables = settings.variables.items()
@@ -83,10 +89,6 @@ def digest_settings(settings: Settings, index: IndexSettings) -> str:
     return fingerprint(facts)
 
 
-def _flatten(artifact: Artifact) -> dict[str, object]:
-    return {**dataclasses.asdict(artifact), "kind": artifact.kind.value, "path": str(artifact.path)}
-
-
 def _revive(facts: dict[str, Any]) -> Artifact:
     values: dict[str, Any] = {**facts, "kind": Kind(facts["kind"]), "path": Path(facts["path"])}
     return Artifact(**values)
@@ -97,3 +99,35 @@ def _is_there(artifact: Artifact) -> bool:
         return digest(artifact.path) == artifact.sha256
     except (OSError, ForgeError):
         return False
+
+
+class BuildTiming(NamedTuple):
+    """How long one build took, and how much memory it had."""
+
+    seconds: float
+    peak_bytes: int
+    """0: not known."""
+
+
+class Timings:
+    """Remembers the timing of each build that went well."""
+
+    def __init__(self, records: JsonCache) -> None:
+        self._records = records
+
+    def load(self, job: Job) -> BuildTiming | None:
+        """Return the timing of the last build of ``job`` that went well."""
+        found = self._records.read(*_identify(job))
+        return None if found is None else BuildTiming(**found)
+
+    def store(self, job: Job, timing: BuildTiming) -> None:
+        """Remember the timing of ``job``."""
+        self._records.write(timing._asdict(), *_identify(job))
+
+
+def _identify(job: Job) -> tuple[str, ...]:
+    """Return the key of a build: an sdist is known by its name, wherever it is."""
+    source = job.request.source
+    is_directory = isinstance(source, Path) and source.is_dir()
+    kinds = ",".join(kind.value for kind in job.request.kinds)
+    return (str(source) if is_directory else job.request.label, job.python or "", kinds)
