@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -13,22 +14,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from wheelforge_isolation.errors import InterpreterTooOldError, InterpreterUnusableError, quoted
-from wheelforge_isolation.interpreter.remember import (
-    describe_dependencies,
-    load_description,
-    stamp,
-    store_description,
+from wheelforge_isolation.errors import (
+    InterpreterTooOldError,
+    InterpreterUnusableError,
+    IsolationError,
+    quoted,
 )
+from wheelforge_isolation.files import fs
+from wheelforge_isolation.formats.sealed import seal_json, unseal_json
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
+    from importlib.machinery import ModuleSpec
 
 OLDEST = (3, 9)
 """The oldest Python that the probe and the hook servers run on."""
 TIMEOUT_SECONDS = 30.0
 _ON_WINDOWS = os.name == "nt"
+_FORMAT = 2
+_NAME_LENGTH = 32
+_SETTINGS = "pyvenv.cfg"
 _IDENTITY_LENGTH = 16
 _MAX_OUTPUT_BYTES = 1 << 20
 _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
@@ -115,12 +121,16 @@ def inspect_interpreter(
     executable: str, cache_dir: str, environment: Mapping[str, str], timeout_seconds: float
 ) -> Interpreter:
     """Return the description of ``executable``."""
-    dependencies = describe_dependencies(executable)
-    fields = load_description(cache_dir, executable, dependencies)
-    if fields is None:
+    dependencies = _describe_dependencies(executable)
+    name = hashlib.sha256(os.fsencode(executable)).hexdigest()[:_NAME_LENGTH]
+    path = Path(cache_dir, f"{name}.json")
+    fields: dict[str, Any] | None = None
+    with contextlib.suppress(OSError):
+        fields = unseal_json(path.read_bytes(), dependencies)
+    if fields is None or fields.pop("base_stamp") != _stamp(fields["base_executable"]):
         fields = _describe(_probe(executable, environment, timeout_seconds))
         if fields["executable"] == executable:
-            store_description(cache_dir, executable, dependencies, fields)
+            _store(path, fields, dependencies)
     values: dict[str, Any] = {
         **fields,
         **{name: Path(fields[name]) for name in _PATHS},
@@ -129,6 +139,57 @@ def inspect_interpreter(
         "scheme": Scheme(**fields["scheme"]),
     }
     return Interpreter(**values)
+
+
+def _store(path: Path, fields: dict[str, Any], dependencies: str) -> None:
+    from wheelforge_isolation.files.atomic import replace_file
+
+    stamped = {**fields, "base_stamp": _stamp(fields["base_executable"])}
+    with contextlib.suppress(IsolationError):  # the cache may be one that nothing is written to
+        fs.ensure_directory(str(path.parent))
+        replace_file(str(path), seal_json(stamped, dependencies))
+
+
+def _describe_dependencies(executable: str) -> str:
+    """Return everything that the description of ``executable`` depends on, without running it."""
+    directory = os.path.dirname(executable)
+    homes = (directory, os.path.dirname(directory))
+    settings = [_stamp(os.path.join(home, _SETTINGS)) for home in homes]
+    files = (executable, os.path.realpath(executable), _stamp(executable), settings)
+    return ascii((_FORMAT, files, _describe_system(), _digest_code()))
+
+
+def _describe_system() -> object:
+    """Return the part of tags and markers that the system decides."""
+    if sys.platform == "win32":
+        return tuple(sys.getwindowsversion())
+    library = None
+    with contextlib.suppress(ValueError, OSError):
+        library = os.confstr("CS_GNU_LIBC_VERSION")
+    system = os.uname()
+    return library, system.sysname, system.release, system.version, system.machine
+
+
+@functools.cache
+def _digest_code() -> str:
+    """Return a digest of the code that makes descriptions."""
+    from importlib.util import find_spec
+
+    # `packaging` is found without importing it, which takes longer than all the rest. Contents
+    # are compared, not paths, because several installations may share one directory.
+    packaging = cast("ModuleSpec", find_spec("packaging")).origin or ""
+    own = [os.path.join(os.path.dirname(__file__), name) for name in ("probe.py", "tags.py")]
+    contents = (Path(path).read_bytes() for path in (packaging, *own))
+    return hashlib.sha256(b"".join(contents)).hexdigest()
+
+
+def _stamp(path: str) -> list[int]:
+    """Return size and time of the file ``path``, or nothing if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _probe(
@@ -217,7 +278,7 @@ def _describe(facts: dict[str, Any]) -> dict[str, Any]:
     from wheelforge_isolation.interpreter.tags import list_tags, make_markers
 
     base = facts["base_executable"]
-    identifying = (*(facts[name] for name in _IDENTIFYING), base, stamp(base))
+    identifying = (*(facts[name] for name in _IDENTIFYING), base, _stamp(base))
     identity = hashlib.sha256(ascii(identifying).encode("ascii")).hexdigest()
     return {
         **{name: facts[name] for name in _REPORTED},
