@@ -92,7 +92,7 @@ def refused_rule(*parts: bytes, system: FakeFileSystem) -> str:
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_the_name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
+def test_file_system__the_name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
     part = file(f"p-1/{name}")
 
     assert refused_rule(part, system=WINDOWS) == "N11"
@@ -100,7 +100,7 @@ def test_the_name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHARACTERS)
-def test_a_character_of_windows_is_refused_on_windows_alone(name: str) -> None:
+def test_file_system__a_character_of_windows_is_refused_on_windows_alone(name: str) -> None:
     part = file(f"p-1/{name}")
 
     assert refused_rule(part, system=WINDOWS) == "N12"
@@ -108,7 +108,7 @@ def test_a_character_of_windows_is_refused_on_windows_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_DEVICES)
-def test_a_name_that_resembles_a_device_is_fine(name: str) -> None:
+def test_file_system__a_name_that_resembles_a_device_is_fine(name: str) -> None:
     planned = plan(file(f"p-1/{name}"), system=WINDOWS)
 
     assert f"p-1/{name}" in planned.files
@@ -117,7 +117,7 @@ def test_a_name_that_resembles_a_device_is_fine(name: str) -> None:
 
 @pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macOS", "Windows"])
 @pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
-def test_files_that_only_some_tell_apart_are_refused_where_they_are_one(
+def test_file_system__files_that_only_some_tell_apart_are_refused_where_they_are_one(
     one: str, other: str, system: FakeFileSystem
 ) -> None:
     parts = (file(f"p-1/{one}", b"1"), file(f"p-1/{other}", b"2"))
@@ -126,7 +126,7 @@ def test_files_that_only_some_tell_apart_are_refused_where_they_are_one(
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
-def test_files_that_only_some_tell_apart_are_worth_a_warning_elsewhere(
+def test_file_system__files_that_only_some_tell_apart_are_worth_a_warning_elsewhere(
     one: str, other: str
 ) -> None:
     planned = plan(file(f"p-1/{one}"), file(f"p-1/{other}"), system=LINUX)
@@ -135,21 +135,21 @@ def test_files_that_only_some_tell_apart_are_worth_a_warning_elsewhere(
 
 
 @pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
-def test_directories_that_only_some_tell_apart_are_refused_everywhere(
+def test_file_system__directories_that_only_some_tell_apart_are_refused_everywhere(
     system: FakeFileSystem,
 ) -> None:
     assert refused_rule(folder("p-1/D"), file("p-1/d/x"), system=system) == "N13"
 
 
 @pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macOS", "Windows"])
-def test_a_name_that_is_not_utf_8_is_refused_where_names_are_text(
+def test_file_system__a_name_that_is_not_utf_8_is_refused_where_names_are_text(
     system: FakeFileSystem,
 ) -> None:
     assert refused_rule(file(b"p-1/\xff"), system=system) == "N14"
 
 
 @pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
-def test_the_length_of_a_name_does_not_depend_on_the_file_system(
+def test_file_system__the_length_of_a_name_does_not_depend_on_the_file_system(
     system: FakeFileSystem,
 ) -> None:
     part = pax(path="p-1/" + "n" * 256) + file("p-1/x")
@@ -157,14 +157,14 @@ def test_the_length_of_a_name_does_not_depend_on_the_file_system(
     assert refused_rule(part, system=system) == "N15"
 
 
-def test_links_are_kept_where_they_can_be() -> None:
+def test_file_system__links_are_kept_where_they_can_be() -> None:
     planned = plan(file("p-1/a"), symlink("p-1/l", "a"), system=LINUX)
 
     assert planned.links == {"p-1/l": "a"}
     assert "p-1/l" not in planned.files
 
 
-def test_links_are_copied_where_there_are_none() -> None:
+def test_file_system__links_are_copied_where_there_are_none() -> None:
     planned = plan(file("p-1/a"), symlink("p-1/l", "a"), system=WINDOWS)
 
     assert planned.links == {}
@@ -172,7 +172,7 @@ def test_links_are_copied_where_there_are_none() -> None:
 
 
 @pytest.mark.parametrize("system", [LINUX, WINDOWS], ids=["links", "no links"])
-def test_what_is_asked_for_decides_about_links(system: FakeFileSystem) -> None:
+def test_file_system__what_is_asked_for_decides_about_links(system: FakeFileSystem) -> None:
     parts = (file("p-1/a"), symlink("p-1/l", "a"))
 
     assert plan(*parts, system=system, links=Links.KEEP).links == {"p-1/l": "a"}
@@ -182,13 +182,13 @@ def test_what_is_asked_for_decides_about_links(system: FakeFileSystem) -> None:
 @pytest.mark.parametrize(
     "target", ["../x", "/x", "", "a/../a"], ids=["out", "absolute", "empty", "turns back"]
 )
-def test_links_are_judged_alike_where_there_are_none(target: str) -> None:
+def test_file_system__links_are_judged_alike_where_there_are_none(target: str) -> None:
     parts = (file("p-1/a"), symlink("p-1/evil", target))
 
     assert refused_rule(*parts, system=WINDOWS) == refused_rule(*parts, system=LINUX)
 
 
-def test_capabilities_are_found_by_trying_and_left_clean(tmp_path: Path) -> None:
+def test_file_system__capabilities_are_found_by_trying_and_left_clean(tmp_path: Path) -> None:
     system = FilesystemCapabilities(str(tmp_path))
 
     found = (

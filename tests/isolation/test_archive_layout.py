@@ -66,14 +66,14 @@ def metadata(name: str, version: str, *lines: str, format_: str = "2.2") -> byte
     return "\n".join(head).encode() + b"\n\nA description.\nName: other\n"
 
 
-def test_an_archive_of_a_directory_without_a_name_is_empty(tmp_path: Path) -> None:
+def test_sdist__an_archive_of_a_directory_without_a_name_is_empty(tmp_path: Path) -> None:
     error = refuse(gz(tar(folder("./"))), tmp_path)
 
     assert (error.rule, type(error)) == ("Y1", ArchiveLayoutError)
     assert "empty" in str(error)
 
 
-def test_several_top_level_directories_are_refused_with_five_of_their_names(
+def test_sdist__several_top_level_directories_are_refused_with_five_of_their_names(
     tmp_path: Path,
 ) -> None:
     error = refuse(gz(tar(*(file(f"{name}/x") for name in "gfedcba"))), tmp_path)
@@ -82,13 +82,13 @@ def test_several_top_level_directories_are_refused_with_five_of_their_names(
     assert "found 7: `a`, `b`, `c`, `d`, `e`, …" in str(error)
 
 
-def test_a_single_file_is_no_top_level_directory(tmp_path: Path) -> None:
+def test_sdist__a_single_file_is_no_top_level_directory(tmp_path: Path) -> None:
     error = refuse(gz(tar(file("p-1", b"text"))), tmp_path)
 
     assert error.rule == "Y2"
 
 
-def test_an_old_archive_without_a_top_level_directory_gets_one(tmp_path: Path) -> None:
+def test_sdist__an_old_archive_without_a_top_level_directory_gets_one(tmp_path: Path) -> None:
     links = (symlink("demo/l", "../setup.py"), hardlink("h", "demo/l"))
 
     outcome = accept(gz(tar(*ROOTLESS, *links)), tmp_path)
@@ -99,19 +99,19 @@ def test_an_old_archive_without_a_top_level_directory_gets_one(tmp_path: Path) -
     assert outcome.tree == tree
 
 
-def test_a_link_of_an_old_archive_cannot_leave_the_directory_it_gets(tmp_path: Path) -> None:
+def test_sdist__a_link_of_an_old_archive_cannot_leave_the_directory_it_gets(tmp_path: Path) -> None:
     error = refuse(gz(tar(*ROOTLESS, symlink("evil", "../x"))), tmp_path)
 
     assert error.rule == "L6"
 
 
-def test_a_modern_archive_without_a_top_level_directory_is_refused(tmp_path: Path) -> None:
+def test_sdist__a_modern_archive_without_a_top_level_directory_is_refused(tmp_path: Path) -> None:
     error = refuse(gz(tar(*ROOTLESS, file("pyproject.toml"))), tmp_path)
 
     assert error.rule == "Y2"
 
 
-def test_a_zip_without_a_top_level_directory_is_old(tmp_path: Path) -> None:
+def test_sdist__a_zip_without_a_top_level_directory_is_old(tmp_path: Path) -> None:
     archive = raw_zip(zipped("setup.py"), zipped("a", b"1"), zipped("pyproject.toml"))
 
     outcome = accept(archive, tmp_path, name=ZIP)
@@ -122,7 +122,7 @@ def test_a_zip_without_a_top_level_directory_is_old(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["...zip", "..zip", "....zip"])
-def test_the_name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) -> None:
+def test_sdist__the_name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(raw_zip(zipped("setup.py"), zipped("a")))
     neighbour = tmp_path / "deep" / "out" / "neighbour"
     neighbour.mkdir(parents=True)
@@ -137,7 +137,7 @@ def test_the_name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("top", SAME_RELEASE.values(), ids=SAME_RELEASE)
-def test_the_top_level_directory_is_named_like_the_archive(top: str, tmp_path: Path) -> None:
+def test_sdist__the_top_level_directory_is_named_like_the_archive(top: str, tmp_path: Path) -> None:
     outcome = accept(packed(top, METADATA), tmp_path)
 
     assert outcome.root.name == top
@@ -145,7 +145,7 @@ def test_the_top_level_directory_is_named_like_the_archive(top: str, tmp_path: P
 
 
 @pytest.mark.parametrize(("stem", "top"), SAME_NAMES)
-def test_names_of_one_release_are_normalised(stem: str, top: str, tmp_path: Path) -> None:
+def test_sdist__names_of_one_release_are_normalised(stem: str, top: str, tmp_path: Path) -> None:
     name, _, version = top.rpartition("-")
     name, version = ("bitmath", "1.0.2-3") if name == "bitmath-1.0.2" else (name, version)
 
@@ -155,7 +155,7 @@ def test_names_of_one_release_are_normalised(stem: str, top: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("top", ["q-1", "p-2", "p", "p-1-2"])
-def test_a_top_level_directory_of_another_release_is_worth_a_warning(
+def test_sdist__a_top_level_directory_of_another_release_is_worth_a_warning(
     top: str, tmp_path: Path
 ) -> None:
     outcome = accept(packed(top, METADATA), tmp_path)
@@ -166,7 +166,9 @@ def test_a_top_level_directory_of_another_release_is_worth_a_warning(
 
 @pytest.mark.parametrize("line", ["Name: q", "Version: 2"])
 @pytest.mark.parametrize("format_", ["2.2", "2.10", "3.0"])
-def test_metadata_of_another_release_is_refused(line: str, format_: str, tmp_path: Path) -> None:
+def test_sdist__metadata_of_another_release_is_refused(
+    line: str, format_: str, tmp_path: Path
+) -> None:
     key, _, value = line.partition(": ")
     fields = {"Name": "p", "Version": "1"} | {key: value}
     stated = metadata(fields["Name"], fields["Version"], format_=format_)
@@ -178,13 +180,15 @@ def test_metadata_of_another_release_is_refused(line: str, format_: str, tmp_pat
 
 
 @pytest.mark.parametrize("format_", ["1.0", "1.2", "2.1"])
-def test_old_metadata_of_another_release_is_worth_a_warning(format_: str, tmp_path: Path) -> None:
+def test_sdist__old_metadata_of_another_release_is_worth_a_warning(
+    format_: str, tmp_path: Path
+) -> None:
     outcome = accept(packed("p-1", metadata("q", "1", format_=format_)), tmp_path)
 
     assert outcome.warnings == ["Y4"]
 
 
-def test_only_the_head_of_the_metadata_is_read(tmp_path: Path) -> None:
+def test_sdist__only_the_head_of_the_metadata_is_read(tmp_path: Path) -> None:
     stated = metadata("p", "1.0", "Summary: x").replace(b"\n", b"\r\n")
 
     outcome = accept(packed("p-1", stated), tmp_path)
@@ -205,7 +209,7 @@ HOSTILE_METADATA = {
 
 
 @pytest.mark.parametrize("content", HOSTILE_METADATA.values(), ids=HOSTILE_METADATA)
-def test_hostile_metadata_is_refused_or_noted(content: bytes, tmp_path: Path) -> None:
+def test_sdist__hostile_metadata_is_refused_or_noted(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(packed("p-1", content))
 
     texts: list[str] = []
@@ -217,7 +221,7 @@ def test_hostile_metadata_is_refused_or_noted(content: bytes, tmp_path: Path) ->
     assert all(text.endswith("[Y4]") and len(text) < 400 for text in texts)
 
 
-def test_metadata_is_judged_in_linear_time(tmp_path: Path) -> None:
+def test_sdist__metadata_is_judged_in_linear_time(tmp_path: Path) -> None:
     blanks = metadata("p", "1", "License-File: a" + " " * 100_000 + "b")
     start = time.process_time()
 
@@ -226,26 +230,26 @@ def test_metadata_is_judged_in_linear_time(tmp_path: Path) -> None:
     assert time.process_time() - start < 5
 
 
-def test_an_archive_without_metadata_is_worth_a_warning(tmp_path: Path) -> None:
+def test_sdist__an_archive_without_metadata_is_worth_a_warning(tmp_path: Path) -> None:
     outcome = accept(packed("p-1"), tmp_path)
 
     assert outcome.warnings == ["Y5"]
 
 
-def test_metadata_without_a_project_is_refused(tmp_path: Path) -> None:
+def test_sdist__metadata_without_a_project_is_refused(tmp_path: Path) -> None:
     error = refuse(gz(tar(PKG_INFO, folder("p-1/setup.py"))), tmp_path)
 
     assert (error.rule, type(error)) == ("Y6", ArchiveLayoutError)
     assert "no pyproject.toml or setup.py in `p-1`" in str(error)
 
 
-def test_setup_py_makes_a_project(tmp_path: Path) -> None:
+def test_sdist__setup_py_makes_a_project(tmp_path: Path) -> None:
     outcome = accept(gz(tar(PKG_INFO, file("p-1/setup.py"))), tmp_path)
 
     assert outcome.rules == []
 
 
-def test_an_archive_that_is_no_sdist_is_unpacked_with_a_warning(tmp_path: Path) -> None:
+def test_sdist__an_archive_that_is_no_sdist_is_unpacked_with_a_warning(tmp_path: Path) -> None:
     outcome = accept(gz(tar(file("p-1/a", b"1"))), tmp_path)
 
     assert outcome.warnings == ["Y5", "Y6"]
@@ -254,7 +258,9 @@ def test_an_archive_that_is_no_sdist_is_unpacked_with_a_warning(tmp_path: Path) 
 
 @BOTH_MODES
 @pytest.mark.parametrize("name", ["pyproject.toml", "setup.py"])
-def test_a_project_file_may_be_a_link_to_a_file(name: str, links: Links, tmp_path: Path) -> None:
+def test_sdist__a_project_file_may_be_a_link_to_a_file(
+    name: str, links: Links, tmp_path: Path
+) -> None:
     parts = (PKG_INFO, symlink(f"p-1/{name}", "d/real"), file("p-1/d/real"))
 
     outcome = accept(gz(tar(*parts)), tmp_path, links=links)
@@ -263,7 +269,7 @@ def test_a_project_file_may_be_a_link_to_a_file(name: str, links: Links, tmp_pat
 
 
 @BOTH_MODES
-def test_metadata_may_be_a_link_to_a_file(links: Links, tmp_path: Path) -> None:
+def test_sdist__metadata_may_be_a_link_to_a_file(links: Links, tmp_path: Path) -> None:
     parts = (PYPROJECT, symlink("p-1/PKG-INFO", "real"), file("p-1/real", METADATA))
 
     outcome = accept(gz(tar(*parts)), tmp_path, links=links)
@@ -272,7 +278,7 @@ def test_metadata_may_be_a_link_to_a_file(links: Links, tmp_path: Path) -> None:
 
 
 @BOTH_MODES
-def test_metadata_that_is_a_link_is_read_all_the_same(links: Links, tmp_path: Path) -> None:
+def test_sdist__metadata_that_is_a_link_is_read_all_the_same(links: Links, tmp_path: Path) -> None:
     real = file("p-1/real", metadata("q", "1"))
 
     error = refuse(gz(tar(PYPROJECT, symlink("p-1/PKG-INFO", "real"), real)), tmp_path, links=links)
@@ -281,21 +287,21 @@ def test_metadata_that_is_a_link_is_read_all_the_same(links: Links, tmp_path: Pa
 
 
 @BOTH_MODES
-def test_metadata_that_leads_nowhere_is_missing(links: Links, tmp_path: Path) -> None:
+def test_sdist__metadata_that_leads_nowhere_is_missing(links: Links, tmp_path: Path) -> None:
     outcome = accept(gz(tar(PYPROJECT, symlink("p-1/PKG-INFO", "x"))), tmp_path, links=links)
 
     assert set(outcome.rules) == {"L4", "Y5"}
 
 
 @BOTH_MODES
-def test_a_project_file_that_leads_nowhere_is_missing(links: Links, tmp_path: Path) -> None:
+def test_sdist__a_project_file_that_leads_nowhere_is_missing(links: Links, tmp_path: Path) -> None:
     error = refuse(gz(tar(PKG_INFO, symlink("p-1/setup.py", "x"))), tmp_path, links=links)
 
     assert error.rule == "Y6"
 
 
 @pytest.mark.parametrize(("format_", "rules"), [("2.3", []), ("2.4", ["Y8"]), ("2.5", ["Y8"])])
-def test_a_licence_file_that_is_missing_is_worth_a_warning(
+def test_sdist__a_licence_file_that_is_missing_is_worth_a_warning(
     format_: str, rules: list[str], tmp_path: Path
 ) -> None:
     lines = ("License-File: LICENSE", "License-File: d/NOTICE")
@@ -308,7 +314,7 @@ def test_a_licence_file_that_is_missing_is_worth_a_warning(
 
 
 @BOTH_MODES
-def test_a_licence_file_may_be_a_link(links: Links, tmp_path: Path) -> None:
+def test_sdist__a_licence_file_may_be_a_link(links: Links, tmp_path: Path) -> None:
     stated = file("p-1/PKG-INFO", metadata("p", "1", "License-File: LICENSE", format_="2.4"))
     parts = (PYPROJECT, stated, symlink("p-1/LICENSE", "COPYING"), file("p-1/COPYING"))
 
@@ -317,7 +323,7 @@ def test_a_licence_file_may_be_a_link(links: Links, tmp_path: Path) -> None:
     assert outcome.rules == []
 
 
-def test_the_litter_of_macos_is_left_out(tmp_path: Path) -> None:
+def test_sdist__the_litter_of_macos_is_left_out(tmp_path: Path) -> None:
     litter = (file("__MACOSX/p-1/._a"), file("._p-1"), symlink("._l", "/etc/passwd"))
 
     outcome = accept(sdist(*litter, file("p-1/a"), file("p-1/._a")), tmp_path)
@@ -327,7 +333,7 @@ def test_the_litter_of_macos_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("top", [".lock", ".kept", ".wheelforge-unpacking", ".git", "-rf", "~"])
-def test_the_top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> None:
+def test_sdist__the_top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(packed(top))
 
     unpacked = unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
@@ -336,7 +342,7 @@ def test_the_top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> 
     assert read_tree(tmp_path / "out" / top)[0] == {"pyproject.toml": b""}
 
 
-def test_a_destination_that_holds_something_stays_as_it_is(tmp_path: Path) -> None:
+def test_sdist__a_destination_that_holds_something_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("text", encoding="utf-8")
@@ -348,7 +354,7 @@ def test_a_destination_that_holds_something_stays_as_it_is(tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-def test_a_destination_that_is_a_file_stays_as_it_is(tmp_path: Path) -> None:
+def test_sdist__a_destination_that_is_a_file_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
     (tmp_path / "out").write_text("text", encoding="utf-8")
 
@@ -358,7 +364,7 @@ def test_a_destination_that_is_a_file_stays_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text(encoding="utf-8") == "text"
 
 
-def test_an_archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
+def test_sdist__an_archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(FileMissingError) as caught:
         unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
 
@@ -366,7 +372,7 @@ def test_an_archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_sdist__what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
     left = tmp_path / "out" / f".wheelforge-unpacking-{'0' * 32}" / "p-1"
     left.mkdir(parents=True)
@@ -377,7 +383,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["p-1"]
 
 
-def test_what_only_resembles_the_rest_of_a_killed_process_stays(tmp_path: Path) -> None:
+def test_sdist__what_only_resembles_the_rest_of_a_killed_process_stays(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
     mine = tmp_path / "out" / ".wheelforge-unpacking-notes" / "mine"
     mine.mkdir(parents=True)

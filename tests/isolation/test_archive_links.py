@@ -136,7 +136,7 @@ BAD_TEXTS = {
 
 @BOTH_MODES
 @pytest.mark.parametrize(("part", "rule"), ESCAPING.values(), ids=ESCAPING)
-def test_a_link_that_leads_out_is_refused(
+def test_link__that_leads_out_is_refused(
     part: bytes, rule: str, links: Links, tmp_path: Path
 ) -> None:
     error = refuse(sdist(part), tmp_path, links=links)
@@ -147,7 +147,7 @@ def test_a_link_that_leads_out_is_refused(
 
 @BOTH_MODES
 @pytest.mark.parametrize(("part", "rule", "name"), BAD.values(), ids=BAD)
-def test_a_link_that_means_nothing_is_refused(
+def test_link__that_means_nothing_is_refused(
     part: bytes, rule: str, name: str, links: Links, tmp_path: Path
 ) -> None:
     error = refuse(sdist(part), tmp_path, links=links)
@@ -158,7 +158,7 @@ def test_a_link_that_means_nothing_is_refused(
 
 @pytest.mark.parametrize("flag", [b"1", b"2"], ids=["hard", "symbolic"])
 @pytest.mark.parametrize(("target", "rule"), BAD_TEXTS.values(), ids=BAD_TEXTS)
-def test_a_target_is_held_to_the_rules_for_names(
+def test_link__a_target_is_held_to_the_rules_for_names(
     flag: bytes, target: str, rule: str, tmp_path: Path
 ) -> None:
     error = refuse(sdist(pax(linkpath=target) + file("p-1/evil", flag=flag)), tmp_path)
@@ -169,7 +169,7 @@ def test_a_target_is_held_to_the_rules_for_names(
 
 
 @BOTH_MODES
-def test_a_link_in_the_place_of_the_top_level_directory_is_refused(
+def test_link__in_the_place_of_the_top_level_directory_is_refused(
     links: Links, tmp_path: Path
 ) -> None:
     error = refuse(gz(tar(symlink("p-1", "."))), tmp_path, links=links)
@@ -178,20 +178,22 @@ def test_a_link_in_the_place_of_the_top_level_directory_is_refused(
     assert "`p-1`" in str(error)
 
 
-def test_an_absolute_link_comes_with_advice_about_virtual_environments(tmp_path: Path) -> None:
+def test_link__an_absolute_link_comes_with_advice_about_virtual_environments(
+    tmp_path: Path,
+) -> None:
     error = refuse(sdist(symlink("p-1/.venv/bin/python", "/usr/bin/python3")), tmp_path)
 
     assert "`/usr/bin/python3`" in str(error)
     assert "virtual environment" in error.hint
 
 
-def test_a_link_of_a_zip_is_held_to_the_same_rules(tmp_path: Path) -> None:
+def test_link__of_a_zip_is_held_to_the_same_rules(tmp_path: Path) -> None:
     error = refuse(zip_sdist(zipped_link("p-1/evil", "../x")), tmp_path, name=ZIP)
 
     assert (error.rule, type(error)) == ("L6", MemberEscapesError)
 
 
-def test_a_message_about_a_hard_link_is_safe_to_print(tmp_path: Path) -> None:
+def test_link__a_message_about_a_hard_link_is_safe_to_print(tmp_path: Path) -> None:
     target = b"p-1/\xff" + b"n" * 500
 
     error = refuse(sdist(pax(linkpath=target) + hardlink("p-1/evil", "a")), tmp_path)
@@ -236,13 +238,13 @@ KEPT = {
 
 
 @pytest.mark.parametrize(("parts", "tree"), KEPT.values(), ids=KEPT)
-def test_a_link_is_kept_that_leads(parts: bytes, tree: Tree, tmp_path: Path) -> None:
+def test_link__is_kept_that_leads(parts: bytes, tree: Tree, tmp_path: Path) -> None:
     outcome = accept(sdist(parts), tmp_path, links=Links.KEEP)
 
     assert outcome.tree == tree
 
 
-def test_a_kept_link_that_leads_nowhere_is_noted_without_a_warning(tmp_path: Path) -> None:
+def test_link__a_kept_link_that_leads_nowhere_is_noted_without_a_warning(tmp_path: Path) -> None:
     outcome = accept(sdist(symlink("p-1/l", "x"), symlink("p-1/m", "m")), tmp_path)
 
     assert outcome.warnings == []
@@ -256,21 +258,21 @@ LONG_TARGET = "/".join(["d" * 100] * 3)
 @pytest.mark.parametrize(
     "extension", [pax(linkpath=LONG_TARGET), gnu_target(LONG_TARGET)], ids=["pax", "gnu"]
 )
-def test_a_long_target_is_taken_from_an_extension(extension: bytes, tmp_path: Path) -> None:
+def test_link__a_long_target_is_taken_from_an_extension(extension: bytes, tmp_path: Path) -> None:
     outcome = accept(sdist(extension + symlink("p-1/l", "cut")), tmp_path, links=Links.KEEP)
 
     assert outcome.tree == {"l": LONG_TARGET}
 
 
 @BOTH_MODES
-def test_forty_hops_are_allowed(links: Links, tmp_path: Path) -> None:
+def test_link__forty_hops_are_allowed(links: Links, tmp_path: Path) -> None:
     outcome = accept(sdist(TARGET, chain(40)), tmp_path, links=links)
 
     assert (outcome.root / "l40").read_bytes() == b"text"
 
 
 @BOTH_MODES
-def test_every_link_on_the_way_is_a_hop(links: Links, tmp_path: Path) -> None:
+def test_link__every_link_on_the_way_is_a_hop(links: Links, tmp_path: Path) -> None:
     parts = (folder("p-1/d"), symlink("p-1/d/l", "."), symlink("p-1/evil", "d" + "/l" * 5))
 
     accept(sdist(*parts), tmp_path / "six", links=links, limits=Limits(link_hops=6))
@@ -280,7 +282,7 @@ def test_every_link_on_the_way_is_a_hop(links: Links, tmp_path: Path) -> None:
 
 
 @BOTH_MODES
-def test_a_file_in_the_place_of_a_link_leaves_what_the_link_led_to(
+def test_link__a_file_in_the_place_of_a_link_leaves_what_the_link_led_to(
     links: Links, tmp_path: Path
 ) -> None:
     parts = TARGET + symlink("p-1/l", "a") + file("p-1/l", b"evil")
@@ -310,14 +312,16 @@ HARD = {
 
 @BOTH_MODES
 @pytest.mark.parametrize(("parts", "tree"), HARD.values(), ids=HARD)
-def test_a_hard_link_becomes_a_copy(parts: bytes, tree: Tree, links: Links, tmp_path: Path) -> None:
+def test_link__a_hard_link_becomes_a_copy(
+    parts: bytes, tree: Tree, links: Links, tmp_path: Path
+) -> None:
     outcome = accept(sdist(parts), tmp_path, links=links)
 
     assert outcome.tree == tree
 
 
 @BOTH_MODES
-def test_a_hard_link_to_a_symbolic_one_becomes_a_copy_of_the_file_at_its_end(
+def test_link__a_hard_link_to_a_symbolic_one_becomes_a_copy_of_the_file_at_its_end(
     links: Links, tmp_path: Path
 ) -> None:
     parts = symlink("p-1/l", "m") + symlink("p-1/m", "a") + hardlink("p-1/h", "p-1/l") + TARGET
@@ -327,7 +331,7 @@ def test_a_hard_link_to_a_symbolic_one_becomes_a_copy_of_the_file_at_its_end(
     assert (outcome.tree["h"], outcome.tree["i"]) == (b"text", b"text")
 
 
-def test_a_hard_link_is_as_executable_as_its_target(tmp_path: Path) -> None:
+def test_link__a_hard_link_is_as_executable_as_its_target(tmp_path: Path) -> None:
     outcome = accept(
         sdist(file("p-1/run", mode=b"0000755\0"), hardlink("p-1/h", "p-1/run")), tmp_path
     )

@@ -90,7 +90,9 @@ def without_links(root: Path) -> None:
     [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT],
     ids=["ustar", "gnu", "pax"],
 )
-def test_the_standard_library_reads_the_same_from_a_tar(format_: int, tmp_path: Path) -> None:
+def test_unpack__the_standard_library_reads_the_same_from_a_tar(
+    format_: int, tmp_path: Path
+) -> None:
     archive = tarball(format_)
     with tarfile.open(fileobj=io.BytesIO(archive)) as peer:
         peer.extractall(tmp_path / "peer", filter="data")
@@ -104,7 +106,9 @@ def test_the_standard_library_reads_the_same_from_a_tar(format_: int, tmp_path: 
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["0", "8"])
-def test_the_standard_library_reads_the_same_from_a_zip(method: int, tmp_path: Path) -> None:
+def test_unpack__the_standard_library_reads_the_same_from_a_zip(
+    method: int, tmp_path: Path
+) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.mkdir("p-1/folder")
@@ -120,7 +124,7 @@ def test_the_standard_library_reads_the_same_from_a_zip(method: int, tmp_path: P
     assert outcome.rules == []
 
 
-def test_nothing_is_written_before_the_last_member_is_judged(tmp_path: Path) -> None:
+def test_unpack__nothing_is_written_before_the_last_member_is_judged(tmp_path: Path) -> None:
     parts = [file(f"p-1/{n}", b"x" * 1000) for n in range(100)]
 
     error = refuse(sdist(*parts, file("../evil")), tmp_path)
@@ -128,7 +132,7 @@ def test_nothing_is_written_before_the_last_member_is_judged(tmp_path: Path) -> 
     assert error.rule == "N2"
 
 
-def test_a_link_to_the_destination_is_the_users_and_followed(tmp_path: Path) -> None:
+def test_unpack__a_link_to_the_destination_is_the_users_and_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "p-1.tar.gz").write_bytes(sdist(symlink("p-1/l", "a"), file("p-1/a", b"1")))
@@ -140,7 +144,7 @@ def test_a_link_to_the_destination_is_the_users_and_followed(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("place", ["p-1/l/x", "p-1/l/d/x", "./p-1//l/./x"])
-def test_nothing_is_written_through_a_link(place: str, tmp_path: Path) -> None:
+def test_unpack__nothing_is_written_through_a_link(place: str, tmp_path: Path) -> None:
     parts = (folder("p-1/d"), symlink("p-1/l", "d"), file(place, b"evil"))
 
     error = refuse(sdist(*parts), tmp_path)
@@ -150,7 +154,7 @@ def test_nothing_is_written_through_a_link(place: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("umask", [0o077, 0o000, 0o022], ids=oct)
 @pytest.mark.parametrize("name", ["p-1.tar.gz", ZIP])
-def test_modes_do_not_depend_on_the_umask(name: str, umask: int, tmp_path: Path) -> None:
+def test_unpack__modes_do_not_depend_on_the_umask(name: str, umask: int, tmp_path: Path) -> None:
     tarred = sdist(file("p-1/d/run", mode=b"0000700\0"), file("p-1/a"), folder("p-1/e"))
     members = (zipped("p-1/d/run", attributes=0o100700 << 16), zipped("p-1/a"), zipped("p-1/e/"))
     before = os.umask(umask)
@@ -165,7 +169,7 @@ def test_modes_do_not_depend_on_the_umask(name: str, umask: int, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_survives_a_trip_between_processes(kind: type[ForgeError]) -> None:
+def test_unpack__an_error_survives_a_trip_between_processes(kind: type[ForgeError]) -> None:
     (arguments,) = (ARGUMENTS[root] for root in ARGUMENTS if issubclass(kind, root))
     error = kind(*arguments)
 
@@ -175,7 +179,7 @@ def test_an_error_survives_a_trip_between_processes(kind: type[ForgeError]) -> N
     assert (str(copy), copy.hint, vars(copy)) == (str(error), error.hint, vars(error))
 
 
-def test_a_second_attempt_succeeds_where_the_first_was_refused(tmp_path: Path) -> None:
+def test_unpack__a_second_attempt_succeeds_where_the_first_was_refused(tmp_path: Path) -> None:
     refuse(sdist(file("../evil")), tmp_path)
 
     (tmp_path / "good").mkdir()

@@ -60,7 +60,9 @@ def test_stored_description__many_threads_may_ask_at_once(cache_dir: Path) -> No
     assert len(list(cache_dir.iterdir())) == 1
 
 
-def test_stored_description__loading_imports_neither_packaging_nor_subprocess(cache_dir: Path) -> None:
+def test_stored_description__loading_imports_neither_packaging_nor_subprocess(
+    cache_dir: Path,
+) -> None:
     find_interpreter(None, search=[], cache_dir=cache_dir)
 
     command = [sys.executable, "-c", _RECALL, str(cache_dir)]
@@ -147,7 +149,9 @@ def test_stored_description__damaged_file_is_replaced(
 
 
 @needs_bash
-def test_stored_description__file_of_another_python_is_not_used(tmp_path: Path, cache_dir: Path) -> None:
+def test_stored_description__file_of_another_python_is_not_used(
+    tmp_path: Path, cache_dir: Path
+) -> None:
     python = write_disguise(tmp_path / "python")
     find(python, cache_dir)
     [record] = cache_dir.iterdir()

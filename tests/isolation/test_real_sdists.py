@@ -50,7 +50,7 @@ def _is_program(node: Node) -> bool:
     return node.kind == "file" and bool(node.mode & 0o111)
 
 
-def test_a_real_sdist_is_what_tar_makes_of_it(sdist: Sdist, reference: Path) -> None:
+def test_real_sdist__is_what_tar_makes_of_it(sdist: Sdist, reference: Path) -> None:
     destination = reference.with_name("kept")
 
     unpacked = unpack(sdist.path, destination, links=Links.KEEP)
@@ -59,7 +59,7 @@ def test_a_real_sdist_is_what_tar_makes_of_it(sdist: Sdist, reference: Path) -> 
     assert [unpacked.root] == list(destination.iterdir())
 
 
-def test_copied_links_of_a_real_sdist_are_what_tar_s_links_lead_to(
+def test_real_sdist__copied_links_of_a_real_sdist_are_what_tar_s_links_lead_to(
     sdist: Sdist, reference: Path
 ) -> None:
     destination = reference.with_name("copied")

@@ -222,7 +222,7 @@ EVIL = {
 
 
 @pytest.mark.parametrize("case", EVIL)
-def test_an_evil_wheel_is_refused_by_file_and_rule(case: str, counter: Counter) -> None:
+def test_wheel__an_evil_wheel_is_refused_by_file_and_rule(case: str, counter: Counter) -> None:
     evil = EVIL[case]
 
     error = counter.refuse(evil.wheel.pack())
@@ -270,7 +270,7 @@ HOSTILE: dict[str, tuple[str, type[ArchiveError], Draft]] = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_what_no_archive_may_be_no_wheel_may_be(case: str, counter: Counter) -> None:
+def test_wheel__what_no_archive_may_be_no_wheel_may_be(case: str, counter: Counter) -> None:
     rule, kind, draft = HOSTILE[case]
 
     error = counter.refuse(draft.pack())
@@ -283,7 +283,7 @@ def test_what_no_archive_may_be_no_wheel_may_be(case: str, counter: Counter) -> 
     [(b"", "F20"), (b"\x1f\x8b" + bytes(99), "F21"), (Draft().pack()[:-30], "F10")],
     ids=["empty", "no zip", "cut"],
 )
-def test_what_is_no_zip_is_no_wheel(wheel: bytes, rule: str, counter: Counter) -> None:
+def test_wheel__what_is_no_zip_is_no_wheel(wheel: bytes, rule: str, counter: Counter) -> None:
     assert counter.refuse(wheel).rule == rule
 
 
@@ -295,13 +295,13 @@ def test_what_is_no_zip_is_no_wheel(wheel: bytes, rule: str, counter: Counter) -
         (Draft(files={f"{i}.py": b"" for i in range(9)}), "X4"),
     ],
 )
-def test_a_wheel_beyond_a_limit_is_refused(draft: Draft, rule: str, counter: Counter) -> None:
+def test_wheel__beyond_a_limit_is_refused(draft: Draft, rule: str, counter: Counter) -> None:
     error = replace(counter, limits=SMALL).refuse(draft.pack())
 
     assert (error.rule, type(error)) == (rule, ArchiveTooLargeError)
 
 
-def test_a_bomb_in_the_place_of_metadata_is_never_read_whole(counter: Counter) -> None:
+def test_wheel__a_bomb_in_the_place_of_metadata_is_never_read_whole(counter: Counter) -> None:
     bomb = metadata(METADATA + bytes(33 << 20))
 
     error = counter.refuse(bomb.pack())
@@ -331,7 +331,7 @@ def test_a_bomb_in_the_place_of_metadata_is_never_read_whole(counter: Counter) -
         "",
     ],
 )
-def test_a_file_name_that_is_no_wheels_is_refused(file_name: str) -> None:
+def test_wheel__a_file_name_that_is_no_wheels_is_refused(file_name: str) -> None:
     with pytest.raises(WheelInvalidError) as caught:
         parse_wheel_name(file_name)
 
@@ -339,7 +339,7 @@ def test_a_file_name_that_is_no_wheels_is_refused(file_name: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_a_file_name_is_brought_into_normal_form() -> None:
+def test_wheel__a_file_name_is_brought_into_normal_form() -> None:
     file_name = "My.Demo_X-1.0.0RC1+Local_2-2b-cp312.cp311-abi3-manylinux2014_x86_64.whl"
 
     name = parse_wheel_name(file_name)
@@ -353,7 +353,7 @@ def test_a_file_name_is_brought_into_normal_form() -> None:
     )
 
 
-def test_a_wheel_that_is_not_there_is_missing(tmp_path: Path) -> None:
+def test_wheel__that_is_not_there_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FileMissingError), open_wheel(tmp_path / FILE_NAME):
         pytest.fail("nothing was opened")
 
@@ -385,7 +385,7 @@ demo-window=demo.gui:main
 )
 
 
-def test_a_wheel_is_written_as_it_is_in_the_archive(counter: Counter) -> None:
+def test_wheel__is_written_as_it_is_in_the_archive(counter: Counter) -> None:
     outcome = counter.accept(RICH.pack())
 
     assert outcome.tree() == RICH.all_contents()
@@ -395,7 +395,7 @@ def test_a_wheel_is_written_as_it_is_in_the_archive(counter: Counter) -> None:
     assert outcome.rules == []
 
 
-def test_the_manifest_is_what_is_on_disk(counter: Counter) -> None:
+def test_wheel__the_manifest_is_what_is_on_disk(counter: Counter) -> None:
     outcome = counter.accept(RICH.pack())
 
     assert set(outcome.wheel.files) == set(RICH.all_contents())
@@ -404,7 +404,7 @@ def test_the_manifest_is_what_is_on_disk(counter: Counter) -> None:
         assert file.sha256 == hashlib.sha256(RICH.all_contents()[path]).hexdigest()
 
 
-def test_a_wheel_can_be_written_more_than_once(tmp_path: Path) -> None:
+def test_wheel__can_be_written_more_than_once(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     path.write_bytes(RICH.pack())
     roots = [tmp_path / "one", tmp_path / "two"]
@@ -417,7 +417,7 @@ def test_a_wheel_can_be_written_more_than_once(tmp_path: Path) -> None:
     assert [read_tree(root) for root in roots] == [RICH.all_contents()] * 2
 
 
-def test_a_wheel_knows_where_each_file_goes(counter: Counter) -> None:
+def test_wheel__knows_where_each_file_goes(counter: Counter) -> None:
     outcome = counter.accept(RICH.pack())
 
     data = {path: place for path, place in outcome.places.items() if path.startswith(DATA)}
@@ -441,7 +441,7 @@ def test_a_wheel_knows_where_each_file_goes(counter: Counter) -> None:
         (b"Root-Is-Purelib: True\r\n", "purelib"),
     ],
 )
-def test_the_root_goes_where_wheel_says(line: bytes, scheme: str, counter: Counter) -> None:
+def test_wheel__the_root_goes_where_wheel_says(line: bytes, scheme: str, counter: Counter) -> None:
     draft = wheel_file(WHEEL.replace(b"Root-Is-Purelib: true\n", line))
 
     outcome = counter.accept(draft.pack())
@@ -449,7 +449,7 @@ def test_the_root_goes_where_wheel_says(line: bytes, scheme: str, counter: Count
     assert {place for place, _ in outcome.places.values()} == {scheme}
 
 
-def test_a_wheel_knows_its_entry_points(counter: Counter) -> None:
+def test_wheel__knows_its_entry_points(counter: Counter) -> None:
     outcome = counter.accept(RICH.pack())
 
     assert outcome.wheel.entry_points == (
@@ -459,12 +459,12 @@ def test_a_wheel_knows_its_entry_points(counter: Counter) -> None:
     )
 
 
-def test_a_wheel_without_entry_points_has_none(counter: Counter) -> None:
+def test_wheel__without_entry_points_has_none(counter: Counter) -> None:
     assert counter.accept(Draft().pack()).wheel.entry_points == ()
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.exe", "lpt1"])
-def test_a_script_may_not_be_a_device_where_there_are_devices(
+def test_wheel__a_script_may_not_be_a_device_where_there_are_devices(
     name: str, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wheel_metadata, "_ON_WINDOWS", True)
@@ -476,14 +476,16 @@ def test_a_script_may_not_be_a_device_where_there_are_devices(
 
 
 @pytest.mark.parametrize("name", ["ipython", "python-config", "pypy-stats", "pythonize", "con"])
-def test_a_script_may_be_called_nearly_like_an_interpreter(name: str, counter: Counter) -> None:
+def test_wheel__a_script_may_be_called_nearly_like_an_interpreter(
+    name: str, counter: Counter
+) -> None:
     outcome = counter.accept(script(name).pack())
 
     assert [entry.name for entry in outcome.wheel.entry_points] == [name]
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
-def test_every_strong_hash_is_good(algorithm: str, counter: Counter) -> None:
+def test_wheel__every_strong_hash_is_good(algorithm: str, counter: Counter) -> None:
     draft = replace(RICH, algorithm=algorithm)
 
     outcome = counter.accept(draft.pack())
@@ -492,7 +494,7 @@ def test_every_strong_hash_is_good(algorithm: str, counter: Counter) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
-def test_every_strong_hash_is_checked(algorithm: str, counter: Counter) -> None:
+def test_wheel__every_strong_hash_is_checked(algorithm: str, counter: Counter) -> None:
     draft = Draft(algorithm=algorithm)
 
     error = counter.refuse(draft.pack({"demo.py": MODULE.swapcase()}))
@@ -540,7 +542,7 @@ TOLERATED: dict[str, tuple[Draft, list[str]]] = {
 
 
 @pytest.mark.parametrize("case", TOLERATED)
-def test_what_is_only_odd_is_accepted_and_noted(case: str, counter: Counter) -> None:
+def test_wheel__what_is_only_odd_is_accepted_and_noted(case: str, counter: Counter) -> None:
     draft, rules = TOLERATED[case]
 
     outcome = counter.accept(draft.pack())
@@ -550,7 +552,7 @@ def test_what_is_only_odd_is_accepted_and_noted(case: str, counter: Counter) -> 
     assert set(outcome.tree()) == set(outcome.wheel.files)
 
 
-def test_unlisted_files_are_counted(counter: Counter) -> None:
+def test_wheel__unlisted_files_are_counted(counter: Counter) -> None:
     draft = stray(*(zipped(f"{name}.py") for name in "abc"))
 
     error = counter.refuse(draft.pack())
@@ -559,7 +561,7 @@ def test_unlisted_files_are_counted(counter: Counter) -> None:
     assert error.member == "a.py"
 
 
-def test_what_goes_wrong_in_the_block_comes_out_as_it_is(tmp_path: Path) -> None:
+def test_wheel__what_goes_wrong_in_the_block_comes_out_as_it_is(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(Draft().pack())
 
     with pytest.raises(OSError, match="of the caller") as caught, open_wheel(tmp_path / FILE_NAME):
@@ -584,7 +586,7 @@ def drafts(draw: st.DrawFn) -> Draft:
     return Draft(files=files, programs=programs, algorithm=algorithm)
 
 
-def test_a_good_wheel_is_written_byte_for_byte(fast_path: Path) -> None:
+def test_wheel__a_good_wheel_is_written_byte_for_byte(fast_path: Path) -> None:
     @given(draft=drafts())
     def check(draft: Draft) -> None:
         with tempfile.TemporaryDirectory(dir=fast_path) as place:
@@ -596,7 +598,7 @@ def test_a_good_wheel_is_written_byte_for_byte(fast_path: Path) -> None:
     check()
 
 
-def test_one_flipped_byte_in_any_file_is_seen(fast_path: Path) -> None:
+def test_wheel__one_flipped_byte_in_any_file_is_seen(fast_path: Path) -> None:
     @given(draft=drafts(), choice=st.integers(0, 2**32), bit=st.integers(0, 7))
     def check(draft: Draft, choice: int, bit: int) -> None:
         damage = flip(draft, choice, bit)

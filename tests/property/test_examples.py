@@ -38,7 +38,7 @@ def hardlink(name: str, target: str) -> Entry:
 
 
 @pytest.mark.parametrize("stem", ["..", ".", "C:x", "a\\b", "a\nb"])
-def test_an_archive_s_own_name_is_no_way_out(tmp_path: Path, stem: str) -> None:
+def test_archive__own_name_is_no_way_out(tmp_path: Path, stem: str) -> None:
     archive, room, neighbour = tmp_path / f"{stem}.tar.gz", tmp_path / "room", tmp_path / "other"
     archive.write_bytes(pack_tar([file("setup.py")]))
     neighbour.write_bytes(b"precious")
@@ -52,13 +52,13 @@ def test_an_archive_s_own_name_is_no_way_out(tmp_path: Path, stem: str) -> None:
 
 
 @pytest.mark.parametrize("form", [Form.UNIX_ZIP, Form.WIDE_ZIP])
-def test_a_zip_without_members_is_refused(arena: Arena, form: Form) -> None:
+def test_archive__a_zip_without_members_is_refused(arena: Arena, form: Form) -> None:
     outcome = arena.unpack(f"{TOP}.zip", pack_zip([], form), Links.KEEP)
 
     assert isinstance(outcome.error, ArchiveError)
 
 
-def test_an_empty_file_does_not_make_its_double_pass(arena: Arena) -> None:
+def test_archive__an_empty_file_does_not_make_its_double_pass(arena: Arena) -> None:
     content = pack_zip([SETUP, file(SETUP.name, b"another")])
 
     outcome = arena.unpack(f"{TOP}.zip", content, Links.KEEP)
@@ -68,7 +68,9 @@ def test_an_empty_file_does_not_make_its_double_pass(arena: Arena) -> None:
 
 
 @pytest.mark.parametrize("position", [1 << 62, (1 << 64) - 1])
-def test_a_locator_that_points_beyond_the_file_is_damage(arena: Arena, position: int) -> None:
+def test_archive__a_locator_that_points_beyond_the_file_is_damage(
+    arena: Arena, position: int
+) -> None:
     content = bytearray(pack_zip([SETUP], Form.WIDE_ZIP))
     struct.pack_into("<Q", content, content.rindex(b"PK\6\7") + 8, position)
 
@@ -77,7 +79,7 @@ def test_a_locator_that_points_beyond_the_file_is_damage(arena: Arena, position:
     assert isinstance(outcome.error, ArchiveDamagedError)
 
 
-def test_a_hard_link_into_litter_that_is_left_out_is_refused(arena: Arena) -> None:
+def test_archive__a_hard_link_into_litter_that_is_left_out_is_refused(arena: Arena) -> None:
     members = [SETUP, symlink("__MACOSX/s", "t"), hardlink(f"{TOP}/h", "__MACOSX/s")]
 
     outcome = arena.unpack(NAME, pack_tar(members), Links.KEEP)
@@ -86,7 +88,7 @@ def test_a_hard_link_into_litter_that_is_left_out_is_refused(arena: Arena) -> No
     assert outcome.error.rule == "L15"
 
 
-def test_a_hard_link_to_a_hard_link_is_settled_whatever_it_replaces(arena: Arena) -> None:
+def test_archive__a_hard_link_to_a_hard_link_is_settled_whatever_it_replaces(arena: Arena) -> None:
     members = [
         file(f"{TOP}/b", b"old"),
         file(f"{TOP}/x", b"x"),
@@ -100,7 +102,7 @@ def test_a_hard_link_to_a_hard_link_is_settled_whatever_it_replaces(arena: Arena
     assert outcome.tree[f"{TOP}/b"].content == b"x"
 
 
-def test_a_hard_link_in_the_place_of_what_it_leads_to_finds_the_file_that_comes_last(
+def test_archive__a_hard_link_in_the_place_of_what_it_leads_to_finds_the_file_that_comes_last(
     arena: Arena,
 ) -> None:
     members = [
@@ -115,14 +117,14 @@ def test_a_hard_link_in_the_place_of_what_it_leads_to_finds_the_file_that_comes_
     assert outcome.tree[f"{TOP}/a"].content == b"last"
 
 
-def test_a_drive_is_a_drive_behind_a_dot_too(arena: Arena) -> None:
+def test_archive__a_drive_is_a_drive_behind_a_dot_too(arena: Arena) -> None:
     outcome = arena.unpack(NAME, pack_tar([SETUP, file("./C:/x")]), Links.KEEP)
 
     assert isinstance(outcome.error, ArchiveError)
     assert outcome.error.rule == "N4"
 
 
-def test_an_empty_name_is_refused_for_directories_too(arena: Arena) -> None:
+def test_archive__an_empty_name_is_refused_for_directories_too(arena: Arena) -> None:
     nameless = Entry(kind=Kind.DIRECTORY, name="")
 
     outcome = arena.unpack(NAME, pack_tar([SETUP, nameless]), Links.KEEP)
@@ -132,7 +134,7 @@ def test_an_empty_name_is_refused_for_directories_too(arena: Arena) -> None:
 
 
 @pytest.mark.parametrize("links", Links)
-def test_a_project_file_may_be_a_link_to_one(arena: Arena, links: Links) -> None:
+def test_archive__a_project_file_may_be_a_link_to_one(arena: Arena, links: Links) -> None:
     members = [
         file(f"{TOP}/PKG-INFO"),
         file(f"{TOP}/build.toml"),
@@ -145,7 +147,7 @@ def test_a_project_file_may_be_a_link_to_one(arena: Arena, links: Links) -> None
 
 
 @pytest.mark.parametrize("links", Links)
-def test_linked_metadata_is_judged_like_any(arena: Arena, links: Links) -> None:
+def test_archive__linked_metadata_is_judged_like_any(arena: Arena, links: Links) -> None:
     metadata = file(f"{TOP}/info", b"Metadata-Version: 2.2\nName: other\nVersion: 1.0\n")
     members = [SETUP, metadata, symlink(f"{TOP}/PKG-INFO", "info")]
 
@@ -164,7 +166,7 @@ def test_linked_metadata_is_judged_like_any(arena: Arena, links: Links) -> None:
     ],
     ids=["long metadata version", "long version", "many blanks"],
 )
-def test_metadata_that_is_hard_to_read_does_no_harm(arena: Arena, metadata: bytes) -> None:
+def test_archive__metadata_that_is_hard_to_read_does_no_harm(arena: Arena, metadata: bytes) -> None:
     members = [SETUP, file(f"{TOP}/PKG-INFO", metadata)]
 
     outcome = arena.unpack(NAME, pack_tar(members), Links.KEEP)
@@ -173,14 +175,16 @@ def test_metadata_that_is_hard_to_read_does_no_harm(arena: Arena, metadata: byte
 
 
 @pytest.mark.parametrize("top", [".lock", ".kept", "probe-link"])
-def test_no_top_level_name_collides_with_what_we_need_meanwhile(arena: Arena, top: str) -> None:
+def test_archive__no_top_level_name_collides_with_what_we_need_meanwhile(
+    arena: Arena, top: str
+) -> None:
     outcome = arena.unpack(NAME, pack_tar([file(f"{top}/setup.py")]), Links.KEEP)
 
     assert outcome.error is None
     assert sorted(outcome.tree) == [top, f"{top}/setup.py"]
 
 
-def test_an_archive_whose_top_is_called_like_our_stage_is_not_blamed_on_the_user(
+def test_archive__whose_top_is_called_like_our_stage_is_not_blamed_on_the_user(
     arena: Arena,
 ) -> None:
     outcome = arena.unpack(NAME, pack_tar([file(".wheelforge-unpacking/setup.py")]), Links.KEEP)
@@ -189,7 +193,9 @@ def test_an_archive_whose_top_is_called_like_our_stage_is_not_blamed_on_the_user
 
 
 @pytest.mark.parametrize("name", [".wheelforge-unpacking.1", ".wheelforge-unpacking-notes"])
-def test_a_directory_that_only_looks_like_ours_is_left_alone(tmp_path: Path, name: str) -> None:
+def test_archive__a_directory_that_only_looks_like_ours_is_left_alone(
+    tmp_path: Path, name: str
+) -> None:
     archive, destination = tmp_path / NAME, tmp_path / "destination"
     archive.write_bytes(pack_tar([SETUP]))
     precious = destination / name / "mine" / "precious"
@@ -202,7 +208,7 @@ def test_a_directory_that_only_looks_like_ours_is_left_alone(tmp_path: Path, nam
     assert precious.read_bytes() == b"precious"
 
 
-def test_what_a_killed_process_left_of_a_probe_is_removed(tmp_path: Path) -> None:
+def test_archive__what_a_killed_process_left_of_a_probe_is_removed(tmp_path: Path) -> None:
     archive, destination = tmp_path / NAME, tmp_path / "destination"
     archive.write_bytes(pack_tar([SETUP]))
     stage = destination / f".wheelforge-unpacking-{0:032x}"
@@ -215,7 +221,7 @@ def test_what_a_killed_process_left_of_a_probe_is_removed(tmp_path: Path) -> Non
     assert [path.name for path in destination.iterdir()] == [TOP]
 
 
-def test_a_name_of_bytes_is_cut_in_a_message(arena: Arena) -> None:
+def test_archive__a_name_of_bytes_is_cut_in_a_message(arena: Arena) -> None:
     content = bytearray(pack_zip([file(f"{TOP}/{'x' * 200}", bytes(9_000)), SETUP]))
     struct.pack_into("<H", content, 26, 3_000)
 
@@ -225,7 +231,7 @@ def test_a_name_of_bytes_is_cut_in_a_message(arena: Arena) -> None:
     assert len(str(outcome.error)) < 1000
 
 
-def test_bytes_that_are_no_text_are_escaped_in_a_message(arena: Arena) -> None:
+def test_archive__bytes_that_are_no_text_are_escaped_in_a_message(arena: Arena) -> None:
     members = [SETUP, hardlink(f"{TOP}/h", f"{TOP}/\udcff")]
 
     outcome = arena.unpack(NAME, pack_tar(members), Links.KEEP)

@@ -52,7 +52,7 @@ def arena(fast_path: Path) -> Arena:
     return Arena(root=fast_path)
 
 
-def test_no_metadata_makes_an_sdist_slow_or_harmful(arena: Arena) -> None:
+def test_metadata__no_metadata_makes_an_sdist_slow_or_harmful(arena: Arena) -> None:
     @given(LINES)
     def check(lines: list[Line]) -> None:
         files = {"PKG-INFO": "".join(map(_write, lines)).encode(), "setup.py": b""}

@@ -20,14 +20,14 @@ pytestmark = pytest.mark.usefixtures("real_sdists")
 SHORT, LONG, PIECE = 800, 50_000, 250
 
 
-def test_a_damaged_sdist_does_no_harm(fast_path: Path) -> None:
+def test_damaged_sdist__does_no_harm(fast_path: Path) -> None:
     problems = survive_all(range(SHORT), fast_path)
 
     assert problems == {}
 
 
 @pytest.mark.stress
-def test_no_sdist_can_be_damaged_so_that_it_does_harm(fast_path: Path) -> None:
+def test_damaged_sdist__no_sdist_can_be_damaged_so_that_it_does_harm(fast_path: Path) -> None:
     first = int(os.environ.get("WHEELFORGE_TEST_SEED", time.time_ns() % 2**32))
     pieces = [range(seed, seed + PIECE) for seed in range(first, first + LONG, PIECE)]
     context = multiprocessing.get_context("spawn")
