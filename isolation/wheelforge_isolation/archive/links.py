@@ -8,14 +8,11 @@ ones become what they lead to, whole, or are left out with a warning that names 
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
+from wheelforge_isolation.archive.members import Kind, Limits, Member, Note, RuleError
 from wheelforge_isolation.archive.tree import clean_parts, raise_if_too_long, raise_if_unsafe_text
 from wheelforge_isolation.errors import quoted
-
-if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Limits
 
 NOWHERE = "leads nowhere"
 TO_ITSELF = "leads back to itself"

@@ -13,21 +13,19 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive.links import LinkExpander, LinkMap, map_links, resolve_hardlinks
-from wheelforge_isolation.archive.members import Kind, Limits, Links, Note, Plan, RuleError
+from wheelforge_isolation.archive.members import Kind, Limits, Links, Member, Note, Plan, RuleError
 from wheelforge_isolation.archive.tree import Tree, build_tree, check_names, find_top
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.files.fs import new_name
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_version, read_releases
-from wheelforge_isolation.formats.metadata import all_values, first_value, parse_fields
+from wheelforge_isolation.formats.metadata import Fields, all_values, first_value, parse_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelforge_isolation.archive.members import Member
     from wheelforge_isolation.archive.spool import Contents
     from wheelforge_isolation.files.capabilities import FilesystemCapabilities
-    from wheelforge_isolation.formats.metadata import Fields
 
     Find = Callable[[str], Member | None]
 

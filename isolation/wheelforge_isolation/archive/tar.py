@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive import tar_headers as raw
-from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
+from wheelforge_isolation.archive.members import Kind, Limits, Member, Note, RuleError
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from wheelforge_isolation.archive.members import Limits
 
 _BLOCK = raw.BLOCK
 _CHUNK = 1 << 18

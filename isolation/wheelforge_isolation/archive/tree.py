@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.archive.members import Kind, Member, Note, RuleError
+from wheelforge_isolation.archive.members import Kind, Limits, Member, Note, RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Limits
     from wheelforge_isolation.archive.spool import Contents
     from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 

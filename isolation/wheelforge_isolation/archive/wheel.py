@@ -11,7 +11,16 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive.members import MEBIBYTE, Kind, Limits, Plan, RuleError
+from wheelforge_isolation.archive.members import (
+    MEBIBYTE,
+    Kind,
+    Limits,
+    Member,
+    Note,
+    Plan,
+    RuleError,
+    Source,
+)
 from wheelforge_isolation.archive.plan import lay_out
 from wheelforge_isolation.archive.spool import Contents, Meter
 from wheelforge_isolation.archive.tree import build_tree, check_names
@@ -22,7 +31,6 @@ from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name
 
 if TYPE_CHECKING:
-    from wheelforge_isolation.archive.members import Member, Note, Source
     from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 _MOST_TEXT_BYTES = 32 * MEBIBYTE

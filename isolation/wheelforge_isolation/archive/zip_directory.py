@@ -12,13 +12,12 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive.members import Member, RuleError
+from wheelforge_isolation.archive.members import Member, RuleError, Source
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wheelforge_isolation.archive.members import Source
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")

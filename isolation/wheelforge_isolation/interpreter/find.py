@@ -18,6 +18,7 @@ from wheelforge_isolation.errors import (
 from wheelforge_isolation.interpreter.inspect import (
     OLDEST,
     TIMEOUT_SECONDS,
+    Interpreter,
     format_version,
     inspect_interpreter,
 )
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge_isolation.interpreter.inspect import Interpreter
 
 _ON_WINDOWS = os.name == "nt"
 _BIN, _SUFFIX = ("Scripts", ".exe") if _ON_WINDOWS else ("bin", "")

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from installer.utils import parse_entrypoints
 
-from wheelforge_isolation.archive import Note, RuleError
+from wheelforge_isolation.archive import Note, RuleError, WheelZip
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import expand_tags
-from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
-from wheelforge_isolation.wheels.files import Scheme, is_interpreter
+from wheelforge_isolation.formats.file_names import WheelName, expand_tags
+from wheelforge_isolation.formats.metadata import (
+    Fields,
+    all_values,
+    first_value,
+    only_value,
+    parse_fields,
+)
+from wheelforge_isolation.wheels.files import Scheme, WheelFile, is_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wheelforge_isolation.archive import WheelZip
-    from wheelforge_isolation.formats.file_names import WheelName
-    from wheelforge_isolation.formats.metadata import Fields
-    from wheelforge_isolation.wheels.files import WheelFile
 
 _MOST_METADATA_BYTES = 16 << 20
 _MOST_WHEEL_BYTES = 1 << 20
