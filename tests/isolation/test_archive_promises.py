@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from tests.archives import (
     zip_sdist,
     zipped,
 )
-from wheelforge_isolation import ForgeError, errors, unpack
+from wheelforge_isolation import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,20 +38,6 @@ CONTENTS: dict[str, bytes] = {
     "block": bytes(512),
 }
 LONG_TARGET = "/".join(["d"] + ["t" * 60] * 3)
-ARGUMENTS: dict[type[ForgeError], tuple[str, ...]] = {
-    errors.ArchiveError: ("p-1.tar.gz", "N2", "member 3 `../evil` has a '..' component", "../evil"),
-    errors.FileAccessError: ("write", "/some/path", "no space left"),
-    errors.DestinationNotEmptyError: ("/some/path",),
-    errors.LocksUnavailableError: ("/some/path",),
-}
-"""Of each family of errors that an archive may cause."""
-
-
-KINDS = [
-    kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, tuple(ARGUMENTS))
-]
 
 
 def tarball(format_: int) -> bytes:
@@ -166,17 +151,6 @@ def test_unpack__modes_do_not_depend_on_the_umask(name: str, umask: int, tmp_pat
 
     assert outcome.programs == {"d/run"}
     assert outcome.tree == {"a": b"", "d": None, "d/run": b"", "e": None}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_unpack__an_error_survives_a_trip_between_processes(kind: type[ForgeError]) -> None:
-    (arguments,) = (ARGUMENTS[root] for root in ARGUMENTS if issubclass(kind, root))
-    error = kind(*arguments)
-
-    copy = pickle.loads(pickle.dumps(error))  # ruff: ignore[suspicious-pickle-usage]
-
-    assert type(copy) is kind
-    assert (str(copy), copy.hint, vars(copy)) == (str(error), error.hint, vars(error))
 
 
 def test_unpack__a_second_attempt_succeeds_where_the_first_was_refused(tmp_path: Path) -> None:

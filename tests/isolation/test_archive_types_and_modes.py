@@ -15,14 +15,12 @@ from tests.archives import (
     binary,
     file,
     folder,
-    gz,
     octal,
     pax,
     raw_pax,
     record,
     refuse,
     sdist,
-    tar,
     zip_sdist,
     zipped,
 )
@@ -222,18 +220,6 @@ def test_member__times_are_kept_in_whole_seconds_and_in_their_order(tmp_path: Pa
 
     times = [mtime(outcome.root / name) - 1_500_000_000 for name in ("a.pyx", "a.c", "d", "d/x")]
     assert times == [0, 1, 2, 3]
-
-
-def test_member__the_newest_time_that_is_stated_is_reported(tmp_path: Path) -> None:
-    outcome = accept(sdist(file("p-1/a", mtime=octal(MTIME + 5))), tmp_path)
-
-    assert outcome.unpacked.newest == MTIME + 5
-
-
-def test_member__an_archive_without_times_has_no_newest(tmp_path: Path) -> None:
-    outcome = accept(gz(tar(file("p-1/pyproject.toml", mtime=bytes(12)))), tmp_path)
-
-    assert outcome.unpacked.newest is None
 
 
 @pytest.mark.parametrize(

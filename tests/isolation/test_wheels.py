@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.version import Version
 
 from tests.archives import ZipEnd, ZipMember, zipped, zipped_link
 from tests.wheels import (
@@ -46,7 +45,6 @@ from wheelforge_isolation.errors import (
     MemberTypeError,
     WheelInvalidError,
 )
-from wheelforge_isolation.formats.file_names import WheelName
 from wheelforge_isolation.wheels import EntryPoint, open_wheel, parse_wheel_name
 from wheelforge_isolation.wheels import metadata as wheel_metadata
 
@@ -337,20 +335,6 @@ def test_wheel__a_file_name_that_is_no_wheels_is_refused(file_name: str) -> None
 
     assert caught.value.rule == "W0"
     assert str(caught.value).isprintable()
-
-
-def test_wheel__a_file_name_is_brought_into_normal_form() -> None:
-    file_name = "My.Demo_X-1.0.0RC1+Local_2-2b-cp312.cp311-abi3-manylinux2014_x86_64.whl"
-
-    name = parse_wheel_name(file_name)
-
-    assert name == WheelName(
-        name="my-demo-x",
-        version=Version("1.0.0rc1+local.2"),
-        build="2b",
-        tags=("cp311-abi3-manylinux2014_x86_64", "cp312-abi3-manylinux2014_x86_64"),
-        file_name=file_name,
-    )
 
 
 def test_wheel__that_is_not_there_is_missing(tmp_path: Path) -> None:
