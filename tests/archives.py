@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Tree: TypeAlias = "dict[str, bytes | str | None]"
-"""What is below a directory: bytes for a file, text for a link, nothing for a directory."""
+"""A tree below a directory: bytes for a file, text for a link, nothing for a directory."""
 
 TAR_GZ, ZIP = "p-1.tar.gz", "p-1.zip"
 BLOCK = 512
@@ -242,7 +242,7 @@ def extra_field(key: int, data: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipEnd:
-    """What the end of a zip states where it is not the truth, and what stands around it."""
+    """False statements in the end of a zip, and bytes around it."""
 
     facts: Mapping[str, int] = field(default_factory=dict[str, int])
     comment: bytes = b""
@@ -295,7 +295,7 @@ def zip_sdist(*members: ZipMember, prefix: bytes = b"", end: ZipEnd = SOUND_END)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an accepted archive became."""
+    """The tree that an accepted archive became."""
 
     unpacked: Unpacked
     tree: Tree

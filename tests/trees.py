@@ -1,4 +1,4 @@
-"""What is on disk, as a value to compare."""
+"""Trees on disk, as values to compare."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Draft:
     """Members that RECORD does not know."""
     dist_info: str = DIST_INFO
     rows: Callable[[list[str]], list[str]] = keep
-    """What happens to the rows of RECORD."""
+    """A change to the rows of RECORD."""
     algorithm: str = "sha256"
     end: ZipEnd = SOUND_END
     prefix: bytes = b""
@@ -122,7 +122,7 @@ def entry_points(text: str) -> Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an accepted wheel was found to be, and what it became."""
+    """An accepted wheel, as it was described and as it was written."""
 
     wheel: Wheel
     root: Path

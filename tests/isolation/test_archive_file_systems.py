@@ -1,4 +1,4 @@
-"""What becomes of an archive on file systems that this one is not."""
+"""Plans for an archive on file systems that this one is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every archive: nothing by halves, nothing through links, errors that travel."""
+"""Promises about every archive: nothing by halves, nothing through links, no umask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an archive says of itself can be had without unpacking it, and is judged as strictly."""
+"""Archives are inspected without unpacking them, and judged as strictly."""
 
 from __future__ import annotations
 

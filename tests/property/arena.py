@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 10
 _BAIT = ["outside", "a", "b/a", "p-1.0/a", "p-1.0/d/a", "q/a", "setup.py"]
-"""What lies around the destination, by names that archives use."""
+"""Neighbours of the destination, by names that archives use."""
 
 
 class TooSlowError(BaseException):
@@ -26,12 +26,12 @@ class TooSlowError(BaseException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of unpacking an archive."""
+    """The outcome of unpacking an archive."""
 
     unpacked: Unpacked | None
     error: ForgeError | None
     tree: Tree
-    """What is in the destination afterwards."""
+    """The content of the destination afterwards."""
     is_destination_there: bool
     is_outside_unchanged: bool
 

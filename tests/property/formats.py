@@ -17,7 +17,7 @@ _SMALL, _LARGE = 0xFFFF, 0xFFFFFFFF
 
 
 class Kind(Enum):
-    """What a member is, by the flag of its tar header."""
+    """The kind of a member, by the flag of its tar header."""
 
     FILE = b"0"
     HARDLINK = b"1"

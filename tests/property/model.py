@@ -1,4 +1,4 @@
-"""What an archive should become, written down once more and as plainly as possible.
+"""The tree that an archive should become, written down once more and as plainly as possible.
 
 It knows nothing of the package under test: a list of members goes in, and out comes the tree that
 should be on disk, or nothing where the archive should be refused. It is about a file system that
@@ -220,7 +220,7 @@ class _Tree:
     ends: dict[Place, tuple[Place | None, int]] = field(
         default_factory=dict[Place, tuple[Place | None, int]]
     )
-    """What is at the end of every symbolic link, if anything, and how many were followed."""
+    """The end of every symbolic link, if there is one, and how many were followed."""
 
     def judge(self) -> None:
         self._judge_twins()
@@ -329,7 +329,7 @@ class _Tree:
                 yield from self.copy(end, there, inside)
 
 
-# What is inside
+# Contents
 
 
 def _judge_sdist(tree: _Tree, sketch: Sketch) -> None:

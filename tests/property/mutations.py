@@ -166,7 +166,7 @@ def _flip(chance: random.Random, content: bytes) -> bytes:
     return bytes(flipped)
 
 
-# What is damaged
+# The parts to damage
 
 
 @functools.cache

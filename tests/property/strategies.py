@@ -57,7 +57,7 @@ def _near(leaves: list[str]) -> SearchStrategy[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Style:
-    """What the members of one sort of archive are chosen from."""
+    """Choices for the members of one sort of archive."""
 
     names: SearchStrategy[str]
     directories: SearchStrategy[str]

@@ -1,4 +1,4 @@
-"""What the generated archives found, once each and by name."""
+"""Findings of the generated archives, once each and by name."""
 
 from __future__ import annotations
 

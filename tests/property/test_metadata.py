@@ -1,4 +1,4 @@
-"""What an sdist says of itself is read by us, and chosen by whoever made it."""
+"""Metadata of an sdist may hold anything, and does no harm."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class LinkTarget(NamedTuple):
 
 
 class ResolvedLink(NamedTuple):
-    """What is found when a path is followed to its end: a path, or the reason why there is none."""
+    """The end of a path that was followed: another path, or the reason why there is none."""
 
     path: str = ""
     problem: str = ""

@@ -14,7 +14,7 @@ GIBIBYTE = 1 << 30
 
 
 class Kind(Enum):
-    """What a member claims to be."""
+    """The kind of thing that a member claims to be."""
 
     FILE = auto()
     DIRECTORY = auto()
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 class Links(Enum):
-    """What becomes of an archive's symbolic links."""
+    """The ways to unpack an archive's symbolic links."""
 
     KEEP = "keep"
     COPY = "copy"
@@ -86,7 +86,7 @@ class Note:
     rule: str
     text: str
     is_warning: bool = True
-    """Otherwise worth a line only to those who asked for detail."""
+    """Otherwise it is shown only where details are asked for."""
 
     def __str__(self) -> str:
         return f"{self.text} [{self.rule}]"
@@ -94,7 +94,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will be on disk, decided in full before the first byte is written."""
+    """The tree that will be on disk, decided in full before the first byte is written."""
 
     top: str
     """The one top-level directory."""
@@ -108,7 +108,7 @@ class Plan:
 
     @property
     def total_bytes(self) -> int:
-        """What the files take together."""
+        """The size of all files together."""
         return sum(member.size for member in self.files.values())
 
 

@@ -35,7 +35,7 @@ _CHUNK = 1 << 18
 _MOST_STREAMS = 64
 _MOST_PADDING = 1 << 16
 _MEMBER_OVERHEAD = 3 * 512
-"""What a member takes in the stream beside its content: header, padding, extensions."""
+"""The bytes of a member in the stream beside its content: header, padding, extensions."""
 _GZIP = 31
 """zlib's number for gzip framing, with its checksum and length verified."""
 
