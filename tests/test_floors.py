@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.source import MODULES, ROOT, parse, room
+from tests.source import MODULES, PACKAGES, ROOT, parse, room
 from tests.source import imports as imports_of
 
 if TYPE_CHECKING:
@@ -65,6 +65,28 @@ DOORS = {
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """What any room may speak of."""
+OS_CHANGES = {
+    *("chmod", "chown", "copy_file_range", "fchmod", "fchown", "ftruncate", "lchmod", "lchown"),
+    *("link", "makedirs", "mkdir", "mkfifo", "mknod", "open", "pwrite", "remove", "removedirs"),
+    *("removexattr", "rename", "renames", "replace", "rmdir", "sendfile", "setxattr", "symlink"),
+    *("truncate", "unlink", "utime", "write", "writev"),
+}
+PATH_CHANGES = {
+    *("chmod", "hardlink_to", "lchmod", "mkdir", "rename", "rmdir", "symlink_to", "touch"),
+    *("unlink", "write_bytes", "write_text"),
+}
+"""But for ``replace``, which texts have as well."""
+CHANGES = {
+    "batch/machine": {"os.open", "os.mkfifo", "os.write"},  # a fifo, which ends with the batch
+    "build/session": {"open(w)"},  # through an opener of `files`
+    "cli/streams": {"os.open"},  # of the null device, in the place of a closed stream
+    "hooks/in_process": {"os.open", "unlink", "open(w)"},  # in the Python of a backend
+    "hooks/path_probe": {"os.mkdir", "os.rmdir"},  # in the Python of a backend
+    "hooks/serve": {"os.write"},  # to a pipe
+    "index/downloads": {"unlink", "open(w)"},  # a draft of the cache, removed on failure
+    "report/stream": {"open(w)"},  # line by line, for a reader beside the build
+}
+"""What changes a file system outside `files`, and why it may."""
 ELSEWHERE = {"path_probe", "import_probe", "serve", "start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
 
@@ -147,3 +169,38 @@ def test_map__has_every_room(package: str, root: str) -> None:
     assert {
         name for name in rooms if not re.search(rf"^\| `{name}(\.py|/)` \|", text, re.MULTILINE)
     } == set()
+
+
+def changes(path: Path) -> set[str]:
+    """Return the calls in a module that change a file system, or may."""
+    found: set[str] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and node.value.id == "os":
+                found |= {f"os.{node.attr}"} & {f"os.{name}" for name in OS_CHANGES}
+            else:
+                found |= {node.attr} & PATH_CHANGES
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "open":
+            words = {str(word.value) for word in ast.walk(node) if isinstance(word, ast.Constant)}
+            if any(re.fullmatch(r"[rb]*[waxt+][bt+]*", word) for word in words):
+                found.add("open(w)")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_files__is_the_only_room_that_changes_a_file_system(path: Path) -> None:
+    package, own = room(path)
+    if (package, own) == ("wheelforge_isolation", "files"):
+        return
+    place = path.relative_to(PACKAGES[package]).with_suffix("").as_posix()
+    allowed = CHANGES.get(place, set()) if package == "wheelforge" else set[str]()
+
+    assert changes(path) - allowed == set()
+
+
+def test_files__changes_file_systems() -> None:
+    paths = [path for path in MODULES if room(path) == ("wheelforge_isolation", "files")]
+
+    found = set[str]().union(*map(changes, paths))
+
+    assert found >= {"os.open", "os.mkdir", "os.unlink", "os.replace", "os.utime", "os.symlink"}

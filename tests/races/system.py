@@ -1,4 +1,4 @@
-"""What the cache's modules take for ``os``, ``shutil``, ``open`` and ``time``.
+"""What the modules of the isolation package take for ``os``, ``shutil``, ``open`` and ``time``.
 
 All of it acts on one machine that is made up. What these do not know fails loudly: an operation
 that escaped to the real machine would be proof of nothing.
@@ -37,13 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 MACHINE = Machine()
-_ROOMS = ("files", "cache", "environments", "archive.unpack")
 MODULES = [
-    found.name
-    for found in walk_packages(wheelforge_isolation.__path__, "wheelforge_isolation.")
-    if found.name.removeprefix("wheelforge_isolation.").startswith(_ROOMS)
+    found.name for found in walk_packages(wheelforge_isolation.__path__, "wheelforge_isolation.")
 ]
-"""Whatever works on the cache, and so on the machine that is made up."""
+"""Every module of every room: none can escape to the real machine for not being listed."""
 _PURE = {"basename", "dirname", "join", "normpath", "abspath", "samestat", "splitext", "sep"}
 _CONSTANT = {"name", "sep", "curdir", "fsencode", "fsdecode", "fspath", "strerror", "W_OK"}
 _CONSTANT |= {name for name in dir(os) if name.startswith("O_")}
@@ -375,19 +372,21 @@ class SimulatedPath(PosixPath):
 
 @contextlib.contextmanager
 def simulated() -> Generator[pytest.MonkeyPatch]:
-    """Have all rooms of the cache work on the machine that is made up."""
+    """Have every module work on the machine that is made up."""
     clock = SimpleNamespace(
         time=lambda: MACHINE.now, monotonic=lambda: MACHINE.now, sleep=MACHINE.pause
     )
     shell = SimpleNamespace(rmtree=_remove_tree, copyfile=_copy_file)
-    stand_ins: dict[str, object] = {"os": SYSTEM, "time": clock, "shutil": shell}
+    stand_ins: dict[str, object] = {
+        "os": SYSTEM,
+        "time": clock,
+        "shutil": shell,
+        "boot_id": lambda: MACHINE.boot,
+    }
     with pytest.MonkeyPatch.context() as patch:
-        for name_of_module in MODULES:
-            module = import_module(name_of_module)
+        for module in map(import_module, MODULES):
             for name in stand_ins.keys() & vars(module).keys():
                 patch.setattr(module, name, stand_ins[name])
             patch.setattr(module, "open", open_file, raising=False)
-        for room in ("cache.records", "cache.trees"):
-            patch.setattr(f"wheelforge_isolation.{room}.boot_id", lambda: MACHINE.boot)
         patch.setattr("filelock.lock_descriptor", _lock)
         yield patch

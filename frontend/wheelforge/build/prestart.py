@@ -68,8 +68,10 @@ class Prestarter:
         """Start nothing for ``source`` the next time."""
         place = self._find_place(source)
         if place is not None:
-            with contextlib.suppress(OSError):
-                place.unlink()
+            from wheelforge_isolation import IsolationError, remove_file
+
+            with contextlib.suppress(IsolationError):
+                remove_file(str(place))
 
     def _find_place(self, source: Path | str) -> Path | None:
         """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""

@@ -18,7 +18,7 @@ from wheelforge.index.downloads import receive, receive_file
 from wheelforge.index.http import AS_IT_IS, GONE, GOOD, PARTIAL, raise_status
 from wheelforge.index.models import SECURE_HASHES, Metadata, reading
 from wheelforge.index.transport import RequestFailedError
-from wheelforge_isolation import ArchiveError, read_wheel_metadata
+from wheelforge_isolation import ArchiveError, read_wheel_metadata, remove_file
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_version
 from wheelforge_isolation.formats.metadata import all_values, first_value, only_value, parse_fields
@@ -77,7 +77,7 @@ class MetadataReader:
         """Refuse, and remove, a wheel whose metadata are not those that were answered."""
         answered = self._answered.get(candidate.url)
         if answered is not None and answered != _read_local(candidate, path):
-            Path(path).unlink()
+            remove_file(path)
             reason = "its requirements are not those that its index answered before"
             raise MetadataInvalidError(candidate.file_name, reason)
 

@@ -6,7 +6,6 @@ to be as it was; an answer that needs a local directory is never remembered, as 
 
 from __future__ import annotations
 
-import contextlib
 import re
 import stat
 import time
@@ -92,8 +91,7 @@ class Memory:
 
     def forget(self, question: Question) -> None:
         """Have no answer any longer."""
-        with contextlib.suppress(OSError):
-            self._answers.locate(question.digest).unlink()
+        self._answers.remove(question.digest)
 
     def _is_fresh(self, facts: dict[str, Any], question: Question) -> bool:
         # A negative age means that the clock was set back, so that the age is not known.

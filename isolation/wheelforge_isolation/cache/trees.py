@@ -231,6 +231,6 @@ def _secure(tree: Path) -> None:
 
 def remember_use(path: Path) -> None:
     """Give ``path`` the time of its use, once an hour: what was unused for longest goes first."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, FileAccessError):
         if os.stat(path).st_mtime < time.time() - _TOUCH_SECONDS:
-            os.utime(path)
+            fs.set_time_to_now(str(path))

@@ -115,14 +115,13 @@ class JsonCache:
         self._directory = directory
         self._kind = kind
 
-    def locate(self, *facts: str) -> Path:
-        """Return where the object is that depends on ``facts``, if it is."""
+    def _locate(self, facts: tuple[str, ...]) -> Path:
         return self._directory / f"{self._kind}-{self._subject(facts)[:_NAME_LENGTH]}.json"
 
     def read(self, *facts: str) -> dict[str, Any] | None:
         """Return the object that depends on ``facts``, or nothing unless it is there and sound."""
         try:
-            content = self.locate(*facts).read_bytes()
+            content = self._locate(facts).read_bytes()
         except OSError:
             return None
         return unseal_json(content, self._subject(facts))
@@ -131,7 +130,12 @@ class JsonCache:
         """Keep an object; one that cannot be written is made again, and no build is the worse."""
         with contextlib.suppress(IsolationError):
             fs.ensure_directory(str(self._directory))
-            replace_file(str(self.locate(*facts)), seal_json(found, self._subject(facts)))
+            replace_file(str(self._locate(facts)), seal_json(found, self._subject(facts)))
+
+    def remove(self, *facts: str) -> None:
+        """Have no object any longer that depends on ``facts``."""
+        with contextlib.suppress(IsolationError):
+            fs.remove_file(str(self._locate(facts)))
 
     def _subject(self, facts: tuple[str, ...]) -> str:
         return fingerprint([self._kind, *facts])

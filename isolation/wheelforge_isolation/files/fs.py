@@ -209,6 +209,12 @@ def settle_directory(path: str, mtime: float) -> None:
             raise file_access_error("write", path, error) from error
 
 
+def set_time_to_now(path: str) -> None:
+    """Give ``path``, which must exist, the time of now."""
+    with translated("write", path):
+        os.utime(path)
+
+
 def set_back(top: str) -> None:
     """Give whatever below ``top`` was just written a time in the past.
 
