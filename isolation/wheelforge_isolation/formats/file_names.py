@@ -7,7 +7,6 @@ expand to billions of tags.
 
 from __future__ import annotations
 
-import math
 import re
 import string
 from functools import lru_cache
@@ -115,13 +114,14 @@ def parse_version(text: str) -> Version:
 @lru_cache(_CACHED)
 def expand_tags(compressed: str) -> tuple[str, ...]:
     """Return the tags that a compressed tag, such as ``py2.py3-none-any``, stands for, sorted."""
-    from packaging.tags import parse_tag
+    from packaging.tags import TooManyTagsError, parse_tag
 
-    counts = [part.count(".") + 1 for part in compressed.split("-")]
-    if len(compressed) > _LONGEST_NAME or math.prod(counts) > _MOST_TAGS:
-        raise FormatError(f"it stands for more than {_MOST_TAGS} tags")
+    if len(compressed) > _LONGEST_NAME:
+        raise FormatError("a tag is too long")
     try:
-        return tuple(sorted(map(str, parse_tag(compressed))))
+        return tuple(sorted(map(str, parse_tag(compressed, limit=_MOST_TAGS))))
+    except TooManyTagsError as error:
+        raise FormatError(f"it stands for more than {_MOST_TAGS} tags") from error
     except ValueError as error:
         raise FormatError("a tag is not valid") from error
 
