@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from typing import TYPE_CHECKING
 
@@ -35,15 +34,15 @@ def list_codes(root: type[ForgeError]) -> Iterator[tuple[str, int]]:
         yield from list_codes(kind)
 
 
-def options(parser: argparse.ArgumentParser, command: str = "") -> Iterator[tuple[str, str]]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, child in action.choices.items():
-                yield from options(child, name)
-        yield from ((command, option) for option in action.option_strings)
+OPTIONS = [
+    (name, option)
+    for name in COMMANDS
+    for action in build_parser(name)._actions
+    for option in action.option_strings
+]
 
 
-@pytest.mark.parametrize(("command", "option"), list(options(build_parser(COMMANDS))))
+@pytest.mark.parametrize(("command", "option"), [*OPTIONS, ("", "--version")])
 def test_help__has_every_option(command: str, option: str) -> None:
     assert any(f"`{option}" in text for text in HELP.values()), command
 

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 def main(words: "Sequence[str] | None" = None) -> int:
     """Do what ``words`` ask for, and return the exit code."""
     words = sys.argv[1:] if words is None else words
-    if len(words) == 1 and words[0] in {"-V", "--version"}:
+    if words and words[0] in {"-V", "--version", "-VV"}:
         sys.stdout.write(f"wheelforge {VERSION}\n")
+        if words[0] == "-VV" or words[1:]:
+            from wheelforge.cli.help import show_surroundings
+
+            show_surroundings()
         return 0
     from wheelforge.cli.command_line import run_words
 

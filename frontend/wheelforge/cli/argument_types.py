@@ -8,6 +8,8 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.errors import SourceError
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -20,8 +22,17 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def absolute_path(text: str) -> Path:
-    """Return ``text`` as a path that no change of directory can bend."""
-    return Path(text).absolute()
+    """Return an absolute path, without `..`."""
+    path = Path(text)
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
+def parse_output_directory(text: str) -> Path:
+    """Return the path of a directory, which need not exist yet."""
+    path = absolute_path(text)
+    if path.exists() and not path.is_dir():
+        raise ArgumentTypeError(f"`{text}` is a file, not a directory")
+    return path
 
 
 def parse_size(text: str) -> int:
@@ -48,16 +59,31 @@ def parse_seconds(text: str) -> float:
 
 
 def read_source(text: str) -> Path | str:
-    """Return a path if something is there; else leave it to those who know names and URLs.
+    """Return a path if something is there; else the name, requirement or URL as it is.
 
-    So a directory `demo` is built, and not the sdist of that name.
+    So a directory `demo` is built, and not the release of that name.
     """
     path = Path(text)
     is_path = os.path.lexists(path) or path.name != text or _is_archive_name(text)
     if not is_path or "://" in text:
         return text
-    # What is called `..` would have no name to be called by.
-    return path.resolve() if ".." in path.parts else absolute_path(text)
+    reason = _find_reason_against(text, path)
+    if reason:
+        raise SourceError("source-invalid", text, reason)
+    return absolute_path(text)
+
+
+def _find_reason_against(text: str, path: Path) -> str:
+    """Return what to name in the place of a path that is no source."""
+    if path.name in {"pyproject.toml", "setup.py", "setup.cfg"}:
+        return "name the directory of the project"
+    if path.suffix == ".txt":
+        return f"`-r {text}` builds what a requirements file names"
+    if path.is_dir() and not any((path / name).exists() for name in ("pyproject.toml", "setup.py")):
+        count = sum(_is_archive_name(found.name) for found in path.iterdir())
+        if count:
+            return f"it is no project; `{text.rstrip('/')}/*.tar.gz` builds its sdists ({count})"
+    return ""
 
 
 def _is_archive_name(text: str) -> bool:

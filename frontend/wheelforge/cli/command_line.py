@@ -21,8 +21,8 @@ _INTERRUPTED = 130
 
 def run_words(words: Sequence[str]) -> int:
     """Do what ``words`` ask for, and return the exit code."""
-    options = parse_words(words)
     try:
+        options = parse_words(words)
         with _ending_on_request():
             code: int | None = options.run(options)
     except ForgeError as error:

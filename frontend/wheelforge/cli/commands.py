@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -120,7 +121,14 @@ def open_console(options: argparse.Namespace) -> Console:
     console = Console(options.verbosity)
     for key in list_bare_settings(options):
         console.say("warning", f"`-C {key}` has no value: `-C {key}=` is what pip understands too")
+    for source in filter(_is_bare_name, options.sources or ()):
+        console.say("note", f"there is no file or directory `{source}`: the index is asked for it")
     return console
+
+
+def _is_bare_name(source: Path | str) -> bool:
+    """Return whether a path may have been meant that does not exist."""
+    return isinstance(source, str) and re.fullmatch(r"[\w.-]+", source) is not None
 
 
 @contextlib.contextmanager

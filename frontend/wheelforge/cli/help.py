@@ -6,11 +6,16 @@ The texts are the Markdown files in ``wheelforge/help``; tests hold them to the 
 from __future__ import annotations
 
 import difflib
+import platform
 import re
 import sys
+from importlib.metadata import distribution
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+
+from wheelforge.build.locations import find_layout
 from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +57,15 @@ def explain_code(options: argparse.Namespace) -> None:
     for codes, cure in _CURE.findall(text):
         if f"`{options.code}`" in codes:
             sys.stdout.write(f"try: {cure}\n")
+
+
+def show_surroundings() -> None:
+    """Print the versions that a report of a problem needs."""
+    requires = (Requirement(text).name for text in distribution("wheelforge").requires or ())
+    sys.stdout.write(f"Python {platform.python_version()} ({sys.executable})\n")
+    sys.stdout.write(f"platform {platform.platform()}\n")
+    sys.stdout.write(f"cache {find_layout(None).root}\n")
+    sys.stdout.writelines(f"{name} {distribution(name).version}\n" for name in requires)
 
 
 def _check_known(what: str, name: str, known: Collection[str]) -> None:

@@ -1,40 +1,161 @@
-"""The words of the command line, and what each of them runs."""
+"""The commands, their options, and what is said of words that are neither."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 from wheelforge.cli import options
 from wheelforge.cli.argument_types import absolute_path, parse_days, parse_flag, parse_size
-from wheelforge.version import VERSION
+from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
-_NO_COMMANDS = {"-h", "--help", "-V", "--version"}
+_PREFIX = "WHEELFORGE_"
+_FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
+"""Options without a value, which may therefore stand before a command."""
+_SPELLED_ELSEWHERE = {
+    "--no-build-isolation": "--no-isolation",
+    "--config-settings": "--config-setting",
+    "--build-constraints": "--build-constraint",
+    "--constraint": "--build-constraint",
+    "-c": "--build-constraint",
+    "--out-dir": "--outdir",
+    "--wheel-dir": "--outdir",
+    "--default-index": "--index-url",
+    "--index": "--extra-index-url",
+    "--requirements": "--requirement",
+    "--parallel": "--jobs",
+}
+"""Options of pip and uv, and what they are called here."""
 
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
     """Return what ``words`` ask for; ``run`` is the function to call with it."""
-    if not words or (words[0] not in COMMANDS and words[0] not in _NO_COMMANDS):
-        words = ["build", *words]
-    return build_parser(words[:1]).parse_args(words)
+    if words and words[-1] in {"-h", "--help"} and words[:-1] in ([], ["cache"]):
+        return argparse.Namespace(run=_show_commands)
+    name, words = _find_command(list(words))
+    parser = build_parser(name)
+    _apply_environment(parser)
+    found, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        _refuse_unknown(unknown[0], parser)
+    return found
 
 
-def build_parser(known: Collection[str]) -> argparse.ArgumentParser:
-    """Return a parser that knows the options of the ``known`` commands: one is enough for a run."""
-    parser = _Parser(prog="wheelforge", description="Build Python packages.")
-    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="say which release it is")
-    commands = _add_commands(parser)
-    for name, (add_options, help_text) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_text)
-        if name in known:
-            add_options(command)
+def _find_command(words: list[str]) -> tuple[str, list[str]]:
+    """Return the command, which is `build` unless one is named, and the words without it."""
+    first = next((place for place, word in enumerate(words) if word not in _FLAGS), len(words))
+    word = words[first] if first < len(words) else ""
+    if word == "cache" and not os.path.lexists(word):
+        return _find_cache_command(words, first)
+    if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
+        return word, words[:first] + words[first + 1 :]
+    if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
+        near = difflib.get_close_matches(word, [*COMMANDS, "cache"], 1, 0.75)
+        if near:
+            reason = f"no such command, file or directory; did you mean `{near[0]}`?"
+            hint = f" (`wheelforge build {word}` builds the release on the index)"
+            raise UsageError("option-invalid", word, reason + hint)
+    return "build", words
+
+
+def _find_cache_command(words: list[str], place: int) -> tuple[str, list[str]]:
+    rest = words[:place] + words[place + 1 :]
+    known = [name.removeprefix("cache ") for name in COMMANDS if name.startswith("cache ")]
+    named = next((word for word in rest if not word.startswith("-")), "")
+    if named not in known:
+        near = difflib.get_close_matches(named, known, 1)
+        guess = f"did you mean `cache {near[0]}`?" if near else f"it is one of {', '.join(known)}"
+        raise UsageError("option-invalid", f"cache {named}".strip(), f"no such command; {guess}")
+    rest.remove(named)
+    return f"cache {named}", rest
+
+
+def build_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command."""
+    add_options, text = COMMANDS[name]
+    parser = _Parser(
+        prog=f"wheelforge {name}",
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=_EPILOGS.get(name, ""),
+        allow_abbrev=False,
+        # Each option is tried on a formatter, which would ask each time how wide the terminal is.
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=80),
+    )
+    add_options(parser)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what is wrong with the words, in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.fullmatch(r"argument ([^:]+): (.*)", message, re.DOTALL)
+        option, reason = found.groups() if found else (self.prog, message)
+        raise UsageError("option-invalid", option, reason)
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.RawDescriptionHelpFormatter
+        return super().format_help()
+
+
+def _apply_environment(parser: argparse.ArgumentParser) -> None:
+    """Take defaults from variables: `WHEELFORGE_CACHE_DIR` is that of `--cache-dir`."""
+    given = {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
+    if not given:
+        return
+    for action in parser._actions:  # ruff: ignore[private-member-access]
+        for option in action.option_strings:
+            variable = _PREFIX + option.lstrip("-").replace("-", "_").upper()
+            if option.startswith("--") and variable in given:
+                try:
+                    parser.set_defaults(**{action.dest: _read_default(action, given[variable])})
+                except (argparse.ArgumentTypeError, ValueError) as error:
+                    raise UsageError("option-invalid", variable, str(error)) from error
+
+
+def _read_default(action: argparse.Action, text: str) -> object:
+    convert: Callable[[str], object] = action.type if callable(action.type) else str
+    # The classes of actions that make lists are private.
+    is_list = type(action).__name__ in {"_AppendAction", "_AppendConstAction"}
+    if action.nargs == 0:  # a switch
+        if not parse_flag(text):
+            return action.default
+        return [action.const] if is_list else action.const
+    if action.choices and text not in action.choices:
+        raise ValueError(f"`{text}` is not one of {', '.join(action.choices)}")
+    return [convert(word) for word in text.split()] if is_list else convert(text)
+
+
+def _refuse_unknown(word: str, parser: argparse.ArgumentParser) -> NoReturn:
+    option = word.partition("=")[0]
+    if not option.startswith("-"):
+        raise UsageError("option-invalid", word, f"`{parser.prog}` takes no such argument")
+    known = [name for action in parser._actions for name in action.option_strings]  # ruff: ignore[private-member-access]
+    right = _SPELLED_ELSEWHERE.get(option)
+    near = [right] if right in known else difflib.get_close_matches(option, known, 1, 0.7)
+    guess = f"did you mean `{near[0]}`?" if near else f"`{parser.prog} --help` lists them"
+    raise UsageError("option-invalid", option, f"`{parser.prog}` has no such option; {guess}")
+
+
+def _show_commands(_: argparse.Namespace) -> None:
+    """Print what there is: the commands, examples, and where to read on."""
+    width = max(map(len, COMMANDS))
+    commands = [f"  {name:{width}}  {text}\n" for name, (_, text) in COMMANDS.items()]
+    sys.stdout.write(
+        "usage: wheelforge [COMMAND] [SRC ...] [options]\n\n"
+        "Build wheels and sdists, one or many, safely and in parallel.\n\n"
+        f"commands:\n{''.join(commands)}\n"
+        f"{_EPILOGS['build']}\n\n"
+        "`wheelforge COMMAND --help` lists the options of a command.\n"
+    )
 
 
 def _late(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:
@@ -65,14 +186,14 @@ def _add_metadata(parser: argparse.ArgumentParser) -> None:
 
 def _add_lock(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
-    _add_making(parser)
     parser.add_argument(
         *("-o", "--output"),
         type=absolute_path,
         default="pylock.build.toml",
         metavar="FILE",
-        help="where to write it (default: pylock.build.toml)",
+        help="file to write (default: pylock.build.toml)",
     )
+    _add_making(parser)
     parser.set_defaults(run=_late("commands", "run_lock"), kinds=None, outdir=None)
 
 
@@ -88,7 +209,7 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
 
 def _add_fetch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--locked", type=absolute_path, required=True, metavar="FILE", help="what to fetch"
+        "--locked", type=absolute_path, required=True, metavar="FILE", help="the lock"
     )
     options.add_index(parser)
     options.add_cache_directory(parser)
@@ -104,105 +225,59 @@ def _add_unpack(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_late("commands", "run_unpack"))
 
 
-def _add_commands(parser: argparse.ArgumentParser) -> Any:  # ruff: ignore[any-type]
-    # Without its name it would be worked out by what formats help, which loads shutil.
-    return parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, prog=parser.prog
-    )
-
-
-def _add_cache(parser: argparse.ArgumentParser) -> None:
-    commands = _add_commands(parser)
-    run_by_name = {
-        "dir": ("show_directory", "print where the cache is"),
-        "size": ("show_size", "print how much space it takes"),
-        "list": ("show_entries", "print what is in it, one line each"),
-        "verify": ("verify", "hash all of it; exit code 1 if anything is wrong"),
-        "gc": ("collect", "remove what the dead left, and what is too old or too much"),
-        "clear": ("clear", "remove all that no running build uses"),
-    }
-    for name, (run, help_text) in run_by_name.items():
-        command = commands.add_parser(name, help=help_text)
-        options.add_cache_directory(command)
-        command.set_defaults(run=_late("cache", run))
-    commands.choices["list"].add_argument("--json", action="store_true", help="print JSON")
-    commands.choices["verify"].add_argument(
-        "--repair", action="store_true", help="mend what is wrong, or set it aside"
-    )
-    _add_bounds(commands.choices["gc"])
-
-
-def _add_bounds(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much, as 5GB"
-    )
-    parser.add_argument(
-        "--max-age",
-        type=parse_days,
-        metavar="AGE",
-        help="remove what was unused for longer, as 30d",
-    )
-
-
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", metavar="TOPIC", help="default: list the topics")
     parser.set_defaults(run=_late("help", "show_topic"))
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", metavar="CODE", help="an error code, as `header-missing`")
+    parser.add_argument("code", metavar="CODE", help="an error code, such as `header-missing`")
     parser.set_defaults(run=_late("help", "explain_code"))
 
 
-COMMANDS = {
-    "build": (_add_build, "build projects and sdists (may be left out)"),
+def _add_cache(run: str, parser: argparse.ArgumentParser) -> None:
+    options.add_cache_directory(parser)
+    parser.set_defaults(run=_late("cache", run))
+    if run == "show_entries":
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    elif run == "verify":
+        parser.add_argument("--repair", action="store_true", help="mend or remove what is wrong")
+    elif run == "collect":
+        parser.add_argument(
+            "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much: 5GB"
+        )
+        parser.add_argument(
+            "--max-age",
+            type=parse_days,
+            metavar="AGE",
+            help="remove what was unused for longer: 30d",
+        )
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "build": (_add_build, "build wheels and sdists (the default command)"),
     "metadata": (_add_metadata, "print a project's core metadata as JSON"),
-    "lock": (_add_lock, "write down what builds need, with hashes"),
-    "fetch": (_add_fetch, "put what is locked into the cache"),
-    "unpack": (_add_unpack, "unpack an sdist, whole or not at all"),
-    "cache": (_add_cache, "look at the cache, check it, make it smaller"),
+    "lock": (_add_lock, "pin build requirements by hash"),
+    "fetch": (_add_fetch, "download everything in a lock into the cache"),
+    "unpack": (_add_unpack, "unpack an sdist safely"),
+    "cache dir": (partial(_add_cache, "show_directory"), "print the cache directory"),
+    "cache size": (partial(_add_cache, "show_size"), "print the size of the cache"),
+    "cache list": (partial(_add_cache, "show_entries"), "list the entries of the cache"),
+    "cache verify": (partial(_add_cache, "verify"), "check every file of the cache"),
+    "cache gc": (partial(_add_cache, "collect"), "remove leftovers and old entries"),
+    "cache clear": (partial(_add_cache, "clear"), "remove everything that is not in use"),
     "help": (_add_help, "show a reference text"),
     "explain": (_add_explain, "explain an error code"),
 }
+_EPILOGS = {
+    "build": """\
+examples:
+  wheelforge                                 the project in this directory: sdist and wheel
+  wheelforge sdists/*.tar.gz -o wheels       wheels of many sdists
+  wheelforge six==1.17.0                     a release on the index
+  wheelforge -r requirements.txt --with-deps -o wheels
 
-
-class _Parser(argparse.ArgumentParser):
-    """Takes the default of every option from the environment: WHEELFORGE_ and the option's name."""
-
-    def __init__(self, **facts: Any) -> None:  # ruff: ignore[any-type]
-        # Each option is tried on a formatter, which would ask each time how wide the terminal is.
-        super().__init__(**facts, formatter_class=partial(argparse.HelpFormatter, width=80))
-
-    def format_help(self) -> str:
-        self.formatter_class = argparse.HelpFormatter
-        return super().format_help()
-
-    def format_usage(self) -> str:
-        self.formatter_class = argparse.HelpFormatter
-        return super().format_usage()
-
-    def add_argument(self, *names: str, **facts: Any) -> argparse.Action:  # ruff: ignore[any-type]
-        action = super().add_argument(*names, **facts)
-        given = os.environ.get(f"WHEELFORGE_{names[-1].lstrip('-').replace('-', '_').upper()}")
-        if given is not None and names[-1].startswith("--"):
-            default = _read_default(action, given, facts.get("action", "store"))
-            self.set_defaults(**{action.dest: default})
-        return action
-
-
-def _read_default(action: argparse.Action, given: str, kind: str) -> object:
-    if kind == "append":
-        return [action.type(word) if callable(action.type) else word for word in given.split()]
-    if action.nargs != 0:
-        return given  # which argparse then reads as it would on the command line
-    if not parse_flag(given):
-        return action.default
-    return [action.const] if kind == "append_const" else action.const
-
-
-class _Version(argparse.Action):
-    """Prints the version."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        sys.stdout.write(f"wheelforge {VERSION}\n")
-        parser.exit()
+`wheelforge help` lists the reference texts, `wheelforge explain CODE` explains an error.""",
+    "lock": "`wheelforge help build` tells how locks are used.",
+    "cache gc": "`wheelforge help cache` tells what is kept.",
+}

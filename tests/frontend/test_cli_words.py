@@ -1,0 +1,181 @@
+"""The words of the command line: which are understood, and what is said of the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wheelforge.cli import main
+from wheelforge.cli.parser import COMMANDS, parse_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+pytestmark = pytest.mark.usefixtures("project")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a directory that has a project in it, a requirements file and sdists."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "pyproject.toml").touch()
+    (tmp_path / "list.txt").touch()
+    (tmp_path / "sdists").mkdir()
+    (tmp_path / "sdists" / "a-1.0.tar.gz").touch()
+    return tmp_path
+
+
+def refuse(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return the one sentence and the hint with which ``words`` are refused."""
+    assert main(words) == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert len(printed.err.splitlines()) <= 2
+    return printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["biuld", "demo"], "build"),
+        (["cahce", "dir"], "cache"),
+        (["unpak", "x", "y"], "unpack"),
+        (["metdata", "demo"], "metadata"),
+        (["cache", "sise"], "cache size"),
+        (["--wheell", "demo"], "--wheel"),
+        (["--whe", "demo"], "--wheel"),
+        (["--no-build-isolation", "demo"], "--no-isolation"),
+        (["--config-settings=a=b", "demo"], "--config-setting"),
+        (["--build-constraints", "x", "demo"], "--build-constraint"),
+        (["-c", "x", "demo"], "--build-constraint"),
+        (["--out-dir", "x", "demo"], "--outdir"),
+        (["--wheel-dir", "x", "demo"], "--outdir"),
+        (["--default-index", "x", "demo"], "--index-url"),
+        (["--index", "x", "demo"], "--extra-index-url"),
+        (["lock", "demo", "--outptu", "x"], "--output"),
+    ],
+)
+def test_typo__is_answered_with_the_word_that_is_meant(
+    capsys: pytest.CaptureFixture[str], words: Sequence[str], meant: str
+) -> None:
+    assert f"did you mean `{meant}`?" in refuse(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["demo", "-j", "0"], "`-j/--jobs` cannot be used: `0`"),
+        (["demo", "--timeout", "abc"], "`--timeout` cannot be used: `abc`"),
+        (["demo", "--era", "maybe"], "choose from"),
+        (["demo", "-o"], "expected one argument"),
+        (["demo", "--offline", "--refresh"], "not allowed with argument"),
+        (["demo", "--fail-fast", "--keep-going"], "not allowed with argument"),
+        (["demo", "-q", "-v"], "not allowed with argument"),
+        (["demo", "-o", "list.txt"], "is a file, not a directory"),
+        (["--exclude-newer", "yesterday", "demo"], "error[time-invalid]: `yesterday`"),
+        (["unpack", "a", "b", "c"], "`wheelforge unpack` takes no such argument"),
+        (["fetch"], "--locked"),
+    ],
+)
+def test_value__that_is_wrong_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], words: Sequence[str], reason: str
+) -> None:
+    assert reason in refuse(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("source", "instead"),
+    [
+        ("demo/pyproject.toml", "name the directory of the project"),
+        ("./list.txt", "`-r ./list.txt`"),
+        ("sdists", "`sdists/*.tar.gz` builds its sdists (1)"),
+    ],
+)
+def test_source__of_another_kind_is_answered_with_what_to_name(
+    capsys: pytest.CaptureFixture[str], source: str, instead: str
+) -> None:
+    (error,) = refuse(capsys, source).splitlines()
+
+    assert error.startswith(f"error[source-invalid]: `{source}`")
+    assert instead in error
+
+
+def test_options__may_stand_between_sources(project: Path) -> None:
+    options = parse_words(["demo", "-q", "list.tar.gz", "-o", "out", "six==1.0"])
+
+    assert options.sources == [project / "demo", project / "list.tar.gz", "six==1.0"]
+    assert (options.verbosity, options.outdir) == (-1, project / "out")
+
+
+def test_switches__may_stand_before_a_command(project: Path) -> None:
+    locking = parse_words(["--offline", "lock", "demo"])
+
+    assert (locking.offline, locking.output) == (True, project / "pylock.build.toml")
+    assert not hasattr(parse_words(["-q", "demo"]), "output")
+
+
+def test_directory__named_like_a_command_can_be_built(project: Path) -> None:
+    (project / "fetch").mkdir()
+
+    assert parse_words(["-q", "fetch"]).sources == [project / "fetch"]
+
+
+def test_output_directory__is_told_without_dots(project: Path) -> None:
+    assert parse_words(["demo", "-o", "demo/../out"]).outdir == project / "out"
+
+
+def test_variable__is_blamed_for_its_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHEELFORGE_JOBS", "x")
+
+    assert "`WHEELFORGE_JOBS` cannot be used: `x`" in refuse(capsys, "demo")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("PYTHON", "3.11 3.12", "pythons", ["3.11", "3.12"]),
+        ("WHEEL", "1", "kinds", ["wheel"]),
+        ("WHEEL", "no", "kinds", None),
+        ("OFFLINE", "yes", "offline", True),
+        ("KEEP", "failed", "keep", "failed"),
+        ("TIMEOUT", "10m", "timeout", 600),
+    ],
+)
+def test_variable__is_the_default_of_its_option(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, name: str, value: object
+) -> None:
+    monkeypatch.setenv(f"WHEELFORGE_{variable}", text)
+
+    assert getattr(parse_words(["demo"]), name) == value
+
+
+def test_help__lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert all(any(line.startswith(f"  {name} ") for line in lines) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help__of_a_command_shows_its_options(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*name.split(), "--help"])
+
+    assert capsys.readouterr().out.startswith(f"usage: wheelforge {name}")
+
+
+def test_version__with_details_names_what_a_report_needs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--version", "-v"]) == 0
+
+    lines = dict(line.partition(" ")[::2] for line in capsys.readouterr().out.splitlines())
+    assert lines.keys() >= {"wheelforge", "Python", "platform", "cache", "build", "filelock"}
