@@ -12,7 +12,7 @@ from wheelforge.errors import BuildError, PackageNotFoundError
 from wheelforge.index import IndexSettings, Metadata
 from wheelforge.index.candidates import OTHER_NAME, Selector, merge
 from wheelforge.index.pages import Listed
-from wheelforge.resolve import Question, resolve
+from wheelforge.resolve import ResolutionRequest, resolve
 from wheelforge_isolation import Interpreter
 from wheelforge_isolation.interpreter import Scheme
 
@@ -75,7 +75,7 @@ class Oddities(TypedDict):
 
 
 class Terms(TypedDict, total=False):
-    """The rest of a question."""
+    """The rest of a request."""
 
     python: Interpreter
     index_identity: str
@@ -192,10 +192,10 @@ class Universe:
     def resolve(
         self, *requirements: str, build: bool = False, **terms: Unpack[Terms]
     ) -> Resolution:
-        """Resolve ``requirements``; ``terms`` are the rest of the question."""
+        """Resolve ``requirements``; ``terms`` are the rest of the request."""
         self.python = terms.get("python", PYTHON)
-        question = ask(*requirements, **terms)
-        return resolve(question, self, self.build if build else None)
+        request = ask(*requirements, **terms)
+        return resolve(request, self, self.build if build else None)
 
     def pins(self, *requirements: str, build: bool = False, **terms: Unpack[Terms]) -> list[str]:
         """Return what is pinned, as ``name version``."""
@@ -217,6 +217,6 @@ class Universe:
         raise AssertionError(resolution)
 
 
-def ask(*requirements: str, **terms: Unpack[Terms]) -> Question:
+def ask(*requirements: str, **terms: Unpack[Terms]) -> ResolutionRequest:
     given: Terms = {"python": PYTHON, **terms}
-    return Question(requirements=requirements, **given)
+    return ResolutionRequest(requirements=requirements, **given)

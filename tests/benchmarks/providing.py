@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wheelforge.index import Index
-    from wheelforge.resolve import Delivery
+    from wheelforge.resolve import FetchPlan
     from wheelforge_isolation import Interpreter
 
 WHEELS, ENVIRONMENT = "wheels", "environment"
@@ -33,22 +33,22 @@ def main(root: str, what: str, *requirements: str) -> None:
     with open_cache(layout, lambda _: None) as cache:
         python = find_python(Settings(variables=os.environ, python=sys.executable), layout)
         with Index(settings, python.tags, python.version) as index:
-            delivery = _resolve(requirements, python, index, Path(root))
+            plan = _resolve(requirements, python, index, Path(root))
             if what == ENVIRONMENT:
-                cache.environments.obtain(python, delivery.keys, delivery.fetch).give_back()
+                cache.environments.obtain(python, plan.keys, plan.fetch).give_back()
                 return
-            for key in delivery.keys:
-                cache.wheels.obtain(key, partial(delivery.fetch, key)).item.give_back()
+            for key in plan.keys:
+                cache.wheels.obtain(key, partial(plan.fetch, key)).item.give_back()
 
 
 def _resolve(
     requirements: tuple[str, ...], python: Interpreter, index: Index, root: Path
-) -> Delivery:
-    from wheelforge.resolve import Question, hand_over, resolve
+) -> FetchPlan:
+    from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 
     identity = index.settings.identity
-    question = Question(requirements=requirements, python=python, index_identity=identity)
-    return hand_over(resolve(question, index), index, None, workspace=root / "fetched")
+    request = ResolutionRequest(requirements=requirements, python=python, index_identity=identity)
+    return prepare_wheels(resolve(request, index), index, None, workspace=root / "fetched")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from tests.universe import ORIGIN, PYTHON, Universe, ask, content_of, sha256_of
 from wheelforge.errors import DownloadMismatchError
 from wheelforge.index import Index, IndexSettings
 from wheelforge.lockfile import Lock, LockedPython, Recorder, Source, describe_python, read_lock
-from wheelforge.resolve import Resolution, hand_over, resolve
+from wheelforge.resolve import Resolution, prepare_wheels, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -492,13 +492,13 @@ def test_what_was_resolved_is_delivered_from_the_lock_without_asking(tmp_path: P
     universe = Universe(workshop=tmp_path)
     universe.add("a", "1.0", "b", hashes={})
     universe.add("b", "1.0")
-    delivery = hand_over(universe.resolve("a"), universe, None, workspace=tmp_path / "first")
+    delivery = prepare_wheels(universe.resolve("a"), universe, None, workspace=tmp_path / "first")
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), delivery.resolution)
     lock = save_and_read(recorder.lock(), tmp_path)
     universe.fetched.clear()
 
-    again = hand_over(
+    again = prepare_wheels(
         lock.answer(SIX, ("a",), PYTHON), universe, None, workspace=tmp_path / "second"
     )
 
@@ -522,7 +522,7 @@ def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
             url=f"{server.url.removesuffix('/simple/')}/{pin.url.split('/', 3)[3]}"
         )
         with Index(settings, PYTHON.tags, PYTHON.version) as index:
-            delivery = hand_over(Resolution(pins=(moved,)), index, None, workspace=tmp_path)
+            delivery = prepare_wheels(Resolution(pins=(moved,)), index, None, workspace=tmp_path)
             with pytest.raises(DownloadMismatchError) as caught:
                 delivery.fetch(delivery.keys[0], str(tmp_path / "a.whl"))
 

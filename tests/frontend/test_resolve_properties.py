@@ -63,9 +63,9 @@ class Case:
         universe = Universe(seed=seed)
         for (name, version), needs in self.world.items():
             universe.add(name, version, *needs, extras=EXTRAS)
-        question = ask(*self.roots)._replace(constraints=self.constraints)
+        request = ask(*self.roots)._replace(constraints=self.constraints)
         try:
-            return resolve(question, universe)
+            return resolve(request, universe)
         except RequirementsError:
             return None
 

@@ -22,7 +22,7 @@ from tests.property.arena import TooSlowError, time_limit
 from tests.security.hostile_answers import METADATA, PAGE, PART, PROJECT, WHEEL, make_answers
 from tests.universe import PYTHON
 from wheelforge.index import Index, IndexSettings
-from wheelforge.resolve import Question, hand_over, resolve
+from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import remove_tree
 from wheelforge_isolation.errors import ForgeError
 
@@ -128,13 +128,13 @@ def _ask_everything(origin: str, inside: Path, problems: list[str]) -> None:
         for candidate in _try(problems, lambda: index.find(PROJECT).usable[:3]) or ():
             _try(problems, partial(index.read_metadata, candidate))
             _try(problems, partial(index.fetch, candidate, str(inside / "file")))
-        question = Question(
+        request = ResolutionRequest(
             requirements=(PROJECT,), python=PYTHON, index_identity=settings.identity
         )
-        resolution = _try(problems, lambda: resolve(question, index))
+        resolution = _try(problems, lambda: resolve(request, index))
         if resolution is not None:
             workspace = inside / "workspace"
-            _try(problems, lambda: hand_over(resolution, index, None, workspace=workspace))
+            _try(problems, lambda: prepare_wheels(resolution, index, None, workspace=workspace))
         problems += [f"odd note: {note!r}" for note in index.notes if len(note) > _LONGEST_TEXT]
 
 

@@ -8,34 +8,36 @@ import pytest
 
 from tests.forge import Place
 from tests.universe import Universe, ask
-from wheelforge.resolve import Memory, Resolution, resolve
+from wheelforge.resolve import Resolution, ResolutionCache, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge.resolve import Question
+    from wheelforge.resolve import ResolutionRequest
 
 PASSWORD, TOKEN = "s3cr@et@B", "t0ken"
 
 
-def remember(directory: Path, question: Question, *, signature: str = "") -> tuple[str, Resolution]:
+def remember(
+    directory: Path, request: ResolutionRequest, *, signature: str = ""
+) -> tuple[str, Resolution]:
     """Return what is written of an answer, and the answer that is given again."""
     universe = Universe()
     universe.put(directory.parent, "a", "1.0")
     universe.add("b", "1.0")
 
-    def answer(question: Question) -> Resolution:
-        found = resolve(question, universe, universe.build)
+    def answer(request: ResolutionRequest) -> Resolution:
+        found = resolve(request, universe, universe.build)
         pins = tuple(
             pin._replace(url=f"{pin.url}{signature if pin.name == 'b' else ''}")
             for pin in found.pins
         )
         return found._replace(pins=pins)
 
-    memory = Memory(directory=directory)
-    memory.answer(question, answer)
+    cache = ResolutionCache(directory=directory)
+    cache.get_or_resolve(request, answer)
     written = "".join(path.read_text() for path in directory.glob("*"))
-    return written, memory.answer(question, answer)
+    return written, cache.get_or_resolve(request, answer)
 
 
 def test_remembered_answer__has_no_password_and_no_signature(tmp_path: Path) -> None:
@@ -49,10 +51,10 @@ def test_remembered_answer__has_no_password_and_no_signature(tmp_path: Path) -> 
 
 
 def test_remembered_answer__is_not_kept_if_an_index_signs_its_urls(tmp_path: Path) -> None:
-    question = ask("b")
+    request = ask("b")
 
-    kept, _ = remember(tmp_path / "plain", question, signature="?version=1")
-    written, _ = remember(tmp_path / "signed", question, signature=f"?version=1&sig={TOKEN}")
+    kept, _ = remember(tmp_path / "plain", request, signature="?version=1")
+    written, _ = remember(tmp_path / "signed", request, signature=f"?version=1&sig={TOKEN}")
 
     assert "?version=1" in kept
     assert not written

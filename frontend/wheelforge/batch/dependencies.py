@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.batch.inputs import applies
 from wheelforge.batch.jobs import Job
-from wheelforge.resolve import Question, hand_over, resolve
+from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import digest, ensure_directory
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wheelforge.batch.worker import Worker
     from wheelforge.index import Candidate
     from wheelforge.models import Artifact, BuildRequest
-    from wheelforge.resolve import Delivery
+    from wheelforge.resolve import FetchPlan
     from wheelforge_isolation import WheelKey
 
 _SUBJECT = "the whole set"
@@ -62,7 +62,7 @@ class DependencySet:
         ``stated`` has the accepted hashes of each requirement.
         """
         settings, markers = self._worker.forges.settings, self._interpreter.markers
-        question = Question(
+        wanted = ResolutionRequest(
             requirements=tuple(text for text in stated if applies(text, markers)),
             python=self._interpreter,
             index_identity=self._index.settings.identity,
@@ -71,15 +71,15 @@ class DependencySet:
             exclude_newer=settings.exclude_newer,
             subject=_SUBJECT,
         )
-        answer = resolve(question, self._index, self._build_once)
+        answer = resolve(wanted, self._index, self._build_once)
         place = self._make_place()
-        delivery = hand_over(answer, self._index, self._build_once, workspace=place)
-        for key in delivery.keys:
+        plan = prepare_wheels(answer, self._index, self._build_once, workspace=place)
+        for key in plan.keys:
             yield Job(
                 number=next(numbers),
                 request=replace(self._pattern, source=f"{key.name}=={key.version}"),
                 python=self._python,
-                make=partial(_put, delivery, key),
+                make=partial(_put, plan, key),
                 sha256=self._origins.get(key.file_name, ""),
             )
 
@@ -112,7 +112,7 @@ class DependencySet:
         return place
 
 
-def _put(delivery: Delivery, key: WheelKey, place: Path) -> Path:
+def _put(plan: FetchPlan, key: WheelKey, place: Path) -> Path:
     path = place / key.file_name
-    delivery.fetch(key, str(path))
+    plan.fetch(key, str(path))
     return path

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from wheelforge.errors import MetadataInvalidError, OfflineError, UsageError
 from wheelforge.models import BuildRequest, Kind, PreparedEnvironment
 from wheelforge.resolve import (
-    Memory,
-    Question,
+    ResolutionCache,
+    ResolutionRequest,
     candidate_of,
-    hand_over,
+    prepare_wheels,
     read_constraints,
     resolve,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wheelforge.index import Candidate, Index
     from wheelforge.lockfile import Source
     from wheelforge.models import BuildEnvironment, Builder, EnvironmentRequest
-    from wheelforge.resolve import Constraints, Delivery, Pin, Resolution
+    from wheelforge.resolve import Constraints, FetchPlan, Pin, Resolution
     from wheelforge.settings import Settings
     from wheelforge_isolation import Cache, Environment, Interpreter, WheelKey
 
@@ -56,7 +56,7 @@ class EnvironmentManager:
         self.cache = cache
         self.targets = targets
         self.install = install
-        self.memory = Memory(directory=cache.layout.resolutions)
+        self.resolutions = ResolutionCache(directory=cache.layout.resolutions)
         self.private = settings.environment_dir and settings.environment_dir.resolve()
         self.built: dict[str, Path] = {}
         """The wheels that were built here and now, by their keys."""
@@ -74,7 +74,7 @@ class EnvironmentManager:
             return preparation.run()
         except MetadataInvalidError:
             # The index's metadata of a file was wrong, and has led to the answer.
-            self.memory.forget(preparation.question)
+            self.resolutions.drop(preparation.resolution_request)
             raise
 
     def discard_private(self) -> None:
@@ -123,32 +123,34 @@ class _Preparation:
         self._build = build
         target = manager.targets.find(request.python)
         self._python, self._index = target.python, target.index
-        self.question = self._ask(manager.read_constraints(request.constraints))
+        self.resolution_request = self._make_resolution_request(
+            manager.read_constraints(request.constraints)
+        )
 
     def run(self) -> PreparedEnvironment:
         """Resolve, deliver the wheels, and make the environment or find it in the cache."""
         request, settings = self._request, self._settings
         answer = self._answer()
         directory = self._manager.make_directory()
-        delivery = hand_over(
+        plan = prepare_wheels(
             answer, self._index, self._build_wheel, workspace=directory, chain=request.chain
         )
-        if delivery.resolution != answer and settings.lock is None:
-            self._manager.memory.remember(self.question, delivery.resolution)
+        if plan.resolution != answer and settings.lock is None:
+            self._manager.resolutions.store(self.resolution_request, plan.resolution)
         if settings.recorder is not None:
             settings.recorder.record(
                 self._identify(),
                 self._python,
                 request.requirements,
-                delivery.resolution,
+                plan.resolution,
                 is_wanted=not request.chain,
             )
-        return self._make(delivery)
+        return self._make(plan)
 
-    def _ask(self, constraints: Constraints) -> Question:
+    def _make_resolution_request(self, constraints: Constraints) -> ResolutionRequest:
         request, settings, index = self._request, self._settings, self._index
         cutoffs = [moment for moment in (request.cutoff, settings.exclude_newer) if moment]
-        return Question(
+        return ResolutionRequest(
             requirements=request.requirements,
             python=self._python,
             index_identity=index.settings.identity,
@@ -170,17 +172,17 @@ class _Preparation:
         if settings.lock is not None:
             requirements = self._request.requirements
             return settings.lock.answer(self._identify(), requirements, self._python)
-        return self._manager.memory.answer(
-            self.question,
-            lambda question: resolve(question, self._index, self._build_wheel),
+        return self._manager.resolutions.get_or_resolve(
+            self.resolution_request,
+            lambda request: resolve(request, self._index, self._build_wheel),
             offline=settings.offline,
             refresh=settings.refresh,
         )
 
-    def _make(self, delivery: Delivery) -> PreparedEnvironment:
-        delivery.is_here = self._cache.wheels.is_likely_here
-        fetch = partial(_refuse_wheel, self._request.label) if self._is_cut_off else delivery.fetch
-        keys, notes = delivery.keys, delivery.resolution.notes
+    def _make(self, plan: FetchPlan) -> PreparedEnvironment:
+        plan.is_here = self._cache.wheels.is_likely_here
+        fetch = partial(_refuse_wheel, self._request.label) if self._is_cut_off else plan.fetch
+        keys, notes = plan.keys, plan.resolution.notes
         if self._manager.install is not None:
             files = self._list_files(keys, fetch)
             environment = self._manager.install(self._python, files)
@@ -243,13 +245,13 @@ class _Preparation:
 
     def _built_key(self, sha256: str) -> str:
         """Return what a wheel depends on; not the day, or a wheel would be of no use tomorrow."""
-        question, lock = self.question, self._settings.lock
+        request, lock = self.resolution_request, self._settings.lock
         facts = (
             sha256,
             self._python.identity,
-            question.index_identity,
-            question.constraints,
-            str(question.exclude_newer),
+            request.index_identity,
+            request.constraints,
+            str(request.exclude_newer),
             None if lock is None else lock.digest,
         )
         return fingerprint(facts)

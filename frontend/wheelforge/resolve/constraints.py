@@ -1,9 +1,10 @@
-"""Files with constraints, in the syntax of requirements files."""
+"""Constraints files, in the syntax of requirements files, and cut-off times as users write them."""
 
 from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,10 @@ _INCLUDE = re.compile(r"(?:-[cr]\s*|--(?:constraint|requirement)(?:\s+|\s*=\s*))
 _OPTION = re.compile(r"\s+(?=--[a-z])")
 _HASH = re.compile(r"--hash(?:\s+|\s*=\s*)(\w+):(\w+)")
 _HEX = re.compile(r"[0-9a-f]*")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{8}")
+_AGE = re.compile(r"(\d{1,6})\s*(h|hours?|d|days?|w|weeks?)", re.IGNORECASE)
+_DURATION = re.compile(r"P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(\d{1,6})H)?", re.IGNORECASE)
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -113,3 +118,39 @@ def _parse_hash(option: str) -> str:
     if _HEX_LENGTHS.get(algorithm) != len(digest) or not _HEX.fullmatch(digest):
         raise ValueError(f"`{option}` is no SHA-256, SHA-384 or SHA-512")
     return f"{algorithm}:{digest}"
+
+
+# Cut-off times
+
+
+def parse_cutoff(text: str, now: datetime) -> datetime:
+    """Return the time before which things have to be published: `2024-05-01`, `7 days`, `P1W`.
+
+    A date stands for its end, and what names no time zone for UTC. Ages count back from the last
+    full hour, so that the same words mean the same time for a while.
+    """
+    try:
+        return _parse_moment(text.strip(), now)
+    except (ValueError, OverflowError) as error:
+        raise UsageError("time-invalid", text.strip()) from error
+
+
+def _parse_moment(text: str, now: datetime) -> datetime:
+    age = _parse_age(text)
+    if age is not None:
+        return now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - age
+    moment = datetime.fromisoformat(text)
+    if _DATE.fullmatch(text):
+        moment += timedelta(days=1)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _parse_age(text: str) -> timedelta | None:
+    match = _AGE.fullmatch(text)
+    if match:
+        return int(match[1]) * _UNITS[match[2][0].lower()]
+    match = _DURATION.fullmatch(text)
+    if match and any(match.groups()):
+        weeks, days, hours = (int(number or 0) for number in match.groups())
+        return timedelta(weeks=weeks, days=days, hours=hours)
+    return None

@@ -1,4 +1,4 @@
-"""What a resolution becomes: keys of wheels, and a way to have each of them."""
+"""From a resolution to wheels: their keys, and a way to fetch each of them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from wheelforge.errors import RequirementsError
 from wheelforge_isolation import WheelKey, copy_file, digest, ensure_directory, read_wheel_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wheelforge.index import Candidate
-    from wheelforge.resolve.supply import Builder, IndexLike
-    from wheelforge.resolve.types import Pin, Resolution
-
-    IsHere = Callable[[WheelKey], bool]
+    from wheelforge.resolve.types import Builder, IndexLike, Pin, Resolution
 
 
-class Delivery:
+class FetchPlan:
     """The wheels of one resolution, as the store of environments takes them."""
 
     def __init__(
@@ -32,7 +29,7 @@ class Delivery:
         self.keys = tuple(pins)
         self.resolution = resolution
         """With the hashes that had to be learned; worth remembering if it differs."""
-        self.is_here: IsHere = lambda _: False
+        self.is_here: Callable[[WheelKey], bool] = lambda _: False
         """Says which wheels need not come when the first one has to be fetched."""
         self._index = index
         self._pins = pins
@@ -41,95 +38,86 @@ class Delivery:
         """The wheels of which it is not known yet whether they have to be fetched."""
 
     def fetch(self, key: WheelKey, path: str) -> None:
-        """Write the wheel that is meant to ``path``."""
+        """Write a wheel to ``path``; the first one that is not here has the others come as well."""
         if key in self._paths:
             copy_file(str(self._paths[key]), path)
             return
-        self._expect_rest(key)
-        self._index.fetch(candidate_of(self._pins[key]), path)
-
-    def _expect_rest(self, key: WheelKey) -> None:
-        """Have the other wheels come as well, if this is the first that is not there."""
         waiting = [*self._unasked]
         self._unasked.clear()
         rest = (other for other in waiting if other not in {key, *self._paths})
         self._index.prefetch_files(
             candidate_of(self._pins[other]) for other in rest if not self.is_here(other)
         )
+        self._index.fetch(candidate_of(self._pins[key]), path)
 
 
-def hand_over(
+def prepare_wheels(
     resolution: Resolution,
     index: IndexLike,
     builder: Builder | None,
     *,
     workspace: Path,
     chain: tuple[str, ...] = (),
-) -> Delivery:
-    """Return the wheels that ``resolution`` stands for, sdists built.
+) -> FetchPlan:
+    """Return the plan for the wheels of ``resolution``, its sdists built.
 
-    A wheel whose hash nobody stated is fetched now, into ``workspace``, to learn it.
+    A wheel of which no hash is stated is fetched now, into ``workspace``, to learn it.
     """
-    finder = _KeyFinder(index, builder, workspace, chain)
-    finder.expect(resolution.pins)
+    unknown = [pin for pin in resolution.pins if pin.is_wheel and not _is_known(pin)]
+    if unknown:
+        index.prefetch_files(map(candidate_of, unknown))
+    pins: dict[WheelKey, Pin] = {}
+    paths: dict[WheelKey, Path] = {}
     for pin in resolution.pins:
-        finder.take(pin)
-    known = resolution._replace(pins=tuple(finder.pins.values()))
-    return Delivery(known, index, finder.pins, finder.paths)
-
-
-class _KeyFinder:
-    """Takes pins, and has the key of each."""
-
-    def __init__(
-        self, index: IndexLike, builder: Builder | None, workspace: Path, chain: tuple[str, ...]
-    ) -> None:
-        self.pins: dict[WheelKey, Pin] = {}
-        self.paths: dict[WheelKey, Path] = {}
-        self._index = index
-        self._builder = builder
-        self._workspace = workspace
-        self._chain = chain
-
-    def expect(self, pins: Iterable[Pin]) -> None:
-        """Have what must be fetched to be known come at the same time."""
-        unknown = [pin for pin in pins if pin.is_wheel and not _is_known(pin)]
-        if unknown:
-            self._index.prefetch_files(map(candidate_of, unknown))
-
-    def take(self, pin: Pin) -> None:
-        """Find the key of ``pin``, at the price of a download or a build where nobody knows it."""
         if pin.is_wheel and _is_known(pin):
             key = WheelKey(
                 name=pin.name, version=pin.version, file_name=pin.file_name, sha256=pin.sha256
             )
-        else:
-            path = self._fetch(pin) if pin.is_wheel else self._build(pin)
+            pins[key] = pin
+            continue
+        if not pin.is_wheel:
+            path = build_sdist(candidate_of(pin), builder, chain)
             key = read_wheel_key(path)
-            self.paths[key] = path
-        if pin.is_wheel and not _is_known(pin):
+            pins[key] = pin
+        else:
+            ensure_directory(str(workspace))
+            path = workspace / pin.file_name
+            index.fetch(candidate_of(pin), str(path))
+            check_hashes(path, pin.accepted)
+            key = read_wheel_key(path)
             accepted = (f"sha256:{key.sha256}",) if pin.accepted else ()
-            pin = pin._replace(sha256=key.sha256, accepted=accepted)
-        self.pins[key] = pin
+            pins[key] = pin._replace(sha256=key.sha256, accepted=accepted)
+        paths[key] = path
+    known = resolution._replace(pins=tuple(pins.values()))
+    return FetchPlan(known, index, pins, paths)
 
-    def _fetch(self, pin: Pin) -> Path:
-        ensure_directory(str(self._workspace))
-        path = self._workspace / pin.file_name
-        self._index.fetch(candidate_of(pin), str(path))
-        check_hashes(path, pin.accepted)
-        return path
 
-    def _build(self, pin: Pin) -> Path:
-        from wheelforge.resolve.supply import Supply
-
-        return Supply(self._index, self._builder, self._chain).build(candidate_of(pin))
+def build_sdist(candidate: Candidate, builder: Builder | None, chain: tuple[str, ...]) -> Path:
+    """Return a wheel of an sdist, unless that is what ``chain`` is building already."""
+    if candidate.name in chain:
+        start = chain.index(candidate.name)
+        raise RequirementsError("build-cycle", (*chain[start:], candidate.name))
+    if builder is None:
+        raise RequirementsError("needs-build", candidate.file_name, candidate.origin)
+    return builder(candidate)
 
 
 def candidate_of(pin: Pin) -> Candidate:
-    """Return what ``pin`` was made of, as far as an index needs it to fetch the file."""
-    from wheelforge.resolve import supply
+    """Return the file of ``pin``, as far as an index needs to know it to fetch it."""
+    from wheelforge.index import Candidate
+    from wheelforge_isolation.formats.file_names import parse_version
 
-    return supply.candidate_of(pin)
+    # Of several hashes that are accepted it is not known which one it has to be.
+    stated = dict([pin.accepted[0].split(":", 1)]) if len(pin.accepted) == 1 else {}
+    return Candidate(
+        name=pin.name,
+        version=parse_version(pin.version),
+        file_name=pin.file_name,
+        url=pin.url,
+        hashes={**stated, **({"sha256": pin.sha256} if pin.sha256 else {})},
+        is_wheel=pin.is_wheel,
+        origin=pin.origin,
+    )
 
 
 def _is_known(pin: Pin) -> bool:
@@ -139,12 +127,9 @@ def _is_known(pin: Pin) -> bool:
 
 def check_hashes(path: Path, accepted: Sequence[str]) -> None:
     """Refuse a file that has none of the hashes that were stated for it, if any were."""
-    algorithms = {text.partition(":")[0] for text in accepted}
-    known = {f"{algorithm}:{_hash(path, algorithm)}" for algorithm in algorithms}
-    if accepted and not known.intersection(accepted):
+    known: set[str] = set()
+    for algorithm in {text.partition(":")[0] for text in accepted}:
+        with path.open("rb") as file:
+            known.add(f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}")
+    if accepted and known.isdisjoint(accepted):
         raise RequirementsError("hash-refused", path.name, digest(path), tuple(accepted))
-
-
-def _hash(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from wheelforge.errors import RequirementInvalidError
+from wheelforge.index.candidates import has_hash
 from wheelforge_isolation.formats import FormatError, requirements
 from wheelforge_isolation.formats.requirements import parse_specifier
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
+    from resolvelib.structs import RequirementInformation
 
     from wheelforge.index import Candidate
-    from wheelforge.resolve.types import Question
+    from wheelforge.resolve.types import ResolutionRequest
+
+    Requested = RequirementInformation["WantedPackage", "ResolverCandidate"]
+    """A requirement and its parent, which is None for those of the request itself."""
 
 ANY = parse_specifier("")
 Key = tuple[str, str]
@@ -31,25 +35,25 @@ _parse = lru_cache(maxsize=1 << 12)(requirements.parse_requirement)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Choice:
+class ResolverCandidate:
     """A file that may be chosen, or one extra of it; there is one object for each."""
 
-    candidate: Candidate
+    file: Candidate
     extra: str = ""
 
     @property
     def key(self) -> Key:
-        """What it would be the choice for."""
-        return self.candidate.name, self.extra
+        """The name and extra that it is a candidate for."""
+        return self.file.name, self.extra
 
     def __str__(self) -> str:
         extra = f"[{self.extra}]" if self.extra else ""
-        return f"{self.candidate.name}{extra} {self.candidate.version}"
+        return f"{self.file.name}{extra} {self.file.version}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What one requirement asks of one name and extra."""
+class WantedPackage:
+    """One requirement, as far as it is about one name and extra."""
 
     name: str
     text: str
@@ -59,98 +63,86 @@ class Wish:
     url: str = ""
     hashes: tuple[str, ...] = ()
     only: Candidate | None = field(default=None, hash=False)
-    """What an extra goes with, and nothing else."""
-    is_vain: bool = False
-    """Whether nothing can satisfy it, for the reason that is its text."""
+    """The file that an extra belongs to, and no other."""
+    is_impossible: bool = False
+    """Whether no file can satisfy it, for the reason that is its text."""
 
     @property
     def key(self) -> Key:
-        """What it is about."""
+        """The name and extra that it is about."""
         return self.name, self.extra
 
+    def is_satisfied_by(self, file: Candidate) -> bool:
+        """Return whether a file of the right name is wanted, if it may be used."""
+        if self.only is not None:
+            return self.only is file
+        return self.specifier.contains(file.version, prereleases=True) and has_hash(
+            file, self.hashes
+        )
 
-Demand = tuple[Wish, Choice | None]
-"""A wish, and the choice that has it; none where the question itself does."""
 
-
-def read_wishes(question: Question) -> list[Wish]:
+def read_requirements(request: ResolutionRequest) -> list[WantedPackage]:
     """Return what is required, in an order that does not depend on how it was written down."""
-    whose = question.subject
-    found = _read_all(question.requirements, question, whose)
-    return [part for wish, extras in found for part in expand(wish, extras)]
+    texts = request.requirements
+    return [part for parts in _read_all(texts, request, request.subject) for part in parts]
 
 
-def read_constraints(question: Question) -> dict[str, list[Wish]]:
+def read_constraints(request: ResolutionRequest) -> dict[str, list[WantedPackage]]:
     """Return what is demanded of each name, if it is needed at all."""
-    found: dict[str, list[Wish]] = {}
-    for wish, extras in _read_all(question.constraints, question, "the constraints"):
+    found: dict[str, list[WantedPackage]] = {}
+    for wanted, *extras in _read_all(request.constraints, request, "the constraints"):
         if extras:
             problem = "a constraint has no extras"
-            raise RequirementInvalidError(wish.text, "the constraints", problem)
-        found.setdefault(wish.name, []).append(wish)
+            raise RequirementInvalidError(wanted.text, "the constraints", problem)
+        found.setdefault(wanted.name, []).append(wanted)
     return found
 
 
 def _read_all(
-    texts: Iterable[str], question: Question, whose: str
-) -> Iterator[tuple[Wish, list[str]]]:
+    texts: Iterable[str], request: ResolutionRequest, whose: str
+) -> Iterator[list[WantedPackage]]:
     for text in sorted(set(texts)):
-        requirement = parse_requirement(text, whose)
-        wish, extras = _make_wish(requirement, text)
-        if applies(requirement, whose, question.python.markers):
-            yield replace(wish, hashes=question.hashes.get(text, ())), extras
+        parts = parse(text, whose, request)
+        if parts:
+            yield [replace(part, hashes=request.hashes.get(text, ())) for part in parts]
 
 
-def parse_requirement(text: str, whose: str) -> Requirement:
-    """Return what ``text`` means, or refuse it in the name of its author."""
+def read_dependencies(
+    candidate: ResolverCandidate, requires: Iterable[str], request: ResolutionRequest
+) -> Iterator[WantedPackage]:
+    """Yield what a file, or an extra of it, requires according to its metadata."""
+    for text in requires:
+        yield from parse(text, f"`{candidate}`", request, candidate.extra)
+
+
+def parse(
+    text: str, whose: str, request: ResolutionRequest, extra: str = ""
+) -> list[WantedPackage]:
+    """Return what a requirement wants: the file itself, which decides, and each extra.
+
+    Nothing if it does not apply to this Python, or not to ``extra`` in particular. A requirement
+    that is none is refused in the name of its author.
+    """
     try:
-        return _parse(text)
+        requirement = _parse(text)
     except FormatError as error:
         raise RequirementInvalidError(redact(text[:_MOST_SHOWN]), whose, str(error)) from error
-
-
-def applies(
-    requirement: Requirement, whose: str, markers: Mapping[str, str], extra: str = ""
-) -> bool:
-    """Return whether a requirement is one here, for somebody who wants ``extra``."""
+    markers = request.python.markers
     try:
-        return requirements.applies(requirement, markers, extra)
+        applies = requirements.applies(requirement, markers, extra)
+        # What is needed without the extra is required by the file already.
+        if applies and extra:
+            applies = not requirements.applies(requirement, markers)
     except FormatError as error:
-        text = redact(str(requirement))
-        raise RequirementInvalidError(text, whose, str(error)) from error
-
-
-def read_needs(
-    choice: Choice, requires: Iterable[str], markers: Mapping[str, str]
-) -> Iterator[Wish]:
-    """Yield what a file, or an extra of it, asks for according to its metadata."""
-    for text in requires:
-        requirement = parse_requirement(text, f"`{choice}`")
-        is_wanted = applies(requirement, f"`{choice}`", markers, choice.extra)
-        # What is needed without the extra is a wish of the file already.
-        if is_wanted and choice.extra and applies(requirement, f"`{choice}`", markers):
-            continue
-        if is_wanted:
-            yield from expand(*_make_wish(requirement, text))
-
-
-def _make_wish(requirement: Requirement, text: str) -> tuple[Wish, list[str]]:
-    wish = Wish(
+        shown = redact(str(requirement))
+        raise RequirementInvalidError(shown, whose, str(error)) from error
+    if not applies:
+        return []
+    wanted = WantedPackage(
         name=canonicalize_name(requirement.name),
         text=redact(" ".join(text.split())),
         specifier=requirement.specifier,
         url=requirement.url or "",
     )
-    return wish, sorted({canonicalize_name(extra) for extra in requirement.extras})
-
-
-def expand(wish: Wish, extras: Iterable[str]) -> Iterator[Wish]:
-    """Yield a wish for the file itself, which decides, and one for each extra."""
-    yield wish
-    for extra in extras:
-        yield replace(wish, extra=extra)
-
-
-def vain(choice: Choice, reason: str) -> Wish:
-    """Return a wish of ``choice`` by which it rules itself out."""
-    return Wish(name="", extra=str(choice), text=reason, is_vain=True)
+    extras = sorted({canonicalize_name(extra) for extra in requirement.extras})
+    return [wanted, *(replace(wanted, extra=extra) for extra in extras)]

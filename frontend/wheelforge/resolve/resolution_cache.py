@@ -1,6 +1,6 @@
-"""Remembered answers: nothing is fetched, parsed or imported to give one again.
+"""Remembered resolutions: nothing is fetched, parsed or imported to give one again.
 
-Each is one small file, named by the digest of its question. A local file that an answer names has
+Each is one small file, named by the digest of its request. A local file that an answer names has
 to be as it was; an answer that needs a local directory is never remembered, as it may change.
 """
 
@@ -10,7 +10,7 @@ import re
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from wheelforge.errors import OfflineError
 from wheelforge.resolve.types import Pin, Resolution
@@ -18,19 +18,19 @@ from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.urls import local_path, without_credentials, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from os import stat_result
 
-    from wheelforge.resolve.types import Question
+    from wheelforge.resolve.types import ResolutionRequest
+
+    Times = list[int | None]
 
 MAX_AGE_SECONDS = 600.0
 _FORMAT = "2"
-_TUPLES = ("requested_by", "accepted")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
-Stamps: TypeAlias = "list[int | None]"
 
-
-class Memory:
+class ResolutionCache:
     """The answers below one directory."""
 
     def __init__(
@@ -43,123 +43,101 @@ class Memory:
         self.max_age_seconds = max_age_seconds
         self.clock = clock
 
-    def answer(
+    def get_or_resolve(
         self,
-        question: Question,
-        ask: Callable[[Question], Resolution],
+        request: ResolutionRequest,
+        resolve: Callable[[ResolutionRequest], Resolution],
         *,
         offline: bool = False,
         refresh: bool = False,
     ) -> Resolution:
-        """Return the remembered answer, whatever its age if ``offline``; else ``ask`` for one."""
-        found = None
+        """Return the remembered answer, whatever its age if ``offline``; else ``resolve`` anew."""
         # What is on this machine can be asked at any time, and may know better by now.
-        offline = offline and not question.is_local
-        if offline or not refresh:
-            found = self.recall(question, any_age=offline)
-        if found is None and offline:
-            raise OfflineError(
-                "not-remembered",
-                question.requirements,
-                question.subject,
-                _describe(question),
-            )
+        offline = offline and not request.is_local
+        found = self.load(request, any_age=offline) if offline or not refresh else None
         if found is not None:
             return found
-        # Before it is asked: what comes in meanwhile may have been overlooked.
-        places = _stamp_places(question.places)
-        resolution = ask(question)
-        self._write(question, resolution, places)
+        if offline:
+            # What the answer would have had to be for.
+            what = f"Python {request.python.version}"
+            if request.exclude_newer is not None:
+                what = f"{what} and what there was at {request.exclude_newer.isoformat()}"
+            raise OfflineError("not-remembered", request.requirements, request.subject, what)
+        # Before it is resolved: what comes in meanwhile may have been overlooked.
+        places = _read_times(request.places)
+        resolution = resolve(request)
+        self._write(request, resolution, places)
         return resolution
 
-    def recall(self, question: Question, *, any_age: bool = False) -> Resolution | None:
+    def load(self, request: ResolutionRequest, *, any_age: bool = False) -> Resolution | None:
         """Return the answer, if it is known and not too old."""
-        facts = self._answers.read(question.digest)
+        facts = self._answers.read(request.digest)
         if facts is None or facts["files"] != _stamp_files(facts["pins"]):
             return None
-        if not any_age and not self._is_fresh(facts, question):
-            return None
-        urls = _find_urls(question)
-        pins = tuple(_revive(pin, urls) for pin in facts["pins"])
-        return Resolution(pins=pins, notes=tuple(facts["notes"]))
-
-    def remember(self, question: Question, resolution: Resolution) -> None:
-        """Keep ``resolution`` as the answer, or in the place of the one that it completes."""
-        facts = self._answers.read(question.digest)
-        places = _stamp_places(question.places) if facts is None else facts["places"]
-        self._write(question, resolution, places)
-
-    def forget(self, question: Question) -> None:
-        """Have no answer any longer."""
-        self._answers.remove(question.digest)
-
-    def _is_fresh(self, facts: dict[str, Any], question: Question) -> bool:
         # A negative age means that the clock was set back, so that the age is not known.
         is_young = 0 <= self.clock() - facts["time"] < self.max_age_seconds
-        is_same: bool = facts["places"] == _stamp_places(question.places)
-        return is_young and is_same
+        if not any_age and not (is_young and facts["places"] == _read_times(request.places)):
+            return None
+        urls, pins = _find_urls(request), list[Pin]()
+        for values in facts["pins"]:
+            url = urls.get(values["url"], values["url"])
+            tuples = {name: tuple(values[name]) for name in ("requested_by", "accepted")}
+            facts_of_pin: dict[str, Any] = {**values, **tuples, "url": url}
+            pins.append(Pin(**facts_of_pin))
+        return Resolution(pins=tuple(pins), notes=tuple(facts["notes"]))
 
-    def _write(self, question: Question, resolution: Resolution, places: Stamps) -> None:
+    def store(self, request: ResolutionRequest, resolution: Resolution) -> None:
+        """Keep ``resolution`` as the answer, or in the place of the one that it completes."""
+        facts = self._answers.read(request.digest)
+        places = _read_times(request.places) if facts is None else facts["places"]
+        self._write(request, resolution, places)
+
+    def drop(self, request: ResolutionRequest) -> None:
+        """Have no answer any longer."""
+        self._answers.remove(request.digest)
+
+    def _write(self, request: ResolutionRequest, resolution: Resolution, places: Times) -> None:
         """Keep ``resolution`` as the answer, unless it may change unseen."""
-        facts: dict[str, Any] = {
-            "pins": [pin._asdict() for pin in resolution.pins],
-            "notes": resolution.notes,
-        }
-        files = _stamp_files(facts["pins"])
+        pins: list[dict[str, Any]] = [pin._asdict() for pin in resolution.pins]
+        files = _stamp_files(pins)
         if None in files:
             return
-        urls = _find_urls(question)
-        for pin in facts["pins"]:
+        urls = _find_urls(request)
+        for pin in pins:
             bare = without_secrets(pin["url"])
             if without_credentials(urls.get(bare, bare)) != without_credentials(pin["url"]):
                 return  # without its signature, the file cannot be asked for again
             pin["url"] = bare
-        more = {"time": self.clock(), "files": files, "places": places}
-        self._answers.write({**facts, **more}, question.digest)
+        facts = {"pins": pins, "notes": resolution.notes, "files": files, "places": places}
+        self._answers.write({**facts, "time": self.clock()}, request.digest)
 
 
-def _revive(facts: dict[str, Any], urls: Mapping[str, str]) -> Pin:
-    values: dict[str, Any] = {**facts, **{name: tuple(facts[name]) for name in _TUPLES}}
-    values["url"] = urls.get(facts["url"], facts["url"])
-    return Pin(**values)
-
-
-def _find_urls(question: Question) -> dict[str, str]:
-    """Return the URLs in a question by what they are without credentials."""
-    texts = (*question.requirements, *question.constraints)
+def _find_urls(request: ResolutionRequest) -> dict[str, str]:
+    """Return the URLs in a request by what they are without credentials."""
+    texts = (*request.requirements, *request.constraints)
     urls = [url for text in texts for url in _URL.findall(text)]
     every = (*urls, *(url.partition("#")[0] for url in urls))
     return {without_secrets(url): url for url in every}
 
 
-def _stamp_places(places: Sequence[str]) -> Stamps:
+def _read_times(places: Sequence[str]) -> Times:
     """Return when something was last put into each directory, or taken out."""
-    return [_read_time(place) for place in places]
-
-
-def _read_time(path: str) -> int | None:
-    try:
-        return Path(path).stat().st_mtime_ns
-    except OSError:
-        return None
+    statuses = map(_read_status, places)
+    return [status and status.st_mtime_ns for status in statuses]
 
 
 def _stamp_files(pins: Sequence[dict[str, Any]]) -> list[list[int] | None]:
     """Return the size and time of each local file among ``pins``, nothing for what is none."""
     paths = (local_path(pin["url"]) for pin in pins)
-    return [_stamp(path) for path in paths if path is not None]
+    statuses = [_read_status(path) for path in paths if path is not None]
+    return [
+        [status.st_size, status.st_mtime_ns] if status and stat.S_ISREG(status.st_mode) else None
+        for status in statuses
+    ]
 
 
-def _stamp(path: str) -> list[int] | None:
+def _read_status(path: str) -> stat_result | None:
     try:
-        status = Path(path).stat()
+        return Path(path).stat()
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
-
-
-def _describe(question: Question) -> str:
-    """Return what the answer would have had to be for."""
-    python = f"Python {question.python.version}"
-    cutoff = question.exclude_newer
-    return python if cutoff is None else f"{python} and what there was at {cutoff.isoformat()}"

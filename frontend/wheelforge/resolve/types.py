@@ -1,21 +1,27 @@
-"""What is asked of the resolver, and what it answers: plain values, costing nothing to import."""
+"""The resolver's request and its answer: plain values, costing nothing to import."""
 
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
+    from wheelforge.index import Candidate, Metadata
+    from wheelforge.index.candidates import Candidates
     from wheelforge_isolation import Interpreter
 
+    Builder = Callable[[Candidate], Path]
+    """Makes a wheel of an sdist."""
 
-class Question(NamedTuple):
-    """Which wheels satisfy what somebody needs, for one Python, by one set of indexes."""
+
+class ResolutionRequest(NamedTuple):
+    """Requirements to be resolved, for one Python, by one set of indexes."""
 
     requirements: tuple[str, ...]
     python: Interpreter
@@ -33,9 +39,9 @@ class Question(NamedTuple):
     prefers_wheels: bool = False
     """Whether an older wheel is better than a newer sdist."""
     subject: str = "the project"
-    """Whose requirements they are; for messages, and no part of the question."""
+    """Whose requirements they are, for messages."""
     chain: tuple[str, ...] = ()
-    """What is being built already, outermost first, where the question is part of that."""
+    """The projects that are being built already, outermost first, if the request is for one."""
     places: tuple[str, ...] = ()
     """The local directories among the indexes; when they change, an answer is out of date."""
     is_local: bool = False
@@ -43,7 +49,7 @@ class Question(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """The same for two questions that must have the same answer, as things are."""
+        """The same for two requests that must have the same answer, as things are."""
         python = self.python
         cutoff = self.exclude_newer
         facts = (
@@ -65,7 +71,7 @@ class Pin(NamedTuple):
     file_name: str
     url: str
     sha256: str
-    """Of the file; empty as long as nobody has said or computed it."""
+    """Of the file; empty as long as it is neither stated nor computed."""
     origin: str
     is_wheel: bool
     requested_by: tuple[str, ...] = ()
@@ -75,8 +81,36 @@ class Pin(NamedTuple):
 
 
 class Resolution(NamedTuple):
-    """The answer to a question."""
+    """The answer to a request."""
 
     pins: tuple[Pin, ...]
     """Sorted by name; each name once."""
     notes: tuple[str, ...] = ()
+
+
+class IndexLike(Protocol):
+    """An index, or a test's substitute for one; it reads ``file:`` URLs as well."""
+
+    def find(self, name: str) -> Candidates:
+        """Return the files of the project ``name``; an error where it is not known."""
+        ...
+
+    def prefetch(self, names: Iterable[str]) -> None:
+        """Expect to be asked about ``names``."""
+        ...
+
+    def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
+        """Expect to be asked for the metadata of ``candidates``."""
+        ...
+
+    def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
+        """Expect to be asked for the files of ``candidates``."""
+        ...
+
+    def read_metadata(self, candidate: Candidate) -> Metadata:
+        """Return the metadata of a wheel."""
+        ...
+
+    def fetch(self, candidate: Candidate, path: str) -> None:
+        """Write the file to ``path``."""
+        ...

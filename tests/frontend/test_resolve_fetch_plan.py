@@ -14,19 +14,21 @@ from tests.index import Project, sdist, serve, wheel
 from tests.stock import Reporter, this_python
 from tests.universe import Universe, ask, content_of, sha256_of
 from wheelforge.index import Index, IndexSettings
-from wheelforge.resolve import Memory, hand_over, resolve
+from wheelforge.resolve import ResolutionCache, prepare_wheels, resolve
 from wheelforge_isolation import Layout, open_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge.index import Candidate
-    from wheelforge.resolve import Delivery, Resolution
+    from wheelforge.resolve import FetchPlan, Resolution
 
 
-def deliver(universe: Universe, resolution: Resolution, *, chain: tuple[str, ...] = ()) -> Delivery:
+def deliver(
+    universe: Universe, resolution: Resolution, *, chain: tuple[str, ...] = ()
+) -> FetchPlan:
     workspace = universe.workshop / "work" / "space"
-    return hand_over(resolution, universe, universe.build, workspace=workspace, chain=chain)
+    return prepare_wheels(resolution, universe, universe.build, workspace=workspace, chain=chain)
 
 
 def test_a_known_hash_makes_a_key_and_the_file_is_fetched_when_it_is_wanted(
@@ -34,26 +36,26 @@ def test_a_known_hash_makes_a_key_and_the_file_is_fetched_when_it_is_wanted(
 ) -> None:
     file_name = universe.add("a-b", "1.0")
 
-    delivery = deliver(universe, universe.resolve("a.b"))
+    plan = deliver(universe, universe.resolve("a.b"))
 
-    (key,) = delivery.keys
+    (key,) = plan.keys
     assert (key.name, key.version, key.file_name) == ("a-b", "1.0", file_name)
     assert key.sha256 == sha256_of(file_name)
     assert universe.fetched == []
-    delivery.fetch(key, str(tmp_path / "file"))
+    plan.fetch(key, str(tmp_path / "file"))
     assert (tmp_path / "file").read_bytes() == content_of(file_name)
 
 
 def test_a_hash_that_nobody_states_is_learned_once(universe: Universe, tmp_path: Path) -> None:
     file_name = universe.add("a", "1.0", hashes={"md5": "1" * 32})
 
-    delivery = deliver(universe, universe.resolve("a"))
-    again = deliver(universe, delivery.resolution)
+    plan = deliver(universe, universe.resolve("a"))
+    again = deliver(universe, plan.resolution)
 
     assert universe.fetched == [file_name]
-    assert delivery.resolution.pins[0].sha256 == sha256_of(file_name)
-    assert delivery.keys == again.keys
-    delivery.fetch(delivery.keys[0], str(tmp_path / "file"))
+    assert plan.resolution.pins[0].sha256 == sha256_of(file_name)
+    assert plan.keys == again.keys
+    plan.fetch(plan.keys[0], str(tmp_path / "file"))
     assert (tmp_path / "file").read_bytes() == content_of(file_name)
     assert universe.fetched == [file_name]
 
@@ -64,11 +66,11 @@ def test_a_stated_hash_is_compared_where_the_index_states_another_kind(
     file_name = universe.add("a", "1.0")
     right = f"sha512:{hashlib.sha512(content_of(file_name)).hexdigest()}"
 
-    delivery = deliver(universe, universe.resolve("a", hashes={"a": (right,)}))
+    plan = deliver(universe, universe.resolve("a", hashes={"a": (right,)}))
 
     assert universe.fetched == [file_name]
-    assert delivery.resolution.pins[0].accepted == (f"sha256:{sha256_of(file_name)}",)
-    assert deliver(universe, delivery.resolution).keys == delivery.keys
+    assert plan.resolution.pins[0].accepted == (f"sha256:{sha256_of(file_name)}",)
+    assert deliver(universe, plan.resolution).keys == plan.keys
     assert universe.fetched == [file_name]
 
 
@@ -94,13 +96,13 @@ def test_of_an_sdist_the_wheel_that_is_built_of_it_is_delivered(
     universe.add("a", "1.0", is_sdist=True)
     resolution = universe.resolve("a", build=True)
 
-    delivery = deliver(universe, resolution)
+    plan = deliver(universe, resolution)
 
-    (key,) = delivery.keys
+    (key,) = plan.keys
     assert key.file_name == "a-1.0-py3-none-any.whl"
     assert key.sha256 == sha256_of(key.file_name)
-    assert delivery.resolution == resolution
-    delivery.fetch(key, str(tmp_path / "file"))
+    assert plan.resolution == resolution
+    plan.fetch(key, str(tmp_path / "file"))
     assert (tmp_path / "file").read_bytes() == content_of(key.file_name)
 
 
@@ -119,7 +121,7 @@ def test_an_sdist_that_nobody_builds_any_more_is_an_error(
     resolution = universe.resolve("a", build=True)
 
     with raises("needs-build"):
-        hand_over(resolution, universe, None, workspace=tmp_path)
+        prepare_wheels(resolution, universe, None, workspace=tmp_path)
 
 
 def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
@@ -133,7 +135,7 @@ def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
     )
     python = this_python(tmp_path / "pythons")
     built = wheel("legacy", "1.0", "plugin; extra == 'more'", more="Provides-Extra: more")
-    memory = Memory(directory=tmp_path / "memory")
+    answers = ResolutionCache(directory=tmp_path / "memory")
 
     def build(candidate: Candidate) -> Path:
         index.fetch(candidate, str(tmp_path / candidate.file_name))
@@ -143,13 +145,13 @@ def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
 
     with serve(*projects) as server:
         settings = IndexSettings(index_urls=(server.url,), timeout_seconds=5.0)
-        question = ask("legacy[more]")._replace(python=python, index_identity=settings.identity)
+        request = ask("legacy[more]")._replace(python=python, index_identity=settings.identity)
         with Index(settings, python.tags, python.version) as index:
-            resolution = memory.answer(question, lambda asked: resolve(asked, index, build))
-            delivery = hand_over(resolution, index, build, workspace=tmp_path / "work")
-            memory.remember(question, delivery.resolution)
+            resolution = answers.get_or_resolve(request, lambda asked: resolve(asked, index, build))
+            plan = prepare_wheels(resolution, index, build, workspace=tmp_path / "work")
+            answers.store(request, plan.resolution)
             with open_cache(Layout(root=tmp_path / "cache"), Reporter()) as cache:
-                environment = cache.environments.obtain(python, delivery.keys, delivery.fetch)
+                environment = cache.environments.obtain(python, plan.keys, plan.fetch)
                 code = (
                     "import demo, importlib.metadata as m; "
                     "print(*sorted(f'{d.name} {d.version}' for d in m.distributions()))"
@@ -158,5 +160,5 @@ def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
                 output = subprocess.check_output(command, text=True)
 
     assert output.splitlines()[-1] == "legacy 1.0 plugin 2.0 setuptools 80.1"
-    assert all(pin.sha256 for pin in delivery.resolution.pins)
-    assert memory.recall(question) == delivery.resolution
+    assert all(pin.sha256 for pin in plan.resolution.pins)
+    assert answers.load(request) == plan.resolution

@@ -15,10 +15,10 @@ import pytest
 
 from tests.codes import raises
 from tests.universe import PYTHON, Universe, ask
-from wheelforge.resolve import Memory, Resolution, resolve
+from wheelforge.resolve import Resolution, ResolutionCache, resolve
 
 if TYPE_CHECKING:
-    from wheelforge.resolve import Question
+    from wheelforge.resolve import ResolutionRequest
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -32,15 +32,15 @@ class Office:
     asked: int = 0
     now: float = 1000.0
 
-    def ask(self, question: Question) -> Resolution:
+    def ask(self, request: ResolutionRequest) -> Resolution:
         self.asked += 1
-        return resolve(question, self.universe, self.universe.build)
+        return resolve(request, self.universe, self.universe.build)
 
     def answer(
-        self, question: Question, *, offline: bool = False, refresh: bool = False
+        self, request: ResolutionRequest, *, offline: bool = False, refresh: bool = False
     ) -> Resolution:
-        memory = Memory(directory=self.directory, clock=lambda: self.now)
-        return memory.answer(question, self.ask, offline=offline, refresh=refresh)
+        cache = ResolutionCache(directory=self.directory, clock=lambda: self.now)
+        return cache.get_or_resolve(request, self.ask, offline=offline, refresh=refresh)
 
     @property
     def file(self) -> Path:
@@ -93,10 +93,10 @@ def test_offline_any_age_will_do_and_nobody_is_asked(office: Office) -> None:
 
 
 def test_offline_what_is_missing_is_said(office: Office) -> None:
-    question = ask("a>=1", "b", subject="`demo 1.0`", exclude_newer=NOON)
+    request = ask("a>=1", "b", subject="`demo 1.0`", exclude_newer=NOON)
 
     with raises("not-remembered") as caught:
-        office.answer(question, offline=True)
+        office.answer(request, offline=True)
 
     assert str(caught.value) == (
         "what `demo 1.0` needs was never resolved here with these settings, "
@@ -111,28 +111,28 @@ def test_what_comes_into_a_directory_while_it_is_asked_is_noticed(
     place = tmp_path / "wheels"
     place.mkdir()
     os.utime(place, ns=(0, 0))
-    question = ask("a")._replace(places=(str(place),))
+    request = ask("a")._replace(places=(str(place),))
 
-    def ask_slowly(asked: Question) -> Resolution:
+    def ask_slowly(asked: ResolutionRequest) -> Resolution:
         (place / "new").touch()
         return office.ask(asked)
 
-    memory = Memory(directory=office.directory, clock=lambda: office.now)
-    memory.remember(question, memory.answer(question, ask_slowly))
+    cache = ResolutionCache(directory=office.directory, clock=lambda: office.now)
+    cache.store(request, cache.get_or_resolve(request, ask_slowly))
 
-    assert memory.recall(question) is None
-    assert memory.recall(question, any_age=True) is not None
-    assert memory.answer(question, office.ask) == memory.recall(question)
+    assert cache.load(request) is None
+    assert cache.load(request, any_age=True) is not None
+    assert cache.get_or_resolve(request, office.ask) == cache.load(request)
 
 
 def test_an_answer_that_is_forgotten_is_asked_for_again(office: Office) -> None:
-    memory = Memory(directory=office.directory, clock=lambda: office.now)
-    memory.forget(ask("a"))
+    cache = ResolutionCache(directory=office.directory, clock=lambda: office.now)
+    cache.drop(ask("a"))
     office.answer(ask("a"))
 
-    memory.forget(ask("a"))
+    cache.drop(ask("a"))
 
-    assert memory.recall(ask("a")) is None
+    assert cache.load(ask("a")) is None
 
 
 @pytest.mark.parametrize("step", [1, 7])
@@ -177,7 +177,9 @@ def test_the_answer_to_another_question_is_no_answer(office: Office) -> None:
         ask("a", python=replace(PYTHON, markers={**PYTHON.markers, "platform_release": "6.2"})),
     ],
 )
-def test_whatever_changes_an_answer_makes_another_question(office: Office, other: Question) -> None:
+def test_whatever_changes_an_answer_makes_another_question(
+    office: Office, other: ResolutionRequest
+) -> None:
     office.answer(ask("a"))
     office.answer(other)
 
@@ -196,25 +198,25 @@ def test_a_local_file_that_changed_makes_an_answer_worthless(
     office: Office, tmp_path: Path
 ) -> None:
     url = office.universe.put(tmp_path, "a", "0.5")
-    question = ask(f"a @ {url}")
-    office.answer(question)
-    office.answer(question)
+    request = ask(f"a @ {url}")
+    office.answer(request)
+    office.answer(request)
     assert office.asked == 1
 
     os.utime(tmp_path / "a-0.5-py3-none-any.whl", (1, 1))
-    office.answer(question)
+    office.answer(request)
     assert office.asked == 2
     (tmp_path / "a-0.5-py3-none-any.whl").rename(tmp_path / "elsewhere")
-    memory = Memory(directory=office.directory, clock=lambda: office.now)
-    assert memory.recall(question) is None
+    cache = ResolutionCache(directory=office.directory, clock=lambda: office.now)
+    assert cache.load(request) is None
 
 
 def test_what_needs_a_directory_is_not_remembered(office: Office, tmp_path: Path) -> None:
     (tmp_path / "a-1.0").mkdir()
-    question = ask(f"a @ {(tmp_path / 'a-1.0').as_uri()}")
+    request = ask(f"a @ {(tmp_path / 'a-1.0').as_uri()}")
 
-    office.answer(question)
-    office.answer(question)
+    office.answer(request)
+    office.answer(request)
 
     assert office.asked == 2
 
@@ -242,18 +244,18 @@ import json, sys, types
 from pathlib import Path
 opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-from wheelforge.resolve import Memory, Question, hand_over
+from wheelforge.resolve import ResolutionCache, ResolutionRequest, prepare_wheels
 python = types.SimpleNamespace(**json.loads({json.dumps(python)!r}))
 python.tags = tuple(python.tags)
-question = Question(requirements=("a",), python=python)
+request = ResolutionRequest(requirements=("a",), python=python)
 directory = Path({str(office.directory)!r})
-memory = Memory(directory=directory, clock=lambda: 1001.0)
-resolution = memory.answer(question, None)
-delivery = hand_over(resolution, None, None, workspace=directory)
+cache = ResolutionCache(directory=directory, clock=lambda: 1001.0)
+resolution = cache.get_or_resolve(request, None)
+plan = prepare_wheels(resolution, None, None, workspace=directory)
 tops = sorted({{name.partition(".")[0] for name in sys.modules}})
 parts = [name for name in sys.modules if name.startswith("wheelforge.")]
 files = [path for path in opened if path.startswith(str(directory))]
-print(json.dumps([tops, parts, files, [key.file_name for key in delivery.keys]]))
+print(json.dumps([tops, parts, files, [key.file_name for key in plan.keys]]))
 """
     output = subprocess.check_output([sys.executable, "-c", code])
 
