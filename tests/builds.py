@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.source import ROOT
 from tests.stock import Stock
-from wheelforge.build.open import open_forge
+from wheelforge.build.forge import open_forge
 from wheelforge.events import ignore
 from wheelforge.models import BuildRequest, Kind
 from wheelforge.settings import Settings
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from wheelforge.build.forge import Forge
-    from wheelforge.build.open import Components
+    from wheelforge.build.forge import Components, Forge
     from wheelforge.events import BuildEvent, Reporter
     from wheelforge.models import Outcome
 

@@ -20,8 +20,7 @@ from pyproject_hooks import BuildBackendHookCaller
 from tests.source import ROOT
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.options import HookOptions
-from wheelforge.hooks.protocol import HookResult
-from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.runner import ForkRunner, HookResult, SpawnRunner
 from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from wheelforge import BuildEvent, Runner
-    from wheelforge.hooks.protocol import HookResult
+    from wheelforge.hooks.runner import HookResult
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 BACKEND = ROOT / "fixtures" / "backends" / "obedient" / "obedient.py"

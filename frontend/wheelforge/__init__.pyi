@@ -19,7 +19,7 @@ from wheelforge.models import (
     PreparedEnvironment as PreparedEnvironment,
     Runner as Runner,
 )
-from wheelforge.build.handle import (
+from wheelforge.build.forge import (
     RunningBuild as RunningBuild,
 )
 from wheelforge.hooks.environ import (
@@ -34,7 +34,7 @@ from wheelforge.hooks.pool import (
 from wheelforge.settings import (
     Settings as Settings,
 )
-from wheelforge.build.open import (
+from wheelforge.build.forge import (
     Components as Components,
     open_forge as open_forge,
 )

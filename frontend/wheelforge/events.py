@@ -1,4 +1,4 @@
-"""What happens in a build, told as it happens."""
+"""Events of a build, reported as they happen."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BuildEvent:
     seconds: float = 0.0
     """How long it took."""
     text: str = ""
-    """What there is to say, or what the backend has printed."""
+    """A message, or a line that the backend has printed."""
     error: str = ""
     """For "failed": the code of what went wrong, if that is known."""
     time: float = field(default_factory=time.time)
@@ -62,7 +62,7 @@ def ignore(_: BuildEvent, /) -> None:
 
 
 class EventLog:
-    """What happens in one build."""
+    """The events of one build: phases, notes, warnings and output."""
 
     def __init__(self, label: str, reporter: Reporter) -> None:
         self.label = label

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Kind(Enum):
-    """What can be built.
+    """The kinds of result.
 
     METADATA is core metadata without an artifact: it is in `Outcome.metadata`.
     """
@@ -52,7 +52,7 @@ class Era(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRequest:
-    """What one caller wants built; the same object for library and command line.
+    """One build as it is asked for; the same object for library and command line.
 
     Only `source` and `output` have to be given. A request is a value: any number of builds may
     share one. Paths are absolute, as nothing here depends on the working directory.
@@ -84,7 +84,7 @@ class BuildRequest:
     stops_early: bool = False
     """Whether nothing is built, as all that matters is what it would be built with."""
     chain: tuple[str, ...] = ()
-    """What this is built for, outermost first, where it is a build requirement itself."""
+    """The builds that need this one, outermost first, where it is a build requirement itself."""
 
     def __post_init__(self) -> None:
         if isinstance(self.source, str) and Path(self.source).is_absolute():
@@ -97,7 +97,7 @@ class BuildRequest:
 
     @property
     def label(self) -> str:
-        """What it is called in messages."""
+        """The name of the source in messages."""
         if not isinstance(self.source, str):
             return self.source.name
         # Of a URL no more than the name of the file, which holds no secrets.
@@ -179,7 +179,7 @@ class Outcome:
     """Of the source, if it is a file."""
     phases: tuple[Phase, ...] = ()
     wheels: tuple[WheelKey, ...] = ()
-    """What the environments were made of."""
+    """The wheels that the environments were made of."""
     environments_found: int = 0
     """How many environments were in the cache."""
     environments_made: int = 0
@@ -192,7 +192,7 @@ class Outcome:
     """The most memory that a hook's process had; 0: not known."""
     cpu_seconds: float = 0.0
     log: Path | None = None
-    """What the backend printed."""
+    """All that the backend printed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,7 +214,7 @@ class EnvironmentRequest:
     variables: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     """All variables of the build: its hooks find programs by their PATH."""
     cutoff: datetime | None = None
-    """What was published later does not exist, unless nothing else would do."""
+    """Files published later do not exist, unless nothing else would do."""
 
 
 class BuildEnvironment(Protocol):

@@ -23,7 +23,7 @@ WHEELS, ENVIRONMENT = "wheels", "environment"
 
 def main(root: str, what: str, *requirements: str) -> None:
     """Have the wheels in the cache, or the environment made of them as well."""
-    from wheelforge.build.locations import find_python
+    from wheelforge.build.targets import find_python
     from wheelforge.index import Index, IndexOptions, find_index_settings
     from wheelforge.settings import Settings
     from wheelforge_isolation import Layout, open_cache

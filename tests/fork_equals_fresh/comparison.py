@@ -20,7 +20,7 @@ from wheelforge.hooks.server import ForkServer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelforge.hooks.protocol import HookResult
+    from wheelforge.hooks.runner import HookResult
 
 FACTS = ROOT / "fixtures" / "hooks" / "process_facts.py"
 LIST = Path(__file__).with_name("differences.toml")

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builds import WILLING, ask, facts_of, names_in, write_project
+from wheelforge.build.forge import Components
 from wheelforge.build.host_environment import HostProvider
-from wheelforge.build.locations import find_layout
-from wheelforge.build.open import Components
-from wheelforge.build.targets import Targets
+from wheelforge.build.targets import Targets, find_layout
 from wheelforge.cli import main
 from wheelforge.errors import RequirementInvalidError, RequirementsError
 from wheelforge.hooks.runner import SpawnRunner

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
-from wheelforge.build.open import Components
+from wheelforge.build.forge import Components
 from wheelforge.build.prestart import Prestart, Prestarter
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge_isolation import Layout

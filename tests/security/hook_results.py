@@ -19,7 +19,7 @@ from tests.builds import write_project, write_sdist
 from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
 from tests.wheels import Draft
-from wheelforge.build.builder import Backend
+from wheelforge.build.backend import Backend
 from wheelforge.build.host_environment import HostEnvironment
 from wheelforge.build.project import read_project
 from wheelforge.build.results import check_result

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from wheelforge.batch.machine import TokenPool
-from wheelforge.build.locations import read_index_settings
-from wheelforge.build.open import Components, open_forge
+from wheelforge.build.forge import Components, open_forge
+from wheelforge.build.targets import read_index_settings
 from wheelforge.index import Index
 from wheelforge_isolation import copy_file, digest, ensure_directory
 

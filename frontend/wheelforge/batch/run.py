@@ -23,8 +23,8 @@ from wheelforge.batch.machine import (
 )
 from wheelforge.batch.scheduler import Scheduler
 from wheelforge.batch.worker import Worker
-from wheelforge.build.locations import find_layout, find_python, read_index_settings
-from wheelforge.build.open import pass_on
+from wheelforge.build.forge import pass_on
+from wheelforge.build.targets import find_layout, find_python, read_index_settings
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (

@@ -184,7 +184,8 @@ class _Preparation:
         fetch = partial(_refuse_wheel, self._request.label) if self._is_cut_off else plan.fetch
         keys, notes = plan.keys, plan.resolution.notes
         if self._manager.install is not None:
-            files = self._list_files(keys, fetch)
+            keep = self._cache.wheels.keep_file
+            files = [(key, keep(key.file_name, key.sha256, partial(fetch, key))) for key in keys]
             environment = self._manager.install(self._python, files)
             return PreparedEnvironment(environment=environment, wheels=keys, notes=notes)
         made = self._cache.environments.obtain(
@@ -201,12 +202,6 @@ class _Preparation:
             is_new=made.is_new,
             is_lasting=self._manager.private is None,
         )
-
-    def _list_files(
-        self, keys: Sequence[WheelKey], fetch: Callable[[WheelKey, str], None]
-    ) -> list[tuple[WheelKey, Path]]:
-        keep = self._cache.wheels.keep_file
-        return [(key, keep(key.file_name, key.sha256, partial(fetch, key))) for key in keys]
 
     def _build_wheel(self, candidate: Candidate) -> Path:
         """Return the wheel of an sdist that is needed, built unless it was."""

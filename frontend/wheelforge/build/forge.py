@@ -1,22 +1,131 @@
-"""The forge: builds, one after another or many at once, under one set of settings."""
+"""The forge: builds, one after another or many at once, under one set of settings.
+
+`open_forge` makes it ready: a Python is found, a cache opened, an index known, or whatever was
+handed in instead.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge.build.session import BuildSession
+from wheelforge.build.session import BuildContext, BuildSession
+from wheelforge.build.targets import Targets, find_layout, find_python, open_index
 from wheelforge.errors import UsageError
-from wheelforge.models import BuildRequest, EnvironmentRequest
+from wheelforge.events import BuildEvent, ignore
+from wheelforge.hooks.pool import RunnerPool
+from wheelforge.models import BuildRequest, EnvironmentRequest, Outcome
+from wheelforge.settings import Settings
+from wheelforge_isolation import open_cache, open_stage, stage_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Generator, Iterable
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
-    from wheelforge.build.context import BuildContext
-    from wheelforge.build.handle import RunningBuild, RunningBuilds
-    from wheelforge.models import BuildEnvironment, Outcome
+    from wheelforge.build.environments import Installer
+    from wheelforge.events import Reporter
+    from wheelforge.hooks.options import HookOptions
+    from wheelforge.lockfile import Lock
+    from wheelforge.models import BuildEnvironment, EnvironmentProvider, Runner, Staging
+    from wheelforge_isolation import Event
+
+    MakeRunner = Callable[[HookOptions], AbstractContextManager[Runner]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Components:
+    """Replacements for parts that a forge would make for itself.
+
+    All of them are called from the threads that build, several at once. What they raise comes out
+    of the forge as it is, unless it is a `ForgeError`: then it is the error of the build.
+    """
+
+    provider: EnvironmentProvider | None = None
+    """Makes environments; nothing is resolved, fetched or installed by the forge then."""
+    install: Installer | None = None
+    """Makes an environment of wheels that were chosen, fetched and checked; not with `provider`.
+
+    It is given the interpreter, and each wheel's key and path, and returns the environment.
+    """
+    make_runner: MakeRunner | None = None
+    """Opens a runner for the hooks of one build, and is told on which terms they run."""
+    pool: RunnerPool | None = None
+    """Runs hooks for several forges; closed by whoever has made it, after them."""
+    staging: Staging | None = None
+    """Opens the directory a build works in, given a name; the same source has the same name."""
+
+
+@contextlib.contextmanager
+def open_forge(
+    settings: Settings | None = None,
+    *,
+    reporter: Reporter = ignore,
+    components: Components | None = None,
+) -> Generator[Forge]:
+    """Yield a forge; what it uses is given back at the end of the block.
+
+    ``reporter`` is called with each event, ``components`` replace what would be made here. Open
+    one forge for many builds: it keeps backends imported, and holds its cache against collectors.
+    Any thread may use it. The end of the block waits for builds that `Forge.start` has started;
+    an exception cancels them. Raises a `ForgeError` if there is no such Python, the cache cannot
+    be used, or the settings make no sense.
+    """
+    settings, components = settings or Settings(), components or Components()
+    with contextlib.ExitStack() as stack:
+        layout, limit = find_layout(settings.cache_dir), settings.cache_max_bytes
+        cache = stack.enter_context(open_cache(layout, partial(pass_on, reporter), max_bytes=limit))
+        targets = stack.enter_context(contextlib.closing(Targets(settings, cache.layout)))
+        python = targets.find().python
+        provider, tidy = components.provider, None
+        if provider is None and not settings.isolated:
+            from wheelforge.build.host_environment import HostProvider
+
+            provider = HostProvider(targets, checks=settings.checked)
+        if provider is None:
+            from wheelforge.build.environments import EnvironmentManager
+
+            name = stage_name("requirements", str(python.executable))
+            workspace = stack.enter_context(open_stage(cache.layout.stages, name)).path
+            provider = EnvironmentManager(settings, cache, targets, workspace, components.install)
+            tidy = provider.discard_private
+        context = BuildContext(
+            settings=settings,
+            components=components,
+            layout=cache.layout,
+            targets=targets,
+            provider=provider,
+            pool=components.pool or stack.enter_context(RunnerPool()),
+            reporter=reporter,
+            tidy=tidy,
+        )
+        forge = Forge(context)
+        try:
+            yield forge
+        except BaseException:
+            forge.close(cancels=True)
+            raise
+        forge.close()
+
+
+def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore) -> int:
+    """Put every file that ``lock`` names into the cache, and return how many there are."""
+    from wheelforge.build.environments import keep_pins
+
+    with open_cache(find_layout(settings.cache_dir), partial(pass_on, reporter)) as cache:
+        python = find_python(settings, cache.layout)
+        with open_index(settings, python) as index:
+            return keep_pins(lock.files(), index, cache, is_offline=settings.offline)
+
+
+def pass_on(reporter: Reporter, event: Event) -> None:
+    """Tell what happened to the cache as a note that is about no build."""
+    reporter(BuildEvent(kind="note", build="", text=f"{event.subject}: {event.reason}"))
 
 
 class Forge:
@@ -29,7 +138,8 @@ class Forge:
     def __init__(self, context: BuildContext) -> None:
         self.context = context
         self._lock = threading.Lock()
-        self._running: RunningBuilds | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._running: set[Future[Outcome]] = set()
         self._is_closed = False
 
     def build(self, request: BuildRequest) -> Outcome:
@@ -53,13 +163,15 @@ class Forge:
         As many builds run at once as `concurrent.futures` has threads by default; others wait for
         them. The end of the `open_forge` block waits for all, or cancels them after an exception.
         """
-        from wheelforge.build.handle import RunningBuilds
-
         with self._lock:
             self._check(request)
-            if self._running is None:
-                self._running = RunningBuilds()
-            return self._running.start(BuildSession(self.context, request))
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(thread_name_prefix="wheelforge-build")
+            build = RunningBuild(BuildSession(self.context, request))
+            self._running.add(build)
+            build.add_done_callback(self._forget)
+            self._threads.submit(build.run)
+        return build
 
     def prepare_environment(
         self,
@@ -103,12 +215,57 @@ class Forge:
         """Refuse new builds, and wait for those that were started; `open_forge` calls it."""
         with self._lock:
             self._is_closed = True
-            running = self._running
-        if running is not None:
-            running.close(cancels=cancels)
+            builds, threads = list(self._running), self._threads
+        for build in builds if cancels else ():
+            build.cancel()
+        if threads is not None:
+            threads.shutdown()
+
+    def _forget(self, build: Future[Outcome]) -> None:
+        with self._lock:
+            self._running.discard(build)
 
     def _check(self, request: object = None) -> None:
         if self._is_closed:
             raise UsageError("forge-closed")
         if request is not None and not isinstance(request, BuildRequest):
             raise UsageError("request-invalid", f"it is no `BuildRequest` but `{request!r}`")
+
+
+class RunningBuild(Future[Outcome]):
+    """A build that `Forge.start` has started: a future of `concurrent.futures`.
+
+    `result` waits for the outcome, which has the error of a build that did not go well. In
+    asyncio, `asyncio.wrap_future` makes it awaitable: cancelling the task cancels the build.
+    """
+
+    def __init__(self, session: BuildSession) -> None:
+        super().__init__()
+        self._session = session
+
+    @property
+    def request(self) -> BuildRequest:
+        """The request that it builds."""
+        return self._session.request
+
+    def cancel(self) -> bool:
+        """End this build and no other, as soon as possible; does not wait.
+
+        Returns whether it was not over yet. A build that has begun has an outcome nevertheless:
+        its error says that it was cancelled. Its hooks end with all that they have started.
+        """
+        if super().cancel():
+            return True
+        self._session.cancellation.cancel()
+        return not self.done()
+
+    def run(self) -> None:
+        """Build, unless it was cancelled before; for a thread of the forge."""
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            outcome = self._session.run()
+        except BaseException as error:  # ruff: ignore[blind-except]
+            self.set_exception(error)
+        else:
+            self.set_result(outcome)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.metadata import distributions
+from subprocess import check_output
 from typing import TYPE_CHECKING, NamedTuple
+
+from build import check_dependency
 
 from wheelforge.errors import RequirementInvalidError, RequirementsError
 from wheelforge.hooks.environ import compose_environment
@@ -15,8 +19,7 @@ from wheelforge_isolation.formats.requirements import applies, find_requirement,
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from importlib.metadata import Distribution
+    from collections.abc import Iterator, Mapping
 
     from packaging.requirements import Requirement
 
@@ -65,35 +68,40 @@ class HostProvider:
 def _find_missing(
     request: EnvironmentRequest, python: Interpreter, environment: HostEnvironment
 ) -> tuple[str, ...]:
-    requirements = [_parse(text, request.label) for text in request.requirements]
+    """Return the requirements that are not met, each as the path of requirements to it."""
+    requirements: list[Requirement] = []
+    for text in request.requirements:
+        try:
+            requirements.append(parse_requirement(text))
+        except FormatError as error:
+            raise RequirementInvalidError(redact(text), request.label, str(error)) from error
     if str(python.executable) == sys.executable:
-        from build import check_dependency
-
         found = {unmet for text in request.requirements for unmet in check_dependency(text)}
         return tuple(sorted(" -> ".join(unmet) for unmet in found))
-    # Another Python need not have pypa/build: its distributions are looked at from here.
+    # Another Python need not have pypa/build: its distributions are looked at from here, where a
+    # hook would find them, which the running Python may not know.
     world = compose_environment(request.variables, environment.make_extra_environ())
-    installed = _Installed(_list_places(python, world), python.markers)
+    words = [str(python.executable), "-c", _SAY_PATH]
+    places: list[str] = json.loads(check_output(words, env=world))
+    installed = _Installed([place for place in places if place], python.markers)
     return tuple(missing for each in requirements for missing in installed.find_missing(each))
 
 
 class _Installed:
     """Distributions below some directories; pypa/build's own check sees only this process."""
 
-    def __init__(self, places: Sequence[str], markers: Mapping[str, str]) -> None:
-        self._places = list(places)
+    def __init__(self, places: list[str], markers: Mapping[str, str]) -> None:
+        self._places = places
         self._markers = dict(markers)
         self._seen: set[tuple[str, frozenset[str]]] = set()
 
-    def find_missing(self, requirement: Requirement) -> Iterator[str]:
-        """Yield what is not met, each as the path of requirements that leads to it."""
-        yield from self._check(requirement, (), frozenset())
-
-    def _check(
-        self, requirement: Requirement, above: tuple[str, ...], extras: frozenset[str]
+    def find_missing(
+        self,
+        requirement: Requirement,
+        above: tuple[str, ...] = (),
+        extras: frozenset[str] = frozenset(),
     ) -> Iterator[str]:
-        from importlib.metadata import distributions
-
+        """Yield what is not met, each as the path of requirements that leads to it."""
         key = (str(requirement), extras)
         if key in self._seen or not self._is_meant(requirement, extras):
             return
@@ -101,39 +109,19 @@ class _Installed:
         requirement.marker = None  # as it holds
         path = (*above, str(requirement))
         found = next(iter(distributions(name=requirement.name, path=self._places)), None)
-        # Of a broken installation there may be no more than a directory.
-        version = _read_version(found) if found else ""
-        if not version or not requirement.specifier.contains(version, prereleases=True):
+        # Of a broken installation there may be no more than a directory, without a version; to ask
+        # for one that is not there is deprecated.
+        versions = (found and found.metadata.get_all("Version")) or [""]
+        if not versions[0] or not requirement.specifier.contains(versions[0], prereleases=True):
             yield " -> ".join(path)
             return
         # pip has ignored a requirement that cannot be parsed when it installed this.
-        others = map(find_requirement, (found.requires if found else None) or ())
+        others = map(find_requirement, (found and found.requires) or ())
         for other in filter(None, others):
-            yield from self._check(other, path, frozenset(requirement.extras))
+            yield from self.find_missing(other, path, frozenset(requirement.extras))
 
     def _is_meant(self, requirement: Requirement, extras: frozenset[str]) -> bool:
         try:
             return any(applies(requirement, self._markers, extra) for extra in ("", *extras))
         except FormatError:
             return True  # of a marker that cannot be evaluated, the requirement may be needed
-
-
-def _parse(text: str, whose: str) -> Requirement:
-    try:
-        return parse_requirement(text)
-    except FormatError as error:
-        raise RequirementInvalidError(redact(text), whose, str(error)) from error
-
-
-def _read_version(found: Distribution) -> str:
-    """Return the version, if there is one: to ask for one that is not there is deprecated."""
-    return next(iter(found.metadata.get_all("Version") or ()), "")
-
-
-def _list_places(python: Interpreter, world: Mapping[str, str]) -> list[str]:
-    """Return where a hook would find modules, which the running Python may not know."""
-    from subprocess import check_output
-
-    words = [str(python.executable), "-c", _SAY_PATH]
-    places: list[str] = json.loads(check_output(words, env=dict(world)))
-    return [place for place in places if place]

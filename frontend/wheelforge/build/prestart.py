@@ -1,4 +1,4 @@
-"""What a source was built in the last time, so that its server can start before anything else.
+"""Starts the server that the last build of a source has used, before anything else is done.
 
 A backend takes longer to import than all that has to be done before its first hook; begun early, it
 is imported on another core meanwhile. It is no more than a guess: what is wanted is found out as
@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wheelforge.build.locations import find_layout
+from wheelforge.build.targets import find_layout
 from wheelforge.hooks.environ import compose_environment
 from wheelforge_isolation import is_recorded_program, is_trusted
 
@@ -48,30 +48,25 @@ class Prestarter:
         """Start the server that the last build of ``source`` has used, if there was one."""
         if not is_trusted(self._layout):
             return
-        guess = _recall(self._find_place(source))
+        guess = _read(self._find_place(source))
         if guess is not None and is_recorded_program(self._layout, guess.python):
             environment = compose_environment(variables, guess.additions)
             pool.start(python=guess.python, backend=guess.backend, environment=environment)
 
-    def remember(self, source: Path | str, guess: Prestart) -> None:
-        """Keep ``guess`` for the next time."""
+    def remember(self, source: Path | str, guess: Prestart | None) -> None:
+        """Keep ``guess`` for the next time, or start nothing then."""
         from wheelforge_isolation import IsolationError, ensure_directory, replace_file
 
         place = self._find_place(source)
-        if place is not None and _recall(place) != guess:
-            # Who may not write has to wait the next time, and is none the worse for it.
-            with contextlib.suppress(IsolationError):
+        if place is None or _read(place) == guess:
+            return
+        # A cache that cannot be written to costs time, and nothing else.
+        with contextlib.suppress(IsolationError, OSError):
+            if guess is None:
+                place.unlink()
+            else:
                 ensure_directory(str(self._layout.guesses))
                 replace_file(str(place), json.dumps(guess._asdict()).encode("ascii"))
-
-    def forget(self, source: Path | str) -> None:
-        """Start nothing for ``source`` the next time."""
-        place = self._find_place(source)
-        if place is not None:
-            from wheelforge_isolation import IsolationError, remove_file
-
-            with contextlib.suppress(IsolationError):
-                remove_file(str(place))
 
     def _find_place(self, source: Path | str) -> Path | None:
         """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""
@@ -87,7 +82,7 @@ class Prestarter:
         return self._layout.guesses / f"start-{key:08x}.json"
 
 
-def _recall(place: Path | None) -> Prestart | None:
+def _read(place: Path | None) -> Prestart | None:
     try:
         facts: dict[str, Any] = {} if place is None else json.loads(place.read_bytes())
         return Prestart(**facts) if facts and Path(facts["python"]).exists() else None

@@ -1,21 +1,65 @@
-"""What a source tree says of how it is built."""
+"""A source tree: unpacked if it comes from an sdist, and how its pyproject.toml has it built."""
 
 from __future__ import annotations
 
 import re
+import tomllib
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from build import BuildException, ProjectBuilder
+
 from wheelforge.errors import SourceError
+from wheelforge_isolation import move, remove_tree, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from wheelforge.build.sources import FetchedSource
+    from wheelforge.events import EventLog
+    from wheelforge.models import BuildRequest
 
 _LEGACY_REQUIRES = ("setuptools >= 40.8.0",)
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _KEYS = ("requires", "build-backend", "backend-path")
 _OBJECT = re.compile(r"\w+(\.\w+)*(:\w+(\.\w+)*)?")
 _ALIKE = 0.8
+_DRAFT = ".wheelforge-unpacking"
+
+
+class SourceTree(NamedTuple):
+    """A directory to build, and what is known of the sdist that it comes from."""
+
+    root: Path
+    fetched: FetchedSource
+    newest: int | None = None
+    """The time of its newest file, if that is known and makes sense."""
+    metadata: bytes = b""
+    """The metadata in the archive; a hook may write over the file."""
+
+
+def unpack_source(
+    sdist: FetchedSource, place: Path, request: BuildRequest, journal: EventLog
+) -> SourceTree:
+    """Return what is in ``sdist``, unpacked where the request wants it, or else in ``place``."""
+    draft = place / "src" if request.tree is None else request.tree / _DRAFT
+    with journal.phase("unpack"):
+        remove_tree(str(draft))
+        unpacked = unpack(sdist.path, draft, links=request.links)
+        root = unpacked.root
+        if request.tree is not None:
+            # Out of the draft, in the place of an older one of its name.
+            root = request.tree / root.name
+            remove_tree(str(root))
+            move(str(unpacked.root), str(root))
+            remove_tree(str(draft))
+    journal.note(*(str(note) for note in unpacked.notes if note.is_warning))
+    try:
+        metadata = (root / "PKG-INFO").read_bytes()
+    except OSError:
+        metadata = b""
+    return SourceTree(root, sdist, unpacked.newest, metadata)
 
 
 class Project(NamedTuple):
@@ -30,48 +74,49 @@ class Project(NamedTuple):
     """As far as the table `[project]` says."""
     version: str = ""
     notes: tuple[str, ...] = ()
-    """What is odd about it."""
+    """Oddities, for the user."""
 
 
 def read_project(root: Path) -> Project:
     """Return what the tree at ``root`` says; one that says nothing is built as in olden times."""
-    content = _read_table(root)
+    content = _read_pyproject(root)
     static = _as_table(content.get("project"))
     name, version = str(static.get("name", "")), str(static.get("version", ""))
     if "build-system" not in content:
-        notes = _note_lookalike(content)
+        alike = [name for name in content if _find_meant(name, ["build-system"])][:1]
+        note = "`[{}]` in pyproject.toml is not read; `[build-system]` was probably meant"
+        notes = tuple(map(note.format, alike))
         return Project(root=root, name=name, version=version, notes=notes)
-    table = _as_table(content["build-system"])
-    _refuse_unknown(root, table)
-    _validate(root)
-    backend = table.get("build-backend", _LEGACY_BACKEND)
-    if not _OBJECT.fullmatch(backend):
-        raise _wrong(root, f"[build-system] `build-backend` names no module: {backend!r}")
+    table = _check_build_system(root, _as_table(content["build-system"]))
     return Project(
         root=root,
         requires=tuple(table["requires"]),
-        backend=backend,
+        backend=table.get("build-backend", _LEGACY_BACKEND),
         backend_path=tuple(table.get("backend-path", ())),
         name=name,
         version=version,
     )
 
 
-def _validate(root: Path) -> None:
-    """Have pypa/build look at ``[build-system]``."""
-    from build import BuildException, ProjectBuilder
-
+def _check_build_system(root: Path, table: dict[str, Any]) -> dict[str, Any]:
+    """Return the table once pypa/build has looked at it, and we have at the rest."""
+    for key in sorted(table.keys() - set(_KEYS)):
+        meant = _find_meant(key, _KEYS)
+        reason = f", and `{meant}` was probably meant" if meant else ""
+        raise _wrong(root, f"[build-system] `{key}` means nothing{reason}")
     try:
         ProjectBuilder(root)
     except (BuildException, ValueError) as error:
         # Of a backend's path pyproject-hooks says only that it is wrong.
         where = "`backend-path`: " if isinstance(error, ValueError) else ""
         raise _wrong(root, f"[build-system] {where}{error.args[0]}") from error
+    backend = table.get("build-backend", _LEGACY_BACKEND)
+    if not _OBJECT.fullmatch(backend):
+        raise _wrong(root, f"[build-system] `build-backend` names no module: {backend!r}")
+    return table
 
 
-def _read_table(root: Path) -> dict[str, Any]:
-    import tomllib
-
+def _read_pyproject(root: Path) -> dict[str, Any]:
     path = root / "pyproject.toml"
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -90,23 +135,8 @@ def _as_table(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _refuse_unknown(root: Path, table: dict[str, Any]) -> None:
-    for key in sorted(table.keys() - set(_KEYS)):
-        meant = _find_meant(key, _KEYS)
-        reason = f", and `{meant}` was probably meant" if meant else ""
-        raise _wrong(root, f"[build-system] `{key}` means nothing{reason}")
-
-
-def _note_lookalike(content: dict[str, Any]) -> tuple[str, ...]:
-    found = next((name for name in content if _find_meant(name, ["build-system"])), "")
-    note = f"`[{found}]` in pyproject.toml is not read; `[build-system]` was probably meant"
-    return (note,) if found else ()
-
-
 def _find_meant(name: str, names: Sequence[str]) -> str:
     """Return the one of ``names`` that ``name`` may be a misspelling of, or nothing."""
-    from difflib import get_close_matches
-
     return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), "")
 
 

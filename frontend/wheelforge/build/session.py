@@ -9,15 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.build.attempt import (
-    Attempt,
-    BuildJob,
-    BuildResult,
-    NothingNew,
-    SourceTree,
-    unpack_source,
-)
-from wheelforge.build.cancellation import BuildCancellation
+from wheelforge.build.attempt import Attempt, BuildResult, NothingNew
+from wheelforge.build.project import SourceTree, unpack_source
 from wheelforge.build.sources import (
     Dating,
     FetchedSource,
@@ -34,11 +27,14 @@ from wheelforge.errors import (
     UsageError,
 )
 from wheelforge.events import EventLog
+from wheelforge.hooks.protocol import Cancellation
 from wheelforge.models import Era, Keep, Kind, Outcome
 from wheelforge_isolation import (
     ForgeError,
+    JsonCache,
     ensure_directory,
     open_new_file,
+    open_stage,
     remove_file,
     stage_name,
     translated,
@@ -46,13 +42,17 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Mapping
     from datetime import datetime
     from typing import BinaryIO
 
-    from wheelforge.build.context import BuildContext
-    from wheelforge.models import BuildRequest
-    from wheelforge_isolation import LockOwner, Stage
+    from wheelforge.build.forge import Components
+    from wheelforge.build.targets import Targets
+    from wheelforge.events import Reporter
+    from wheelforge.hooks.pool import RunnerPool
+    from wheelforge.models import BuildRequest, EnvironmentProvider, Runner
+    from wheelforge.settings import Settings
+    from wheelforge_isolation import Layout, LockOwner, Stage
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
@@ -64,16 +64,23 @@ _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 
 
-class Publication(NamedTuple):
-    """When an sdist was published."""
+class BuildContext(NamedTuple):
+    """Everything that the builds of one forge share; used by any number of threads at once."""
 
-    cutoff: datetime
-    """A day later."""
-    origin: str
+    settings: Settings
+    components: Components
+    layout: Layout
+    targets: Targets
+    provider: EnvironmentProvider
+    pool: RunnerPool
+    reporter: Reporter
+    tidy: Callable[[], None] | None = None
+    """Called after each build that went well."""
 
-    def __str__(self) -> str:
-        """Name what may be built with."""
-        return f"what there was on {self.cutoff:%Y-%m-%d}, as {self.origin} says"
+    @property
+    def unforked(self) -> JsonCache:
+        """The backends whose hooks have failed in a fork only: by their Python, and by name."""
+        return JsonCache(self.layout.guesses, "unforked")
 
 
 class BuildSession:
@@ -84,100 +91,112 @@ class BuildSession:
         context: BuildContext,
         request: BuildRequest,
         fetched: FetchedSource | None = None,
-        cancellation: BuildCancellation | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
+        self.context = context
         self.request = request
-        self._context = context
-        self._cancellation = cancellation or BuildCancellation(context.pool)
-        self._journal = EventLog(request.label, context.reporter)
-        self._job = BuildJob(
-            context, request, self._cancellation, self._journal, self._build_requirement
-        )
+        self.cancellation = cancellation or Cancellation(above=context.pool.cancellation)
+        self.events = EventLog(request.label, context.reporter)
         self._result = BuildResult()
-        self._is_fetched = fetched is not None
-        self._fetched = fetched or FetchedSource(path=Path())
+        self._fetched = fetched
         self._python = ""
         self._log: Path | None = None
         self._era: datetime | None = None
 
-    def cancel(self) -> None:
-        """End the build as soon as possible, from any thread; does not wait."""
-        self._cancellation.cancel()
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """All variables of the build, of which hooks get the harmless ones."""
+        own = self.request.variables
+        return self.context.settings.variables if own is None else own
 
     def run(self) -> Outcome:
         """Build, and return how it went."""
         error: ForgeError | None = None
         try:
-            self._python = self._context.targets.find(self.request.python).python.version
-            with self._journal.phase(""), self._take_turns(), self._open_stage() as (stage, log):
+            self._python = self.context.targets.find(self.request.python).python.version
+            with self.events.phase(""), self._take_turns(), self._open_stage() as (stage, log):
                 self._build_in(stage, log)
-            if self._context.tidy is not None and not self.request.chain:
-                self._context.tidy()
+            if self.context.tidy is not None and not self.request.chain:
+                self.context.tidy()
         except ForgeError as failure:
-            error = self._judge(failure)
+            error = failure
+            # Wherever a build is cancelled, the error is the same one.
+            if error.exit_code == _CANCELLED and self.cancellation.is_cancelled():
+                error = BuildCancelledError(self.request.label)
+                error.__cause__ = failure
         return Outcome(
             request=self.request,
             python=self._python,
             artifacts=tuple(self._result.artifacts),
             error=error,
             metadata=self._result.metadata,
-            sha256=self._fetched.sha256,
-            phases=tuple(self._journal.phases),
+            sha256="" if self._fetched is None else self._fetched.sha256,
+            phases=tuple(self.events.phases),
             wheels=tuple(self._result.wheels),
             environments_found=self._result.environments_found,
             environments_made=self._result.environments_made,
-            notes=tuple(self._journal.notes),
+            notes=tuple(self.events.notes),
             era=self._era,
             peak_bytes=self._result.peak_bytes,
             cpu_seconds=self._result.cpu_seconds,
             log=self._log,
         )
 
-    def _judge(self, error: ForgeError) -> ForgeError:
-        """Return the error of the outcome; wherever a build is cancelled, it is the same one."""
-        if error.exit_code != _CANCELLED or not self._cancellation.is_cancelled():
-            return error
-        cancelled = BuildCancelledError(self.request.label)
-        cancelled.__cause__ = error
-        return cancelled
+    def cancelling(self, runner: Runner) -> contextlib.AbstractContextManager[None]:
+        """Let a cancellation end what ``runner`` runs meanwhile, if it is one that can be told."""
+        end: Callable[[], None] | None = getattr(runner, "cancel", None)
+        return contextlib.nullcontext() if end is None else self.cancellation.reaching(end)
+
+    def build_requirement(self, request: BuildRequest) -> Outcome:
+        """Build something that this build requires: cancelled with it, and in the same way."""
+        own = self.request
+        request = replace(
+            request,
+            python=request.python or own.python,
+            variables=own.variables if request.variables is None else request.variables,
+            constraints=request.constraints or own.constraints,
+            timeout_seconds=request.timeout_seconds or own.timeout_seconds,
+        )
+        outcome = BuildSession(self.context, request, cancellation=self.cancellation).run()
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
 
     @contextlib.contextmanager
     def _take_turns(self) -> Generator[None]:
-        """Wait until nobody else builds in the same directory: backends write into it."""
+        """Wait until nobody else builds in the same directories: backends write into them."""
+        source, tree = self.request.source, self.request.tree
+        shared = {source.resolve()} if isinstance(source, Path) and source.is_dir() else set[Path]()
+        if tree is not None:
+            ensure_directory(str(tree))
+            shared.add(tree.resolve())
         with contextlib.ExitStack() as stack:
-            for directory in self._list_shared():
-                with self._journal.phase("wait"):
+            for directory in sorted(shared):  # always in the same order
+                with self.events.phase("wait"):
                     turn = wait_for_turn(
                         directory,
                         self._tell_holder,
                         label=self.request.label,
-                        is_cancelled=self._cancellation.is_cancelled,
+                        is_cancelled=self.cancellation.is_cancelled,
                     )
                     note = stack.enter_context(turn)
-                self._journal.note(*filter(None, [note]))
+                self.events.note(*filter(None, [note]))
             yield
-
-    def _list_shared(self) -> list[Path]:
-        """Return the directories in which others may build too, always in the same order."""
-        source, tree = self.request.source, self.request.tree
-        found = {source.resolve()} if isinstance(source, Path) and source.is_dir() else set[Path]()
-        if tree is not None:
-            ensure_directory(str(tree))
-            found.add(tree.resolve())
-        return sorted(found)
 
     def _tell_holder(self, holder: LockOwner) -> None:
         who = f"process {holder.pid}" if holder.pid else "another process"
-        self._journal.note(f"waiting for {who}, which builds {holder.label or 'it'} just now")
+        self.events.note(f"waiting for {who}, which builds {holder.label or 'it'} just now")
 
     @contextlib.contextmanager
     def _open_stage(self) -> Generator[tuple[Stage, BinaryIO]]:
         """Yield a stage and a log; the stage stays if that is wished for."""
-        keep, label = self._context.settings.policy.keep, self.request.label
-        name = stage_name(_SDIST_SUFFIX.sub("", label), str(self.request.source))
-        ensure_directory(str(self._context.logs))
-        with self._context.staging(name) as stage:
-            self._log = self._context.logs / f"{stage.path.name}-py{self._python}.log"
+        keep, logs = self.context.settings.policy.keep, self.context.layout.logs
+        name = stage_name(_SDIST_SUFFIX.sub("", self.request.label), str(self.request.source))
+        ensure_directory(str(logs))
+        staging = self.context.components.staging
+        opened = staging(name) if staging else open_stage(self.context.layout.stages, name)
+        with opened as stage:
+            self._log = logs / f"{stage.path.name}-py{self._python}.log"
             try:
                 with translated("build in", str(stage.path)), _open_log(self._log) as log:
                     yield stage, log
@@ -191,31 +210,47 @@ class BuildSession:
 
     def _keep(self, stage: Stage) -> None:
         stage.keep()
-        self._journal.note(f"kept: {stage.path}")
+        self.events.note(f"kept: {stage.path}")
 
     def _build_in(self, stage: Stage, log: BinaryIO) -> None:
         """Build as of now or of then, and once more as of then if that may help."""
         place = stage.path
-        if not self._is_fetched:
-            self._fetch(place / "fetched")
-        tree = self._lay_out(place)
-        era, cutoff = self._context.settings.policy.era, self.request.cutoff
-        if era is Era.ALWAYS and cutoff is None and self._fetched.sha256:
-            then = self._find_publication(tree.newest)
-            if then is not None:
-                self._journal.note(f"built with {then}")
-                cutoff = then.cutoff
+        if self._fetched is None:
+            is_path = isinstance(self.request.source, Path)
+            with contextlib.nullcontext() if is_path else self.events.phase("fetch"):
+                self._fetched = obtain_source(self.context, self.request, place / "fetched")
+        fetched = self._fetched
+        tree = self._lay_out(fetched, place)
+        era, cutoff = self.context.settings.policy.era, self.request.cutoff
+        if era is Era.ALWAYS and cutoff is None and fetched.sha256:
+            cutoff, then = self._find_publication(fetched, tree.newest)
+            if cutoff is not None:
+                self.events.note(f"built with {then}")
         try:
-            self._run(self._prepare(tree, place, log, cutoff))
+            self._run(self._prepare(tree, place, log, cutoff), fetched)
         except BuildError as error:
-            is_hopeful = era is Era.FALLBACK and cutoff is None and bool(self._fetched.sha256)
+            is_hopeful = era is Era.FALLBACK and cutoff is None and bool(fetched.sha256)
             if not is_hopeful or not _is_of_its_time(error):
                 raise
             stage.check()
-            if not self._is_built_as_of_then(place / "era", log, tree.newest, error):
+            self.events.note(f"with what there is today it fails: {error.code}")
+            if not self._is_built_as_of_then(fetched, place / "era", log, tree.newest):
                 raise
 
-    def _run(self, attempt: Attempt) -> None:
+    def _lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
+        if not fetched.sha256:
+            return SourceTree(fetched.path, fetched)
+        return unpack_source(fetched, place, self.request, self.events)
+
+    def _prepare(
+        self, tree: SourceTree, place: Path, log: BinaryIO, cutoff: datetime | None
+    ) -> Attempt:
+        self._era = cutoff
+        attempt = Attempt(self, tree, place, log, cutoff)
+        self._result = attempt.result
+        return attempt
+
+    def _run(self, attempt: Attempt, fetched: FetchedSource) -> None:
         """Build; what fails in a forked process is tried once more in fresh ones."""
         try:
             attempt.run()
@@ -226,85 +261,56 @@ class BuildSession:
             return
         backend = self._result.backend
         attempt.log.write(_AGAIN)
-        attempt = attempt.again(self._lay_out(attempt.place))
-        self._result = attempt.result
-        attempt.run()
-        self._context.unforked.write({}, *backend)
-        self._journal.note(
+        tree = self._lay_out(fetched, attempt.place)
+        again = self._prepare(tree, attempt.place, attempt.log, attempt.cutoff)
+        again.forks = False
+        again.run()
+        self.context.unforked.write({}, *backend)
+        self.events.note(
             f"`{backend[1]}` has failed in a forked process, and not in a fresh one: it is not"
             f" forked in this environment from now on; please report that, with `{self._log}`"
         )
 
-    def _fetch(self, place: Path) -> None:
-        is_path = isinstance(self.request.source, Path)
-        with contextlib.nullcontext() if is_path else self._journal.phase("fetch"):
-            self._fetched = obtain_source(self._context, self.request, place)
-
-    def _lay_out(self, place: Path) -> SourceTree:
-        if not self._fetched.sha256:
-            return SourceTree(self._fetched.path, self._fetched)
-        return unpack_source(self._fetched, place, self.request, self._journal)
-
     def _is_built_as_of_then(
-        self, place: Path, log: BinaryIO, newest: int | None, error: BuildError
+        self, fetched: FetchedSource, place: Path, log: BinaryIO, newest: int | None
     ) -> bool:
         """Build with what there was when the sdist was made, unless that is the same."""
-        self._journal.note(f"with what there is today it fails: {error.code}")
-        then = self._find_publication(newest)
-        if then is None:
+        cutoff, then = self._find_publication(fetched, newest)
+        if cutoff is None:
             return False
         failed = self._result
         try:
             ensure_directory(str(place))
-            attempt = self._prepare(self._lay_out(place), place, log, then.cutoff)
+            attempt = self._prepare(self._lay_out(fetched, place), place, log, cutoff)
             attempt.tried, attempt.forks = failed.wheels.keys(), False
             attempt.run()
         except NothingNew:
-            self._journal.note(f"{then}, is the same, so it is not built once more")
+            self.events.note(f"{then}, is the same, so it is not built once more")
         except ForgeError as second:
-            if self._cancellation.is_cancelled():
+            if self.cancellation.is_cancelled():
                 raise
-            self._journal.note(f"with {then}, it fails too: {second.code}")
+            self.events.note(f"with {then}, it fails too: {second.code}")
         else:
-            self._journal.note(f"built once more with {then}")
+            self.events.note(f"built once more with {then}")
             return True
         self._result, self._era = failed, None
         return False
 
-    def _prepare(
-        self, tree: SourceTree, place: Path, log: BinaryIO, cutoff: datetime | None
-    ) -> Attempt:
-        self._era = cutoff
-        attempt = Attempt(self._job, tree, place, log, cutoff)
-        self._result = attempt.result
-        return attempt
-
-    def _build_requirement(self, request: BuildRequest) -> Outcome:
-        """Build something that this build requires: cancelled with it, and in the same way."""
-        own = self.request
-        request = replace(
-            request,
-            python=request.python or own.python,
-            variables=own.variables if request.variables is None else request.variables,
-            constraints=request.constraints or own.constraints,
-            timeout_seconds=request.timeout_seconds or own.timeout_seconds,
-        )
-        outcome = BuildSession(self._context, request, cancellation=self._cancellation).run()
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome
-
-    def _find_publication(self, newest: int | None) -> Publication | None:
-        """Return when the sdist was published, or nothing if nothing tells."""
-        fetched, index = self._fetched, self._context.targets.find(self.request.python).index
+    def _find_publication(
+        self, fetched: FetchedSource, newest: int | None
+    ) -> tuple[datetime | None, str]:
+        """Return a day after the sdist was published, and in words what there was then."""
+        dating: Dating | None = None
         if fetched.uploaded is not None:
-            dating: Dating | None = Dating(moment=fetched.uploaded, origin="the index")
+            dating = Dating(moment=fetched.uploaded, origin="the index")
         else:
+            index = self.context.targets.find(self.request.python).index
             dating = find_dating(fetched.path, fetched.sha256, newest, index)
         if dating is None:
-            self._journal.note("nothing tells when it was published")
-            return None
-        return Publication(cutoff=dating.moment + _GRACE, origin=dating.origin)
+            self.events.note("nothing tells when it was published")
+            return None, ""
+        cutoff = dating.moment + _GRACE
+        return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"
 
 
 def _open_log(path: Path) -> BinaryIO:

@@ -1,18 +1,23 @@
-"""The Pythons that builds are for, and the index as each of them sees it."""
+"""The Pythons that builds are for, and the index as each of them sees it.
+
+Light to import: in an empty cache it is from here that the first requests are prepared.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
-from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wheelforge.build.locations import find_python, open_index
+from wheelforge_isolation import Layout, default_layout
 
 if TYPE_CHECKING:
-    from wheelforge.index import Index
+    from wheelforge.index import Index, IndexSettings
     from wheelforge.settings import Settings
-    from wheelforge_isolation import Interpreter, Layout
+    from wheelforge_isolation import Interpreter
 
 
 class Target:  # ruff: ignore[class-as-data-structure]  # a tuple has an `index` of its own
@@ -37,15 +42,48 @@ class Targets:
         """Return the target for ``python``, as `Settings.python` has it; that one unless given."""
         with self._lock:
             if python not in self._found:
-                self._found[python] = self._open(python)
+                interpreter = find_python(self._settings, self._layout, python)
+                index = self._stack.enter_context(open_index(self._settings, interpreter))
+                self._found[python] = Target(interpreter, index)
             return self._found[python]
 
     def close(self) -> None:
         """Close the connections of all indexes."""
         self._stack.close()
 
-    def _open(self, python: str | None) -> Target:
-        settings = replace(self._settings, python=python or self._settings.python)
-        interpreter = find_python(settings, self._layout)
-        index = self._stack.enter_context(open_index(settings, interpreter))
-        return Target(interpreter, index)
+
+def find_layout(cache_dir: Path | None) -> Layout:
+    """Return the cache in ``cache_dir``, or that in the platform's place for caches."""
+    return Layout(root=cache_dir) if cache_dir else default_layout()
+
+
+def find_python(settings: Settings, layout: Layout, python: str | None = None) -> Interpreter:
+    """Return the interpreter that ``python`` names, or the settings do."""
+    from wheelforge_isolation import find_interpreter
+
+    search = [Path(place) for place in os.get_exec_path(dict(settings.variables))]
+    wanted = python or settings.python
+    return find_interpreter(wanted, search=search, cache_dir=layout.interpreters)
+
+
+def open_index(settings: Settings, python: Interpreter) -> Index:
+    """Return the index with the files that suit ``python``; to be closed."""
+    from wheelforge.index import Index
+
+    return Index(read_index_settings(settings), python.tags, python.version)
+
+
+def read_index_settings(settings: Settings) -> IndexSettings:
+    """Return the settings of the index, pip's where ``settings`` are silent."""
+    from wheelforge.index import IndexOptions, find_index_settings, list_config_files
+
+    said = IndexOptions(
+        index_url=settings.index_url,
+        extra_index_urls=settings.extra_index_urls,
+        find_links=settings.find_links,
+        no_index=settings.no_index,
+        exclude_newer=settings.exclude_newer,
+        offline=settings.offline,
+    )
+    files = list_config_files(settings.variables, sys.platform, sys.prefix)
+    return find_index_settings(settings.variables, said, files)

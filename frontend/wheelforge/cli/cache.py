@@ -6,7 +6,7 @@ import datetime as dt
 import sys
 from typing import TYPE_CHECKING
 
-from wheelforge.build.locations import find_layout
+from wheelforge.build.targets import find_layout
 from wheelforge.cli.argument_types import describe_size
 from wheelforge_isolation import (
     Bounds,

@@ -30,6 +30,9 @@ def run_words(words: Sequence[str]) -> int:
     except OSError as error:
         return explain_refusal(error)
     except KeyboardInterrupt:
+        # Where the signal hits a text that is executed, as for a data class, CPython takes note and
+        # dies of it in the end, instead of returning our code; to execute another one resets that.
+        exec("")  # ruff: ignore[exec-builtin]
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
     except MemoryError:

@@ -30,7 +30,7 @@ def build_alone(
     on_outcome: Callable[[Outcome], None],
 ) -> None:
     """Build the one thing that is named."""
-    from wheelforge.build.open import Components, open_forge
+    from wheelforge.build.forge import Components, open_forge
     from wheelforge.cli.settings import make_requests, make_settings
 
     (request,) = make_requests(options)
@@ -74,7 +74,7 @@ def run_lock(options: argparse.Namespace) -> None:
 
 def run_fetch(options: argparse.Namespace) -> None:
     """Put what is locked into the cache."""
-    from wheelforge.build.open import fetch_locked
+    from wheelforge.build.forge import fetch_locked
     from wheelforge.cli.settings import make_places
     from wheelforge.lockfile import read_lock
 
@@ -101,7 +101,7 @@ def _pair(
     options: argparse.Namespace, console: Console, recorder: Recorder | None = None
 ) -> Iterator[tuple[Forge, BuildRequest]]:
     """Yield each source with a forge for each Python."""
-    from wheelforge.build.open import open_forge
+    from wheelforge.build.forge import open_forge
     from wheelforge.cli.settings import make_requests, make_settings
 
     requests = list(make_requests(options))

@@ -18,8 +18,7 @@ from typing import IO, TYPE_CHECKING
 from wheelforge.hooks.protocol import Outcome, Unserved
 
 if TYPE_CHECKING:
-    from wheelforge.hooks.deadline import Watch
-    from wheelforge.hooks.protocol import Command
+    from wheelforge.hooks.protocol import Command, Watch
 
 _ON_WINDOWS = sys.platform == "win32"
 _GROUP_FLAG: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -48,7 +47,7 @@ class Direct:
                 late = self._wait(process)
         finally:
             self._end(process)
-            # What is still in the pipe; who holds it open after that is none of ours.
+            # The rest of the pipe; a process that holds it open after that is none of ours.
             reader.join(_DRAIN_SECONDS)
             self._is_through.set()
         if self._problem is not None:

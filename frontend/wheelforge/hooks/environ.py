@@ -22,7 +22,7 @@ _REMOVED = frozenset({
     "PYTHONSTARTUP",
     "PYTHONUSERBASE",
 })
-"""What makes a Python find other code, other bytecode, or somebody to talk to."""
+"""They make a Python find other code, other bytecode, or a terminal to talk to."""
 _REMOVED_PREFIXES = (
     "PIP_",
     "WHEELFORGE_",

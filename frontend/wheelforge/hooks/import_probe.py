@@ -111,7 +111,7 @@ class Import:
         getattr(sys, "orig_argv", [])[:] = words
         if not getattr(sys.flags, "safe_path", False):
             sys.path.insert(0, self.directory)
-        # What was installed since is to be found.
+        # Packages that were installed since are to be found.
         sys.path_importer_cache.clear()
         if "importlib.metadata" in sys.modules:
             sys.modules["importlib.metadata"].MetadataPathFinder().invalidate_caches()

@@ -1,4 +1,4 @@
-"""What is asked of a runner."""
+"""The options under which a runner runs hooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wheelforge.hooks.protocol import HookResult
+    from wheelforge.hooks.runner import HookResult
 
 
 def _never() -> bool:

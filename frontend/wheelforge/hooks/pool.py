@@ -9,6 +9,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
+from wheelforge.hooks.protocol import Cancellation
 from wheelforge.hooks.runner import ForkRunner, SpawnRunner
 from wheelforge.hooks.server import ForkServer, can_fork
 
@@ -39,9 +40,8 @@ class RunnerPool:
         self._forks = can_fork() if forks is None else forks
         self._idle_servers = idle_servers
         self._places: dict[object, _Place] = {}
-        self._active: set[SpawnRunner] = set()
-        self._lock = threading.RLock()  # a signal handler may cancel while this thread has it
-        self._is_cancelled = False
+        self.cancellation = Cancellation()
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def open(
@@ -60,7 +60,7 @@ class RunnerPool:
                 wanted = ForkServer(python=python, backend=backend, environment=environment)
                 runner = ForkRunner(stack.enter_context(self._use(wanted)), terms)
             stack.enter_context(runner)
-            stack.enter_context(self._reaching(runner))
+            stack.enter_context(self.cancellation.reaching(runner.cancel))
             yield runner
 
     def start(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
@@ -73,14 +73,11 @@ class RunnerPool:
 
     def cancel(self) -> None:
         """End every hook that runs, and refuse all others; for any thread, does not wait."""
-        with self._lock:
-            self._is_cancelled = True
-            for runner in self._active:
-                runner.cancel()
+        self.cancellation.cancel()
 
     def is_cancelled(self) -> bool:
         """Return whether that was asked for."""
-        return self._is_cancelled
+        return self.cancellation.is_cancelled()
 
     def close(self) -> None:
         """End the servers."""
@@ -117,16 +114,3 @@ class RunnerPool:
         """Give up those that were not used for longest; to be called with the lock held."""
         idle = [key for key, place in self._places.items() if not place.users]
         return [self._places.pop(key).server for key in idle[: -self._idle_servers or None]]
-
-    @contextlib.contextmanager
-    def _reaching(self, runner: SpawnRunner) -> Generator[None]:
-        """Let ``cancel`` reach ``runner`` meanwhile."""
-        with self._lock:
-            self._active.add(runner)
-            if self._is_cancelled:
-                runner.cancel()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._active.discard(runner)

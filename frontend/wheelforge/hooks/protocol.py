@@ -1,4 +1,4 @@
-"""One hook in flight: a line to its keeper, and a pipe that it prints into.
+"""One hook in flight: what it is held to, a line to its keeper, and a pipe that it prints into.
 
 Hanging up is the only thing said on the line after the command, so that no way of ending is
 special: time is over, somebody cancels, or this process is no more. The keeper answers with the
@@ -16,45 +16,26 @@ import os
 import selectors
 import signal
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import HookError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Generator, Mapping
 
-    from wheelforge.hooks.deadline import Watch
+    from wheelforge.hooks.runner import Output
 
 LENGTH_BYTES = 4
 _SLACK_SECONDS = 10.0
-"""What a keeper may take beyond the grace, on a busy machine."""
+"""The time that a keeper may take beyond the grace, on a busy machine."""
 _DRAIN_SECONDS = 0.5
 _GLANCE_SECONDS = 0.5
 _MESSAGES = 2
 """Which hook it is, and what became of it."""
 _PIECE_BYTES = 1 << 16
 _HOOK_POSITION = 2
-
-
-class HookResult(NamedTuple):
-    """How a hook has ended."""
-
-    hook: str
-    status: int
-    """As a shell has it; negative: the signal that ended it."""
-    output: bytes
-    """The last of what was printed."""
-    seconds: float
-    forked: bool
-    reason: str = ""
-    """Why it was not forked although that was asked for."""
-    peak_bytes: int = 0
-    """The most memory that one of its processes had; 0: not known."""
-    cpu_seconds: float = 0.0
-    """Of all its processes; 0: not known."""
-    strays: int = 0
-    """Processes that were left behind, and ended."""
 
 
 class Command(NamedTuple):
@@ -72,7 +53,7 @@ class Command(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What is known of processes that have ended."""
+    """The end of a hook and of all that it has started."""
 
     status: int
     peak_bytes: int = 0
@@ -86,6 +67,62 @@ class Outcome(NamedTuple):
 
 class Unserved(Exception):  # ruff: ignore[error-suffix-on-exception-name]
     """A server could not take a command on; nothing has been run."""
+
+
+class Cancellation:
+    """Ends what is running, and whatever would start after that; with the one ``above`` it."""
+
+    def __init__(self, above: Cancellation | None = None) -> None:
+        self._above = above
+        self._is_cancelled = False
+        self._lock = threading.RLock()  # a signal handler may cancel while this thread has it
+        self._ends: list[Callable[[], None]] = []
+
+    def is_cancelled(self) -> bool:
+        """Return whether everything is to end."""
+        return self._is_cancelled or (self._above is not None and self._above.is_cancelled())
+
+    def cancel(self) -> None:
+        """Ask all that is running to end; does not wait."""
+        with self._lock:
+            self._is_cancelled = True
+            for end in self._ends:
+                end()
+
+    @contextlib.contextmanager
+    def reaching(self, end: Callable[[], None]) -> Generator[None]:
+        """Have ``end`` called if this is cancelled meanwhile, or was before."""
+        with self._lock:
+            self._ends.append(end)
+            if self._is_cancelled:
+                end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
+
+
+class Watch(NamedTuple):
+    """The limits of one hook while it runs, and where its output goes."""
+
+    output: Output
+    cancellation: Cancellation
+    grace_seconds: float
+    deadline: float | None
+    """On the monotonic clock."""
+    on_start: Callable[[], object]
+    """Called once a process has been asked to run the hook."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its time is over."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits any longer for it to end by itself."""
+        return self.is_late or self.cancellation.is_cancelled()
 
 
 class HookChannel:
@@ -102,7 +139,9 @@ class HookChannel:
 
     def run(self, command: Command) -> Outcome:
         """Have a command run, and return how it ended, by itself or by us."""
-        self._unsent = pack(_describe(command, self._watch.grace_seconds))
+        pairs = [f"{name}={value}" for name, value in command.environment.items()]
+        facts = (str(self._watch.grace_seconds), command.directory, str(len(command.words)))
+        self._unsent = pack([*facts, *command.words, *pairs])
         self._line.settimeout(0)
         with self._watch.cancellation.reaching(self.end):
             late = self._follow()
@@ -170,8 +209,14 @@ class HookChannel:
 
     def _kill(self) -> None:
         """Kill a keeper that does not answer, and its hook with all that it has started."""
+        from wheelforge.hooks.serve import find_descendants
+
         for hook, keeper in unpack(self._said)[:1]:
-            end_below(int(keeper), int(hook))
+            # While the keeper holds its line its number is its own.
+            below = (*find_descendants(int(keeper)), *find_descendants(int(keeper)))
+            for pid in (*below, int(hook), int(keeper)):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _listen(self) -> bool:
         """Take in what the keeper says; return whether it has more to say."""
@@ -200,7 +245,7 @@ class HookChannel:
 
     def _read_outcome(self, command: Command, *, late: bool) -> Outcome:
         started, ended = (*unpack(self._said), [], [])[:2]
-        if not ended and (self._watch.cancellation.is_cancelled or (late and not started)):
+        if not ended and (self._watch.cancellation.is_cancelled() or (late and not started)):
             return Outcome(status=-signal.SIGKILL, late=late, is_lost=True)
         if not started:
             raise Unserved("the server has ended")
@@ -210,32 +255,13 @@ class HookChannel:
             raise HookError("hook-lost", command.hook, self._watch.output.tail)
         status, peak_bytes, cpu_seconds, strays = ended
         return Outcome(
-            status=_parse_status(status),
+            # A process that not even SIGKILL has ended so far has no status yet.
+            status=-signal.SIGKILL if status == "None" else int(status),
             peak_bytes=int(peak_bytes),
             cpu_seconds=float(cpu_seconds),
             strays=int(strays),
             late=late,
         )
-
-
-def end_below(keeper: int, hook: int) -> None:
-    """Kill a keeper and all that is below it; while it holds its line the number is its own."""
-    from wheelforge.hooks.serve import find_descendants
-
-    for pid in (*find_descendants(keeper), *find_descendants(keeper), hook, keeper):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _parse_status(status: str) -> int:
-    """Return the status; a process that not even SIGKILL has ended so far has none yet."""
-    return -signal.SIGKILL if status == "None" else int(status)
-
-
-def _describe(command: Command, grace_seconds: float) -> list[str]:
-    pairs = [f"{name}={value}" for name, value in command.environment.items()]
-    counts = (str(grace_seconds), command.directory, str(len(command.words)))
-    return [*counts, *command.words, *pairs]
 
 
 def pack(fields: list[str]) -> bytes:

@@ -1,23 +1,20 @@
-"""The two runners, each of them for the hooks of one build."""
+"""The two runners, each for the hooks of one build, and what becomes of what hooks print."""
 
 from __future__ import annotations
 
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from wheelforge.errors import (
     HookError,
     HookFailedError,
 )
-from wheelforge.hooks.deadline import Cancellation, Watch
 from wheelforge.hooks.direct import Direct
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.output import Output
-from wheelforge.hooks.process import ServerProcess
-from wheelforge.hooks.protocol import Command, HookResult, Unserved
-from wheelforge.hooks.server import can_fork
+from wheelforge.hooks.protocol import Cancellation, Command, Unserved, Watch
+from wheelforge.hooks.server import ServerProcess, can_fork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +22,29 @@ if TYPE_CHECKING:
     from wheelforge.hooks.options import HookOptions
     from wheelforge.hooks.protocol import Outcome
     from wheelforge.hooks.server import ForkServer
+
+TAIL_BYTES = 1 << 16
+_LONGEST_LINE_BYTES = 1 << 16
+
+
+class HookResult(NamedTuple):
+    """How a hook has ended."""
+
+    hook: str
+    status: int
+    """As a shell has it; negative: the signal that ended it."""
+    output: bytes
+    """The last of what was printed."""
+    seconds: float
+    forked: bool
+    reason: str = ""
+    """Why it was not forked although that was asked for."""
+    peak_bytes: int = 0
+    """The most memory that one of its processes had; 0: not known."""
+    cpu_seconds: float = 0.0
+    """Of all its processes; 0: not known."""
+    strays: int = 0
+    """Processes that were left behind, and ended."""
 
 
 class SpawnRunner:
@@ -48,23 +68,40 @@ class SpawnRunner:
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """Run one hook, as `pyproject_hooks` asks for it."""
-        environment = compose_environment(self._terms.base, extra_environ)
+        terms, output = self._terms, Output(self._terms)
+        environment = compose_environment(terms.base, extra_environ)
         command = Command(words=tuple(cmd), directory=cwd or "", environment=environment)
-        if self._cancellation.is_cancelled:
+        if self._cancellation.is_cancelled():
             raise HookError("hook-cancelled", command.hook)
-        started = time.monotonic()
-        limit = self._terms.timeout_seconds
+        started, limit = time.monotonic(), terms.timeout_seconds
         watch = Watch(
-            output=Output(self._terms),
+            output=output,
             cancellation=self._cancellation,
-            grace_seconds=self._terms.grace_seconds,
+            grace_seconds=terms.grace_seconds,
             deadline=None if limit is None else started + limit,
-            on_start=partial(self._terms.on_start or _ignore, command.hook),
+            on_start=partial(terms.on_start or _ignore, command.hook),
         )
         outcome, reason = self._run(command, watch)
-        watch.output.finish()
-        self._tell(command, watch, outcome, reason=reason, seconds=time.monotonic() - started)
-        self._judge(command, watch, outcome)
+        output.finish()
+        if terms.on_ending is not None:
+            ending = HookResult(
+                hook=command.hook,
+                status=outcome.status,
+                output=output.tail,
+                seconds=time.monotonic() - started,
+                forked=reason is None,
+                reason=reason or "",
+                peak_bytes=outcome.peak_bytes,
+                cpu_seconds=outcome.cpu_seconds,
+                strays=outcome.strays,
+            )
+            terms.on_ending(ending)
+        if self._cancellation.is_cancelled():
+            raise HookError("hook-cancelled", command.hook)
+        if outcome.late:
+            raise HookError("hook-timed-out", command.hook, limit or 0.0, output.tail)
+        if outcome.status != 0:
+            raise HookFailedError(command.hook, outcome.status, command.words, output.tail)
 
     def cancel(self) -> None:
         """End every hook that runs and refuse all others; for other threads, does not wait."""
@@ -105,41 +142,6 @@ class SpawnRunner:
                 self._keeper = ServerProcess.start([command.words[0]], command.environment)
             return self._keeper
 
-    def _tell(
-        self,
-        command: Command,
-        watch: Watch,
-        outcome: Outcome,
-        *,
-        reason: str | None,
-        seconds: float,
-    ) -> None:
-        if self._terms.on_ending is None:
-            return
-        ending = HookResult(
-            hook=command.hook,
-            status=outcome.status,
-            output=watch.output.tail,
-            seconds=seconds,
-            forked=reason is None,
-            reason=reason or "",
-            peak_bytes=outcome.peak_bytes,
-            cpu_seconds=outcome.cpu_seconds,
-            strays=outcome.strays,
-        )
-        self._terms.on_ending(ending)
-
-    def _judge(self, command: Command, watch: Watch, outcome: Outcome) -> None:
-        """Raise what is wrong with how a command ended."""
-        if self._cancellation.is_cancelled:
-            raise HookError("hook-cancelled", command.hook)
-        if outcome.late:
-            seconds = self._terms.timeout_seconds or 0.0
-            raise HookError("hook-timed-out", command.hook, seconds, watch.output.tail)
-        if outcome.status != 0:
-            tail = watch.output.tail
-            raise HookFailedError(command.hook, outcome.status, command.words, tail)
-
 
 class ForkRunner(SpawnRunner):
     """Runs each hook as a fork of a server, or spawns it where that would not be the same.
@@ -158,6 +160,47 @@ class ForkRunner(SpawnRunner):
             return self._server.run(command, watch), None
         except Unserved as objection:
             return self._spawn(command, watch), str(objection)
+
+
+class Output:
+    """The output of one hook: all to a log, line by line to a listener, the end of it in memory."""
+
+    def __init__(self, terms: HookOptions) -> None:
+        self._terms = terms
+        self._tail = bytearray()
+        self._line = bytearray()
+
+    @property
+    def tail(self) -> bytes:
+        """The last of what was printed."""
+        return bytes(self._tail[-TAIL_BYTES:])
+
+    def feed(self, content: bytes) -> None:
+        """Take what was just printed, bytes as they come."""
+        self._tail += content
+        if len(self._tail) > 2 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+        if self._terms.log is not None:
+            self._terms.log.write(content)
+        if self._terms.on_output is None:
+            return
+        self._line += content
+        if b"\n" in content:
+            *lines, rest = bytes(self._line).split(b"\n")
+            self._line[:] = rest
+            for line in lines:
+                self._terms.on_output(line + b"\n")
+        while len(self._line) > _LONGEST_LINE_BYTES:
+            self._terms.on_output(bytes(self._line[:_LONGEST_LINE_BYTES]))
+            del self._line[:_LONGEST_LINE_BYTES]
+
+    def finish(self) -> None:
+        """Hand on what has no end of line, and let the log be complete."""
+        if self._terms.log is not None:
+            self._terms.log.flush()
+        if self._line and self._terms.on_output is not None:
+            self._terms.on_output(bytes(self._line))
+        self._line.clear()
 
 
 def _ignore(_: str) -> None:

@@ -49,7 +49,7 @@ TICK_SECONDS = 0.005
 
 
 class Request:
-    """What to run, and in which world."""
+    """A command, and the directory and variables that it runs with."""
 
     def __init__(self, fields: list[bytes]) -> None:
         grace, self.directory, count, *rest = fields
@@ -101,7 +101,7 @@ class ProcessTree:
         if group:
             send_signal(os.killpg, group, number)
         for pid in find_descendants(os.getpid()) if self.adopts else ():
-            # Nobody is asked twice: the second signal could hit its cleaning up.
+            # No process is asked twice: the second signal could hit its cleaning up.
             if find_group(pid) != group:
                 send_signal(os.kill, pid, number)
 

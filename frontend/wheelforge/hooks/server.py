@@ -1,28 +1,35 @@
-"""A server that has one backend imported, and the decision whether a hook can be its fork."""
+"""A server that has one backend imported, its process, and whether a hook can be its fork."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import selectors
 import socket
+import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from wheelforge.hooks.in_process import BACKEND, BACKEND_PATH, find_hook_script
-from wheelforge.hooks.process import ServerProcess
-from wheelforge.hooks.protocol import Unserved
+from wheelforge.hooks.protocol import HookChannel, Unserved, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wheelforge.hooks.deadline import Watch
-    from wheelforge.hooks.protocol import Command, Outcome
+    from wheelforge.hooks.protocol import Command, Outcome, Watch
 
+_SCRIPT = str(Path(__file__).with_name("start.py"))
+_PATIENCE_SECONDS = 5.0
+_GLANCE_SECONDS = 0.05
+_LONGEST_IMPORT_SECONDS = 60.0
+_PIECE_BYTES = 1 << 16
 _ANYTHING = "*"
 _EARLY = frozenset({"HOME", "LANG", "TZ"})
 _EARLY_PREFIXES = ("DYLD_", "GLIBC_", "LC_", "LD_", "MALLOC_", "PYTHON")
-"""What a process looks at before any Python code runs."""
+"""Variables that a process looks at before any Python code runs."""
 
 
 def can_fork() -> bool:
@@ -51,7 +58,7 @@ class ForkServer:
 
     @property
     def key(self) -> tuple[str, str, frozenset[tuple[str, str]]]:
-        """What tells this server from others: equal keys could share one."""
+        """All that tells this server from others: equal keys could share one."""
         return self.python, self.module, frozenset(self.environment.items())
 
     @property
@@ -72,7 +79,7 @@ class ForkServer:
 
     def run(self, command: Command, watch: Watch) -> Outcome:
         """Run a hook as a fork; if it cannot be one, say why not."""
-        reason = self._unknown or self._object(command)
+        reason = self._unknown or self._find_objection(command)
         if reason:
             raise Unserved(reason)
         self.start()
@@ -80,20 +87,16 @@ class ForkServer:
         if process is None:
             raise Unserved(self._reason)
         report = process.await_report(watch)
-        reason = (
-            report.reason
-            or self._object_to_variables(command, report.names)
-            or self._object_to_paths(command, report.absent)
-        )
+        reason = report.reason or self._find_difference(command, report)
         if reason:
             raise Unserved(reason)
         try:
             outcome = process.run(command, watch)
         except Unserved:
-            self._bury(process)
+            self._replace(process)
             raise
         if outcome.is_lost:
-            self._bury(process)
+            self._replace(process)
         return outcome
 
     def close(self) -> None:
@@ -110,7 +113,7 @@ class ForkServer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _bury(self, process: ServerProcess) -> None:
+    def _replace(self, process: ServerProcess) -> None:
         """Have another process started for the next hook: this one has served, and is gone."""
         with self._lock:
             is_last = self._process is process
@@ -119,7 +122,7 @@ class ForkServer:
         if is_last:
             process.close()
 
-    def _object(self, command: Command) -> str:
+    def _find_objection(self, command: Command) -> str:
         """Return why a command is none for this server, or nothing."""
         if command.environment.get(BACKEND_PATH):
             return "the backend is in the project's own tree"
@@ -131,17 +134,13 @@ class ForkServer:
             return "it runs in a directory of this process"
         return ""
 
-    def _object_to_variables(self, command: Command, names: frozenset[str]) -> str:
-        """Return which variable the server has already used with another value, or nothing."""
+    def _find_difference(self, command: Command, report: Report) -> str:
+        """Return what the import has seen and a fresh process would see otherwise, or nothing."""
         theirs, ours = command.environment, self.environment
         for name in sorted(theirs.keys() | ours.keys()):
-            if theirs.get(name) != ours.get(name) and _is_used(name, names):
+            if theirs.get(name) != ours.get(name) and _is_used(name, report.names):
                 return f"`{self.module}` was imported with another `{name}`"
-        return ""
-
-    def _object_to_paths(self, command: Command, absent: frozenset[str]) -> str:
-        """Return which path that the server has looked for is there for the hook, or nothing."""
-        for path in sorted(absent):
+        for path in sorted(report.absent):
             if not _is_absent(Path(command.directory, path)):
                 return f"`{self.module}` looks for `{path}` when it is imported, and it is there"
         return ""
@@ -164,3 +163,121 @@ def _is_used(name: str, names: frozenset[str]) -> bool:
         or name in names
         or (_ANYTHING in names and name != BACKEND)
     )
+
+
+class Report(NamedTuple):
+    """The record of what an import has looked at."""
+
+    reason: str
+    """Why it cannot serve, or nothing."""
+    names: frozenset[str] = frozenset()
+    """The variables that were read."""
+    absent: frozenset[str] = frozenset()
+    """The relative paths at which nothing was found."""
+
+
+class ServerProcess:
+    """A server that runs, until it is closed; any number of threads may use it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+        self._process = process
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._said = b""
+        self._report: Report | None = None
+        self._born = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @classmethod
+    def start(cls, words: list[str], environment: Mapping[str, str]) -> ServerProcess:
+        """Start one; ``words`` are a Python, and whatever the server is told after its channel."""
+        python, *rest = words
+        # Without a backend nothing of the environment is needed, and nothing of it should run.
+        flags = [] if rest else ["-I", "-S"]
+        ours, theirs = socket.socketpair()
+        # A null device can be seeked, and Python's streams remember that: the server prints into a
+        # pipe, as a hook does. It holds both ends, and neither of them ever blocks it.
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        try:
+            process = subprocess.Popen(
+                [python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest],
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                cwd="/" if rest else None,
+                env=environment,
+                pass_fds=[theirs.fileno(), reader],
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise Unserved(str(error)) from error
+        finally:
+            theirs.close()
+            os.close(reader)
+            os.close(writer)
+        ours.settimeout(_PATIENCE_SECONDS)  # a server that was stopped takes no commands in the end
+        return cls(process, ours)
+
+    def await_report(self, watch: Watch) -> Report:
+        """Return what the server has seen, as soon as it is ready."""
+        while True:
+            with self._lock:
+                report = self._report = self._report or self._hear()
+            if report is not None:
+                return report
+            if watch.is_over or time.monotonic() > self._born + _LONGEST_IMPORT_SECONDS:
+                return Report(reason="the backend takes long to import")
+
+    def run(self, command: Command, watch: Watch) -> Outcome:
+        """Have a command run, and return how it ended."""
+        reader, writer = os.pipe()
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, reader)
+            os.set_blocking(reader, False)
+            line, other = socket.socketpair()
+            stack.enter_context(line)
+            try:
+                with self._lock:
+                    socket.send_fds(self._channel, [b"."], [other.fileno(), writer])
+            except OSError as error:
+                raise Unserved(f"the server has ended: {error}") from error
+            finally:
+                other.close()
+                os.close(writer)
+            return HookChannel(line, reader, watch).run(command)
+
+    def close(self) -> None:
+        """Let the server end; hooks of it that still run do so under their own eyes."""
+        self._channel.close()
+        if self._report is None:  # it is still importing, and nobody has asked it for anything
+            self._process.kill()
+        try:
+            self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _hear(self) -> Report | None:
+        """Return the report if it comes within a moment."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._channel, selectors.EVENT_READ)
+            if not selector.select(_GLANCE_SECONDS):
+                return None
+        try:
+            piece = self._channel.recv(_PIECE_BYTES)
+        except ConnectionError:
+            piece = b""
+        if not piece:
+            return Report(reason="the server has ended at its start")
+        self._said += piece
+        for reason, count, *rest in unpack(self._said):
+            names, absent = rest[: int(count)], rest[int(count) :]
+            return Report(reason=reason, names=frozenset(names), absent=frozenset(absent))
+        return None

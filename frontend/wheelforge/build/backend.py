@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from os.path import relpath
-from typing import TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from build import BuildBackendException, ProjectBuilder
+from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
 
 from wheelforge.errors import (
     BackendError,
@@ -13,8 +17,10 @@ from wheelforge.errors import (
     HookMissingError,
     ResultInvalidError,
 )
+from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import is_missing_hook, read_question, take_answer
 from wheelforge.models import Kind
+from wheelforge_isolation import ensure_directory, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -32,20 +38,29 @@ _DISTRIBUTIONS: dict[Kind, Literal["sdist", "wheel", "editable"]] = {
 _CONFUSIONS = (OSError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 _LONGEST_FOUND = 200
 
+_RETRY_SCRIPT = '''\
+"""Runs the hook that failed once more, as it was run. Any Python 3 can run this.
 
-class HookCall(NamedTuple):
-    """One hook as it was run, enough to run it again."""
+All variables of that hook are below, secret ones too: do not pass this file on.
+"""
 
-    words: tuple[str, ...]
-    directory: str
-    variables: Mapping[str, str]
-    question: bytes
-    """The arguments, as pyproject-hooks writes them."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
 
-    @property
-    def hook(self) -> str:
-        """Its name."""
-        return self.words[-2]
+CALL = json.loads({call!r})
+
+with tempfile.TemporaryDirectory() as name:
+    place = pathlib.Path(name)
+    (place / "input.json").write_text(CALL["question"], encoding="utf-8")
+    words = [*CALL["words"], name]
+    status = subprocess.call(words, cwd=CALL["directory"] or None, env=CALL["variables"])
+    if (place / "output.json").exists():
+        print((place / "output.json").read_text(encoding="utf-8"))
+    sys.exit(status)
+'''
 
 
 class Backend:
@@ -59,9 +74,8 @@ class Backend:
         warn: Callable[[str], None],
         config_settings: Mapping[str, object],
     ) -> None:
-        from build import ProjectBuilder
-
-        self.last_call: HookCall | None = None
+        self._last_call: dict[str, Any] = {}
+        """The last hook as it was run, enough to run it again."""
         self._returned: object = None
         """The value that the last hook returned, if pyproject-hooks is of the known kind."""
         self._runner = runner
@@ -79,20 +93,28 @@ class Backend:
     def build(self, kind: Kind, directory: Path) -> object:
         """Have ``kind`` made in ``directory``; return what should be its name there."""
         what = _DISTRIBUTIONS[kind]
-        if kind is not Kind.METADATA:
-            with _explained(f"build_{what}"):
-                made = self._builder.build(what, directory, self._settings)
-            return self._name(made, directory)
-        hook = f"prepare_metadata_for_build_{what}"
+        hook = f"prepare_metadata_for_build_{what}" if kind is Kind.METADATA else f"build_{what}"
         with _explained(hook):
-            prepared = self._builder.prepare(what, directory, self._settings)
-            if prepared is None:
+            made: str | None
+            if kind is Kind.METADATA:
+                made = self._builder.prepare(what, directory, self._settings)
+            else:
+                made = self._builder.build(what, directory, self._settings)
+            if made is None:
                 raise HookMissingError(hook)
-        return self._name(prepared, directory)
-
-    def _name(self, made: str, directory: Path) -> object:
-        """Return what the hook returned; pypa/build has joined it to the directory."""
+        # pypa/build has joined what the hook returned to the directory.
         return relpath(made, directory) if self._returned is None else self._returned
+
+    def write_retry_script(self, directory: Path, variables: Mapping[str, str]) -> None:
+        """Write a script that makes the last call again into ``directory``, which is private.
+
+        What the environment and pyproject-hooks demand is laid over ``variables``, as for the call.
+        """
+        if self._last_call:
+            composed = compose_environment(variables, self._last_call["variables"])
+            call = json.dumps({**self._last_call, "variables": composed})
+            ensure_directory(str(directory))
+            replace_file(str(directory / "retry.py"), _RETRY_SCRIPT.format(call=call).encode())
 
     def _run(
         self,
@@ -102,23 +124,21 @@ class Backend:
     ) -> None:
         question = read_question(cmd[-1])
         if question is not None:
-            self.last_call = HookCall(
-                words=tuple(cmd),
-                directory=cwd or "",
-                variables=dict(extra_environ or {}),
-                question=question,
-            )
+            self._last_call = {
+                "words": cmd[:-1],
+                "directory": cwd or "",
+                "question": question.decode(),
+                "variables": extra_environ,
+            }
         try:
             self._runner(cmd, cwd, extra_environ)
         except HookFailedError as error:
             if is_missing_hook(error.hook, error.output):
                 raise HookMissingError(error.hook) from error
             raise
-        self._take_answer(cmd[-2], cmd[-1])
-
-    def _take_answer(self, hook: str, control: str) -> None:
+        hook = cmd[-2]
         try:
-            returned, warnings = take_answer(control)
+            returned, warnings = take_answer(cmd[-1])
         except FileNotFoundError as error:
             raise HookError("hook-answer-invalid", hook, "a file", "none") from error
         except _CONFUSIONS as error:
@@ -144,26 +164,22 @@ def _check_answer(hook: str, answer: object) -> None:
 @contextlib.contextmanager
 def _explained(hook: str) -> Generator[None]:
     """Turn what pypa/build and pyproject-hooks have to say into errors of ours."""
-    from build import BuildBackendException
-    from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
-
     try:
         yield
     except BuildBackendException as wrapped:
         error = wrapped.exception
         if isinstance(error, BackendUnavailable):
-            raise _unavailable(error.backend_name or "", str(error.traceback)) from error
+            from wheelforge.diagnosis import find_missing_module
+
+            trace = str(error.traceback)
+            missing = find_missing_module(trace)
+            name = error.backend_name or ""
+            raise BackendError("backend-unavailable", name, trace, *missing) from error
         if isinstance(error, HookMissing):
             raise HookMissingError(error.hook_name) from error
         if isinstance(error, UnsupportedOperation):
             raise BackendError("hook-unsupported", hook, str(error.traceback)) from error
         raise error from None
-
-
-def _unavailable(backend: str, traceback: str) -> BackendError:
-    from wheelforge.diagnosis import find_missing_module
-
-    return BackendError("backend-unavailable", backend, traceback, *find_missing_module(traceback))
 
 
 def _clip(text: str) -> str:
