@@ -10,7 +10,7 @@ import pytest
 
 from tests.builds import WHEEL_ONLY, Ground, ask, facts_of, write_project, write_sdist
 from wheelforge.build.forge import Components
-from wheelforge.build.prestart import Prestart, Prestarter
+from wheelforge.build.prestart import Prestarter
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge_isolation import Layout
 from wheelforge_isolation.cache.trees import TreeStore
@@ -44,13 +44,12 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @pytest.fixture
-def guess(layout: Layout) -> Prestart:
+def python(layout: Layout) -> str:
     lease = Lease(layout.leases)
     shelf = TreeStore(layout, layout.environments, lease, lambda _: None)
     environment = shelf.obtain("0" * 64, _link_python)
     lease.close()
-    python = str(environment.path / "bin" / "python")
-    return Prestart(python=python, backend="json", additions={"PATH": "/nowhere"})
+    return str(environment.path / "bin" / "python")
 
 
 def _link_python(tree: Path) -> About:
@@ -64,6 +63,10 @@ def sdist(tmp_path: Path) -> Path:
     path = tmp_path / "demo-1.0.tar.gz"
     path.write_bytes(b"one")
     return path
+
+
+def remember(layout: Layout, source: Path | str, python: str) -> None:
+    Prestarter(layout.root).remember(source, python, "json", {"PATH": "/nowhere"})
 
 
 def starts(layout: Layout, source: Path | str) -> list[str]:
@@ -92,10 +95,10 @@ def test_prestart__server_of_the_last_build_is_started_and_used(
 
 
 def test_prestart__changed_source_or_one_without_a_path_starts_nothing(
-    tmp_path: Path, layout: Layout, guess: Prestart, sdist: Path
+    tmp_path: Path, layout: Layout, python: str, sdist: Path
 ) -> None:
-    Prestarter(layout.root).remember(sdist, guess)
-    Prestarter(layout.root).remember("demo==1.0", guess)
+    remember(layout, sdist, python)
+    remember(layout, "demo==1.0", python)
 
     before = starts(layout, sdist)
     sdist.write_bytes(b"other")
@@ -107,10 +110,10 @@ def test_prestart__changed_source_or_one_without_a_path_starts_nothing(
 
 
 def test_prestart__project_is_known_by_its_pyproject_toml(
-    tmp_path: Path, layout: Layout, guess: Prestart
+    tmp_path: Path, layout: Layout, python: str
 ) -> None:
     project = write_project(tmp_path / "project")
-    Prestarter(layout.root).remember(project, guess)
+    remember(layout, project, python)
     (project / "module.py").write_text("x = 1\n", encoding="utf-8")
 
     before = starts(layout, project)
@@ -121,18 +124,18 @@ def test_prestart__project_is_known_by_its_pyproject_toml(
 
 
 def test_prestart__another_python_has_records_of_its_own(
-    layout: Layout, guess: Prestart, sdist: Path
+    layout: Layout, python: str, sdist: Path
 ) -> None:
-    Prestarter(layout.root, python="3.12").remember(sdist, guess)
+    Prestarter(layout.root, "3.12").remember(sdist, python, "json", {})
 
     assert starts(layout, sdist) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"python": 1}', b"\xff"])
 def test_prestart__damaged_record_starts_nothing(
-    layout: Layout, guess: Prestart, sdist: Path, content: bytes
+    layout: Layout, python: str, sdist: Path, content: bytes
 ) -> None:
-    Prestarter(layout.root).remember(sdist, guess)
+    remember(layout, sdist, python)
     (kept,) = layout.guesses.iterdir()
     kept.write_bytes(content)
 
@@ -142,16 +145,13 @@ def test_prestart__damaged_record_starts_nothing(
 def test_prestart__record_of_a_python_that_is_gone_starts_nothing(
     tmp_path: Path, layout: Layout, sdist: Path
 ) -> None:
-    gone = Prestart(python=str(tmp_path / "gone"), backend="json", additions={})
-    Prestarter(layout.root).remember(sdist, gone)
+    remember(layout, sdist, str(tmp_path / "gone"))
 
     assert starts(layout, sdist) == []
 
 
-def test_prestart__unwritable_record_is_not_kept(
-    layout: Layout, guess: Prestart, sdist: Path
-) -> None:
+def test_prestart__unwritable_record_is_not_kept(layout: Layout, python: str, sdist: Path) -> None:
     layout.guesses.write_bytes(b"")
-    Prestarter(layout.root).remember(sdist, guess)
+    remember(layout, sdist, python)
 
     assert starts(layout, sdist) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import subprocess
@@ -69,11 +68,7 @@ def plant_guess(layout: Layout, source: Path) -> Path:
     program = source.parent / "program"
     program.write_text(f"#!/bin/sh\nid > {trace}\n", encoding="ascii")
     program.chmod(0o755)
-    place = Prestarter(layout.root)._find_place(source)
-    assert place is not None
-    place.parent.mkdir(parents=True, exist_ok=True)
-    guess = {"python": str(program), "backend": "json", "additions": {}}
-    place.write_text(json.dumps(guess), encoding="ascii")
+    Prestarter(layout.root).remember(source, str(program), "json", {})
     return trace
 
 

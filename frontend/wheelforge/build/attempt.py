@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge.build.backend import Backend
-from wheelforge.build.prestart import Prestart, Prestarter
+from wheelforge.build.prestart import Prestarter
 from wheelforge.build.project import read_project, unpack_source
 from wheelforge.errors import BuildCancelledError, BuildError, HookFailedError, HookMissingError
 from wheelforge.hooks.environ import compose_environment
@@ -206,9 +206,13 @@ class Attempt:
         is_first = result.environments_made + result.environments_found == 1
         if is_first and not self._request.chain:
             additions = dict(environment.make_extra_environ() or {})
-            guess = Prestart(*result.backend, additions) if is_forked else None
             prestarter = Prestarter(context.layout.root, context.settings.python)
-            prestarter.remember(self._request.source, guess)
+            prestarter.remember(
+                self._request.source,
+                environment.python_executable,
+                project.backend if is_forked else "",
+                additions,
+            )
         return project.backend if is_forked else ""
 
     def _make_options(self, newest: int | None) -> HookOptions:

@@ -12,15 +12,12 @@ Until the server is started everything waits: what is imported before is as litt
 
 from __future__ import annotations
 
-import contextlib
-import json
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from wheelforge.build.targets import find_layout
 from wheelforge.hooks.environ import compose_environment
-from wheelforge_isolation import is_recorded_program, is_trusted
+from wheelforge_isolation import JsonCache, is_recorded_program, is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,63 +25,42 @@ if TYPE_CHECKING:
     from wheelforge.hooks.pool import RunnerPool
 
 
-class Prestart(NamedTuple):
-    """A server that may be wanted."""
-
-    python: str
-    backend: str
-    additions: dict[str, str]
-    """The variables of the environment."""
-
-
 class Prestarter:
     """The servers that the last builds with one ``python`` used, in one cache."""
 
     def __init__(self, cache_dir: Path | None, python: str | None = None) -> None:
         self._layout = find_layout(cache_dir)
+        self._records = JsonCache(self._layout.guesses, "start")
         self._python = python or ""
 
     def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
         """Start the server that the last build of ``source`` has used, if there was one."""
-        if not is_trusted(self._layout):
+        facts = self._identify(source)
+        if facts is None or not is_trusted(self._layout):
             return
-        guess = _read(self._find_place(source))
-        if guess is not None and is_recorded_program(self._layout, guess.python):
-            environment = compose_environment(variables, guess.additions)
-            pool.start(python=guess.python, backend=guess.backend, environment=environment)
+        server = self._records.read(*facts)
+        if server and is_recorded_program(self._layout, server["python"]):
+            environment = compose_environment(variables, server["additions"])
+            pool.start(python=server["python"], backend=server["backend"], environment=environment)
 
-    def remember(self, source: Path | str, guess: Prestart | None) -> None:
-        """Keep ``guess`` for the next time, or start nothing then."""
-        from wheelforge_isolation import IsolationError, ensure_directory, replace_file
+    def remember(
+        self, source: Path | str, python: str, backend: str, additions: Mapping[str, str]
+    ) -> None:
+        """Keep which server is wanted the next time; without a ``backend`` none is.
 
-        place = self._find_place(source)
-        if place is None or _read(place) == guess:
-            return
-        # A cache that cannot be written to costs time, and nothing else.
-        with contextlib.suppress(IsolationError, OSError):
-            if guess is None:
-                place.unlink()
-            else:
-                ensure_directory(str(self._layout.guesses))
-                replace_file(str(place), json.dumps(guess._asdict()).encode("ascii"))
+        The ``additions`` are the variables of its environment.
+        """
+        facts = self._identify(source)
+        server = {"python": python, "backend": backend, "additions": {**additions}}
+        if facts is not None and (self._records.read(*facts) or {}) != (server if backend else {}):
+            self._records.write(server if backend else {}, *facts)
 
-    def _find_place(self, source: Path | str) -> Path | None:
-        """Return where the guess for ``source`` is, as it is now; nothing for what is no path."""
+    def _identify(self, source: Path | str) -> tuple[str, ...] | None:
+        """Return the facts by which ``source`` is known, as it is now; nothing if it is no path."""
         if not isinstance(source, Path):
             return None
         try:
             status = (source / "pyproject.toml" if source.is_dir() else source).stat()
         except OSError:
             return None
-        facts = (str(source), status.st_size, status.st_mtime_ns, self._python)
-        # Two that share it would start a server in vain, now and then.
-        key = zlib.crc32(repr(facts).encode("utf-8", "surrogateescape"))
-        return self._layout.guesses / f"start-{key:08x}.json"
-
-
-def _read(place: Path | None) -> Prestart | None:
-    try:
-        facts: dict[str, Any] = {} if place is None else json.loads(place.read_bytes())
-        return Prestart(**facts) if facts and Path(facts["python"]).exists() else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+        return str(source), str(status.st_size), str(status.st_mtime_ns), self._python

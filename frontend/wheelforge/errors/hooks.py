@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from wheelforge.errors.base import BuildError, Kind
 from wheelforge_isolation.formats.text import escape_controls
@@ -220,8 +219,7 @@ _PHASES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """How a hook of a build backend has failed."""
 
     source: str
@@ -240,7 +238,7 @@ class Failure:
 
     def shortened(self) -> Failure:
         """Return it with no more output than anybody looks at."""
-        return replace(self, output=self.output[-TAIL_BYTES:])
+        return self._replace(output=self.output[-TAIL_BYTES:])
 
 
 class BackendFailedError(BuildError):
