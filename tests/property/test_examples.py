@@ -79,6 +79,17 @@ def test_archive__a_locator_that_points_beyond_the_file_is_damage(
     assert isinstance(outcome.error, ArchiveDamagedError)
 
 
+@pytest.mark.parametrize("size", [4, 19])
+def test_archive__a_locator_that_the_file_has_no_room_for_is_damage(
+    arena: Arena, size: int
+) -> None:
+    content = b"PK\6\7".ljust(size, b"\0") + b"PK\5\6" + bytes(18)
+
+    outcome = arena.unpack(f"{TOP}.zip", content, Links.KEEP)
+
+    assert isinstance(outcome.error, ArchiveDamagedError)
+
+
 def test_archive__a_hard_link_into_litter_that_is_left_out_is_refused(arena: Arena) -> None:
     members = [SETUP, symlink("__MACOSX/s", "t"), hardlink(f"{TOP}/h", "__MACOSX/s")]
 

@@ -112,8 +112,9 @@ def _find_directory(source: Source, size: int) -> tuple[int, int, int]:
     if b"PK\5\6" in tail[found + _END.size :]:
         raise RuleError("Z9", TWO_ENDS)
     end = size - tail_size + found
-    if tail[:found][-_LOCATOR.size :].startswith(b"PK\6\7"):
-        return _find_directory64(source, end, (here, count, length, start))
+    locator = tail[max(0, found - _LOCATOR.size) : found]
+    if len(locator) == _LOCATOR.size and locator.startswith(b"PK\6\7"):
+        return _find_directory64(source, end, locator, (here, count, length, start))
     if any(disks) or here != count:
         raise RuleError("Z10", "the archive is one part of several")
     if start + length != end:
@@ -132,15 +133,15 @@ def _raise_if_second_end(tail: bytes, found: int) -> None:
         earlier = tail.rfind(b"PK\5\6", 0, earlier)
 
 
-def _find_directory64(source: Source, end: int, short: tuple[int, ...]) -> tuple[int, int, int]:
+def _find_directory64(
+    source: Source, end: int, locator: bytes, short: tuple[int, ...]
+) -> tuple[int, int, int]:
     """Follow the locator before the end record to the one with wide fields."""
-    source.seek(end - _LOCATOR.size)
-    _, disk, position, parts = _LOCATOR.unpack(source.read(_LOCATOR.size))
-    if position + _END64.size + _LOCATOR.size != end:
-        raise RuleError("Z12", "the wide end record is not where the archive says")
-    source.seek(position)
+    _, disk, position, parts = _LOCATOR.unpack(locator)
+    is_before = position + _END64.size + _LOCATOR.size == end
+    source.seek(position if is_before else 0)
     record = source.read(_END64.size)
-    if not record.startswith(b"PK\6\6"):
+    if not is_before or not record.startswith(b"PK\6\6"):
         raise RuleError("Z12", "the wide end record is not where the archive says")
     _, length_of_record, _, _, *disks, here, count, length, start = _END64.unpack(record)
     if length_of_record != _END64.size - 12:
