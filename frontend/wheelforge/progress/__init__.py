@@ -27,7 +27,7 @@ def open_progress(stream: TextIO, variables: Mapping[str, str], *, is_quiet: boo
     if variables.get("CI", "").lower() not in {"", "0", "false"}:
         return Lines(stream)
     if stream.isatty() and variables.get("TERM") != "dumb":
-        from wheelforge.progress.live import Live
+        from wheelforge.progress.live import LiveProgress
 
-        return Live(stream, has_colours=not variables.get("NO_COLOR"))
+        return LiveProgress(stream, has_colours=not variables.get("NO_COLOR"))
     return Progress(stream)

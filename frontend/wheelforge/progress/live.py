@@ -1,40 +1,161 @@
 """A few live lines at the bottom of a terminal, below all messages.
 
-They are drawn by one thread, and only when they have changed: mostly once a second. Whoever writes
-a message takes them away, and puts them back. A terminal that has become narrower has broken lines
-in two, so what is taken away is counted in the columns that there are now. The cursor stays where
-the last line begins: a `^C` that the terminal shows there makes no line too long.
+What is at work, waits or is done stands on a board; rich lays it out and draws it. One thread has
+it drawn, and only when it has changed: mostly once a second. A message takes the lines away, and
+the thread puts them back.
 """
 
 from __future__ import annotations
 
-import codecs
 import contextlib
+import math
 import threading
 import time
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.progress.board import ASCII, Board, Glyphs
-from wheelforge.progress.plain import Progress
+from wheelforge.progress.plain import Progress, spell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
     from typing import TextIO
 
-    from rich.console import Console
+    from rich.console import Console, Group, RenderableType
+    from rich.live import Live
+    from rich.table import Table
 
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
-    from wheelforge.progress.board import Line
 
+_WORDS = {
+    "ask": "asking the backend",
+    "build editable": "building editable",
+    "build metadata": "asking for metadata",
+    "build sdist": "building sdist",
+    "build wheel": "building wheel",
+    "check": "checking",
+    "deliver": "delivering",
+    "fetch": "fetching",
+    "isolate": "preparing",
+    "unpack": "unpacking",
+    "wait": "waiting for its turn",
+}
+_BAR_WIDTH = 24
+_ROOM_FOR_PHASES = 56
+_ROOM_FOR_A_BAR = 72
 _PATIENCE_SECONDS = 0.3
-"""What takes no longer is over before anybody has read of it."""
+"""A build that takes no longer is over before anybody has read of it."""
 _LOOK_SECONDS = 0.1
-_REST_SECONDS = 0.05
-"""While messages come faster than this, the lines are not put back after each."""
 
 
-class Live(Progress):
+@dataclass(slots=True)
+class _Build:
+    """A build that is at work."""
+
+    started: float
+    phase: str = ""
+    depth: int = 1
+    """How many builds of that name there are."""
+
+
+class Board:
+    """The builds that are at work, wait or are done; all times are by the clock of ``opened``."""
+
+    def __init__(self, opened: float) -> None:
+        self.opened = opened
+        self.done = 0
+        self.failed = 0
+        self._queued = Counter[str]()
+        self._builds: dict[str, _Build] = {}
+
+    @property
+    def oldest(self) -> float:
+        """When the oldest build that is at work was begun; never, if there is none."""
+        return min((build.started for build in self._builds.values()), default=math.inf)
+
+    @property
+    def total(self) -> int:
+        """How many builds were asked for, as far as is known."""
+        return max(self._queued.total(), self.done + self.failed)
+
+    def hear(self, event: BuildEvent, now: float) -> None:
+        """Take note of an event."""
+        build = self._builds.get(event.build)
+        if event.kind == "queued":
+            self._queued[event.build] += 1
+        elif event.kind == "started" and event.phase:
+            if build is not None:
+                build.phase = event.phase
+        elif event.kind == "started":
+            if build is None:
+                self._builds[event.build] = _Build(now)
+            else:
+                build.depth += 1
+        elif event.kind in {"finished", "failed"} and not event.phase and build is not None:
+            build.depth -= 1
+            if not build.depth:
+                del self._builds[event.build]
+
+    def add(self, outcome: Outcome) -> None:
+        """Take note of how a build has ended."""
+        if outcome.error is None:
+            self.done += 1
+        else:
+            self.failed += 1
+
+    def draw(self, console: Console, now: float) -> Group:
+        """Return a line for each build that is at work, and one for all of them."""
+        from rich.console import Group
+        from rich.table import Column, Table
+        from rich.text import Text
+
+        # The ellipsis and the bullet are not in every character set.
+        is_plain = console.options.ascii_only
+        room = max(1, console.height - 3)
+        builds = list(self._builds.items())
+        shown = builds if len(builds) <= room else builds[: room - 1]
+        has_phases = console.width >= _ROOM_FOR_PHASES
+        others = [Column(style="dim", no_wrap=True) for _ in range(1 + has_phases)]
+        # Only the names give way where there is too little room.
+        table = Table.grid(Column(), *others, padding=(0, 2, 0, 0))
+        for label, build in shown:
+            spelled = spell(label, console.encoding)
+            name = "".join(each if each.isprintable() else "?" for each in spelled)
+            line = Text("* " if is_plain else "\u2022 ", "cyan", no_wrap=True)
+            line.overflow = "crop" if is_plain else "ellipsis"
+            phases = [_WORDS.get(build.phase, build.phase)] if has_phases else []
+            table.add_row(line.append(name, "default"), *phases, describe_time(now - build.started))
+        if len(shown) < len(builds):
+            table.add_row(Text(f"  and {len(builds) - len(shown)} more", "dim"))
+        return Group(*([table] if shown else []), *self.draw_totals(console, now))
+
+    def draw_totals(self, console: Console, now: float) -> list[Table]:
+        """Return a line that sums all up, unless there is only one build."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Column, Table
+        from rich.text import Text
+
+        ended = self.done + self.failed
+        if self.total <= 1:
+            return []
+        at_work = sum(self._builds[label].depth for label in self._builds & self._queued.keys())
+        counts = (
+            (self.done, "done", "green"),
+            (self.failed, "failed", "red"),
+            (max(0, self.total - ended - at_work), "waiting", "dim"),
+        )
+        texts = [Text(f"{count} {word}", style) for count, word, style in counts if count]
+        said = Text(", " if console.options.ascii_only else " \u00b7 ", "dim").join(texts)
+        bar = ProgressBar(self.total, ended, _BAR_WIDTH, complete_style="green")
+        cells: list[RenderableType] = ["", bar] if console.width >= _ROOM_FOR_A_BAR else [""]
+        cells += [said or Text("0 done", "dim"), Text(describe_time(now - self.opened), "dim")]
+        table = Table.grid(*(Column(no_wrap=True) for _ in cells), padding=(0, 2, 0, 0))
+        table.add_row(*cells)
+        return [table]
+
+
+class LiveProgress(Progress):
     """Shows what is at work; between entering and leaving, by itself."""
 
     def __init__(
@@ -50,8 +171,12 @@ class Live(Progress):
         self._clock = clock
         self._open_console = open_console or _open_console
         self._board = Board(opened=clock())
-        self._screen: Screen | None = None
-        self._spoken = clock()
+        self._console: Console | None = None
+        self._live: Live | None = None
+        self._lengths: list[int] = []
+        """The columns of each line that was drawn."""
+        self._drawn: int | None = None
+        """The second in which the board was drawn as it is, if it was."""
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="wheelforge-progress", daemon=True)
 
@@ -59,65 +184,90 @@ class Live(Progress):
         """Take note of an event."""
         with self._lock:
             self._board.hear(event, self._clock())
+            self._drawn = None
 
     def add(self, outcome: Outcome) -> None:
         """Take note of how a build has ended."""
         with self._lock:
             self._board.add(outcome)
+            self._drawn = None
 
     @contextlib.contextmanager
     def aside(self) -> Generator[None]:
-        """Take the lines away for as long as somebody else writes."""
+        """Take the lines away for as long as another part of the process writes."""
         with self._lock:
-            if self._screen is None:
-                yield
-                return
-            self._screen.clear()
-            try:
-                yield
-            finally:
-                now, before = self._clock(), self._spoken
-                self._spoken = now
-                if now - before >= _REST_SECONDS:
-                    self.refresh()
+            if self._live is not None:
+                self._erase_broken_lines()
+                self._live.stop()
+                self._live = self._drawn = None
+            yield
 
     def write(self, text: str, build: str = "") -> None:
         """Write a message above the lines."""
         del build
         with self.aside():
-            self._put(text if self._screen is None or text.endswith("\n") else f"{text}\n")
+            self._put(text if self._console is None or text.endswith("\n") else f"{text}\n")
 
     def refresh(self) -> None:
-        """Draw what has changed, if there is anything that is worth it."""
+        """Draw the board if it has changed, and if anything is at work for long enough."""
         now = self._clock()
-        screen = self._screen or self._open_screen(now)
-        if screen is None:
-            return
+        if self._console is None:
+            with self._lock:
+                if now - self._board.oldest < _PATIENCE_SECONDS:
+                    return
+            # Not under the lock: importing rich takes a while, and builds would wait for it.
+            self._console = self._open_console(self._stream, has_colours=self._has_colours)
+        from rich.live import Live
+        from rich.segment import Segment
+
         with self._lock:
-            self._screen = screen
-            screen.draw(self._board, now)
+            if self._drawn == int(now):
+                return
+            self._drawn = int(now)
+            self._erase_broken_lines()
+            lines = self._board.draw(self._console, now)
+            self._lengths = [
+                Segment.get_line_length(line)
+                for line in self._console.render_lines(lines, pad=False)
+            ]
+            if self._live is not None:
+                self._live.update(lines, refresh=True)
+                return
+            self._live = Live(
+                lines,
+                console=self._console,
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
 
     def close(self) -> None:
         """Leave the totals of what was done, if there was more than one build."""
         self._is_over.set()
         if self._thread.is_alive():
             self._thread.join()
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            screen, self._screen = self._screen, None
-            if screen is not None:
-                screen.finish(self._board, self._clock())
+        with contextlib.suppress(OSError, ValueError), self.aside():
+            if self._console is not None:
+                for line in self._board.draw_totals(self._console, self._clock()):
+                    self._console.print(line)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def _open_screen(self, now: float) -> Screen | None:
-        """Return what to draw on, if something is at work for long enough."""
-        with self._lock:
-            if now - self._board.oldest < _PATIENCE_SECONDS:
-                return None
-        # Not under the lock: it takes a while, and builds would wait to tell of their progress.
-        return Screen(self._open_console(self._stream, has_colours=self._has_colours))
+    def _erase_broken_lines(self) -> None:
+        """Erase the rows that rich does not count: a narrower terminal has broken its lines."""
+        from rich.control import Control
+        from rich.segment import ControlType
+
+        lengths, self._lengths = self._lengths, []
+        if self._console is not None:
+            width = self._console.width
+            rows = sum(max(0, -(-length // width) - 1) for length in lengths)
+            erase = [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)] * rows
+            self._console.control(Control(*erase))
 
     def _watch(self) -> None:
         # A terminal that has gone away is no reason for builds to fail.
@@ -126,74 +276,17 @@ class Live(Progress):
                 self.refresh()
 
 
-class Screen:
-    """The lowest lines of a terminal; for one thread at a time."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        plain = ASCII._replace(encoding=console.encoding)
-        self._glyphs = Glyphs() if _has_signs(console) else plain
-        self._shown: Sequence[Line] = ()
-
-    def draw(self, board: Board, now: float) -> None:
-        """Show how things are, if that is not what is there."""
-        lines = board.lay_out(self._console.size, now, self._glyphs)
-        if lines != self._shown:
-            with self._console:
-                self._take_away()
-                self._put(lines)
-
-    def clear(self) -> None:
-        """Leave nothing, and the cursor where the first line was."""
-        with self._console:
-            self._take_away()
-
-    def finish(self, board: Board, now: float) -> None:
-        """Leave the totals, and the cursor below them."""
-        totals = board.lay_out_totals(self._console.size, now, self._glyphs)
-        with self._console:
-            self._take_away()
-            self._put(totals)
-            if totals:
-                self._console.line()
-            self._console.show_cursor()
-
-    def _put(self, lines: Sequence[Line]) -> None:
-        from rich.control import Control
-        from rich.segment import ControlType
-        from rich.text import Text
-
-        text = Text("\n").join(
-            Text.assemble(*((each, style) for style, each in line)) for line in lines
-        )
-        self._console.show_cursor(not lines)
-        self._console.print(text, end="", soft_wrap=True)
-        self._console.control(Control(ControlType.CARRIAGE_RETURN))
-        self._shown = lines
-
-    def _take_away(self) -> None:
-        from rich.cells import cell_len
-        from rich.control import Control
-        from rich.segment import ControlType
-
-        columns = self._console.size.width
-        widths = [sum(cell_len(text) for _, text in line) for line in self._shown]
-        rows = [max(1, -(-width // columns)) for width in widths]
-        if rows:
-            erase = (ControlType.ERASE_IN_LINE, 2)
-            down = [(ControlType.CURSOR_DOWN, 1)] * (rows[-1] - 1)
-            up = [(ControlType.CURSOR_UP, 1), erase] * (sum(rows) - 1)
-            self._console.control(Control(ControlType.CARRIAGE_RETURN, *down, erase, *up))
-        self._shown = ()
-
-
 def _open_console(stream: TextIO, *, has_colours: bool) -> Console:
     from rich.console import Console
 
     return Console(file=stream, force_terminal=True, no_color=not has_colours, highlight=False)
 
 
-def _has_signs(console: Console) -> bool:
-    """Return whether the terminal can show more than ASCII."""
-    is_utf_8 = codecs.lookup(console.encoding).name == "utf-8"
-    return is_utf_8 and not console.legacy_windows
+def describe_time(seconds: float) -> str:
+    """Return a time as people read it; nothing before it is one second."""
+    whole = int(seconds)
+    if whole < 60:  # ruff: ignore[magic-value-comparison]
+        return f"{whole} s" if whole else ""
+    minutes, whole = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {whole:02} s"
