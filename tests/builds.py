@@ -159,7 +159,7 @@ def names_in(directory: Path) -> list[str]:
 
 
 class Hearer:
-    """Whoever hears of events."""
+    """Collects events."""
 
     def __init__(self) -> None:
         self.events: list[BuildEvent] = []

@@ -110,7 +110,7 @@ def test_readme__builds_one_source(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {path.name for path in built} == {"minimal-1.0.tar.gz", "minimal-1.0-py3-none-any.whl"}
 
 
-def test_the_manual_builds_in_threads_and_hears_of_it(
+def test_manual__builds_in_threads_and_reports_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
@@ -124,7 +124,7 @@ def test_the_manual_builds_in_threads_and_hears_of_it(
     assert ended == {"one", "two"}
 
 
-def test_the_manuals_provider_gives_the_environment(tmp_path: Path) -> None:
+def test_manual__provider_gives_the_environment(tmp_path: Path) -> None:
     components = manual.take("replace_provider")(sys.executable)
 
     outcome = build_with(components, tmp_path)
@@ -133,7 +133,7 @@ def test_the_manuals_provider_gives_the_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(find_spec("pip") is None, reason="needs pip beside the tests")
-def test_the_manuals_installer_gets_the_chosen_wheels(tmp_path: Path) -> None:
+def test_manual__installer_gets_the_chosen_wheels(tmp_path: Path) -> None:
     stock, home = Stock(path=tmp_path / "stock"), tmp_path / "home"
     key = stock.add()
     home.mkdir()
@@ -147,7 +147,7 @@ def test_the_manuals_installer_gets_the_chosen_wheels(tmp_path: Path) -> None:
 
 
 @needs(posix="a shell")
-def test_the_manuals_runner_runs_every_hook(tmp_path: Path) -> None:
+def test_manual__runner_runs_each_hook(tmp_path: Path) -> None:
     script = f'echo "$@" >> "{tmp_path}/log"; exec "$@"'
 
     build_with(manual.take("replace_runner")("sh", "-c", script, "sh"), tmp_path)
@@ -156,7 +156,7 @@ def test_the_manuals_runner_runs_every_hook(tmp_path: Path) -> None:
     assert [line.split()[2] for line in ran] == ["get_requires_for_build_wheel", "build_wheel"]
 
 
-def test_the_manuals_staging_says_where_builds_work(tmp_path: Path) -> None:
+def test_manual__staging_names_the_directory_of_a_build(tmp_path: Path) -> None:
     components = manual.take("replace_staging")(tmp_path / "home")
 
     build_with(components, tmp_path, policy=Policy(keep=Keep.ALWAYS))
@@ -165,7 +165,7 @@ def test_the_manuals_staging_says_where_builds_work(tmp_path: Path) -> None:
     assert stage.name.startswith("minimal-")
 
 
-def test_the_manual_builds_in_time_with_asyncio(tmp_path: Path) -> None:
+def test_manual__asyncio_times_out_a_build(tmp_path: Path) -> None:
     build_in_time = manual.take("build_in_time")
     slow = copy_minimal(tmp_path / "slow", more=WAITS)
 
@@ -177,7 +177,7 @@ def test_the_manual_builds_in_time_with_asyncio(tmp_path: Path) -> None:
     assert len(outcome.artifacts) == 2
 
 
-def test_the_manual_drives_pypa_build_in_our_environment(
+def test_manual__pypa_build_runs_in_our_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stock = Stock(path=tmp_path / "stock")
@@ -194,7 +194,7 @@ def test_the_manual_drives_pypa_build_in_our_environment(
     assert Path(wheel).name == "obedient-1.0-py3-none-any.whl"
 
 
-def test_the_manual_reads_metadata_with_the_floor_below(tmp_path: Path) -> None:
+def test_manual__metadata_is_read_with_the_isolation_package(tmp_path: Path) -> None:
     with forge_in(tmp_path) as forge:
         request = BuildRequest(source=MINIMAL, output=tmp_path, kinds=(Kind.SDIST,))
         (sdist,) = forge.build(request).artifacts
@@ -203,7 +203,7 @@ def test_the_manual_reads_metadata_with_the_floor_below(tmp_path: Path) -> None:
 
 
 @needs(posix="sessions")
-def test_the_manual_gives_pypa_build_a_runner(tmp_path: Path) -> None:
+def test_manual__pypa_build_uses_our_runner(tmp_path: Path) -> None:
     place = Place.make(tmp_path)
     environment = adopt_environment(place.path, this_python(tmp_path / "memory"))
 
@@ -235,9 +235,7 @@ def run_in(
 
 @pytest.mark.skipif(not can_fork(), reason="needs a platform that can fork")
 @pytest.mark.parametrize("caller", ["build", "pyproject_hooks"])
-def test_other_callers_hooks_are_forks_in_an_environment_of_ours(
-    tmp_path: Path, caller: str
-) -> None:
+def test_pool__hooks_of_other_callers_are_forks(tmp_path: Path, caller: str) -> None:
     endings: list[HookResult] = []
     project = tmp_path / "project"
     project.mkdir()
@@ -265,14 +263,14 @@ def test_other_callers_hooks_are_forks_in_an_environment_of_ours(
     assert all(ending.forked for ending in endings)
 
 
-def test_what_a_part_raises_comes_out_as_it_is(tmp_path: Path) -> None:
+def test_components__exception_comes_out_unchanged(tmp_path: Path) -> None:
     components = manual.take("replace_runner")(sys.executable, "-c", "raise SystemExit(3)")
 
     with forge_in(tmp_path, components) as forge, pytest.raises(subprocess.CalledProcessError):
         forge.try_build(ask_for_wheel(MINIMAL, tmp_path / "out"))
 
 
-def test_a_runner_of_ones_own_can_tell_when_it_is_cancelled(tmp_path: Path) -> None:
+def test_components__runner_can_tell_when_it_is_cancelled(tmp_path: Path) -> None:
     asked = threading.Event()
 
     @contextlib.contextmanager
@@ -309,7 +307,7 @@ def look_at_process() -> list[object]:
     return [*state, streams, list(warnings.filters), sys.excepthook, signal.getitimer(0)]
 
 
-def test_builds_in_threads_leave_the_process_as_it_is_and_print_nothing(
+def test_library__threads_leave_the_process_unchanged_and_print_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     sources = [
@@ -328,7 +326,7 @@ def test_builds_in_threads_leave_the_process_as_it_is_and_print_nothing(
     assert recwarn.list == []
 
 
-def test_a_cancelled_forge_ends_its_builds_and_no_others(tmp_path: Path) -> None:
+def test_forge__cancel_ends_no_other_forge(tmp_path: Path) -> None:
     sources = [copy_minimal(tmp_path / name, more=WAITS) for name in ("one", "two")]
     with (
         forge_in(tmp_path) as other,

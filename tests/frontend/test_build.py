@@ -34,7 +34,7 @@ def build(sdist: str, output: Path, *words: str) -> Path:
     return wheel
 
 
-def test_a_link_before_its_target_gives_the_same_wheel_kept_and_copied(
+def test_link__before_its_target_gives_the_same_wheel_kept_and_copied(
     tmp_path: Path, offline: list[str]
 ) -> None:
     wheels = [
@@ -47,7 +47,7 @@ def test_a_link_before_its_target_gives_the_same_wheel_kept_and_copied(
     assert "pgpdump/packet.py" in zipfile.ZipFile(wheels[0]).namelist()
 
 
-def test_a_second_build_needs_neither_index_nor_a_new_environment(
+def test_second_build__needs_neither_index_nor_a_new_environment(
     tmp_path: Path, offline: list[str]
 ) -> None:
     first = build("six-1.17.0.tar.gz", tmp_path / "first", *offline)
@@ -60,7 +60,7 @@ def test_a_second_build_needs_neither_index_nor_a_new_environment(
     assert sorted(path.name for path in environments.glob("*/*")) == made
 
 
-def test_what_was_never_resolved_cannot_be_built_offline(
+def test_offline__requirements_never_resolved_are_refused(
     tmp_path: Path, offline: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     sdist = str(DOWNLOADS / "six-1.17.0.tar.gz")
@@ -75,7 +75,7 @@ def test_what_was_never_resolved_cannot_be_built_offline(
     assert not (tmp_path / "out").exists()
 
 
-def test_requirements_that_exclude_each_other_are_explained(
+def test_requirements__conflict_is_explained(
     tmp_path: Path, offline: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     constraint = tmp_path / "limits.txt"
@@ -95,7 +95,7 @@ def test_requirements_that_exclude_each_other_are_explained(
     assert "setuptools" in capsys.readouterr().err
 
 
-def test_a_project_of_olden_times_is_built_with_setuptools(
+def test_legacy_project__is_built_with_setuptools(
     tmp_path: Path, offline: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = tmp_path / "project"

@@ -50,7 +50,7 @@ def build_together(forge: Forge, project: Path, output: Path) -> list[Outcome]:
     return outcomes
 
 
-def test_two_threads_take_turns_in_one_directory(tmp_path: Path, ground: Ground) -> None:
+def test_directory__two_threads_take_turns(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel=ALONE)
 
     with ground.forge() as forge:
@@ -60,7 +60,7 @@ def test_two_threads_take_turns_in_one_directory(tmp_path: Path, ground: Ground)
     assert names_in(project) == ["go", "pyproject.toml"]
 
 
-def test_two_processes_take_turns_in_one_directory(tmp_path: Path, ground: Ground) -> None:
+def test_directory__two_processes_take_turns(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel=ALONE)
     outputs = [tmp_path / name for name in ("first", "second")]
     processes = [
@@ -80,7 +80,7 @@ def test_two_processes_take_turns_in_one_directory(tmp_path: Path, ground: Groun
     assert [names_in(output) for output in outputs] == [["demo-1.0-py3-none-any.whl"]] * 2
 
 
-def test_whoever_waits_for_long_is_told_for_whom(
+def test_directory__long_wait_names_the_holder(
     tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = write_project(tmp_path / "project")
@@ -99,7 +99,7 @@ def test_whoever_waits_for_long_is_told_for_whom(
     assert note.endswith(", which builds somebody's own work just now")
 
 
-def test_two_spellings_of_one_directory_are_one(tmp_path: Path, ground: Ground) -> None:
+def test_directory__two_spellings_are_one(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project")
     (tmp_path / "link").symlink_to(project)
     request = ask(tmp_path / "link", tmp_path / "out", tree=project / ".." / "project")
@@ -110,9 +110,7 @@ def test_two_spellings_of_one_directory_are_one(tmp_path: Path, ground: Ground) 
     assert outcome.error is None
 
 
-def test_archives_are_built_at_once_each_in_a_stage_of_its_own(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_stage__archives_are_built_at_once_each_in_its_own(tmp_path: Path, ground: Ground) -> None:
     place = tmp_path / "meeting"
     place.mkdir()
     meet = f"""
@@ -139,9 +137,7 @@ while len(os.listdir({str(place)!r})) < 2:
     assert ground.stages == []
 
 
-def test_each_build_begins_with_the_archive_and_nothing_else_at_the_same_path(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_stage__starts_pristine_at_the_same_path(tmp_path: Path, ground: Ground) -> None:
     code = "import os; assert not os.path.exists('left'); open('left', 'w').close()"
     sdist = write_sdist(tmp_path, build_wheel=code)
 
@@ -150,7 +146,7 @@ def test_each_build_begins_with_the_archive_and_nothing_else_at_the_same_path(
     assert len(directories) == 1
 
 
-def test_nothing_of_ours_is_left_in_a_directory(tmp_path: Path, ground: Ground) -> None:
+def test_directory__nothing_of_ours_is_left(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", own=True)
     before = names_in(project)
 
@@ -163,7 +159,7 @@ def test_nothing_of_ours_is_left_in_a_directory(tmp_path: Path, ground: Ground) 
 # Where the sdist is unpacked on request
 
 
-def test_the_sdist_is_unpacked_where_it_is_wished_and_stays(tmp_path: Path, ground: Ground) -> None:
+def test_extract_dir__sdist_is_unpacked_there_and_stays(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project")
 
     outcome = ground.build(project, tmp_path / "out", kinds=(), tree=tmp_path / "tree")
@@ -173,9 +169,7 @@ def test_the_sdist_is_unpacked_where_it_is_wished_and_stays(tmp_path: Path, grou
     assert names_in(tmp_path / "tree" / "demo-1.0") == ["PKG-INFO", "pyproject.toml"]
 
 
-def test_a_second_run_replaces_what_the_first_has_left_and_nothing_else(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_extract_dir__second_run_replaces_only_the_first(tmp_path: Path, ground: Ground) -> None:
     tree = tmp_path / "tree"
     (tree / "demo-0.9").mkdir(parents=True)
     (tree / "mine.txt").write_text("mine", encoding="utf-8")
@@ -190,7 +184,7 @@ def test_a_second_run_replaces_what_the_first_has_left_and_nothing_else(
     assert not (tree / "demo-1.0" / "left").exists()
 
 
-def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path, ground: Ground) -> None:
+def test_extract_dir__link_is_replaced_and_not_followed(tmp_path: Path, ground: Ground) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "file").touch()
@@ -203,7 +197,7 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path, ground
     assert not (tmp_path / "tree" / "demo-1.0").is_symlink()
 
 
-def test_an_archive_that_is_refused_leaves_what_was_there(tmp_path: Path, ground: Ground) -> None:
+def test_extract_dir__refused_archive_leaves_the_old_tree(tmp_path: Path, ground: Ground) -> None:
     tree = tmp_path / "tree"
     ground.build(write_sdist(tmp_path), tmp_path / "out", tree=tree)
     damaged = tmp_path / "demo-1.0.tar.gz"

@@ -66,7 +66,7 @@ def files(own: Ground) -> tuple[File, File]:
         (Era.OFF, ""),
     ],
 )
-def test_the_backend_of_then_is_used_if_that_is_wished_for(
+def test_era__always_uses_the_backend_of_then(
     tmp_path: Path, own: Ground, files: tuple[File, File], era: Era, code: str
 ) -> None:
     is_old = era is Era.ALWAYS or bool(code)
@@ -81,7 +81,7 @@ def test_the_backend_of_then_is_used_if_that_is_wished_for(
     assert any("there was on 2020-09-14" in note for note in outcome.notes) == is_old
 
 
-def test_the_notes_of_a_second_attempt_tell_its_story_in_order(
+def test_era__notes_of_a_second_attempt_are_in_order(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED)
@@ -95,7 +95,7 @@ def test_the_notes_of_a_second_attempt_tell_its_story_in_order(
     )
 
 
-def test_without_a_fallback_the_failure_stands(
+def test_era__off_lets_the_failure_stand(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED)
@@ -107,7 +107,7 @@ def test_without_a_fallback_the_failure_stands(
     assert outcome.notes == ()
 
 
-def test_the_second_attempt_begins_with_a_pristine_tree(
+def test_era__second_attempt_starts_with_a_pristine_tree(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     code = f"import os; assert not os.path.exists('left'); open('left', 'w').close(); {DROPPED}"
@@ -121,7 +121,7 @@ def test_the_second_attempt_begins_with_a_pristine_tree(
     assert facts_of(in_tree)["directory"] == str(tmp_path / "tree" / "demo-1.0")
 
 
-def test_the_index_knows_better_than_the_archive(
+def test_era__upload_time_of_the_index_comes_before_the_archive(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED, moment=1_700_000_000)
@@ -136,7 +136,7 @@ def test_the_index_knows_better_than_the_archive(
     assert "as the index says" in by_path.notes[-1]
 
 
-def test_where_nothing_was_published_by_then_the_oldest_is_taken(
+def test_era__oldest_release_is_taken_where_none_is_old_enough(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     sdist = write_sdist(tmp_path, moment=1_000_000_000, build_wheel=DROPPED)
@@ -148,7 +148,7 @@ def test_where_nothing_was_published_by_then_the_oldest_is_taken(
     assert [key.version for key in outcome.wheels] == ["1.0"]
 
 
-def test_requirements_that_could_never_be_met_are_told_as_of_today(
+def test_era__unmeetable_requirements_are_reported_as_of_today(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     sdist = write_sdist(tmp_path, requires=("willing>=3",))
@@ -163,7 +163,7 @@ def test_requirements_that_could_never_be_met_are_told_as_of_today(
     assert not any(note.startswith("built") for note in outcome.notes)
 
 
-def test_what_has_nothing_to_do_with_time_is_not_tried_twice(
+def test_era__timeless_failure_is_not_tried_twice(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     code = (
@@ -183,7 +183,7 @@ def test_what_has_nothing_to_do_with_time_is_not_tried_twice(
 
 
 @pytest.mark.parametrize("hook", ["get_requires_for_build_wheel", "build_wheel"])
-def test_the_same_wheels_are_not_tried_twice(
+def test_era__same_wheels_are_not_tried_twice(
     tmp_path: Path, own: Ground, files: tuple[File, File], hook: str
 ) -> None:
     code = f"open({str(tmp_path / 'tries')!r}, 'a').write('x'); raise SystemExit(1)"
@@ -201,7 +201,7 @@ def test_the_same_wheels_are_not_tried_twice(
     assert outcome.era is None
 
 
-def test_if_both_fail_the_first_error_is_told(
+def test_era__first_error_is_reported_if_both_fail(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     code = "import willing; raise SystemExit('new' if hasattr(willing, 'NEW') else 'old')"
@@ -219,7 +219,7 @@ def test_if_both_fail_the_first_error_is_told(
     assert [key.version for key in outcome.wheels] == ["2.0"]
 
 
-def test_an_archive_that_does_not_tell_its_time_is_built_once(
+def test_era__undated_archive_is_built_once(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED, moment=86400 * 10_000)
@@ -231,7 +231,7 @@ def test_an_archive_that_does_not_tell_its_time_is_built_once(
     assert "nothing tells when it was published" in outcome.notes
 
 
-def test_a_directory_has_no_era(tmp_path: Path, own: Ground, files: tuple[File, File]) -> None:
+def test_era__directory_has_none(tmp_path: Path, own: Ground, files: tuple[File, File]) -> None:
     project = write_project(tmp_path / "project", build_wheel=DROPPED)
 
     with eras(own, *files, policy=Policy(era=Era.ALWAYS)) as (forge, _):
@@ -241,7 +241,7 @@ def test_a_directory_has_no_era(tmp_path: Path, own: Ground, files: tuple[File, 
     assert outcome.era is None
 
 
-def test_a_requirement_that_has_to_be_built_is_built_as_of_then(
+def test_era__requirement_that_is_built_is_of_then_too(
     tmp_path: Path, own: Ground, files: tuple[File, File]
 ) -> None:
     needed = write_sdist(tmp_path / "needed", name="needed", build_wheel=DROPPED)
@@ -258,9 +258,7 @@ def test_a_requirement_that_has_to_be_built_is_built_as_of_then(
     }
 
 
-def test_offline_no_index_is_asked_when_something_was_published(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__offline_asks_no_index(tmp_path: Path, own: Ground, files: tuple[File, File]) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED)
     with eras(own, *files) as (forge, index):
         forge.build(ask(sdist, tmp_path / "out"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.builds import Ground
 
 
-def test_a_build_is_told_from_its_beginning_to_its_end(tmp_path: Path, ground: Ground) -> None:
+def test_events__cover_a_build_from_start_to_end(tmp_path: Path, ground: Ground) -> None:
     hearer = Hearer()
     with ground.forge(hearer) as forge:
         outcome = forge.build(ask(write_sdist(tmp_path), tmp_path / "out"))
@@ -32,9 +32,7 @@ def test_a_build_is_told_from_its_beginning_to_its_end(tmp_path: Path, ground: G
     assert [phase.name for phase in outcome.phases] == [*phases, ""]
 
 
-def test_durations_fit_into_the_whole_and_times_are_in_order(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_events__durations_fit_and_times_are_in_order(tmp_path: Path, ground: Ground) -> None:
     hearer = Hearer()
     before = time.time()
     with ground.forge(hearer) as forge:
@@ -49,7 +47,7 @@ def test_durations_fit_into_the_whole_and_times_are_in_order(
     assert outcome.cpu_seconds > 0
 
 
-def test_the_phase_that_fails_is_told_and_with_it_the_whole(tmp_path: Path, ground: Ground) -> None:
+def test_events__failed_phase_fails_the_whole(tmp_path: Path, ground: Ground) -> None:
     hearer = Hearer()
     project = write_project(tmp_path / "project", build_wheel="raise SystemExit(1)")
     with ground.forge(hearer) as forge:
@@ -61,7 +59,7 @@ def test_the_phase_that_fails_is_told_and_with_it_the_whole(tmp_path: Path, grou
     assert [phase.name for phase in outcome.phases][-2:] == failed[-2:]
 
 
-def test_what_the_backend_prints_is_told_line_by_line(tmp_path: Path, ground: Ground) -> None:
+def test_events__output_comes_line_by_line(tmp_path: Path, ground: Ground) -> None:
     code = "import os; os.write(1, b'one\\ntwo \\xff\\nthree')"
     hearer = Hearer()
     with ground.forge(hearer) as forge:
@@ -71,7 +69,7 @@ def test_what_the_backend_prints_is_told_line_by_line(tmp_path: Path, ground: Gr
     assert lines == ["one\n", "two \ufffd\n", "three"]
 
 
-def test_a_requirement_that_is_built_is_told_under_its_own_name(
+def test_events__requirement_that_is_built_has_its_own_label(
     tmp_path: Path, ground: Ground
 ) -> None:
     write_sdist(ground.links, name="inner")
@@ -92,7 +90,7 @@ def test_a_requirement_that_is_built_is_told_under_its_own_name(
     ]
 
 
-def test_a_note_is_told_once() -> None:
+def test_events__note_is_sent_once() -> None:
     events: list[BuildEvent] = []
     journal = EventLog("demo", events.append)
 
@@ -111,9 +109,7 @@ def test_a_note_is_told_once() -> None:
         ("https://me:secret@host/", "source"),
     ],
 )
-def test_what_is_built_is_called_by_a_name_without_secrets(
-    tmp_path: Path, source: str, label: str
-) -> None:
+def test_events__label_holds_no_secrets(tmp_path: Path, source: str, label: str) -> None:
     assert BuildRequest(source=source, output=tmp_path).label == label
 
 

@@ -73,7 +73,7 @@ def fail(project: Path, ground: Ground, capsys: pytest.CaptureFixture[str], *wor
         ("os.write(1, b'\\x1b[31mred'); os._exit(5)", ["\n  red\n"]),
     ],
 )
-def test_every_bad_end_is_told_in_its_own_words(
+def test_hook__each_kind_of_failure_has_its_own_message(
     tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str], code: str, words: list[str]
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel=f"import os, signal, sys; {code}")
@@ -87,9 +87,7 @@ def test_every_bad_end_is_told_in_its_own_words(
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"5", b"\xff", b"null", b'{"warnings": 5}', b'{"warnings": [1]}']
 )
-def test_an_answer_that_is_garbage_is_refused(
-    tmp_path: Path, ground: Ground, content: bytes
-) -> None:
+def test_hook__garbled_answer_is_refused(tmp_path: Path, ground: Ground, content: bytes) -> None:
     code = GARBAGE.format(content=content)
     project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
 
@@ -103,7 +101,7 @@ def test_an_answer_that_is_garbage_is_refused(
 @pytest.mark.parametrize(
     "answer", ["5", "None", "'demo'", "['demo', 5]", "{'a': 1}", "'x' * 2**20"]
 )
-def test_requirements_that_are_no_list_of_texts_are_refused(
+def test_hook__requirements_must_be_a_list_of_texts(
     tmp_path: Path, ground: Ground, answer: str
 ) -> None:
     code = f"answer = {answer}"
@@ -116,9 +114,7 @@ def test_requirements_that_are_no_list_of_texts_are_refused(
 
 
 @pytest.mark.parametrize("answer", ["'x' * 2**20", "'x' * 2**20 + '.whl'", "['x'] * 2**18"])
-def test_a_name_as_long_as_a_book_is_not_repeated(
-    tmp_path: Path, ground: Ground, answer: str
-) -> None:
+def test_hook__overlong_name_is_not_repeated(tmp_path: Path, ground: Ground, answer: str) -> None:
     project = write_project(tmp_path / "project", build_wheel=f"answer = {answer}")
 
     with pytest.raises(ResultInvalidError) as caught:
@@ -127,9 +123,7 @@ def test_a_name_as_long_as_a_book_is_not_repeated(
     assert len(str(caught.value)) < 500
 
 
-def test_a_daemon_ends_with_its_hook_and_the_build_goes_well(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_daemon__ends_with_its_hook_and_the_build_succeeds(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel=NOTE + DAEMON)
 
     outcome = ground.build(project, tmp_path / "out")
@@ -138,7 +132,7 @@ def test_a_daemon_ends_with_its_hook_and_the_build_goes_well(
     assert outcome.notes == ("`build_wheel` left 1 processes behind; they were ended",)
 
 
-def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(
+def test_timeout__ends_the_hook_and_all_that_it_has_started(
     tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel=NOTE + DAEMON + "time.sleep(600)")
@@ -150,7 +144,7 @@ def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_interrupts_ends_all_of_it_and_nothing_is_left(
+def test_interrupt__ends_every_process_and_leaves_nothing(
     tmp_path: Path, ground: Ground, number: signal.Signals
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel=STUBBORN)
@@ -196,7 +190,7 @@ def test_warning_of_a_backend__is_shown_once_and_is_none_of_this_process(
 
 
 @pytest.mark.filesystems
-def test_a_disk_without_room_for_the_log_is_our_own_ground(
+def test_log__full_disk_is_our_own_fault(
     tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel="print('x' * 2**16, flush=True)")

@@ -46,7 +46,7 @@ def is_forked(outcome: Outcome) -> bool:
     return bool(facts["imported"] != facts["running"])
 
 
-def test_a_hook_that_fails_in_a_fork_only_is_tried_in_a_fresh_process_on_a_fresh_tree(
+def test_fork__failed_hook_is_tried_in_a_fresh_process_on_a_fresh_tree(
     tmp_path: Path, ground: Ground
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAIL_IN_FORK)
@@ -68,7 +68,7 @@ def test_a_hook_that_fails_in_a_fork_only_is_tried_in_a_fresh_process_on_a_fresh
         f"{TELL}\nif is_forked: answer = 5",
     ],
 )
-def test_a_result_or_a_crash_that_only_a_fork_has_does_not_count(
+def test_fork__result_or_crash_of_a_fork_only_does_not_count(
     tmp_path: Path, ground: Ground, code: str
 ) -> None:
     outcome = ground.build(write_sdist(tmp_path, build_wheel=code), tmp_path / "out")
@@ -77,7 +77,7 @@ def test_a_result_or_a_crash_that_only_a_fork_has_does_not_count(
     assert names_in(tmp_path / "out") == ["demo-1.0-py3-none-any.whl"]
 
 
-def test_an_environment_in_which_forks_failed_is_remembered(tmp_path: Path, ground: Ground) -> None:
+def test_fork__environment_in_which_it_failed_is_remembered(tmp_path: Path, ground: Ground) -> None:
     failing = write_sdist(tmp_path, name="failing", build_wheel=FAIL_IN_FORK)
     sound = write_sdist(tmp_path, name="sound")
 
@@ -91,9 +91,7 @@ def test_an_environment_in_which_forks_failed_is_remembered(tmp_path: Path, grou
     assert not any("fork" in note for note in (*after.notes, *again.notes))
 
 
-def test_a_hook_that_fails_in_a_fresh_process_too_fails_once(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_fork__hook_that_fails_fresh_too_fails_once(tmp_path: Path, ground: Ground) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAIL)
 
     with ground.forge() as forge:
@@ -115,7 +113,7 @@ def test_a_hook_that_fails_in_a_fresh_process_too_fails_once(
         f"{TELL}\nraise OSError(28, 'No space left on device')",
     ],
 )
-def test_a_hook_that_somebody_else_has_ended_is_not_tried_again(
+def test_fork__hook_ended_from_outside_is_not_tried_again(
     tmp_path: Path, ground: Ground, code: str
 ) -> None:
     policy = replace(ground.settings().policy, timeout_seconds=5.0)
@@ -128,7 +126,7 @@ def test_a_hook_that_somebody_else_has_ended_is_not_tried_again(
     assert read_log(outcome) == ["forked False"]
 
 
-def test_a_project_is_tried_again_where_it_is(tmp_path: Path, ground: Ground) -> None:
+def test_fork__project_is_tried_again_in_its_directory(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel=FAIL_IN_FORK)
 
     outcome = ground.build(project, tmp_path / "out")

@@ -53,7 +53,7 @@ def retry(stage: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", env={})
 
 
-def test_a_failed_hook_can_be_run_again_and_fails_alike_until_it_is_mended(
+def test_retry_script__fails_alike_until_the_project_is_mended(
     tmp_path: Path, ground: Ground
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAILING)
@@ -73,9 +73,7 @@ def test_a_failed_hook_can_be_run_again_and_fails_alike_until_it_is_mended(
     assert zipfile.is_zipfile(stage / "wheel" / "demo-1.0-py3-none-any.whl")
 
 
-def test_the_hook_that_has_failed_is_run_again_and_not_one_before_it(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_retry_script__runs_the_hook_that_failed(tmp_path: Path, ground: Ground) -> None:
     ground.stock.add("extra")
     sdist = write_sdist(
         tmp_path, get_requires_for_build_wheel="answer = ['extra']", build_wheel=FAILING
@@ -86,7 +84,7 @@ def test_the_hook_that_has_failed_is_run_again_and_not_one_before_it(
     assert again.returncode == 7
 
 
-def test_a_hook_of_a_directory_runs_again_in_that_directory(tmp_path: Path, ground: Ground) -> None:
+def test_retry_script__runs_in_the_directory_of_the_project(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", own=True, build_wheel=FAILING)
 
     again = retry(find_kept(try_build(ground, project, Keep.FAILED)))
@@ -94,7 +92,7 @@ def test_a_hook_of_a_directory_runs_again_in_that_directory(tmp_path: Path, grou
     assert again.stdout == f"tries in {project}\n"
 
 
-def test_a_hook_whose_result_was_refused_can_be_run_again(tmp_path: Path, ground: Ground) -> None:
+def test_retry_script__is_there_for_a_refused_result(tmp_path: Path, ground: Ground) -> None:
     outcome = try_build(ground, write_sdist(tmp_path, build_wheel="answer = 5"), Keep.FAILED)
 
     again = retry(find_kept(outcome))
@@ -103,7 +101,7 @@ def test_a_hook_whose_result_was_refused_can_be_run_again(tmp_path: Path, ground
     assert json.loads(again.stdout)["return_val"] == 5
 
 
-def test_the_script_is_for_nobody_elses_eyes(tmp_path: Path, ground: Ground) -> None:
+def test_retry_script__is_private(tmp_path: Path, ground: Ground) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAILING)
 
     stage = find_kept(try_build(ground, sdist, Keep.FAILED, MINE="s3cret"))
@@ -123,7 +121,7 @@ def test_the_script_is_for_nobody_elses_eyes(tmp_path: Path, ground: Ground) -> 
         (Keep.ALWAYS, FAILING, True),
     ],
 )
-def test_what_is_kept_is_what_was_wished_for(
+def test_keep__leaves_the_stages_that_were_asked_for(
     tmp_path: Path, ground: Ground, keep: Keep, code: str, *, stays: bool
 ) -> None:
     outcome = try_build(ground, write_sdist(tmp_path, build_wheel=code), keep)
@@ -134,7 +132,7 @@ def test_what_is_kept_is_what_was_wished_for(
         assert ("retry.py" in names_in(find_kept(outcome))) == bool(code)
 
 
-def test_a_build_after_a_kept_one_does_not_touch_it(tmp_path: Path, ground: Ground) -> None:
+def test_keep__next_build_does_not_touch_it(tmp_path: Path, ground: Ground) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAILING)
 
     first = find_kept(try_build(ground, sdist, Keep.FAILED))
@@ -144,7 +142,7 @@ def test_a_build_after_a_kept_one_does_not_touch_it(tmp_path: Path, ground: Grou
     assert names_in(first) == names_in(second)
 
 
-def test_where_it_stays_is_told_on_the_command_line(
+def test_keep__place_is_shown_on_the_command_line(
     tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAILING)

@@ -44,7 +44,7 @@ SDIST, WHEEL = "demo-1.0.tar.gz", "demo-1.0-py3-none-any.whl"
         ((Kind.SDIST, Kind.WHEEL), [SDIST, WHEEL]),
     ],
 )
-def test_a_directory_becomes_what_is_asked_for(
+def test_kinds__directory_becomes_each_of_them(
     tmp_path: Path, ground: Ground, kinds: tuple[Kind, ...], names: list[str]
 ) -> None:
     project = write_project(tmp_path / "project")
@@ -60,9 +60,7 @@ def test_a_directory_becomes_what_is_asked_for(
     assert ground.stages == []
 
 
-def test_without_a_wish_the_wheel_is_made_of_the_sdist_and_not_of_the_directory(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_kinds__default_builds_the_wheel_from_the_sdist(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", own=True)
 
     through = facts_of(ground.build(project, tmp_path / "out", kinds=()))
@@ -73,7 +71,7 @@ def test_without_a_wish_the_wheel_is_made_of_the_sdist_and_not_of_the_directory(
     assert straight["directory"] == str(project)
 
 
-def test_an_sdist_becomes_a_wheel(tmp_path: Path, ground: Ground) -> None:
+def test_kinds__sdist_becomes_a_wheel(tmp_path: Path, ground: Ground) -> None:
     outcome = ground.build(write_sdist(tmp_path), tmp_path / "out", kinds=())
 
     assert [artifact.kind for artifact in outcome.artifacts] == [Kind.WHEEL]
@@ -85,7 +83,7 @@ def test_an_sdist_becomes_a_wheel(tmp_path: Path, ground: Ground) -> None:
 @pytest.mark.parametrize(
     "code", ["", "del prepare_metadata_for_build_wheel"], ids=["by the hook", "by a wheel"]
 )
-def test_metadata_are_asked_for_or_taken_from_a_wheel(
+def test_metadata__comes_from_the_hook_or_a_wheel(
     tmp_path: Path, ground: Ground, code: str
 ) -> None:
     project = write_project(tmp_path / "project", own=True)
@@ -133,7 +131,7 @@ def test_editable_wheel__of_an_sdist_needs_a_place_that_stays(
     assert facts_of(outcome)["directory"] == str(tree / "demo-1.0")
 
 
-def test_what_the_backend_says_it_cannot_do_is_told(tmp_path: Path, ground: Ground) -> None:
+def test_unsupported_hook__is_named(tmp_path: Path, ground: Ground) -> None:
     project = write_project(
         tmp_path / "project", own=True, build_sdist="raise UnsupportedOperation('no git here')"
     )
@@ -149,7 +147,7 @@ def test_what_the_backend_says_it_cannot_do_is_told(tmp_path: Path, ground: Grou
         ground.build(project, tmp_path / "out", kinds=(Kind.SDIST,))
 
 
-def test_a_backend_that_cannot_be_imported_is_named(tmp_path: Path, ground: Ground) -> None:
+def test_backend__that_cannot_be_imported_is_named(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", own=True)
     (project / "willing.py").unlink()
 
@@ -157,7 +155,7 @@ def test_a_backend_that_cannot_be_imported_is_named(tmp_path: Path, ground: Grou
         ground.build(project, tmp_path / "out")
 
 
-def test_a_source_that_is_not_there_is_an_error_of_usage(tmp_path: Path, ground: Ground) -> None:
+def test_source__missing_is_a_usage_error(tmp_path: Path, ground: Ground) -> None:
     with raises("source-invalid", match="No such file"):
         ground.build(tmp_path / "nothing", tmp_path / "out")
 
@@ -165,7 +163,7 @@ def test_a_source_that_is_not_there_is_an_error_of_usage(tmp_path: Path, ground:
 # What the backend is given
 
 
-def test_settings_reach_every_hook_as_they_are(tmp_path: Path, ground: Ground) -> None:
+def test_config_settings__reach_every_hook_unchanged(tmp_path: Path, ground: Ground) -> None:
     settings = {"one": "1", "two": ["a", "b"], "deep": {"key": [1, None, True]}, "": "é"}
     code = "assert settings['two'] == ['a', 'b']"
     project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
@@ -175,7 +173,7 @@ def test_settings_reach_every_hook_as_they_are(tmp_path: Path, ground: Ground) -
     assert facts_of(outcome)["settings"] == settings
 
 
-def test_what_a_hook_requires_is_there_in_the_next_one(
+def test_hook_requirements__are_there_in_the_next_hook(
     tmp_path: Path, ground: Ground, extra: WheelKey
 ) -> None:
     project = write_project(
@@ -190,7 +188,7 @@ def test_what_a_hook_requires_is_there_in_the_next_one(
     assert {key.name for key in outcome.wheels} == {"willing", "extra"}
 
 
-def test_what_a_hook_requires_for_one_kind_is_not_there_for_another(
+def test_hook_requirements__of_one_kind_are_not_there_for_another(
     tmp_path: Path, ground: Ground, extra: WheelKey
 ) -> None:
     project = write_project(
@@ -209,9 +207,7 @@ def extra(ground: Ground) -> WheelKey:
     return ground.stock.add("extra")
 
 
-def test_a_requirement_that_is_none_is_an_error_that_names_it(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_hook_requirements__invalid_one_is_named(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", requires=("not a requirement",))
 
     with pytest.raises(RequirementInvalidError, match="not a requirement"):
@@ -219,7 +215,7 @@ def test_a_requirement_that_is_none_is_an_error_that_names_it(
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
-def test_another_python_builds_it(tmp_path: Path, ground: Ground, version: str) -> None:
+def test_python__another_one_builds_the_wheel(tmp_path: Path, ground: Ground, version: str) -> None:
     found = sorted(PYENV.glob(f"{version}.*/bin/python"))
     if not found:
         pytest.skip(f"needs Python {version} of pyenv")
@@ -232,7 +228,7 @@ def test_another_python_builds_it(tmp_path: Path, ground: Ground, version: str) 
     assert outcome.python.startswith(version)
 
 
-def test_variables_are_composed_and_nothing_can_be_read(tmp_path: Path, ground: Ground) -> None:
+def test_hook__gets_composed_variables_and_no_input(tmp_path: Path, ground: Ground) -> None:
     variables = {
         **ground.settings().variables,
         "MINE": "1",
@@ -262,7 +258,7 @@ def test_variables_are_composed_and_nothing_can_be_read(tmp_path: Path, ground: 
     ],
     ids=["of the newest file", "given as a variable", "given as a rule"],
 )
-def test_the_date_of_an_sdist_is_that_of_its_newest_file_unless_given(
+def test_source_date_epoch__is_the_newest_file_of_an_sdist(
     tmp_path: Path, ground: Ground, policy: str, variables: dict[str, str], epoch: str
 ) -> None:
     facts: dict[str, Any] = {
@@ -276,7 +272,7 @@ def test_the_date_of_an_sdist_is_that_of_its_newest_file_unless_given(
     assert facts_of(outcome)["environ"]["SOURCE_DATE_EPOCH"] == epoch
 
 
-def test_a_directory_has_no_date_but_the_sdist_made_of_it_has(
+def test_source_date_epoch__is_set_for_the_sdist_of_a_directory(
     tmp_path: Path, ground: Ground
 ) -> None:
     project = write_project(tmp_path / "project")
@@ -288,7 +284,7 @@ def test_a_directory_has_no_date_but_the_sdist_made_of_it_has(
     assert int(through["environ"]["SOURCE_DATE_EPOCH"]) >= NEWEST
 
 
-def test_a_hook_that_takes_too_long_is_ended(tmp_path: Path, ground: Ground) -> None:
+def test_timeout__ends_the_hook(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel="import time; time.sleep(600)")
 
     with ground.forge(policy=Policy(timeout_seconds=0.5)) as forge:
@@ -300,7 +296,7 @@ def test_a_hook_that_takes_too_long_is_ended(tmp_path: Path, ground: Ground) -> 
     assert not (tmp_path / "out").exists()
 
 
-def test_all_that_the_backend_prints_is_in_the_log(tmp_path: Path, ground: Ground) -> None:
+def test_log__has_all_output(tmp_path: Path, ground: Ground) -> None:
     project = write_project(
         tmp_path / "project",
         get_requires_for_build_wheel="print('asked', flush=True)",

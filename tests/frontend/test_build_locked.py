@@ -36,7 +36,7 @@ def build_locked(ground: Ground, source: Path, locked: Path, *words: str) -> int
     return main(ground.words(source, "-w", "-o", output, "--locked", locked, *words))
 
 
-def test_what_was_locked_and_fetched_is_built_offline(tmp_path: Path, own: Ground) -> None:
+def test_lock__fetched_files_build_offline(tmp_path: Path, own: Ground) -> None:
     own.stock.add("extra")
     project = write_project(tmp_path / "project", get_requires_for_build_wheel="answer = ['extra']")
     locked = lock(own, project)
@@ -49,7 +49,7 @@ def test_what_was_locked_and_fetched_is_built_offline(tmp_path: Path, own: Groun
     assert names_in(tmp_path / "out") == [WHEEL]
 
 
-def test_a_newer_release_does_not_change_what_is_locked(tmp_path: Path, own: Ground) -> None:
+def test_lock__newer_release_changes_nothing(tmp_path: Path, own: Ground) -> None:
     project = write_project(tmp_path / "project")
     locked = lock(own, project)
     own.stock.add("willing", "9.0", files={"willing.py": b"raise SystemExit('new')"})
@@ -57,7 +57,7 @@ def test_a_newer_release_does_not_change_what_is_locked(tmp_path: Path, own: Gro
     assert build_locked(own, project, locked) == 0
 
 
-def test_to_lock_builds_nothing(tmp_path: Path, own: Ground) -> None:
+def test_lock__locking_builds_nothing(tmp_path: Path, own: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel=counting(tmp_path / "built"))
 
     lock(own, project)
@@ -66,7 +66,7 @@ def test_to_lock_builds_nothing(tmp_path: Path, own: Ground) -> None:
     assert names_in(tmp_path) == ["own", "project", "pylock.build.toml"]
 
 
-def test_other_requirements_than_the_locked_ones_are_refused(
+def test_lock__other_requirements_are_refused(
     tmp_path: Path, own: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own.stock.add("extra")
@@ -83,7 +83,7 @@ def test_other_requirements_than_the_locked_ones_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_other_bytes_than_the_locked_ones_are_refused(
+def test_lock__other_bytes_are_refused(
     tmp_path: Path, own: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sdist = write_sdist(tmp_path)
@@ -95,7 +95,7 @@ def test_other_bytes_than_the_locked_ones_are_refused(
     assert capsys.readouterr().err.startswith("error[lock-source-changed]: ")
 
 
-def test_another_python_than_the_locked_one_is_refused(
+def test_lock__another_python_is_refused(
     tmp_path: Path, own: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = sorted(PYENV.glob("3.10.*/bin/python"))
@@ -109,7 +109,7 @@ def test_another_python_than_the_locked_one_is_refused(
     assert capsys.readouterr().err.startswith("error[lock-other-python]: ")
 
 
-def test_what_exists_as_an_sdist_only_is_locked_with_all_that_it_needs(
+def test_lock__requirement_without_a_wheel_is_locked_with_its_own(
     tmp_path: Path, own: Ground
 ) -> None:
     own.stock.add("deepest")
@@ -136,7 +136,7 @@ def build_needy(ground: Ground, tmp_path: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize(("words", "times"), [((), 1), (("--offline",), 1), (("--refresh",), 2)])
-def test_what_was_built_once_is_built_again_only_on_request(
+def test_built_wheel__is_built_again_only_on_request(
     tmp_path: Path, own: Ground, words: tuple[str, ...], times: int
 ) -> None:
     write_sdist(own.links, name="needed", build_wheel=counting(tmp_path / "built"))
@@ -147,7 +147,7 @@ def test_what_was_built_once_is_built_again_only_on_request(
     assert count(tmp_path / "built") == times
 
 
-def test_an_sdist_with_other_bytes_is_built_again(tmp_path: Path, own: Ground) -> None:
+def test_built_wheel__sdist_with_other_bytes_is_built_again(tmp_path: Path, own: Ground) -> None:
     write_sdist(own.links, name="needed", build_wheel=counting(tmp_path / "built"))
     build_needy(own, tmp_path)
     changed = counting(tmp_path / "built")
@@ -159,7 +159,7 @@ def test_an_sdist_with_other_bytes_is_built_again(tmp_path: Path, own: Ground) -
     assert count(tmp_path / "built") == 2
 
 
-def test_two_builds_that_need_the_same_build_it_once(tmp_path: Path, own: Ground) -> None:
+def test_built_wheel__two_builds_build_it_once(tmp_path: Path, own: Ground) -> None:
     write_sdist(own.links, name="needed", build_wheel=counting(tmp_path / "built"))
     projects = [write_project(tmp_path / name, requires=("needed",)) for name in ("one", "two")]
 
@@ -170,7 +170,7 @@ def test_two_builds_that_need_the_same_build_it_once(tmp_path: Path, own: Ground
     assert count(tmp_path / "built") == 1
 
 
-def test_a_ring_of_what_has_to_be_built_is_refused(
+def test_build_requirement__cycle_is_refused(
     tmp_path: Path, own: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_sdist(own.links, name="chicken", requires=("egg",))
@@ -183,7 +183,7 @@ def test_a_ring_of_what_has_to_be_built_is_refused(
     assert "`egg` needs `chicken` needs `egg` to be built" in capsys.readouterr().err
 
 
-def test_what_fails_in_a_requirement_is_told_as_of_that_requirement(
+def test_build_requirement__failure_names_the_requirement(
     tmp_path: Path, own: Ground, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_sdist(own.links, name="needed", build_wheel="raise SystemExit('no steel')")

@@ -89,20 +89,18 @@ def find_missing(ground: Ground, host: Path, *requirements: str) -> tuple[str, .
         ("willing", ("willing -> middle[more]>=1 -> lost",)),
     ],
 )
-def test_what_a_python_lacks_is_told_with_all_that_leads_to_it(
+def test_no_isolation__missing_requirement_is_shown_with_its_path(
     ground: Ground, host: Path, requirement: str, missing: tuple[str, ...]
 ) -> None:
     assert find_missing(ground, host, requirement) == missing
 
 
-def test_a_requirement_that_is_none_is_refused_without_isolation_too(
-    ground: Ground, host: Path
-) -> None:
+def test_no_isolation__invalid_requirement_is_refused(ground: Ground, host: Path) -> None:
     with pytest.raises(RequirementInvalidError, match=r"\?\?\?"):
         find_missing(ground, host, "???")
 
 
-def test_what_lies_where_we_are_counts_for_nothing(
+def test_no_isolation__working_directory_does_not_count(
     tmp_path: Path, ground: Ground, host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, "absent", "1.0")
@@ -112,7 +110,7 @@ def test_what_lies_where_we_are_counts_for_nothing(
     assert find_missing(ground, host, "absent") == ("absent",)
 
 
-def test_a_python_that_lacks_something_is_used_only_if_nobody_is_to_look(
+def test_no_isolation__unchecked_python_may_lack_requirements(
     tmp_path: Path, ground: Ground, host: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = write_project(tmp_path / "project")
@@ -127,7 +125,7 @@ def test_a_python_that_lacks_something_is_used_only_if_nobody_is_to_look(
     assert "\n  willing -> middle[more]>=1 -> lost\n" in message
 
 
-def test_without_isolation_the_hook_runs_in_the_python_as_it_is(
+def test_no_isolation__hook_runs_in_the_python_as_it_is(
     tmp_path: Path, ground: Ground, host: Path
 ) -> None:
     project = write_project(tmp_path / "project", own=True, requires=("good",))
@@ -144,9 +142,7 @@ def test_without_isolation_the_hook_runs_in_the_python_as_it_is(
 # At a place of the user's
 
 
-def test_an_environment_at_a_place_is_gone_if_all_goes_well_and_stays_if_not(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_environment_dir__stays_only_after_a_failure(tmp_path: Path, ground: Ground) -> None:
     place = tmp_path / "environment"
     good = write_project(tmp_path / "good")
     bad = write_project(tmp_path / "bad", build_wheel="raise SystemExit(1)")
@@ -162,7 +158,7 @@ def test_an_environment_at_a_place_is_gone_if_all_goes_well_and_stays_if_not(
     assert subprocess.call([place / "bin" / "python", "-c", "import willing"]) == 0
 
 
-def test_a_hook_that_requires_more_has_it_at_that_place(tmp_path: Path, ground: Ground) -> None:
+def test_environment_dir__has_the_requirements_of_a_hook(tmp_path: Path, ground: Ground) -> None:
     ground.stock.add("extra")
     project = write_project(
         tmp_path / "project",
@@ -178,7 +174,7 @@ def test_a_hook_that_requires_more_has_it_at_that_place(tmp_path: Path, ground: 
 
 
 @pytest.mark.parametrize("facts", [{}, {"isolated": False, "checked": False}])
-def test_a_place_that_holds_something_is_refused_and_never_touched(
+def test_environment_dir__filled_one_is_refused_and_untouched(
     tmp_path: Path, ground: Ground, facts: dict[str, Any]
 ) -> None:
     place = tmp_path / "mine"
@@ -206,7 +202,7 @@ class Host:
         return {"MADE_BY": "embedder"}
 
 
-def test_a_provider_of_somebody_elses_is_asked_for_what_is_needed(
+def test_components__provider_is_asked_for_the_requirements(
     tmp_path: Path, ground: Ground, host: Path
 ) -> None:
     requests: list[EnvironmentRequest] = []
@@ -228,7 +224,7 @@ def test_a_provider_of_somebody_elses_is_asked_for_what_is_needed(
     assert outcome.notes == ("theirs",)
 
 
-def test_an_installer_of_somebody_elses_gets_the_chosen_wheels(
+def test_components__installer_gets_the_chosen_wheels(
     tmp_path: Path, ground: Ground, host: Path
 ) -> None:
     got: list[str] = []
@@ -246,7 +242,7 @@ def test_an_installer_of_somebody_elses_gets_the_chosen_wheels(
     assert facts_of(outcome)["environ"]["MADE_BY"] == "embedder"
 
 
-def test_runners_and_stages_of_somebody_elses_are_used(tmp_path: Path, ground: Ground) -> None:
+def test_components__runners_and_stages_are_used(tmp_path: Path, ground: Ground) -> None:
     hooks: list[str] = []
     places: list[Path] = []
 
@@ -276,7 +272,7 @@ def test_runners_and_stages_of_somebody_elses_are_used(tmp_path: Path, ground: G
     assert names_in(tmp_path / "theirs") == []
 
 
-def test_nothing_of_this_process_is_used_but_what_is_handed_in(
+def test_settings__nothing_of_this_process_is_used_beside_them(
     tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEAKED", "1")

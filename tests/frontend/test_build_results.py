@@ -41,7 +41,7 @@ WRITE = f"open(directory + '/{WHEEL}', 'wb').write"
         ("version = 'one'", "demo-one"),
     ],
 )
-def test_what_is_wrong_is_not_delivered_and_harms_nothing(
+def test_result__faulty_one_is_not_delivered_and_harms_nothing(
     tmp_path: Path, ground: Ground, code: str, reason: str
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=code)
@@ -56,9 +56,7 @@ def test_what_is_wrong_is_not_delivered_and_harms_nothing(
     assert ground.stages == []
 
 
-def test_an_sdist_that_is_wrong_is_not_delivered_and_no_wheel_is_made_of_it(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_result__faulty_sdist_is_not_delivered_nor_built(tmp_path: Path, ground: Ground) -> None:
     project = write_project(
         tmp_path / "project",
         build_sdist="open(directory + '/demo-1.0.tar.gz', 'wb').write(b'x'); "
@@ -73,7 +71,7 @@ def test_an_sdist_that_is_wrong_is_not_delivered_and_no_wheel_is_made_of_it(
     assert not (project / "built").exists()
 
 
-def test_a_good_result_takes_the_place_of_an_older_one(tmp_path: Path, ground: Ground) -> None:
+def test_result__replaces_an_older_one(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project")
     first = ground.build(project, tmp_path / "out").artifacts[0]
     write_project(tmp_path / "project", build_wheel="files['more'] = 'x'")
@@ -86,7 +84,7 @@ def test_a_good_result_takes_the_place_of_an_older_one(tmp_path: Path, ground: G
     assert names_in(tmp_path / "out") == [WHEEL]
 
 
-def test_an_output_directory_that_cannot_be_is_an_error_and_no_half_file(
+def test_output__impossible_directory_is_an_error_without_a_partial_file(
     tmp_path: Path, ground: Ground
 ) -> None:
     (tmp_path / "file").touch()
@@ -99,7 +97,7 @@ def test_an_output_directory_that_cannot_be_is_an_error_and_no_half_file(
     assert outcome.artifacts == ()
 
 
-def test_what_was_delivered_before_the_failure_stays_and_is_told(
+def test_outcome__has_artifacts_delivered_before_the_failure(
     tmp_path: Path, ground: Ground
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel="answer = None")
@@ -113,7 +111,7 @@ def test_what_was_delivered_before_the_failure_stays_and_is_told(
     assert names_in(tmp_path / "out") == ["demo-1.0.tar.gz"]
 
 
-def test_metadata_of_another_project_are_refused(tmp_path: Path, ground: Ground) -> None:
+def test_result__metadata_of_another_project_is_refused(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", prepare_metadata_for_build_wheel="name = 'other'")
 
     with pytest.raises(ResultInvalidError, match=r"it is other 1\.0"):

@@ -56,7 +56,7 @@ assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "signals"
 """
 
 
-def test_hooks_are_forked_from_one_server_for_all_builds(tmp_path: Path, ground: Ground) -> None:
+def test_server__is_shared_by_all_builds(tmp_path: Path, ground: Ground) -> None:
     sdists = [write_sdist(tmp_path, name=name) for name in ("one", "two")]
 
     with ground.forge() as forge:
@@ -69,9 +69,7 @@ def test_hooks_are_forked_from_one_server_for_all_builds(tmp_path: Path, ground:
     assert not is_running(first["imported"])
 
 
-def test_a_backend_in_the_tree_is_imported_anew_for_each_hook(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_server__backend_in_the_tree_gets_none(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", own=True)
 
     facts = facts_of(ground.build(project, tmp_path / "out"))
@@ -79,9 +77,7 @@ def test_a_backend_in_the_tree_is_imported_anew_for_each_hook(
     assert facts["imported"] == facts["running"]
 
 
-def test_a_private_environment_is_made_anew_and_nothing_is_left_of_the_last_one(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_environment_dir__is_made_anew_for_each_build(tmp_path: Path, ground: Ground) -> None:
     own = ground.apart(tmp_path / "own")
     newer = f"{WILLING}\nSTATE.append('newer')\n"
     own.stock.add("willing", "2.0", files={"willing.py": newer.encode()})
@@ -97,9 +93,7 @@ def test_a_private_environment_is_made_anew_and_nothing_is_left_of_the_last_one(
     assert first["environ"]["VIRTUAL_ENV"] == second["environ"]["VIRTUAL_ENV"]
 
 
-def test_nothing_that_a_hook_does_to_its_process_meets_another_hook(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_fork__leaves_no_state_for_another_hook(tmp_path: Path, ground: Ground) -> None:
     untidy = write_project(
         tmp_path / "untidy", get_requires_for_build_wheel=UNTIDY, build_wheel=TIDY + UNTIDY
     )
@@ -115,9 +109,7 @@ def test_nothing_that_a_hook_does_to_its_process_meets_another_hook(
     assert len({facts_of(outcome)["imported"] for outcome in outcomes}) == 1
 
 
-def test_cancelling_ends_every_build_that_runs_or_waits_and_all_that_would_follow(
-    tmp_path: Path, ground: Ground
-) -> None:
+def test_forge__cancel_ends_running_and_waiting_builds(tmp_path: Path, ground: Ground) -> None:
     slow = NOTED + "time.sleep(600)"
     projects = [
         write_project(tmp_path / name, own=own, build_wheel=slow)
@@ -153,7 +145,7 @@ def test_cancelling_ends_every_build_that_runs_or_waits_and_all_that_would_follo
     assert names_in(tmp_path / "out") == []
 
 
-def test_a_cancelled_build_raises_that(tmp_path: Path, ground: Ground) -> None:
+def test_forge__cancelled_build_raises_the_error(tmp_path: Path, ground: Ground) -> None:
     with ground.forge() as forge:
         forge.cancel()
         with pytest.raises(BuildCancelledError):
@@ -188,7 +180,7 @@ def servers() -> Callable[[], set[int]]:
     return lambda: children() - others
 
 
-def test_the_pool_ends_what_was_unused_for_longest_and_never_what_is_in_use(
+def test_pool__ends_the_longest_unused_server_and_none_in_use(
     servers: Callable[[], set[int]],
 ) -> None:
     with RunnerPool(idle_servers=2) as pool:
@@ -213,7 +205,7 @@ def test_the_pool_ends_what_was_unused_for_longest_and_never_what_is_in_use(
     assert servers() == set()
 
 
-def test_a_pool_that_keeps_nothing_ends_each_server_after_its_last_use(
+def test_pool__without_idle_servers_ends_each_after_its_last_use(
     servers: Callable[[], set[int]],
 ) -> None:
     with RunnerPool(idle_servers=0) as pool:
@@ -224,7 +216,7 @@ def test_a_pool_that_keeps_nothing_ends_each_server_after_its_last_use(
         assert not is_running(used)
 
 
-def test_where_nothing_forks_builds_are_the_same(tmp_path: Path, ground: Ground) -> None:
+def test_pool__without_forks_builds_are_the_same(tmp_path: Path, ground: Ground) -> None:
     sdist = write_sdist(tmp_path)
     with ground.forge() as forge, RunnerPool(forks=False) as pool:
         spawning = Forge(forge.context._replace(pool=pool))

@@ -26,7 +26,7 @@ def sights() -> list[tuple[Sight, Sight]]:
     return compare_all(CASES)
 
 
-def test_every_difference_is_explained_and_no_likeness_is(
+def test_pypa_build__each_difference_is_explained(
     sights: list[tuple[Sight, Sight]],
 ) -> None:
     seen = zip(CASES, sights, strict=True)
@@ -36,5 +36,5 @@ def test_every_difference_is_explained_and_no_likeness_is(
     assert wrong == []
 
 
-def test_the_table_is_what_both_programs_do(sights: list[tuple[Sight, Sight]]) -> None:
+def test_pypa_build__table_shows_both_programs(sights: list[tuple[Sight, Sight]]) -> None:
     assert TABLE.read_text(encoding="utf-8") == render(CASES, sights)

@@ -30,7 +30,7 @@ def refuse(root: Path) -> str:
     return str(caught.value.reason)
 
 
-def test_what_a_project_says_is_what_is_read(tmp_path: Path) -> None:
+def test_project__build_system_is_read(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     text = """
 [build-system]
@@ -62,7 +62,7 @@ version = "1.0"
         ("[build-system]\nrequires = []", ()),
     ],
 )
-def test_who_names_no_backend_gets_that_of_olden_times(
+def test_project__without_a_backend_gets_the_legacy_one(
     tmp_path: Path, text: str | None, requires: tuple[str, ...]
 ) -> None:
     (tmp_path / "setup.py").touch()
@@ -131,7 +131,7 @@ def test_who_names_no_backend_gets_that_of_olden_times(
         ("[build-system]\nrequires = []\nzzz = 1", "[build-system] `zzz` means nothing"),
     ],
 )
-def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, reason: str) -> None:
+def test_project__fault_is_named_with_its_key(tmp_path: Path, text: str, reason: str) -> None:
     root = tmp_path / "project"
     root.mkdir()
 
@@ -146,23 +146,23 @@ def test_what_is_wrong_is_named_by_its_path(tmp_path: Path, text: str, reason: s
         (b"a = " + b"[" * 100_000, "it cannot be read: "),
     ],
 )
-def test_a_file_that_is_no_toml_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_project__invalid_toml_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "pyproject.toml").write_bytes(content)
 
     assert refuse(tmp_path).startswith(words)
 
 
-def test_a_directory_without_either_file_is_no_project(tmp_path: Path) -> None:
+def test_project__directory_without_either_file_is_refused(tmp_path: Path) -> None:
     assert refuse(tmp_path) == "it has neither a `pyproject.toml` nor a `setup.py`"
 
 
-def test_a_directory_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+def test_project__directory_named_pyproject_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").mkdir()
 
     assert refuse(tmp_path) == "it cannot be read: Is a directory"
 
 
-def test_a_table_that_is_almost_called_build_system_is_told(tmp_path: Path) -> None:
+def test_project__misspelled_table_is_noted(tmp_path: Path) -> None:
     project = read_project(write(tmp_path, "[build_system]\nrequires = []"))
 
     assert project.notes == (
@@ -180,7 +180,7 @@ KEYS = st.sampled_from(["requires", "build-backend", "backend-path", "Requires",
 
 
 @given(table=st.dictionaries(KEYS, VALUES, max_size=4))
-def test_whatever_the_table_holds_it_is_read_or_refused(
+def test_project__any_table_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, table: dict[str, object]
 ) -> None:
     root = tmp_path_factory.getbasetemp() / "any"

@@ -82,7 +82,7 @@ def watch(place: Place, *words: str | Path) -> tuple[set[str], str, list[str]]:
     return set(modules.split()), asked, files
 
 
-def test_a_second_build_loads_no_resolver_and_asks_nobody(place: Place) -> None:
+def test_remembered_build__loads_no_resolver_and_asks_no_index(place: Place) -> None:
     source = place.path / "thing-1.0.tar.gz"
     with serve(Project("maker", maker())) as index:
         words = (source, "-o", place.path / "out", "-i", index.url)
@@ -98,7 +98,7 @@ def test_a_second_build_loads_no_resolver_and_asks_nobody(place: Place) -> None:
     assert (modules & _UNWANTED, asked) == (set(), "")
 
 
-def test_a_wheel_that_comes_into_a_directory_is_noticed_at_once(place: Place) -> None:
+def test_find_links__new_wheel_is_noticed_at_once(place: Place) -> None:
     wheels = put(place.path / "wheels", maker())
     first = build(place, "--no-index", "-f", wheels)
     put(wheels, maker("2.0", "newer"))
@@ -109,7 +109,7 @@ def test_a_wheel_that_comes_into_a_directory_is_noticed_at_once(place: Place) ->
     assert first.code == 0
 
 
-def test_a_wheel_that_leaves_a_directory_is_not_waited_for(place: Place) -> None:
+def test_find_links__removed_wheel_is_not_wanted(place: Place) -> None:
     wheels = put(place.path / "wheels", maker(), maker("2.0", "newer"))
     assert mark_of(build(place, "--no-index", "-f", wheels)) == "newer"
     (wheels / maker("2.0").name).unlink()
@@ -117,13 +117,13 @@ def test_a_wheel_that_leaves_a_directory_is_not_waited_for(place: Place) -> None
     assert mark_of(build(place, "--no-index", "-f", wheels)) == "good"
 
 
-def test_offline_directories_are_asked_though_nothing_is_remembered(place: Place) -> None:
+def test_offline__directories_are_read_without_a_remembered_answer(place: Place) -> None:
     wheels = put(place.path / "wheels", maker())
 
     assert mark_of(build(place, "--offline", "--no-index", "-f", wheels)) == "good"
 
 
-def test_offline_what_was_found_on_an_index_is_used_again(place: Place) -> None:
+def test_offline__remembered_answer_of_an_index_is_used(place: Place) -> None:
     with serve(Project("maker", maker())) as index:
         build(place, "-i", index.url)
         index.asked.clear()
@@ -134,7 +134,7 @@ def test_offline_what_was_found_on_an_index_is_used_again(place: Place) -> None:
         assert index.asked == []
 
 
-def test_to_refresh_is_to_see_what_is_new(place: Place) -> None:
+def test_refresh__finds_a_newer_release(place: Place) -> None:
     with serve(Project("maker", maker())) as index:
         build(place, "-i", index.url)
         index.put(Project("maker", maker(), maker("2.0", "newer")))
@@ -156,7 +156,7 @@ def test_constraints_of_pip__limit_what_is_built_with(place: Place, variable: st
         assert mark_of(build(place, "-i", index.url)) == "newer"
 
 
-def test_an_older_wheel_may_be_better_than_a_newer_sdist(place: Place) -> None:
+def test_prefer_binary__older_wheel_beats_a_newer_sdist(place: Place) -> None:
     source = place.path / "thing-1.0.tar.gz"
     with serve(Project("maker", maker(), sdist("maker", "2.0"))) as index:
         words = (source, "-o", place.path / "out", "-i", index.url)
@@ -165,7 +165,7 @@ def test_an_older_wheel_may_be_better_than_a_newer_sdist(place: Place) -> None:
         assert index.count("/files/maker-2.0.tar.gz") == 0
 
 
-def test_credentials_of_a_requirement_are_used_and_not_written_down(tmp_path: Path) -> None:
+def test_credentials__of_a_requirement_are_used_and_not_stored(tmp_path: Path) -> None:
     wheel = helper("unused")
     with serve(Project("helper", wheel), Project("maker", maker())) as index:
         bare = f"{index.origin}/files/{wheel.name}"

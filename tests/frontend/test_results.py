@@ -75,7 +75,7 @@ def bench(tmp_path: Path) -> Bench:
         f"{FILE_NAME}/",
     ],
 )
-def test_what_a_hook_returns_must_be_the_name_of_a_file(returned: object, tmp_path: Path) -> None:
+def test_built_name__must_be_the_name_of_a_file(returned: object, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"")
 
     with pytest.raises(ResultInvalidError) as caught:
@@ -96,7 +96,7 @@ def test_what_a_hook_returns_must_be_the_name_of_a_file(returned: object, tmp_pa
         (Kind.METADATA, ".."),
     ],
 )
-def test_a_name_must_be_that_of_what_was_asked_for(
+def test_built_name__must_have_the_suffix_of_its_kind(
     kind: Kind, returned: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ResultInvalidError, match=r"the name does not end in \."):
@@ -104,7 +104,7 @@ def test_a_name_must_be_that_of_what_was_asked_for(
 
 
 @pytest.mark.parametrize("kind", [Kind.WHEEL, Kind.METADATA])
-def test_there_must_be_something_of_the_name_and_kind(kind: Kind, tmp_path: Path) -> None:
+def test_built_name__must_exist_and_be_of_its_kind(kind: Kind, tmp_path: Path) -> None:
     name = FILE_NAME if kind is Kind.WHEEL else DIST_INFO
     with pytest.raises(ResultInvalidError, match="nothing of that name"):
         check_built_name(kind, name, tmp_path)
@@ -117,7 +117,7 @@ def test_there_must_be_something_of_the_name_and_kind(kind: Kind, tmp_path: Path
         check_built_name(kind, name, tmp_path)
 
 
-def test_a_name_that_no_file_can_have_is_refused_like_any_other(tmp_path: Path) -> None:
+def test_built_name__impossible_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultInvalidError, match="nothing of that name"):
         check_built_name(Kind.WHEEL, f"{'x' * 5000}.whl", tmp_path)
 
@@ -126,7 +126,7 @@ def test_a_name_that_no_file_can_have_is_refused_like_any_other(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("kind", [Kind.WHEEL, Kind.EDITABLE])
-def test_a_sound_wheel_is_described(kind: Kind, bench: Bench) -> None:
+def test_wheel__sound_one_is_described(kind: Kind, bench: Bench) -> None:
     result = bench.wheel(Draft(), kind=kind)
 
     content = (bench.place / FILE_NAME).read_bytes()
@@ -138,7 +138,7 @@ def test_a_sound_wheel_is_described(kind: Kind, bench: Bench) -> None:
     assert result.notes == ()
 
 
-def test_a_wheel_for_another_platform_is_as_good_as_any(bench: Bench) -> None:
+def test_wheel__for_another_platform_passes(bench: Bench) -> None:
     tag = "cp399-cp399-android_21_arm64_v8a"
     draft = Draft(files={f"{DIST_INFO}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n".encode()})
 
@@ -156,7 +156,7 @@ def test_a_wheel_for_another_platform_is_as_good_as_any(bench: Bench) -> None:
         (Draft(rows=replaced("sha256=", "sha256=A")), "W3"),
     ],
 )
-def test_a_wheel_that_contradicts_itself_is_refused(draft: Draft, says: str, bench: Bench) -> None:
+def test_wheel__contradicting_itself_is_refused(draft: Draft, says: str, bench: Bench) -> None:
     with pytest.raises(ResultInvalidError) as caught:
         bench.wheel(draft)
 
@@ -165,14 +165,14 @@ def test_a_wheel_that_contradicts_itself_is_refused(draft: Draft, says: str, ben
     assert "maintains" in caught.value.hint
 
 
-def test_a_file_that_is_no_zip_is_no_wheel(bench: Bench) -> None:
+def test_wheel__that_is_no_zip_is_refused(bench: Bench) -> None:
     (bench.place / FILE_NAME).write_bytes(b"MZ")
 
     with pytest.raises(ResultInvalidError, match="not zip but something else"):
         check_result(Kind.WHEEL, FILE_NAME, bench.place)
 
 
-def test_a_wheel_may_be_larger_than_what_is_taken_from_strangers(bench: Bench) -> None:
+def test_wheel__may_be_larger_than_a_fetched_one(bench: Bench) -> None:
     draft = Draft(files={"demo/weights": bytes(66 << 20)})
 
     result = bench.wheel(draft)
@@ -188,7 +188,7 @@ def test_a_wheel_may_be_larger_than_what_is_taken_from_strangers(bench: Bench) -
     ("name", "version"),
     [("", ""), ("demo", ""), ("Demo", "1"), ("demo", "v1.0.0"), ("", "1.0")],
 )
-def test_name_and_version_are_compared_as_what_they_mean(
+def test_release__names_and_versions_are_compared_by_meaning(
     name: str, version: str, bench: Bench
 ) -> None:
     bench.wheel(Draft())
@@ -201,9 +201,7 @@ def test_name_and_version_are_compared_as_what_they_mean(
 @pytest.mark.parametrize(
     ("name", "version"), [("other", ""), ("demo", "1.0.1"), ("", "1.0+local"), ("", "newest")]
 )
-def test_what_is_of_another_release_than_the_source_is_refused(
-    name: str, version: str, bench: Bench
-) -> None:
+def test_release__other_than_the_source_is_refused(name: str, version: str, bench: Bench) -> None:
     bench.wheel(Draft())
 
     with pytest.raises(ResultInvalidError) as caught:
@@ -216,7 +214,7 @@ def test_what_is_of_another_release_than_the_source_is_refused(
 # Sdists
 
 
-def test_a_sound_sdist_is_described(bench: Bench) -> None:
+def test_sdist__sound_one_is_described(bench: Bench) -> None:
     result = bench.sdist(*PROJECT)
 
     content = (bench.place / SDIST).read_bytes()
@@ -251,9 +249,7 @@ BEST = file("p-1/setup.py")
         ((*PROJECT, file("p-1/../../evil")), "N2"),
     ],
 )
-def test_an_sdist_that_is_none_is_refused(
-    parts: tuple[bytes, ...], says: str, bench: Bench
-) -> None:
+def test_sdist__invalid_one_is_refused(parts: tuple[bytes, ...], says: str, bench: Bench) -> None:
     with pytest.raises(ResultInvalidError) as caught:
         bench.sdist(*parts)
 
@@ -269,9 +265,7 @@ def test_an_sdist_that_is_none_is_refused(
         ("my_project-1.0-1.tar.gz", b"Name: my_project\nVersion: 1.0-1\n"),
     ],
 )
-def test_an_sdist_that_is_called_as_in_olden_times_is_told_its_modern_name(
-    name: str, stated: bytes, bench: Bench
-) -> None:
+def test_sdist__legacy_file_name_is_noted(name: str, stated: bytes, bench: Bench) -> None:
     top = name.removesuffix(".tar.gz")
 
     result = bench.sdist(file(f"{top}/PKG-INFO", stated), file(f"{top}/setup.py"), name=name)
@@ -281,7 +275,7 @@ def test_an_sdist_that_is_called_as_in_olden_times_is_told_its_modern_name(
 
 
 @pytest.mark.parametrize("name", ["p.tar.gz", "p-.tar.gz", "-1.tar.gz"])
-def test_an_sdist_s_name_has_name_and_version(name: str, bench: Bench) -> None:
+def test_sdist__file_name_has_name_and_version(name: str, bench: Bench) -> None:
     top = name.removesuffix(".tar.gz")
 
     with pytest.raises(ResultInvalidError):
@@ -290,7 +284,7 @@ def test_an_sdist_s_name_has_name_and_version(name: str, bench: Bench) -> None:
 
 @pytest.mark.usefixtures("real_sdists")
 @pytest.mark.parametrize("real", SDISTS, ids=lambda real: real.file)
-def test_every_real_sdist_passes(real: Sdist) -> None:
+def test_sdist__each_real_one_passes(real: Sdist) -> None:
     result = check_result(Kind.SDIST, real.file, real.path.parent)
 
     assert (result.artifact.sha256, result.artifact.size_bytes) == (real.sha256, real.bytes)
@@ -302,7 +296,7 @@ def test_every_real_sdist_passes(real: Sdist) -> None:
 @pytest.mark.parametrize(
     "content", [METADATA, METADATA.replace(b"\n", b"\r\n"), b"name:demo\nversion:  1.0.0 \n"]
 )
-def test_a_metadata_directory_is_described(content: bytes, bench: Bench) -> None:
+def test_metadata__directory_is_described(content: bytes, bench: Bench) -> None:
     artifact = bench.metadata(content).artifact
 
     assert artifact.name == "demo"
@@ -312,7 +306,9 @@ def test_a_metadata_directory_is_described(content: bytes, bench: Bench) -> None
 
 
 @pytest.mark.parametrize("content", [None, b"", b"Name: demo\n", b"Name: demo\nVersion: x\n"])
-def test_a_directory_without_metadata_is_refused(content: bytes | None, bench: Bench) -> None:
+def test_metadata__directory_without_the_file_is_refused(
+    content: bytes | None, bench: Bench
+) -> None:
     with pytest.raises(ResultInvalidError) as caught:
         bench.metadata(content)
 
@@ -336,7 +332,7 @@ The description.
 
 
 @pytest.mark.parametrize("content", [RICH, METADATA, b"", b"Name: d\xe9mo\n"])
-def test_metadata_have_the_same_json_as_with_pypa_build(content: bytes, tmp_path: Path) -> None:
+def test_metadata__json_is_that_of_pypa_build(content: bytes, tmp_path: Path) -> None:
     draft = Draft(files={f"{DIST_INFO}/METADATA": content})
     (tmp_path / FILE_NAME).write_bytes(draft.pack())
     words = [sys.executable, "-X", "utf8", "-m", "build", "--metadata", str(tmp_path / FILE_NAME)]
@@ -349,7 +345,7 @@ def test_metadata_have_the_same_json_as_with_pypa_build(content: bytes, tmp_path
     assert sorted(ours) == list(ours)
 
 
-def test_the_metadata_of_a_wheel_can_be_described(tmp_path: Path) -> None:
+def test_metadata__of_a_wheel_can_be_described(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(Draft().pack())
 
     found = to_json(inspect_wheel(tmp_path / FILE_NAME).metadata)

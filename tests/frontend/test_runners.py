@@ -88,7 +88,7 @@ def fail(place: Place, runner: SpawnRunner, code: str) -> HookFailedError:
     return caught.value
 
 
-def test_a_hook_answers(place: Place, make: Make, way: str) -> None:
+def test_runner__returns_the_answer_of_a_hook(place: Place, make: Make, way: str) -> None:
     assert place.ask(make(), "answer = ['wheel']") == ["wheel"]
     assert [(ending.forked, ending.reason) for ending in place.endings] == [(way == "fork", "")]
 
@@ -110,7 +110,7 @@ def test_a_hook_answers(place: Place, make: Make, way: str) -> None:
         ("print('said'); raise SystemExit(6)", 6, b"said"),
     ],
 )
-def test_a_process_that_fails_is_an_error_with_its_status_and_last_words(
+def test_runner__failure_has_status_and_last_output(
     place: Place, make: Make, code: str, status: int, words: bytes
 ) -> None:
     error = fail(place, make(), code)
@@ -121,7 +121,7 @@ def test_a_process_that_fails_is_an_error_with_its_status_and_last_words(
     assert [ending.status for ending in place.endings] == [status]
 
 
-def test_a_traceback_is_the_same_from_every_runner(place: Place, server: ForkServer) -> None:
+def test_runner__traceback_is_the_same_from_each(place: Place, server: ForkServer) -> None:
     outputs: set[bytes] = set()
     for way in WAYS:
         with runners(place, server, way) as make:
@@ -131,7 +131,7 @@ def test_a_traceback_is_the_same_from_every_runner(place: Place, server: ForkSer
     assert outputs.pop().startswith(b"Traceback (most recent call last):\n  File")
 
 
-def test_an_error_survives_a_trip_between_processes(place: Place, make: Make) -> None:
+def test_runner__error_can_be_pickled(place: Place, make: Make) -> None:
     error = fail(place, make(), "raise SystemExit(3)")
 
     copy = pickle.loads(pickle.dumps(error))  # ruff: ignore[suspicious-pickle-usage]
@@ -139,7 +139,7 @@ def test_an_error_survives_a_trip_between_processes(place: Place, make: Make) ->
     assert (str(copy), vars(copy)) == (str(error), vars(error))
 
 
-def test_what_travels_in_files_is_left_to_pyproject_hooks(place: Place, make: Make) -> None:
+def test_runner__files_are_left_to_pyproject_hooks(place: Place, make: Make) -> None:
     place.add("lost", "import nothing_like_it")
 
     with pytest.raises(HookMissing):
@@ -192,14 +192,14 @@ answer = {
 """
 
 
-def test_no_state_passes_from_hook_to_hook(place: Place, make: Make) -> None:
+def test_runner__no_state_passes_between_hooks(place: Place, make: Make) -> None:
     before = place.ask(make(), WORLD)
     place.ask(make(), POISON)
 
     assert place.ask(make(), WORLD) == before
 
 
-def test_a_fork_finds_the_world_of_a_fresh_process(place: Place, server: ForkServer) -> None:
+def test_fork__finds_the_world_of_a_fresh_process(place: Place, server: ForkServer) -> None:
     worlds: dict[str, Any] = {}
     for way in WAYS:
         with runners(place, server, way) as make:
@@ -210,7 +210,7 @@ def test_a_fork_finds_the_world_of_a_fresh_process(place: Place, server: ForkSer
     assert worlds["fork"]["directory"] == str(place.project)
 
 
-def test_output_comes_by_lines_and_whole(place: Place, make: Make) -> None:
+def test_output__comes_by_lines_and_whole(place: Place, make: Make) -> None:
     lines: list[bytes] = []
     log = io.BytesIO()
     code = r"""
@@ -226,9 +226,7 @@ os.write(1, b"no end")
     assert log.getvalue() == place.endings[0].output == b"one\ntwo\n\xff\xfe\nno end"
 
 
-def test_a_megabyte_without_end_of_line_is_passed_on_and_its_end_remembered(
-    place: Place, make: Make
-) -> None:
+def test_output__megabyte_without_a_newline_is_passed_on(place: Place, make: Make) -> None:
     pieces: list[bytes] = []
     log = io.BytesIO()
 
@@ -238,7 +236,7 @@ def test_a_megabyte_without_end_of_line_is_passed_on_and_its_end_remembered(
     assert place.endings[0].output == log.getvalue()[-(1 << 16) :]
 
 
-def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(place: Place, make: Make) -> None:
+def test_timeout__ends_the_hook_and_all_that_it_has_started(place: Place, make: Make) -> None:
     runner = make(timeout_seconds=1, grace_seconds=0.2)
 
     with raises("hook-timed-out") as caught:
@@ -248,7 +246,7 @@ def test_a_hook_that_never_ends_is_ended_with_all_it_has_started(place: Place, m
     wait_until_ended(place.project / "pids")
 
 
-def test_a_hook_that_is_asked_to_end_may_clean_up(place: Place, make: Make) -> None:
+def test_timeout__hook_may_clean_up(place: Place, make: Make) -> None:
     cleaner = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit('cleaned'))\n"
     runner: SpawnRunner = make(grace_seconds=20, on_output=lambda _: runner.cancel())
 
@@ -258,7 +256,7 @@ def test_a_hook_that_is_asked_to_end_may_clean_up(place: Place, make: Make) -> N
     assert place.endings[0].output == b"ready\ncleaned\n"
 
 
-def test_another_thread_can_cancel(place: Place, make: Make) -> None:
+def test_cancel__works_from_another_thread(place: Place, make: Make) -> None:
     ready = threading.Event()
     runner = make(grace_seconds=0.1, on_output=lambda _: ready.set())
 
@@ -278,7 +276,7 @@ def test_another_thread_can_cancel(place: Place, make: Make) -> None:
     wait_until_ended(place.project / "pids")
 
 
-def test_an_exception_of_the_listener_ends_the_hook(place: Place, make: Make) -> None:
+def test_listener__exception_ends_the_hook(place: Place, make: Make) -> None:
     def interrupt(_line: bytes) -> None:
         raise KeyboardInterrupt
 
@@ -288,7 +286,7 @@ def test_an_exception_of_the_listener_ends_the_hook(place: Place, make: Make) ->
     wait_until_ended(place.project / "pids")
 
 
-def test_ctrl_c_ends_the_hook(place: Place, make: Make) -> None:
+def test_interrupt__ends_the_hook(place: Place, make: Make) -> None:
     def interrupt() -> None:
         wait_until((place.project / "pids").exists)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
@@ -302,7 +300,7 @@ def test_ctrl_c_ends_the_hook(place: Place, make: Make) -> None:
     wait_until_ended(place.project / "pids")
 
 
-def test_a_daemon_neither_holds_up_the_caller_nor_outlives_the_hook(
+def test_daemon__neither_delays_the_caller_nor_outlives_the_hook(
     place: Place, make: Make, way: str
 ) -> None:
     started = time.monotonic()
@@ -317,12 +315,12 @@ def test_a_daemon_neither_holds_up_the_caller_nor_outlives_the_hook(
     kill(daemon)
 
 
-def test_a_python_that_is_not_there_is_an_error_of_ours(place: Place, make: Make) -> None:
+def test_runner__missing_python_is_an_error(place: Place, make: Make) -> None:
     with raises("hook-not-started"):
         make()(["/nowhere/python", "script", "build_wheel"], str(place.project))
 
 
-def test_hooks_run_at_the_same_time(place: Place, make: Make, tmp_path: Path) -> None:
+def test_runner__hooks_run_at_the_same_time(place: Place, make: Make, tmp_path: Path) -> None:
     count = 6
     runner = make(timeout_seconds=20)
     code = f"""
@@ -345,9 +343,7 @@ answer = os.getpid()
     assert len(set(answers)) == count
 
 
-def test_a_log_that_cannot_be_written_is_what_it_is_and_ends_the_hook(
-    place: Place, make: Make
-) -> None:
+def test_log__error_ends_the_hook(place: Place, make: Make) -> None:
     with (
         Path("/dev/full").open("wb", buffering=0) as log,
         pytest.raises(OSError, match="No space left"),
@@ -358,7 +354,7 @@ def test_a_log_that_cannot_be_written_is_what_it_is_and_ends_the_hook(
 
 
 @pytest.mark.parametrize("way", ["fork", "spawn"], indirect=True)
-def test_the_sudden_death_of_the_caller_ends_its_hooks(place: Place, way: str) -> None:
+def test_caller__sudden_death_ends_its_hooks(place: Place, way: str) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -380,7 +376,7 @@ with place.serve() as server, runners(place, server, sys.argv[3]) as make:
     wait_until(lambda: not any(map(is_running, [*pids, server])))
 
 
-def test_build_runs_its_hooks_so(place: Place, make: Make, tmp_path: Path) -> None:
+def test_runner__serves_pypa_build(place: Place, make: Make, tmp_path: Path) -> None:
     environment = adopt_environment(place.path, this_python(tmp_path))
     builder = ProjectBuilder.from_isolated_env(environment, place.project, make())
 
@@ -393,13 +389,13 @@ def test_build_runs_its_hooks_so(place: Place, make: Make, tmp_path: Path) -> No
     assert caught.value.exception.status == 3
 
 
-def test_peak_memory_is_reported(place: Place, make: Make, way: str) -> None:
+def test_runner__reports_peak_memory(place: Place, make: Make, way: str) -> None:
     place.ask(make(), "memory = b'x' * 2**27")
 
     assert (place.endings[0].peak_bytes > 2**27) == (way != "direct")
 
 
-def test_nothing_stays_open(place: Place, server: ForkServer, way: str) -> None:
+def test_runner__leaves_no_descriptor_open(place: Place, server: ForkServer, way: str) -> None:
     def measure() -> list[int]:
         places = [Path(f"/proc/{pid}") for pid in ("self", server.pid)]
         return [len(list((place / "fd").iterdir())) for place in places]

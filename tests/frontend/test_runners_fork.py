@@ -83,7 +83,7 @@ def ask_backend(place: Place, code: str, **variables: str) -> tuple[Any, str]:
     ],
 )
 @pytest.mark.filterwarnings("ignore:old")
-def test_a_backend_whose_import_cannot_be_shared_is_spawned(
+def test_server__import_that_cannot_be_shared_is_spawned(
     place: Place, code: str, words: str
 ) -> None:
     answer, reason = ask_backend(place, f"{code}\nVALUE = 1")
@@ -93,16 +93,14 @@ def test_a_backend_whose_import_cannot_be_shared_is_spawned(
 
 
 @pytest.mark.parametrize("code", ["import nothing_like_it", "raise SystemExit(3)"])
-def test_a_backend_that_cannot_be_imported_says_so_from_a_fresh_process(
-    place: Place, code: str
-) -> None:
+def test_server__failed_import_is_reported_by_a_fresh_process(place: Place, code: str) -> None:
     with pytest.raises((BackendUnavailable, Exception), match=r"nothing_like_it|status 3"):
         ask_backend(place, code)
 
     assert "cannot be imported" in place.endings[0].reason
 
 
-def test_a_backend_that_crashes_the_server_does_so_in_a_fresh_process_too(place: Place) -> None:
+def test_server__crash_at_import_is_repeated_in_a_fresh_process(place: Place) -> None:
     with pytest.raises(Exception, match="signal 6"):
         ask_backend(place, "import os; os.abort()")
 
@@ -120,7 +118,7 @@ def test_a_backend_that_crashes_the_server_does_so_in_a_fresh_process_too(place:
         ("import os; VALUE = dict(os.environ)['EPOCH']", "7", "EPOCH"),
     ],
 )
-def test_a_variable_that_the_import_read_has_to_be_the_same(
+def test_server__variable_read_at_import_must_be_the_same(
     place: Place, code: str, value: str, reason: str
 ) -> None:
     answer, objection = ask_backend(place, code, EPOCH="7")
@@ -131,7 +129,7 @@ def test_a_variable_that_the_import_read_has_to_be_the_same(
 
 
 @pytest.mark.parametrize("name", ["PYTHONWARNINGS", "LC_ALL", "TZ"])
-def test_a_variable_that_the_interpreter_reads_has_to_be_the_same(place: Place, name: str) -> None:
+def test_server__variable_of_the_interpreter_must_be_the_same(place: Place, name: str) -> None:
     _, objection = ask_backend(place, "VALUE = 1", **{name: "C"})
 
     assert f"another `{name}`" in objection
@@ -156,13 +154,13 @@ def ask_parcel(place: Place, late: str) -> tuple[list[str], str]:
         return [*answer, str(server.pid)], place.endings[-1].reason
 
 
-def test_what_a_hook_imports_of_its_own_package_is_there_before_it_is_forked(place: Place) -> None:
+def test_late_import__of_the_own_package_is_made_before_the_fork(place: Place) -> None:
     (imported_in, _, server), reason = ask_parcel(place, LATE)
 
     assert (imported_in, reason) == (server, "")
 
 
-def test_what_cannot_be_imported_before_fails_where_it_is_wanted(place: Place) -> None:
+def test_late_import__failure_comes_where_it_is_wanted(place: Place) -> None:
     with pytest.raises(HookFailedError) as caught:
         ask_parcel(place, "import does_not_exist")
 
@@ -170,14 +168,14 @@ def test_what_cannot_be_imported_before_fails_where_it_is_wanted(place: Place) -
     assert place.endings[-1].forked
 
 
-def test_what_a_hook_imports_is_watched_as_the_backend_is(place: Place) -> None:
+def test_late_import__is_watched_as_the_backend_is(place: Place) -> None:
     (imported_in, _, server), reason = ask_parcel(place, f"{LATE}os.getcwd()")
 
     assert imported_in != server
     assert "reads the working directory" in reason
 
 
-def test_variables_that_the_import_changes_are_changed_in_every_hook(place: Place) -> None:
+def test_server__variables_changed_at_import_are_changed_in_each_hook(place: Place) -> None:
     code = "import os; os.environ['MADE'] = 'x'; os.environ.pop('LANG'); VALUE = 1"
     late = "\nclass Late:\n    def __str__(self):\n        return str(sorted(os.environ))"
 
@@ -254,7 +252,7 @@ def test_streams__a_fork_has_those_of_a_fresh_process(place: Place) -> None:
     assert [ending.forked for ending in place.endings] == [True, False]
 
 
-def test_a_backend_in_the_projects_own_tree_is_spawned(place: Place) -> None:
+def test_server__backend_in_the_project_is_spawned(place: Place) -> None:
     (place.project / "own.py").write_text("VALUE = 5" + HOOKS, encoding="utf-8")
     with place.serve("own") as server, ForkRunner(server, place.terms()) as runner:
         caller = place.caller(runner, "own")
@@ -265,14 +263,14 @@ def test_a_backend_in_the_projects_own_tree_is_spawned(place: Place) -> None:
     assert "own tree" in place.endings[0].reason
 
 
-def test_what_a_server_depends_on_is_its_key(place: Place) -> None:
+def test_server__key_holds_all_that_it_depends_on(place: Place) -> None:
     keys = {place.serve().key, place.serve().key, place.serve("other").key}
     other = ForkServer(python=place.python, backend="obedient", environment={"A": "b"})
 
     assert len(keys | {other.key}) == 3
 
 
-def test_a_hook_outlives_its_server_and_only_the_next_one_is_spawned(place: Place) -> None:
+def test_server__death_leaves_the_running_hook_alone(place: Place) -> None:
     with place.serve() as server, ForkRunner(server, place.terms()) as runner:
         answers: list[Any] = []
         code = """
@@ -297,7 +295,7 @@ answer = ["done"]
         assert "ended" in place.endings[1].reason
 
 
-def test_a_hook_ends_with_the_process_that_watches_over_it(place: Place) -> None:
+def test_keeper__death_ends_its_hook(place: Place) -> None:
     with place.serve() as server, ForkRunner(server, place.terms()) as runner:
         code = """
 import os, signal, time
@@ -311,7 +309,7 @@ time.sleep(60)
     assert caught.value.output in {b"", b"last words\n"}
 
 
-def test_a_closed_server_forks_no_more(place: Place) -> None:
+def test_server__closed_one_forks_no_more(place: Place) -> None:
     server = place.serve()
     with contextlib.closing(server.start()), ForkRunner(server, place.terms()) as runner:
         place.ask(runner, "")

@@ -16,7 +16,7 @@ def join(*paths: str) -> str:
     return os.pathsep.join(paths)
 
 
-def test_what_would_lead_a_python_astray_is_removed() -> None:
+def test_environ__variables_that_mislead_python_are_removed() -> None:
     base = {
         "HOME": "/home/me",
         "PYTHONHASHSEED": "0",
@@ -33,7 +33,7 @@ def test_what_would_lead_a_python_astray_is_removed() -> None:
     assert compose_environment(base) == {"HOME": "/home/me", "PYTHONHASHSEED": "0"}
 
 
-def test_what_is_given_on_purpose_stays() -> None:
+def test_environ__variables_given_on_purpose_stay() -> None:
     composed = compose_environment(
         {"VIRTUAL_ENV": "/mine"}, {"VIRTUAL_ENV": "/theirs"}, {"PIP_NO_INPUT": "1"}
     )
@@ -41,7 +41,7 @@ def test_what_is_given_on_purpose_stays() -> None:
     assert composed == {"VIRTUAL_ENV": "/theirs", "PIP_NO_INPUT": "1"}
 
 
-def test_the_programs_of_the_environment_come_first_and_each_place_once() -> None:
+def test_environ__path_begins_with_the_environment() -> None:
     base = {"PATH": join("/usr/bin", "", "/env/bin", "/bin")}
 
     composed = compose_environment(base, {"PATH": join("/env/bin", "/usr/bin")})
@@ -49,7 +49,7 @@ def test_the_programs_of_the_environment_come_first_and_each_place_once() -> Non
     assert composed["PATH"] == join("/env/bin", "/usr/bin", "/bin")
 
 
-def test_composing_changes_nothing_that_it_is_given() -> None:
+def test_environ__composing_changes_no_argument() -> None:
     base = {"PATH": "/bin", "PIP_X": "1"}
 
     compose_environment(base, {"PATH": "/env/bin"}, {"A": "b"})
@@ -58,7 +58,7 @@ def test_composing_changes_nothing_that_it_is_given() -> None:
 
 
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\n", b"x" * 70_000, b"\r\n"])))
-def test_output_is_passed_on_whole_by_lines_however_it_comes(pieces: list[bytes]) -> None:
+def test_output__is_passed_on_whole_by_lines_however_it_comes(pieces: list[bytes]) -> None:
     lines: list[bytes] = []
     output = Output(HookOptions(on_output=lines.append))
     for piece in pieces:
