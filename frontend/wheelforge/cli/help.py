@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from wheelforge.build.locations import find_layout
+from wheelforge.build.targets import find_layout
 from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
