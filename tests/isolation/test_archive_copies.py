@@ -135,7 +135,7 @@ def doubling(levels: int) -> bytes:
 
 
 @pytest.mark.parametrize(("parts", "tree"), COPIED.values(), ids=COPIED)
-def test_link_copies__a_link_becomes_a_copy_of(parts: bytes, tree: Tree, tmp_path: Path) -> None:
+def test_copies__link_becomes_a_copy_of(parts: bytes, tree: Tree, tmp_path: Path) -> None:
     outcome = accept(sdist(parts), tmp_path, links=Links.COPY)
 
     assert outcome.tree == tree
@@ -143,7 +143,7 @@ def test_link_copies__a_link_becomes_a_copy_of(parts: bytes, tree: Tree, tmp_pat
 
 
 @pytest.mark.parametrize(("parts", "tree", "rules"), LEFT_OUT.values(), ids=LEFT_OUT)
-def test_link_copies__a_link_is_left_out_that(
+def test_copies__link_is_left_out_that(
     parts: bytes, tree: Tree, rules: list[str], tmp_path: Path
 ) -> None:
     outcome = accept(sdist(parts), tmp_path, links=Links.COPY)
@@ -152,7 +152,7 @@ def test_link_copies__a_link_is_left_out_that(
     assert outcome.warnings == rules
 
 
-def test_link_copies__the_warning_about_a_link_left_out_names_it_and_what_it_leads_to(
+def test_copies__warning_about_a_link_left_out_names_it_and_what_it_leads_to(
     tmp_path: Path,
 ) -> None:
     outcome = accept(sdist(symlink("p-1/d/l", "../d")), tmp_path, links=Links.COPY)
@@ -162,7 +162,7 @@ def test_link_copies__the_warning_about_a_link_left_out_names_it_and_what_it_lea
     assert "`../d`" in note.text
 
 
-def test_link_copies__links_of_a_zip_are_copied_too(tmp_path: Path) -> None:
+def test_copies__links_of_a_zip_are_copied_too(tmp_path: Path) -> None:
     archive = zip_sdist(zipped_link("p-1/l", "d"), zipped("p-1/d/x", b"1", deflated=True))
 
     outcome = accept(archive, tmp_path, name=ZIP, links=Links.COPY)
@@ -170,7 +170,7 @@ def test_link_copies__links_of_a_zip_are_copied_too(tmp_path: Path) -> None:
     assert outcome.tree == {"d": None, "d/x": b"1", "l": None, "l/x": b"1"}
 
 
-def test_link_copies__a_copy_has_the_mode_and_the_time_of_the_original(tmp_path: Path) -> None:
+def test_copies__copy_has_the_mode_and_the_time_of_the_original(tmp_path: Path) -> None:
     run = file("p-1/d/run", mode=b"0000755\0", mtime=b"%011o\0" % 1_500_000_000)
 
     outcome = accept(sdist(run, symlink("p-1/l", "d")), tmp_path, links=Links.COPY)
@@ -179,7 +179,7 @@ def test_link_copies__a_copy_has_the_mode_and_the_time_of_the_original(tmp_path:
     assert (outcome.root / "l/run").stat().st_mtime == 1_500_000_000
 
 
-def test_link_copies__a_copy_is_held_to_the_limits_of_names(tmp_path: Path) -> None:
+def test_copies__copy_is_held_to_the_limits_of_names(tmp_path: Path) -> None:
     deep = "p-1/" + "d/" * 40
     parts = file(deep + "x") + symlink("p-1" + "/e" * 30 + "/evil", "../" * 30 + "d")
 
@@ -188,20 +188,20 @@ def test_link_copies__a_copy_is_held_to_the_limits_of_names(tmp_path: Path) -> N
     assert error.rule == "N15"
 
 
-def test_link_copies__copies_that_multiply_are_refused(tmp_path: Path) -> None:
+def test_copies__copies_that_multiply_are_refused(tmp_path: Path) -> None:
     error = refuse(sdist(doubling(30)), tmp_path, links=Links.COPY)
 
     assert (error.rule, type(error)) == ("X6", ArchiveTooLargeError)
     assert "10,000" in str(error)
 
 
-def test_link_copies__links_that_would_multiply_are_kept(tmp_path: Path) -> None:
+def test_copies__links_that_would_multiply_are_kept(tmp_path: Path) -> None:
     outcome = accept(sdist(doubling(30)), tmp_path, links=Links.KEEP)
 
     assert outcome.tree["d0/a"] == "../d1"
 
 
-def test_link_copies__the_number_of_copies_is_a_limit(tmp_path: Path) -> None:
+def test_copies__number_of_copies_is_a_limit(tmp_path: Path) -> None:
     archive = sdist(DIRECTORY, symlink("p-1/l", "d"), symlink("p-1/m", "x"))
 
     accept(archive, tmp_path / "5", links=Links.COPY, limits=Limits(link_copies=5))
@@ -210,7 +210,7 @@ def test_link_copies__the_number_of_copies_is_a_limit(tmp_path: Path) -> None:
     assert error.rule == "X6"
 
 
-def test_link_copies__copies_count_against_the_size_of_the_whole(tmp_path: Path) -> None:
+def test_copies__copies_count_against_the_size_of_the_whole(tmp_path: Path) -> None:
     archive = sdist(file("p-1/a", bytes(1000)), symlink("p-1/l", "a"))
     limits = Limits(total_bytes=1900)
 

@@ -81,7 +81,7 @@ DECISIVE = ["PKG-INFO", "pyproject.toml", "setup.py", "setup.cfg"]
 
 
 @pytest.mark.parametrize(("parts", "rule", "names"), CLASHES.values(), ids=CLASHES)
-def test_repeated_member__members_that_cannot_both_be_are_refused(
+def test_repeats__of_another_kind_are_refused(
     parts: bytes, rule: str, names: list[str], tmp_path: Path
 ) -> None:
     error = refuse(sdist(parts), tmp_path)
@@ -91,7 +91,7 @@ def test_repeated_member__members_that_cannot_both_be_are_refused(
 
 
 @pytest.mark.parametrize(("parts", "tree", "warnings"), HARMLESS.values(), ids=HARMLESS)
-def test_repeated_member__the_last_of_several_members_wins(
+def test_repeats__last_one_wins(
     parts: bytes, tree: Tree, warnings: list[str], tmp_path: Path
 ) -> None:
     outcome = accept(sdist(parts), tmp_path)
@@ -100,7 +100,7 @@ def test_repeated_member__the_last_of_several_members_wins(
     assert outcome.warnings == warnings
 
 
-def test_repeated_member__an_archive_that_repeats_everything_is_taken_in_silence(
+def test_repeats__of_everything_are_taken_in_silence(
     tmp_path: Path,
 ) -> None:
     parts = (*PROJECT, file("p-1/a", b"1"), symlink("p-1/l", "a"), folder("p-1/d"))
@@ -112,9 +112,7 @@ def test_repeated_member__an_archive_that_repeats_everything_is_taken_in_silence
 
 
 @pytest.mark.parametrize("name", DECISIVE)
-def test_repeated_member__two_versions_of_a_file_that_decides_the_build_are_refused(
-    name: str, tmp_path: Path
-) -> None:
+def test_repeats__of_a_decisive_file_are_refused(name: str, tmp_path: Path) -> None:
     path = f"p-1/{name}"
 
     error = refuse(sdist(file(path, b"good"), file(path, b"evil")), tmp_path)
@@ -125,7 +123,7 @@ def test_repeated_member__two_versions_of_a_file_that_decides_the_build_are_refu
 
 @pytest.mark.parametrize("first", [b"", b"good"], ids=["empty", "full"])
 @pytest.mark.parametrize("name", DECISIVE)
-def test_repeated_member__two_versions_of_such_a_file_in_a_zip_are_refused(
+def test_repeats__of_a_decisive_file_in_a_zip_are_refused(
     name: str, first: bytes, tmp_path: Path
 ) -> None:
     path = f"p-1/{name}"
@@ -136,7 +134,7 @@ def test_repeated_member__two_versions_of_such_a_file_in_a_zip_are_refused(
     assert (error.rule, type(error)) == ("D1", MembersClashError)
 
 
-def test_repeated_member__a_link_in_the_place_of_a_file_that_decides_the_build_is_refused(
+def test_repeats__link_for_a_decisive_file_is_refused(
     tmp_path: Path,
 ) -> None:
     parts = file("p-1/setup.py", b"good") + symlink("p-1/setup.py", "evil.py")
@@ -147,9 +145,7 @@ def test_repeated_member__a_link_in_the_place_of_a_file_that_decides_the_build_i
 
 
 @pytest.mark.parametrize("first", [b"", b"1"], ids=["empty", "full"])
-def test_repeated_member__the_last_of_several_members_of_a_zip_wins(
-    first: bytes, tmp_path: Path
-) -> None:
+def test_repeats__last_one_in_a_zip_wins(first: bytes, tmp_path: Path) -> None:
     archive = zip_sdist(zipped("p-1/a", first), zipped("p-1/a", b"2"))
 
     outcome = accept(archive, tmp_path, name=ZIP)
@@ -158,7 +154,7 @@ def test_repeated_member__the_last_of_several_members_of_a_zip_wins(
     assert outcome.warnings == ["D1"]
 
 
-def test_repeated_member__members_that_replace_each_other_again_and_again_are_judged_in_linear_time(
+def test_repeats__are_judged_in_linear_time(
     tmp_path: Path,
 ) -> None:
     files = file("p-1/a", bytes(16 << 20)) + file("p-1/b", bytes(16 << 20))

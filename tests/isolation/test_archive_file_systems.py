@@ -92,7 +92,7 @@ def refused_rule(*parts: bytes, system: FakeFileSystem) -> str:
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_file_system__the_name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
+def test_file_system__name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
     part = file(f"p-1/{name}")
 
     assert refused_rule(part, system=WINDOWS) == "N11"
@@ -100,7 +100,7 @@ def test_file_system__the_name_of_a_device_is_refused_on_windows_alone(name: str
 
 
 @pytest.mark.parametrize("name", CHARACTERS)
-def test_file_system__a_character_of_windows_is_refused_on_windows_alone(name: str) -> None:
+def test_file_system__character_of_windows_is_refused_on_windows_alone(name: str) -> None:
     part = file(f"p-1/{name}")
 
     assert refused_rule(part, system=WINDOWS) == "N12"
@@ -108,7 +108,7 @@ def test_file_system__a_character_of_windows_is_refused_on_windows_alone(name: s
 
 
 @pytest.mark.parametrize("name", NO_DEVICES)
-def test_file_system__a_name_that_resembles_a_device_is_fine(name: str) -> None:
+def test_file_system__name_that_resembles_a_device_is_fine(name: str) -> None:
     planned = plan(file(f"p-1/{name}"), system=WINDOWS)
 
     assert f"p-1/{name}" in planned.files
@@ -117,7 +117,7 @@ def test_file_system__a_name_that_resembles_a_device_is_fine(name: str) -> None:
 
 @pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macOS", "Windows"])
 @pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
-def test_file_system__files_that_only_some_tell_apart_are_refused_where_they_are_one(
+def test_file_system__twins_are_refused_where_names_fold(
     one: str, other: str, system: FakeFileSystem
 ) -> None:
     parts = (file(f"p-1/{one}", b"1"), file(f"p-1/{other}", b"2"))
@@ -126,30 +126,28 @@ def test_file_system__files_that_only_some_tell_apart_are_refused_where_they_are
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS.values(), ids=TWINS)
-def test_file_system__files_that_only_some_tell_apart_are_worth_a_warning_elsewhere(
-    one: str, other: str
-) -> None:
+def test_file_system__twins_are_noted_where_they_can_be(one: str, other: str) -> None:
     planned = plan(file(f"p-1/{one}"), file(f"p-1/{other}"), system=LINUX)
 
     assert [note.rule for note in planned.notes if note.is_warning] == ["N13"]
 
 
 @pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
-def test_file_system__directories_that_only_some_tell_apart_are_refused_everywhere(
+def test_file_system__directory_twins_are_refused(
     system: FakeFileSystem,
 ) -> None:
     assert refused_rule(folder("p-1/D"), file("p-1/d/x"), system=system) == "N13"
 
 
 @pytest.mark.parametrize("system", [MACOS, WINDOWS], ids=["macOS", "Windows"])
-def test_file_system__a_name_that_is_not_utf_8_is_refused_where_names_are_text(
+def test_file_system__name_that_is_not_utf_8_is_refused_where_names_are_text(
     system: FakeFileSystem,
 ) -> None:
     assert refused_rule(file(b"p-1/\xff"), system=system) == "N14"
 
 
 @pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
-def test_file_system__the_length_of_a_name_does_not_depend_on_the_file_system(
+def test_file_system__length_of_a_name_does_not_depend_on_the_file_system(
     system: FakeFileSystem,
 ) -> None:
     part = pax(path="p-1/" + "n" * 256) + file("p-1/x")

@@ -105,7 +105,7 @@ LEGACY = ["p-1.tgz", "p-1.tar", "p-1.tar.bz2", "p-1.tar.xz", "p-1.tar.Z", "p-1",
 
 
 @pytest.mark.parametrize(("archive", "rule"), DAMAGED.values(), ids=DAMAGED)
-def test_gzip__a_damaged_file_is_refused(archive: bytes, rule: str, tmp_path: Path) -> None:
+def test_gzip__damaged_file_is_refused(archive: bytes, rule: str, tmp_path: Path) -> None:
     error = refuse(archive, tmp_path)
 
     assert (error.rule, type(error)) == (rule, ArchiveDamagedError)
@@ -132,14 +132,14 @@ def test_gzip__content_that_fills_the_buffer_is_read_whole(size: int, tmp_path: 
 @pytest.mark.parametrize(
     "archive", [gz(b""), gz(bytes(10_240)), gz(tar())], ids=["gzip", "tar", "end marker"]
 )
-def test_gzip__an_archive_of_nothing_is_refused(archive: bytes, tmp_path: Path) -> None:
+def test_gzip__archive_of_nothing_is_refused(archive: bytes, tmp_path: Path) -> None:
     error = refuse(archive, tmp_path)
 
     assert (error.rule, type(error)) == ("Y1", ArchiveLayoutError)
 
 
 @pytest.mark.parametrize(("name", "archive", "reason"), STRANGERS.values(), ids=STRANGERS)
-def test_gzip__a_file_that_is_not_what_its_name_says_is_refused(
+def test_gzip__file_of_another_kind_is_refused(
     name: str, archive: bytes, reason: str, tmp_path: Path
 ) -> None:
     error = refuse(archive, tmp_path, name=name)
@@ -149,22 +149,20 @@ def test_gzip__a_file_that_is_not_what_its_name_says_is_refused(
 
 
 @pytest.mark.parametrize("name", LEGACY)
-def test_gzip__a_file_of_another_name_is_refused(name: str, tmp_path: Path) -> None:
+def test_gzip__file_of_another_name_is_refused(name: str, tmp_path: Path) -> None:
     error = refuse(SOUND, tmp_path, name=name)
 
     assert (error.rule, type(error)) == ("F21", ArchiveKindError)
 
 
 @pytest.mark.parametrize("suffix", ["tgz", "tar.bz2", "tar.xz"])
-def test_archive__an_old_kind_of_sdist_is_refused_with_a_remedy(
-    suffix: str, tmp_path: Path
-) -> None:
+def test_archive__old_kind_of_sdist_is_refused_with_a_remedy(suffix: str, tmp_path: Path) -> None:
     error = refuse(SOUND, tmp_path, name=f"demo-1.0.{suffix}")
 
     assert "archives of that kind are not read; repack it as a .tar.gz" in str(error)
 
 
-def test_gzip__the_suffix_may_be_in_capitals(tmp_path: Path) -> None:
+def test_gzip__suffix_may_be_in_capitals(tmp_path: Path) -> None:
     (tmp_path / "P-1.TAR.GZ").write_bytes(SOUND)
 
     unpacked = unpack(tmp_path / "P-1.TAR.GZ", tmp_path / "out")

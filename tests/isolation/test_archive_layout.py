@@ -84,7 +84,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("parts", "rule", "text"), REFUSED.values(), ids=REFUSED)
-def test_sdist__of_another_layout_is_refused(
+def test_sdist__odd_layout_is_refused(
     parts: list[bytes], rule: str, text: str, tmp_path: Path
 ) -> None:
     error = refuse(gz(tar(*parts)), tmp_path)
@@ -93,7 +93,7 @@ def test_sdist__of_another_layout_is_refused(
     assert text in str(error)
 
 
-def test_sdist__an_old_archive_without_a_top_level_directory_gets_one(tmp_path: Path) -> None:
+def test_sdist__old_archive_without_a_top_level_directory_gets_one(tmp_path: Path) -> None:
     links = (symlink("demo/l", "../setup.py"), hardlink("h", "demo/l"))
 
     outcome = accept(gz(tar(*ROOTLESS, *links)), tmp_path)
@@ -104,11 +104,11 @@ def test_sdist__an_old_archive_without_a_top_level_directory_gets_one(tmp_path: 
     assert outcome.tree == tree
 
 
-def test_sdist__a_link_of_an_old_archive_cannot_leave_the_directory_it_gets(tmp_path: Path) -> None:
+def test_sdist__link_of_an_old_archive_cannot_leave_the_directory_it_gets(tmp_path: Path) -> None:
     assert refuse(gz(tar(*ROOTLESS, symlink("evil", "../x"))), tmp_path).rule == "L6"
 
 
-def test_sdist__a_zip_without_a_top_level_directory_is_old(tmp_path: Path) -> None:
+def test_sdist__zip_without_a_top_level_directory_is_old(tmp_path: Path) -> None:
     archive = raw_zip(zipped("setup.py"), zipped("a", b"1"), zipped("pyproject.toml"))
 
     outcome = accept(archive, tmp_path, name=ZIP)
@@ -119,7 +119,7 @@ def test_sdist__a_zip_without_a_top_level_directory_is_old(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["...zip", "..zip", "....zip"])
-def test_sdist__the_name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) -> None:
+def test_sdist__name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(raw_zip(zipped("setup.py"), zipped("a")))
     neighbour = tmp_path / "deep" / "out" / "neighbour"
     neighbour.mkdir(parents=True)
@@ -134,7 +134,7 @@ def test_sdist__the_name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("top", SAME_RELEASE.values(), ids=SAME_RELEASE)
-def test_sdist__the_top_level_directory_is_named_like_the_archive(top: str, tmp_path: Path) -> None:
+def test_sdist__top_level_directory_is_named_like_the_archive(top: str, tmp_path: Path) -> None:
     outcome = accept(packed(top, METADATA), tmp_path)
 
     assert outcome.root.name == top
@@ -152,9 +152,7 @@ def test_sdist__names_of_one_release_are_normalised(stem: str, top: str, tmp_pat
 
 
 @pytest.mark.parametrize("top", ["q-1", "p-2", "p", "p-1-2"])
-def test_sdist__a_top_level_directory_of_another_release_is_worth_a_warning(
-    top: str, tmp_path: Path
-) -> None:
+def test_sdist__top_of_another_release_is_noted(top: str, tmp_path: Path) -> None:
     outcome = accept(packed(top, METADATA), tmp_path)
 
     assert outcome.warnings == ["Y3"]
@@ -163,9 +161,7 @@ def test_sdist__a_top_level_directory_of_another_release_is_worth_a_warning(
 
 @pytest.mark.parametrize("line", ["Name: q", "Version: 2"])
 @pytest.mark.parametrize("format_", ["2.2", "2.10", "3.0"])
-def test_sdist__metadata_of_another_release_is_refused(
-    line: str, format_: str, tmp_path: Path
-) -> None:
+def test_sdist__other_metadata_is_refused(line: str, format_: str, tmp_path: Path) -> None:
     key, _, value = line.partition(": ")
     fields = {"Name": "p", "Version": "1"} | {key: value}
     stated = metadata(fields["Name"], fields["Version"], format_=format_)
@@ -196,9 +192,7 @@ NOTED = {
 
 
 @pytest.mark.parametrize(("archive", "rules"), NOTED.values(), ids=NOTED)
-def test_sdist__is_accepted_with_a_warning_at_most(
-    archive: bytes, rules: list[str], tmp_path: Path
-) -> None:
+def test_sdist__oddity_is_noted(archive: bytes, rules: list[str], tmp_path: Path) -> None:
     outcome = accept(archive, tmp_path)
 
     assert (outcome.warnings, outcome.rules) == (rules, rules)
@@ -262,7 +256,7 @@ MISLED = {
 
 @BOTH_MODES
 @pytest.mark.parametrize(("parts", "rules"), LINKED.values(), ids=LINKED)
-def test_sdist__a_link_stands_for_the_file_it_leads_to(
+def test_sdist__link_is_followed(
     parts: list[bytes], rules: set[str], links: Links, tmp_path: Path
 ) -> None:
     assert set(accept(gz(tar(*parts)), tmp_path, links=links).rules) == rules
@@ -270,16 +264,14 @@ def test_sdist__a_link_stands_for_the_file_it_leads_to(
 
 @BOTH_MODES
 @pytest.mark.parametrize(("parts", "rule"), MISLED.values(), ids=MISLED)
-def test_sdist__a_link_is_judged_by_the_file_it_leads_to(
+def test_sdist__linked_file_is_judged(
     parts: list[bytes], rule: str, links: Links, tmp_path: Path
 ) -> None:
     assert refuse(gz(tar(*parts)), tmp_path, links=links).rule == rule
 
 
 @pytest.mark.parametrize(("format_", "rules"), [("2.3", []), ("2.4", ["Y8"]), ("2.5", ["Y8"])])
-def test_sdist__a_licence_file_that_is_missing_is_worth_a_warning(
-    format_: str, rules: list[str], tmp_path: Path
-) -> None:
+def test_sdist__missing_licence_is_noted(format_: str, rules: list[str], tmp_path: Path) -> None:
     lines = ("License-File: LICENSE", "License-File: d/NOTICE")
     stated = file("p-1/PKG-INFO", metadata("p", "1", *lines, format_=format_))
 
@@ -289,7 +281,7 @@ def test_sdist__a_licence_file_that_is_missing_is_worth_a_warning(
     assert all("`d/NOTICE`" in note.text for note in outcome.unpacked.notes)
 
 
-def test_sdist__the_litter_of_macos_is_left_out(tmp_path: Path) -> None:
+def test_sdist__litter_of_macos_is_left_out(tmp_path: Path) -> None:
     litter = (file("__MACOSX/p-1/._a"), file("._p-1"), symlink("._l", "/etc/passwd"))
 
     outcome = accept(sdist(*litter, file("p-1/a"), file("p-1/._a")), tmp_path)
@@ -299,7 +291,7 @@ def test_sdist__the_litter_of_macos_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("top", [".lock", ".kept", ".wheelforge-unpacking", ".git", "-rf", "~"])
-def test_sdist__the_top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> None:
+def test_sdist__top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(packed(top))
 
     unpacked = unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
@@ -308,7 +300,7 @@ def test_sdist__the_top_level_directory_may_have_any_name(top: str, tmp_path: Pa
     assert read_tree(tmp_path / "out" / top)[0] == {"pyproject.toml": b""}
 
 
-def test_sdist__a_destination_that_holds_something_stays_as_it_is(tmp_path: Path) -> None:
+def test_sdist__destination_that_holds_something_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("text", encoding="utf-8")
@@ -320,7 +312,7 @@ def test_sdist__a_destination_that_holds_something_stays_as_it_is(tmp_path: Path
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
-def test_sdist__a_destination_that_is_a_file_stays_as_it_is(tmp_path: Path) -> None:
+def test_sdist__destination_that_is_a_file_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
     (tmp_path / "out").write_text("text", encoding="utf-8")
 
@@ -330,7 +322,7 @@ def test_sdist__a_destination_that_is_a_file_stays_as_it_is(tmp_path: Path) -> N
     assert (tmp_path / "out").read_text(encoding="utf-8") == "text"
 
 
-def test_sdist__an_archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
+def test_sdist__archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(FileMissingError) as caught:
         unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
 

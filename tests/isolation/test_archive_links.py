@@ -147,7 +147,7 @@ def test_link__that_leads_out_is_refused(
 
 @BOTH_MODES
 @pytest.mark.parametrize(("part", "rule", "name"), BAD.values(), ids=BAD)
-def test_link__that_means_nothing_is_refused(
+def test_link__senseless_one_is_refused(
     part: bytes, rule: str, name: str, links: Links, tmp_path: Path
 ) -> None:
     error = refuse(sdist(part), tmp_path, links=links)
@@ -158,7 +158,7 @@ def test_link__that_means_nothing_is_refused(
 
 @pytest.mark.parametrize("flag", [b"1", b"2"], ids=["hard", "symbolic"])
 @pytest.mark.parametrize(("target", "rule"), BAD_TEXTS.values(), ids=BAD_TEXTS)
-def test_link__a_target_is_held_to_the_rules_for_names(
+def test_link__target_is_held_to_name_rules(
     flag: bytes, target: str, rule: str, tmp_path: Path
 ) -> None:
     error = refuse(sdist(pax(linkpath=target) + file("p-1/evil", flag=flag)), tmp_path)
@@ -169,18 +169,14 @@ def test_link__a_target_is_held_to_the_rules_for_names(
 
 
 @BOTH_MODES
-def test_link__in_the_place_of_the_top_level_directory_is_refused(
-    links: Links, tmp_path: Path
-) -> None:
+def test_link__for_the_top_level_directory_is_refused(links: Links, tmp_path: Path) -> None:
     error = refuse(gz(tar(symlink("p-1", "."))), tmp_path, links=links)
 
     assert (error.rule, type(error)) == ("L8", MemberEscapesError)
     assert "`p-1`" in str(error)
 
 
-def test_link__an_absolute_link_comes_with_advice_about_virtual_environments(
-    tmp_path: Path,
-) -> None:
+def test_link__absolute_link_comes_with_advice_about_virtual_environments(tmp_path: Path) -> None:
     error = refuse(sdist(symlink("p-1/.venv/bin/python", "/usr/bin/python3")), tmp_path)
 
     assert "`/usr/bin/python3`" in str(error)
@@ -193,7 +189,7 @@ def test_link__of_a_zip_is_held_to_the_same_rules(tmp_path: Path) -> None:
     assert (error.rule, type(error)) == ("L6", MemberEscapesError)
 
 
-def test_link__a_message_about_a_hard_link_is_safe_to_print(tmp_path: Path) -> None:
+def test_link__message_about_a_hard_link_is_safe_to_print(tmp_path: Path) -> None:
     target = b"p-1/\xff" + b"n" * 500
 
     error = refuse(sdist(pax(linkpath=target) + hardlink("p-1/evil", "a")), tmp_path)
@@ -244,7 +240,7 @@ def test_link__is_kept_that_leads(parts: bytes, tree: Tree, tmp_path: Path) -> N
     assert outcome.tree == tree
 
 
-def test_link__a_kept_link_that_leads_nowhere_is_noted_without_a_warning(tmp_path: Path) -> None:
+def test_link__kept_link_that_leads_nowhere_is_noted_without_a_warning(tmp_path: Path) -> None:
     outcome = accept(sdist(symlink("p-1/l", "x"), symlink("p-1/m", "m")), tmp_path)
 
     assert outcome.warnings == []
@@ -258,7 +254,7 @@ LONG_TARGET = "/".join(["d" * 100] * 3)
 @pytest.mark.parametrize(
     "extension", [pax(linkpath=LONG_TARGET), gnu_target(LONG_TARGET)], ids=["pax", "gnu"]
 )
-def test_link__a_long_target_is_taken_from_an_extension(extension: bytes, tmp_path: Path) -> None:
+def test_link__long_target_is_taken_from_an_extension(extension: bytes, tmp_path: Path) -> None:
     outcome = accept(sdist(extension + symlink("p-1/l", "cut")), tmp_path, links=Links.KEEP)
 
     assert outcome.tree == {"l": LONG_TARGET}
@@ -282,9 +278,7 @@ def test_link__every_link_on_the_way_is_a_hop(links: Links, tmp_path: Path) -> N
 
 
 @BOTH_MODES
-def test_link__a_file_in_the_place_of_a_link_leaves_what_the_link_led_to(
-    links: Links, tmp_path: Path
-) -> None:
+def test_link__replaced_by_a_file_keeps_its_target(links: Links, tmp_path: Path) -> None:
     parts = TARGET + symlink("p-1/l", "a") + file("p-1/l", b"evil")
 
     outcome = accept(sdist(parts), tmp_path, links=links)
@@ -312,7 +306,7 @@ HARD = {
 
 @BOTH_MODES
 @pytest.mark.parametrize(("parts", "tree"), HARD.values(), ids=HARD)
-def test_link__a_hard_link_becomes_a_copy(
+def test_link__hard_one_becomes_a_copy(
     parts: bytes, tree: Tree, links: Links, tmp_path: Path
 ) -> None:
     outcome = accept(sdist(parts), tmp_path, links=links)
@@ -321,9 +315,7 @@ def test_link__a_hard_link_becomes_a_copy(
 
 
 @BOTH_MODES
-def test_link__a_hard_link_to_a_symbolic_one_becomes_a_copy_of_the_file_at_its_end(
-    links: Links, tmp_path: Path
-) -> None:
+def test_link__hard_to_symbolic_becomes_a_copy(links: Links, tmp_path: Path) -> None:
     parts = symlink("p-1/l", "m") + symlink("p-1/m", "a") + hardlink("p-1/h", "p-1/l") + TARGET
 
     outcome = accept(sdist(parts, hardlink("p-1/i", "p-1/h")), tmp_path, links=links)
@@ -331,7 +323,7 @@ def test_link__a_hard_link_to_a_symbolic_one_becomes_a_copy_of_the_file_at_its_e
     assert (outcome.tree["h"], outcome.tree["i"]) == (b"text", b"text")
 
 
-def test_link__a_hard_link_is_as_executable_as_its_target(tmp_path: Path) -> None:
+def test_link__hard_link_is_as_executable_as_its_target(tmp_path: Path) -> None:
     outcome = accept(
         sdist(file("p-1/run", mode=b"0000755\0"), hardlink("p-1/h", "p-1/run")), tmp_path
     )

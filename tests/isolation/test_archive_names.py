@@ -122,7 +122,7 @@ IN_ZIP = {
 
 
 @pytest.mark.parametrize("name", ESCAPING.values(), ids=ESCAPING)
-def test_member_name__a_name_that_climbs_out_is_refused(name: str, tmp_path: Path) -> None:
+def test_name__name_that_climbs_out_is_refused(name: str, tmp_path: Path) -> None:
     error = refuse(sdist(file(name, b"x")), tmp_path)
 
     assert (error.rule, type(error)) == ("N2", MemberEscapesError)
@@ -130,9 +130,7 @@ def test_member_name__a_name_that_climbs_out_is_refused(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("part", "rule", "shown"), BAD.values(), ids=BAD)
-def test_member_name__a_bad_name_is_refused(
-    part: bytes, rule: str, shown: str, tmp_path: Path
-) -> None:
+def test_name__bad_name_is_refused(part: bytes, rule: str, shown: str, tmp_path: Path) -> None:
     error = refuse(sdist(part), tmp_path)
 
     assert (error.rule, type(error)) == (rule, MemberNameError)
@@ -140,7 +138,7 @@ def test_member_name__a_bad_name_is_refused(
 
 
 @pytest.mark.parametrize(("part", "path", "rules"), MENDED.values(), ids=MENDED)
-def test_member_name__a_harmless_name_is_taken_and_noted(
+def test_name__harmless_name_is_taken_and_noted(
     part: bytes, path: str, rules: list[str], tmp_path: Path
 ) -> None:
     outcome = accept(sdist(part), tmp_path)
@@ -149,7 +147,7 @@ def test_member_name__a_harmless_name_is_taken_and_noted(
     assert outcome.tree[path] == b"x"
 
 
-def test_member_name__names_that_only_windows_reserves_are_no_reason_for_a_warning(
+def test_name__names_that_only_windows_reserves_are_no_reason_for_a_warning(
     tmp_path: Path,
 ) -> None:
     outcome = accept(sdist(file("p-1/aux.c"), file("p-1/a:b"), file("p-1/a.")), tmp_path)
@@ -157,38 +155,34 @@ def test_member_name__names_that_only_windows_reserves_are_no_reason_for_a_warni
     assert outcome.warnings == []
 
 
-def test_member_name__an_empty_file_named_as_a_directory_is_one(tmp_path: Path) -> None:
+def test_name__empty_file_named_as_a_directory_is_one(tmp_path: Path) -> None:
     outcome = accept(sdist(file("p-1/a/"), file("p-1/b/", flag=b"\0")), tmp_path)
 
     assert outcome.tree == {"a": None, "b": None}
 
 
-def test_member_name__a_dot_for_the_root_adds_nothing(tmp_path: Path) -> None:
+def test_name__dot_for_the_root_adds_nothing(tmp_path: Path) -> None:
     outcome = accept(sdist(folder("./"), folder("."), folder("/"), file("./p-1/a", b"x")), tmp_path)
 
     assert outcome.tree == {"a": b"x"}
 
 
 @pytest.mark.parametrize("path", [LONGEST_PATH, DEEPEST_PATH], ids=["longest", "deepest"])
-def test_member_name__the_longest_and_deepest_path_that_is_allowed_is_written(
-    path: str, tmp_path: Path
-) -> None:
+def test_name__longest_and_deepest_path_is_written(path: str, tmp_path: Path) -> None:
     outcome = accept(sdist(pax(path=path) + file("p-1/x", b"x")), tmp_path)
 
     assert outcome.tree[path.removeprefix("p-1/")] == b"x"
 
 
 @pytest.mark.parametrize("part", TWINS.values(), ids=TWINS)
-def test_member_name__twins_of_which_one_is_no_file_are_refused_everywhere(
-    part: bytes, tmp_path: Path
-) -> None:
+def test_name__twins_that_are_no_files_are_refused(part: bytes, tmp_path: Path) -> None:
     error = refuse(sdist(part), tmp_path)
 
     assert (error.rule, type(error)) == ("N13", MembersClashError)
     assert "only by letter case or Unicode form" in str(error)
 
 
-def test_member_name__files_that_differ_in_case_are_both_written_where_they_can_be(
+def test_name__files_that_differ_in_case_are_both_written_where_they_can_be(
     tmp_path: Path,
 ) -> None:
     outcome = accept(sdist(file("p-1/A", b"1"), file("p-1/a", b"2")), tmp_path)
@@ -198,7 +192,7 @@ def test_member_name__files_that_differ_in_case_are_both_written_where_they_can_
 
 
 @pytest.mark.parametrize(("member", "rule", "shown"), BAD_IN_ZIP.values(), ids=BAD_IN_ZIP)
-def test_member_name__a_bad_name_in_a_zip_is_refused(
+def test_name__bad_name_in_a_zip_is_refused(
     member: ZipMember, rule: str, shown: str, tmp_path: Path
 ) -> None:
     error = refuse(zip_sdist(member), tmp_path, name=ZIP)
@@ -208,7 +202,7 @@ def test_member_name__a_bad_name_in_a_zip_is_refused(
 
 
 @pytest.mark.parametrize(("member", "path", "rules"), IN_ZIP.values(), ids=IN_ZIP)
-def test_member_name__a_name_in_a_zip_is_decoded(
+def test_name__name_in_a_zip_is_decoded(
     member: ZipMember, path: str, rules: list[str], tmp_path: Path
 ) -> None:
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
@@ -217,7 +211,7 @@ def test_member_name__a_name_in_a_zip_is_decoded(
     assert outcome.tree[path] == b"x"
 
 
-def test_member_name__a_message_shows_two_hundred_characters_of_a_name(tmp_path: Path) -> None:
+def test_name__message_shows_two_hundred_characters_of_a_name(tmp_path: Path) -> None:
     error = refuse(sdist(pax(path="p-1/" + "n" * 900) + file("p-1/x")), tmp_path)
 
     assert len(str(error)) < 320

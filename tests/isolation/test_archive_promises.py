@@ -75,9 +75,7 @@ def without_links(root: Path) -> None:
     [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT],
     ids=["ustar", "gnu", "pax"],
 )
-def test_unpack__the_standard_library_reads_the_same_from_a_tar(
-    format_: int, tmp_path: Path
-) -> None:
+def test_unpack__standard_library_reads_the_same_from_a_tar(format_: int, tmp_path: Path) -> None:
     archive = tarball(format_)
     with tarfile.open(fileobj=io.BytesIO(archive)) as peer:
         peer.extractall(tmp_path / "peer", filter="data")
@@ -91,9 +89,7 @@ def test_unpack__the_standard_library_reads_the_same_from_a_tar(
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["0", "8"])
-def test_unpack__the_standard_library_reads_the_same_from_a_zip(
-    method: int, tmp_path: Path
-) -> None:
+def test_unpack__standard_library_reads_the_same_from_a_zip(method: int, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         archive.mkdir("p-1/folder")
@@ -117,7 +113,7 @@ def test_unpack__nothing_is_written_before_the_last_member_is_judged(tmp_path: P
     assert error.rule == "N2"
 
 
-def test_unpack__a_link_to_the_destination_is_the_users_and_followed(tmp_path: Path) -> None:
+def test_unpack__link_to_the_destination_is_the_users_and_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "p-1.tar.gz").write_bytes(sdist(symlink("p-1/l", "a"), file("p-1/a", b"1")))
@@ -153,7 +149,7 @@ def test_unpack__modes_do_not_depend_on_the_umask(name: str, umask: int, tmp_pat
     assert outcome.tree == {"a": b"", "d": None, "d/run": b"", "e": None}
 
 
-def test_unpack__a_second_attempt_succeeds_where_the_first_was_refused(tmp_path: Path) -> None:
+def test_unpack__second_attempt_succeeds_where_the_first_was_refused(tmp_path: Path) -> None:
     refuse(sdist(file("../evil")), tmp_path)
 
     (tmp_path / "good").mkdir()

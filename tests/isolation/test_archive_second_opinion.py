@@ -26,14 +26,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("plan", BAD.values(), ids=BAD)
-def test_second_opinion__a_plan_that_leads_out_is_refused(plan: Plan) -> None:
+def test_second_opinion__plan_that_leads_out_is_refused(plan: Plan) -> None:
     with pytest.raises(RuleError) as caught:
         ask_data_filter(plan)
 
     assert caught.value.rule == "F23"
 
 
-def test_second_opinion__a_link_into_another_directory_is_fine() -> None:
+def test_second_opinion__link_into_another_directory_is_fine() -> None:
     plan = Plan(top="p-1", directories={"p-1/d": None}, files={}, links={"p-1/d/a": "../b"})
 
     ask_data_filter(plan)

@@ -77,7 +77,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     [(b"3", "a character device"), (b"4", "a block device"), (b"6", "a fifo")],
     ids=["character", "block", "fifo"],
 )
-def test_member__a_device_is_refused(flag: bytes, what: str, tmp_path: Path) -> None:
+def test_member__device_is_refused(flag: bytes, what: str, tmp_path: Path) -> None:
     error = refuse(sdist(file("p-1/evil", flag=flag)), tmp_path)
 
     assert (error.rule, type(error)) == ("S1", MemberTypeError)
@@ -85,7 +85,7 @@ def test_member__a_device_is_refused(flag: bytes, what: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("form", [0o010000, 0o020000, 0o060000, 0o140000], ids=oct)
-def test_member__a_device_in_a_zip_is_refused(form: int, tmp_path: Path) -> None:
+def test_member__device_in_a_zip_is_refused(form: int, tmp_path: Path) -> None:
     device = zipped("p-1/evil", attributes=(form | 0o644) << 16)
 
     error = refuse(zip_sdist(device), tmp_path, name=ZIP)
@@ -95,7 +95,7 @@ def test_member__a_device_in_a_zip_is_refused(form: int, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("flag", [b"Z", b"D", b"M", b"N", b"V", b"8", b"\xff"], ids=repr)
-def test_member__an_unknown_type_is_refused(flag: bytes, tmp_path: Path) -> None:
+def test_member__unknown_type_is_refused(flag: bytes, tmp_path: Path) -> None:
     error = refuse(sdist(file("p-1/evil", flag=flag)), tmp_path)
 
     assert (error.rule, type(error)) == ("S2", MemberTypeError)
@@ -103,14 +103,14 @@ def test_member__an_unknown_type_is_refused(flag: bytes, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("flag", [b"0", b"\0", b"7"], ids=["regular", "old", "contiguous"])
-def test_member__a_regular_file_has_one_of_three_types(flag: bytes, tmp_path: Path) -> None:
+def test_member__regular_file_has_one_of_three_types(flag: bytes, tmp_path: Path) -> None:
     outcome = accept(sdist(file("p-1/a", b"text", flag=flag)), tmp_path)
 
     assert outcome.tree == {"a": b"text"}
 
 
 @pytest.mark.parametrize("part", SPARSE.values(), ids=SPARSE)
-def test_member__a_sparse_file_is_refused(part: bytes, tmp_path: Path) -> None:
+def test_member__sparse_file_is_refused(part: bytes, tmp_path: Path) -> None:
     error = refuse(sdist(part), tmp_path)
 
     assert (error.rule, type(error)) == ("S4", MemberTypeError)
@@ -118,7 +118,7 @@ def test_member__a_sparse_file_is_refused(part: bytes, tmp_path: Path) -> None:
     assert "`--sparse`" in error.hint
 
 
-def test_member__a_directory_with_content_is_refused(tmp_path: Path) -> None:
+def test_member__directory_with_content_is_refused(tmp_path: Path) -> None:
     error = refuse(sdist(folder("p-1/evil", size=octal(512)) + bytes(512)), tmp_path)
 
     assert (error.rule, type(error)) == ("S5", MemberTypeError)
@@ -127,9 +127,7 @@ def test_member__a_directory_with_content_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(("mode", "is_program"), MODES.values(), ids=MODES)
-def test_member__a_file_is_a_program_or_not_whatever_else_its_mode_says(
-    mode: int, *, is_program: bool, tmp_path: Path
-) -> None:
+def test_member__mode_makes_a_program(mode: int, *, is_program: bool, tmp_path: Path) -> None:
     outcome = accept(sdist(file("p-1/a", mode=octal(mode, 7))), tmp_path)
 
     assert outcome.programs == ({"a"} if is_program else set())
@@ -137,7 +135,7 @@ def test_member__a_file_is_a_program_or_not_whatever_else_its_mode_says(
 
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(("mode", "is_program"), MODES.values(), ids=MODES)
-def test_member__a_file_of_a_zip_is_a_program_or_not(
+def test_member__mode_in_a_zip_makes_a_program(
     mode: int, *, is_program: bool, tmp_path: Path
 ) -> None:
     member = zipped("p-1/a", attributes=(0o100000 | mode) << 16)
@@ -149,9 +147,7 @@ def test_member__a_file_of_a_zip_is_a_program_or_not(
 
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("mode", [0o000, 0o666, 0o700, 0o7777], ids=oct)
-def test_member__a_directory_can_be_entered_whatever_its_mode_says(
-    mode: int, tmp_path: Path
-) -> None:
+def test_member__directory_can_be_entered_whatever_its_mode_says(mode: int, tmp_path: Path) -> None:
     stated = octal(mode, 7)
     parts = folder("p-1", mode=stated) + folder("p-1/d", mode=stated) + file("p-1/d/e/x", b"1")
 
@@ -169,14 +165,14 @@ def test_member__owners_are_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stated", OLD.values(), ids=OLD)
-def test_member__a_time_before_zip_becomes_its_second_day(stated: bytes, tmp_path: Path) -> None:
+def test_member__time_before_zip_becomes_its_second_day(stated: bytes, tmp_path: Path) -> None:
     outcome = accept(sdist(file("p-1/a", mtime=stated), folder("p-1/d", mtime=stated)), tmp_path)
 
     assert [mtime(outcome.root / name) for name in "ad"] == [EARLIEST, EARLIEST]
 
 
 @pytest.mark.parametrize("seconds", [1 << 33, 1 << 62, 1 << 80], ids=["2242", "2**62", "2**80"])
-def test_member__a_time_to_come_becomes_the_present(seconds: int, tmp_path: Path) -> None:
+def test_member__time_to_come_becomes_the_present(seconds: int, tmp_path: Path) -> None:
     stated = binary(seconds)
     start = int(time.time())
 
@@ -187,7 +183,7 @@ def test_member__a_time_to_come_becomes_the_present(seconds: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("stated", ["nan", "inf", "-inf", "1e30", "1e400", "", "yesterday"])
-def test_member__a_time_that_is_no_date_becomes_the_present(stated: str, tmp_path: Path) -> None:
+def test_member__time_that_is_no_date_becomes_the_present(stated: str, tmp_path: Path) -> None:
     start = int(time.time())
 
     outcome = accept(sdist(pax(mtime=stated) + file("p-1/a")), tmp_path)
@@ -198,9 +194,7 @@ def test_member__a_time_that_is_no_date_becomes_the_present(stated: str, tmp_pat
 
 
 @pytest.mark.parametrize("blank", [bytes(12), b" " * 12], ids=["nul", "blank"])
-def test_member__a_time_that_is_not_stated_becomes_the_present(
-    blank: bytes, tmp_path: Path
-) -> None:
+def test_member__time_that_is_not_stated_becomes_the_present(blank: bytes, tmp_path: Path) -> None:
     start = int(time.time())
 
     outcome = accept(sdist(file("p-1/a", mtime=blank)), tmp_path)
@@ -227,9 +221,7 @@ def test_member__times_are_kept_in_whole_seconds_and_in_their_order(tmp_path: Pa
     [(0, 0), (13 << 5 | 1, 0), (2 << 5 | 31, 0), (1 << 5 | 1, 24 << 11), (1 << 5 | 1, 30)],
     ids=["none", "thirteenth month", "31 February", "24 o'clock", "sixtieth second"],
 )
-def test_member__a_zip_date_that_is_none_becomes_the_present(
-    date: int, clock: int, tmp_path: Path
-) -> None:
+def test_member__zip_date_that_is_none_is_now(date: int, clock: int, tmp_path: Path) -> None:
     start = int(time.time())
 
     outcome = accept(zip_sdist(zipped("p-1/a", date=date, time=clock)), tmp_path, name=ZIP)
@@ -237,7 +229,7 @@ def test_member__a_zip_date_that_is_none_becomes_the_present(
     assert start <= mtime(outcome.root / "a") <= time.time()
 
 
-def test_member__a_zip_date_is_read_as_utc(tmp_path: Path) -> None:
+def test_member__zip_date_is_read_as_utc(tmp_path: Path) -> None:
     dated = zipped("p-1/a", date=(2020 - 1980) << 9 | 9 << 5 | 13, time=12 << 11 | 26 << 5 | 20)
 
     outcome = accept(zip_sdist(dated, zipped("p-1/b", date=1 << 5 | 1)), tmp_path, name=ZIP)

@@ -243,9 +243,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("member", "rule"), MEMBERS.values(), ids=MEMBERS)
-def test_zip__a_member_that_contradicts_itself_is_refused(
-    member: ZipMember, rule: str, tmp_path: Path
-) -> None:
+def test_zip__contradictory_member_is_refused(member: ZipMember, rule: str, tmp_path: Path) -> None:
     error = refuse(zip_sdist(member), tmp_path, name=ZIP)
 
     assert (error.rule, type(error)) == (rule, ArchiveDamagedError)
@@ -253,7 +251,7 @@ def test_zip__a_member_that_contradicts_itself_is_refused(
 
 
 @pytest.mark.parametrize(("member", "rule", "reason"), FOREIGN.values(), ids=FOREIGN)
-def test_zip__a_member_that_only_some_can_read_is_refused(
+def test_zip__unusual_member_is_refused(
     member: ZipMember, rule: str, reason: str, tmp_path: Path
 ) -> None:
     error = refuse(zip_sdist(member), tmp_path, name=ZIP)
@@ -268,23 +266,21 @@ def test_zip__a_member_that_only_some_can_read_is_refused(
     [ZipEnd(facts={"disk": 1}), ZipEnd(facts={"here": 1}), ZipEnd(wide={"parts": 2})],
     ids=["disk", "count", "wide"],
 )
-def test_zip__a_part_of_an_archive_is_refused(end: ZipEnd, tmp_path: Path) -> None:
+def test_zip__part_of_an_archive_is_refused(end: ZipEnd, tmp_path: Path) -> None:
     error = refuse(zip_sdist(end=end), tmp_path, name=ZIP)
 
     assert (error.rule, type(error)) == ("Z10", ArchiveKindError)
 
 
 @pytest.mark.parametrize(("archive", "rule"), FILES.values(), ids=FILES)
-def test_zip__a_file_that_can_be_read_in_two_ways_is_refused(
-    archive: bytes, rule: str, tmp_path: Path
-) -> None:
+def test_zip__ambiguous_file_is_refused(archive: bytes, rule: str, tmp_path: Path) -> None:
     error = refuse(archive, tmp_path, name=ZIP)
 
     assert (error.rule, type(error)) == (rule, ArchiveDamagedError)
 
 
 @pytest.mark.parametrize(("member", "content"), FINE.values(), ids=FINE)
-def test_zip__a_member_may_be(member: ZipMember, content: bytes, tmp_path: Path) -> None:
+def test_zip__member_may_be(member: ZipMember, content: bytes, tmp_path: Path) -> None:
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
 
     assert outcome.tree == {"a": content}
@@ -292,7 +288,7 @@ def test_zip__a_member_may_be(member: ZipMember, content: bytes, tmp_path: Path)
 
 
 @pytest.mark.parametrize("archive", ENDS.values(), ids=ENDS)
-def test_zip__the_end_may_be(archive: bytes, tmp_path: Path) -> None:
+def test_zip__end_may_be(archive: bytes, tmp_path: Path) -> None:
     outcome = accept(archive, tmp_path, name=ZIP)
 
     assert outcome.tree == {"a": TEXT}
@@ -300,7 +296,7 @@ def test_zip__the_end_may_be(archive: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stated", [BLANK, {}], ids=["blank", "stated"])
 @pytest.mark.parametrize("descriptor", DESCRIPTORS.values(), ids=DESCRIPTORS)
-def test_zip__a_descriptor_may_follow_a_member(
+def test_zip__descriptor_may_follow_a_member(
     descriptor: bytes, stated: Mapping[str, int | bytes], tmp_path: Path
 ) -> None:
     member = zipped("p-1/a", TEXT, deflated=True, flags=8, local=stated, descriptor=descriptor)
@@ -310,7 +306,7 @@ def test_zip__a_descriptor_may_follow_a_member(
     assert outcome.tree == {"a": TEXT}
 
 
-def test_zip__a_directory_that_starts_where_a_second_end_would_read_is_refused(
+def test_zip__directory_that_starts_where_a_second_end_would_read_is_refused(
     tmp_path: Path,
 ) -> None:
     # Its position is spelled `PK\5\6`, and zipfile takes the last of these for the end.
@@ -323,7 +319,7 @@ def test_zip__a_directory_that_starts_where_a_second_end_would_read_is_refused(
     assert error.rule == "Z9"
 
 
-def test_zip__a_directory_by_its_mode_may_be_marked_as_deflated(tmp_path: Path) -> None:
+def test_zip__directory_by_its_mode_may_be_marked_as_deflated(tmp_path: Path) -> None:
     member = zipped("p-1/d", method=8, attributes=0o040755 << 16)
 
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
@@ -331,7 +327,7 @@ def test_zip__a_directory_by_its_mode_may_be_marked_as_deflated(tmp_path: Path) 
     assert outcome.tree == {"d": None}
 
 
-def test_zip__a_descriptor_may_follow_a_directory(tmp_path: Path) -> None:
+def test_zip__descriptor_may_follow_a_directory(tmp_path: Path) -> None:
     member = zipped("p-1/d/", flags=8, descriptor=b"PK\7\10" + bytes(12))
 
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
@@ -340,7 +336,7 @@ def test_zip__a_descriptor_may_follow_a_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", deflate(b"")], ids=["no bytes", "an empty stream"])
-def test_zip__a_directory_may_be_marked_as_deflated(data: bytes, tmp_path: Path) -> None:
+def test_zip__directory_may_be_marked_as_deflated(data: bytes, tmp_path: Path) -> None:
     member = zipped("p-1/d/", data, method=8, size=0, crc=0)
 
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
@@ -348,7 +344,7 @@ def test_zip__a_directory_may_be_marked_as_deflated(data: bytes, tmp_path: Path)
     assert outcome.tree == {"d": None}
 
 
-def test_zip__the_directory_may_list_the_members_in_another_order(tmp_path: Path) -> None:
+def test_zip__directory_may_list_the_members_in_another_order(tmp_path: Path) -> None:
     first, second = zipped("p-1/a", b"1"), zipped("p-1/b", b"22")
     offset = len(first.local) + len(first.data)
     listed = (
@@ -362,7 +358,7 @@ def test_zip__the_directory_may_list_the_members_in_another_order(tmp_path: Path
 
 
 @pytest.mark.parametrize("system", [3, 19], ids=["Unix", "macOS"])
-def test_zip__a_link_by_its_attributes_is_a_link(system: int, tmp_path: Path) -> None:
+def test_zip__link_by_its_attributes_is_a_link(system: int, tmp_path: Path) -> None:
     link = zipped("p-1/l", b"a", system=system, attributes=0o120777 << 16)
 
     outcome = accept(zip_sdist(link, zipped("p-1/a", TEXT)), tmp_path, name=ZIP, links=Links.KEEP)
@@ -370,7 +366,7 @@ def test_zip__a_link_by_its_attributes_is_a_link(system: int, tmp_path: Path) ->
     assert outcome.tree == {"a": TEXT, "l": "a"}
 
 
-def test_zip__a_link_from_a_system_without_links_is_a_file(tmp_path: Path) -> None:
+def test_zip__link_from_a_system_without_links_is_a_file(tmp_path: Path) -> None:
     member = zipped("p-1/l", b"a", system=0, attributes=0o120777 << 16)
 
     outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
@@ -383,7 +379,7 @@ def test_zip__a_link_from_a_system_without_links_is_a_file(tmp_path: Path) -> No
     [("", "L5"), ("a/" * 512 + "b", "L19")],
     ids=["no target", "long target"],
 )
-def test_zip__a_link_that_means_nothing_is_refused(target: str, rule: str, tmp_path: Path) -> None:
+def test_zip__link_that_means_nothing_is_refused(target: str, rule: str, tmp_path: Path) -> None:
     error = refuse(zip_sdist(zipped_link("p-1/evil", target)), tmp_path, name=ZIP)
 
     assert (error.rule, type(error)) == (rule, MemberLinkError)

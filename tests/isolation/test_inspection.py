@@ -50,7 +50,7 @@ def put(directory: Path, content: bytes, name: str = FILE_NAME) -> Path:
     return path
 
 
-def test_inspect__a_wheel_says_what_it_is(tmp_path: Path) -> None:
+def test_inspect__wheel_says_what_it_is(tmp_path: Path) -> None:
     content = Draft().pack()
 
     found = inspect_wheel(put(tmp_path, content))
@@ -69,9 +69,7 @@ def test_inspect__what_is_odd_about_a_wheel_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", DRAFTS)
-def test_inspect__a_wheel_that_cannot_be_opened_cannot_be_inspected(
-    case: str, tmp_path: Path
-) -> None:
+def test_inspect__wheel_that_cannot_be_opened_is_refused(case: str, tmp_path: Path) -> None:
     path = put(tmp_path, DRAFTS[case].pack())
     with pytest.raises(ArchiveError) as opened, open_wheel(path):
         pytest.fail("the wheel was accepted")
@@ -83,9 +81,7 @@ def test_inspect__a_wheel_that_cannot_be_opened_cannot_be_inspected(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_inspect__nothing_of_a_wheel_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inspect__wheel_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path, Draft(files={"demo/data": bytes(1 << 20)}).pack())
     monkeypatch.delattr(fs, "spool")
     monkeypatch.delattr(fs, "create_file")
@@ -103,9 +99,7 @@ def test_inspect__limits_hold_for_a_wheel_that_is_inspected(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("name", "make"), [("p-1.tar.gz", sdist), ("p-1.zip", zip_sdist)])
-def test_inspect__an_sdist_says_what_it_is(
-    name: str, make: Callable[[], bytes], tmp_path: Path
-) -> None:
+def test_inspect__sdist_is_described(name: str, make: Callable[[], bytes], tmp_path: Path) -> None:
     content = make()
 
     found = inspect_sdist(put(tmp_path, content, name))
@@ -114,14 +108,14 @@ def test_inspect__an_sdist_says_what_it_is(
     assert (found.size_bytes, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_inspect__an_sdist_without_pkg_info_has_no_metadata(tmp_path: Path) -> None:
+def test_inspect__sdist_without_pkg_info_has_no_metadata(tmp_path: Path) -> None:
     found = inspect_sdist(put(tmp_path, gz(tar(file("p-1/setup.py"))), "p-1.tar.gz"))
 
     assert found.metadata is None
     assert [note.rule for note in found.notes] == ["Y5"]
 
 
-def test_inspect__a_link_in_the_place_of_pkg_info_is_none(tmp_path: Path) -> None:
+def test_inspect__link_in_the_place_of_pkg_info_is_none(tmp_path: Path) -> None:
     parts = (file("p-1/other", METADATA), symlink("p-1/PKG-INFO", "other"), file("p-1/setup.py"))
 
     found = inspect_sdist(put(tmp_path, gz(tar(*parts)), "p-1.tar.gz"))
@@ -140,9 +134,7 @@ def test_inspect__a_link_in_the_place_of_pkg_info_is_none(tmp_path: Path) -> Non
     ],
     ids=["two directories", "climbs out", "points out", "cut", "empty"],
 )
-def test_inspect__an_sdist_that_cannot_be_unpacked_cannot_be_inspected(
-    content: bytes, tmp_path: Path
-) -> None:
+def test_inspect__bad_sdist_is_refused_as_by_unpacking(content: bytes, tmp_path: Path) -> None:
     path = put(tmp_path, content, "p-1.tar.gz")
     with pytest.raises(ArchiveError) as unpacked:
         unpack(path, tmp_path / "out")
@@ -155,9 +147,7 @@ def test_inspect__an_sdist_that_cannot_be_unpacked_cannot_be_inspected(
 
 @pytest.mark.usefixtures("real_sdists")
 @pytest.mark.parametrize("real", SDISTS, ids=lambda real: real.file)
-def test_inspect__a_real_sdist_says_before_what_it_says_when_it_is_unpacked(
-    real: Sdist, tmp_path: Path
-) -> None:
+def test_inspect__real_sdist_is_described_as_unpacked(real: Sdist, tmp_path: Path) -> None:
     unpacked = unpack(real.path, tmp_path / "out")
 
     found = inspect_sdist(real.path)
@@ -179,7 +169,7 @@ FUTURE = int(time.time()) + 9999
     ],
     ids=["several", "the future", "constants"],
 )
-def test_inspect__the_newest_time_is_one_that_can_be_true(
+def test_inspect__newest_time_can_be_true(
     times: tuple[int, ...], newest: int, tmp_path: Path
 ) -> None:
     parts = [file(f"p-1/{each}", mtime=octal(each)) for each in times]
@@ -193,7 +183,7 @@ def test_inspect__fractions_of_a_second_are_left_out_of_the_newest_time(tmp_path
     assert accept(content, tmp_path).unpacked.newest == MTIME + 7
 
 
-def test_inspect__a_zip_has_a_newest_time_too(tmp_path: Path) -> None:
+def test_inspect__zip_has_a_newest_time_too(tmp_path: Path) -> None:
     date = (2021 - 1980) << 9 | 9 << 5 | 13
     content = zip_sdist(zipped("p-1/a", date=date))
 

@@ -52,9 +52,7 @@ def test_path__may_be_a_prefix_with_versioned_names_only(tmp_path: Path, cache_d
 
 @pytest.mark.parametrize("minor", ["3.12", "3.13"])
 @pytest.mark.parametrize("form", ["{}", "python{}", "cpython{}", "cpython-{}"])
-def test_version__is_found_in_the_directories_searched(
-    minor: str, form: str, tmp_path: Path, cache_dir: Path
-) -> None:
+def test_version__is_searched_for(minor: str, form: str, tmp_path: Path, cache_dir: Path) -> None:
     directory = real(minor, cache_dir).executable.parent
 
     found = find_interpreter(form.format(minor), search=[tmp_path, directory], cache_dir=cache_dir)
@@ -96,9 +94,7 @@ def test_running_python__without_executable_is_found_by_version(
 
 @needs_scripts
 @pytest.mark.parametrize("place", ["", "shims"])
-def test_pyenv__newest_fitting_version_is_found(
-    place: str, tmp_path: Path, cache_dir: Path
-) -> None:
+def test_pyenv__newest_version_is_found(place: str, tmp_path: Path, cache_dir: Path) -> None:
     for name in ("3.9.1", "3.10.2", "3.10.13", "2.7.18", "notes"):
         (tmp_path / "versions" / name / "bin").mkdir(parents=True)
         link = tmp_path / "versions" / name / "bin" / "python"
@@ -139,7 +135,7 @@ def test_version__unusable_candidate_is_passed_over(tmp_path: Path, cache_dir: P
 
 @needs_scripts
 @pytest.mark.parametrize(("request_", "name"), [("3.12", "python3.12"), ("mine", "mine")])
-def test_version__unusable_python_is_told_as_such(
+def test_version__unusable_python_is_reported(
     request_: str, name: str, tmp_path: Path, cache_dir: Path
 ) -> None:
     program = write_program(tmp_path / name, "echo it is broken; exit 127")
@@ -152,9 +148,7 @@ def test_version__unusable_python_is_told_as_such(
 
 
 @needs_scripts
-def test_version__unusable_program_of_any_version_is_mentioned(
-    tmp_path: Path, cache_dir: Path
-) -> None:
+def test_version__unusable_program_is_mentioned(tmp_path: Path, cache_dir: Path) -> None:
     program = write_program(tmp_path / "python", "exit 1")
 
     with pytest.raises(InterpreterNotFoundError) as caught:
@@ -183,7 +177,7 @@ def test_version__other_pythons_are_mentioned_if_none_fits(cache_dir: Path) -> N
 
 @needs_bash
 @pytest.mark.parametrize("is_free_threaded", [True, False])
-def test_version__free_threads_are_asked_for(
+def test_version__free_threads_count(
     tmp_path: Path, cache_dir: Path, *, is_free_threaded: bool
 ) -> None:
     version = "{}.{}".format(*sys.version_info)

@@ -42,7 +42,7 @@ def cache_dir(tmp_path: Path) -> Path:
 
 
 @needs_bash
-def test_stored_description__python_is_probed_once(tmp_path: Path, cache_dir: Path) -> None:
+def test_stored__python_is_probed_once(tmp_path: Path, cache_dir: Path) -> None:
     python = write_disguise(tmp_path / "python", log=tmp_path / "log")
 
     found = [find(python, cache_dir) for _ in range(3)]
@@ -51,7 +51,7 @@ def test_stored_description__python_is_probed_once(tmp_path: Path, cache_dir: Pa
     assert count(tmp_path / "log") == 1
 
 
-def test_stored_description__many_threads_may_ask_at_once(cache_dir: Path) -> None:
+def test_stored__many_threads_may_ask_at_once(cache_dir: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(find, Path(sys.executable), cache_dir) for _ in range(16)]
         answers = [future.result() for future in asked]
@@ -60,7 +60,7 @@ def test_stored_description__many_threads_may_ask_at_once(cache_dir: Path) -> No
     assert len(list(cache_dir.iterdir())) == 1
 
 
-def test_stored_description__loading_imports_neither_packaging_nor_subprocess(
+def test_stored__loading_imports_neither_packaging_nor_subprocess(
     cache_dir: Path,
 ) -> None:
     find_interpreter(None, search=[], cache_dir=cache_dir)
@@ -95,7 +95,7 @@ def write_settings(python: Path) -> None:
 
 @needs_bash
 @pytest.mark.parametrize("change", [replace_program, touch_program, lead_elsewhere, write_settings])
-def test_stored_description__changed_python_is_probed_again(
+def test_stored__changed_python_is_probed_again(
     change: Callable[[Path], None], tmp_path: Path, cache_dir: Path
 ) -> None:
     python = write_disguise(tmp_path / "bin" / "python", log=tmp_path / "log")
@@ -109,7 +109,7 @@ def test_stored_description__changed_python_is_probed_again(
 
 
 @needs_bash
-def test_stored_description__other_system_is_probed_again(
+def test_stored__other_system_is_probed_again(
     tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = write_disguise(tmp_path / "python", log=tmp_path / "log")
@@ -133,7 +133,7 @@ def test_stored_description__other_system_is_probed_again(
         (b"cpython", b"pypython"),
     ],
 )
-def test_stored_description__damaged_file_is_replaced(
+def test_stored__damaged_file_is_replaced(
     pattern: bytes, replacement: bytes, tmp_path: Path, cache_dir: Path
 ) -> None:
     python = write_disguise(tmp_path / "python", log=tmp_path / "log")
@@ -149,9 +149,7 @@ def test_stored_description__damaged_file_is_replaced(
 
 
 @needs_bash
-def test_stored_description__file_of_another_python_is_not_used(
-    tmp_path: Path, cache_dir: Path
-) -> None:
+def test_stored__file_of_another_python_is_not_used(tmp_path: Path, cache_dir: Path) -> None:
     python = write_disguise(tmp_path / "python")
     find(python, cache_dir)
     [record] = cache_dir.iterdir()
@@ -162,7 +160,7 @@ def test_stored_description__file_of_another_python_is_not_used(
     assert find(python, cache_dir).executable == python
 
 
-def test_stored_description__unwritable_directory_is_done_without(tmp_path: Path) -> None:
+def test_stored__unwritable_directory_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "taken").mkdir()
     find_interpreter(None, search=[], cache_dir=tmp_path / "taken")

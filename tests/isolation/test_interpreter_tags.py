@@ -68,11 +68,11 @@ def test_glibc__its_platforms_end_with_the_oldest_that_manylinux_knows() -> None
     ]
 
 
-def test_glibc__a_machine_that_manylinux_does_not_know_takes_wheels_of_its_own_only() -> None:
+def test_glibc__machine_that_manylinux_does_not_know_takes_wheels_of_its_own_only() -> None:
     assert platforms(platform="linux-mips64") == ["linux_mips64"]
 
 
-def test_glibc__a_refused_platform_takes_its_older_name_with_it() -> None:
+def test_glibc__refused_platform_takes_its_older_name_with_it() -> None:
     refused = ["manylinux_2_17_x86_64"]
 
     found = platforms(refused_platforms=refused)
@@ -148,16 +148,14 @@ def test_abi__free_threads_have_no_stable_abi_of_the_old_kind() -> None:
         ("other", "other-1.2", "other313-other_1_2"),
     ],
 )
-def test_abi__of_other_implementations_is_the_start_of_their_soabi(
-    implementation: str, soabi: str, first: str
-) -> None:
+def test_abi__of_others_starts_their_soabi(implementation: str, soabi: str, first: str) -> None:
     tags = list_tags({**GLIBC, "implementation": implementation, "soabi": soabi})
 
     assert tags[0].startswith(f"{first}-linux_x86_64")
     assert ("pp3-none-any" in tags) is (implementation == "pypy")
 
 
-def test_markers__a_prerelease_of_the_implementation_is_named() -> None:
+def test_markers__prerelease_of_the_implementation_is_named() -> None:
     markers = make_markers({**GLIBC, "implementation_version": [3, 14, 0, "candidate", 2]})
 
     assert markers["implementation_version"] == "3.14.0c2"

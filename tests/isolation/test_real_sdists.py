@@ -59,9 +59,7 @@ def test_real_sdist__is_what_tar_makes_of_it(sdist: Sdist, reference: Path) -> N
     assert [unpacked.root] == list(destination.iterdir())
 
 
-def test_real_sdist__copied_links_of_a_real_sdist_are_what_tar_s_links_lead_to(
-    sdist: Sdist, reference: Path
-) -> None:
+def test_real_sdist__links_are_copied_as_tar_follows_them(sdist: Sdist, reference: Path) -> None:
     destination = reference.with_name("copied")
 
     unpack(sdist.path, destination, links=Links.COPY)

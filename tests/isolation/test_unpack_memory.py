@@ -34,7 +34,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 @pytest.mark.parametrize(
     "mebibytes", [128, pytest.param(1024, marks=[pytest.mark.stress])], ids="{}M".format
 )
-def test_unpack__a_large_archive_takes_little_memory(
+def test_unpack__large_archive_takes_little_memory(
     suffix: str, mebibytes: int, tmp_path: Path
 ) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as directory:

@@ -220,7 +220,7 @@ EVIL = {
 
 
 @pytest.mark.parametrize("case", EVIL)
-def test_wheel__an_evil_wheel_is_refused_by_file_and_rule(case: str, counter: Counter) -> None:
+def test_wheel__evil_wheel_is_refused_by_file_and_rule(case: str, counter: Counter) -> None:
     evil = EVIL[case]
 
     error = counter.refuse(evil.wheel.pack())
@@ -299,7 +299,7 @@ def test_wheel__beyond_a_limit_is_refused(draft: Draft, rule: str, counter: Coun
     assert (error.rule, type(error)) == (rule, ArchiveTooLargeError)
 
 
-def test_wheel__a_bomb_in_the_place_of_metadata_is_never_read_whole(counter: Counter) -> None:
+def test_wheel__bomb_in_the_place_of_metadata_is_never_read_whole(counter: Counter) -> None:
     bomb = metadata(METADATA + bytes(33 << 20))
 
     error = counter.refuse(bomb.pack())
@@ -329,7 +329,7 @@ def test_wheel__a_bomb_in_the_place_of_metadata_is_never_read_whole(counter: Cou
         "",
     ],
 )
-def test_wheel__a_file_name_that_is_no_wheels_is_refused(file_name: str) -> None:
+def test_wheel__file_name_that_is_no_wheels_is_refused(file_name: str) -> None:
     with pytest.raises(WheelInvalidError) as caught:
         parse_wheel_name(file_name)
 
@@ -379,7 +379,7 @@ def test_wheel__is_written_as_it_is_in_the_archive(counter: Counter) -> None:
     assert outcome.rules == []
 
 
-def test_wheel__the_manifest_is_what_is_on_disk(counter: Counter) -> None:
+def test_wheel__manifest_is_what_is_on_disk(counter: Counter) -> None:
     outcome = counter.accept(RICH.pack())
 
     assert set(outcome.wheel.files) == set(RICH.all_contents())
@@ -425,7 +425,7 @@ def test_wheel__knows_where_each_file_goes(counter: Counter) -> None:
         (b"Root-Is-Purelib: True\r\n", "purelib"),
     ],
 )
-def test_wheel__the_root_goes_where_wheel_says(line: bytes, scheme: str, counter: Counter) -> None:
+def test_wheel__root_goes_where_wheel_says(line: bytes, scheme: str, counter: Counter) -> None:
     draft = wheel_file(WHEEL.replace(b"Root-Is-Purelib: true\n", line))
 
     outcome = counter.accept(draft.pack())
@@ -448,7 +448,7 @@ def test_wheel__without_entry_points_has_none(counter: Counter) -> None:
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.exe", "lpt1"])
-def test_wheel__a_script_may_not_be_a_device_where_there_are_devices(
+def test_wheel__script_may_not_be_a_device_where_there_are_devices(
     name: str, counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wheel_metadata, "_ON_WINDOWS", True)
@@ -460,9 +460,7 @@ def test_wheel__a_script_may_not_be_a_device_where_there_are_devices(
 
 
 @pytest.mark.parametrize("name", ["ipython", "python-config", "pypy-stats", "pythonize", "con"])
-def test_wheel__a_script_may_be_called_nearly_like_an_interpreter(
-    name: str, counter: Counter
-) -> None:
+def test_wheel__script_may_resemble_an_interpreter(name: str, counter: Counter) -> None:
     outcome = counter.accept(script(name).pack())
 
     assert [entry.name for entry in outcome.wheel.entry_points] == [name]
@@ -570,7 +568,7 @@ def drafts(draw: st.DrawFn) -> Draft:
     return Draft(files=files, programs=programs, algorithm=algorithm)
 
 
-def test_wheel__a_good_wheel_is_written_byte_for_byte(fast_path: Path) -> None:
+def test_wheel__good_wheel_is_written_byte_for_byte(fast_path: Path) -> None:
     @given(draft=drafts())
     def check(draft: Draft) -> None:
         with tempfile.TemporaryDirectory(dir=fast_path) as place:

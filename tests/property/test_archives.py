@@ -72,7 +72,7 @@ def _leads_out(path: str, tree: Tree) -> bool:
     return tree[path].kind == "link" and target.split("/")[1] != path.split("/", maxsplit=1)[0]
 
 
-def test_archive__a_refusal_leaves_the_destination_as_it_was(profile: str, arena: Arena) -> None:
+def test_archive__refusal_leaves_the_destination_as_it_was(profile: str, arena: Arena) -> None:
     @settings(settings.get_profile(profile))
     @given(sketches(), LINKS, st.booleans())
     def check(sketch: Sketch, links: Links, is_made: bool) -> None:  # ruff: ignore[boolean-type-hint-positional-argument]
@@ -84,9 +84,7 @@ def test_archive__a_refusal_leaves_the_destination_as_it_was(profile: str, arena
     check()
 
 
-def test_archive__what_is_said_is_one_printable_line_of_bearable_length(
-    profile: str, arena: Arena
-) -> None:
+def test_archive__messages_are_one_printable_line(profile: str, arena: Arena) -> None:
     @settings(settings.get_profile(profile))
     @given(sketches(), LINKS)
     def check(sketch: Sketch, links: Links) -> None:

@@ -79,23 +79,21 @@ def _describe(error: errors.ForgeError) -> tuple[object, ...]:
 
 
 @given(_errors(), st.sampled_from(range(pickle.HIGHEST_PROTOCOL + 1)))
-def test_archive_error__errors_survive_a_trip_between_processes(
-    error: errors.ForgeError, protocol: int
-) -> None:
+def test_error__survives_a_trip_between_processes(error: errors.ForgeError, protocol: int) -> None:
     arrived = pickle.loads(pickle.dumps(error, protocol))  # ruff: ignore[suspicious-pickle-usage]
 
     assert _describe(arrived) == _describe(error)
 
 
 @given(_errors())
-def test_archive_error__errors_survive_being_copied(error: errors.ForgeError) -> None:
+def test_error__errors_survive_being_copied(error: errors.ForgeError) -> None:
     twin = copy.deepcopy(error)
 
     assert _describe(twin) == _describe(error)
 
 
 @given(TEXTS)
-def test_archive_error__a_foreign_name_is_shown_in_printable_characters_and_not_at_length(
+def test_error__foreign_name_is_shown_in_printable_characters_and_not_at_length(
     name: str,
 ) -> None:
     shown = errors.quoted(name)
@@ -104,14 +102,14 @@ def test_archive_error__a_foreign_name_is_shown_in_printable_characters_and_not_
     assert len(shown) <= errors.NAME_LIMIT + len("``…")
 
 
-def test_archive_error__an_error_has_a_code_of_its_own() -> None:
+def test_error__error_has_a_code_of_its_own() -> None:
     codes = [code for _, code in ROWS] + [kind.code for kind, _ in KINDS]
 
     assert [code for code in codes if codes.count(code) > 1] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(path.parts[-2:]))
-def test_archive_error__an_error_is_raised_with_the_facts_of_its_code(path: Path) -> None:
+def test_error__error_is_raised_with_the_facts_of_its_code(path: Path) -> None:
     calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
     tables = {kind.__name__: kind.kinds for kind in TABLES}
 

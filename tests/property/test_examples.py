@@ -52,13 +52,13 @@ def test_archive__own_name_is_no_way_out(tmp_path: Path, stem: str) -> None:
 
 
 @pytest.mark.parametrize("form", [Form.UNIX_ZIP, Form.WIDE_ZIP])
-def test_archive__a_zip_without_members_is_refused(arena: Arena, form: Form) -> None:
+def test_archive__zip_without_members_is_refused(arena: Arena, form: Form) -> None:
     outcome = arena.unpack(f"{TOP}.zip", pack_zip([], form), Links.KEEP)
 
     assert isinstance(outcome.error, ArchiveError)
 
 
-def test_archive__an_empty_file_does_not_make_its_double_pass(arena: Arena) -> None:
+def test_archive__empty_file_does_not_make_its_double_pass(arena: Arena) -> None:
     content = pack_zip([SETUP, file(SETUP.name, b"another")])
 
     outcome = arena.unpack(f"{TOP}.zip", content, Links.KEEP)
@@ -68,9 +68,7 @@ def test_archive__an_empty_file_does_not_make_its_double_pass(arena: Arena) -> N
 
 
 @pytest.mark.parametrize("position", [1 << 62, (1 << 64) - 1])
-def test_archive__a_locator_that_points_beyond_the_file_is_damage(
-    arena: Arena, position: int
-) -> None:
+def test_archive__locator_beyond_the_file_is_damage(arena: Arena, position: int) -> None:
     content = bytearray(pack_zip([SETUP], Form.WIDE_ZIP))
     struct.pack_into("<Q", content, content.rindex(b"PK\6\7") + 8, position)
 
@@ -80,9 +78,7 @@ def test_archive__a_locator_that_points_beyond_the_file_is_damage(
 
 
 @pytest.mark.parametrize("size", [4, 19])
-def test_archive__a_locator_that_the_file_has_no_room_for_is_damage(
-    arena: Arena, size: int
-) -> None:
+def test_archive__locator_without_room_is_damage(arena: Arena, size: int) -> None:
     content = b"PK\6\7".ljust(size, b"\0") + b"PK\5\6" + bytes(18)
 
     outcome = arena.unpack(f"{TOP}.zip", content, Links.KEEP)
@@ -90,7 +86,7 @@ def test_archive__a_locator_that_the_file_has_no_room_for_is_damage(
     assert isinstance(outcome.error, ArchiveDamagedError)
 
 
-def test_archive__a_hard_link_into_litter_that_is_left_out_is_refused(arena: Arena) -> None:
+def test_archive__hard_link_into_litter_that_is_left_out_is_refused(arena: Arena) -> None:
     members = [SETUP, symlink("__MACOSX/s", "t"), hardlink(f"{TOP}/h", "__MACOSX/s")]
 
     outcome = arena.unpack(NAME, pack_tar(members), Links.KEEP)
@@ -99,7 +95,7 @@ def test_archive__a_hard_link_into_litter_that_is_left_out_is_refused(arena: Are
     assert outcome.error.rule == "L15"
 
 
-def test_archive__a_hard_link_to_a_hard_link_is_settled_whatever_it_replaces(arena: Arena) -> None:
+def test_archive__hard_link_to_a_hard_link_is_settled_whatever_it_replaces(arena: Arena) -> None:
     members = [
         file(f"{TOP}/b", b"old"),
         file(f"{TOP}/x", b"x"),
@@ -113,7 +109,7 @@ def test_archive__a_hard_link_to_a_hard_link_is_settled_whatever_it_replaces(are
     assert outcome.tree[f"{TOP}/b"].content == b"x"
 
 
-def test_archive__a_hard_link_in_the_place_of_what_it_leads_to_finds_the_file_that_comes_last(
+def test_archive__hard_link_in_the_place_of_what_it_leads_to_finds_the_file_that_comes_last(
     arena: Arena,
 ) -> None:
     members = [
@@ -128,14 +124,14 @@ def test_archive__a_hard_link_in_the_place_of_what_it_leads_to_finds_the_file_th
     assert outcome.tree[f"{TOP}/a"].content == b"last"
 
 
-def test_archive__a_drive_is_a_drive_behind_a_dot_too(arena: Arena) -> None:
+def test_archive__drive_is_a_drive_behind_a_dot_too(arena: Arena) -> None:
     outcome = arena.unpack(NAME, pack_tar([SETUP, file("./C:/x")]), Links.KEEP)
 
     assert isinstance(outcome.error, ArchiveError)
     assert outcome.error.rule == "N4"
 
 
-def test_archive__an_empty_name_is_refused_for_directories_too(arena: Arena) -> None:
+def test_archive__empty_name_is_refused_for_directories_too(arena: Arena) -> None:
     nameless = Entry(kind=Kind.DIRECTORY, name="")
 
     outcome = arena.unpack(NAME, pack_tar([SETUP, nameless]), Links.KEEP)
@@ -145,7 +141,7 @@ def test_archive__an_empty_name_is_refused_for_directories_too(arena: Arena) -> 
 
 
 @pytest.mark.parametrize("links", Links)
-def test_archive__a_project_file_may_be_a_link_to_one(arena: Arena, links: Links) -> None:
+def test_archive__project_file_may_be_a_link_to_one(arena: Arena, links: Links) -> None:
     members = [
         file(f"{TOP}/PKG-INFO"),
         file(f"{TOP}/build.toml"),
@@ -186,9 +182,7 @@ def test_archive__metadata_that_is_hard_to_read_does_no_harm(arena: Arena, metad
 
 
 @pytest.mark.parametrize("top", [".lock", ".kept", "probe-link"])
-def test_archive__no_top_level_name_collides_with_what_we_need_meanwhile(
-    arena: Arena, top: str
-) -> None:
+def test_archive__top_level_name_never_collides(arena: Arena, top: str) -> None:
     outcome = arena.unpack(NAME, pack_tar([file(f"{top}/setup.py")]), Links.KEEP)
 
     assert outcome.error is None
@@ -204,9 +198,7 @@ def test_archive__whose_top_is_called_like_our_stage_is_not_blamed_on_the_user(
 
 
 @pytest.mark.parametrize("name", [".wheelforge-unpacking.1", ".wheelforge-unpacking-notes"])
-def test_archive__a_directory_that_only_looks_like_ours_is_left_alone(
-    tmp_path: Path, name: str
-) -> None:
+def test_archive__directory_like_ours_is_left_alone(tmp_path: Path, name: str) -> None:
     archive, destination = tmp_path / NAME, tmp_path / "destination"
     archive.write_bytes(pack_tar([SETUP]))
     precious = destination / name / "mine" / "precious"
@@ -232,7 +224,7 @@ def test_archive__what_a_killed_process_left_of_a_probe_is_removed(tmp_path: Pat
     assert [path.name for path in destination.iterdir()] == [TOP]
 
 
-def test_archive__a_name_of_bytes_is_cut_in_a_message(arena: Arena) -> None:
+def test_archive__name_of_bytes_is_cut_in_a_message(arena: Arena) -> None:
     content = bytearray(pack_zip([file(f"{TOP}/{'x' * 200}", bytes(9_000)), SETUP]))
     struct.pack_into("<H", content, 26, 3_000)
 
