@@ -37,6 +37,12 @@ class IsolationError(ForgeError):
     """The root of this package's errors."""
 
     code = "isolation"
+    advice = ""
+    """The hint, where it is the same for all errors of a class."""
+
+    @property
+    def hint(self) -> str:
+        return self.advice
 
 
 class ArchiveError(IsolationError):
@@ -143,30 +149,21 @@ class DiskFullError(FileAccessError):
     """There is no room, or no quota, for what is to be written."""
 
     code = "disk-full"
-
-    @property
-    def hint(self) -> str:
-        return "free some space there, or choose another place"
+    advice = "free some space there, or choose another place"
 
 
 class FileHeldError(FileAccessError):
     """Another program kept a file open for longer than we wait."""
 
     code = "file-held"
-
-    @property
-    def hint(self) -> str:
-        return "a virus scanner, an indexer or an editor may hold it; exclude the directory there"
+    advice = "a virus scanner, an indexer or an editor may hold it; exclude the directory there"
 
 
 class LinksUnavailableError(FileAccessError):
     """Links were to be kept, and the file system has none."""
 
     code = "links-unavailable"
-
-    @property
-    def hint(self) -> str:
-        return "ask for copies instead: `--links copy`"
+    advice = "ask for copies instead: `--links copy`"
 
 
 class FileMissingError(FileAccessError):
@@ -176,28 +173,38 @@ class FileMissingError(FileAccessError):
     exit_code = 2
 
 
-class DestinationNotEmptyError(IsolationError):
-    """The directory to unpack into already holds something, which stays as it is."""
+class PathError(IsolationError):
+    """The root of errors about one path, of which nothing else needs to be told."""
 
-    code = "destination-not-empty"
-    exit_code = 2
+    sentence = ""
+    """With braces where the path stands; so may be the advice."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
 
     def __str__(self) -> str:
-        return f"{quoted(self.path)} is not an empty directory"
+        return self.sentence.format(quoted(self.path))
 
     @property
     def hint(self) -> str:
-        return "name a directory that is empty or does not exist yet"
+        return self.advice.format(self.path)
+
+
+class DestinationNotEmptyError(PathError):
+    """The directory to unpack into already holds something, which stays as it is."""
+
+    code = "destination-not-empty"
+    exit_code = 2
+    sentence = "{} is not an empty directory"
+    advice = "name a directory that is empty or does not exist yet"
 
 
 class CacheUnavailableError(IsolationError):
     """A cache cannot be made where it should be."""
 
     code = "cache-unavailable"
+    advice = "name another place with `--cache-dir`, or do without a cache: `--no-cache`"
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(path, problem)
@@ -207,15 +214,12 @@ class CacheUnavailableError(IsolationError):
     def __str__(self) -> str:
         return f"cannot use {quoted(self.path)} as the cache: {self.problem}"
 
-    @property
-    def hint(self) -> str:
-        return "name another place with `--cache-dir`, or do without a cache: `--no-cache`"
-
 
 class CacheForeignError(IsolationError):
     """Another user can change what is in the cache, so nothing in it can be believed."""
 
     code = "cache-foreign"
+    advice = "with sudo, use `sudo -H`; otherwise name another cache with `--cache-dir`"
 
     def __init__(self, path: str, owner: str, user: str) -> None:
         super().__init__(path, owner, user)
@@ -226,92 +230,46 @@ class CacheForeignError(IsolationError):
     def __str__(self) -> str:
         return f"the cache {quoted(self.path)} belongs to {self.owner}, not to {self.user}"
 
-    @property
-    def hint(self) -> str:
-        return "with sudo, use `sudo -H`; otherwise name another cache with `--cache-dir`"
 
-
-class CacheSharedError(IsolationError):
+class CacheSharedError(PathError):
     """A cache is set up for a group of users."""
 
     code = "cache-shared"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"the cache {quoted(self.path)} can be written to by a group; caches are private"
-
-    @property
-    def hint(self) -> str:
-        return f"make it private: `chmod g-ws,o-w {self.path}`; let others use their own cache"
+    sentence = "the cache {} can be written to by a group; caches are private"
+    advice = "make it private: `chmod g-ws,o-w {}`; let others use their own cache"
 
 
-class StageLostError(IsolationError):
+class StageLostError(PathError):
     """The directory of a build was removed or replaced while the build was running."""
 
     code = "stage-lost"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"the directory of the build was removed or replaced meanwhile: {quoted(self.path)}"
-
-    @property
-    def hint(self) -> str:
-        return "build again; do not delete the cache while builds run, use `wheelforge cache clear`"
+    sentence = "the directory of the build was removed or replaced meanwhile: {}"
+    advice = "build again; do not delete the cache while builds run, use `wheelforge cache clear`"
 
 
-class LocksUnavailableError(IsolationError):
-    """The file system cannot lock, so nobody can tell a dead owner from a living one."""
+class LocksUnavailableError(PathError):
+    """The file system cannot lock, so a dead owner looks like a living one."""
 
     code = "locks-unavailable"
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"the file system of {quoted(self.path)} has no locks"
-
-    @property
-    def hint(self) -> str:
-        return "put the cache on a local file system"
+    sentence = "the file system of {} has no locks"
+    advice = "put the cache on a local file system"
 
 
-class DirectoryHeldError(IsolationError):
+class DirectoryHeldError(PathError):
     """A directory would have to be built while it is being built, by the same thread."""
 
     code = "directory-held"
     exit_code = 3
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"to build {quoted(self.path)} it would have to be built already"
-
-    @property
-    def hint(self) -> str:
-        return "let nothing that it requires come from the directory itself"
+    sentence = "to build {} it would have to be built already"
+    advice = "let nothing that it requires come from the directory itself"
 
 
-class WaitCancelledError(IsolationError):
-    """Somebody asked not to wait any longer for a directory that others build in."""
+class WaitCancelledError(PathError):
+    """The wait for a directory that another process builds in was cancelled."""
 
     code = "wait-cancelled"
     exit_code = 130
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"no longer waiting for {quoted(self.path)}, which is being built elsewhere"
+    sentence = "no longer waiting for {}, which is being built elsewhere"
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -344,6 +302,7 @@ class InterpreterNotFoundError(IsolationError):
 
     code = "interpreter-not-found"
     exit_code = 2
+    advice = "install it, or give the path of its executable: `--python PATH`"
 
     def __init__(
         self, request: str, searched: tuple[str, ...], passed_over: tuple[str, ...] = ()
@@ -359,10 +318,6 @@ class InterpreterNotFoundError(IsolationError):
         places = ", ".join(map(quoted, self.searched)) or "no directory at all"
         passed_over = "".join(f"; passed over: {reason}" for reason in self.passed_over)
         return f"cannot find a Python for {quoted(self.request)} in {places}{passed_over}"
-
-    @property
-    def hint(self) -> str:
-        return "install it, or give the path of its executable: `--python PATH`"
 
 
 class InterpreterUnusableError(IsolationError):
@@ -408,19 +363,17 @@ class WheelInvalidError(ArchiveError):
     """A wheel is a sound archive, and contradicts itself or its file name."""
 
     code = "wheel-invalid"
+    advice = "do not install this file; tell whoever published it"
 
     def __str__(self) -> str:
         return f"{quoted(self.archive)} is no valid wheel: {self.reason} [{self.rule}]"
-
-    @property
-    def hint(self) -> str:
-        return "do not install this file; tell whoever published it"
 
 
 class HashMismatchError(IsolationError):
     """A file is not the one that was asked for."""
 
     code = "hash-mismatch"
+    advice = "do not use it before you know why: it was changed on the way, or at its source"
 
     def __init__(self, name: str, wanted: str, found: str) -> None:
         super().__init__(name, wanted, found)
@@ -430,10 +383,6 @@ class HashMismatchError(IsolationError):
 
     def __str__(self) -> str:
         return f"{quoted(self.name)} has the SHA-256 {self.found}, and {self.wanted} was expected"
-
-    @property
-    def hint(self) -> str:
-        return "do not use it before you know why: it was changed on the way, or at its source"
 
 
 class EnvironmentFailedError(IsolationError):

@@ -190,12 +190,10 @@ def test_warning_of_a_backend__is_shown_once_and_is_none_of_this_process(
 
 
 @pytest.mark.filesystems
-def test_log__full_disk_is_our_own_fault(
-    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log__full_disk_is_our_own_fault(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel="print('x' * 2**16, flush=True)")
-    logs = tmp_path / "logs"
-    monkeypatch.setattr("wheelforge_isolation.cache.layout.Layout.logs", logs)
+    logs = ground.cache / "logs-v1"
+    ground.cache.mkdir(mode=0o700, exist_ok=True)
     with mounted_tmpfs(logs, kibibytes=16, inodes=8), ground.forge() as forge:
         outcome = forge.try_build(ask(project, tmp_path / "out"))
 

@@ -305,13 +305,13 @@ def test_what_was_set_aside_is_kept_for_a_fortnight(
 ) -> None:
     with open_cache(filled, ignore) as cache:
         cache.trees[0].set_aside(filled.wheels.list_records()[0], "a test")
-    for path in filled.list_quarantine():
+    for path in list(filled.quarantine.glob("*")):
         if path.suffix == ".why":  # the record itself is as old as it was
             grow_older(path, age_days)
 
     collect_garbage(filled, UNBOUNDED)
 
-    assert len(filled.list_quarantine()) == 2 * is_left
+    assert len(list(filled.quarantine.glob("*"))) == 2 * is_left
     assert len(filled.wheels.list_trees()) == COUNT - 1
 
 

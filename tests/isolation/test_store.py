@@ -52,7 +52,7 @@ def is_empty(layout: Layout) -> bool:
     """Return whether nothing was cached, not even something half."""
     places = (layout.wheels, layout.environments)
     found = [path for place in places for path in (*place.list_records(), *place.list_trees())]
-    return [*found, *layout.list_files(), *layout.list_drafts()] == []
+    return [*found, *layout.list_files(), *layout.drafts.glob("*")] == []
 
 
 def test_what_was_stored_is_found_and_unpacked_as_it_is(cache: Cache, stock: Stock) -> None:

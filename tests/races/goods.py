@@ -136,7 +136,7 @@ def list_litter(layout: Layout) -> list[str]:
     trees = [tree for shelf in shelves for tree in shelf.list_trees()]
     litter = [tree for tree in trees if tree.name.encode() not in records]
     litter += [path for path in layout.list_files() if not any(path.iterdir())]
-    litter += [*layout.list_drafts(), *layout.list_quarantine()]
+    litter += [*layout.drafts.glob("*"), *layout.quarantine.glob("*")]
     for directory in (layout.leases, layout.root / "locks", layout.stages):
         litter += [path for path in directory.glob("*") if path.name not in {".git", "gc.lock"}]
     return [str(path.relative_to(layout.root)) for path in litter]

@@ -32,6 +32,7 @@ from wheelforge_isolation.cache.records import parse_record, read_record
 from wheelforge_isolation.cache.trees import TreeStore
 from wheelforge_isolation.errors import FileMissingError
 from wheelforge_isolation.files import fs
+from wheelforge_isolation.files.capabilities import FileCloner
 from wheelforge_isolation.files.locks import Lease
 from wheelforge_isolation.files.staging import open_stage
 
@@ -123,7 +124,7 @@ class Party:
         self.leave()
 
     def _fill(self, tree: Path) -> About:
-        link = fs.FileCloner()
+        link = FileCloner()
         for name, key in WHEELS.items():
             item = self._store.obtain(key, partial(_fetch, name)).item
             for path in _content(name):

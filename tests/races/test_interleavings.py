@@ -41,6 +41,7 @@ DOORS = (
     "cache.gc.read_record",
     "cache.gc.list_entries",
     "cache.gc.describe_built",
+    "cache.gc.list_built",
     "cache.listing.read_record",
     "files.locks._list_leases",
     "files.locks._read_notes",

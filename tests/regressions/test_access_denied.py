@@ -102,7 +102,7 @@ def scanner(
 ) -> Scanner:
     scanner = Scanner(top=str(tmp_path), chance=chance_of(request.param))
     monkeypatch.setattr("wheelforge_isolation.files.fs.time", scanner)
-    monkeypatch.setattr("wheelforge_isolation.files.fs._clone_file", refuse_to_clone)
+    monkeypatch.setattr("wheelforge_isolation.files.capabilities._clone_file", refuse_to_clone)
     monkeypatch.setattr(os, "open", scanner.open(os.open))
     for name in ("replace", "rename", "unlink"):
         monkeypatch.setattr(os, name, scanner.move(getattr(os, name)))

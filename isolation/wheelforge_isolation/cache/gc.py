@@ -1,22 +1,9 @@
-"""Keeping a cache in order while others use it: what is too much goes, what is wrong is found.
+"""The garbage collector: what is too old or too much goes, whoever uses the cache meanwhile.
 
-A collector takes nothing that is in use and makes nobody wait for long. The order of its steps is
-what makes that true:
-
-1. list all directories and drafts, the candidates;
-2. remove the records of what is too old or too much, so that nobody takes it into use anew;
-3. read the leases, see which candidates no record names, and read the leases again: whoever uses
-   or makes a candidate has said so before he did;
-4. remove the candidates that no lease names, unless a record names them after all: one may have
-   been published, and its maker gone, before the third step.
-
-A kept file has but one name, so who pins one may not have been seen, and yet find it: files are
-removed, and pinned, under a lock, and the leases are read again under it. The lock is one of many,
-so that a wait is short. What was built is a record that names a kept file: it goes with that file,
-and before it.
-
-Interrupted anywhere, it leaves litter for the next one. Where the file system has no locks,
-the dead cannot be told from the living, and it refuses to begin.
+It takes nothing that is in use and makes nobody wait for long. The order of its steps makes that
+true; PROTOCOL.md tells it, with the tests that prove it. Interrupted anywhere, it leaves litter for
+the next one. Where the file system has no locks, the dead cannot be told from the living, and it
+refuses to begin.
 """
 
 from __future__ import annotations
@@ -28,8 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.cache.layout import locate_file_lock
-from wheelforge_isolation.cache.listing import Entry, describe_built, list_entries
+from wheelforge_isolation.cache.layout import FOREIGN, list_directory
+from wheelforge_isolation.cache.listing import Entry, describe_built, list_built, list_entries
 from wheelforge_isolation.cache.ownership import claim_cache
 from wheelforge_isolation.cache.records import parse_record, read_record
 from wheelforge_isolation.errors import FileAccessError
@@ -39,7 +26,7 @@ from wheelforge_isolation.files.locks import read_leases, try_lock
 from wheelforge_isolation.files.staging import collect_stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelforge_isolation.cache.layout import CacheBucket, Layout
@@ -61,28 +48,17 @@ class Bounds:
     kept_days: float = KEPT_DAYS
     """How long to leave what was kept for somebody to look at."""
 
-    @property
-    def oldest(self) -> float:
-        """When something must have been used last to be young enough now."""
-        return self._subtract(float("inf"))
-
-    @property
-    def oldest_answer(self) -> float:
-        """When an answer must have been given to be young enough now."""
-        return self._subtract(ANSWER_DAYS)
-
-    def _subtract(self, days: float) -> float:
-        return time.time() - _DAY_SECONDS * (
-            days if self.max_age_days is None else self.max_age_days
-        )
+    def oldest(self, days: float = float("inf")) -> float:
+        """Return when something must have been used last to be young enough now."""
+        age = days if self.max_age_days is None else self.max_age_days
+        return time.time() - _DAY_SECONDS * age
 
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return what must go: all that is too old, then what was unused for longest."""
-        oldest = self.oldest
-        latest_first = sorted(entries, key=lambda entry: -entry.last_used)
+        oldest = self.oldest()
         victims: list[Entry] = []
         total = 0
-        for entry in latest_first:
+        for entry in sorted(entries, key=lambda entry: -entry.last_used):
             total += entry.size_bytes
             is_too_much = self.max_bytes is not None and total > self.max_bytes
             if is_too_much or entry.last_used <= oldest:
@@ -129,23 +105,27 @@ class _Collector:
         layout = self._layout
         trees = [(bucket, tree) for bucket in self._buckets for tree in bucket.list_trees()]
         places = layout.list_files()
-        drafts = layout.list_drafts()
+        drafts = list_directory(layout.drafts)
         wanted = self._unpublish()
         seen = read_leases(layout.leases)
         unwanted_trees = [(bucket, tree) for bucket, tree in trees if tree.name not in wanted]
         hidden = [found for found in unwanted_trees if not _is_visible(*found)]
-        # Again: who took one of them meanwhile, whose record was lost since, has not been seen yet.
+        # Again: a tree may have been pinned after the first read and have lost its record since.
         leases = read_leases(layout.leases)
         pins = set[str]().union(*seen.values(), *leases.values())
         for bucket, tree in hidden:
             if not _is_visible(bucket, tree):
                 self._remove(tree, bucket.pin(tree.name), pins)
-        wanted |= {entry.needs for entry in self._list_built()}
+        wanted |= {entry.needs for entry in list_built(layout)}
         unwanted = (place for place in places if str(place) not in wanted)
-        locks = itertools.groupby(unwanted, lambda place: locate_file_lock(layout, place.name))
-        for path, sharing in locks:
+        for path, sharing in itertools.groupby(
+            unwanted, lambda place: layout.file_lock(place.name)
+        ):
             self._remove_files(path, list(sharing))
-        self._sweep(drafts, leases.keys())
+        for draft in drafts:
+            if draft.name.partition(".")[0] not in leases:
+                _discard(draft)
+        self._sweep()
         return self._collected
 
     def _unpublish(self) -> set[str]:
@@ -169,14 +149,13 @@ class _Collector:
             return describe_built(self._layout, path) is not None
         return parse_record(read_record(path)) is not None
 
-    def _list_built(self) -> Iterator[Entry]:
-        found = (describe_built(self._layout, path) for path in self._layout.built.list_records())
-        return (entry for entry in found if entry is not None)
-
     def _remove_files(self, path: Path, places: list[Path]) -> None:
-        """Remove what nobody uses of the files that share the lock ``path``."""
+        """Remove what nobody uses of the files that share the lock ``path``.
+
+        Kept files have a fixed name: a process can pin one after the leases were read.
+        """
         lock = try_lock(path)
-        if lock is None:  # somebody takes one of them into use
+        if lock is None:  # one of them is just being taken into use
             self._collected.in_use += len(places)
             return
         try:
@@ -195,31 +174,29 @@ class _Collector:
             self._collected.removed += 1
             self._collected.freed_bytes += size
 
-    def _sweep(self, drafts: list[Path], alive: Iterable[str]) -> None:
+    def _sweep(self) -> None:
         """Remove what dead processes left, and what was kept for long enough."""
-        living = set(alive)
-        for draft in drafts:
-            if draft.name.partition(".")[0] not in living:
-                _discard(draft)
-        for path in self._layout.list_locks():
+        layout = self._layout
+        for path in list_directory(layout.locks):
             with contextlib.suppress(OSError):  # of what is not a file
                 lock = None if path.stem == "gc" else try_lock(path)
                 if lock is not None:
                     lock.release()
-        layout = self._layout
-        for directory in (layout.interpreters, layout.resolutions, layout.guesses):
+        answers = (layout.interpreters, layout.resolutions, layout.guesses)
+        for directory in answers:
             sweep_drafts(directory)
-        oldest_kept = time.time() - self._bounds.kept_days * _DAY_SECONDS
-        for path in self._layout.list_foreign():
-            _discard(path)
-        _discard_old(self._layout.list_quarantine(), oldest_kept)
-        _discard_old(self._layout.list_answers(), self._bounds.oldest_answer)
-        stages = collect_stages(self._layout.stages, kept_days=self._bounds.kept_days)
+        for path in list_directory(layout.root):
+            if path.name.startswith(FOREIGN):
+                _discard(path)
+        _discard_old(layout.quarantine, time.time() - self._bounds.kept_days * _DAY_SECONDS)
+        for directory in (*answers, layout.logs):
+            _discard_old(directory, self._bounds.oldest(ANSWER_DAYS))
+        stages = collect_stages(layout.stages, kept_days=self._bounds.kept_days)
         self._collected.removed += len(stages.removed)
 
 
-def _discard_old(paths: Iterable[Path], oldest: float) -> None:
-    for path in paths:
+def _discard_old(directory: Path, oldest: float) -> None:
+    for path in list_directory(directory):
         if _since(path) <= oldest:
             _discard(path)
 

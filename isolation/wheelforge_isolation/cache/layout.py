@@ -59,74 +59,45 @@ class CacheBucket(NamedTuple):
         return _list_sharded(self.root / "trees")
 
 
-class Layout(NamedTuple):  # ruff: ignore[too-many-public-methods]
+class Layout:
     """The places below the cache directory ``root``."""
 
-    root: Path
-
-    @property
-    def wheels(self) -> CacheBucket:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.wheels = CacheBucket(root / "wheels-v2")
         """Unpacked wheels."""
-        return CacheBucket(root=self.root / "wheels-v2")
-
-    @property
-    def environments(self) -> CacheBucket:
+        self.environments = CacheBucket(root / "environments-v2", is_bound=True)
         """Environments to build in; scripts and settings in them name the place they are in."""
-        return CacheBucket(root=self.root / "environments-v2", is_bound=True)
-
-    @property
-    def built(self) -> CacheBucket:
+        self.built = CacheBucket(root / "built-v1")
         """Which wheel came of which build: records without directories."""
-        return CacheBucket(root=self.root / "built-v1")
-
-    @property
-    def files(self) -> Path:
+        self.files = root / "files-v1"
         """Wheels and sdists as they were fetched or built: ``ab/<SHA-256>/<file name>``."""
-        return self.root / "files-v1"
-
-    @property
-    def interpreters(self) -> Path:
+        self.interpreters = root / "interpreters-v2"
         """What the Pythons of this machine say of themselves."""
-        return self.root / "interpreters-v2"
-
-    @property
-    def resolutions(self) -> Path:
+        self.resolutions = root / "resolutions-v2"
         """What indexes were asked, and what followed from their answers."""
-        return self.root / "resolutions-v2"
-
-    @property
-    def stages(self) -> Path:
-        """One directory for each build under way."""
-        return self.root / "stage-v1"
-
-    @property
-    def guesses(self) -> Path:
+        self.guesses = root / "guesses-v2"
         """Which server the last build of a source has used."""
-        return self.root / "guesses-v2"
-
-    @property
-    def logs(self) -> Path:
+        self.stages = root / "stage-v1"
+        """One directory for each build under way."""
+        self.logs = root / "logs-v1"
         """What backends printed: of each stage, the last time."""
-        return self.root / "logs-v1"
-
-    @property
-    def drafts(self) -> Path:
+        self.drafts = root / "drafts-v1"
         """Small files on the way to their place; each name begins with its writer's lease."""
-        return self.root / "drafts-v1"
-
-    @property
-    def quarantine(self) -> Path:
+        self.quarantine = root / "quarantine-v1"
         """Records that were found wrong, each with the reason beside it."""
-        return self.root / "quarantine-v1"
-
-    @property
-    def leases(self) -> Path:
+        self.leases = root / "leases"
         """What living processes use; understood by all releases, and so without a version."""
-        return self.root / "leases"
+        self.locks = root / "locks"
+        """What only one process should do at a time; understood by all releases as well."""
 
     def lock(self, name: str) -> Path:
-        """Return the lock for what only one process should do at a time."""
-        return self.root / "locks" / f"{name}.lock"
+        """Return the lock ``name``."""
+        return self.locks / f"{name}.lock"
+
+    def file_lock(self, sha256: str) -> Path:
+        """Return the lock between a collector and who takes the file with that content into use."""
+        return self.lock(f"files-{sha256[:2]}")
 
     def file(self, sha256: str, name: str) -> Path:
         """Return where the file with that content is, if it is."""
@@ -142,27 +113,6 @@ class Layout(NamedTuple):  # ruff: ignore[too-many-public-methods]
         """Return the directories of all files."""
         return _list_sharded(self.files)
 
-    def list_drafts(self) -> list[Path]:
-        """Return all drafts, of the living and the dead."""
-        return _list(self.drafts)
-
-    def list_quarantine(self) -> list[Path]:
-        """Return all that was set aside."""
-        return _list(self.quarantine)
-
-    def list_answers(self) -> list[Path]:
-        """Return what Pythons, indexes and backends said, and what was half written of that."""
-        places = (self.interpreters, self.resolutions, self.guesses, self.logs)
-        return [path for place in places for path in _list(place)]
-
-    def list_locks(self) -> list[Path]:
-        """Return all locks, held or not."""
-        return _list(self.root / "locks")
-
-    def list_foreign(self) -> list[Path]:
-        """Return the entries that were set aside because they were not ours."""
-        return [path for path in _list(self.root) if path.name.startswith(FOREIGN)]
-
     def prepare(self) -> None:
         """Create what all users of the cache rely on."""
         if os.path.exists(self.stages / ".git"):
@@ -177,7 +127,8 @@ class Layout(NamedTuple):  # ruff: ignore[too-many-public-methods]
         fs.ensure_file(str(self.stages / ".git"), b"")
 
 
-def _list(directory: Path) -> list[Path]:
+def list_directory(directory: Path) -> list[Path]:
+    """Return what is in ``directory``, which need not be there."""
     from wheelforge_isolation.files import fs
 
     with fs.translated("list", str(directory)):
@@ -189,13 +140,10 @@ def _list(directory: Path) -> list[Path]:
 
 def _list_sharded(directory: Path, suffix: str = "") -> list[Path]:
     # A link in a place of ours may lead anywhere, and what is listed here may be removed.
-    shards = (shard for shard in _list(directory) if not os.path.islink(shard))
-    return [path for shard in shards for path in _list(shard) if path.name.endswith(suffix)]
-
-
-def locate_file_lock(layout: Layout, sha256: str) -> Path:
-    """Return the lock between a collector and who takes the file with that content into use."""
-    return layout.lock(f"files-{sha256[:2]}")
+    shards = (shard for shard in list_directory(directory) if not os.path.islink(shard))
+    return [
+        path for shard in shards for path in list_directory(shard) if path.name.endswith(suffix)
+    ]
 
 
 def default_layout() -> Layout:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelforge_isolation.cache.layout import list_directory
 from wheelforge_isolation.cache.records import Record, parse_record, read_record
 
 if TYPE_CHECKING:
@@ -44,95 +46,68 @@ class Entry:
 
 def list_entries(layout: Layout) -> Iterator[Entry]:
     """Yield all that is visible; what vanishes meanwhile is not."""
-    for path in layout.wheels.list_records():
-        if found := _read(path):
-            yield _describe_wheel(path, *found)
-    for path in layout.environments.list_records():
-        if found := _read(path):
-            yield _describe_environment(path, *found)
-    for path in layout.list_files():
-        yield from _describe_files(path)
+    for kind, bucket in (("wheel", layout.wheels), ("environment", layout.environments)):
+        for path in bucket.list_records():
+            record, last_used = _read(path)
+            if record is not None:
+                yield _describe(kind, path, record, last_used)
+    for directory in layout.list_files():
+        for path in list_directory(directory):
+            with contextlib.suppress(FileNotFoundError):
+                found = os.lstat(path)
+                if stat.S_ISREG(found.st_mode):
+                    yield Entry(
+                        kind="file",
+                        name="",
+                        version="",
+                        file=path.name,
+                        size_bytes=found.st_size,
+                        last_used=found.st_mtime,
+                        path=directory,
+                    )
+    yield from list_built(layout)
+
+
+def list_built(layout: Layout) -> Iterator[Entry]:
+    """Yield what was built and is there."""
     for path in layout.built.list_records():
         if entry := describe_built(layout, path):
             yield entry
 
 
-def _read(path: Path) -> tuple[Record, float] | None:
-    record = parse_record(read_record(path))
-    with contextlib.suppress(FileNotFoundError):
-        return None if record is None else (record, os.stat(path).st_mtime)
-    return None
-
-
-def _describe_wheel(path: Path, record: Record, last_used: float) -> Entry:
-    return Entry(
-        kind="wheel",
-        name=record.about["name"],
-        version=record.about["version"],
-        file=record.about["file_name"],
-        size_bytes=_measure(record),
-        last_used=last_used,
-        path=path,
-        tree=record.tree,
-    )
-
-
-def _describe_environment(path: Path, record: Record, last_used: float) -> Entry:
-    return Entry(
-        kind="environment",
-        name=record.about["python"],
-        version=record.about["version"],
-        file=", ".join(record.about["wheels"]),
-        size_bytes=_measure(record),
-        last_used=last_used,
-        path=path,
-        tree=record.tree,
-    )
-
-
 def describe_built(layout: Layout, path: Path) -> Entry | None:
     """Return what the record ``path`` says was built, if the file of that is there."""
-    found = _read(path)
-    if found is None:
+    record, last_used = _read(path)
+    if record is None:
         return None
-    record, last_used = found
     file = layout.file(record.about["sha256"], record.about["file_name"])
     if record.key != path.stem or not os.path.exists(file):
         return None
+    return _describe("built", path, record, last_used, needs=str(file.parent))
+
+
+def _read(path: Path) -> tuple[Record | None, float]:
+    record = parse_record(read_record(path))
+    with contextlib.suppress(FileNotFoundError):
+        return record, os.stat(path).st_mtime
+    return None, 0
+
+
+def _describe(kind: str, path: Path, record: Record, last_used: float, needs: str = "") -> Entry:
+    about = record.about
+    is_environment = kind == "environment"
+    sizes = (int(state[2]) for state in record.entries.values() if len(state) == _FILE_STATE)
     return Entry(
-        kind="built",
-        name=record.about["name"],
-        version=record.about["version"],
-        file=record.about["file_name"],
-        size_bytes=len(record.to_bytes()),
+        kind=kind,
+        name=about["python" if is_environment else "name"],
+        version=about["version"],
+        file=", ".join(about["wheels"]) if is_environment else about["file_name"],
+        size_bytes=len(record.to_bytes()) if needs else sum(sizes),
         last_used=last_used,
         path=path,
-        needs=str(file.parent),
+        tree=record.tree,
+        needs=needs,
     )
-
-
-def _describe_files(directory: Path) -> Iterator[Entry]:
-    try:
-        with os.scandir(directory) as files:
-            for file in files:
-                if file.is_file(follow_symlinks=False):
-                    found = file.stat()
-                    yield Entry(
-                        kind="file",
-                        name="",
-                        version="",
-                        file=file.name,
-                        size_bytes=found.st_size,
-                        last_used=found.st_mtime,
-                        path=directory,
-                    )
-    except (FileNotFoundError, NotADirectoryError):
-        return
-
-
-def _measure(record: Record) -> int:
-    states = record.entries.values()
-    return sum(int(state[2]) for state in states if len(state) == _FILE_STATE)
 
 
 def measure_disk(layout: Layout) -> int:
@@ -140,9 +115,7 @@ def measure_disk(layout: Layout) -> int:
     seen: dict[tuple[int, int], int] = {}
     for directory, _, names in os.walk(layout.root):
         for name in names:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 found = os.lstat(os.path.join(directory, name))
-            except FileNotFoundError:
-                continue
-            seen[found.st_dev, found.st_ino] = found.st_size
+                seen[found.st_dev, found.st_ino] = found.st_size
     return sum(seen.values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wheelforge_isolation.cache.layout import list_directory
 from wheelforge_isolation.cache.records import parse_record, read_record
 from wheelforge_isolation.files import fs
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from wheelforge_isolation.cache.layout import Layout
     from wheelforge_isolation.cache.trees import TreeStore
     from wheelforge_isolation.cache.wheels import WheelStore
-
-
-_OTHER_CONTENT = "the content is another one"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +63,7 @@ class Verifier:
 
     def _check_files(self, *, repair: bool) -> Iterator[Problem]:
         for directory in self._layout.list_files():
-            for path in _list(directory):
+            for path in list_directory(directory):
                 reason, is_damaged = _examine_file(path)
                 if reason:
                     is_mended = repair and is_damaged
@@ -85,20 +82,13 @@ class Verifier:
                 yield Problem(path=path, reason=reason, remedy=remedy)
 
 
-def _list(directory: Path) -> list[Path]:
-    with fs.translated("list", str(directory)):
-        try:
-            return [directory / name for name in os.listdir(directory)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-
 def _examine_file(path: Path) -> tuple[str, bool]:
     """Return what is wrong with a file, and whether that is the file's fault."""
     try:
-        return ("", False) if fs.digest(path) == path.parent.name else (_OTHER_CONTENT, True)
+        is_right = fs.digest(path) == path.parent.name
     except FileNotFoundError:
         return "", False  # it was collected meanwhile
     except OSError as error:
         # It may be sound, and no more than out of reach for a moment.
         return error.strerror or str(error), error.errno == errno.EIO or path.is_dir()
+    return ("", False) if is_right else ("the content is another one", True)

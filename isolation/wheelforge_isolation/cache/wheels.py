@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.cache.layout import locate_file_lock
 from wheelforge_isolation.cache.trees import KEY_LENGTH, Event
 from wheelforge_isolation.errors import (
     ArchiveError,
@@ -91,14 +90,10 @@ class WheelStore:
 
     def is_likely_here(self, key: WheelKey) -> bool:
         """Return whether the wheel, or its file, is there at a glance; nothing is promised."""
-        bucket = self._layout.wheels
-        places = (
-            bucket.record(bucket.locate(key.digest)),
-            self._layout.file(key.sha256, key.file_name),
-        )
-        if any(map(os.path.lexists, places)):
-            return True
-        return self._below is not None and self._below.is_likely_here(key)
+        record = self._layout.wheels.record(key.digest)
+        file = self._layout.file(key.sha256, key.file_name)
+        is_here = os.path.lexists(record) or os.path.lexists(file)
+        return is_here or (self._below is not None and self._below.is_likely_here(key))
 
     def add(self, path: Path) -> StoredWheel:
         """Store the wheel in the file ``path``."""
@@ -124,7 +119,17 @@ class WheelStore:
             # A collector that had not seen our pin may have removed the file just now.
             with contextlib.suppress(FileMissingError), _judged(path, tree) as wheel:
                 wheel.archive.write(str(tree))
-                return _describe(key, wheel)
+                return {
+                    **asdict(key),
+                    "files": {
+                        path: [file.scheme.value, file.destination, file.sha256]
+                        for path, file in wheel.files.items()
+                    },
+                    "scripts": [
+                        [entry.name, entry.module, entry.attribute, entry.kind]
+                        for entry in wheel.entry_points
+                    ],
+                }
         raise FileMissingError("unpack", key.file_name, "it is removed again and again")
 
     def keep_file(self, name: str, sha256: str, fetch: Callable[[str], None]) -> Path:
@@ -134,7 +139,7 @@ class WheelStore:
         """
         # Unlike a directory it has but one name, made again or not: a collector that has read the
         # leases before must have finished.
-        with wait_for_lock(locate_file_lock(self._layout, sha256), lambda: None):
+        with wait_for_lock(self._layout.file_lock(sha256), lambda: None):
             self._lease.pin(self._layout.pin_file(sha256))
         return self.find_file(name, sha256) or self._fetch(name, sha256, fetch)
 
@@ -163,22 +168,18 @@ class WheelStore:
                 found = fs.digest(draft)
             if found != sha256:
                 raise HashMismatchError(name, sha256, found)
-            _put(draft, path)
+            for attempt in range(_ROUNDS):
+                try:
+                    fs.ensure_directory(str(path.parent))
+                    fs.move(str(draft), str(path))
+                    break
+                except FileAccessError:
+                    # A collector that had not seen our pin may just have removed the place.
+                    if attempt == _ROUNDS - 1:
+                        raise
         finally:
             fs.remove_file(str(draft))
         return path
-
-
-def _put(draft: Path, path: Path) -> None:
-    """Move a file to its place, which a collector that had not seen our pin may just remove."""
-    for attempt in range(_ROUNDS):
-        try:
-            fs.ensure_directory(str(path.parent))
-            return fs.move(str(draft), str(path))
-        except FileAccessError:
-            if attempt == _ROUNDS - 1:
-                raise
-    return None
 
 
 @contextlib.contextmanager
@@ -198,17 +199,3 @@ def _judged(path: Path, tree: Path) -> Generator[Wheel]:
 
 def _refuse_to_fetch(path: str) -> None:
     raise FileMissingError("fetch", path, "it is not to be had here")
-
-
-def _describe(key: WheelKey, wheel: Wheel) -> About:
-    """Return what an environment needs to know of the wheel."""
-    return {
-        **asdict(key),
-        "files": {
-            path: [file.scheme.value, file.destination, file.sha256]
-            for path, file in wheel.files.items()
-        },
-        "scripts": [
-            [entry.name, entry.module, entry.attribute, entry.kind] for entry in wheel.entry_points
-        ],
-    }

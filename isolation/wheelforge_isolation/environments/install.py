@@ -16,7 +16,7 @@ from wheelforge_isolation.errors import (
     quoted,
 )
 from wheelforge_isolation.files import fs
-from wheelforge_isolation.files.capabilities import FilesystemCapabilities
+from wheelforge_isolation.files.capabilities import FileCloner, FilesystemCapabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,7 +80,7 @@ def install(
         for parent in sorted({os.path.dirname(file.place) for file in winners}):
             fs.ensure_directory(str(directory / parent))
         compiler.write({file.place: file.source for file in winners})
-        _put_files(winners, directory, python, fs.FileCloner(shares=is_shared))
+        _put_files(winners, directory, python, FileCloner(shares=is_shared))
         compiler.finish()
     return notes
 
@@ -107,7 +107,7 @@ def _raise_if_in_skeleton(
 
 
 def _put_files(
-    files: Iterable[_PlacedFile], directory: Path, python: str, link: fs.FileCloner
+    files: Iterable[_PlacedFile], directory: Path, python: str, link: FileCloner
 ) -> None:
     for file in files:
         place = str(directory / file.place)

@@ -1,8 +1,8 @@
-"""Small files that become other files in one step, and of which no death leaves anything for long.
+"""Atomic file replacement; leftovers of killed writers are swept.
 
 A draft is locked by its writer from before its first byte until it has its name. One that can be
-locked belongs to a dead one, and is removed by whoever writes to the same directory next. Where
-there are no locks nobody can tell, and what the dead left there stays.
+locked belongs to a dead process, and the next writer to the same directory removes it. Where there
+are no locks that cannot be told, and drafts of dead processes stay.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,28 +30,28 @@ _RENAMES_UNDER_LOCK = os.name != "nt"
 
 def replace_file(path: str, content: bytes) -> None:
     """Give the file ``path``, there or not, this content: all of it at once, or nothing."""
-    _publish(Path(path), partial(_overwrite, path, content))
 
+    def write(descriptor: int) -> None:
+        fs.write_all(descriptor, content)
+        fs.copy_mode(path, descriptor)
 
-def _overwrite(path: str, content: bytes, descriptor: int) -> None:
-    fs.write_all(descriptor, content)
-    fs.copy_mode(path, descriptor)  # a report that was private stays so
+    _publish(Path(path), write)
 
 
 def deliver_file(source: Path, directory: Path) -> Path:
     """Put a copy of the file ``source`` into ``directory``: whole and durable, or not at all."""
+
+    def write(descriptor: int) -> None:
+        with open(source, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                fs.write_all(descriptor, chunk)
+        os.fsync(descriptor)
+
     fs.ensure_directory(str(directory))
     destination = directory / source.name
-    _publish(destination, partial(_copy, source))
+    _publish(destination, write)
     fs.flush_names(directory)
     return destination
-
-
-def _copy(source: Path, descriptor: int) -> None:
-    with open(source, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            fs.write_all(descriptor, chunk)
-    os.fsync(descriptor)
 
 
 def _publish(path: Path, write: Callable[[int], None]) -> None:

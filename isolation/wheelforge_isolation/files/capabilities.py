@@ -1,4 +1,4 @@
-"""What a directory's file system can hold, found out by trying, once, and only when asked.
+"""What a directory's file system can do, found out by trying, once, and only when asked.
 
 Trying beats knowing: NTFS and exFAT can be mounted on Linux, Linux directories can fold names, and
 the right to make links on Windows depends on the user.
@@ -7,17 +7,22 @@ the right to make links on Windows depends on the user.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
+import stat
+import sys
 from typing import TYPE_CHECKING
 
-from wheelforge_isolation.errors import FileAccessError
+from wheelforge_isolation.errors import FileAccessError, file_access_error
 from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ON_WINDOWS = os.name == "nt"
+_FICLONE = 0x40049409
+"""Linux' request to share the blocks of a file."""
 
 
 def _create_empty(path: str) -> None:
@@ -69,3 +74,45 @@ class FilesystemCapabilities:
             return False
         fs.remove_file(path)
         return True
+
+
+class FileCloner:
+    """Gives files a second place in the cheapest way that the file system has.
+
+    Unless ``shares``, writing to one place never changes the other.
+    """
+
+    def __init__(self, *, shares: bool = True) -> None:
+        self._ways: list[Callable[[str, str], None]] = [_clone_file, *[os.link] * shares]
+
+    def __call__(self, source: str, destination: str) -> None:
+        """Put the file ``source`` to the new place ``destination`` as well."""
+        while self._ways:
+            try:
+                return self._ways[0](source, destination)
+            except FileExistsError as error:
+                raise file_access_error("write", destination, error) from error
+            except OSError as error:
+                if error.errno == errno.EMLINK:
+                    break  # of this one file there are as many links as there can be
+                self._ways.pop(0)
+        is_program = bool(os.stat(source).st_mode & stat.S_IXUSR)
+        return fs.copy_file(source, destination, executable=is_program)
+
+
+def _clone_file(source: str, destination: str) -> None:
+    """Make a file that shares the blocks of ``source`` until one of the two is written to."""
+    if sys.platform != "linux":
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+    import fcntl
+
+    with open(source, "rb") as file:
+        descriptor = fs.open_new_file(destination)
+        try:
+            fcntl.ioctl(descriptor, _FICLONE, file.fileno())
+            fs.copy_mode(source, descriptor)
+        except OSError:
+            os.unlink(destination)
+            raise
+        finally:
+            os.close(descriptor)

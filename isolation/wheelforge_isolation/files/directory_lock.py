@@ -28,6 +28,7 @@ import json
 import os
 import stat
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -196,7 +197,7 @@ class _LockFiles:
 
     def __init__(self, name: str) -> None:
         user = f"-{os.geteuid()}" if sys.platform != "win32" else ""
-        self._place = Path(fs.temporary_place()) / f"wheelforge-locks{user}"
+        self._place = Path(os.path.realpath(tempfile.gettempdir())) / f"wheelforge-locks{user}"
         self._key = hashlib.sha256(os.fsencode(name)).hexdigest()[:_KEY_LENGTH]
         self._locks: dict[str, Lock] = {}
         self.are_usable = True

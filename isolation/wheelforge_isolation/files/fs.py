@@ -12,11 +12,9 @@ import contextlib
 import errno
 import functools
 import hashlib
-import itertools
 import os
 import shutil
 import stat
-import sys
 import tempfile
 import time
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -29,7 +27,7 @@ from wheelforge_isolation.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
 T = TypeVar("T")
@@ -43,8 +41,6 @@ _LONGEST_PAUSE_SECONDS = 1.0
 _COARSEST_SECONDS = 10.0
 _SPOOL_MEMORY_BYTES = 32 << 20
 _CHUNK = 1 << 20
-_FICLONE = 0x40049409
-"""Linux' request to share the blocks of a file."""
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY
 _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
@@ -117,7 +113,10 @@ def _set_mode(descriptor: int, mode: int) -> None:
 
 
 def copy_mode(path: str, descriptor: int) -> None:
-    """Give the open file the mode of the regular file ``path``, if there is one."""
+    """Give the open file the mode of the regular file ``path``, if there is one.
+
+    A report that was private stays so.
+    """
     with contextlib.suppress(FileNotFoundError):
         status = os.lstat(path)
         if stat.S_ISREG(status.st_mode):
@@ -139,18 +138,14 @@ def ensure_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
 def ensure_private_directories(path: str) -> None:
     """Make sure that the directory ``path`` exists; what is missing of it, only we may enter."""
     with translated("create", path):
-        missing = itertools.takewhile(lambda place: not os.path.isdir(place), _upwards(path))
-        for place in reversed(list(missing)):
+        missing: list[str] = []
+        while path not in {"", *missing} and not os.path.isdir(path):
+            missing.append(path)
+            path = os.path.dirname(path)
+        for place in reversed(missing):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(place, PRIVATE_MODE)
                 _chmod(place, PRIVATE_MODE)  # a umask may have taken even our own rights
-
-
-def _upwards(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        parent = os.path.dirname(path)
-        path = parent if parent != path else ""
 
 
 def ensure_private_directory(path: str) -> bool:
@@ -160,7 +155,10 @@ def ensure_private_directory(path: str) -> bool:
     another user is left alone.
     """
     with translated("create", path):
-        while not _make_directory(path):
+        while True:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, PRIVATE_MODE)
+                break
             with contextlib.suppress(FileNotFoundError):  # its last user has just removed it
                 status = os.lstat(path)
                 if not stat.S_ISLNK(status.st_mode):
@@ -169,14 +167,6 @@ def ensure_private_directory(path: str) -> bool:
                     break
                 os.unlink(path)
         _chmod(path, PRIVATE_MODE)
-    return True
-
-
-def _make_directory(path: str) -> bool:
-    try:
-        os.mkdir(path, PRIVATE_MODE)
-    except FileExistsError:
-        return False
     return True
 
 
@@ -250,11 +240,6 @@ def temporary_directory() -> Generator[str]:
         remove_tree(path)
 
 
-def temporary_place() -> str:
-    """Return the directory in which all programs put what nobody needs for long."""
-    return os.path.realpath(tempfile.gettempdir())
-
-
 def new_name() -> str:
     """Return a name that nobody has."""
     return os.urandom(16).hex()
@@ -286,48 +271,6 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of the file ``path``."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class FileCloner:
-    """Gives files a second place in the cheapest way that the file system has.
-
-    Unless ``shares``, writing to one place never changes the other.
-    """
-
-    def __init__(self, *, shares: bool = True) -> None:
-        self._ways: list[Callable[[str, str], None]] = [_clone_file, *[os.link] * shares]
-
-    def __call__(self, source: str, destination: str) -> None:
-        """Put the file ``source`` to the new place ``destination`` as well."""
-        while self._ways:
-            try:
-                return self._ways[0](source, destination)
-            except FileExistsError as error:
-                raise file_access_error("write", destination, error) from error
-            except OSError as error:
-                if error.errno == errno.EMLINK:
-                    break  # of this one file there are as many links as there can be
-                self._ways.pop(0)
-        executable = bool(os.stat(source).st_mode & stat.S_IXUSR)
-        return copy_file(source, destination, executable=executable)
-
-
-def _clone_file(source: str, destination: str) -> None:
-    """Make a file that shares the blocks of ``source`` until one of the two is written to."""
-    if sys.platform != "linux":
-        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-    import fcntl
-
-    with open(source, "rb") as file:
-        descriptor = os.open(destination, _NEW_FILE, FILE_MODE)
-        try:
-            fcntl.ioctl(descriptor, _FICLONE, file.fileno())
-            _set_mode(descriptor, stat.S_IMODE(os.fstat(file.fileno()).st_mode))
-        except OSError:
-            os.unlink(destination)
-            raise
-        finally:
-            os.close(descriptor)
 
 
 def flush_tree(path: str) -> None:
@@ -380,7 +323,7 @@ def remove_tree(path: str) -> None:
 
 
 def _remove_tree(path: str) -> None:
-    # Whoever removes something in it at the same time makes the removal stop halfway.
+    # Another process that removes something in it makes the removal stop halfway.
     while os.path.lexists(path):
         with contextlib.suppress(FileNotFoundError):
             try:

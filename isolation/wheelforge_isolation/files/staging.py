@@ -79,7 +79,9 @@ def _claim(parent: Path, name: str) -> Stage:
             try:
                 stage = _claim_slot(path)
             except LocksUnavailableError:
-                return _claim_unlocked(parent, name)
+                path = parent / f"{name}.{os.getpid()}-{time.time_ns():x}"
+                fs.create_directory(str(path), mode=fs.PRIVATE_MODE)
+                return Stage(path=path, lock=None, identity=_identify(path))
             if stage is not None:
                 return stage
     raise AssertionError
@@ -89,15 +91,15 @@ def _claim_slot(path: Path) -> Stage | None:
     lock = _lock_slot(path)
     if lock is None:
         return None
-    if (path / _KEPT).exists():
-        lock.release(remove=False)
-        return None
+    is_ours = False
     try:
-        _empty(path)
-    except BaseException:
-        lock.release(remove=False)
-        raise
-    return Stage(path=path, lock=lock, identity=_identify(path))
+        if not (path / _KEPT).exists():
+            _empty(path)
+            is_ours = True
+    finally:
+        if not is_ours:
+            lock.release(remove=False)
+    return Stage(path=path, lock=lock, identity=_identify(path)) if is_ours else None
 
 
 def _identify(path: Path) -> tuple[int, int]:
@@ -117,22 +119,12 @@ def _lock_slot(path: Path) -> Lock | None:
         except FileNotFoundError:
             continue  # its last user has just removed it
         except (LocksUnavailableError, OSError):
-            _discard_unlocked(path)
+            # A slot that cannot be locked goes, if it holds no more than its lock.
+            with contextlib.suppress(OSError, FileAccessError):
+                if os.listdir(path) == [_LOCK]:
+                    fs.remove_file(str(path / _LOCK))
+            fs.remove_empty_directory(str(path))
             raise
-
-
-def _discard_unlocked(path: Path) -> None:
-    """Remove a slot that could not be locked, if it holds no more than its lock."""
-    with contextlib.suppress(OSError, FileAccessError):
-        if os.listdir(path) == [_LOCK]:
-            fs.remove_file(str(path / _LOCK))
-    fs.remove_empty_directory(str(path))
-
-
-def _claim_unlocked(parent: Path, name: str) -> Stage:
-    path = parent / f"{name}.{os.getpid()}-{time.time_ns():x}"
-    fs.create_directory(str(path), mode=fs.PRIVATE_MODE)
-    return Stage(path=path, lock=None, identity=_identify(path))
 
 
 def _leave(stage: Stage) -> None:
@@ -178,43 +170,31 @@ def collect_stages(parent: Path, name: str = "", *, kept_days: float = 14) -> Co
             with fs.translated("collect", str(path)):
                 _collect(path, kept_days, found)
         except FileAccessError as error:
-            failure = error  # one slot that resists must not save the others
+            failure = error  # go on, and report the last failure
     if failure is not None:
         raise failure
     return found
+
+
+def _list_slots(parent: Path, name: str) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            slots = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    return [parent / slot for slot in slots if not name or f"{slot}.".startswith(f"{name}.")]
 
 
 def _collect(path: Path, kept_days: float, found: Collection) -> None:
     lock = _lock_slot(path)
     if lock is None:
         found.in_use.append(path)
-    elif _is_kept(path, kept_days):
-        lock.release(remove=False)
-        found.kept.append(path)
-    else:
-        fs.remove_file(str(path / _KEPT))
-        _leave(Stage(path=path, lock=lock))
-        found.removed.append(path)
-
-
-def _is_slot(entry: str, name: str) -> bool:
-    return not name or entry == name or entry.startswith(f"{name}.")
-
-
-def _list_slots(parent: Path, name: str) -> list[Path]:
-    try:
-        with os.scandir(parent) as entries:
-            return [
-                parent / entry.name
-                for entry in entries
-                if _is_slot(entry.name, name) and entry.is_dir(follow_symlinks=False)
-            ]
-    except FileNotFoundError:
-        return []
-
-
-def _is_kept(path: Path, days: float) -> bool:
-    try:
-        return (path / _KEPT).stat().st_mtime > time.time() - days * _DAY_SECONDS
-    except FileNotFoundError:
-        return False
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if (path / _KEPT).stat().st_mtime > time.time() - kept_days * _DAY_SECONDS:
+            lock.release(remove=False)
+            found.kept.append(path)
+            return
+    fs.remove_file(str(path / _KEPT))
+    _leave(Stage(path=path, lock=lock))
+    found.removed.append(path)
