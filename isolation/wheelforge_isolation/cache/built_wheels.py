@@ -1,4 +1,4 @@
-"""What was built before: which wheel came of which inputs, so that it need not be built again.
+"""Built wheels: which wheel came of which inputs, so that it need not be built again.
 
 The wheel is kept like any file that was fetched. A small record, published last and in one step,
 says which one it is; its name is the digest of the key that the builder computed from all that the
@@ -56,35 +56,27 @@ class BuiltStore:
 
         The file stays there at least as long as this process uses the cache.
         """
-        found = self._find(key)
+        found = self._find_here(key)
         return self._below.find(key) if found is None and self._below else found
 
-    def _find(self, key: str) -> WheelKey | None:
+    def _find_here(self, key: str) -> WheelKey | None:
         path = self._layout.built.record(_name(key))
         data = read_record(path)
         record = parse_record(data)
         if record is None or record.key != path.stem:
             if data is not None:
-                self._discard(path)
+                self._report(Event(kind="healed", subject=path.stem, reason=DAMAGED_RECORD))
+                with contextlib.suppress(FileAccessError):
+                    fs.remove_tree(str(path))
             return None
         wheel = WheelKey(**record.about)
-        file = self._hold(wheel)
-        if file is None:
+        try:
+            file = self._wheels.keep_file(wheel.file_name, wheel.sha256, _refuse_to_fetch)
+        except FileAccessError:  # most likely it is gone
             return None
         for used in (path, file):
             remember_use(used)
         return wheel
-
-    def _hold(self, wheel: WheelKey) -> Path | None:
-        try:
-            return self._wheels.keep_file(wheel.file_name, wheel.sha256, _refuse_to_fetch)
-        except FileAccessError:  # most likely it is gone
-            return None
-
-    def _discard(self, path: Path) -> None:
-        self._report(Event(kind="healed", subject=path.stem, reason=DAMAGED_RECORD))
-        with contextlib.suppress(FileAccessError):
-            fs.remove_tree(str(path))
 
     def remember(self, key: str, wheel: Path) -> WheelKey:
         """Keep the file ``wheel`` as what was built with ``key``, in place of any before it."""

@@ -53,11 +53,11 @@ class Cache:
 
     def verify(self, *, repair: bool = False) -> Iterator[Problem]:
         """Hash everything, and yield what is wrong; with ``repair`` mend it as well."""
-        from wheelforge_isolation.cache.verify import Verifier
+        from wheelforge_isolation.cache.verify import verify
 
         if self._below is not None:
             yield from self._below.verify()
-        yield from Verifier(self.layout, self.wheels, self.built, self.trees).run(repair=repair)
+        yield from verify(self, repair=repair)
 
     @property
     def has_grown(self) -> bool:

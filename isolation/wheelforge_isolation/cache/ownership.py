@@ -53,7 +53,12 @@ def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None
     root = str(layout.root)
     status = _examine(root)
     if status is None:
-        _create(root)
+        try:
+            fs.ensure_private_directories(root)
+        except FileAccessError as error:
+            if type(error) is not FileAccessError:  # such as a full disk, which says it better
+                raise
+            raise CacheUnavailableError(root, error.problem) from error
     elif not _is_ours(status):
         if status.st_uid or status.st_mode & _OTHERS_WRITE:
             raise CacheForeignError(root, _name_of(status.st_uid), _name_of(os.geteuid()))
@@ -61,8 +66,7 @@ def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None
     elif not os.access(root, os.W_OK):  # a mount that can only be read
         return False
     elif hasattr(os, "geteuid"):
-        _make_private(root, status)
-        _set_foreign_entries_aside(root, report)
+        _make_private(root, stat.S_IMODE(status.st_mode), report)
     layout.prepare()
     return True
 
@@ -70,7 +74,8 @@ def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None
 def is_trusted(layout: Layout) -> bool:
     """Return whether what the cache says may be believed as it stands."""
     status = _examine(str(layout.root))
-    return status is not None and _is_ours(status) and not _is_open(status)
+    is_open = hasattr(os, "geteuid") and status and status.st_mode & _OTHERS_WRITE
+    return status is not None and _is_ours(status) and not is_open
 
 
 def is_recorded_program(layout: Layout, program: str) -> bool:
@@ -94,32 +99,16 @@ def _examine(path: str) -> os.stat_result | None:
             return None
 
 
-def _create(root: str) -> None:
-    try:
-        fs.ensure_private_directories(root)
-    except FileAccessError as error:
-        if type(error) is not FileAccessError:  # such as a full disk, which says it better
-            raise
-        raise CacheUnavailableError(root, error.problem) from error
-
-
 def _is_ours(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
 
 
-def _is_open(status: os.stat_result) -> bool:
-    return hasattr(os, "geteuid") and bool(status.st_mode & _OTHERS_WRITE)
-
-
-def _make_private(root: str, status: os.stat_result) -> None:
-    mode = stat.S_IMODE(status.st_mode)
+def _make_private(root: str, mode: int, report: Callable[[str, str], None] | None) -> None:
+    """Close the cache to others, and set aside what they may have put there before."""
     if mode & _GROUP_SHARED == _GROUP_SHARED:
         raise CacheSharedError(root)
     if mode != fs.PRIVATE_MODE:
         fs.ensure_private_directory(root)
-
-
-def _set_foreign_entries_aside(root: str, report: Callable[[str, str], None] | None) -> None:
     with fs.translated("examine", root), os.scandir(root) as entries:
         found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     for name, status in found:

@@ -93,16 +93,14 @@ def find_suspects(record: Record, tree: Path) -> list[str] | None:
         for path, then in record.entries.items():
             now = _state(top + path)
             if now != then:
-                if _without_change_time(now) != _without_change_time(then):
+                if now[:_CHANGE_TIME] + now[_CHANGE_TIME + 1 :] != (
+                    then[:_CHANGE_TIME] + then[_CHANGE_TIME + 1 :]
+                ):
                     return None
                 suspects.append(path)
     except OSError:
         return None
     return suspects
-
-
-def _without_change_time(state: list[int | str]) -> list[int | str]:
-    return state[:_CHANGE_TIME] + state[_CHANGE_TIME + 1 :]
 
 
 def is_same_content(record: Record, tree: Path, paths: Collection[str]) -> bool:
@@ -125,19 +123,17 @@ def find_damage(record: Record, tree: Path, found: Entries) -> str:
     """Hash every byte of ``tree``, in which ``found`` is; return what is wrong, or nothing."""
     if not found:
         return "it is gone, or cannot be read"
-    try:
-        changed = {*_find_changed_forms(record, found)} or {*_find_changed_content(record, tree)}
-    except OSError as error:
-        return f"{error.filename}: {error.strerror}"
-    return f"{min(changed)} was changed, added or removed" if changed else ""
-
-
-def _find_changed_forms(record: Record, found: Entries) -> Iterator[str]:
+    changed: set[str] = set()
     for path in record.entries.keys() | found.keys():
         then, now = record.entries.get(path, []), found.get(path, [])
         # All but times and inodes, which an unpacked copy of a cache does not keep.
         if (then[:1], then[_SIZE:_CHANGE_TIME]) != (now[:1], now[_SIZE:_CHANGE_TIME]):
-            yield path
+            changed.add(path)
+    try:
+        changed = changed or {*_find_changed_content(record, tree)}
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return f"{min(changed)} was changed, added or removed" if changed else ""
 
 
 def _find_changed_content(
@@ -151,17 +147,14 @@ def _find_changed_content(
             yield path
 
 
-def _list_entries(top: str) -> Iterator[tuple[str, list[int | str]]]:
-    yield os.curdir, _state(top)
-    yield from _list_below(top, "")
-
-
-def _list_below(directory: str, path: str) -> Iterator[tuple[str, list[int | str]]]:
+def _list_entries(directory: str, path: str = "") -> Iterator[tuple[str, list[int | str]]]:
+    if not path:
+        yield os.curdir, _state(directory)
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             yield path + entry.name, _state(entry.path)
             if entry.is_dir(follow_symlinks=False):
-                yield from _list_below(entry.path, f"{path}{entry.name}{os.sep}")
+                yield from _list_entries(entry.path, f"{path}{entry.name}{os.sep}")
 
 
 def _state(path: str) -> list[int | str]:

@@ -3,14 +3,12 @@
 A directory gets a random name and is filled where it will stay: it is never renamed, because
 scanners, overlays and other mounts make the renaming of directories fail. One small record, written
 last and replaced in one step, makes it visible: it names the directory and every file in it.
-Without a record a directory is litter, whoever wrote it and however he died.
+Without a record a directory is litter. The order of publishing and using is in PROTOCOL.md.
 
-Using one: read the record, pin the directory in this process's lease, read the record again. A
-collector removes the record first and reads the leases afterwards, so one of the two always sees
-the other, and neither waits. Then size, time and mode of every file are compared with the record.
-Where they differ, or where the machine was started anew since (what the disk had not yet written
-may be lost), every byte is hashed once. What is wrong is set aside with its reason, and made again:
-a damaged cache costs time, never a build. An older or newer release has another bucket.
+Size, time and mode of every file are compared with the record. Where they differ, or where the
+machine was started anew since (what the disk had not yet written may be lost), every byte is hashed
+once. What is wrong is set aside with its reason, and made again: a damaged cache costs time, never
+a build. An older or newer release has another bucket.
 
 A cache that can only be read lies below another one, which lasts as long as its process: what is
 sound there is used where it is, everything else is made above it.
@@ -140,19 +138,18 @@ class TreeStore:
             remember_use(path)
             return self._item(record)
         found = survey(tree)
-        if suspects and is_same_content(record, tree, frozenset(suspects)):
-            return self._renew(record._replace(entries=found))
-        problem = find_damage(record, tree, found)
-        if problem:
-            self.set_aside(path, problem)
-            return None
-        reason = "its times changed, or the machine was started anew; every byte is as it was"
-        self.report(Event(kind="refreshed", subject=record.key, reason=reason))
-        return self._renew(record._replace(boot=boot_id(), entries=found))
-
-    def _renew(self, record: Record) -> LeasedTree:
+        boot = record.boot
+        if not suspects or not is_same_content(record, tree, frozenset(suspects)):
+            boot = boot_id()
+            problem = find_damage(record, tree, found)
+            if problem:
+                self.set_aside(path, problem)
+                return None
+            reason = "its times changed, or the machine was started anew; every byte is as it was"
+            self.report(Event(kind="refreshed", subject=record.key, reason=reason))
+        record = record._replace(boot=boot, entries=found)
         with contextlib.suppress(FileAccessError):
-            _secure(self._bucket.tree(record.tree))
+            _secure(tree)
             publish(record, self._bucket, self._layout, self._lease)
         return self._item(record)
 
@@ -206,7 +203,7 @@ class TreeStore:
 def publish(record: Record, bucket: CacheBucket, layout: Layout, lease: Lease) -> None:
     """Make ``record`` visible in one step, or not at all."""
     path = bucket.record(record.key)
-    # Not beside it: whose draft it is has to be known, when he was killed.
+    # Drafts are named by lease, so that a collector can tell whether their writer is dead.
     draft = layout.drafts / f"{lease.id}.{fs.new_name()}"
     fs.ensure_directory(str(draft.parent))
     fs.ensure_directory(str(path.parent))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge_isolation.cache.layout import list_directory
 from wheelforge_isolation.cache.records import parse_record, read_record
+from wheelforge_isolation.cache.trees import TreeStore
 from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge_isolation.cache.built_wheels import BuiltStore
-    from wheelforge_isolation.cache.layout import Layout
-    from wheelforge_isolation.cache.trees import TreeStore
-    from wheelforge_isolation.cache.wheels import WheelStore
+    from wheelforge_isolation.cache.open import Cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,56 +29,46 @@ class Problem:
     """What was done about it, if anything was."""
 
 
-class Verifier:
-    """Holds everything that is visible against its hashes."""
+def verify(cache: Cache, *, repair: bool) -> Iterator[Problem]:
+    """Hold everything that is visible against its hashes, and yield what is wrong.
 
-    def __init__(
-        self, layout: Layout, wheels: WheelStore, built: BuiltStore, trees: tuple[TreeStore, ...]
-    ) -> None:
-        self._layout = layout
-        self._wheels = wheels
-        self._built = built
-        self._trees = trees
+    With ``repair`` it is set aside, and made anew where that needs no network.
+    """
+    for directory in cache.layout.list_files():
+        for path in list_directory(directory):
+            yield from _verify_file(path, repair=repair)
+    found: list[tuple[BuiltStore | TreeStore, Path]] = [
+        (cache.built, path) for path in cache.layout.built.list_records()
+    ]
+    found += [(store, path) for store in cache.trees for path in store.list_records()]
+    for store, path in found:
+        reason = store.examine(path)
+        if reason:
+            remedy = _mend(cache, store, path, reason) if repair else ""
+            yield Problem(path=path, reason=reason, remedy=remedy)
 
-    def run(self, *, repair: bool) -> Iterator[Problem]:
-        """Yield what is wrong; set it aside, and make it anew where that needs no network."""
-        yield from self._check_files(repair=repair)
-        yield from self._check_built(repair=repair)
-        for store in self._trees:
-            for path in store.list_records():
-                reason = store.examine(path)
-                if reason:
-                    remedy = self._mend(store, path, reason) if repair else ""
-                    yield Problem(path=path, reason=reason, remedy=remedy)
 
-    def _mend(self, store: TreeStore, path: Path, reason: str) -> str:
-        record = parse_record(read_record(path))
-        store.set_aside(path, reason)
-        if record is not None and "file_name" in record.about:
-            if self._wheels.restore(record.about):
-                return "unpacked again"
-            return "set aside, to be fetched again"
+def _verify_file(path: Path, *, repair: bool) -> Iterator[Problem]:
+    reason, is_damaged = _examine_file(path)
+    if not reason:
+        return
+    is_mended = repair and is_damaged
+    if is_mended:
+        fs.remove_tree(str(path))
+    remedy = "removed, to be fetched again" if is_mended else ""
+    yield Problem(path=path, reason=reason, remedy=remedy)
+
+
+def _mend(cache: Cache, store: BuiltStore | TreeStore, path: Path, reason: str) -> str:
+    if not isinstance(store, TreeStore):
+        fs.remove_tree(str(path))
+        return "removed, to be built again"
+    record = parse_record(read_record(path))
+    store.set_aside(path, reason)
+    if record is None or "file_name" not in record.about:
         return "set aside, to be made again"
-
-    def _check_files(self, *, repair: bool) -> Iterator[Problem]:
-        for directory in self._layout.list_files():
-            for path in list_directory(directory):
-                reason, is_damaged = _examine_file(path)
-                if reason:
-                    is_mended = repair and is_damaged
-                    if is_mended:
-                        fs.remove_tree(str(path))
-                    remedy = "removed, to be fetched again" if is_mended else ""
-                    yield Problem(path=path, reason=reason, remedy=remedy)
-
-    def _check_built(self, *, repair: bool) -> Iterator[Problem]:
-        for path in self._layout.built.list_records():
-            reason = self._built.examine(path)
-            if reason:
-                if repair:
-                    fs.remove_tree(str(path))
-                remedy = "removed, to be built again" if repair else ""
-                yield Problem(path=path, reason=reason, remedy=remedy)
+    is_restored = cache.wheels.restore(record.about)
+    return "unpacked again" if is_restored else "set aside, to be fetched again"
 
 
 def _examine_file(path: Path) -> tuple[str, bool]:

@@ -105,7 +105,9 @@ class Compiler:
             number = self._expected.get(place, ("", len(self._expected) % len(self._processes)))[1]
             self._expected[place] = (source, number)
             self._say(number, source, place)
-        self._flush()
+        for process in self._processes:
+            with contextlib.suppress(OSError):
+                cast("IO[bytes]", process.stdin).flush()
 
     def write(self, modules: Mapping[str, str]) -> None:
         """Write the bytecode of ``modules``, which are sources by their places; of no others."""
@@ -113,7 +115,7 @@ class Compiler:
             if modules.get(place) != source:
                 self._say(number, modules.get(place, ""), place)
         for number, process in enumerate(self._processes):
-            # That no more comes may also mean that we are dead, before anybody could see it.
+            # EOF may also mean that this process died; so an explicit go-ahead is required.
             self._say(number, *_GO_AHEAD)
             _end_words(process)
 
@@ -143,11 +145,6 @@ class Compiler:
         # What is dead by now says why when it is waited for.
         with contextlib.suppress(OSError):
             cast("IO[bytes]", stream).write(b"".join(os.fsencode(word) + b"\0" for word in words))
-
-    def _flush(self) -> None:
-        for process in self._processes:
-            with contextlib.suppress(OSError):
-                cast("IO[bytes]", process.stdin).flush()
 
 
 def _end_words(process: Popen[bytes]) -> None:

@@ -151,11 +151,15 @@ def _place_files(
     wheel: UnpackedWheel, interpreter: Interpreter, python: str
 ) -> Iterator[_PlacedFile]:
     about, name = wheel.about, wheel.file_name
-    homes = _module_homes(interpreter)
+    scheme_of = interpreter.scheme
+    homes = tuple(
+        os.path.normpath(home) + os.sep for home in (scheme_of.purelib, scheme_of.platlib)
+    )
     for path, (scheme, destination, sha256) in about["files"].items():
         if "__pycache__" in path.split("/"):
             continue  # bytecode is compiled for this interpreter, here
-        place = _find_place(interpreter, scheme, destination, about)
+        top = getattr(scheme_of, scheme) + (f"/{about['name']}" if scheme == "headers" else "")
+        place = os.path.normpath(f"{top}/{destination}")
         yield _PlacedFile(
             place=place,
             wheel=name,
@@ -168,21 +172,6 @@ def _place_files(
         place = os.path.normpath(f"{interpreter.scheme.scripts}/{program}")
         digest = hashlib.sha256(content).hexdigest()
         yield _PlacedFile(place=place, wheel=name, sha256=digest, content=content)
-
-
-def _module_homes(interpreter: Interpreter) -> tuple[str, ...]:
-    """Return what the places of modules begin with."""
-    places = interpreter.scheme.purelib, interpreter.scheme.platlib
-    return tuple(os.path.normpath(place) + os.sep for place in places)
-
-
-def _find_place(
-    interpreter: Interpreter, scheme: str, destination: str, about: dict[str, Any]
-) -> str:
-    top: str = getattr(interpreter.scheme, scheme)
-    if scheme == "headers":
-        top = f"{top}/{about['name']}"
-    return os.path.normpath(f"{top}/{destination}")
 
 
 def _create_skeleton(interpreter: Interpreter, directory: Path) -> None:
@@ -199,16 +188,13 @@ def _create_skeleton(interpreter: Interpreter, directory: Path) -> None:
     fs.ensure_directory(str(scripts))
     fs.ensure_directory(str(directory / interpreter.scheme.purelib))
     major, minor = interpreter.version_info
+    executable = str(interpreter.base_executable)
     for name in ("python", "python3", f"python{major}.{minor}"):
-        _put_python(str(interpreter.base_executable), str(scripts / name))
-
-
-def _put_python(executable: str, place: str) -> None:
-    """Make a Python of this environment; the settings above it say where its library is."""
-    try:
-        fs.create_link(place, executable, to_directory=False)
-    except LinksUnavailableError:
-        fs.copy_file(executable, place, executable=True)
+        # The settings above it say where the library of this Python is.
+        try:
+            fs.create_link(str(scripts / name), executable, to_directory=False)
+        except LinksUnavailableError:
+            fs.copy_file(executable, str(scripts / name), executable=True)
 
 
 def _write_script(source: str, place: str, python: str) -> bool:
