@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from wheelforge.models import Kind
-from wheelforge.report.normalize import spell_json
+from wheelforge.report.run import spell_json
 from wheelforge.version import VERSION
 from wheelforge_isolation import ForgeError, replace_file
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wheelforge.models import Artifact, Outcome, Phase
     from wheelforge.report.run import Run
-    from wheelforge_isolation import WheelKey
 
     Facts: TypeAlias = dict[str, object]
 
@@ -51,9 +51,9 @@ def describe_run(run: Run) -> Facts:
 
 def describe_outcome(outcome: Outcome) -> Facts:
     """Return one build as JSON has it."""
-    whole = find_whole(outcome)
+    source, whole = outcome.request.source, find_whole(outcome)
     return {
-        "source": _name_source(outcome.request.source),
+        "source": redact(source) if isinstance(source, str) else str(source),
         "label": outcome.request.label,
         "sha256": outcome.sha256 or None,
         "python": outcome.python,
@@ -73,7 +73,15 @@ def describe_outcome(outcome: Outcome) -> Facts:
         ],
         "peak_memory": outcome.peak_bytes or None,
         "cpu_seconds": round(outcome.cpu_seconds, 6),
-        "environment": [_describe_wheel(wheel) for wheel in sorted_wheels(outcome.wheels)],
+        "environment": [
+            {
+                "name": wheel.name,
+                "version": wheel.version,
+                "file": wheel.file_name,
+                "sha256": wheel.sha256,
+            }
+            for wheel in sorted(outcome.wheels, key=attrgetter("name", "file_name", "sha256"))
+        ],
         "cache": {
             "environments_found": outcome.environments_found,
             "environments_made": outcome.environments_made,
@@ -84,18 +92,9 @@ def describe_outcome(outcome: Outcome) -> Facts:
     }
 
 
-def _name_source(source: Path | str) -> str:
-    return redact(source) if isinstance(source, str) else str(source)
-
-
 def find_whole(outcome: Outcome) -> Phase | None:
     """Return the phase that is the build itself, if it was begun."""
     return next((phase for phase in outcome.phases if not phase.name), None)
-
-
-def sorted_wheels(wheels: Iterable[WheelKey]) -> list[WheelKey]:
-    """Return ``wheels`` in an order that does not depend on how they were found."""
-    return sorted(wheels, key=lambda wheel: (wheel.name, wheel.file_name, wheel.sha256))
 
 
 def _judge(outcome: Outcome) -> str:
@@ -134,15 +133,6 @@ def _describe_artifact(artifact: Artifact) -> Facts:
         "project": artifact.name,
         "project_version": artifact.version,
         "editable": artifact.kind is Kind.EDITABLE,
-    }
-
-
-def _describe_wheel(wheel: WheelKey) -> Facts:
-    return {
-        "name": wheel.name,
-        "version": wheel.version,
-        "file": wheel.file_name,
-        "sha256": wheel.sha256,
     }
 
 

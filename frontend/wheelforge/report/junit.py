@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape, quoteattr
+from xml.etree.ElementTree import (  # ruff: ignore[suspicious-xml-etree-import]  it only writes
+    Element,
+    SubElement,
+    indent,
+    tostring,
+)
 
 from wheelforge.report.json_report import find_whole
 from wheelforge_isolation import replace_file
@@ -19,17 +24,19 @@ if TYPE_CHECKING:
     from wheelforge_isolation import ForgeError
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot say, not even escaped."""
+"""Characters that XML cannot have, not even escaped."""
 _OWN_GROUND = 5
 """From this exit code on, it is not what was built that is at fault."""
 
 
 def write_junit_report(run: Run, path: Path) -> None:
     """Put one test case for each build of ``run`` into the file ``path``."""
-    cases = "".join(f"  {_write_case(outcome, tail)}\n" for outcome, tail in run.told)
-    head = " ".join(f"{name}={_quote(value)}" for name, value in _describe(run.outcomes).items())
-    content = f'<?xml version="1.0" encoding="utf-8"?>\n<testsuite {head}>\n{cases}</testsuite>\n'
-    replace_file(str(path), content.encode())
+    suite = Element("testsuite", _describe(run.outcomes))
+    for outcome, tail in run.told:
+        _add_case(suite, outcome, tail)
+    indent(suite)
+    content = tostring(suite, "utf-8", xml_declaration=True, short_empty_elements=True)
+    replace_file(str(path), content + b"\n")
 
 
 def _describe(outcomes: Sequence[Outcome]) -> dict[str, str]:
@@ -47,26 +54,23 @@ def _describe(outcomes: Sequence[Outcome]) -> dict[str, str]:
     }
 
 
-def _write_case(outcome: Outcome, tail: str) -> str:
-    group = f"python {outcome.python}".strip()
-    name, time = _quote(outcome.request.label), _count_seconds(outcome)
-    head = f'<testcase classname={_quote(group)} name={name} time="{time:.3f}"'
-    texts = (("system-out", "\n".join(outcome.notes)), ("system-err", tail))
-    inside = _write_verdict(outcome) + "".join(
-        f"<{element}>{_clean(text)}</{element}>" for element, text in texts if text
-    )
-    return f"{head}>{inside}</testcase>" if inside else f"{head}/>"
-
-
-def _write_verdict(outcome: Outcome) -> str:
-    error = outcome.error
-    if error is None:
-        return "<skipped/>" if outcome.is_resumed else ""
-    first, _, _ = str(error).partition("\n")
-    text = f"{error}\nhint: {error.hint}" if error.hint else str(error)
-    element = _find_element(error)
-    head = f"{element} type={_quote(error.code)} message={_quote(first)}"
-    return f"<{head}>{_clean(text)}</{element}>"
+def _add_case(suite: Element, outcome: Outcome, tail: str) -> None:
+    facts = {
+        "classname": f"python {outcome.python}".strip(),
+        "name": _clean(outcome.request.label),
+        "time": f"{_count_seconds(outcome):.3f}",
+    }
+    case, error = SubElement(suite, "testcase", facts), outcome.error
+    if error is not None:
+        first, _, _ = str(error).partition("\n")
+        facts = {"type": error.code, "message": _clean(first)}
+        text = f"{error}\nhint: {error.hint}" if error.hint else str(error)
+        SubElement(case, _find_element(error), facts).text = _clean(text)
+    elif outcome.is_resumed:
+        SubElement(case, "skipped")
+    for element, text in (("system-out", "\n".join(outcome.notes)), ("system-err", tail)):
+        if text:
+            SubElement(case, element).text = _clean(text)
 
 
 def _find_element(error: ForgeError) -> str:
@@ -78,9 +82,5 @@ def _count_seconds(outcome: Outcome) -> float:
     return 0.0 if whole is None else whole.seconds
 
 
-def _quote(text: str) -> str:
-    return quoteattr(_FORBIDDEN.sub("\ufffd", text))
-
-
 def _clean(text: str) -> str:
-    return escape(_FORBIDDEN.sub("\ufffd", text))
+    return _FORBIDDEN.sub("\ufffd", text)

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wheelforge.report.json_report import describe_outcome, describe_run
-from wheelforge.report.normalize import spell_inline
+from wheelforge.report.run import spell_inline
 from wheelforge_isolation import replace_file
 
 if TYPE_CHECKING:

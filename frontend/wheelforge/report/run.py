@@ -1,7 +1,8 @@
-"""What a report is about: builds, the last lines of what failed, and what has ended it all."""
+"""The contents of a report, and JSON as text that can be written to any file."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from wheelforge.models import Outcome
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""What stands in a path for bytes that are no text; no encoding has it."""
+_SPECIAL = re.compile(r"[<>&\u2028\u2029]")
+"""What could end a script in a page, or a line in it."""
 TAIL_LINES = 200
 _TAIL_BYTES = 1 << 16
 _UNSEEN = re.compile(r"[\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -45,10 +50,23 @@ def read_tail(log: Path | None) -> str:
             content = file.read(_TAIL_BYTES)
     except OSError:
         return ""
-    return _end(plain_text(content))
-
-
-def _end(text: str) -> str:
+    lines = plain_text(content).strip().split("\n")
     # A carriage return writes over what is there, as progress bars do a thousand times.
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.strip().split("\n")]
-    return _UNSEEN.sub("\ufffd", "\n".join(lines[-TAIL_LINES:]))
+    seen = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+    return _UNSEEN.sub("\ufffd", "\n".join(seen[-TAIL_LINES:]))
+
+
+def spell_json(facts: object, *, indent: int | None = None) -> bytes:
+    """Return ``facts`` as JSON, readable and without loss."""
+    text = json.dumps(facts, ensure_ascii=False, indent=indent)
+    return _SURROGATE.sub(_escape, text).encode()
+
+
+def spell_inline(facts: object) -> str:
+    """Return ``facts`` as JSON that can stand in a page."""
+    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    return _SPECIAL.sub(_escape, _SURROGATE.sub(_escape, text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

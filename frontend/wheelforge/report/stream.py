@@ -6,7 +6,7 @@ import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.report.normalize import spell_json
+from wheelforge.report.run import spell_json
 from wheelforge_isolation import ForgeError, translated
 
 if TYPE_CHECKING:
