@@ -12,6 +12,7 @@ import struct
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,7 @@ from wheelforge_isolation.errors import (
     InterpreterUnusableError,
 )
 from wheelforge_isolation.interpreter import find_interpreter, probe
-from wheelforge_isolation.interpreter.tags import list_tags, make_markers
+from wheelforge_isolation.interpreter.tags import list_tags
 
 if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
@@ -94,7 +95,16 @@ def test_probe__reports_the_same_facts_in_this_process(
     assert Path(facts["prefix"]) == found.prefix
     assert Path(facts["base_executable"]) == found.base_executable
     assert facts["scheme"] == dataclasses.asdict(found.scheme)
-    assert (tuple(list_tags(facts)), make_markers(facts)) == (found.tags, found.markers)
+    assert (tuple(list_tags(facts)), facts["markers"]) == (found.tags, found.markers)
+
+
+def test_markers__prerelease_of_the_implementation_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = (3, 14, 0, "candidate", 2)
+    monkeypatch.setattr(sys, "implementation", SimpleNamespace(name="cpython", version=version))
+
+    assert probe.describe_markers()["implementation_version"] == "3.14.0c2"
 
 
 @pytest.mark.parametrize("version", VERSIONS)

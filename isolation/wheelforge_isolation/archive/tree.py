@@ -155,7 +155,8 @@ def _wrap(tree: Tree, tops: set[str], stem: str, *, is_zip: bool) -> str:
     """Give an old archive without a top-level directory the one that its name promises."""
     setup = tree.entries.get("setup.py")
     is_old = is_zip or "pyproject.toml" not in tree.entries
-    if not (is_old and is_plain_name(stem) and setup and setup.kind is Kind.FILE):
+    is_plain = bool(_BARE.fullmatch(stem)) and clean_parts(stem) == [stem] and stem != ".."
+    if not (is_old and is_plain and setup and setup.kind is Kind.FILE):
         shown = ", ".join(map(quoted, sorted(tops)[:_MOST_SHOWN]))
         found = f"{len(tops)}: {shown}{', …' if len(tops) > _MOST_SHOWN else ''}"
         raise RuleError("Y2", f"expected one top-level directory, found {found}")
@@ -256,8 +257,3 @@ def fold(path: str) -> str:
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
-
-
-def is_plain_name(name: str) -> bool:
-    """Return whether ``name`` can be that of one directory, everywhere."""
-    return bool(_BARE.fullmatch(name)) and clean_parts(name) == [name] and name != ".."

@@ -41,7 +41,7 @@ _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _REPORTED = (
     *("executable", "prefix", "base_prefix", "base_executable", "scheme"),
     *("implementation", "version", "version_info", "soabi", "extension_suffix", "abiflags"),
-    *("is_free_threaded", "is_debug", "platform", "build_details"),
+    *("is_free_threaded", "is_debug", "platform", "markers", "build_details"),
 )
 """The fields of an interpreter that are facts as the probe has reported them."""
 _IDENTIFYING = ("build", "implementation", "soabi", "extension_suffix", "platform")
@@ -275,7 +275,7 @@ def _describe_problem(output: bytes, status: int) -> str:
 
 def _describe(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of the interpreter that has reported ``facts``."""
-    from wheelforge_isolation.interpreter.tags import list_tags, make_markers
+    from wheelforge_isolation.interpreter.tags import list_tags
 
     base = facts["base_executable"]
     identifying = (*(facts[name] for name in _IDENTIFYING), base, _stamp(base))
@@ -283,6 +283,5 @@ def _describe(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: facts[name] for name in _REPORTED},
         "tags": list_tags(facts),
-        "markers": make_markers(facts),
         "identity": identity[:_IDENTITY_LENGTH],
     }

@@ -1,8 +1,8 @@
 """Run by the Python that is to be described: prints facts about it as one line of JSON.
 
 Any CPython or PyPy from 3.9 on executes this file, without `site`. It imports nothing but the
-standard library, so that no package has to support that Python. `tags.py` makes tags and markers
-of the facts, in the process that has started the probe.
+standard library, so that no package has to support that Python. `tags.py` makes tags of the facts,
+in the process that has started the probe.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def main() -> None:
         **describe_python(),
         **describe_build(),
         **describe_system(),
+        "markers": describe_markers(),
         "base_executable": to_utf8(find_base_executable(settings.get("home", ""))),
         "refused_platforms": list_refused_platforms(settings),
     }
@@ -86,12 +87,29 @@ def describe_python() -> dict[str, Any]:
         "prefix": to_utf8(sys.prefix),
         "base_prefix": to_utf8(sys.base_prefix),
         "implementation": sys.implementation.name,
-        "implementation_version": list(sys.implementation.version),
-        "implementation_title": platform.python_implementation(),
         "version": platform.python_version(),
         "version_info": sys.version_info[:2],
         "version_nodot": sysconfig.get_config_var("py_version_nodot"),
         "build": sys.version,
+    }
+
+
+def describe_markers() -> dict[str, str]:
+    """Return the environment that markers are evaluated in."""
+    *numbers, level, serial = sys.implementation.version
+    suffix = "" if level == "final" else f"{level[0]}{serial}"
+    return {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": ".".join(map(str, numbers)) + suffix,
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "platform_python_implementation": platform.python_implementation(),
+        "python_version": "{}.{}".format(*sys.version_info),
+        "sys_platform": sys.platform,
     }
 
 
@@ -145,12 +163,6 @@ def describe_system() -> dict[str, Any]:
     if sys.platform == "android":
         api_level = platform.android_ver().api_level
     return {
-        "os_name": os.name,
-        "sys_platform": sys.platform,
-        "system": system,
-        "system_release": platform.release(),
-        "system_version": platform.version(),
-        "machine": platform.machine(),
         "is_32_bit": sys.maxsize <= 1 << 32,
         "glibc_version": read_glibc_version(),
         **(describe_program() if system == "Linux" else {"musl_loader": "", "elf_header": ""}),

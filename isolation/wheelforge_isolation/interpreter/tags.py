@@ -1,4 +1,4 @@
-"""Compatibility tags and markers of an interpreter, made of the facts that its probe has reported.
+"""Compatibility tags of an interpreter, made of the facts that its probe has reported.
 
 The functions of `packaging` make the tags, in this process, for the other Python. For macOS and
 Android they list the platforms as well. For Linux they look at the running process only, so the
@@ -47,25 +47,6 @@ def list_tags(facts: dict[str, Any]) -> list[str]:
         own = tags.generic_tags(interpreter, _list_abis(facts), platforms)
     pure = {"cpython": interpreter, "pypy": "pp3"}.get(name)
     return [str(tag) for tag in (*own, *tags.compatible_tags(version, pure, platforms))]
-
-
-def make_markers(facts: dict[str, Any]) -> dict[str, str]:
-    """Return the environment that markers are evaluated in."""
-    *numbers, level, serial = facts["implementation_version"]
-    suffix = "" if level == "final" else f"{level[0]}{serial}"
-    return {
-        "implementation_name": facts["implementation"],
-        "implementation_version": ".".join(map(str, numbers)) + suffix,
-        "os_name": facts["os_name"],
-        "platform_machine": facts["machine"],
-        "platform_release": facts["system_release"],
-        "platform_system": facts["system"],
-        "platform_version": facts["system_version"],
-        "python_full_version": facts["version"],
-        "platform_python_implementation": facts["implementation_title"],
-        "python_version": ".".join(map(str, facts["version_info"])),
-        "sys_platform": facts["sys_platform"],
-    }
 
 
 def _list_abis(facts: dict[str, Any]) -> list[str]:
