@@ -51,17 +51,17 @@ def is_free(path: Path) -> bool:
 
 
 @pytest.mark.usefixtures("held")
-def test_a_lock_that_is_held_is_refused_at_once(path: Path) -> None:
+def test_lock__held_is_refused_at_once(path: Path) -> None:
     assert try_lock(path) is None
 
 
 @pytest.mark.usefixtures("held")
-def test_it_is_the_lock_that_filelock_takes(path: Path) -> None:
+def test_lock__is_the_one_that_filelock_takes(path: Path) -> None:
     with path.open("r+b") as file:
         assert filelock.lock_descriptor(file.fileno(), blocking=False) is False
 
 
-def test_who_was_given_a_lock_by_filelock_has_ours(path: Path) -> None:
+def test_lock__taken_by_filelock_is_held(path: Path) -> None:
     path.touch()
     with path.open("r+b") as file:
         assert filelock.lock_descriptor(file.fileno(), blocking=False) is True
@@ -70,7 +70,7 @@ def test_who_was_given_a_lock_by_filelock_has_ours(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("held")
-def test_a_lock_that_is_held_is_refused_to_another_process(path: Path) -> None:
+def test_lock__held_is_refused_to_another_process(path: Path) -> None:
     command = [sys.executable, "-c", _TRY, str(path)]
 
     done = subprocess.run(command, input="", capture_output=True, text=True, check=True)
@@ -78,7 +78,7 @@ def test_a_lock_that_is_held_is_refused_to_another_process(path: Path) -> None:
     assert done.stdout == "False\n"
 
 
-def test_a_lock_is_free_once_its_owner_was_killed(path: Path) -> None:
+def test_lock__is_free_once_its_owner_was_killed(path: Path) -> None:
     command = [sys.executable, "-c", _TRY, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
@@ -90,7 +90,7 @@ def test_a_lock_is_free_once_its_owner_was_killed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("remove", [True, False])
-def test_a_released_lock_is_free_and_its_file_goes_unless_others_need_it(
+def test_lock__released_is_free_and_its_file_is_removed_on_request(
     path: Path, *, remove: bool
 ) -> None:
     lock = try_lock(path)
@@ -102,7 +102,7 @@ def test_a_released_lock_is_free_and_its_file_goes_unless_others_need_it(
     assert is_free(path)
 
 
-def test_what_a_lock_file_holds_stays(path: Path) -> None:
+def test_lock__leaves_the_content_of_its_file(path: Path) -> None:
     path.write_text("precious", encoding="utf-8")
 
     assert is_free(path)
@@ -111,7 +111,7 @@ def test_what_a_lock_file_holds_stays(path: Path) -> None:
 
 
 @needs(posix="the removal of open files")
-def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
+def test_lock__on_an_unlinked_file_is_taken_anew(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = iter([path])
@@ -133,7 +133,7 @@ def test_a_lock_on_a_file_that_lost_its_name_is_no_lock(
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="needs /proc")
-def test_no_descriptor_is_left_open_whatever_happens(path: Path, held: Lock) -> None:
+def test_lock__leaves_no_descriptor_open(path: Path, held: Lock) -> None:
     before = set(DESCRIPTORS.iterdir())
 
     for _ in range(3):
@@ -146,7 +146,7 @@ def test_no_descriptor_is_left_open_whatever_happens(path: Path, held: Lock) -> 
     assert held.path == path
 
 
-def test_a_lock_whose_file_cannot_be_removed_is_released_all_the_same(
+def test_lock__is_released_though_its_file_cannot_be_removed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = try_lock(path)
@@ -164,7 +164,7 @@ def test_a_lock_whose_file_cannot_be_removed_is_released_all_the_same(
 
 
 @needs(posix="symbolic links")
-def test_a_link_is_never_locked_through(path: Path) -> None:
+def test_lock__never_follows_a_link(path: Path) -> None:
     path.symlink_to("precious")
 
     with pytest.raises(OSError, match="lock"):
@@ -175,9 +175,7 @@ def test_a_link_is_never_locked_through(path: Path) -> None:
 
 @needs(posix="inheritance by number")
 @pytest.mark.parametrize("inherited", [False, True])
-def test_a_child_has_a_part_in_a_lock_only_when_it_is_given_one(
-    path: Path, *, inherited: bool
-) -> None:
+def test_lock__is_kept_by_a_child_that_inherits_it(path: Path, *, inherited: bool) -> None:
     lock = try_lock(path)
     assert lock is not None
     os.set_inheritable(lock.descriptor, inherited)
@@ -197,7 +195,7 @@ def test_a_child_has_a_part_in_a_lock_only_when_it_is_given_one(
 @pytest.mark.parametrize(
     "number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL, errno.EPERM]
 )
-def test_a_file_system_without_locks_is_told_by_its_own_error(
+def test_lock__unavailable_is_an_error_of_its_own(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:

@@ -39,9 +39,7 @@ print(found, built)
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.stress)])
-def test_two_that_remember_the_same_at_once_leave_one_record(
-    tmp_path: Path, seconds: float
-) -> None:
+def test_built_races__same_key_at_once_leaves_one_record(tmp_path: Path, seconds: float) -> None:
     layout = Layout(root=tmp_path / "cache")
     (wheel,) = write_wheels(tmp_path / "wheels", 1)
 

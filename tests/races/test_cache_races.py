@@ -150,9 +150,7 @@ def arena(fast_path: Path) -> Arena:
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.stress)])
-def test_many_that_begin_at_once_all_succeed_and_each_wheel_is_fetched_and_unpacked_once(
-    arena: Arena, rounds: int
-) -> None:
+def test_cache_races__each_wheel_is_fetched_and_unpacked_once(arena: Arena, rounds: int) -> None:
     keys = arena.keys
     jobs = [
         [keys[base], *(keys[name] for name in others)]
@@ -173,7 +171,7 @@ def test_many_that_begin_at_once_all_succeed_and_each_wheel_is_fetched_and_unpac
         (arena.stock.path / "fetched").unlink()
 
 
-def test_fifty_that_ask_for_one_environment_do_the_work_once(arena: Arena) -> None:
+def test_cache_races__one_of_fifty_makes_an_environment(arena: Arena) -> None:
     keys = list(arena.keys.values())[1:]
 
     paths, statuses = arena.let_loose([keys] * 50)
@@ -185,7 +183,7 @@ def test_fifty_that_ask_for_one_environment_do_the_work_once(arena: Arena) -> No
 
 
 @pytest.mark.parametrize("kills", [40, pytest.param(1000, marks=pytest.mark.stress)])
-def test_whoever_is_killed_leaves_nothing_half_and_one_collection_removes_what_he_left(
+def test_cache_races__killed_process_leaves_only_what_one_collection_removes(
     arena: Arena, kills: int
 ) -> None:
     keys = list(arena.keys.values())[1:]

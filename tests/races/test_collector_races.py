@@ -55,7 +55,7 @@ def wheels(fast_path: Path) -> list[Path]:
 
 @pytest.mark.parametrize("max_bytes", [0, 20_000])
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.stress)])
-def test_no_builder_fails_however_hard_it_is_collected(
+def test_gc_races__no_builder_fails_beside_collectors(
     layout: Layout, wheels: list[Path], seconds: float, max_bytes: int
 ) -> None:
     with crowd(layout, wheels, seconds, max_bytes=max_bytes) as running:
@@ -69,7 +69,7 @@ def test_no_builder_fails_however_hard_it_is_collected(
     assert list(layout.leases.iterdir()) == list((layout.root / "locks").iterdir()) == []
 
 
-def test_builders_that_do_not_say_what_they_use_do_fail(layout: Layout, wheels: list[Path]) -> None:
+def test_gc_races__builders_without_pins_fail(layout: Layout, wheels: list[Path]) -> None:
     with crowd(layout, wheels, 2, is_blind=True) as running:
         complaints, _ = running.wait()
 
@@ -79,7 +79,7 @@ def test_builders_that_do_not_say_what_they_use_do_fail(layout: Layout, wheels: 
 
 @needs(posix="fork")
 @pytest.mark.parametrize("kills", [25, pytest.param(1000, marks=pytest.mark.stress)])
-def test_a_collector_killed_at_any_moment_leaves_a_sound_cache_and_the_next_one_finishes(
+def test_gc_races__killed_collector_leaves_a_sound_cache(
     layout: Layout, wheels: list[Path], kills: int
 ) -> None:
     fill_cache(layout, wheels)
@@ -104,7 +104,7 @@ def test_a_collector_killed_at_any_moment_leaves_a_sound_cache_and_the_next_one_
 
 
 @pytest.mark.stress
-def test_no_builder_waits_while_twenty_thousand_entries_are_collected() -> None:
+def test_gc_races__builders_do_not_wait_for_a_collector() -> None:
     waits = measure_waits(20_000)
 
     sys.stdout.write(f"{waits}\n")
@@ -112,7 +112,7 @@ def test_no_builder_waits_while_twenty_thousand_entries_are_collected() -> None:
 
 
 @pytest.mark.stress
-def test_what_an_entry_costs_to_collect_does_not_depend_on_how_many_there_are() -> None:
+def test_gc_races__cost_of_an_entry_does_not_grow_with_their_number() -> None:
     few, many = (min(measure_cost(size) for _ in range(3)) for size in (1_000, 20_000))
 
     sys.stdout.write(f"{few * 1e6:.0f} and {many * 1e6:.0f} us each\n")

@@ -250,9 +250,7 @@ def schedules(moments: int, most: int) -> Iterator[tuple[int, ...]]:
 
 @pytest.mark.parametrize("most", [1, pytest.param(3, marks=pytest.mark.stress)])
 @pytest.mark.parametrize("name", PLAYS)
-def test_nobody_holds_what_is_gone_whenever_the_turn_passes(
-    theatre: Theatre, name: str, most: int
-) -> None:
+def test_interleavings__no_party_holds_what_is_gone(theatre: Theatre, name: str, most: int) -> None:
     moments = theatre.play(name, [])
 
     for schedule in schedules(moments, most):
@@ -261,7 +259,7 @@ def test_nobody_holds_what_is_gone_whenever_the_turn_passes(
 
 @pytest.mark.parametrize("examples", [100, pytest.param(3000, marks=pytest.mark.stress)])
 @pytest.mark.parametrize("name", PLAYS)
-def test_nobody_holds_what_is_gone_however_often_the_turn_passes(
+def test_interleavings__random_ones_lose_nothing_in_use(
     theatre: Theatre, name: str, examples: int
 ) -> None:
     chance = random.Random(examples)  # ruff: ignore[suspicious-non-cryptographic-random-usage]
@@ -272,7 +270,7 @@ def test_nobody_holds_what_is_gone_however_often_the_turn_passes(
 
 
 @pytest.mark.parametrize("name", PLAYS)
-def test_without_pins_somebody_does(
+def test_interleavings__without_pins_lose_what_is_in_use(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(Lease, "pin", lambda *_: None)

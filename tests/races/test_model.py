@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("examples", [300, pytest.param(20_000, marks=pytest.mark.stress)])
-def test_nobody_is_given_what_is_wrong_and_nothing_is_left_over(examples: int) -> None:
+def test_model__nothing_wrong_is_handed_out_or_left_over(examples: int) -> None:
     count = explore(examples, 0)
 
     assert len(count.traces) > examples * 0.8
@@ -38,11 +38,11 @@ def test_nobody_is_given_what_is_wrong_and_nothing_is_left_over(examples: int) -
     "name",
     [pytest.param(name, marks=[pytest.mark.stress] * (name in RARE)) for name in BROKEN],
 )
-def test_a_rule_that_is_broken_is_found_out(name: str) -> None:
+def test_model__broken_rule_is_found_out(name: str) -> None:
     assert find_out(name)
 
 
-def test_what_was_delivered_is_there_after_a_cut_at_any_moment() -> None:
+def test_model__delivered_file_survives_a_power_cut_at_any_moment() -> None:
     counts = [Count() for _ in range(150)]
     with playing():
         for moment, count in enumerate(counts, 1):
@@ -56,7 +56,7 @@ def test_what_was_delivered_is_there_after_a_cut_at_any_moment() -> None:
     assert counts[-1].happened["cuts"] == 0
 
 
-def test_where_restarts_do_not_show_no_record_vouches_for_what_the_disk_does_not_have() -> None:
+def test_model__records_vouch_only_for_flushed_files() -> None:
     with playing():
         MACHINE.reset(boots_are_known=False)
         leave_a_copy()
@@ -71,7 +71,7 @@ def test_where_restarts_do_not_show_no_record_vouches_for_what_the_disk_does_not
     )
 
 
-def test_only_what_was_synchronised_outlives_every_cut() -> None:
+def test_machine__only_flushed_content_survives_a_power_cut() -> None:
     found: set[bytes] = set()
     with simulated():
         for number in range(50):
@@ -93,7 +93,7 @@ def test_only_what_was_synchronised_outlives_every_cut() -> None:
     assert found == {b"late", b"safe", b"torn", *torn}
 
 
-def test_whoever_is_killed_does_nothing_any_more_and_his_locks_are_free() -> None:
+def test_machine__killed_process_stops_and_frees_its_locks() -> None:
     def hold() -> None:
         write_file("/held", b"")
         lock = try_lock(SimulatedPath("/held"))
@@ -111,7 +111,7 @@ def test_whoever_is_killed_does_nothing_any_more_and_his_locks_are_free() -> Non
         assert MACHINE.find("/held").mtime_ns < MACHINE.time_ns()
 
 
-def test_who_takes_what_a_collector_has_judged_keeps_it_even_if_the_record_is_lost_then(
+def test_model__tree_taken_after_the_judgement_is_kept_though_its_record_is_lost(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     layout = Layout(root=tmp_path)

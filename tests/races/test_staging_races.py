@@ -78,7 +78,7 @@ def sdist(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.stress)])
-def test_users_of_one_name_at_the_same_time_have_a_stage_each(tmp_path: Path, count: int) -> None:
+def test_staging_races__users_of_one_name_have_a_stage_each(tmp_path: Path, count: int) -> None:
     with holders(tmp_path, *[NAME] * count) as crowd:
         paths = {holder.path for holder in crowd}
 
@@ -89,7 +89,7 @@ def test_users_of_one_name_at_the_same_time_have_a_stage_each(tmp_path: Path, co
     assert list(tmp_path.iterdir()) == []
 
 
-def test_when_half_of_a_crowd_is_killed_only_its_stages_are_collected(tmp_path: Path) -> None:
+def test_staging_races__only_stages_of_killed_processes_are_collected(tmp_path: Path) -> None:
     with holders(tmp_path, *[NAME] * 16) as crowd:
         living, dead = crowd[::2], crowd[1::2]
         for holder in dead:
@@ -106,7 +106,7 @@ def test_when_half_of_a_crowd_is_killed_only_its_stages_are_collected(tmp_path: 
 @pytest.mark.parametrize(
     ("visitors", "rounds"), [(8, 100), pytest.param(50, 1000, marks=pytest.mark.stress)]
 )
-def test_nobody_is_ever_in_anothers_stage_whoever_comes_goes_or_collects(
+def test_staging_races__no_process_is_in_the_stage_of_another(
     tmp_path: Path, visitors: int, rounds: int
 ) -> None:
     command = [sys.executable, "-c", _VISITOR, str(tmp_path), NAME, str(rounds)]
@@ -122,7 +122,7 @@ def test_nobody_is_ever_in_anothers_stage_whoever_comes_goes_or_collects(
 
 @needs(posix="fork")
 @pytest.mark.parametrize("kills", [100, pytest.param(3000, marks=pytest.mark.stress)])
-def test_nothing_of_the_killed_is_left_and_the_living_are_not_disturbed(
+def test_staging_races__killed_leave_nothing_and_the_living_are_not_disturbed(
     tmp_path: Path, sdist: Path, kills: int
 ) -> None:
     parent = tmp_path / "stages"
@@ -145,9 +145,7 @@ def test_nothing_of_the_killed_is_left_and_the_living_are_not_disturbed(
         assert sorted(path.name for path in living.path.iterdir()) == [".lock", "held"]
 
 
-def test_of_many_that_unpack_into_one_directory_one_does_and_the_rest_are_refused(
-    tmp_path: Path, sdist: Path
-) -> None:
+def test_staging_races__one_of_many_unpacks_into_a_directory(tmp_path: Path, sdist: Path) -> None:
     destination = tmp_path / "out"
     command = [sys.executable, "-m", "wheelforge", "unpack", str(sdist), str(destination)]
 

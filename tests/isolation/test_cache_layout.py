@@ -30,14 +30,14 @@ def snapshot(directory: Path) -> dict[Path, tuple[int, bytes]]:
     }
 
 
-def test_a_prepared_cache_says_that_it_is_a_cache(layout: Layout) -> None:
+def test_layout__prepared_cache_is_tagged(layout: Layout) -> None:
     layout.prepare()
 
     assert (layout.root / "CACHEDIR.TAG").read_bytes().splitlines()[0] == SIGNATURE
     assert (layout.root / ".gitignore").read_bytes() == b"*\n"
 
 
-def test_stages_belong_to_no_repository(layout: Layout) -> None:
+def test_layout__stages_belong_to_no_repository(layout: Layout) -> None:
     layout.prepare()
 
     assert layout.stages.parent == layout.root
@@ -45,13 +45,13 @@ def test_stages_belong_to_no_repository(layout: Layout) -> None:
 
 
 @needs(posix="modes")
-def test_the_cache_is_closed_to_others(layout: Layout) -> None:
+def test_layout__cache_is_closed_to_others(layout: Layout) -> None:
     layout.prepare()
 
     assert layout.root.stat().st_mode & 0o777 == 0o700
 
 
-def test_preparing_again_changes_nothing(layout: Layout) -> None:
+def test_layout__preparing_again_changes_nothing(layout: Layout) -> None:
     layout.prepare()
     before = snapshot(layout.root)
 
@@ -61,7 +61,7 @@ def test_preparing_again_changes_nothing(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("stop", ["CACHEDIR.TAG", ".gitignore", "stage-v1/.git", "stage-v1"])
-def test_preparing_completes_what_was_interrupted(layout: Layout, stop: str) -> None:
+def test_layout__preparing_completes_what_was_interrupted(layout: Layout, stop: str) -> None:
     layout.prepare()
     whole = {path: content for path, (_, content) in snapshot(layout.root).items()}
     (layout.stages / ".git").unlink()
@@ -75,7 +75,7 @@ def test_preparing_completes_what_was_interrupted(layout: Layout, stop: str) -> 
     assert {path: content for path, (_, content) in snapshot(layout.root).items()} == whole
 
 
-def test_a_tag_that_was_created_but_not_written_is_completed(layout: Layout) -> None:
+def test_layout__empty_tag_is_completed(layout: Layout) -> None:
     layout.root.mkdir(parents=True)
     (layout.root / "CACHEDIR.TAG").touch()
 
@@ -84,7 +84,7 @@ def test_a_tag_that_was_created_but_not_written_is_completed(layout: Layout) -> 
     assert (layout.root / "CACHEDIR.TAG").read_bytes().startswith(SIGNATURE)
 
 
-def test_what_others_put_into_the_cache_directory_stays(layout: Layout) -> None:
+def test_layout__foreign_files_stay(layout: Layout) -> None:
     layout.root.mkdir(parents=True)
     (layout.root / ".gitignore").write_bytes(b"mine\n")
 
@@ -93,7 +93,7 @@ def test_what_others_put_into_the_cache_directory_stays(layout: Layout) -> None:
     assert (layout.root / ".gitignore").read_bytes() == b"mine\n"
 
 
-def test_a_file_in_the_place_of_the_cache_is_a_clear_error(layout: Layout) -> None:
+def test_layout__file_in_the_place_of_the_cache_is_a_clear_error(layout: Layout) -> None:
     layout.root.parent.mkdir()
     layout.root.touch()
 
@@ -101,7 +101,7 @@ def test_a_file_in_the_place_of_the_cache_is_a_clear_error(layout: Layout) -> No
         layout.prepare()
 
 
-def test_the_default_is_the_users_own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layout__default_is_the_users_own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     if os.name == "posix":
         monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
 

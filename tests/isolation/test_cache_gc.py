@@ -84,9 +84,7 @@ def leftovers(layout: Layout) -> set[str]:
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99, 1])
-def test_a_size_bound_holds_and_what_was_unused_for_longest_goes_first(
-    filled: Layout, share: float
-) -> None:
+def test_gc__size_bound_removes_the_least_recently_used(filled: Layout, share: float) -> None:
     before = sorted(list_entries(filled), key=lambda entry: entry.last_used)
     bound = int(sum(entry.size_bytes for entry in before) * share)
 
@@ -101,7 +99,7 @@ def test_a_size_bound_holds_and_what_was_unused_for_longest_goes_first(
     assert (collected.removed, collected.in_use, collected.is_done) == (len(gone), 0, True)
 
 
-def test_what_is_older_than_the_bound_goes_and_nothing_else(filled: Layout) -> None:
+def test_gc__age_bound_removes_older_entries_only(filled: Layout) -> None:
     collect_garbage(filled, Bounds(max_age_days=3.5))
 
     assert versions(filled) == ["3", "4", "5"]
@@ -109,7 +107,7 @@ def test_what_is_older_than_the_bound_goes_and_nothing_else(filled: Layout) -> N
     assert len(filled.wheels.list_trees()) == 3
 
 
-def test_what_was_used_just_now_is_not_old_any_more(filled: Layout, wheels: list[Path]) -> None:
+def test_gc__use_makes_an_entry_young(filled: Layout, wheels: list[Path]) -> None:
     with open_cache(filled, ignore) as cache:
         cache.wheels.add(wheels[0]).item.give_back()
 
@@ -118,7 +116,7 @@ def test_what_was_used_just_now_is_not_old_any_more(filled: Layout, wheels: list
     assert versions(filled) == ["0", "3", "4", "5"]
 
 
-def test_without_bounds_nothing_goes_that_a_record_names(filled: Layout) -> None:
+def test_gc__without_bounds_keeps_every_record(filled: Layout) -> None:
     before = read_tree(filled.root)
 
     collected = collect_garbage(filled, UNBOUNDED)
@@ -127,7 +125,7 @@ def test_without_bounds_nothing_goes_that_a_record_names(filled: Layout) -> None
     assert before.items() <= read_tree(filled.root).items()
 
 
-def test_nothing_at_all_is_left_of_a_cache_that_is_cleared(filled: Layout) -> None:
+def test_gc__cleared_cache_is_empty(filled: Layout) -> None:
     collect_garbage(filled, NOTHING)
 
     assert leftovers(filled) == set()
@@ -135,7 +133,7 @@ def test_nothing_at_all_is_left_of_a_cache_that_is_cleared(filled: Layout) -> No
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_what_a_living_process_is_about_stays_and_goes_once_it_has_left(
+def test_gc__keeps_what_a_living_process_uses_or_makes(
     filled: Layout, another: Path, moment: str
 ) -> None:
     with users(filled, another, moment) as (user,):
@@ -152,7 +150,7 @@ def test_what_a_living_process_is_about_stays_and_goes_once_it_has_left(
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_process_is_recognised_as_dead_and_what_it_left_is_removed(
+def test_gc__removes_what_a_dead_process_left(
     layout: Layout, wheels: list[Path], moment: str
 ) -> None:
     with users(layout, wheels[0], moment) as (user,):
@@ -168,9 +166,7 @@ def test_a_process_is_recognised_as_dead_and_what_it_left_is_removed(
     assert list(layout.stages.iterdir()) == [layout.stages / ".git"]
 
 
-def test_of_many_users_the_dead_lose_everything_and_the_living_nothing(
-    filled: Layout, wheels: list[Path]
-) -> None:
+def test_gc__tells_dead_users_from_living_ones(filled: Layout, wheels: list[Path]) -> None:
     with users(filled, wheels[0], "use", "use") as (living, dead):
         dead.kill()
 
@@ -182,7 +178,7 @@ def test_of_many_users_the_dead_lose_everything_and_the_living_nothing(
         living.leave()
 
 
-def test_a_tree_that_is_pinned_twice_stays_until_it_was_given_back_twice(filled: Layout) -> None:
+def test_gc__keeps_a_tree_until_every_user_gave_it_back(filled: Layout) -> None:
     with open_cache(filled, ignore) as cache:
         key = next(entry.path.stem for entry in list_entries(filled) if entry.kind == "wheel")
         items = [cache.trees[0].take(key) for _ in range(2)]
@@ -195,7 +191,7 @@ def test_a_tree_that_is_pinned_twice_stays_until_it_was_given_back_twice(filled:
     assert counts == [1, 0]
 
 
-def test_a_tree_is_saved_by_the_record_that_was_published_after_all_was_listed(
+def test_gc__keeps_a_tree_published_after_listing(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = filled.wheels.list_records()[0]
@@ -216,7 +212,7 @@ def test_a_tree_is_saved_by_the_record_that_was_published_after_all_was_listed(
     assert filled.wheels.tree(found.tree).is_dir()
 
 
-def test_a_tree_is_saved_by_the_record_that_its_user_has_renewed(
+def test_gc__keeps_a_tree_whose_record_was_renewed(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path: path.read_bytes() for path in filled.wheels.list_records()}
@@ -236,7 +232,7 @@ def test_a_tree_is_saved_by_the_record_that_its_user_has_renewed(
     assert len(filled.wheels.list_trees()) == len(before) == COUNT
 
 
-def test_a_second_collector_goes_away_and_touches_nothing(filled: Layout) -> None:
+def test_gc__second_collector_goes_away(filled: Layout) -> None:
     lock = try_lock(filled.lock("gc"))
     assert lock is not None
     before = read_tree(filled.root)
@@ -248,9 +244,7 @@ def test_a_second_collector_goes_away_and_touches_nothing(filled: Layout) -> Non
     lock.release()
 
 
-def test_without_locks_it_refuses_and_says_why(
-    filled: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gc__without_locks_refuses(filled: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -263,9 +257,7 @@ def test_without_locks_it_refuses_and_says_why(
     assert len(versions(filled)) == len(filled.wheels.list_trees()) == COUNT
 
 
-def test_a_cache_that_can_only_be_read_is_left_alone_with_one_clear_error(
-    tmp_path: Path, filled: Layout
-) -> None:
+def test_gc__read_only_cache_is_one_clear_error(tmp_path: Path, filled: Layout) -> None:
     before = read_tree(filled.root)
 
     output = run_unprivileged(tmp_path, _COLLECT)
@@ -274,7 +266,7 @@ def test_a_cache_that_can_only_be_read_is_left_alone_with_one_clear_error(
     assert read_tree(filled.root) == before
 
 
-def test_nobody_who_cannot_be_seen_is_taken_for_dead(
+def test_gc__unseen_users_are_not_taken_for_dead(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scandir, listdir = os.scandir, os.listdir
@@ -300,7 +292,7 @@ def test_nobody_who_cannot_be_seen_is_taken_for_dead(
 
 
 @pytest.mark.parametrize(("age_days", "is_left"), [(0, True), (13, True), (15, False)])
-def test_what_was_set_aside_is_kept_for_a_fortnight(
+def test_gc__quarantine_is_kept_for_a_fortnight(
     filled: Layout, *, age_days: float, is_left: bool
 ) -> None:
     with open_cache(filled, ignore) as cache:
@@ -319,7 +311,7 @@ def test_what_was_set_aside_is_kept_for_a_fortnight(
     ("days", "max_age_days", "is_left"),
     [(30, None, True), (100, None, False), (30, 60, True), (30, 10, False), (100, 200, True)],
 )
-def test_what_was_answered_is_remembered_for_ninety_days_or_as_long_as_the_age_allows(
+def test_gc__answers_are_kept_for_ninety_days(
     layout: Layout, days: float, max_age_days: float | None, *, is_left: bool
 ) -> None:
     answers = [layout.resolutions / "a.json", layout.interpreters / "b.json.draft"]
@@ -346,7 +338,7 @@ def remember(layout: Layout, wheel: Path, *keys: str, age_days: float = 0) -> li
 
 
 @pytest.mark.parametrize(("age_days", "is_left"), [(3, True), (5, False)])
-def test_what_was_built_is_remembered_for_as_long_as_the_age_allows(
+def test_gc__built_wheels_are_kept_as_long_as_the_age_allows(
     layout: Layout, wheels: list[Path], age_days: float, *, is_left: bool
 ) -> None:
     (record,) = remember(layout, wheels[0], "old", age_days=age_days)
@@ -359,9 +351,7 @@ def test_what_was_built_is_remembered_for_as_long_as_the_age_allows(
     assert (collected.removed, collected.freed_bytes) == ((0, 0) if is_left else (1, size))
 
 
-def test_what_was_built_goes_with_its_file_and_no_other_does(
-    layout: Layout, wheels: list[Path]
-) -> None:
+def test_gc__built_wheel_goes_with_its_file(layout: Layout, wheels: list[Path]) -> None:
     old = remember(layout, wheels[0], "one", "two")
     young = remember(layout, wheels[1], "three")
     for path in layout.files.rglob(wheels[0].name):
@@ -373,7 +363,7 @@ def test_what_was_built_goes_with_its_file_and_no_other_does(
     assert versions(layout, "file") == [wheels[1].name]
 
 
-def test_the_size_of_what_was_built_is_bounded_too(layout: Layout, wheels: list[Path]) -> None:
+def test_gc__size_bound_holds_for_built_wheels(layout: Layout, wheels: list[Path]) -> None:
     (wheel, *_) = wheels
     for number in range(20):
         remember(layout, wheel, str(number), age_days=20 - number)
@@ -386,7 +376,7 @@ def test_the_size_of_what_was_built_is_bounded_too(layout: Layout, wheels: list[
     assert versions(layout, "file") == [wheel.name]
 
 
-def test_a_record_whose_wheel_is_gone_or_that_is_damaged_goes_without_any_bounds(
+def test_gc__record_of_a_lost_built_wheel_goes_without_bounds(
     layout: Layout, wheels: list[Path]
 ) -> None:
     records = [remember(layout, wheel, wheel.name)[0] for wheel in wheels[:4]]
@@ -399,7 +389,7 @@ def test_a_record_whose_wheel_is_gone_or_that_is_damaged_goes_without_any_bounds
     assert layout.built.list_records() == [records[3]]
 
 
-def test_a_wheel_that_somebody_has_found_stays_though_its_record_goes(
+def test_gc__keeps_a_built_wheel_in_use_though_its_record_goes(
     layout: Layout, wheels: list[Path]
 ) -> None:
     remember(layout, wheels[0], "key")
@@ -416,7 +406,7 @@ def test_a_wheel_that_somebody_has_found_stays_though_its_record_goes(
     assert leftovers(layout) == set()
 
 
-def test_who_wants_a_file_that_is_just_being_removed_waits_and_gets_it_anew(
+def test_gc__file_being_removed_is_waited_for_and_fetched_anew(
     layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(layout, wheels[0], "key")
@@ -465,7 +455,7 @@ class _Clock:
         time.sleep(seconds)
 
 
-def test_a_file_is_saved_by_the_record_that_was_published_after_all_was_listed(
+def test_gc__keeps_a_file_whose_record_was_published_after_listing(
     layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (record,) = remember(layout, wheels[0], "key")
@@ -486,7 +476,7 @@ def test_a_file_is_saved_by_the_record_that_was_published_after_all_was_listed(
     assert versions(layout, "file") == [wheels[0].name]
 
 
-def test_what_is_kept_in_a_stage_goes_with_the_days(filled: Layout) -> None:
+def test_gc__kept_stages_go_with_the_days(filled: Layout) -> None:
     for days in (1, 20):
         with open_stage(filled.stages, f"old{days}") as stage:
             stage.keep()
@@ -498,9 +488,7 @@ def test_what_is_kept_in_a_stage_goes_with_the_days(filled: Layout) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "link", "full directory"])
-def test_foreign_things_in_a_cache_neither_stop_it_nor_save_others(
-    filled: Layout, kind: str
-) -> None:
+def test_gc__foreign_things_do_not_stop_it(filled: Layout, kind: str) -> None:
     places = [path for path in filled.root.rglob("*") if path.is_dir()]
     below = [filled.drafts, filled.quarantine, filled.leases, filled.root / "locks"]
     for place in {filled.root, *places, *below} - set(filled.root.glob("*/trees/*/*/**")):
@@ -528,7 +516,7 @@ def make_foreign(path: Path, kind: str) -> None:
             (path / "precious").touch()
 
 
-def test_what_another_release_keeps_is_not_touched(filled: Layout) -> None:
+def test_gc__buckets_of_other_releases_are_not_touched(filled: Layout) -> None:
     for name in ("wheels-v9/trees/ab/tree", "files-v9/ab/file", "stage-v2/demo"):
         (filled.root / name).mkdir(parents=True)
 
@@ -539,7 +527,7 @@ def test_what_another_release_keeps_is_not_touched(filled: Layout) -> None:
     assert (filled.root / "stage-v2/demo").is_dir()
 
 
-def test_a_record_that_cannot_be_read_goes_with_its_tree(filled: Layout) -> None:
+def test_gc__unreadable_record_goes_with_its_tree(filled: Layout) -> None:
     filled.wheels.list_records()[0].write_bytes(b"half a rec")
 
     collect_garbage(filled, UNBOUNDED)
@@ -548,7 +536,7 @@ def test_a_record_that_cannot_be_read_goes_with_its_tree(filled: Layout) -> None
     assert len(filled.wheels.list_records()) == COUNT - 1
 
 
-def test_an_empty_place_for_a_file_goes(filled: Layout) -> None:
+def test_gc__empty_file_directory_goes(filled: Layout) -> None:
     for path in filled.list_files()[:2]:
         next(path.iterdir()).unlink()
 
@@ -557,7 +545,7 @@ def test_an_empty_place_for_a_file_goes(filled: Layout) -> None:
     assert len(filled.list_files()) == COUNT - 2
 
 
-def test_a_tree_that_resists_does_not_save_the_others(
+def test_gc__tree_that_resists_does_not_save_others(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stubborn = filled.wheels.list_trees()[2]
@@ -576,13 +564,13 @@ def test_a_tree_that_resists_does_not_save_the_others(
     assert collected.removed == 2 * COUNT - 1
 
 
-def test_a_cache_that_is_not_there_holds_nothing_to_collect(layout: Layout) -> None:
+def test_gc__absent_cache_has_nothing_to_collect(layout: Layout) -> None:
     collected = collect_garbage(layout, NOTHING)
 
     assert (collected.removed, collected.is_done) == (0, True)
 
 
-def test_a_cache_grows_no_further_than_it_is_allowed_to(layout: Layout, wheels: list[Path]) -> None:
+def test_cache__is_brought_back_to_its_size_when_closed(layout: Layout, wheels: list[Path]) -> None:
     sizes = []
     for wheel in wheels:
         with open_cache(layout, ignore, max_bytes=6000) as cache:
@@ -592,7 +580,7 @@ def test_a_cache_grows_no_further_than_it_is_allowed_to(layout: Layout, wheels: 
     assert 0 < max(sizes) <= 6000
 
 
-def test_many_entries_are_collected_to_the_last(layout: Layout) -> None:
+def test_gc__many_entries_are_collected_to_the_last(layout: Layout) -> None:
     fill_fast(layout, 300)
 
     collected = collect_garbage(layout, NOTHING)
@@ -601,9 +589,7 @@ def test_many_entries_are_collected_to_the_last(layout: Layout) -> None:
     assert leftovers(layout) == set()
 
 
-def test_a_cache_lists_its_wheels_and_files_with_what_one_wants_to_know(
-    filled: Layout, wheels: list[Path]
-) -> None:
+def test_listing__has_wheels_and_files(filled: Layout, wheels: list[Path]) -> None:
     entries = sorted(list_entries(filled), key=lambda entry: (entry.kind, entry.file))
 
     files, found = entries[:COUNT], entries[COUNT:]
@@ -621,7 +607,7 @@ def test_a_cache_lists_its_wheels_and_files_with_what_one_wants_to_know(
         assert time.time() - entry.last_used == pytest.approx(age_days * DAY_SECONDS, abs=60)
 
 
-def test_a_cache_lists_what_was_built(layout: Layout, wheels: list[Path]) -> None:
+def test_listing__has_built_wheels(layout: Layout, wheels: list[Path]) -> None:
     (record,) = remember(layout, wheels[3], "key", age_days=2)
 
     (built,) = (entry for entry in list_entries(layout) if entry.kind == "built")
@@ -631,7 +617,7 @@ def test_a_cache_lists_what_was_built(layout: Layout, wheels: list[Path]) -> Non
     assert time.time() - built.last_used == pytest.approx(2 * DAY_SECONDS, abs=60)
 
 
-def test_what_a_cache_takes_on_disk_is_counted_once_whatever_its_names(layout: Layout) -> None:
+def test_listing__disk_use_counts_each_file_once(layout: Layout) -> None:
     (layout.root / "a").mkdir(parents=True)
     (layout.root / "a" / "file").write_bytes(bytes(1000))
     (layout.root / "b").hardlink_to(layout.root / "a" / "file")
@@ -641,6 +627,6 @@ def test_what_a_cache_takes_on_disk_is_counted_once_whatever_its_names(layout: L
     assert measure_disk(layout) == 1010 + len("c")
 
 
-def test_a_cache_that_is_not_there_lists_nothing_and_takes_nothing(layout: Layout) -> None:
+def test_listing__absent_cache_is_empty(layout: Layout) -> None:
     assert list(list_entries(layout)) == []
     assert measure_disk(layout) == 0

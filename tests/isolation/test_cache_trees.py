@@ -189,7 +189,7 @@ def describe(damage: Damage, ground: Ground) -> str:
 
 @needs(posix="links and modes")
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.stress)])
-def test_random_damage_is_seen_before_use_and_healed(ground: Ground, count: int) -> None:
+def test_trees__damage_is_seen_before_use_and_healed(ground: Ground, count: int) -> None:
     chance = chance_of(20260611)
     _, right = ground.use()
     unseen: list[str] = []
@@ -208,7 +208,7 @@ def test_random_damage_is_seen_before_use_and_healed(ground: Ground, count: int)
     assert ground.use()[0].kinds == []
 
 
-def test_a_damaged_file_that_is_needed_again_is_fetched_again(ground: Ground) -> None:
+def test_trees__damaged_file_is_fetched_again(ground: Ground) -> None:
     _, right = ground.use()
     for path in ground.kept():
         flip(path, chance_of(0))
@@ -222,7 +222,7 @@ def test_a_damaged_file_that_is_needed_again_is_fetched_again(ground: Ground) ->
     assert found == right
 
 
-def test_a_damaged_directory_is_made_again_without_fetching(ground: Ground) -> None:
+def test_trees__damaged_tree_is_made_again_without_fetching(ground: Ground) -> None:
     ground.use()
     fetched = ground.stock.fetched
     for tree in ground.trees():
@@ -233,7 +233,7 @@ def test_a_damaged_directory_is_made_again_without_fetching(ground: Ground) -> N
     assert ground.stock.fetched == fetched
 
 
-def test_what_was_found_wrong_is_kept_with_its_reason(ground: Ground) -> None:
+def test_trees__damaged_record_is_set_aside_with_its_reason(ground: Ground) -> None:
     ground.use()
     (record,) = ground.layout.environments.list_records()
     truncate(record, chance_of(0))
@@ -247,7 +247,7 @@ def test_what_was_found_wrong_is_kept_with_its_reason(ground: Ground) -> None:
     assert kept == {".why": b"the record is damaged", ".json": left}
 
 
-def test_a_record_of_something_else_is_not_believed(ground: Ground) -> None:
+def test_trees__record_of_another_key_is_not_believed(ground: Ground) -> None:
     ground.use()
     first, second = ground.layout.wheels.list_records()
     shutil.copyfile(first, second)
@@ -264,7 +264,7 @@ def change_times(top: Path) -> None:
         os.utime(path, (1, 1), follow_symlinks=False)
 
 
-def test_where_only_times_changed_every_byte_is_hashed_once_and_nothing_is_made(
+def test_trees__changed_times_are_hashed_once(
     ground: Ground,
 ) -> None:
     _, right = ground.use()
@@ -281,7 +281,7 @@ def test_where_only_times_changed_every_byte_is_hashed_once_and_nothing_is_made(
     assert ground.trees() == trees
 
 
-def test_a_change_that_hides_among_changed_times_is_seen(ground: Ground) -> None:
+def test_trees__change_among_changed_times_is_seen(ground: Ground) -> None:
     _, right = ground.use()
     (tree,) = ground.layout.environments.list_trees()
     flip(next(tree.rglob("data.py")), chance_of(0))
@@ -307,7 +307,7 @@ def restart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callabl
     records.boot_id.cache_clear()
 
 
-def test_after_a_start_of_the_machine_every_byte_is_hashed_once(
+def test_trees__every_byte_is_hashed_once_after_a_restart(
     ground: Ground, restart: Callable[[], None]
 ) -> None:
     _, right = ground.use()
@@ -329,7 +329,7 @@ def lose_what_was_not_yet_on_disk(tree: Path) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def test_what_a_power_cut_took_is_seen_after_the_start(
+def test_trees__loss_of_power_is_seen_after_the_restart(
     ground: Ground, restart: Callable[[], None]
 ) -> None:
     _, right = ground.use()
@@ -357,7 +357,7 @@ def restore(ground: Ground, root: Path) -> Ground:
     )
 
 
-def test_a_cache_restored_in_its_place_is_hashed_and_not_made_again(ground: Ground) -> None:
+def test_trees__restored_cache_is_hashed_and_not_made_again(ground: Ground) -> None:
     _, right = ground.use()
     fetched = ground.stock.fetched
     trees = ground.trees()
@@ -371,7 +371,7 @@ def test_a_cache_restored_in_its_place_is_hashed_and_not_made_again(ground: Grou
     assert ground.stock.fetched == fetched
 
 
-def test_a_cache_restored_elsewhere_has_its_wheels_and_makes_environments_for_the_new_place(
+def test_trees__moved_cache_keeps_wheels_and_makes_environments(
     ground: Ground, fast_path: Path
 ) -> None:
     ground.use()
@@ -387,9 +387,7 @@ def test_a_cache_restored_elsewhere_has_its_wheels_and_makes_environments_for_th
     assert ground.stock.fetched == fetched
 
 
-def test_a_cache_seen_at_two_places_serves_both_and_each_goes_on_finding_its_own(
-    ground: Ground, fast_path: Path
-) -> None:
+def test_trees__cache_at_two_places_serves_both(ground: Ground, fast_path: Path) -> None:
     other = Ground(
         layout=Layout(root=fast_path / "link"),
         stock=ground.stock,
@@ -406,7 +404,7 @@ def test_a_cache_seen_at_two_places_serves_both_and_each_goes_on_finding_its_own
     assert ground.trees() == trees
 
 
-def test_where_a_new_start_cannot_be_told_every_file_is_on_disk_before_its_record(
+def test_trees__files_are_flushed_before_their_record_where_restarts_do_not_show(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed: list[int] = []

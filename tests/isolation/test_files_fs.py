@@ -89,7 +89,7 @@ def refuse(number: int) -> Callable[..., NoReturn]:
 @needs(posix="modes")
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(("executable", "mode"), [(False, 0o644), (True, 0o755)])
-def test_a_file_has_its_content_mode_and_time_whatever_the_umask(
+def test_created_file__has_content_mode_and_time_whatever_the_umask(
     tmp_path: Path, *, executable: bool, mode: int
 ) -> None:
     path = tmp_path / "file"
@@ -103,7 +103,7 @@ def test_a_file_has_its_content_mode_and_time_whatever_the_umask(
 
 @needs(posix="modes")
 @pytest.mark.usefixtures("umask")
-def test_a_settled_directory_has_its_mode_and_time_whatever_the_umask(tmp_path: Path) -> None:
+def test_settled_directory__has_mode_and_time_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "directory"
 
     fs.create_directory(str(path))
@@ -115,7 +115,7 @@ def test_a_settled_directory_has_its_mode_and_time_whatever_the_umask(tmp_path: 
 
 @needs(posix="modes")
 @pytest.mark.parametrize("mode", [0, 0o755, 0o777], ids=oct)
-def test_a_private_directory_is_its_owners_alone_whatever_it_was(tmp_path: Path, mode: int) -> None:
+def test_private_directory__is_closed_to_others_whatever_it_was(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "directory"
     path.mkdir()
     path.chmod(mode)
@@ -125,7 +125,7 @@ def test_a_private_directory_is_its_owners_alone_whatever_it_was(tmp_path: Path,
     assert path.stat().st_mode & 0o7777 == 0o700
 
 
-def test_a_file_is_whole_even_when_the_system_writes_it_byte_by_byte(
+def test_created_file__is_whole_when_written_byte_by_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
@@ -139,7 +139,7 @@ def test_a_file_is_whole_even_when_the_system_writes_it_byte_by_byte(
 
 
 @pytest.mark.parametrize("target", ["precious", "absent"])
-def test_a_file_is_never_written_through_a_link(tmp_path: Path, target: str) -> None:
+def test_created_file__is_never_written_through_a_link(tmp_path: Path, target: str) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
     (tmp_path / "link").symlink_to(target)
 
@@ -150,7 +150,7 @@ def test_a_file_is_never_written_through_a_link(tmp_path: Path, target: str) -> 
     assert not (tmp_path / "absent").exists()
 
 
-def test_a_file_that_exists_is_never_written_to(tmp_path: Path) -> None:
+def test_created_file__never_overwrites_another(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
 
     with pytest.raises(FileAccessError, match="precious"):
@@ -161,7 +161,7 @@ def test_a_file_that_exists_is_never_written_to(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 @pytest.mark.parametrize("call", ["open", "write", "mkdir", "replace", "symlink"])
-def test_a_full_disk_is_told_as_such_wherever_it_is_met(
+def test_full_disk__is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
 ) -> None:
     path = str(tmp_path / "place")
@@ -183,7 +183,7 @@ def test_a_full_disk_is_told_as_such_wherever_it_is_met(
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL])
-def test_a_file_system_without_links_is_told_as_such(
+def test_created_link__without_links_is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr("wheelforge_isolation.files.fs.os.symlink", refuse(number))
@@ -196,7 +196,7 @@ def test_a_file_system_without_links_is_told_as_such(
 
 @needs(posix="modes")
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.ENOTSUP])
-def test_a_file_system_without_modes_is_good_enough(
+def test_created_file__needs_no_modes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     monkeypatch.setattr("wheelforge_isolation.files.fs.os.fchmod", refuse(number))
@@ -210,7 +210,7 @@ def test_a_file_system_without_modes_is_good_enough(
 
 
 @pytest.mark.parametrize("seconds", [0, 0.005, 0.5, 3, 9.9])
-def test_a_file_held_for_a_while_is_moved_all_the_same(
+def test_moved_file__held_for_a_while_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, seconds: float
 ) -> None:
     source, destination = tmp_path / "source", tmp_path / "destination"
@@ -224,7 +224,7 @@ def test_a_file_held_for_a_while_is_moved_all_the_same(
     assert seconds <= clock.now - 1000 <= seconds + 1
 
 
-def test_a_file_held_for_ever_is_named_after_ten_seconds(
+def test_moved_file__held_for_ten_seconds_is_an_error_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     source, destination = tmp_path / "source", tmp_path / "destination"
@@ -241,7 +241,7 @@ def test_a_file_held_for_ever_is_named_after_ten_seconds(
     assert source.read_bytes() == b"x"
 
 
-def test_what_is_refused_for_good_is_not_tried_again(
+def test_moved_file__refused_for_good_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", refuse(errno.EACCES))
@@ -252,7 +252,7 @@ def test_what_is_refused_for_good_is_not_tried_again(
     assert clock.now == 1000
 
 
-def test_a_file_held_for_a_while_is_removed_all_the_same(
+def test_removed_file__held_for_a_while_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     (tmp_path / "file").touch()
@@ -264,7 +264,7 @@ def test_a_file_held_for_a_while_is_removed_all_the_same(
     assert not (tmp_path / "file").exists()
 
 
-def test_a_full_directory_is_never_replaced(tmp_path: Path) -> None:
+def test_moved_file__never_replaces_a_full_directory(tmp_path: Path) -> None:
     for name in ("ours", "theirs"):
         (tmp_path / name).mkdir()
         (tmp_path / name / name).touch()
@@ -305,7 +305,7 @@ def make_tree(path: Path) -> None:
     "make",
     [make_nothing, make_file, make_link_to_directory, make_dead_link, make_link_loop, make_tree],
 )
-def test_everything_can_be_removed_and_nothing_outside_is(
+def test_removed_tree__is_gone_and_nothing_outside_is(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     (tmp_path / "precious").mkdir()
@@ -319,7 +319,7 @@ def test_everything_can_be_removed_and_nothing_outside_is(
 
 
 @needs(posix="paths longer than a system call takes")
-def test_a_tree_deeper_than_the_call_stack_can_be_removed(tmp_path: Path) -> None:
+def test_removed_tree__may_be_deeper_than_the_call_stack(tmp_path: Path) -> None:
     dig = "import os\nfor _ in range(1500): os.mkdir('deeper'); os.chdir('deeper')"
     subprocess.run([sys.executable, "-c", dig], cwd=tmp_path, check=True)
 
@@ -332,7 +332,7 @@ def test_a_tree_deeper_than_the_call_stack_can_be_removed(tmp_path: Path) -> Non
 
 @needs(posix="modes")
 @pytest.mark.parametrize("mode", [0, 0o111, 0o444, 0o555], ids=oct)
-def test_closed_directories_can_be_removed(tmp_path: Path, mode: int) -> None:
+def test_removed_tree__may_have_closed_directories(tmp_path: Path, mode: int) -> None:
     script = f"""
 precious = Path("precious")
 precious.touch(0o640)
@@ -351,7 +351,7 @@ print(os.listdir(), oct(precious.stat().st_mode))
     assert output == "['precious'] 0o100640\n"
 
 
-def test_what_somebody_else_removes_meanwhile_does_not_stop_the_removal(
+def test_removed_tree__may_be_removed_by_another_process_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "target"
@@ -372,7 +372,9 @@ def test_what_somebody_else_removes_meanwhile_does_not_stop_the_removal(
     assert not target.exists()
 
 
-def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_tree__failure_names_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "target").mkdir()
     monkeypatch.setattr("wheelforge_isolation.files.fs.os.rmdir", refuse(errno.EBUSY))
 
@@ -384,7 +386,7 @@ def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     ("make", "is_gone"),
     [(make_nothing, True), (Path.mkdir, True), (make_tree, False), (make_file, False)],
 )
-def test_only_an_empty_directory_is_removed_as_one(
+def test_removed_directory__must_be_empty(
     tmp_path: Path, make: Callable[[Path], None], *, is_gone: bool
 ) -> None:
     make(tmp_path / "target")
@@ -394,7 +396,7 @@ def test_only_an_empty_directory_is_removed_as_one(
     assert (tmp_path / "target").exists() is not is_gone
 
 
-def test_a_file_that_others_wrote_first_stays_as_it_is(tmp_path: Path) -> None:
+def test_ensured_file__written_by_another_process_stays(tmp_path: Path) -> None:
     path = tmp_path / "file"
 
     for content in (b"first", b"second"):
@@ -403,7 +405,7 @@ def test_a_file_that_others_wrote_first_stays_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == b"first"
 
 
-def test_a_spool_has_no_name_even_when_it_is_large(tmp_path: Path) -> None:
+def test_spool__has_no_name_even_when_large(tmp_path: Path) -> None:
     with fs.spool(str(tmp_path)) as spool:
         spool.write(bytes(40 << 20))
 

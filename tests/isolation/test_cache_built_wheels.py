@@ -49,9 +49,7 @@ def find_file(layout: Layout) -> Path:
     return next(place.iterdir())
 
 
-def test_what_was_remembered_is_found_by_other_processes(
-    layout: Layout, wheels: list[Path]
-) -> None:
+def test_built_wheel__is_found_by_other_processes(layout: Layout, wheels: list[Path]) -> None:
     remembered = remember(layout, wheels[0])
     wheels[0].unlink()  # it was in somebody's output directory
 
@@ -66,7 +64,7 @@ def test_what_was_remembered_is_found_by_other_processes(
 
 
 @pytest.mark.parametrize("key", ["", "kez", "key ", "../key", "\u00e9", "k" * 10_000])
-def test_what_was_not_remembered_is_not_found(filled: Layout, key: str) -> None:
+def test_built_wheel__unknown_key_finds_nothing(filled: Layout, key: str) -> None:
     before = find(filled, key)
     remember(filled, find_file(filled), key)
 
@@ -74,16 +72,14 @@ def test_what_was_not_remembered_is_not_found(filled: Layout, key: str) -> None:
     assert find(filled, key) == find(filled)
 
 
-def test_of_two_that_came_of_one_key_the_later_one_is_found(
-    filled: Layout, wheels: list[Path]
-) -> None:
+def test_built_wheel__later_one_of_a_key_is_found(filled: Layout, wheels: list[Path]) -> None:
     later = remember(filled, wheels[1])
 
     assert find(filled) == later
     assert len(filled.built.list_records()) == 1
 
 
-def test_an_empty_cache_finds_nothing_and_is_not_changed(layout: Layout) -> None:
+def test_built_wheel__search_changes_nothing(layout: Layout) -> None:
     layout.prepare()
     before = read_tree(layout.root)
 
@@ -112,7 +108,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_record_is_none_and_is_replaced(
+def test_built_wheel__damaged_record_is_replaced(
     filled: Layout, wheels: list[Path], damage: str
 ) -> None:
     (record,) = filled.built.list_records()
@@ -129,7 +125,9 @@ def test_a_damaged_record_is_none_and_is_replaced(
     assert record.read_bytes() == before
 
 
-def test_the_record_of_another_key_is_none(filled: Layout, wheels: list[Path]) -> None:
+def test_built_wheel__record_of_another_key_is_not_believed(
+    filled: Layout, wheels: list[Path]
+) -> None:
     (record,) = filled.built.list_records()
     remember(filled, wheels[1], "other")
     (other,) = {*filled.built.list_records()} - {record}
@@ -139,7 +137,7 @@ def test_the_record_of_another_key_is_none(filled: Layout, wheels: list[Path]) -
 
 
 @pytest.mark.parametrize("damage", ["gone", *DAMAGES])
-def test_a_wheel_that_is_not_there_whole_is_not_found_until_it_was_built_again(
+def test_built_wheel__damaged_file_is_not_found(
     filled: Layout, wheels: list[Path], damage: str
 ) -> None:
     {"gone": os.unlink, **DAMAGES}[damage](find_file(filled))
@@ -151,7 +149,7 @@ def test_a_wheel_that_is_not_there_whole_is_not_found_until_it_was_built_again(
     assert find(filled) == again
 
 
-def test_what_is_found_was_used_just_now(filled: Layout) -> None:
+def test_built_wheel__finding_it_is_use(filled: Layout) -> None:
     (record,) = filled.built.list_records()
     used = (record, find_file(filled))
     for path in used:
@@ -166,7 +164,7 @@ def test_what_is_found_was_used_just_now(filled: Layout) -> None:
     )
 
 
-def test_who_cannot_write_the_record_has_his_wheel_all_the_same(
+def test_built_wheel__needs_no_record_to_be_used(
     layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     move = os.replace
@@ -184,7 +182,7 @@ def test_who_cannot_write_the_record_has_his_wheel_all_the_same(
     assert find(layout) is None
 
 
-def test_a_search_that_the_system_refuses_finds_nothing(
+def test_built_wheel__refused_search_finds_nothing(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: object) -> NoReturn:
@@ -195,7 +193,7 @@ def test_a_search_that_the_system_refuses_finds_nothing(
     assert find(filled) is None
 
 
-def test_what_a_cache_below_has_is_found_and_what_is_new_is_kept_above(
+def test_built_wheel__is_found_below_and_kept_above(
     filled: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wheelforge_isolation.cache.ownership.os.access", lambda *_: False)

@@ -107,7 +107,7 @@ def state(top: Path) -> dict[Path, tuple[int, int]]:
     ["plain", "with blanks", "it's", "so-long-a-path" * 9],
     ids=["plain", "blanks", "quote", "long"],
 )
-def test_programs_run_wherever_the_environment_is(
+def test_environment__programs_run_wherever_it_is(
     fast_path: Path, python: Interpreter, stock: Stock, place: str
 ) -> None:
     keys = [
@@ -125,9 +125,7 @@ def test_programs_run_wherever_the_environment_is(
     assert old == str(made.path)
 
 
-def test_what_the_data_directory_holds_goes_where_its_scheme_says(
-    make: Maker, stock: Stock
-) -> None:
+def test_environment__data_files_go_where_their_scheme_says(make: Maker, stock: Stock) -> None:
     key = stock.add(
         files={
             "demo.py": b"",
@@ -150,7 +148,7 @@ def test_what_the_data_directory_holds_goes_where_its_scheme_says(
         assert (run(made, "asks"), run(made, "shell")) == ("asks", "shell")
 
 
-def test_path_files_are_honoured(make: Maker, stock: Stock, fast_path: Path) -> None:
+def test_environment__path_files_are_honoured(make: Maker, stock: Stock, fast_path: Path) -> None:
     (fast_path / "source").mkdir()
     (fast_path / "source" / "editable.py").write_text("found = 'in its source'\n", encoding="utf-8")
     finder = b"import sys\ndef install(): sys.hooked = 'yes'\n"
@@ -170,7 +168,7 @@ def test_path_files_are_honoured(make: Maker, stock: Stock, fast_path: Path) -> 
     )
 
 
-def test_nothing_that_a_wheel_brings_is_run_while_the_environment_is_made(
+def test_environment__runs_nothing_of_a_wheel_while_it_is_made(
     make: Maker, stock: Stock, fast_path: Path
 ) -> None:
     mark = fast_path / "mark"
@@ -183,7 +181,9 @@ def test_nothing_that_a_wheel_brings_is_run_while_the_environment_is_made(
     assert mark.exists()
 
 
-def test_bytecode_is_there_and_used_and_running_changes_nothing(make: Maker, stock: Stock) -> None:
+def test_environment__bytecode_is_used_and_running_changes_nothing(
+    make: Maker, stock: Stock
+) -> None:
     made = make(
         stock.add(files={"demo.py": b"def main(): pass\n", "old.py": b"print 'Python 2'\n"})
     )
@@ -198,7 +198,7 @@ def test_bytecode_is_there_and_used_and_running_changes_nothing(make: Maker, sto
     assert not any(path.name.startswith("old.") for path in site(made).rglob("*.pyc"))
 
 
-def test_it_sees_nothing_but_its_wheels_and_the_standard_library(
+def test_environment__sees_its_wheels_and_the_standard_library_only(
     make: Maker, stock: Stock, fast_path: Path
 ) -> None:
     made = make(stock.add())
@@ -213,7 +213,7 @@ def test_it_sees_nothing_but_its_wheels_and_the_standard_library(
     assert ask(made, "import sys; print(sys.prefix)") == str(made.path)
 
 
-def test_its_variables_put_its_programs_first(
+def test_environment__variables_put_its_programs_first(
     cache: Cache, python: Interpreter, stock: Stock
 ) -> None:
     made = cache.environments.obtain(python, [stock.add()], stock.fetch, search_path="/usr/bin")
@@ -225,14 +225,14 @@ def test_its_variables_put_its_programs_first(
     assert Path(made.python_executable).parent == Path(made.scripts_directory)
 
 
-def test_distributions_in_it_are_found_by_their_metadata(make: Maker, stock: Stock) -> None:
+def test_environment__distributions_are_found_by_their_metadata(make: Maker, stock: Stock) -> None:
     made = make(stock.add("demo", "1.5"), stock.add("other", "2.5"))
     code = "from importlib.metadata import version; print(version('demo'), version('other'))"
 
     assert ask(made, code) == "1.5 2.5"
 
 
-def test_pypa_build_takes_it_for_an_isolated_environment(
+def test_environment__is_an_isolated_environment_to_pypa_build(
     make: Maker, stock: Stock, tmp_path: Path
 ) -> None:
     builder = build.ProjectBuilder.from_isolated_env(make(stock.add()), MINIMAL)
@@ -244,7 +244,7 @@ def test_pypa_build_takes_it_for_an_isolated_environment(
 
 
 @pytest.mark.parametrize("version", ["3.9.18", "3.12.1", "3.13.0"])
-def test_it_is_made_for_other_pythons_too(cache: Cache, stock: Stock, version: str) -> None:
+def test_environment__is_made_for_other_pythons(cache: Cache, stock: Stock, version: str) -> None:
     executable = PYENV / version / "bin" / "python"
     if not executable.exists():
         pytest.skip(f"needs Python {version} in pyenv")
@@ -260,7 +260,7 @@ def test_it_is_made_for_other_pythons_too(cache: Cache, stock: Stock, version: s
 # Whose it is.
 
 
-def test_of_the_same_wheels_in_any_order_there_is_one(
+def test_environment__of_the_same_wheels_in_any_order_is_one(
     make: Maker, stock: Stock, layout: Layout
 ) -> None:
     keys = [stock.add("demo"), stock.add("other")]
@@ -270,7 +270,7 @@ def test_of_the_same_wheels_in_any_order_there_is_one(
     assert len({made.path for made in found}) == len(layout.environments.list_trees()) == 1
 
 
-def test_of_other_wheels_there_is_another(make: Maker, stock: Stock) -> None:
+def test_environment__of_other_wheels_is_another(make: Maker, stock: Stock) -> None:
     first, second = stock.add("demo", "1.0"), stock.add("demo", "2.0")
 
     made = [make(first), make(second)]
@@ -278,7 +278,7 @@ def test_of_other_wheels_there_is_another(make: Maker, stock: Stock) -> None:
     assert [ask(one, "import demo; print(demo.version)") for one in made] == ["1.0", "2.0"]
 
 
-def test_a_private_one_may_be_changed_and_nobody_notices(
+def test_private_environment__may_be_changed(
     make: Maker, stock: Stock, fast_path: Path, cache: Cache
 ) -> None:
     key = stock.add(files={"demo.py": b"version = 1\n"})
@@ -295,7 +295,9 @@ def test_a_private_one_may_be_changed_and_nobody_notices(
     mine.give_back()
 
 
-def test_an_adopted_one_stays_as_it_is(make: Maker, stock: Stock, python: Interpreter) -> None:
+def test_adopted_environment__stays_as_it_is(
+    make: Maker, stock: Stock, python: Interpreter
+) -> None:
     made = make(stock.add())
     before = state(made.path)
 
@@ -306,7 +308,9 @@ def test_an_adopted_one_stays_as_it_is(make: Maker, stock: Stock, python: Interp
     assert state(made.path) == before
 
 
-def test_a_change_by_one_build_is_not_used_by_the_next(make: Maker, stock: Stock) -> None:
+def test_environment__changed_by_one_build_is_not_used_by_the_next(
+    make: Maker, stock: Stock
+) -> None:
     key = stock.add(files={"demo.py": b"version = 1\n"})
     made = make(key)
     with (site(made) / "demo.py").open("r+b") as file:
@@ -319,7 +323,7 @@ def test_a_change_by_one_build_is_not_used_by_the_next(make: Maker, stock: Stock
     assert (site(again) / "demo.py").read_bytes() == b"version = 1\n"
 
 
-def test_one_that_fails_leaves_nothing(make: Maker, stock: Stock, layout: Layout) -> None:
+def test_environment__failure_leaves_nothing(make: Maker, stock: Stock, layout: Layout) -> None:
     key = stock.add(files={"demo.py": b"", "DATA/data/pyvenv.cfg": b"home = /elsewhere\n"})
 
     with pytest.raises(WheelInvalidError, match=r"pyvenv\.cfg"):
@@ -352,7 +356,7 @@ NOTES = (
 )
 
 
-def test_of_two_contents_for_one_place_the_last_name_wins_and_a_note_names_both(
+def test_environment__conflict_is_won_by_the_last_name_with_a_note(
     make: Maker, stock: Stock
 ) -> None:
     made = make(*overlapping(stock))
@@ -366,7 +370,7 @@ def test_of_two_contents_for_one_place_the_last_name_wins_and_a_note_names_both(
 
 
 @pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.stress)])
-def test_in_whatever_order_wheels_come_the_result_is_the_same(
+def test_environment__order_of_wheels_does_not_matter(
     make: Maker, stock: Stock, fast_path: Path, count: int
 ) -> None:
     keys = overlapping(stock)
@@ -384,7 +388,7 @@ def test_in_whatever_order_wheels_come_the_result_is_the_same(
     assert results == results[:1] * count
 
 
-def test_where_names_fold_case_two_spellings_are_one_place(
+def test_environment__spellings_are_one_place_where_case_folds(
     make: Maker, stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FilesystemCapabilities, "folds_names", True)
@@ -399,7 +403,9 @@ def test_where_names_fold_case_two_spellings_are_one_place(
 # What it has to do with the wheels.
 
 
-def test_wheels_are_given_back_once_it_is_made(make: Maker, stock: Stock, layout: Layout) -> None:
+def test_environment__gives_wheels_back_once_it_is_made(
+    make: Maker, stock: Stock, layout: Layout
+) -> None:
     made = make(stock.add(), stock.add("other"))
 
     (lease,) = layout.leases.glob("*.pins")
@@ -409,7 +415,7 @@ def test_wheels_are_given_back_once_it_is_made(make: Maker, stock: Stock, layout
     made.give_back()
 
 
-def test_two_files_of_one_name_may_be_in_two_environments(make: Maker, stock: Stock) -> None:
+def test_environment__files_of_one_name_may_be_in_two(make: Maker, stock: Stock) -> None:
     first = make(stock.add(files={"demo.py": b"one = 1\n"}))
     second = make(stock.add(files={"demo.py": b"two = 2\n"}))
 
@@ -433,7 +439,9 @@ def real(
     return make_real
 
 
-def test_setuptools_puts_its_own_distutils_first(real: Callable[..., Environment]) -> None:
+def test_environment__setuptools_puts_its_own_distutils_first(
+    real: Callable[..., Environment],
+) -> None:
     made = real("setuptools", "wheel")
 
     assert made.notes == ()
@@ -442,7 +450,9 @@ def test_setuptools_puts_its_own_distutils_first(real: Callable[..., Environment
     assert ask(made, "import setuptools, sys; print(sys.modules['setuptools'].__cached__)")
 
 
-def test_hatchling_builds_a_real_project(real: Callable[..., Environment], tmp_path: Path) -> None:
+def test_environment__hatchling_builds_a_real_project(
+    real: Callable[..., Environment], tmp_path: Path
+) -> None:
     made = real("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
     before = state(made.path)
     (tmp_path / "demo").mkdir()

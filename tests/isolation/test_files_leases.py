@@ -52,7 +52,7 @@ def refuse_with(number: int, monkeypatch: pytest.MonkeyPatch, function: str) -> 
     monkeypatch.setattr(function, refuse)
 
 
-def test_what_is_pinned_is_known_until_it_is_given_back(lease: Lease, directory: Path) -> None:
+def test_lease__pin_is_seen_until_it_is_given_back(lease: Lease, directory: Path) -> None:
     found = []
     for name in ("a", "b"):
         lease.pin(name)
@@ -65,7 +65,7 @@ def test_what_is_pinned_is_known_until_it_is_given_back(lease: Lease, directory:
     lease.close()
 
 
-def test_what_is_pinned_twice_is_to_be_given_back_twice(lease: Lease, directory: Path) -> None:
+def test_lease__pinned_twice_is_given_back_twice(lease: Lease, directory: Path) -> None:
     lease.pin("a")
     lease.pin("a")
     lease.unpin("a")
@@ -76,7 +76,7 @@ def test_what_is_pinned_twice_is_to_be_given_back_twice(lease: Lease, directory:
     lease.close()
 
 
-def test_what_was_given_back_may_be_pinned_again(lease: Lease, directory: Path) -> None:
+def test_lease__may_pin_again_after_giving_back(lease: Lease, directory: Path) -> None:
     for _ in range(3):
         lease.pin("a")
         assert pins(directory) == {"a"}
@@ -85,7 +85,7 @@ def test_what_was_given_back_may_be_pinned_again(lease: Lease, directory: Path) 
     lease.close()
 
 
-def test_nothing_is_left_of_a_lease_that_was_closed(lease: Lease, directory: Path) -> None:
+def test_lease__closed_leaves_nothing(lease: Lease, directory: Path) -> None:
     lease.pin("a")
 
     lease.close()
@@ -95,14 +95,14 @@ def test_nothing_is_left_of_a_lease_that_was_closed(lease: Lease, directory: Pat
     assert list(directory.iterdir()) == []
 
 
-def test_a_lease_that_says_nothing_writes_nothing(lease: Lease, directory: Path) -> None:
+def test_lease__without_pins_writes_nothing(lease: Lease, directory: Path) -> None:
     lease.close()
 
     assert not directory.exists()
     assert read_leases(directory) == {}
 
 
-def test_the_pins_of_the_living_are_read_and_those_of_the_dead_removed(directory: Path) -> None:
+def test_lease__pins_of_the_living_are_read_and_of_the_dead_removed(directory: Path) -> None:
     lock = directory.parent / "lock"
     command = [sys.executable, "-c", _HOLDER, str(directory), str(lock)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -116,7 +116,7 @@ def test_the_pins_of_the_living_are_read_and_those_of_the_dead_removed(directory
     assert list(directory.iterdir()) == []
 
 
-def test_many_threads_pin_and_give_back_and_nothing_is_lost(lease: Lease, directory: Path) -> None:
+def test_lease__threads_may_pin_at_once(lease: Lease, directory: Path) -> None:
     def use() -> None:
         for number in range(300):
             lease.pin(f"tree {number % 7}")
@@ -134,7 +134,7 @@ def test_many_threads_pin_and_give_back_and_nothing_is_lost(lease: Lease, direct
 
 
 @needs(posix="write without an append")
-def test_a_line_that_was_cut_short_spoils_no_other(
+def test_lease__line_that_was_cut_short_spoils_no_other(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
@@ -150,7 +150,7 @@ def test_a_line_that_was_cut_short_spoils_no_other(
     lease.close()
 
 
-def test_what_could_not_be_written_is_not_pinned_and_is_said_at_the_next_try(
+def test_lease__pin_that_failed_is_written_at_the_next_try(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease.pin("other")
@@ -166,7 +166,7 @@ def test_what_could_not_be_written_is_not_pinned_and_is_said_at_the_next_try(
     lease.close()
 
 
-def test_what_cannot_be_given_back_stays_pinned_and_disturbs_nobody(
+def test_lease__failed_unpin_stays_pinned(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease.pin("tree")
@@ -178,9 +178,7 @@ def test_what_cannot_be_given_back_stays_pinned_and_disturbs_nobody(
     lease.close()
 
 
-def test_a_full_disk_is_no_excuse_to_use_something_unpinned(
-    lease: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lease__full_disk_is_an_error(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_with(errno.ENOSPC, monkeypatch, "os.makedirs")
 
     with pytest.raises(DiskFullError):
@@ -188,7 +186,7 @@ def test_a_full_disk_is_no_excuse_to_use_something_unpinned(
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
-def test_where_nothing_can_be_written_a_lease_is_mute(
+def test_lease__is_mute_where_nothing_can_be_written(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     with monkeypatch.context() as patch:
@@ -201,7 +199,7 @@ def test_where_nothing_can_be_written_a_lease_is_mute(
 
 
 @pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="needs /proc")
-def test_a_lease_that_got_its_lock_and_no_more_leaves_nothing(
+def test_lease__that_got_its_lock_only_leaves_nothing(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = set(DESCRIPTORS.iterdir())
@@ -221,7 +219,7 @@ def test_a_lease_that_got_its_lock_and_no_more_leaves_nothing(
     assert set(DESCRIPTORS.iterdir()) == before
 
 
-def test_foreign_things_among_leases_are_passed_over(lease: Lease, directory: Path) -> None:
+def test_leases__foreign_files_are_passed_over(lease: Lease, directory: Path) -> None:
     lease.pin("tree")
     (directory / "directory.lock").mkdir()
     (directory / "link.lock").symlink_to("nowhere")
@@ -231,9 +229,7 @@ def test_foreign_things_among_leases_are_passed_over(lease: Lease, directory: Pa
     lease.close()
 
 
-def test_notes_that_lost_their_lock_with_the_power_are_removed(
-    lease: Lease, directory: Path
-) -> None:
+def test_leases__pins_without_a_lock_are_removed(lease: Lease, directory: Path) -> None:
     lease.pin("tree")
     (directory / "dead.pins").write_text("\n+tree", encoding="utf-8")
 
@@ -242,7 +238,7 @@ def test_notes_that_lost_their_lock_with_the_power_are_removed(
     lease.close()
 
 
-def test_leases_that_cannot_be_listed_are_an_error_and_not_an_empty_list(
+def test_leases__unlistable_are_an_error_and_not_an_empty_list(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_with(errno.EACCES, monkeypatch, "os.scandir")
@@ -252,7 +248,7 @@ def test_leases_that_cannot_be_listed_are_an_error_and_not_an_empty_list(
 
 
 @needs(posix="the removal of open files")
-def test_a_lease_taken_for_a_dead_ones_before_it_was_locked_begins_anew(
+def test_lease__taken_for_a_dead_one_begins_anew(
     lease: Lease, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def come_second(path: Path) -> None:
@@ -269,7 +265,7 @@ def test_a_lease_taken_for_a_dead_ones_before_it_was_locked_begins_anew(
     lease.close()
 
 
-def test_only_one_is_in_the_block_at_a_time(tmp_path: Path) -> None:
+def test_wait_for_lock__admits_one_at_a_time(tmp_path: Path) -> None:
     inside: list[int] = []
     most: list[int] = []
 
@@ -291,7 +287,7 @@ def test_only_one_is_in_the_block_at_a_time(tmp_path: Path) -> None:
     assert list((tmp_path / "locks").iterdir()) == []
 
 
-def test_a_long_wait_is_announced_once_and_given_up_in_the_end(
+def test_wait_for_lock__long_wait_is_announced_once_and_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "ANNOUNCEMENT_SECONDS", 0.05)
@@ -307,7 +303,7 @@ def test_a_long_wait_is_announced_once_and_given_up_in_the_end(
     lock.release()
 
 
-def test_the_lock_of_one_who_was_killed_is_waited_for_no_longer(directory: Path) -> None:
+def test_wait_for_lock__does_not_wait_for_a_killed_owner(directory: Path) -> None:
     lock = directory.parent / "lock"
     command = [sys.executable, "-c", _HOLDER, str(directory), str(lock)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -320,7 +316,7 @@ def test_the_lock_of_one_who_was_killed_is_waited_for_no_longer(directory: Path)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EACCES, errno.EROFS])
-def test_without_locks_the_block_is_entered_all_the_same(
+def test_wait_for_lock__needs_no_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     refuse_with(number, monkeypatch, "filelock.lock_descriptor")

@@ -55,7 +55,7 @@ def is_empty(layout: Layout) -> bool:
     return [*found, *layout.list_files(), *layout.drafts.glob("*")] == []
 
 
-def test_what_was_stored_is_found_and_unpacked_as_it_is(cache: Cache, stock: Stock) -> None:
+def test_stored_wheel__is_found_and_unpacked(cache: Cache, stock: Stock) -> None:
     key = stock.add(files={"demo.py": b"demo = 1\n", "DATA/scripts/demo": b"#!python\n"})
 
     stored = cache.wheels.add(stock.path / key.file_name)
@@ -69,11 +69,11 @@ def test_what_was_stored_is_found_and_unpacked_as_it_is(cache: Cache, stock: Sto
     }
 
 
-def test_what_was_never_stored_is_not_found(cache: Cache, stock: Stock) -> None:
+def test_stored_wheel__unknown_key_finds_nothing(cache: Cache, stock: Stock) -> None:
     assert cache.wheels.find(stock.add()) is None
 
 
-def test_a_wheel_is_fetched_once(cache: Cache, stock: Stock) -> None:
+def test_stored_wheel__is_fetched_once(cache: Cache, stock: Stock) -> None:
     key = stock.add()
     first = obtain(cache, stock, key)
 
@@ -83,7 +83,7 @@ def test_a_wheel_is_fetched_once(cache: Cache, stock: Stock) -> None:
     assert stock.fetched == [key.file_name]
 
 
-def test_another_process_finds_it_later(layout: Layout, stock: Stock) -> None:
+def test_stored_wheel__is_found_by_another_process(layout: Layout, stock: Stock) -> None:
     key = stock.add()
     with open_cache(layout, Reporter()) as cache:
         files = obtain(cache, stock, key)
@@ -92,7 +92,9 @@ def test_another_process_finds_it_later(layout: Layout, stock: Stock) -> None:
         assert read_tree(cache.wheels.obtain(key, refuse).item.path) == files
 
 
-def test_versions_platforms_and_contents_never_meet(cache: Cache, stock: Stock) -> None:
+def test_stored_wheel__versions_platforms_and_contents_never_meet(
+    cache: Cache, stock: Stock
+) -> None:
     files: dict[WheelKey, dict[str, bytes]] = {}
     for version, tag, content in [
         ("1.0", "py3-none-any", b"old"),
@@ -111,7 +113,7 @@ def test_versions_platforms_and_contents_never_meet(cache: Cache, stock: Stock) 
     assert len({stored.item.path for stored in found.values()}) == len(files) == 5
 
 
-def test_what_is_in_a_key_is_what_tells_wheels_apart(stock: Stock) -> None:
+def test_wheel_key__tells_wheels_apart(stock: Stock) -> None:
     keys = {stock.add("demo", version) for version in ("1.0", "2.0")}
     keys |= {stock.add(name) for name in ("a_b", "a_c")}
 
@@ -119,7 +121,7 @@ def test_what_is_in_a_key_is_what_tells_wheels_apart(stock: Stock) -> None:
     assert read_wheel_key(stock.path / "demo-1.0-py3-none-any.whl") in keys
 
 
-def test_a_file_with_another_hash_is_refused_and_nothing_is_cached(
+def test_stored_wheel__wrong_hash_is_refused_and_not_cached(
     cache: Cache, layout: Layout, stock: Stock
 ) -> None:
     key = stock.add(files={"demo.py": b"wanted"})
@@ -140,7 +142,7 @@ def test_a_file_with_another_hash_is_refused_and_nothing_is_cached(
         ({"INFO/entry_points.txt": b"[console_scripts]\n../demo = demo:main\n"}, WheelInvalidError),
     ],
 )
-def test_an_evil_wheel_is_refused_and_nothing_is_cached(
+def test_stored_wheel__invalid_one_is_refused_and_not_cached(
     cache: Cache,
     layout: Layout,
     stock: Stock,
@@ -157,7 +159,7 @@ def test_an_evil_wheel_is_refused_and_nothing_is_cached(
     assert not (layout.root.parent / "outside.py").exists()
 
 
-def test_a_fetch_that_fails_leaves_nothing_and_may_be_repeated(
+def test_stored_wheel__failed_fetch_leaves_nothing(
     cache: Cache, layout: Layout, stock: Stock
 ) -> None:
     key = stock.add()
@@ -173,7 +175,7 @@ def test_a_fetch_that_fails_leaves_nothing_and_may_be_repeated(
     assert "demo.py" in obtain(cache, stock, key)
 
 
-def test_a_fetch_that_writes_nothing_is_a_clear_error(
+def test_stored_wheel__fetch_that_writes_nothing_is_a_clear_error(
     cache: Cache, layout: Layout, stock: Stock
 ) -> None:
     key = stock.add()
@@ -184,7 +186,7 @@ def test_a_fetch_that_writes_nothing_is_a_clear_error(
     assert is_empty(layout)
 
 
-def test_threads_share_one_cache_and_fetch_once(cache: Cache, stock: Stock) -> None:
+def test_stored_wheel__threads_fetch_once(cache: Cache, stock: Stock) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     keys = [stock.add("demo", version) for version in ("1.0", "2.0")] * 8
@@ -208,7 +210,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_locks_everything_works_and_perhaps_twice(layout: Layout, stock: Stock) -> None:
+def test_stored_wheel__needs_no_locks(layout: Layout, stock: Stock) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     keys = [stock.add("demo", version) for version in ("1.0", "2.0")] * 8
@@ -263,7 +265,7 @@ print(temporary.pop().exists())
 
 
 @needs(posix="users")
-def test_a_cache_that_can_only_be_read_is_used_and_never_written(fast_path: Path) -> None:
+def test_cache__read_only_is_used_and_never_written(fast_path: Path) -> None:
     layout, stock = Layout(root=fast_path / "cache"), Stock(path=fast_path / "stock")
     kept = [stock.add(name) for name in ("here", "damaged")]
     with open_cache(layout, Reporter()) as cache:
@@ -287,7 +289,7 @@ def test_a_cache_that_can_only_be_read_is_used_and_never_written(fast_path: Path
 
 
 @needs(posix="users")
-def test_a_cache_that_is_closed_to_us_is_as_good_as_none(fast_path: Path) -> None:
+def test_cache__unreadable_is_as_good_as_none(fast_path: Path) -> None:
     layout, stock = Layout(root=fast_path / "cache"), Stock(path=fast_path / "stock")
     layout.root.mkdir(mode=0o700)
     for name in ("here", "missing", "damaged"):

@@ -50,7 +50,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filelock.lock_descriptor", refuse)
 
 
-def test_equal_inputs_have_one_name_and_others_another() -> None:
+def test_stage_name__is_the_same_for_equal_inputs_only() -> None:
     inputs = [("a", "b"), ("a", "b"), ("ab",), ("b", "a"), ("a",), ()]
 
     names = [stage_name("demo", *texts) for texts in inputs]
@@ -62,7 +62,7 @@ def test_equal_inputs_have_one_name_and_others_another() -> None:
 @pytest.mark.parametrize(
     "label", ["demo-1.0.tar.gz", "../up", ".hidden", "a/b\\c", "nul\0", "ü ", "", "x" * 500, ".."]
 )
-def test_a_name_is_one_short_plain_component_whatever_the_label(label: str) -> None:
+def test_stage_name__is_one_short_plain_component(label: str) -> None:
     name = stage_name(label, "input")
 
     assert Path(name).name == name
@@ -72,11 +72,11 @@ def test_a_name_is_one_short_plain_component_whatever_the_label(label: str) -> N
     assert len(name) < 100
 
 
-def test_a_name_tells_what_it_is_for() -> None:
+def test_stage_name__tells_its_label() -> None:
     assert stage_name("demo-1.0+local.tar.gz", "x").startswith("demo-1.0+local.tar.gz-")
 
 
-def test_one_user_after_the_other_finds_the_same_path(tmp_path: Path) -> None:
+def test_stage__path_is_the_same_for_the_next_user(tmp_path: Path) -> None:
     paths = []
     for _ in range(3):
         with open_stage(tmp_path, "demo") as stage:
@@ -85,13 +85,13 @@ def test_one_user_after_the_other_finds_the_same_path(tmp_path: Path) -> None:
     assert paths == [tmp_path / "demo"] * 3
 
 
-def test_a_stage_is_empty_and_closed_to_others(tmp_path: Path) -> None:
+def test_stage__is_empty_and_closed_to_others(tmp_path: Path) -> None:
     with open_stage(tmp_path / "not" / "there", "demo") as stage:
         assert listing(stage.path) == [".lock"]
         assert stage.path.stat().st_mode & 0o077 == 0
 
 
-def test_a_second_user_gets_the_next_slot_at_once(tmp_path: Path) -> None:
+def test_stage__second_user_gets_the_next_slot(tmp_path: Path) -> None:
     with (
         open_stage(tmp_path, "demo") as first,
         open_stage(tmp_path, "demo") as second,
@@ -103,21 +103,21 @@ def test_a_second_user_gets_the_next_slot_at_once(tmp_path: Path) -> None:
     assert names == ["demo", "demo.1", "demo.2", "other"]
 
 
-def test_another_process_gets_the_next_slot_at_once(tmp_path: Path) -> None:
+def test_stage__another_process_gets_the_next_slot(tmp_path: Path) -> None:
     with open_stage(tmp_path, "demo"), holders(tmp_path, "demo", "demo") as others:
         names = {holder.path.name for holder in others}
 
     assert names == {"demo.1", "demo.2"}
 
 
-def test_a_slot_is_used_again_once_its_user_has_left(tmp_path: Path) -> None:
+def test_stage__slot_is_used_again(tmp_path: Path) -> None:
     with holders(tmp_path, "demo") as (holder,), open_stage(tmp_path, "demo") as second:
         holder.leave()
         with open_stage(tmp_path, "demo") as third:
             assert third.path == holder.path != second.path
 
 
-def test_nothing_is_left_of_a_stage_that_held_all_kinds_of_things(tmp_path: Path) -> None:
+def test_stage__leaves_nothing_of_any_kind_of_file(tmp_path: Path) -> None:
     parent = tmp_path / "stages"
     with open_stage(parent, "demo") as stage:
         (stage.path / "file").write_bytes(b"x")
@@ -127,7 +127,7 @@ def test_nothing_is_left_of_a_stage_that_held_all_kinds_of_things(tmp_path: Path
     assert listing(parent) == []
 
 
-def test_nothing_is_left_of_a_stage_that_failed(tmp_path: Path) -> None:
+def test_stage__failure_leaves_nothing(tmp_path: Path) -> None:
     def fail(stage: Stage) -> NoReturn:
         (stage.path / "directory").mkdir()
         raise KeyboardInterrupt
@@ -139,7 +139,7 @@ def test_nothing_is_left_of_a_stage_that_failed(tmp_path: Path) -> None:
 
 
 @needs(posix="modes")
-def test_a_stage_whose_modes_were_taken_away_is_left_without_a_trace(tmp_path: Path) -> None:
+def test_stage__without_modes_leaves_nothing(tmp_path: Path) -> None:
     script = """
 for mode in (0, 0o500):
     with open_stage(Path(), "demo") as stage:
@@ -156,7 +156,7 @@ for mode in (0, 0o500):
     assert output.split() == ["[]", "[]"]
 
 
-def test_a_kept_stage_stays_and_is_not_used_again(tmp_path: Path) -> None:
+def test_stage__kept_is_not_used_again(tmp_path: Path) -> None:
     kept = keep_stage(tmp_path)
 
     with open_stage(tmp_path, "demo") as stage:
@@ -166,7 +166,7 @@ def test_a_kept_stage_stays_and_is_not_used_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("days", [14.0, 3.0])
-def test_a_kept_stage_is_collected_when_its_days_are_over(tmp_path: Path, days: float) -> None:
+def test_stage__kept_is_collected_when_its_days_are_over(tmp_path: Path, days: float) -> None:
     young = keep_stage(tmp_path, age_days=days - 0.1)
     old = keep_stage(tmp_path, age_days=days + 0.1)
 
@@ -177,7 +177,7 @@ def test_a_kept_stage_is_collected_when_its_days_are_over(tmp_path: Path, days: 
     assert not old.exists()
 
 
-def test_a_stage_being_kept_is_not_collected_while_it_is_in_use(tmp_path: Path) -> None:
+def test_stage__kept_is_not_collected_while_in_use(tmp_path: Path) -> None:
     with open_stage(tmp_path, "demo") as stage:
         stage.keep()
         found = collect_stages(tmp_path, kept_days=0)
@@ -185,7 +185,7 @@ def test_a_stage_being_kept_is_not_collected_while_it_is_in_use(tmp_path: Path) 
     assert found == Collection(in_use=[stage.path])
 
 
-def test_what_a_killed_process_left_is_collected_and_the_living_are_not(tmp_path: Path) -> None:
+def test_stage__of_a_killed_process_is_collected(tmp_path: Path) -> None:
     with holders(tmp_path, "demo", "demo", "demo") as (dead, living, leaving):
         dead.kill()
         leaving.leave()
@@ -197,11 +197,11 @@ def test_what_a_killed_process_left_is_collected_and_the_living_are_not(tmp_path
     assert listing(tmp_path) == []
 
 
-def test_collecting_where_nothing_was_staged_finds_nothing(tmp_path: Path) -> None:
+def test_collect_stages__absent_parent_has_nothing(tmp_path: Path) -> None:
     assert collect_stages(tmp_path / "absent") == Collection()
 
 
-def test_collecting_one_name_leaves_other_names_alone(tmp_path: Path) -> None:
+def test_collect_stages__leaves_other_names_alone(tmp_path: Path) -> None:
     mine, other = kill_holder(tmp_path, "demo"), kill_holder(tmp_path, "demolition")
 
     found = collect_stages(tmp_path, "demo")
@@ -210,7 +210,7 @@ def test_collecting_one_name_leaves_other_names_alone(tmp_path: Path) -> None:
     assert other.exists()
 
 
-def test_what_is_no_directory_is_no_stage(tmp_path: Path) -> None:
+def test_collect_stages__passes_over_files(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     parent = tmp_path / "stages"
@@ -225,7 +225,7 @@ def test_what_is_no_directory_is_no_stage(tmp_path: Path) -> None:
     assert listing(outside) == []
 
 
-def test_collecting_never_follows_a_link_out_of_a_dead_stage(tmp_path: Path) -> None:
+def test_collect_stages__never_follows_a_link(tmp_path: Path) -> None:
     precious = tmp_path / "outside" / "precious"
     precious.parent.mkdir()
     precious.write_text("mine", encoding="utf-8")
@@ -246,7 +246,9 @@ def test_collecting_never_follows_a_link_out_of_a_dead_stage(tmp_path: Path) -> 
 
 @needs(posix="modes")
 @pytest.mark.parametrize("mode", [0, 0o400, 0o555], ids=oct)
-def test_dead_stages_are_collected_whatever_their_modes(tmp_path: Path, mode: int) -> None:
+def test_collect_stages__removes_dead_stages_whatever_their_modes(
+    tmp_path: Path, mode: int
+) -> None:
     script = f"""
 inner = Path("demo", "closed", "inner")
 inner.mkdir(parents=True)
@@ -266,7 +268,7 @@ print(found.removed, os.listdir(), oct(Path("precious").stat().st_mode))
 
 @needs(posix="owners")
 @pytest.mark.skipif("os.geteuid()", reason="needs root, to leave something of another user")
-def test_what_belongs_to_another_user_does_not_save_the_rest(tmp_path: Path) -> None:
+def test_collect_stages__passes_over_another_users(tmp_path: Path) -> None:
     theirs = tmp_path / "a-theirs"
     (theirs / "precious").mkdir(parents=True)
     theirs.chmod(0o700)
@@ -286,7 +288,7 @@ print(os.listdir())
 
 
 @pytest.mark.parametrize("kind", ["directory", "link"])
-def test_a_lock_file_replaced_by_something_else_is_a_clear_error(tmp_path: Path, kind: str) -> None:
+def test_stage__replaced_lock_file_is_a_clear_error(tmp_path: Path, kind: str) -> None:
     dead = kill_holder(tmp_path / "stages", "demo")
     (dead / ".lock").unlink()
     if kind == "link":
@@ -302,7 +304,7 @@ def test_a_lock_file_replaced_by_something_else_is_a_clear_error(tmp_path: Path,
     assert not (tmp_path / "precious").exists()
 
 
-def test_a_slot_taken_over_starts_empty(tmp_path: Path) -> None:
+def test_stage__taken_over_starts_empty(tmp_path: Path) -> None:
     dead = kill_holder(tmp_path, "demo")
     (dead / "directory").mkdir()
     (dead / "directory" / "file").touch()
@@ -313,7 +315,7 @@ def test_a_slot_taken_over_starts_empty(tmp_path: Path) -> None:
 
 
 @needs(posix="inherited descriptors")
-def test_a_child_that_inherits_the_lock_keeps_the_stage(tmp_path: Path) -> None:
+def test_stage__is_kept_by_a_child_that_inherits_the_lock(tmp_path: Path) -> None:
     with holders(tmp_path, "demo", with_heir=True) as (holder,):
         holder.kill()
         before = collect_stages(tmp_path)
@@ -327,7 +329,7 @@ def test_a_child_that_inherits_the_lock_keeps_the_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_locks")
-def test_without_locks_every_stage_has_a_name_of_its_own(tmp_path: Path) -> None:
+def test_stage__without_locks_has_a_unique_name(tmp_path: Path) -> None:
     with open_stage(tmp_path, "demo") as first, open_stage(tmp_path, "demo") as second:
         (first.path / "file").touch()
 
@@ -339,7 +341,7 @@ def test_without_locks_every_stage_has_a_name_of_its_own(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("no_locks")
-def test_without_locks_nobody_collects(tmp_path: Path) -> None:
+def test_collect_stages__without_locks_refuses(tmp_path: Path) -> None:
     with open_stage(tmp_path, "demo") as stage:
         (stage.path / "file").touch()
 
@@ -352,13 +354,13 @@ def test_without_locks_nobody_collects(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_locks")
-def test_without_locks_a_stage_can_be_kept(tmp_path: Path) -> None:
+def test_stage__without_locks_can_be_kept(tmp_path: Path) -> None:
     kept = keep_stage(tmp_path)
 
     assert (kept / "log").exists()
 
 
-def test_a_stage_below_a_file_is_a_clear_error(tmp_path: Path) -> None:
+def test_stage__below_a_file_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(FileAccessError, match="file"), open_stage(tmp_path / "file", "demo"):
@@ -366,9 +368,7 @@ def test_a_stage_below_a_file_is_a_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("top", [".lock", ".kept"])
-def test_what_is_unpacked_into_a_stage_cannot_pass_for_its_lock_or_mark(
-    tmp_path: Path, top: str
-) -> None:
+def test_stage__content_cannot_pass_for_its_lock_or_mark(tmp_path: Path, top: str) -> None:
     (tmp_path / top).mkdir()
     (tmp_path / top / "setup.py").touch()
     archive = tmp_path / "demo-1.0.tar.gz"

@@ -131,12 +131,12 @@ UNREADABLE = {"a record that is cut", "a record that is empty", "a record that w
 """What does not even tell which wheel it was about."""
 
 
-def test_there_is_nothing_to_report_of_a_sound_cache(layout: Layout) -> None:
+def test_verify__sound_cache_has_no_problems(layout: Layout) -> None:
     assert verify(layout) == verify(layout, repair=True) == []
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_every_damage_is_found_named_and_left_as_it_is(layout: Layout, damage: str) -> None:
+def test_verify__damage_is_found_named_and_left_as_it_is(layout: Layout, damage: str) -> None:
     pattern, do_damage = DAMAGES[damage]
     do_damage(find(layout, pattern))
 
@@ -152,9 +152,7 @@ def test_every_damage_is_found_named_and_left_as_it_is(layout: Layout, damage: s
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_was_repaired_is_sound_and_was_mended_without_a_network(
-    layout: Layout, wheels: list[Path], damage: str
-) -> None:
+def test_verify__repair_needs_no_network(layout: Layout, wheels: list[Path], damage: str) -> None:
     pattern, do_damage = DAMAGES[damage]
     do_damage(find(layout, pattern))
 
@@ -173,7 +171,7 @@ def test_what_was_repaired_is_sound_and_was_mended_without_a_network(
     assert verify(layout) == []
 
 
-def test_a_wheel_whose_file_is_damaged_too_is_to_be_fetched_again(layout: Layout) -> None:
+def test_verify__wheel_with_a_damaged_file_is_to_be_fetched_again(layout: Layout) -> None:
     append(find(layout, "files-v1/*/*/demo-4-*.whl"))
     for path in layout.root.glob("wheels-v2/trees/*/*/demo-4.dist-info/METADATA"):
         append(path)
@@ -193,7 +191,7 @@ def find_built(layout: Layout) -> Path:
     return next(layout.root.glob(f"files-v1/*/*/demo-{COUNT}-*.whl"))
 
 
-def test_a_wheel_that_was_built_and_is_gone_is_to_be_built_again(layout: Layout) -> None:
+def test_verify__built_wheel_that_is_gone_is_to_be_built_again(layout: Layout) -> None:
     find_built(layout).unlink()
 
     (before,) = verify(layout)
@@ -204,7 +202,7 @@ def test_a_wheel_that_was_built_and_is_gone_is_to_be_built_again(layout: Layout)
     assert verify(layout) == []
 
 
-def test_a_wheel_that_was_built_and_is_damaged_goes_with_its_record(layout: Layout) -> None:
+def test_verify__damaged_built_wheel_goes_with_its_record(layout: Layout) -> None:
     append(find_built(layout))
 
     problems = verify(layout, repair=True)
@@ -217,7 +215,7 @@ def test_a_wheel_that_was_built_and_is_damaged_goes_with_its_record(layout: Layo
     assert layout.built.list_records() == []
 
 
-def test_all_damages_of_many_are_found_at_once(layout: Layout) -> None:
+def test_verify__finds_all_damages_at_once(layout: Layout) -> None:
     for path in layout.root.glob("wheels-v2/trees/*/*/demo.py"):
         flip_unseen(path)
 
@@ -227,9 +225,7 @@ def test_all_damages_of_many_are_found_at_once(layout: Layout) -> None:
     assert all("demo.py was changed" in problem.reason for problem in problems)
 
 
-def test_what_is_repaired_stays_what_it_was_for_who_uses_it(
-    layout: Layout, wheels: list[Path]
-) -> None:
+def test_verify__repair_does_not_change_what_is_in_use(layout: Layout, wheels: list[Path]) -> None:
     with users(layout, wheels[1], "use") as (user,):
         append(user.path / "demo.py")
 
@@ -240,7 +236,7 @@ def test_what_is_repaired_stays_what_it_was_for_who_uses_it(
         assert (user.path / "demo.py").exists()
 
 
-def test_foreign_things_are_neither_a_problem_nor_in_the_way(layout: Layout) -> None:
+def test_verify__foreign_things_are_no_problem(layout: Layout) -> None:
     places = [layout.files, *layout.list_files(), *layout.files.iterdir()]
     for place in places:
         (place / "foreign.txt").write_bytes(b"foreign")
@@ -254,7 +250,7 @@ def test_foreign_things_are_neither_a_problem_nor_in_the_way(layout: Layout) -> 
     assert len(versions(layout)) == len(versions(layout, "file")) - 1 == COUNT
 
 
-def test_what_vanishes_meanwhile_is_no_problem(layout: Layout) -> None:
+def test_verify__vanishing_entries_are_no_problem(layout: Layout) -> None:
     with open_cache(layout, ignore) as cache:
         append(find(layout, "files-v1/*/*/demo-4-*.whl"))
         problems = cache.verify()
@@ -265,7 +261,7 @@ def test_what_vanishes_meanwhile_is_no_problem(layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.stress)])
-def test_there_are_no_false_alarms_beside_builders_and_a_collector(
+def test_verify__raises_no_false_alarm_beside_builders_and_a_collector(
     tmp_path: Path, seconds: float
 ) -> None:
     layout = Layout(root=tmp_path / "cache")

@@ -44,7 +44,7 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "output"
 
 
-def test_a_delivered_file_is_alone_and_whole(wheel: Path, output: Path) -> None:
+def test_delivered_file__is_alone_and_whole(wheel: Path, output: Path) -> None:
     delivered = deliver_file(wheel, output)
 
     assert list(output.iterdir()) == [delivered]
@@ -52,7 +52,7 @@ def test_a_delivered_file_is_alone_and_whole(wheel: Path, output: Path) -> None:
 
 
 @needs(posix="SIGKILL")
-def test_what_a_killed_delivery_left_is_gone_after_the_next_one(wheel: Path, output: Path) -> None:
+def test_delivered_file__next_delivery_sweeps_a_killed_one(wheel: Path, output: Path) -> None:
     command = [sys.executable, "-c", _KILLED, str(wheel), str(output)]
     subprocess.run(command, check=False)
     (left,) = output.iterdir()
@@ -63,7 +63,7 @@ def test_what_a_killed_delivery_left_is_gone_after_the_next_one(wheel: Path, out
     assert [path.name for path in output.iterdir()] == ["another"]
 
 
-def test_a_draft_in_use_is_left_alone(output: Path) -> None:
+def test_draft__in_use_is_left_alone(output: Path) -> None:
     output.mkdir()
     lock = try_lock(output / _DRAFT)
     assert lock is not None
@@ -74,7 +74,7 @@ def test_a_draft_in_use_is_left_alone(output: Path) -> None:
     lock.release()
 
 
-def test_nothing_is_left_of_a_replacement_that_fails(
+def test_replaced_file__failure_leaves_nothing(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: int, chunk: bytes) -> int:
@@ -91,9 +91,7 @@ def test_nothing_is_left_of_a_replacement_that_fails(
     assert [(path.name, path.read_bytes()) for path in output.iterdir()] == [("file", b"old")]
 
 
-def test_where_there_are_no_locks_files_are_replaced_all_the_same(
-    output: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replaced_file__needs_no_locks(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int, path: Path) -> bool:
         raise LocksUnavailableError(str(path))
 

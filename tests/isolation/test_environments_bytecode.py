@@ -31,9 +31,7 @@ def bytecode(directory: Path, place: str) -> Path:
     return Path(cache_from_source(str(directory / place)))
 
 
-def test_of_two_sources_for_one_place_the_one_that_is_put_there_is_compiled(
-    tmp_path: Path, directory: Path
-) -> None:
+def test_bytecode__is_of_the_source_that_is_installed(tmp_path: Path, directory: Path) -> None:
     first, second = (add(tmp_path / f"{name}.py", f"{name} = 1\n") for name in ("one", "two"))
 
     with Compiler(sys.executable, str(directory), is_shared=True) as compiler:
@@ -47,7 +45,9 @@ def test_of_two_sources_for_one_place_the_one_that_is_put_there_is_compiled(
     assert heads == [MAGIC_NUMBER + bytes((1, 0, 0, 0)) + each for each in hashes]
 
 
-def test_what_goes_nowhere_after_all_leaves_nothing(tmp_path: Path, directory: Path) -> None:
+def test_bytecode__of_files_that_are_not_installed_leaves_nothing(
+    tmp_path: Path, directory: Path
+) -> None:
     source = add(tmp_path / "one.py", "one = 1\n")
 
     with Compiler(sys.executable, str(directory), is_shared=True) as compiler:
@@ -59,7 +59,7 @@ def test_what_goes_nowhere_after_all_leaves_nothing(tmp_path: Path, directory: P
     assert bytecode(directory, "b.py").is_file()
 
 
-def test_a_directory_that_is_gone_is_not_made_again(tmp_path: Path, directory: Path) -> None:
+def test_bytecode__does_not_make_a_removed_directory_anew(tmp_path: Path, directory: Path) -> None:
     source = add(tmp_path / "one.py", "one = 1\n")
 
     with Compiler(sys.executable, str(directory), is_shared=True) as compiler:
@@ -71,7 +71,7 @@ def test_a_directory_that_is_gone_is_not_made_again(tmp_path: Path, directory: P
     assert not directory.exists()
 
 
-def test_processes_that_make_one_directory_at_once_both_write_into_it(
+def test_bytecode__processes_may_make_one_directory_at_once(
     tmp_path: Path, directory: Path
 ) -> None:
     source = add(tmp_path / "one.py", "one = 1\n")
@@ -87,7 +87,7 @@ def test_processes_that_make_one_directory_at_once_both_write_into_it(
     assert [place for place in modules if not bytecode(directory, place).is_file()] == []
 
 
-def test_more_than_a_pipe_holds_is_compiled_all_the_same(tmp_path: Path, directory: Path) -> None:
+def test_bytecode__more_than_a_pipe_holds_is_compiled(tmp_path: Path, directory: Path) -> None:
     source = add(tmp_path / "one.py", "one = 1\n")
     modules = {f"{'m' * 200}{number}.py": source for number in range(1500)}
 
@@ -107,7 +107,9 @@ def compile_one(python: str, source: str, directory: Path) -> None:
 
 
 @needs(posix="a program in a script")
-def test_a_python_that_dies_is_an_error_that_says_why(tmp_path: Path, directory: Path) -> None:
+def test_bytecode__python_that_dies_is_an_error_that_says_why(
+    tmp_path: Path, directory: Path
+) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho no memory\nexit 3\n", encoding="utf-8")
     python.chmod(0o755)
@@ -117,7 +119,7 @@ def test_a_python_that_dies_is_an_error_that_says_why(tmp_path: Path, directory:
         compile_one(str(python), source, directory)
 
 
-def test_a_python_that_is_not_there_is_an_error(tmp_path: Path, directory: Path) -> None:
+def test_bytecode__absent_python_is_an_error(tmp_path: Path, directory: Path) -> None:
     source = add(tmp_path / "one.py", "one = 1\n")
 
     with pytest.raises(EnvironmentFailedError):
