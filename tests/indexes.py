@@ -27,5 +27,5 @@ def open_index(
         IndexSettings(index_urls=urls, timeout_seconds=5.0),
         **more,  # type: ignore[arg-type]  # a wrong field fails at once
     )
-    with Index(settings, TAGS, "3.11", sleep=sleep or Pauses()) as index:
+    with Index(settings, TAGS, sleep=sleep or Pauses()) as index:
         yield index

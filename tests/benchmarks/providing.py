@@ -32,7 +32,7 @@ def main(root: str, what: str, *requirements: str) -> None:
     settings = find_index_settings(os.environ, IndexOptions(), [])
     with open_cache(layout, lambda _: None) as cache:
         python = find_python(Settings(variables=os.environ, python=sys.executable), layout)
-        with Index(settings, python.tags, python.version) as index:
+        with Index(settings, python.tags) as index:
             plan = _resolve(requirements, python, index, Path(root))
             if what == ENVIRONMENT:
                 cache.environments.obtain(python, plan.keys, plan.fetch).give_back()

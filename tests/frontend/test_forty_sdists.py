@@ -54,7 +54,7 @@ def build(place: Place, sdist: Sdist, *words: str) -> Done:
 
 def open_index() -> Index:
     """Return the real index."""
-    return Index(IndexSettings(ca_bundle=os.environ.get("PIP_CERT")), (), "3.11")
+    return Index(IndexSettings(ca_bundle=os.environ.get("PIP_CERT")), ())
 
 
 def build_with_uv(uv: str, place: Place, sdist: Path) -> Path | None:

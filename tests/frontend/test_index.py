@@ -438,7 +438,7 @@ def test_places_on_disk_that_are_missing_are_a_note(tmp_path: Path) -> None:
         find_links=(str(tmp_path / "nothing"),),
     )
 
-    with Index(settings, TAGS, "3.11") as index:
+    with Index(settings, TAGS) as index:
         (found,) = index.find("demo").usable
         index.find("demo")
 
@@ -450,7 +450,7 @@ def test_places_on_disk_that_are_missing_are_a_note(tmp_path: Path) -> None:
 def test_an_index_without_encryption_is_left_out_unless_it_is_trusted() -> None:
     settings = IndexSettings(index_urls=("http://index.invalid/simple/",))
 
-    with Index(settings, TAGS, "3.11") as index, pytest.raises(PackageNotFoundError):
+    with Index(settings, TAGS) as index, pytest.raises(PackageNotFoundError):
         index.find("demo")
 
     assert "neither https nor a trusted host" in index.notes[0]
@@ -483,7 +483,7 @@ def test_nobody_home_is_said_after_all_attempts() -> None:
     settings = IndexSettings(index_urls=(free_port_url(),), retries=2)
 
     with (
-        Index(settings, TAGS, "3.11", sleep=lambda _: None) as index,
+        Index(settings, TAGS, sleep=lambda _: None) as index,
         raises("index-unreachable") as caught,
     ):
         index.find("demo")
@@ -493,7 +493,7 @@ def test_nobody_home_is_said_after_all_attempts() -> None:
 
 def test_importing_it_loads_no_http_library() -> None:
     code = (
-        "import sys, wheelforge.index as i; i.Index(i.IndexSettings(), (), '3.11').close();"
+        "import sys, wheelforge.index as i; i.Index(i.IndexSettings(), ()).close();"
         "print([m for m in ('urllib3', 'http.client', 'ssl', 'keyring') if m in sys.modules])"
     )
 
@@ -502,7 +502,7 @@ def test_importing_it_loads_no_http_library() -> None:
 
 @pytest.mark.network
 def test_the_real_index_is_understood(tmp_path: Path) -> None:
-    with Index(IndexSettings(), TAGS, "3.11") as index:
+    with Index(IndexSettings(), TAGS) as index:
         found = index.find("hatchling").usable
         best = found[0]
         metadata = index.read_metadata(best)

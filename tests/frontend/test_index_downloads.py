@@ -36,7 +36,7 @@ from wheelforge.errors import (
     DownloadMismatchError,
     MetadataInvalidError,
 )
-from wheelforge.index import Candidate, Index, IndexSettings, Metadata
+from wheelforge.index import Index, IndexSettings, Metadata
 from wheelforge.index.metadata import TAIL_BYTES
 
 if TYPE_CHECKING:
@@ -387,7 +387,7 @@ def test_a_netrc_file_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
 def test_a_proxy_is_asked_instead() -> None:
     with serve(Project("demo", SMALL)) as server:
         settings = IndexSettings(index_urls=("http://localhost:1/simple/",), proxy=server.origin)
-        with Index(settings, TAGS, "3.11") as index:
+        with Index(settings, TAGS) as index:
             (found,) = index.find("demo").usable
 
     assert found.url.startswith("http://localhost:1/files/")
@@ -578,25 +578,3 @@ def test_metadata_of_several_wheels_are_read_at_once() -> None:
 
     assert requires == [()] * 9
     assert server.count("/files/") == 9
-
-
-def test_an_sdist_has_to_be_built_by_somebody_else() -> None:
-    answer = Metadata(requires=("x",), requires_python="", extras=frozenset())
-    asked: list[Candidate] = []
-
-    def build(candidate: Candidate) -> Metadata:
-        asked.append(candidate)
-        return answer
-
-    with serve(Project("demo", sdist("demo", "1.0"))) as server:
-        with (
-            open_index(server) as index,
-            raises("needs-build"),
-        ):
-            index.read_metadata(index.find("demo").usable[0])
-        settings = IndexSettings(index_urls=(server.url,))
-        with Index(settings, TAGS, "3.11", build) as index:
-            (found,) = index.find("demo").usable
-            assert index.read_metadata(found) == answer
-
-    assert asked == [found]

@@ -101,14 +101,14 @@ def test_a_proxy_of_the_process_is_none_of_the_settings(monkeypatch: pytest.Monk
     monkeypatch.delenv("NO_PROXY", raising=False)
     with serve(Project("demo", wheel("demo", "1.0"))) as server:
         settings = IndexSettings(index_urls=(server.url,), retries=0)
-        with Index(settings, TAGS, "3.11") as index:
+        with Index(settings, TAGS) as index:
             assert len(index.find("demo").usable) == 1
 
 
 def test_a_proxy_that_makes_no_sense_is_named() -> None:
     settings = IndexSettings(index_urls=("http://localhost:1/",), proxy="gopher://me:pw@proxy")
     with (
-        Index(settings, TAGS, "3.11") as index,
+        Index(settings, TAGS) as index,
         raises("index-settings-invalid") as caught,
     ):
         index.find("demo")

@@ -93,7 +93,7 @@ def test_certificates__are_named_by_variables(certificate: Path, variable: str) 
             "PIP_INDEX_URL": server.url,
             "PIP_RETRIES": "0",
         })
-        with Index(settings, TAGS, "3.11") as index:
+        with Index(settings, TAGS) as index:
             assert len(index.find("demo").usable) == 1
 
 
@@ -158,7 +158,7 @@ def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
             proxy=server.origin,
             trusted_hosts=("index.invalid",),
         )
-        with Index(settings, TAGS, "3.11") as index:
+        with Index(settings, TAGS) as index:
             assert len(index.find("demo").usable) == 1
 
 

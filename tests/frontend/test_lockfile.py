@@ -513,7 +513,7 @@ def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
     changed = replace(good, content=b"x" * len(good.content), hashes={})
     with serve(Project("a", good)) as server:
         settings = IndexSettings(index_urls=(server.url,), timeout_seconds=5.0)
-        with Index(settings, PYTHON.tags, PYTHON.version) as index:
+        with Index(settings, PYTHON.tags) as index:
             lock = save_and_read(lock_one(*resolve(ask("a"), index).pins), tmp_path)
     (pin,) = lock.answer(SIX, ("setuptools",), PYTHON).pins
 
@@ -521,7 +521,7 @@ def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
         moved = pin._replace(
             url=f"{server.url.removesuffix('/simple/')}/{pin.url.split('/', 3)[3]}"
         )
-        with Index(settings, PYTHON.tags, PYTHON.version) as index:
+        with Index(settings, PYTHON.tags) as index:
             delivery = prepare_wheels(Resolution(pins=(moved,)), index, None, workspace=tmp_path)
             with pytest.raises(DownloadMismatchError) as caught:
                 delivery.fetch(delivery.keys[0], str(tmp_path / "a.whl"))

@@ -146,7 +146,7 @@ def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
     with serve(*projects) as server:
         settings = IndexSettings(index_urls=(server.url,), timeout_seconds=5.0)
         request = ask("legacy[more]")._replace(python=python, index_identity=settings.identity)
-        with Index(settings, python.tags, python.version) as index:
+        with Index(settings, python.tags) as index:
             resolution = answers.get_or_resolve(request, lambda asked: resolve(asked, index, build))
             plan = prepare_wheels(resolution, index, build, workspace=tmp_path / "work")
             answers.store(request, plan.resolution)

@@ -124,7 +124,7 @@ def _ask_everything(origin: str, inside: Path, problems: list[str]) -> None:
     settings = IndexSettings(
         index_urls=(f"{origin}/simple/",), proxy=origin, retries=_RETRIES, timeout_seconds=5.0
     )
-    with Index(settings, PYTHON.tags, PYTHON.version, sleep=lambda _: None) as index:
+    with Index(settings, PYTHON.tags, sleep=lambda _: None) as index:
         for candidate in _try(problems, lambda: index.find(PROJECT).usable[:3]) or ():
             _try(problems, partial(index.read_metadata, candidate))
             _try(problems, partial(index.fetch, candidate, str(inside / "file")))

@@ -68,7 +68,7 @@ class Forges:
         """Return the index for ``python``, in which some projects are sdists only."""
         settings, interpreter = read_index_settings(self.settings), self.pythons[python]
         settings = replace(settings, no_binary=settings.no_binary | no_binary)
-        index = Index(settings, interpreter.tags, interpreter.version)
+        index = Index(settings, interpreter.tags)
         return self._stack.enter_context(index)
 
     def tell(self, python: str | None, event: BuildEvent) -> None:

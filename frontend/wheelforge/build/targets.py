@@ -70,7 +70,7 @@ def open_index(settings: Settings, python: Interpreter) -> Index:
     """Return the index with the files that suit ``python``; to be closed."""
     from wheelforge.index import Index
 
-    return Index(read_index_settings(settings), python.tags, python.version)
+    return Index(read_index_settings(settings), python.tags)
 
 
 def read_index_settings(settings: Settings) -> IndexSettings:

@@ -90,15 +90,20 @@ class Credentials:
     def _find_in_netrc(self, host: str) -> Login | None:
         with self._lock:
             if self._netrc is None:
-                self._netrc = self._read_netrc(self._netrc_path)
+                self._netrc = {}
+                if self._netrc_path and Path(self._netrc_path).exists():
+                    self._netrc = self._read_netrc(self._netrc_path)
         return self._netrc.get(host) or self._netrc.get("default")
 
-    def _read_netrc(self, path: str | None) -> Mapping[str, Login]:
+    def _read_netrc(self, path: str) -> Mapping[str, Login]:
+        from netrc import NetrcParseError, netrc
+
         try:
-            return _parse_netrc(path)
-        except (OSError, ValueError) as error:
+            hosts = netrc(path).hosts
+        except (OSError, ValueError, NetrcParseError) as error:
             self._note(f"the netrc file is not used: {error}")
             return {}
+        return {host: Login(user, password) for host, (user, _, password) in hosts.items()}
 
     def _ask_keyring(self, parts: SplitResult) -> Login | None:
         """Return the login that the optional package keyring has for an index or its host."""
@@ -117,18 +122,6 @@ class Credentials:
             if found is not None:
                 return Login(found.username, found.password)
         return None
-
-
-def _parse_netrc(path: str | None) -> Mapping[str, Login]:
-    if not path or not Path(path).exists():
-        return {}
-    from netrc import NetrcParseError, netrc
-
-    try:
-        hosts = netrc(path).hosts
-    except NetrcParseError as error:
-        raise ValueError(str(error)) from error
-    return {host: Login(user, password) for host, (user, _, password) in hosts.items()}
 
 
 def _origin(parts: SplitResult) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from urllib3 import Retry
-from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.exceptions import InvalidHeader
 
 from wheelforge.errors import OfflineError, PackageIndexError
 from wheelforge.index.auth import Credentials
@@ -73,12 +73,9 @@ class Client:
             except RequestFailedError as error:
                 failure = error
             wait = failure.retry_after
-            if failure.is_final or (wait or 0) > _LONGEST_WAIT_SECONDS:
+            if failure.is_final or not retry.total or (wait or 0) > _LONGEST_WAIT_SECONDS:
                 raise _unreachable(url, str(failure), len(retry.history) + 1) from failure
-            try:
-                retry = retry.increment(error=failure)
-            except MaxRetryError:
-                raise _unreachable(url, str(failure), len(retry.history) + 1) from failure
+            retry = retry.increment(error=failure)
             self._sleep(retry.get_backoff_time() if wait is None else wait)
 
     @contextlib.contextmanager

@@ -9,6 +9,7 @@ it may be a part of what there is, it ends no search.
 from __future__ import annotations
 
 import time
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -17,7 +18,6 @@ from wheelforge_isolation.formats.urls import local_place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
-    from types import TracebackType
     from typing import Self
 
     from wheelforge.index.backend import IndexBackend
@@ -35,21 +35,16 @@ _THREADS = 6
 class Index:
     """Everything that may be installed, and how to get it; to be used by any number of threads.
 
-    ``build_metadata`` answers for sdists, which cannot say what they ask for until they are
-    built. Nothing is read, connected or loaded before the first question.
+    Nothing is read, connected or loaded before the first look-up.
     """
 
     def __init__(
         self,
         settings: IndexSettings,
         interpreter_tags: Sequence[str],
-        python_version: str,
-        build_metadata: Callable[[Candidate], Metadata] | None = None,
         sleep: Sleep = time.sleep,
     ) -> None:
         self.settings = settings
-        self.python_version = python_version
-        self._build_metadata = build_metadata
         self._tags = interpreter_tags
         self._sleep = sleep
         self._backend: IndexBackend | None = None
@@ -62,29 +57,24 @@ class Index:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd so far, each said once."""
+        """What was odd so far, each once."""
         return tuple(self._notes)
 
     @property
     def places(self) -> tuple[str, ...]:
         """The directories that are looked at on this machine."""
-        found = map(local_place, self._urls)
-        return tuple(place for place in found if place is not None)
+        urls = (*self.settings.find_links, *self.settings.asked_urls)
+        return tuple(place for place in map(local_place, urls) if place is not None)
 
     @property
     def is_local(self) -> bool:
         """Whether nothing else is asked."""
-        return len(self.places) == len(self._urls)
+        return len(self.places) == len(self.settings.find_links) + len(self.settings.asked_urls)
 
     def find(self, name: str) -> Candidates:
         """Return the files of ``name``; an error where it is not known."""
@@ -94,18 +84,15 @@ class Index:
         return self._found.get(name, lambda: self._open().look_up(name))
 
     def prefetch(self, names: Iterable[str]) -> None:
-        """Ask for several names at once; whatever fails is said to who asks for that name."""
-        from packaging.utils import canonicalize_name
-
-        for name in dict.fromkeys(map(canonicalize_name, names)):
-            if name not in self._found:
-                self._start(self.find, name)
+        """Ask for several names at once; a failure is raised where that name is asked for."""
+        for name in names:
+            self._submit(partial(self.find, name))
 
     def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
         """Read what several wheels ask for at once; failures are kept as for ``prefetch``."""
         for candidate in candidates:
             if candidate.is_wheel and candidate.url not in self._metadata:
-                self._start(self.read_metadata, candidate)
+                self._submit(partial(self.read_metadata, candidate))
 
     def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
         """Fetch several files at once, if they are small; failures are kept as for ``prefetch``."""
@@ -113,15 +100,8 @@ class Index:
             self._open().early.expect(candidate, self._submit)
 
     def read_metadata(self, candidate: Candidate) -> Metadata:
-        """Return what a candidate asks for."""
-        if candidate.is_wheel:
-            return self._metadata.get(candidate.url, lambda: self._open().metadata.read(candidate))
-        if self._build_metadata is None:
-            from wheelforge.errors import RequirementsError
-
-            raise RequirementsError("needs-build", candidate.file_name, candidate.origin)
-        # Not remembered here: a build that leads back to itself would wait for itself for ever.
-        return self._build_metadata(candidate)
+        """Return the metadata of a wheel."""
+        return self._metadata.get(candidate.url, lambda: self._open().metadata.read(candidate))
 
     def fetch(self, candidate: Candidate, path: str) -> None:
         """Put the file at ``path``, whole and as the index describes it, or not at all."""
@@ -141,17 +121,9 @@ class Index:
 
         with self._lock:
             if self._backend is None:
-                self._backend = IndexBackend(self.settings, self._tags, self._sleep, self._note)
+                note = self._notes.setdefault
+                self._backend = IndexBackend(self.settings, self._tags, self._sleep, note)
             return self._backend
-
-    @property
-    def _urls(self) -> tuple[str, ...]:
-        return (*self.settings.find_links, *self.settings.asked_urls)
-
-    # Several at once
-
-    def _start(self, task: Callable[[K], object], subject: K) -> None:
-        self._submit(lambda: task(subject))
 
     def _submit(self, task: Callable[[], V]) -> Future[V]:
         from concurrent.futures import ThreadPoolExecutor
@@ -161,12 +133,9 @@ class Index:
                 self._pool = ThreadPoolExecutor(_THREADS, "wheelforge-index")
             return self._pool.submit(task)
 
-    def _note(self, text: str) -> None:
-        self._notes[text] = None
-
 
 class _Once(Generic[K, V]):
-    """Answers that are worked out once, by who asks first; the others wait for it."""
+    """Results that are computed once, by the first thread that asks; the others wait for it."""
 
     def __init__(self) -> None:
         self._futures: dict[K, Future[V]] = {}
@@ -175,7 +144,7 @@ class _Once(Generic[K, V]):
     def __contains__(self, key: K) -> bool:
         return key in self._futures
 
-    def get(self, key: K, work_out: Callable[[], V]) -> V:
+    def get(self, key: K, compute: Callable[[], V]) -> V:
         from concurrent.futures import Future
 
         with self._lock:
@@ -185,7 +154,7 @@ class _Once(Generic[K, V]):
                 future = self._futures[key] = Future()
         if is_ours:
             try:
-                future.set_result(work_out())
+                future.set_result(compute())
             except BaseException as error:
                 future.set_exception(error)
                 raise

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _SCHEMES = ("http", "https", "all")
 _PORTS = {"http": 80, "https": 443}
-_EVERYWHERE = "*"
 
 
 def read_proxies(environ: Mapping[str, str]) -> dict[str, str]:
@@ -65,20 +64,16 @@ def _read_variable(environ: Mapping[str, str], name: str) -> str:
 
 def _is_exempt(exempt: str, host: str, address: str) -> bool:
     """Return whether a host is the exempt one, a subdomain of it, or in that network."""
-    if exempt == _EVERYWHERE:
+    if exempt == "*":
         return True
     if "/" in exempt:
-        return _is_within(host, exempt)
+        from ipaddress import ip_address, ip_network
+
+        try:
+            return ip_address(host) in ip_network(exempt, strict=False)
+        except ValueError:
+            return False
     domain = exempt.removeprefix("*").removeprefix(".")
     return any(
         known == domain or known.endswith(f".{domain}") for known in (host, f"[{host}]", address)
     )
-
-
-def _is_within(host: str, network: str) -> bool:
-    from ipaddress import ip_address, ip_network
-
-    try:
-        return ip_address(host) in ip_network(network, strict=False)
-    except ValueError:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import ssl
@@ -57,28 +58,19 @@ def _load(
     elif (use_truststore or _HAS_OWN_STORE) and find_spec("truststore"):
         context = import_module("truststore").SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     else:
-        context = _trust_machine()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # A directory is searched, but reading a file of certificates takes 20 ms.
+        directory = ssl.get_default_verify_paths().openssl_capath
+        names: list[str] = []
+        with contextlib.suppress(OSError):
+            names = [path.name for path in Path(directory).iterdir()]
+        if sum(map(bool, map(_HASHED.fullmatch, names))) >= _WHOLE_STORE:
+            context.load_verify_locations(capath=directory)
+        else:
+            context.load_default_certs()
     if client:
         context.load_cert_chain(client)
     return context
-
-
-def _trust_machine() -> ssl.SSLContext:
-    """Trust what OpenSSL trusts here; a directory is searched, but a file is read for 20 ms."""
-    directory = ssl.get_default_verify_paths().openssl_capath
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if _count_certificates(directory) >= _WHOLE_STORE:
-        context.load_verify_locations(capath=directory)
-    else:
-        context.load_default_certs()
-    return context
-
-
-def _count_certificates(directory: str) -> int:
-    try:
-        return sum(1 for path in Path(directory).iterdir() if _HASHED.fullmatch(path.name))
-    except OSError:
-        return 0
 
 
 def trust_all() -> ssl.SSLContext:
@@ -98,8 +90,13 @@ def is_safe(url: str, trusted_hosts: Iterable[str]) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    if parts.scheme != "http" or _is_this_machine(parts.hostname or ""):
+    if parts.scheme != "http" or parts.hostname == "localhost":
         return True
+    from ipaddress import ip_address
+
+    with contextlib.suppress(ValueError):
+        if ip_address(parts.hostname or "").is_loopback:
+            return True
     return is_trusted(parts.netloc, trusted_hosts)
 
 
@@ -108,14 +105,3 @@ def is_trusted(server: str, trusted_hosts: Iterable[str]) -> bool:
     host = urlsplit(f"//{server}").hostname or ""
     known = {server.rpartition("@")[2].lower(), host, f"[{host}]"}
     return any(trusted.lower() in known for trusted in trusted_hosts)
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -76,10 +76,12 @@ class RequestFailedError(Exception):
 # Limits
 
 
-class Allowance:
-    """The bytes and the seconds that one answer may take."""
+class _CountedSocket(RawIOBase):
+    """The bytes and the seconds that one answer takes from a socket, within limits."""
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, raw: Socket, timeout_seconds: float) -> None:
+        super().__init__()
+        self._raw = raw
         self._start = time.monotonic()
         self._seconds = timeout_seconds * _PATIENCE
         self._received = 0
@@ -89,31 +91,18 @@ class Allowance:
         """Let more come after so many bytes of a body, with as much framing as that may need."""
         self._most = _HEAD_BYTES + body_bytes + body_bytes // 8
 
-    def spend(self, count: int) -> None:
-        """Count received bytes; fail if they are too many, or too few for the time."""
-        self._received += count
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:  # ruff: ignore[any-type]
+        count = cast("int | None", self._raw.readinto(buffer))
+        self._received += count or 0
         if self._received > self._most:
             raise RequestFailedError(f"it sends more than {self._most:,} bytes", is_final=True)
         seconds = self._seconds + self._received / _SLOWEST_BYTES_PER_SECOND
         if time.monotonic() - self._start > seconds:
             problem = f"it is too slow: {self._received:,} bytes in {seconds:.0f} s"
             raise RequestFailedError(problem, is_final=True)
-
-
-class _CountedSocket(RawIOBase):
-    """The bytes that come from a socket, counted."""
-
-    def __init__(self, raw: Socket, allowance: Allowance) -> None:
-        super().__init__()
-        self._raw = raw
-        self._allowance = allowance
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int | None:  # ruff: ignore[any-type]
-        count = cast("int | None", self._raw.readinto(buffer))
-        self._allowance.spend(count or 0)
         return count
 
     def readall(self) -> bytes:
@@ -128,10 +117,10 @@ class _CountedSocket(RawIOBase):
 class _Response(HTTPResponse):
     """A response of the standard library, counted, without the interim ones before it."""
 
-    def __init__(self, allowance: Allowance, sock: Any, *words: Any, **more: Any) -> None:  # ruff: ignore[any-type]
+    def __init__(self, timeout_seconds: float, sock: Any, *words: Any, **more: Any) -> None:  # ruff: ignore[any-type]
         super().__init__(sock, *words, **more)
-        raw = self.fp.detach()
-        self.fp = BufferedReader(_CountedSocket(raw, allowance))
+        self.counted = _CountedSocket(self.fp.detach(), timeout_seconds)
+        self.fp = BufferedReader(self.counted)
 
     def begin(self) -> None:
         super().begin()
@@ -146,34 +135,30 @@ class _Response(HTTPResponse):
 class _Counted(_Connection):
     """Our additions to the connections of urllib3, as a mix-in."""
 
-    allowance: Allowance
-    """Of the answer that comes at present."""
+    is_vouched_for = False
+    """Whether the certificate of the server does not matter."""
+    response: _Response
+    """The one that comes at present."""
 
-    _response: _Response
+    def connect(self) -> None:
+        super().connect()
+        if self.is_vouched_for:
+            self.is_verified = True  # or urllib3 would warn
 
     def response_class(  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         self,
         *words: Any,  # ruff: ignore[any-type]
         **more: Any,  # ruff: ignore[any-type]
     ) -> _Response:
-        self.allowance = Allowance(cast("float", self.timeout))
-        self._response = _Response(self.allowance, *words, **more)
-        return self._response
+        self.response = _Response(cast("float", self.timeout), *words, **more)
+        return self.response
 
     def getresponse(self) -> PooledResponse:  # type: ignore[override]  # as urllib3 has it
         try:
             return super().getresponse()
         except HTTPError:
-            self._response.close()  # which has the socket already, if it is the last one on it
+            self.response.close()  # which has the socket already, if it is the last one on it
             raise
-
-
-class _Trusting(_Counted):
-    """A connection to a host whose certificate does not matter."""
-
-    def connect(self) -> None:
-        super().connect()
-        self.is_verified = True  # or urllib3 would warn: the user has vouched for this host
 
 
 # Answers
@@ -188,7 +173,7 @@ class Answer:
         self.url = url
         """Without credentials."""
         self._response = response
-        self._allowance = cast("_Counted", response.connection).allowance
+        self._counted = cast("_Counted", response.connection).response.counted
 
     @property
     def length(self) -> int | None:
@@ -203,7 +188,7 @@ class Answer:
         with _telling_failures():
             for chunk in self._response.stream(CHUNK_BYTES, decode_content=False):
                 received += len(chunk)
-                self._allowance.count_body(received)
+                self._counted.count_body(received)
                 if received > most_bytes:
                     raise _too_large(most_bytes)
                 yield chunk
@@ -318,16 +303,14 @@ def _open(way: _Way, settings: IndexSettings) -> PoolManager:
     if way.scheme == "https":
         more["ssl_context"] = trust_all() if way.is_vouched_for else load_certificates(settings)
     manager = PoolManager(**more) if way.proxy is None else _open_proxy(way.proxy, settings, more)
-    kind = _Trusting if way.is_vouched_for else _Counted
-    pools: dict[str, Any] = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _derive(pools[scheme], kind) for scheme in pools}
+    # Pools of the same kinds, with our connections in them.
+    pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
+    for scheme, pool in pools.items():
+        facts = {"is_vouched_for": way.is_vouched_for}
+        kind = type(pool.ConnectionCls.__name__, (_Counted, pool.ConnectionCls), facts)
+        pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": kind})
+    manager.pool_classes_by_scheme = pools
     return manager
-
-
-def _derive(pool: Any, kind: type) -> Any:  # ruff: ignore[any-type]
-    """Return a class of pools with connections of that kind as well."""
-    connection = type(pool.ConnectionCls.__name__, (kind, pool.ConnectionCls), {})
-    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 def _open_proxy(proxy: str, settings: IndexSettings, more: dict[str, Any]) -> PoolManager:
