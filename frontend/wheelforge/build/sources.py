@@ -1,10 +1,11 @@
-"""From what somebody names to what can be built: a directory, or an sdist that is here.
+"""From a path, a URL or a requirement to what can be built: a directory, or an sdist that is here.
 
 What comes from an index is chosen as a resolver would choose it, among sdists alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from functools import partial
@@ -88,7 +89,7 @@ class UrlSource(NamedTuple):
 
 
 class FetchedSource(NamedTuple):
-    """What can be built, and what is known of it."""
+    """A directory or an sdist, and what is known of it."""
 
     path: Path
     sha256: str = ""
@@ -97,7 +98,7 @@ class FetchedSource(NamedTuple):
     url: str = ""
     """Where it is from, without credentials."""
     name: str = ""
-    """Normalised, as is the version: of which release it has to be, if anybody has said so."""
+    """Normalised, as is the version: the release that it has to be of, if one was stated."""
     version: str = ""
 
 
@@ -110,7 +111,7 @@ class Dating(NamedTuple):
     """How that is known."""
 
 
-# What is meant
+# From text to a source
 
 
 def parse_source(text: str) -> Source:
@@ -165,7 +166,7 @@ def _invalid(text: str, reason: str) -> SourceError:
     return SourceError("source-invalid", redact(text), reason)
 
 
-# Having it
+# From a source to a path
 
 
 def describe_path(path: Path) -> FetchedSource:
@@ -177,26 +178,29 @@ def describe_path(path: Path) -> FetchedSource:
 
 
 def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource:
-    """Put what is meant by ``source`` into ``directory``."""
+    """Put the archive of ``source`` into ``directory``."""
     if isinstance(source, UrlSource):
-        candidate = _locate(source)
-        version = ""
-    else:
-        *others, last = _choose(source, index)
-        for candidate in others:
-            found = _fetch(candidate, str(candidate.version), index, directory)
-            if _is_readable(found.path):
-                return found
-        candidate, version = last, str(last.version)
-    return _fetch(candidate, version, index, directory)
+        from packaging.utils import canonicalize_name
 
+        from wheelforge.index import Candidate
 
-def _is_readable(sdist: Path) -> bool:
-    try:
-        inspect_sdist(sdist)
-    except ArchiveError:
-        return False
-    return True
+        located = Candidate(
+            name=canonicalize_name(source.name),
+            version=parse_version("0"),  # which is not known, and not needed to fetch it
+            file_name=source.file_name,
+            url=source.url,
+            hashes=source.hashes,
+            is_wheel=False,
+            origin=str(source),
+        )
+        return _fetch(located, "", index, directory)
+    *others, last = _choose(source, index)
+    for candidate in others:
+        found = _fetch(candidate, str(candidate.version), index, directory)
+        with contextlib.suppress(ArchiveError):
+            inspect_sdist(found.path)
+            return found
+    return _fetch(last, str(last.version), index, directory)
 
 
 def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) -> FetchedSource:
@@ -210,23 +214,6 @@ def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) ->
         url=without_secrets(candidate.url),
         name=candidate.name,
         version=version,
-    )
-
-
-def _locate(source: UrlSource) -> Candidate:
-    """Return what is at a URL, as an index would describe it."""
-    from packaging.utils import canonicalize_name
-
-    from wheelforge.index import Candidate
-
-    return Candidate(
-        name=canonicalize_name(source.name),
-        version=parse_version("0"),  # which nobody looks at
-        file_name=source.file_name,
-        url=source.url,
-        hashes=source.hashes,
-        is_wheel=False,
-        origin=str(source),
     )
 
 

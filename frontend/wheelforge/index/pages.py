@@ -6,6 +6,7 @@ would take more memory or time than any real one is refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import Counter
@@ -15,11 +16,10 @@ from urllib.parse import urljoin
 
 from wheelforge.errors import PackageIndexError
 from wheelforge_isolation.errors import quoted
-from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.urls import check_url, file_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wheelforge.index.models import Hashes
 
@@ -94,34 +94,29 @@ class _FileInvalidError(Exception):
 
 def parse_page(content: bytes, content_type: str, url: str, origin: str) -> Page:
     """Return the files of a page that was found at ``url``."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind, base = content_type.partition(";")[0].strip().lower(), url
+    items: Iterable[_Item]
     if kind == JSON:
-        page = _read_all(_parse_json(content, origin), _read_item, url)
+        items = _parse_json(content, origin)
     elif kind in {HTML, "text/html"}:
-        parser = _parse_html(_decode(content, content_type), url, origin)
-        page = _read_all(parser.anchors, _read_anchor, parser.base)
+        charset = _CHARSET.search(content_type)
+        name = charset[1].lower() if charset else ""
+        text = content.decode(name if name in _CHARSETS else "utf-8", "replace")
+        parser = _parse_html(text, url, origin)
+        items, base = map(_convert, parser.anchors), parser.base
     else:
-        raise PackageIndexError(
-            "index-page-invalid",
-            origin,
-            f"it answers with {quoted(kind)}, which is no list of files",
-        )
-    return page._replace(files=[file for file in page.files if _is_followed(file.url, url)])
-
-
-def _read_all(items: Iterable[_Item], read: Callable[[_Item, str], Listed], base: str) -> Page:
+        raise _invalid(origin, f"it answers with {quoted(kind)}, which is no list of files")
+    # A server must not name files of this machine.
+    followed = (*_REMOTE, "file:") if url.startswith("file:") else _REMOTE
     files, left_out = list[Listed](), Counter[str]()
     for item in items:
         try:
-            files.append(read(item, base))
+            file = _read_item(item, base)
         except _FileInvalidError as error:
             left_out[str(error)] += 1
+        else:
+            files += [file] if file.url.startswith(followed) else []
     return Page(files, left_out)
-
-
-def _is_followed(url: str, page_url: str) -> bool:
-    """Return whether a link may be followed: a server must not name files of this machine."""
-    return url.startswith(_REMOTE) or (page_url.startswith("file:") and url.startswith("file:"))
 
 
 # HTML
@@ -146,7 +141,8 @@ class _LinkParser(HTMLParser):
                 raise _too_large(self._origin)
         elif tag == "base" and "href" in found and not self._has_base:
             self._has_base = True
-            self.base = _join(self.base, found["href"])
+            with contextlib.suppress(ValueError):
+                self.base = urljoin(self.base, found["href"])
         elif tag == "meta" and found.get("name") == "pypi:repository-version":
             _check_version(found.get("content", ""), self._origin)
 
@@ -161,53 +157,31 @@ def _parse_html(text: str, url: str, origin: str) -> _LinkParser:
         try:
             parser.feed(text[start : start + _PIECE])
         except AssertionError as error:
-            raise PackageIndexError(
-                "index-page-invalid", origin, f"its HTML is damaged: {error}"
-            ) from error
+            raise _invalid(origin, f"its HTML is damaged: {error}") from error
         if len(parser.rawdata) > _MOST_TAG_LENGTH:
-            raise PackageIndexError(
-                "index-page-invalid", origin, "its HTML has a tag without an end"
-            )
+            raise _invalid(origin, "its HTML has a tag without an end")
     return parser
 
 
-def _decode(content: bytes, content_type: str) -> str:
-    charset = _CHARSET.search(content_type)
-    name = charset[1].lower() if charset else ""
-    return content.decode(name if name in _CHARSETS else "utf-8", "replace")
-
-
-def _read_anchor(attributes: _Item, base: str) -> Listed:
+def _convert(attributes: Mapping[str, str]) -> _Item:
+    """Return an anchor as JSON has a file."""
     href, _, fragment = attributes["href"].strip().partition("#")
     offered = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata", ""))
-    return _check(
-        Listed(
-            url=_join(base, href),
-            file_name=file_name_of(href),
-            hashes=_read_hashes(_split(fragment)),
-            requires_python=attributes.get("data-requires-python", ""),
-            yanked=attributes.get("data-yanked"),
-            uploaded=attributes.get("data-upload-time", ""),
-            metadata_hashes=_read_metadata_hashes(
-                offered == "true" or (_split(offered) if offered not in {"", "false"} else None)
-            ),
-        )
-    )
+    is_offered = offered not in {"", "false"}
+    return {
+        "url": href,
+        "hashes": _split(fragment),
+        "requires-python": attributes.get("data-requires-python"),
+        "yanked": attributes.get("data-yanked", False) or "data-yanked" in attributes,
+        "upload-time": attributes.get("data-upload-time"),
+        "core-metadata": offered == "true" or (_split(offered) if is_offered else None),
+    }
 
 
 def _split(fragment: str) -> dict[str, str]:
     pairs = (pair.partition("=") for pair in fragment.split("&") if "=" in pair)
     known = {name.lower(): value for name, _, value in pairs}
     return {name: value for name, value in known.items() if name in _LENGTHS}
-
-
-def _join(base: str, url: str) -> str:
-    if url.startswith(_REMOTE):
-        return url
-    try:
-        return urljoin(base, url)
-    except ValueError:
-        return ""
 
 
 # JSON
@@ -222,11 +196,9 @@ def _parse_json(content: bytes, origin: str) -> Iterator[_Item]:
         _check_version(str(meta.get("api-version", "1.0")), origin)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {str(error)[:_MOST_FIELD]}"
-        raise PackageIndexError(
-            "index-page-invalid", origin, f"its JSON is no list of files ({problem})"
-        ) from error
+        raise _invalid(origin, f"its JSON is no list of files ({problem})") from error
     if not isinstance(files, list):
-        raise PackageIndexError("index-page-invalid", origin, "its JSON has no list of files")
+        raise _invalid(origin, "its JSON has no list of files")
     listed = cast("list[object]", files)
     if len(listed) > _MOST_FILES:
         raise _too_large(origin)
@@ -240,66 +212,46 @@ def _parse_int(digits: str) -> int:
     return int(digits) if len(digits) <= _INT_DIGITS else -1
 
 
+# Both
+
+
 def _read_item(item: _Item, base: str) -> Listed:
+    """Return a file whose fields have bounds; refuse one that has a field without."""
     url, _, _ = item["url"].partition("#")
-    return _check(
-        Listed(
-            url=_join(base, url),
-            file_name=_text(item, "filename") or file_name_of(url),
-            hashes=_read_hashes(item.get("hashes") or {}),
-            requires_python=_text(item, "requires-python"),
-            yanked=_text(item, "yanked") if item.get("yanked") else None,
-            uploaded=_text(item, "upload-time"),
-            metadata_hashes=_read_metadata_hashes(
-                item.get("core-metadata", item.get("dist-info-metadata"))
-            ),
-            size_bytes=item.get("size"),
-        )
+    file_name = _text(item, "filename") or file_name_of(url)
+    python, size, uploaded = (
+        _text(item, "requires-python"),
+        item.get("size"),
+        _text(item, "upload-time"),
+    )
+    try:
+        url = url if url.startswith(_REMOTE) else urljoin(base, url)
+        check_url(url)
+        f"{url}{file_name}{python}".encode()  # JSON allows halves of characters
+    except ValueError as error:
+        raise _FileInvalidError(BAD_FIELD) from error
+    is_sized = size is None or (type(size) is int and 0 <= size <= _MOST_SIZE)
+    if len(url) > _MOST_URL or max(len(file_name), len(python)) > _MOST_FIELD or not is_sized:
+        raise _FileInvalidError(BAD_FIELD)
+    is_dated = len(uploaded) <= _MOST_FIELD and _DATE.match(uploaded)
+    yanked = _text(item, "yanked")[:_MOST_FIELD].encode(errors="replace").decode()
+    return Listed(
+        url=url,
+        file_name=file_name,
+        hashes=_read_hashes(item.get("hashes")),
+        requires_python=python,
+        yanked=yanked if item.get("yanked") else None,
+        uploaded=uploaded if is_dated else "",
+        metadata_hashes=_read_metadata_hashes(
+            item.get("core-metadata", item.get("dist-info-metadata"))
+        ),
+        size_bytes=size,
     )
 
 
 def _text(item: _Item, key: str) -> str:
     value = item.get(key)
     return value if isinstance(value, str) else ""
-
-
-# Both
-
-
-def _check(file: Listed) -> Listed:
-    """Return a file whose fields have bounds; refuse one that has a field without."""
-    size, yanked = file.size_bytes, file.yanked
-    fields = (file.url, file.file_name, file.requires_python)
-    if not (
-        _is_url(file.url)
-        and len(file.url) <= _MOST_URL
-        and len(file.file_name) <= _MOST_FIELD
-        and len(file.requires_python) <= _MOST_FIELD
-        and all(map(_is_text, fields))
-        and (size is None or (type(size) is int and 0 <= size <= _MOST_SIZE))
-    ):
-        raise _FileInvalidError(BAD_FIELD)
-    is_dated = len(file.uploaded) <= _MOST_FIELD and _DATE.match(file.uploaded)
-    return file._replace(
-        uploaded=file.uploaded if is_dated else "",
-        yanked=yanked and yanked[:_MOST_FIELD].encode(errors="replace").decode(),
-    )
-
-
-def _is_url(url: str) -> bool:
-    try:
-        check_url(url)
-    except FormatError:
-        return False
-    return True
-
-
-def _is_text(value: str) -> bool:
-    """Return whether a text is more than what JSON allows: half of a character is none."""
-    try:
-        return value.isascii() or bool(value.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def _read_hashes(stated: object) -> Hashes:
@@ -332,10 +284,12 @@ def _known(stated: Mapping[str, object]) -> Hashes | None:
 def _check_version(version: str, origin: str) -> None:
     if version.partition(".")[0].strip() != "1":
         problem = f"it speaks version {version[:_INT_DIGITS]} of the protocol, not 1"
-        raise PackageIndexError("index-page-invalid", origin, problem)
+        raise _invalid(origin, problem)
 
 
 def _too_large(origin: str) -> PackageIndexError:
-    return PackageIndexError(
-        "index-page-invalid", origin, f"it lists more than {_MOST_FILES:,} files, or none"
-    )
+    return _invalid(origin, f"it lists more than {_MOST_FILES:,} files, or none")
+
+
+def _invalid(origin: str, problem: str) -> PackageIndexError:
+    return PackageIndexError("index-page-invalid", origin, problem)

@@ -9,13 +9,22 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from packaging.pylock import PackageArchive, Pylock, PylockValidationError
 
 from wheelforge.errors import LockError
-from wheelforge.lockfile.model import Lock, LockedAnswer, LockedPython, LockedSource, Source
-from wheelforge.lockfile.normalize import FORMAT, SUBDIRECTORY, normalize_requirements, refer
+from wheelforge.lockfile.model import (
+    FORMAT,
+    SUBDIRECTORY,
+    Lock,
+    LockedAnswer,
+    LockedPython,
+    LockedSource,
+    Source,
+    normalize_requirements,
+    refer,
+)
 from wheelforge.resolve import Pin
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, is_plain_file_name
@@ -26,6 +35,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from packaging.pylock import Package, PackageSdist, PackageWheel
+
+T = TypeVar("T")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -40,37 +51,27 @@ class _Table(NamedTuple):
     def refuse(self, key: str, reason: str) -> NoReturn:
         raise LockError("lock-invalid", self.lock, f"{self.place}.{key}", reason)
 
-    def text(self, key: str) -> str:
+    def get(self, key: str, kind: type[T], what: str = "text") -> T:
         value = self.values.get(key)
-        if not isinstance(value, str):
-            self.refuse(key, "it has to be a text")
+        if not isinstance(value, kind):
+            self.refuse(key, f"it has to be a {what}")
         return value
 
     def texts(self, key: str) -> list[str]:
-        value = self._list(key)
-        for number, item in enumerate(value):
+        found = cast("list[object]", self.get(key, list, "list"))
+        for number, item in enumerate(found):
             if not isinstance(item, str):
                 self.refuse(f"{key}[{number}]", "it has to be a text")
-        return cast("list[str]", value)
+        return cast("list[str]", found)
 
     def table(self, key: str) -> _Table:
-        return self._enter(key, self.values.get(key))
-
-    def tables(self, key: str) -> Iterator[_Table]:
-        for number, item in enumerate(self._list(key)):
-            yield self._enter(f"{key}[{number}]", item)
-
-    def _enter(self, key: str, value: object) -> _Table:
-        if not isinstance(value, dict):
-            self.refuse(key, "it has to be a table")
-        values = cast("Mapping[str, object]", value)
+        values = cast("Mapping[str, object]", self.get(key, dict, "table"))
         return _Table(lock=self.lock, place=f"{self.place}.{key}", values=values)
 
-    def _list(self, key: str) -> list[object]:
-        value = self.values.get(key)
-        if not isinstance(value, list):
-            self.refuse(key, "it has to be a list")
-        return cast("list[object]", value)
+    def tables(self, key: str) -> Iterator[_Table]:
+        for number, item in enumerate(cast("list[object]", self.get(key, list, "list"))):
+            name = f"{key}[{number}]"
+            yield _Table(self.lock, self.place, {name: item}).table(name)
 
 
 def read(path: Path) -> Lock:
@@ -161,7 +162,7 @@ def _make_pin(
 
 
 def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
-    sha256 = table.text("sha256") if "sha256" in table.values else ""
+    sha256 = table.get("sha256", str) if "sha256" in table.values else ""
     if sha256:
         _check_sha256(table, "sha256", sha256)
     python = table.table("python")
@@ -169,8 +170,10 @@ def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
     if not answers:
         table.refuse("answers", "there has to be one")
     return LockedSource(
-        source=Source(label=table.text("name"), sha256=sha256),
-        python=LockedPython(**{name: python.text(name) for name in LockedPython.__annotations__}),
+        source=Source(label=table.get("name", str), sha256=sha256),
+        python=LockedPython(**{
+            name: python.get(name, str) for name in LockedPython.__annotations__
+        }),
         answers=tuple(sorted(answers, key=lambda answer: answer.requirements)),
     )
 

@@ -7,8 +7,11 @@ from threading import Lock as Mutex
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import LockError
-from wheelforge.lockfile.model import Lock, LockedAnswer, LockedSource, describe_python
-from wheelforge.lockfile.normalize import (
+from wheelforge.lockfile.model import (
+    Lock,
+    LockedAnswer,
+    LockedSource,
+    describe_python,
     is_standard,
     normalize_label,
     normalize_pin,

@@ -27,7 +27,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from wheelforge.errors import LockError
-from wheelforge.lockfile.normalize import FORMAT, SUBDIRECTORY, is_direct, is_standard, refer
+from wheelforge.lockfile.model import FORMAT, SUBDIRECTORY, is_direct, is_standard, refer
 from wheelforge_isolation import replace_file
 from wheelforge_isolation.formats.urls import local_path
 
