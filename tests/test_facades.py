@@ -45,7 +45,7 @@ def test_facade__its_stub_says_nothing_but_names(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_importing_a_package_loads_no_other_one(package: str) -> None:
+def test_facade__importing_it_loads_no_other_package(package: str) -> None:
     code = f"import json, sys; import {package}; print(json.dumps(sorted(sys.modules)))"
 
     modules = json.loads(subprocess.check_output([sys.executable, "-c", code]))
@@ -57,7 +57,7 @@ def test_importing_a_package_loads_no_other_one(package: str) -> None:
 
 
 @pytest.mark.parametrize("name", dir(wheelforge))
-def test_what_is_public_is_explained(name: str) -> None:
+def test_facade__every_public_name_has_a_docstring(name: str) -> None:
     thing = getattr(wheelforge, name)
 
     public = [getattr(thing, key) for key in dir(thing) if not key.startswith("_")]
@@ -74,7 +74,7 @@ def list_imported(*words: str, cwd: Path) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
-def test_the_version_costs_no_more_than_looking_for_it(tmp_path: Path) -> None:
+def test_version__imports_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     for name in ("__init__", "__main__"):
         (tmp_path / "nothing" / f"{name}.py").touch()
@@ -85,7 +85,7 @@ def test_the_version_costs_no_more_than_looking_for_it(tmp_path: Path) -> None:
     assert more == {"wheelforge", "wheelforge.version", "wheelforge.cli", "gc"}
 
 
-def test_the_version_is_that_of_the_distribution() -> None:
+def test_version__is_that_of_the_distribution() -> None:
     assert version("wheelforge") == VERSION
 
 

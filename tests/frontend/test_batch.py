@@ -23,7 +23,7 @@ FAILING = "raise SystemExit('it is broken')"
 ENDLESS = "import os, signal; open({!r}, 'a').write(f'{{os.getpid()}}\\n'); signal.pause()"
 
 
-def test_directories_archives_and_names_are_built_by_one_command(yard: Yard) -> None:
+def test_batch__builds_directories_archives_and_names_together(yard: Yard) -> None:
     directory, archive = yard.project("one"), yard.sdist("two")
     yard.sdist("three")
 
@@ -34,7 +34,7 @@ def test_directories_archives_and_names_are_built_by_one_command(yard: Yard) -> 
     assert {line.rpartition("/")[2].split("-")[0] for line in out.splitlines()} == yard.results()
 
 
-def test_a_build_that_fails_hides_no_other_one(yard: Yard) -> None:
+def test_batch__a_failed_build_leaves_the_others(yard: Yard) -> None:
     sdists = [yard.sdist("good"), yard.sdist("bad", FAILING), yard.sdist("fine")]
 
     code, _, err = yard.run(*sdists)
@@ -45,14 +45,14 @@ def test_a_build_that_fails_hides_no_other_one(yard: Yard) -> None:
     assert "1 of 3 builds failed:\n  bad-1.0.tar.gz, Python 3." in err
 
 
-def test_of_one_source_the_error_decides_the_exit_code(yard: Yard) -> None:
+def test_batch__of_one_source_the_error_decides_the_exit_code(yard: Yard) -> None:
     code, _, err = yard.run(yard.sdist("bad", FAILING), "--resume")
 
     assert code == 4
     assert "builds failed" not in err
 
 
-def test_the_first_failure_ends_all_builds_if_that_is_wished_for(yard: Yard) -> None:
+def test_batch__fail_fast_ends_all_builds_at_the_first_failure(yard: Yard) -> None:
     pids = yard.place / "pids"
     wait = f"import time\nwhile not __import__('os').path.exists({str(pids)!r}): time.sleep(0.01)\n"
     sdists = [yard.sdist("slow", ENDLESS.format(str(pids))), yard.sdist("bad", wait + FAILING)]
@@ -66,7 +66,7 @@ def test_the_first_failure_ends_all_builds_if_that_is_wished_for(yard: Yard) -> 
     assert not any(map(is_running, read_pids(pids)))
 
 
-def test_an_interrupt_ends_all_builds_and_leaves_what_was_delivered(yard: Yard) -> None:
+def test_batch__an_interrupt_ends_all_builds_and_leaves_deliveries(yard: Yard) -> None:
     pids = yard.place / "pids"
     sdists = [yard.sdist("quick"), yard.sdist("slow", ENDLESS.format(str(pids)))]
 
@@ -90,7 +90,7 @@ def write_requirements(yard: Yard, *lines: str) -> Path:
     return path
 
 
-def test_a_file_of_requirements_is_built(yard: Yard) -> None:
+def test_requirement_files__are_built(yard: Yard) -> None:
     hashes = {
         name: hashlib.sha256(yard.sdist(name).read_bytes()).hexdigest() for name in ("one", "two")
     }
@@ -103,7 +103,7 @@ def test_a_file_of_requirements_is_built(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("source", ["one==1.0", "./links/one-1.0.tar.gz"])
-def test_an_sdist_with_another_hash_than_stated_is_refused(yard: Yard, source: str) -> None:
+def test_requirement_files__refuse_an_sdist_with_another_hash(yard: Yard, source: str) -> None:
     yard.sdist("one")
     path = write_requirements(yard, f"{source} --hash=sha256:{'0' * 64}")
 
@@ -114,7 +114,7 @@ def test_an_sdist_with_another_hash_than_stated_is_refused(yard: Yard, source: s
     assert yard.results() == set()
 
 
-def test_a_requirement_whose_marker_is_about_other_pythons_is_not_built(yard: Yard) -> None:
+def test_requirement_files__skip_markers_of_other_pythons(yard: Yard) -> None:
     yard.sdist("one")
     yard.sdist("two")
     lines = ["one; python_version < '3'", "two[extra]; python_version >= '3'"]
@@ -125,7 +125,7 @@ def test_a_requirement_whose_marker_is_about_other_pythons_is_not_built(yard: Ya
     assert yard.results() == {"two"}
 
 
-def test_constraints_in_a_file_of_requirements_are_refused(yard: Yard) -> None:
+def test_requirement_files__refuse_constraints(yard: Yard) -> None:
     path = write_requirements(yard, "one", "-c limits.txt")
 
     code, _, err = yard.run("-r", path)
@@ -144,7 +144,7 @@ def test_constraints_in_a_file_of_requirements_are_refused(yard: Yard) -> None:
         ["--jobs", "0"],
     ],
 )
-def test_options_that_contradict_each_other_are_refused(yard: Yard, words: list[str]) -> None:
+def test_batch__refuses_options_that_contradict_each_other(yard: Yard, words: list[str]) -> None:
     code, _, _ = yard.run("one", "-r", write_requirements(yard, "one"), *words)
 
     assert code == 2
@@ -153,7 +153,7 @@ def test_options_that_contradict_each_other_are_refused(yard: Yard, words: list[
 # Projects that need each other
 
 
-def test_a_project_that_others_require_is_built_first_and_used(yard: Yard) -> None:
+def test_order__a_project_that_others_require_is_built_first_and_used(yard: Yard) -> None:
     using = "import {0}; assert {0}.NAME == {0!r}"
     last = yard.project("last", using.format("middle"), requires=["middle"])
     middle = yard.project("middle", using.format("first"), requires=["first==1.0"])
@@ -165,7 +165,7 @@ def test_a_project_that_others_require_is_built_first_and_used(yard: Yard) -> No
     assert yard.results() == {"first", "middle", "last"}
 
 
-def test_a_changed_project_is_used_as_it_is_now(yard: Yard) -> None:
+def test_order__a_changed_project_is_used_as_it_is_now(yard: Yard) -> None:
     user = yard.project("user", "import tool; assert tool.NAME == 'tool'", requires=["tool"])
     tool = yard.project("tool")
     yard.run(tool, user, "-w")
@@ -177,7 +177,7 @@ def test_a_changed_project_is_used_as_it_is_now(yard: Yard) -> None:
     assert "AssertionError" in err
 
 
-def test_what_requires_a_project_that_fails_is_not_built(yard: Yard) -> None:
+def test_order__dependents_of_a_failed_project_are_not_built(yard: Yard) -> None:
     log = yard.place / "log"
     user = yard.project("user", noting(log), requires=["tool"])
     tool = yard.project("tool", FAILING)
@@ -189,7 +189,7 @@ def test_what_requires_a_project_that_fails_is_not_built(yard: Yard) -> None:
     assert (read_lines(log), yard.results()) == ([], {"other"})
 
 
-def test_projects_that_require_each_other_are_refused(yard: Yard) -> None:
+def test_order__refuses_projects_that_require_each_other(yard: Yard) -> None:
     egg = yard.project("egg", requires=["hen"])
     hen = yard.project("hen", requires=["egg"])
 
@@ -202,7 +202,7 @@ def test_projects_that_require_each_other_are_refused(yard: Yard) -> None:
 # Results of the same name
 
 
-def test_the_same_file_from_two_pythons_is_no_conflict(yard: Yard) -> None:
+def test_delivery__the_same_file_from_two_pythons_is_no_conflict(yard: Yard) -> None:
     code, _, err = yard.run(
         yard.sdist("one"),
         "-p",
@@ -215,7 +215,7 @@ def test_the_same_file_from_two_pythons_is_no_conflict(yard: Yard) -> None:
     assert yard.results() == {"one"}
 
 
-def test_a_different_file_of_the_same_name_is_told(yard: Yard) -> None:
+def test_delivery__a_different_file_of_the_same_name_is_noted(yard: Yard) -> None:
     code = "import pathlib, uuid; pathlib.Path('src', 'odd.py').write_text(f'# {uuid.uuid4()}')"
     other = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -228,7 +228,7 @@ def test_a_different_file_of_the_same_name_is_told(yard: Yard) -> None:
 # Taken up again
 
 
-def test_what_was_delivered_is_not_built_again(yard: Yard) -> None:
+def test_resume__skips_deliveries(yard: Yard) -> None:
     log = yard.place / "log"
     sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
     yard.run(*sdists)
@@ -243,7 +243,7 @@ def test_what_was_delivered_is_not_built_again(yard: Yard) -> None:
 
 
 @pytest.mark.parametrize("change", ["gone", "damaged", "settings", "source", "forgotten"])
-def test_what_is_not_the_same_any_more_is_built_again(yard: Yard, change: str) -> None:
+def test_resume__builds_again_after_a_change(yard: Yard, change: str) -> None:
     log = yard.place / "log"
     sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
     yard.run(*sdists)
@@ -268,7 +268,7 @@ def test_what_is_not_the_same_any_more_is_built_again(yard: Yard, change: str) -
     assert sorted(read_lines(log)[2:]) == again
 
 
-def test_what_pip_limits_builds_with_tells_deliveries_apart(yard: Yard) -> None:
+def test_resume__tells_deliveries_apart_by_constraints_of_pip(yard: Yard) -> None:
     log, limits = yard.place / "log", yard.place / "limits.txt"
     sdist = yard.sdist("one", noting(log))
     built: list[int] = []
@@ -286,7 +286,7 @@ def contents_of(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_batch_that_was_killed_is_taken_up_where_it_was(yard: Yard) -> None:
+def test_resume__continues_a_killed_batch(yard: Yard) -> None:
     log, gate = yard.place / "log", yard.place / "gate"
     os.mkfifo(gate)
     hold = f"import os\nif os.path.exists({str(gate)!r}): open({str(gate)!r}).read()\n"
@@ -326,7 +326,7 @@ def metadata_code(metadata: bytes) -> str:
     return f"import backend; backend._metadata = lambda project: {metadata.decode()!r}"
 
 
-def test_a_whole_set_can_be_installed_without_an_index(yard: Yard) -> None:
+def test_with_deps__a_set_can_be_installed_without_an_index(yard: Yard) -> None:
     write_universe(yard)
 
     code, _, err = yard.run("-r", write_requirements(yard, "top"), "--with-deps")
@@ -344,7 +344,7 @@ def test_a_whole_set_can_be_installed_without_an_index(yard: Yard) -> None:
     assert (yard.place / "target" / "bottom.py").is_file()
 
 
-def test_a_wheel_is_kept_as_it_is_unless_it_is_to_be_built(yard: Yard) -> None:
+def test_with_deps__keeps_wheels_unless_they_are_to_be_built(yard: Yard) -> None:
     write_universe(yard)
     offered = (yard.place / "links" / "middle-1.0-py3-none-any.whl").read_bytes()
     result = yard.output / "middle-1.0-py3-none-any.whl"
@@ -357,7 +357,7 @@ def test_a_wheel_is_kept_as_it_is_unless_it_is_to_be_built(yard: Yard) -> None:
     assert result.read_bytes() != offered
 
 
-def test_a_set_that_cannot_be_chosen_is_one_failure_among_builds(yard: Yard) -> None:
+def test_with_deps__an_impossible_set_is_one_failure_among_builds(yard: Yard) -> None:
     yard.sdist("one")
 
     code, _, err = yard.run("one==2.0", yard.project("other"), "--with-deps")
@@ -367,7 +367,7 @@ def test_a_set_that_cannot_be_chosen_is_one_failure_among_builds(yard: Yard) -> 
     assert yard.results() == {"other"}
 
 
-def test_a_wheel_of_a_set_is_not_built_again(yard: Yard) -> None:
+def test_with_deps__a_wheel_of_a_set_is_not_built_again(yard: Yard) -> None:
     log = yard.place / "log"
     yard.sdist("one", noting(log))
     yard.run("one", "--with-deps")

@@ -80,7 +80,7 @@ def write_make(directory: Path, version: str) -> str:
 
 
 @needs_pipes
-def test_eight_builds_start_no_more_compilers_than_there_are_cores(yard: Yard) -> None:
+def test_job_server__eight_builds_start_no_more_compilers_than_cores(yard: Yard) -> None:
     log = yard.place / "log"
     code = COMPILERS.replace("LOG", repr(str(log)))
     sdists = [yard.sdist(f"one{number}", code) for number in range(8)]
@@ -105,7 +105,7 @@ def test_eight_builds_start_no_more_compilers_than_there_are_cores(yard: Yard) -
     ],
 )
 @needs_pipes
-def test_only_who_understands_the_job_server_is_given_it(
+def test_job_server__is_for_makes_that_understand_it(
     tmp_path: Path, version: str, *, is_shared: bool
 ) -> None:
     path = write_make(tmp_path / "bin", version)
@@ -114,7 +114,7 @@ def test_only_who_understands_the_job_server_is_given_it(
     assert can_share({"PATH": path, "MAKEFLAGS": "-j3"}) is False
 
 
-def test_a_make_that_cannot_be_asked_is_given_no_job_server(tmp_path: Path) -> None:
+def test_job_server__is_not_for_a_make_that_does_not_run(tmp_path: Path) -> None:
     program = tmp_path / "make"
     program.write_bytes(b"\x7fELF")
     program.chmod(0o755)
@@ -122,11 +122,11 @@ def test_a_make_that_cannot_be_asked_is_given_no_job_server(tmp_path: Path) -> N
     assert not can_share({"PATH": str(tmp_path)})
 
 
-def test_without_any_make_the_job_server_is_for_the_others(tmp_path: Path) -> None:
+def test_job_server__is_there_without_any_make(tmp_path: Path) -> None:
     assert can_share({"PATH": str(tmp_path)}) is hasattr(os, "mkfifo")
 
 
-def test_each_build_is_told_its_share_and_what_is_given_wins() -> None:
+def test_share_out__gives_each_build_its_share_and_keeps_given_variables() -> None:
     told = share_out({"MAX_JOBS": "7", "HOME": "/home"}, 8, 3, "/pipe")
 
     assert told == {
@@ -141,7 +141,7 @@ def test_each_build_is_told_its_share_and_what_is_given_wins() -> None:
     assert "MAKEFLAGS" not in share_out({}, 2, 8, "")
 
 
-def test_builds_are_told_so(yard: Yard) -> None:
+def test_share_out__reaches_the_builds(yard: Yard) -> None:
     log = yard.place / "log"
     code = f"import json, os; open({str(log)!r}, 'w').write(json.dumps(dict(os.environ)))"
 
@@ -153,7 +153,7 @@ def test_builds_are_told_so(yard: Yard) -> None:
 
 
 @needs_pipes
-def test_tokens_that_died_with_their_holder_are_made_again(tmp_path: Path) -> None:
+def test_tokens__of_killed_holders_are_made_again(tmp_path: Path) -> None:
     pipe = make_pipe(tmp_path / "jobs")
     assert pipe is not None
 
@@ -170,16 +170,16 @@ def test_tokens_that_died_with_their_holder_are_made_again(tmp_path: Path) -> No
 
 @needs_pipes
 @pytest.mark.parametrize("name", ["with space", "with$dollar"])
-def test_a_pipe_that_no_makefile_could_name_is_not_made(tmp_path: Path, name: str) -> None:
+def test_make_pipe__refuses_a_name_that_no_makefile_could_have(tmp_path: Path, name: str) -> None:
     assert make_pipe(tmp_path / name) is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pipe_that_cannot_be_made_is_none(tmp_path: Path) -> None:
+def test_make_pipe__is_none_where_it_cannot_be_made(tmp_path: Path) -> None:
     assert make_pipe(tmp_path / "absent" / "jobs") is None
 
 
-def test_who_is_cancelled_waits_for_no_token() -> None:
+def test_tokens__a_cancelled_build_does_not_wait() -> None:
     tokens = Tokens(1)
     is_cancelled = threading.Event()
 
@@ -214,7 +214,7 @@ def write_machine(root: Path, free_kib: int, **groups: dict[str, str]) -> Path:
     return root
 
 
-def test_free_is_what_the_machine_and_every_group_around_us_have_left(tmp_path: Path) -> None:
+def test_free_memory__is_the_least_of_the_machine_and_all_groups(tmp_path: Path) -> None:
     unlimited = {"max": "max\n", "current": "5\n"}
     limited = {"max": "9000\n", "current": "4000\n", "stat": "anon 1\ninactive_file 500\n"}
 
@@ -270,7 +270,7 @@ def remember(directory: Path, jobs: list[Job], *known: BuildTiming) -> Timings:
 
 
 @pytest.mark.parametrize(("free", "most"), [(99, 1), (100, 2), (None, 2)])
-def test_a_build_waits_for_the_memory_that_those_at_work_are_known_to_need(
+def test_scheduler__waits_for_the_memory_that_running_builds_need(
     tmp_path: Path, free: int | None, most: int
 ) -> None:
     jobs = [make_job(number) for number in range(4)]
@@ -282,7 +282,7 @@ def test_a_build_waits_for_the_memory_that_those_at_work_are_known_to_need(
     assert (len(hall.order), hall.most) == (4, most)
 
 
-def test_what_took_longest_comes_first_and_what_is_unknown_in_the_middle(tmp_path: Path) -> None:
+def test_scheduler__starts_the_longest_first_and_the_unknown_in_the_middle(tmp_path: Path) -> None:
     jobs = [make_job(number) for number in range(4)]
     timings = [BuildTiming(seconds=seconds, peak_bytes=0) for seconds in (1.0, 9.0, 4.0)]
     hall = Hall(remember(tmp_path, jobs[:3], *timings))
@@ -293,7 +293,7 @@ def test_what_took_longest_comes_first_and_what_is_unknown_in_the_middle(tmp_pat
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"{}\n{}"])
-def test_a_damaged_record_is_no_record(tmp_path: Path, damage: bytes) -> None:
+def test_timings__a_damaged_record_is_ignored(tmp_path: Path, damage: bytes) -> None:
     jobs = [make_job(0)]
     timings = remember(tmp_path, jobs, BuildTiming(seconds=1.0, peak_bytes=2))
     known = timings.load(jobs[0])
@@ -304,7 +304,7 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, damage: bytes) -> None:
     assert timings.load(jobs[0]) is None
 
 
-def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
+def test_timings__a_record_that_cannot_be_written_is_lost(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     jobs = [make_job(0)]
 
@@ -313,7 +313,7 @@ def test_what_cannot_be_written_is_not_remembered(tmp_path: Path) -> None:
     assert timings.load(jobs[0]) is None
 
 
-def test_a_mistake_of_ours_ends_one_build_and_no_other(
+def test_worker__an_unexpected_exception_ends_one_build_only(
     yard: Yard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wheelforge.build.session import BuildSession

@@ -72,7 +72,7 @@ def peak(samples: Sequence[dict[str, int]], what: str) -> int:
     return max(sample[what] for sample in samples)
 
 
-def test_a_thousand_builds_leave_nothing_behind(tmp_path: Path) -> None:
+def test_batch__a_thousand_builds_leave_nothing_behind(tmp_path: Path) -> None:
     yard = Yard(place=tmp_path)
     yard.backend()
     for number in range(COUNT):
@@ -90,7 +90,7 @@ def test_a_thousand_builds_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_batch_killed_anywhere_loses_nothing_and_repeats_nothing(
+def test_batch__killed_anywhere_loses_nothing_and_repeats_nothing(
     tmp_path: Path, seed: int
 ) -> None:
     yard, log = Yard(place=tmp_path), tmp_path / "log"

@@ -47,11 +47,13 @@ def run(layout: Layout, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
     return run_command
 
 
-def test_dir_prints_where_the_cache_is(layout: Layout, run: Callable[..., tuple[int, str]]) -> None:
+def test_cache_dir__prints_the_directory(
+    layout: Layout, run: Callable[..., tuple[int, str]]
+) -> None:
     assert run("dir") == (0, f"{layout.root}\n")
 
 
-def test_without_a_place_the_platform_gives_one(
+def test_cache_dir__is_the_platform_s_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "usual"))
@@ -61,7 +63,7 @@ def test_without_a_place_the_platform_gives_one(
     assert (code, capsys.readouterr().out) == (0, f"{tmp_path / 'usual'}\n")
 
 
-def test_size_prints_what_the_cache_takes_on_disk(
+def test_cache_size__prints_the_size_on_disk(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     files = [path for path in layout.root.rglob("*") if path.is_file()]
@@ -72,7 +74,7 @@ def test_size_prints_what_the_cache_takes_on_disk(
     assert (code, output.split(" (")[1]) == (0, f"{size:,} bytes)\n")
 
 
-def test_list_prints_a_line_for_each_entry_the_latest_used_first(
+def test_cache_list__prints_a_line_for_each_entry_latest_first(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     code, output = run("list")
@@ -88,9 +90,7 @@ def test_list_prints_a_line_for_each_entry_the_latest_used_first(
     assert {row[2] for row in rows} == {f"demo-{n}-py3-none-any.whl" for n in range(COUNT)}
 
 
-def test_list_prints_json_that_programs_can_read(
-    layout: Layout, run: Callable[..., tuple[int, str]]
-) -> None:
+def test_cache_list__prints_json(layout: Layout, run: Callable[..., tuple[int, str]]) -> None:
     code, output = run("list", "--json")
 
     found = json.loads(output)
@@ -103,11 +103,13 @@ def test_list_prints_json_that_programs_can_read(
     assert {entry["size"] for entry in found} == sizes
 
 
-def test_verify_says_nothing_of_a_sound_cache(run: Callable[..., tuple[int, str]]) -> None:
+def test_cache_verify__prints_nothing_for_a_sound_cache(
+    run: Callable[..., tuple[int, str]],
+) -> None:
     assert run("verify") == (0, "")
 
 
-def test_verify_prints_what_is_wrong_and_exits_with_1_until_it_is_repaired(
+def test_cache_verify__prints_problems_and_exits_with_1_until_repaired(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     (layout.wheels.list_trees()[0] / "demo.py").write_bytes(b"changed")
@@ -135,7 +137,7 @@ def test_verify_prints_what_is_wrong_and_exits_with_1_until_it_is_repaired(
         (["--max-size=5gib", "--max-age=3.5d"], ["1", "2", "3"]),
     ],
 )
-def test_gc_brings_the_cache_back_to_its_bounds(
+def test_cache_gc__brings_the_cache_back_to_its_bounds(
     layout: Layout, run: Callable[..., tuple[int, str]], words: list[str], left: list[str]
 ) -> None:
     code, output = run("gc", *words)
@@ -145,7 +147,7 @@ def test_gc_brings_the_cache_back_to_its_bounds(
     assert versions(layout) == left
 
 
-def test_gc_keeps_to_a_size_and_takes_what_was_unused_for_longest(
+def test_cache_gc__removes_what_was_unused_for_longest_down_to_a_size(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     run("gc", "--max-size", "8kB")
@@ -157,7 +159,7 @@ def test_gc_keeps_to_a_size_and_takes_what_was_unused_for_longest(
 
 @pytest.mark.parametrize("size", ["5 apples", "", "-1", "GB", "1e3", "5PB", "nan", "inf"])
 @pytest.mark.parametrize("option", ["--max-size", "--max-age"])
-def test_a_bound_that_is_none_is_refused_with_exit_code_2_and_nothing_is_removed(
+def test_cache_gc__refuses_a_wrong_bound_and_removes_nothing(
     layout: Layout, capsys: pytest.CaptureFixture[str], option: str, size: str
 ) -> None:
     assert main(["cache", "gc", f"{option}={size}", "--cache-dir", str(layout.root)]) == 2
@@ -165,7 +167,7 @@ def test_a_bound_that_is_none_is_refused_with_exit_code_2_and_nothing_is_removed
     assert len(versions(layout)) == COUNT
 
 
-def test_clear_leaves_nothing_and_says_how_much_there_was(
+def test_cache_clear__removes_everything_and_says_how_much(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     code, output = run("clear")
@@ -175,7 +177,7 @@ def test_clear_leaves_nothing_and_says_how_much_there_was(
     assert (versions(layout), layout.wheels.list_trees()) == ([], [])
 
 
-def test_clear_leaves_what_a_running_build_uses_and_says_so(
+def test_cache_clear__leaves_entries_in_use_and_says_so(
     layout: Layout, wheels: list[Path], run: Callable[..., tuple[int, str]]
 ) -> None:
     with users(layout, wheels[0], "use") as (user,):
@@ -186,7 +188,7 @@ def test_clear_leaves_what_a_running_build_uses_and_says_so(
         user.leave()
 
 
-def test_a_collector_leaves_the_work_to_another_one_and_says_so(
+def test_cache_gc__leaves_the_work_to_another_collector_and_says_so(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     lock = try_lock(layout.lock("gc"))
@@ -199,7 +201,7 @@ def test_a_collector_leaves_the_work_to_another_one_and_says_so(
     lock.release()
 
 
-def test_without_locks_gc_is_exit_code_5_with_the_reason(
+def test_cache_gc__without_locks_is_exit_code_5_with_the_reason(
     layout: Layout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -215,7 +217,7 @@ def test_without_locks_gc_is_exit_code_5_with_the_reason(
 
 
 @pytest.mark.parametrize("command", ["dir", "size", "list", "verify", "gc", "clear"])
-def test_a_cache_that_is_not_there_is_empty(tmp_path: Path, command: str) -> None:
+def test_cache__an_absent_cache_is_empty(tmp_path: Path, command: str) -> None:
     place = tmp_path / "none"
     words = [sys.executable, "-m", "wheelforge", "cache", command, "--cache-dir", str(place)]
 
@@ -225,11 +227,11 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path, command: str) -> Non
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["gc", "--max-size"], ["list", "--repair"]])
-def test_wrong_words_are_exit_code_2(words: list[str]) -> None:
+def test_cache__wrong_arguments_are_exit_code_2(words: list[str]) -> None:
     assert main(["cache", *words]) == 2
 
 
-def test_looking_at_a_cache_does_not_count_as_use(
+def test_cache__looking_at_it_does_not_count_as_use(
     layout: Layout, run: Callable[..., tuple[int, str]]
 ) -> None:
     before = {entry.path: entry.last_used for entry in list_entries(layout)}

@@ -33,7 +33,7 @@ def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-def test_unpack_prints_the_top_level_directory(
+def test_unpack__prints_the_top_level_directory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/PKG-INFO")
@@ -45,7 +45,7 @@ def test_unpack_prints_the_top_level_directory(
     assert (tmp_path / "out" / "pkg-1.0" / "setup.py").read_bytes() == b""
 
 
-def test_a_refused_archive_is_one_sentence_a_hint_and_exit_code_3(
+def test_unpack__a_refused_archive_is_a_sentence_a_hint_and_exit_code_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "../evil")
@@ -61,7 +61,7 @@ def test_a_refused_archive_is_one_sentence_a_hint_and_exit_code_3(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_warning_is_shown_and_a_note_only_on_request(
+def test_unpack__shows_warnings_and_notes_only_on_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/CON")
@@ -76,17 +76,17 @@ def test_a_warning_is_shown_and_a_note_only_on_request(
 
 
 @pytest.mark.parametrize("words", [["unpack"], ["--nonsense"], ["unpack", "a", "b", "--links=no"]])
-def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+def test_cli__wrong_usage_is_exit_code_2(words: list[str]) -> None:
     assert main(words) == 2
 
 
-def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cli__prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
 
     assert capsys.readouterr().out == f"wheelforge {VERSION}\n"
 
 
-def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:
+def test_cli__imports_nothing_from_the_working_directory(tmp_path: Path) -> None:
     for name in ("tarfile", "argparse", "packaging", "wheelforge_isolation", "frontend"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')", encoding="utf-8")
     archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/PKG-INFO")
@@ -96,7 +96,7 @@ def test_nothing_in_the_working_directory_is_imported(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_interrupt_is_exit_code_130(
+def test_cli__an_interrupt_is_exit_code_130(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
@@ -109,7 +109,7 @@ def test_an_interrupt_is_exit_code_130(
     assert (code, capsys.readouterr().err) == (130, "interrupted\n")
 
 
-def test_a_directory_becomes_an_sdist_and_a_wheel_from_it(
+def test_build__makes_an_sdist_of_a_directory_and_a_wheel_from_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(MINIMAL), "-o", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")]
@@ -123,7 +123,7 @@ def test_a_directory_becomes_an_sdist_and_a_wheel_from_it(
     assert [path.name for path in (tmp_path / "cache" / "stage-v1").iterdir()] == [".git"]
 
 
-def test_an_sdist_becomes_a_wheel(tmp_path: Path) -> None:
+def test_build__makes_a_wheel_of_an_sdist(tmp_path: Path) -> None:
     cache = ["--cache-dir", str(tmp_path / "cache")]
     main([str(MINIMAL), "--sdist", "-o", str(tmp_path), *cache])
 
@@ -133,7 +133,7 @@ def test_an_sdist_becomes_a_wheel(tmp_path: Path) -> None:
     assert (tmp_path / "minimal-1.0-py3-none-any.whl").is_file()
 
 
-def test_a_directory_that_is_no_project_is_exit_code_3(
+def test_build__a_directory_without_a_project_is_exit_code_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")])
@@ -143,7 +143,7 @@ def test_a_directory_that_is_no_project_is_exit_code_3(
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_backend_that_fails_is_exit_code_4_and_its_words_are_shown(
+def test_build__a_failing_backend_is_exit_code_4_with_its_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(
@@ -158,7 +158,7 @@ def test_a_backend_that_fails_is_exit_code_4_and_its_words_are_shown(
     assert "no steel today" in capsys.readouterr().err
 
 
-def test_an_option_can_be_given_in_the_environment(
+def test_options__can_be_given_in_the_environment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WHEELFORGE_WHEEL", "1")
@@ -174,7 +174,7 @@ def test_an_option_can_be_given_in_the_environment(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("words", [["--version"], ["cache", "dir"]])
-def test_output_that_has_no_room_is_one_sentence(words: list[str]) -> None:
+def test_cli__a_full_disk_for_output_is_one_sentence(words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "wheelforge", *words],
@@ -190,7 +190,7 @@ def test_output_that_has_no_room_is_one_sentence(words: list[str]) -> None:
     )
 
 
-def test_who_reads_no_further_is_told_nothing() -> None:
+def test_cli__a_closed_pipe_is_no_message() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -205,14 +205,14 @@ def test_who_reads_no_further_is_told_nothing() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
-def test_who_has_closed_the_error_stream_gets_the_exit_code_all_the_same() -> None:
+def test_cli__a_closed_error_stream_keeps_the_exit_code() -> None:
     words = ["sh", "-c", '"$0" -m wheelforge --version 2>&-', sys.executable]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, f"wheelforge {VERSION}\n")
 
 
-def test_what_nobody_has_translated_is_one_sentence_too(
+def test_cli__an_untranslated_oserror_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> NoReturn:

@@ -475,7 +475,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("output", "code", "finding", "remedy"), MESSAGES)
-def test_a_message_that_is_known_has_a_cause(
+def test_diagnosis__a_known_message_has_a_cause(
     output: str, code: str, finding: str, remedy: str
 ) -> None:
     error = fail(f"running build\n{output}\n")
@@ -485,7 +485,7 @@ def test_a_message_that_is_known_has_a_cause(
     assert bool(remedy) == bool(error.remedy)
 
 
-def test_every_kind_of_cause_has_a_message_here() -> None:
+def test_diagnosis__every_code_has_a_message_here() -> None:
     assert set(CODES) == {code for _, code, _, _ in MESSAGES}
 
 
@@ -508,7 +508,7 @@ def test_every_kind_of_cause_has_a_message_here() -> None:
         "m.c:1:10: fatal error: ffi.h : Aucun fichier ou dossier de ce type",
     ],
 )
-def test_what_explains_nothing_stays_without_a_cause(output: str) -> None:
+def test_diagnosis__an_unknown_message_has_no_cause(output: str) -> None:
     error = fail(output)
 
     assert error.code == "backend-failed"
@@ -523,7 +523,7 @@ def test_what_explains_nothing_stays_without_a_cause(output: str) -> None:
         "m.o: undefined reference to `f'",
     ],
 )
-def test_an_error_after_what_was_only_tried_out_decides(later: str) -> None:
+def test_diagnosis__an_error_outweighs_probes_before_it(later: str) -> None:
     tried = (
         "ModuleNotFoundError: No module named 'numpy'\nx.c:1:2: fatal error: 'ffi.h' file not found"
     )
@@ -531,7 +531,7 @@ def test_an_error_after_what_was_only_tried_out_decides(later: str) -> None:
     assert fail(f"{tried}\n{later}").code == "backend-failed"
 
 
-def test_of_two_causes_the_last_is_told() -> None:
+def test_diagnosis__of_two_causes_the_last_counts() -> None:
     error = fail(
         "ModuleNotFoundError: No module named 'Cython'\n"
         "During handling of the above exception, another exception occurred:\n"
@@ -542,7 +542,7 @@ def test_of_two_causes_the_last_is_told() -> None:
     assert (error.code, error.finding) == ("header-missing", "zlib.h")
 
 
-def test_a_header_tried_out_after_the_one_that_is_missing_means_nothing() -> None:
+def test_diagnosis__a_probe_after_the_missing_header_is_ignored() -> None:
     error = fail(
         "m.c:1:10: fatal error: zlib.h: No such file or directory\n"
         "_configtest.c:1:10: fatal error: ffi.h: No such file or directory\n"
@@ -551,7 +551,7 @@ def test_a_header_tried_out_after_the_one_that_is_missing_means_nothing() -> Non
     assert error.finding == "zlib.h"
 
 
-def test_colours_and_bytes_that_are_no_text_do_not_hide_the_cause() -> None:
+def test_diagnosis__colours_and_other_bytes_do_not_hide_the_cause() -> None:
     error = fail(
         b"\xff\xfe \xe9t\xe9 \x1b]8;;file:///x\x1b\\\n\x1b[01m\x1b[Km.c:1:10:\x1b[m\x1b[K "
         b"\x1b[01;31m\x1b[Kfatal error: \x1b[m\x1b[Kffi.h: No such file or directory\r\n"
@@ -571,15 +571,13 @@ def test_colours_and_bytes_that_are_no_text_do_not_hide_the_cause() -> None:
         (0xC0000005, "build-crashed", "an access violation"),
     ],
 )
-def test_how_a_process_was_ended_says_more_than_its_output(
-    status: int, code: str, finding: str
-) -> None:
+def test_diagnosis__the_status_outweighs_the_output(status: int, code: str, finding: str) -> None:
     error = fail("ModuleNotFoundError: No module named 'numpy'", status)
 
     assert (error.code, error.finding) == (code, finding)
 
 
-def test_the_message_names_source_phase_cause_last_lines_and_log() -> None:
+def test_backend_failed__names_source_phase_cause_last_lines_and_log() -> None:
     lines = [f"line {number}" for number in range(30)]
     output = "\n".join([*lines, "m.c:1:10: fatal error: ffi.h: No such file or directory"])
     failure = Failure(
@@ -606,11 +604,11 @@ def test_the_message_names_source_phase_cause_last_lines_and_log() -> None:
         ("strange_hook", "`strange_hook` has failed with status 3"),
     ],
 )
-def test_a_failure_without_a_cause_tells_its_status(hook: str, words: str) -> None:
+def test_backend_failed__without_a_cause_has_the_status(hook: str, words: str) -> None:
     assert str(fail("", 3, hook)) == f"`demo-1.0.tar.gz`: {words}"
 
 
-def test_no_more_output_is_kept_than_is_looked_at() -> None:
+def test_diagnosis__keeps_no_more_output_than_it_reads() -> None:
     cause = b"\nm.c:1:10: fatal error: ffi.h: No such file or directory\n"
 
     early, late = fail(cause + b"x\n" * 500_000), fail(b"x\n" * 500_000 + cause)
@@ -640,7 +638,7 @@ def test_no_more_output_is_kept_than_is_looked_at() -> None:
         "lib-",
     ],
 )
-def test_an_output_made_to_keep_the_rules_busy_does_not(unit: str) -> None:
+def test_diagnosis__a_hostile_output_does_not_keep_the_rules_busy(unit: str) -> None:
     program = (
         "import sys\n"
         "from wheelforge.diagnosis import Failure, diagnose\n"
@@ -661,7 +659,7 @@ def test_an_output_made_to_keep_the_rules_busy_does_not(unit: str) -> None:
 
 @pytest.mark.parametrize("code", ["backend-failed", *CODES])
 @pytest.mark.parametrize("facts", [("", ""), ("finding", ""), ("finding", "remedy<3")])
-def test_a_cause_survives_a_trip_between_processes(code: str, facts: tuple[str, str]) -> None:
+def test_backend_failed__can_be_pickled(code: str, facts: tuple[str, str]) -> None:
     failure = Failure(source="x", hook="build_sdist", status=1, output=b"\xff", log="y")
     error = BackendFailedError(code, failure, *facts)
 
@@ -672,7 +670,7 @@ def test_a_cause_survives_a_trip_between_processes(code: str, facts: tuple[str, 
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_cause_is_told_in_words_and_ends_like_any_failed_backend(code: str) -> None:
+def test_backend_failed__has_a_cause_in_words_and_the_same_exit_code(code: str) -> None:
     failure = Failure(source="x", hook="build_sdist", status=1)
     error = BackendFailedError(code, failure, "thing", "other<3")
 
@@ -681,7 +679,7 @@ def test_a_cause_is_told_in_words_and_ends_like_any_failed_backend(code: str) ->
     assert error.hint or code == "build-crashed"
 
 
-def test_a_backend_that_cannot_be_imported_is_told_with_its_last_lines() -> None:
+def test_backend_unavailable__has_the_last_lines_of_the_traceback() -> None:
     text = "x\nModuleNotFoundError: No module named 'flit_core'\n"
     lacking = errors.BackendError(
         "backend-unavailable", "flit_core.buildapi", text, *find_missing_module(text)
@@ -694,7 +692,7 @@ def test_a_backend_that_cannot_be_imported_is_told_with_its_last_lines() -> None
     assert not broken.hint
 
 
-def test_a_hook_that_is_missing_or_not_supported_is_named() -> None:
+def test_hook_missing__names_the_hook() -> None:
     missing = errors.HookMissingError("build_editable")
     unsupported = errors.BackendError("hook-unsupported", "build_sdist", "backend.Unsupported: no")
 
@@ -705,7 +703,7 @@ def test_a_hook_that_is_missing_or_not_supported_is_named() -> None:
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-def test_the_compiler_that_is_here_says_which_header_is_missing(tmp_path: Path) -> None:
+def test_diagnosis__reads_the_compiler_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "m.c").write_text('#include "libxml/nowhere.h"\n', encoding="utf-8")
 
     error = provoke("gcc", "-c", "m.c", "-fdiagnostics-color=always", cwd=tmp_path)
@@ -715,7 +713,7 @@ def test_the_compiler_that_is_here_says_which_header_is_missing(tmp_path: Path) 
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-def test_the_linker_that_is_here_says_which_library_is_missing(tmp_path: Path) -> None:
+def test_diagnosis__reads_the_linker_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "m.c").write_text("int main(void) { return 0; }\n", encoding="utf-8")
 
     error = provoke("gcc", "m.c", "-lnowhere", cwd=tmp_path)
@@ -724,7 +722,7 @@ def test_the_linker_that_is_here_says_which_library_is_missing(tmp_path: Path) -
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell")
-def test_the_shell_that_is_here_says_which_program_is_missing(tmp_path: Path) -> None:
+def test_diagnosis__reads_the_shell_of_this_machine(tmp_path: Path) -> None:
     error = provoke("sh", "-c", "swig-nowhere -python x.i", cwd=tmp_path)
 
     assert (error.code, error.finding) == ("tool-missing", "swig-nowhere")
@@ -745,7 +743,7 @@ def test_the_shell_that_is_here_says_which_program_is_missing(tmp_path: Path) ->
         ("raise ValueError('anything')", "backend-failed", ""),
     ],
 )
-def test_what_this_python_says_is_understood(
+def test_diagnosis__reads_this_python(
     code: str, expected: str, finding: str, tmp_path: Path
 ) -> None:
     if code.startswith("import setuptools"):
@@ -760,7 +758,7 @@ def test_what_this_python_says_is_understood(
 @pytest.mark.parametrize(
     ("name", "code"), [("SIGKILL", "build-out-of-memory"), ("SIGABRT", "build-crashed")]
 )
-def test_a_process_that_a_signal_has_ended_is_told_by_that_signal(
+def test_diagnosis__names_the_signal_that_ended_a_process(
     name: str, code: str, tmp_path: Path
 ) -> None:
     program = f"import os, signal; os.kill(os.getpid(), signal.{name})"

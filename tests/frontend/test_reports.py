@@ -64,7 +64,7 @@ def junit(tmp_path: Path, *outcomes: Any, tail: str = "") -> ET.Element:
     return ET.parse(tmp_path / "junit.xml").getroot()
 
 
-def test_the_schema_is_one_and_knows_every_name_that_is_written() -> None:
+def test_schema__knows_every_name_that_is_written() -> None:
     import_module("jsonschema").Draft7Validator.check_schema(_SCHEMA)
     definitions = _SCHEMA["definitions"]
     outcome = make_outcome(
@@ -85,7 +85,7 @@ def test_the_schema_is_one_and_knows_every_name_that_is_written() -> None:
     assert [set(written) ^ set(known["properties"]) for written, known in pairs] == [set()] * 6
 
 
-def test_the_schema_refuses_what_is_not_a_report() -> None:
+def test_schema__refuses_other_documents() -> None:
     facts = report(make_outcome())
     facts["builds"][0]["outcome"] = "fine"
 
@@ -93,7 +93,7 @@ def test_the_schema_refuses_what_is_not_a_report() -> None:
         check(facts)
 
 
-def test_a_run_of_any_kind_of_outcome_is_as_the_schema_says() -> None:
+def test_json__a_run_of_any_outcome_is_valid() -> None:
     facts = report(*Factory().make(200))
 
     totals = facts["totals"]
@@ -102,7 +102,7 @@ def test_a_run_of_any_kind_of_outcome_is_as_the_schema_says() -> None:
     assert min(totals.values()) > 0
 
 
-def test_a_build_is_told_with_all_that_is_known_of_it() -> None:
+def test_json__a_build_has_all_its_facts() -> None:
     outcome = make_outcome(
         artifacts=(make_artifact(),),
         sha256="12" * 32,
@@ -136,14 +136,14 @@ def test_a_build_is_told_with_all_that_is_known_of_it() -> None:
         ({"error": HookError("hook-cancelled", "build_wheel")}, "cancelled"),
     ],
 )
-def test_an_outcome_has_one_of_four_names(facts: dict[str, Any], outcome: str) -> None:
+def test_json__an_outcome_has_one_of_four_names(facts: dict[str, Any], outcome: str) -> None:
     told = report(make_outcome(**facts))
 
     assert told["builds"][0]["outcome"] == outcome
     assert told["totals"][outcome] == 1
 
 
-def test_an_error_is_told_with_code_exit_code_message_and_hint() -> None:
+def test_json__an_error_has_code_exit_code_message_and_hint() -> None:
     error = OfflineError("offline", "setuptools", "this build")
 
     (build,) = report(make_outcome(error=error))["builds"]
@@ -164,22 +164,20 @@ def test_an_error_is_told_with_code_exit_code_message_and_hint() -> None:
         (ZeroDivisionError("of ours"), "unexpected"),
     ],
 )
-def test_what_has_ended_everything_is_told_beside_what_was_built(
-    ending: BaseException, code: str
-) -> None:
+def test_json__the_end_of_a_run_stands_beside_the_builds(ending: BaseException, code: str) -> None:
     facts = report(make_outcome(), ending=ending)
 
     assert facts["error"]["code"] == code
     assert facts["totals"]["built"] == 1
 
 
-def test_an_editable_wheel_is_a_wheel() -> None:
+def test_json__an_editable_wheel_is_a_wheel() -> None:
     (artifact,) = report(make_outcome(artifacts=(make_artifact(kind=Kind.EDITABLE),)))["artifacts"]
 
     assert (artifact["kind"], artifact["editable"]) == ("wheel", True)
 
 
-def test_a_file_that_two_builds_have_delivered_is_one_artifact() -> None:
+def test_json__a_file_of_two_builds_is_one_artifact() -> None:
     outcome = make_outcome(artifacts=(make_artifact(),))
 
     assert len(report(outcome, outcome)["artifacts"]) == 1
@@ -193,13 +191,13 @@ def test_a_file_that_two_builds_have_delivered_is_one_artifact() -> None:
         ("six==1.17.0", "six==1.17.0"),
     ],
 )
-def test_what_lets_somebody_in_is_not_told(source: str, told: str) -> None:
+def test_json__has_no_credentials(source: str, told: str) -> None:
     (build,) = report(make_outcome(source))["builds"]
 
     assert build["source"] == told
 
 
-def test_every_path_can_be_told(tmp_path: Path) -> None:
+def test_json__has_every_path(tmp_path: Path) -> None:
     name = b"/work/\xff-\xe2\x82\xac.tar.gz".decode(errors="surrogateescape")
 
     write_json_report(tell([make_outcome(Path(name))]), tmp_path / "report.json")
@@ -209,7 +207,7 @@ def test_every_path_can_be_told(tmp_path: Path) -> None:
     assert json.loads(content)["builds"][0]["source"] == name
 
 
-def test_whoever_reads_reports_of_pypa_build_can_read_ours(tmp_path: Path) -> None:
+def test_json__is_readable_as_a_report_of_pypa_build(tmp_path: Path) -> None:
     project = Path(__file__).parents[2] / "fixtures" / "projects" / "minimal"
     theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"
     output = str(tmp_path / "out")
@@ -235,7 +233,7 @@ def test_whoever_reads_reports_of_pypa_build_can_read_ours(tmp_path: Path) -> No
         assert {name: artifact[name] for name in wanted} == wanted
 
 
-def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+def test_json__a_failed_write_leaves_the_old_report(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text("old", encoding="utf-8")
     unspeakable: Any = make_outcome(notes=(b"no text",))
@@ -247,7 +245,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_junit_has_a_case_for_each_build_and_counts_them(tmp_path: Path) -> None:
+def test_junit__has_a_case_for_each_build_and_counts_them(tmp_path: Path) -> None:
     suite = junit(
         tmp_path,
         make_outcome(phases=make_phases(MOMENT, 2.5), notes=("a note",)),
@@ -270,7 +268,7 @@ def test_junit_has_a_case_for_each_build_and_counts_them(tmp_path: Path) -> None
     assert (offline[0].tag, offline[0].get("type")) == ("error", "offline")
 
 
-def test_junit_says_hostile_words_as_words(tmp_path: Path) -> None:
+def test_junit__escapes_hostile_text(tmp_path: Path) -> None:
     error = make_failure(HOSTILE, source=HOSTILE)
 
     suite = junit(tmp_path, make_outcome(error=error, notes=(HOSTILE, "\x00\ufffe")), tail=HOSTILE)
@@ -281,7 +279,7 @@ def test_junit_says_hostile_words_as_words(tmp_path: Path) -> None:
     assert len(list(suite.iter())) == 5
 
 
-def test_the_end_of_a_log_is_two_hundred_lines_and_safe_to_show(tmp_path: Path) -> None:
+def test_log_tail__is_two_hundred_lines_and_safe_to_show(tmp_path: Path) -> None:
     log = tmp_path / "log"
     lines = [f"line {number}".encode() for number in range(1000)]
     lines[-2:] = [b"10%\r50%\r100%\r", b"\x1b[31mred\x1b[0m \xff \x00 \xe2\x80\xae end"]
@@ -294,7 +292,7 @@ def test_the_end_of_a_log_is_two_hundred_lines_and_safe_to_show(tmp_path: Path) 
     assert tail[-2:] == ["100%", "red \ufffd  \\u202e end"]
 
 
-def test_of_a_huge_log_only_the_end_is_read(tmp_path: Path) -> None:
+def test_log_tail__reads_only_the_end_of_a_huge_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as file:
         file.truncate(1 << 40)
@@ -304,11 +302,11 @@ def test_of_a_huge_log_only_the_end_is_read(tmp_path: Path) -> None:
     assert read_tail(log) == "the last line"
 
 
-def test_a_log_that_is_gone_has_no_end(tmp_path: Path) -> None:
+def test_log_tail__of_an_absent_log_is_empty(tmp_path: Path) -> None:
     assert (read_tail(tmp_path / "gone"), read_tail(None)) == ("", "")
 
 
-def test_an_event_can_be_read_as_soon_as_it_was_heard(tmp_path: Path) -> None:
+def test_events__can_be_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "events"
     with EventStream(path) as stream:
         for number in range(3):
@@ -320,7 +318,7 @@ def test_an_event_can_be_read_as_soon_as_it_was_heard(tmp_path: Path) -> None:
             check(json.loads(lines[-1]), "event")
 
 
-def test_the_events_of_builds_at_once_are_whole_lines(tmp_path: Path) -> None:
+def test_events__of_parallel_builds_are_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "events"
 
     def tell_much(stream: EventStream, label: str) -> None:
@@ -339,7 +337,7 @@ def test_the_events_of_builds_at_once_are_whole_lines(tmp_path: Path) -> None:
     assert all(event["text"] == event["build"] * 5000 for event in events)
 
 
-def test_what_happens_after_the_end_is_not_written(tmp_path: Path) -> None:
+def test_events__after_the_end_are_not_written(tmp_path: Path) -> None:
     with EventStream(tmp_path / "events") as stream:
         pass
 
@@ -349,7 +347,7 @@ def test_what_happens_after_the_end_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_does_not_stop_a_build_and_is_told_at_the_end() -> None:
+def test_events__a_full_disk_is_an_error_only_at_the_end() -> None:
     stream = EventStream(Path("/dev/full"))
     stream.hear(BuildEvent(kind="note", build="demo"))
     stream.hear(BuildEvent(kind="note", build="demo"))
@@ -361,7 +359,7 @@ def test_a_full_disk_does_not_stop_a_build_and_is_told_at_the_end() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_does_not_hide_why_all_has_ended() -> None:
+def test_events__a_full_disk_does_not_hide_the_first_error() -> None:
     def be_interrupted() -> None:
         with EventStream(Path("/dev/full")) as stream:
             stream.hear(BuildEvent(kind="note", build="demo"))

@@ -52,7 +52,7 @@ def read_events(place: Place) -> list[Any]:
     return [json.loads(line) for line in lines]
 
 
-def test_all_reports_are_about_what_was_built(place: Place) -> None:
+def test_reports__are_about_what_was_built(place: Place) -> None:
     done = place.run(project(place), *words(place, *_ALL))
 
     facts = read(place)
@@ -64,7 +64,7 @@ def test_all_reports_are_about_what_was_built(place: Place) -> None:
     assert "demo-1.0-py3-none-any.whl" in (place.path / "html").read_text(encoding="utf-8")
 
 
-def test_events_are_as_the_schema_says_and_end_with_the_build(place: Place) -> None:
+def test_events__are_valid_and_end_with_the_build(place: Place) -> None:
     place.run(project(place, build_wheel="print('hello')"), *words(place, "events"))
 
     events = read_events(place)
@@ -74,7 +74,7 @@ def test_events_are_as_the_schema_says_and_end_with_the_build(place: Place) -> N
     assert (events[-1]["kind"], events[-1]["phase"]) == ("finished", "")
 
 
-def test_a_build_that_fails_is_in_all_reports_with_the_end_of_its_log(place: Place) -> None:
+def test_reports__have_a_failed_build_with_the_end_of_its_log(place: Place) -> None:
     source = project(place, build_wheel="print('the last words', flush=True); raise SystemExit(3)")
 
     done = place.run(source, *words(place, *_ALL))
@@ -88,7 +88,7 @@ def test_a_build_that_fails_is_in_all_reports_with_the_end_of_its_log(place: Pla
     assert (failed[-1]["phase"], failed[-1]["error"]) == ("", "backend-failed")
 
 
-def test_reports_of_a_batch_have_what_failed_and_what_did_not(place: Place) -> None:
+def test_reports__of_a_batch_have_failures_and_results(place: Place) -> None:
     sources = [project(place, "good"), project(place, "bad", build_wheel="raise SystemExit(1)")]
 
     done = place.run(*sources, *words(place, "report"))
@@ -98,7 +98,7 @@ def test_reports_of_a_batch_have_what_failed_and_what_did_not(place: Place) -> N
     assert outcomes == {"good": "built", "bad": "failed"}
 
 
-def test_an_interrupted_run_leaves_reports_of_what_had_ended(
+def test_reports__of_an_interrupted_run_have_the_ended_builds(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
@@ -115,7 +115,7 @@ def test_an_interrupted_run_leaves_reports_of_what_had_ended(
     assert (place.path / "junit").exists()
 
 
-def test_ctrl_c_leaves_a_report_of_what_was_built_before_it(place: Place) -> None:
+def test_reports__are_written_after_ctrl_c(place: Place) -> None:
     slow = project(place, "slow", build_wheel="import time; time.sleep(600)")
     command = [sys.executable, "-m", "wheelforge", project(place, "good"), slow, "-j", "1"]
 
@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_built_before_it(place: Place) -> Non
     assert [artifact["path"] for artifact in facts["artifacts"]] == [built.strip()]
 
 
-def test_an_error_that_ends_everything_is_in_the_report(place: Place) -> None:
+def test_reports__have_the_error_that_ended_the_run(place: Place) -> None:
     done = place.run(project(place), *words(place, "report"), "-p", "3.99")
 
     assert (done.code, done.error) == (2, "interpreter-not-found")
@@ -145,9 +145,7 @@ def test_an_error_that_ends_everything_is_in_the_report(place: Place) -> None:
 
 
 @pytest.mark.parametrize("name", _ALL)
-def test_a_directory_that_is_not_there_is_said_before_anything_is_built(
-    place: Place, name: str
-) -> None:
+def test_reports__an_absent_directory_is_refused_before_building(place: Place, name: str) -> None:
     done = place.run(project(place), *words(place), f"--{name}", place.path / "none" / "file")
 
     assert (done.code, done.error) == (2, "option-invalid")
@@ -164,7 +162,7 @@ def test_a_directory_that_is_not_there_is_said_before_anything_is_built(
         ("events", "`--events` goes to the same file"),
     ],
 )
-def test_a_report_that_could_not_be_written_is_refused(
+def test_reports__refuse_a_path_that_cannot_be_written(
     place: Place, target: str, reason: str
 ) -> None:
     (place.path / "out.d").mkdir()
@@ -177,13 +175,13 @@ def test_a_report_that_could_not_be_written_is_refused(
     assert not (place.path / "out").exists()
 
 
-def test_metadata_and_reports_do_not_go_together(place: Place) -> None:
+def test_reports__are_refused_with_metadata(place: Place) -> None:
     done = place.run(project(place), *words(place, "report"), "--metadata")
 
     assert (done.code, done.error) == (2, "option-invalid")
 
 
-def test_events_can_go_into_a_pipe_whose_reader_leaves(place: Place) -> None:
+def test_events__survive_a_pipe_whose_reader_leaves(place: Place) -> None:
     os.mkfifo(place.path / "events")
     heard: list[str] = []
 
@@ -200,7 +198,7 @@ def test_events_can_go_into_a_pipe_whose_reader_leaves(place: Place) -> None:
     assert json.loads(heard[0])["kind"] == "started"
 
 
-def test_a_report_that_cannot_be_written_does_not_keep_the_others_from_it(place: Place) -> None:
+def test_reports__one_failed_write_does_not_keep_others_back(place: Place) -> None:
     gone = place.path / "gone"
     gone.mkdir()
     source = project(place, build_wheel=f"import os; os.rmdir({str(gone)!r})")
@@ -212,7 +210,7 @@ def test_a_report_that_cannot_be_written_does_not_keep_the_others_from_it(place:
     assert (place.path / "html").exists()
 
 
-def test_nobody_who_wants_no_report_waits_for_one(place: Place) -> None:
+def test_reports__are_not_imported_unless_asked_for(place: Place) -> None:
     telling = ["env", "PYTHONPROFILEIMPORTTIME=1"]
 
     without = place.call(project(place), *words(place), before=telling)

@@ -76,7 +76,7 @@ def colors(theme: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("theme", _THEMES)
-def test_words_and_shapes_stand_out_from_what_is_behind_them(theme: str) -> None:
+def test_page__has_enough_contrast(theme: str) -> None:
     known = colors(theme)
     words = ("text", "quiet", "accent", "built", "resumed", "failed", "cancelled")
     shapes = [name for name in known if name.startswith("phase-")]
@@ -90,14 +90,14 @@ def test_words_and_shapes_stand_out_from_what_is_behind_them(theme: str) -> None
     assert faint == []
 
 
-def test_all_that_the_page_is_stands_in_it(tmp_path: Path, browser: Browser) -> None:
+def test_page__is_self_contained(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, *Factory().make(30), tail="the last line")
 
     assert browser.asked == [(tmp_path / "builds.html").as_uri()]
     assert browser.complaints == []
 
 
-def test_what_was_built_and_what_was_not_is_on_it(tmp_path: Path, browser: Browser) -> None:
+def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> None:
     outcomes = Factory().make(24)
     show(browser, tmp_path, *outcomes, tail="the last line", ending=KeyboardInterrupt())
 
@@ -111,9 +111,7 @@ def test_what_was_built_and_what_was_not_is_on_it(tmp_path: Path, browser: Brows
     assert "install `libxml2-dev`" in failures
 
 
-def test_the_end_of_a_log_is_shown_to_whoever_wants_to_see_it(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_page__shows_the_end_of_a_log_on_request(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, make_outcome(error=make_failure()), tail="first\nlast")
 
     assert browser.run("document.querySelectorAll('pre').length") == 0
@@ -125,7 +123,7 @@ def test_the_end_of_a_log_is_shown_to_whoever_wants_to_see_it(
     assert browser.run(text) == "first\nlast"
 
 
-def test_nothing_that_a_stranger_says_becomes_markup(tmp_path: Path, browser: Browser) -> None:
+def test_page__foreign_text_becomes_no_markup(tmp_path: Path, browser: Browser) -> None:
     source = Path(f"/work/{HOSTILE.replace('/', '_')}")
     error = make_failure(HOSTILE, source=HOSTILE)
     outcome = make_outcome(
@@ -141,7 +139,7 @@ def test_nothing_that_a_stranger_says_becomes_markup(tmp_path: Path, browser: Br
     assert browser.complaints == []
 
 
-def test_a_page_does_not_run_what_gets_into_it(tmp_path: Path, browser: Browser) -> None:
+def test_page__runs_no_foreign_script(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, make_outcome())
     browser.run("""{
         const foreign = document.createElement("script");
@@ -153,7 +151,7 @@ def test_a_page_does_not_run_what_gets_into_it(tmp_path: Path, browser: Browser)
     assert "Content Security Policy" in "".join(browser.complaints)
 
 
-def test_a_filter_leaves_what_has_all_its_words(tmp_path: Path, browser: Browser) -> None:
+def test_page__filter_keeps_builds_with_all_its_words(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, *Factory().make(60))
 
     sift(browser, "NUMPY 3.12")
@@ -166,7 +164,7 @@ def test_a_filter_leaves_what_has_all_its_words(tmp_path: Path, browser: Browser
     assert browser.run("document.querySelectorAll('.bar.dim').length") == len(out)
 
 
-def test_a_filter_that_nothing_fits_says_so(tmp_path: Path, browser: Browser) -> None:
+def test_page__filter_without_a_match_says_so(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, *Factory().make(5))
 
     sift(browser, "no such thing")
@@ -175,7 +173,7 @@ def test_a_filter_that_nothing_fits_says_so(tmp_path: Path, browser: Browser) ->
     assert browser.run("find('nothing').hidden") is False
 
 
-def test_outcomes_can_be_chosen(tmp_path: Path, browser: Browser) -> None:
+def test_page__outcomes_can_be_chosen(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, *Factory().make(60))
 
     browser.run("document.querySelector('#outcomes [value=failed]').click()")
@@ -186,7 +184,7 @@ def test_outcomes_can_be_chosen(tmp_path: Path, browser: Browser) -> None:
     assert browser.run(pressed) == ["failed"]
 
 
-def test_a_column_sorts_one_way_and_then_the_other(tmp_path: Path, browser: Browser) -> None:
+def test_page__a_column_sorts_both_ways(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, *Factory().make(40))
     seconds = f"{_ROWS}.map((row) => builds[row.dataset.number].seconds ?? -1)"
 
@@ -202,9 +200,7 @@ def test_a_column_sorts_one_way_and_then_the_other(tmp_path: Path, browser: Brow
     assert direction == "descending"
 
 
-def test_the_keyboard_moves_through_the_timeline_and_opens_a_build(
-    tmp_path: Path, browser: Browser
-) -> None:
+def test_page__the_keyboard_moves_through_the_timeline(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path, *Factory(at_once=2).make(6))
 
     browser.run("timeline.svg.focus()")
@@ -222,7 +218,7 @@ def test_the_keyboard_moves_through_the_timeline_and_opens_a_build(
     assert browser.run("find('tip').hidden")
 
 
-def test_all_that_can_be_pressed_has_a_name_and_can_be_reached(
+def test_page__every_control_has_a_name_and_can_be_reached(
     tmp_path: Path, browser: Browser
 ) -> None:
     show(browser, tmp_path, *Factory().make(24), tail="the last line")
@@ -235,7 +231,7 @@ def test_all_that_can_be_pressed_has_a_name_and_can_be_reached(
     assert [node for node in used if not node["name"]["value"]] == []
 
 
-def test_a_build_that_waited_shows_for_whom(tmp_path: Path, browser: Browser) -> None:
+def test_page__a_waiting_build_shows_what_it_waits_for(tmp_path: Path, browser: Browser) -> None:
     source = Path("/work/project")
     first = make_outcome(source, phases=make_phases(MOMENT, 3.0))
     second = make_outcome(source, phases=make_phases(MOMENT + 0.5, 5, wait=2.55), python="3.13.1")
@@ -247,7 +243,7 @@ def test_a_build_that_waited_shows_for_whom(tmp_path: Path, browser: Browser) ->
     assert browser.run("document.querySelectorAll('.link').length") == 1
 
 
-def test_builds_at_once_have_lanes_of_their_own(tmp_path: Path, browser: Browser) -> None:
+def test_page__parallel_builds_have_lanes_of_their_own(tmp_path: Path, browser: Browser) -> None:
     spans = ((0, 4), (1, 1), (1.5, 3), (2.5, 1))
     outcomes = [make_outcome(phases=make_phases(MOMENT + start, end)) for start, end in spans]
     show(browser, tmp_path, *outcomes)
@@ -255,7 +251,7 @@ def test_builds_at_once_have_lanes_of_their_own(tmp_path: Path, browser: Browser
     assert browser.run("builds.map((build) => build.lane)") == [0, 1, 2, 1]
 
 
-def test_a_page_about_nothing_says_so(tmp_path: Path, browser: Browser) -> None:
+def test_page__without_builds_says_so(tmp_path: Path, browser: Browser) -> None:
     show(browser, tmp_path)
 
     assert browser.run("find('verdict').textContent") == "No builds"
@@ -265,7 +261,7 @@ def test_a_page_about_nothing_says_so(tmp_path: Path, browser: Browser) -> None:
 
 @pytest.mark.parametrize("theme", _THEMES)
 @pytest.mark.parametrize("width", [360, 1280])
-def test_a_thousand_builds_fit_on_a_phone_and_on_a_desk(
+def test_page__a_thousand_builds_fit_on_small_and_large_screens(
     many: Path, browser: Browser, width: int, theme: str
 ) -> None:
     browser.complaints.clear()
@@ -280,7 +276,7 @@ def test_a_thousand_builds_fit_on_a_phone_and_on_a_desk(
     assert browser.complaints == []
 
 
-def test_on_paper_there_is_nothing_to_press(many: Path, browser: Browser) -> None:
+def test_page__in_print_has_no_controls(many: Path, browser: Browser) -> None:
     browser.open(many)
     browser.tell("Emulation.setEmulatedMedia", media="print")
 

@@ -86,7 +86,7 @@ def test_error__survives_a_trip_between_processes(error: errors.ForgeError, prot
 
 
 @given(_errors())
-def test_error__errors_survive_being_copied(error: errors.ForgeError) -> None:
+def test_error__can_be_copied(error: errors.ForgeError) -> None:
     twin = copy.deepcopy(error)
 
     assert _describe(twin) == _describe(error)
@@ -102,14 +102,14 @@ def test_error__foreign_name_is_shown_in_printable_characters_and_not_at_length(
     assert len(shown) <= errors.NAME_LIMIT + len("``…")
 
 
-def test_error__error_has_a_code_of_its_own() -> None:
+def test_error__has_a_code_of_its_own() -> None:
     codes = [code for _, code in ROWS] + [kind.code for kind, _ in KINDS]
 
     assert [code for code in codes if codes.count(code) > 1] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: "/".join(path.parts[-2:]))
-def test_error__error_is_raised_with_the_facts_of_its_code(path: Path) -> None:
+def test_error__is_raised_with_the_facts_of_its_code(path: Path) -> None:
     calls = [node for node in ast.walk(parse(path)) if isinstance(node, ast.Call)]
     tables = {kind.__name__: kind.kinds for kind in TABLES}
 
