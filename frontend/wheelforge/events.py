@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from wheelforge.models import Phase
@@ -71,11 +72,12 @@ class EventLog:
         self._warnings: set[str] = set()
         self._environment = ""
         self._reporter = reporter
+        self._event = partial(BuildEvent, build=label)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Generator[None]:
         """Measure what is done inside, and tell its beginning and its end."""
-        self._tell("started", name)
+        self._reporter(self._event(kind="started", phase=name))
         moment, start = time.time(), time.perf_counter()
         verdict: EventKind = "failed"
         error = ""
@@ -88,43 +90,28 @@ class EventLog:
         finally:
             seconds = time.perf_counter() - start
             self.phases.append(Phase(name=name, started=moment, seconds=seconds))
-            self._tell(verdict, name, seconds=seconds, error=error)
+            self._reporter(self._event(kind=verdict, phase=name, seconds=seconds, error=error))
 
     def note(self, *texts: str) -> None:
         """Say something that whoever wanted the build should know, once."""
         for text in texts:
             if text not in self.notes:
                 self.notes.append(text)
-                self._tell("note", text=text)
+                self._reporter(self._event(kind="note", text=text))
 
     def warn(self, text: str) -> None:
         """Emit a warning of the backend, once."""
         if text not in self._warnings:
             self._warnings.add(text)
-            self._tell("warning", text=text)
+            self._reporter(self._event(kind="warning", text=text))
 
     def list_environment(self, wheels: Iterable[WheelKey]) -> None:
         """Emit the names and versions of what is built with, unless these were the last."""
         text = ", ".join(sorted(f"{wheel.name} {wheel.version}" for wheel in wheels))
         if text and text != self._environment:
             self._environment = text
-            self._tell("environment", text=text)
+            self._reporter(self._event(kind="environment", text=text))
 
     def pass_on(self, line: bytes) -> None:
         """Hand on a line that the backend has printed."""
-        self._tell("output", text=line.decode(errors="replace"))
-
-    def _tell(
-        self,
-        kind: EventKind,
-        phase: str = "",
-        *,
-        text: str = "",
-        seconds: float = 0.0,
-        error: str = "",
-    ) -> None:
-        self._reporter(
-            BuildEvent(
-                kind=kind, build=self.label, phase=phase, text=text, seconds=seconds, error=error
-            )
-        )
+        self._reporter(self._event(kind="output", text=line.decode(errors="replace")))

@@ -20,6 +20,7 @@ from wheelforge.build.sources import (
     parse_source,
 )
 from wheelforge.errors import (
+    BackendFailedError,
     BuildCancelledError,
     BuildError,
     OfflineError,
@@ -61,6 +62,21 @@ _CANCELLED = 130
 _AGAIN = b"\n-- once more, in processes that are not forked --\n\n"
 _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 """The status of a hook that somebody else has ended, or the machine for want of memory."""
+_OF_THE_MACHINE = {
+    "build-disk-full",
+    "build-out-of-memory",
+    "header-missing",
+    "library-missing",
+    "tool-missing",
+}
+_OF_THEIR_TIME = {
+    "backend-unavailable",
+    "hook-missing",
+    "package-not-found",
+    "requirements-conflict",
+    "result-invalid",  # newer backends find other versions than older ones did
+}
+"""Codes of errors that the requirements of another time may cure."""
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 
 
@@ -341,26 +357,8 @@ def obtain_source(context: BuildContext, request: BuildRequest, place: Path) -> 
     return fetched
 
 
-_OF_THE_MACHINE = {
-    "build-disk-full",
-    "build-out-of-memory",
-    "header-missing",
-    "library-missing",
-    "tool-missing",
-}
-_OF_THEIR_TIME = {
-    "backend-unavailable",
-    "hook-missing",
-    "package-not-found",
-    "requirements-conflict",
-    "result-invalid",  # newer backends find other versions than older ones did
-}
-
-
 def _may_come_of_forking(error: BuildError) -> bool:
     """Return whether a hook that was forked might have gone well in a process of its own."""
-    from wheelforge.errors import BackendFailedError
-
     if isinstance(error, BackendFailedError):
         is_ours = error.code not in _OF_THE_MACHINE | {"python-two"}
         return is_ours and error.failure.status not in _SENT_SIGNALS
@@ -369,8 +367,6 @@ def _may_come_of_forking(error: BuildError) -> bool:
 
 def _is_of_its_time(error: BuildError) -> bool:
     """Return whether requirements of another time may be a cure."""
-    from wheelforge.errors import BackendFailedError
-
     if isinstance(error, BackendFailedError):
         return error.code not in _OF_THE_MACHINE | {"build-access", "build-network"}
     return error.code in _OF_THEIR_TIME

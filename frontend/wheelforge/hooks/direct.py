@@ -38,7 +38,20 @@ class Direct:
 
     def run(self, command: Command) -> Outcome:
         """Run a command, and return how it ended, by itself or by us."""
-        process = _start(command)
+        try:
+            process = subprocess.Popen(
+                command.words,
+                cwd=command.directory or None,
+                env=command.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                # No Ctrl-C of ours reaches it.
+                start_new_session=not _ON_WINDOWS,
+                creationflags=_GROUP_FLAG,
+            )
+        except OSError as error:
+            raise Unserved(str(error)) from error
         reader = threading.Thread(target=self._read, args=[process.stdout], daemon=True)
         reader.start()
         try:
@@ -68,10 +81,17 @@ class Direct:
         """End the process if it runs, and in any case what it has left in its group."""
         deadline = time.monotonic() + self._watch.grace_seconds
         if process.poll() is None:
-            _signal_tree(process, signal.SIGTERM)
+            if sys.platform == "win32":
+                process.send_signal(signal.CTRL_BREAK_EVENT)
+            else:
+                _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0, deadline - time.monotonic()))
-        _kill_tree(process)
+        if sys.platform != "win32":
+            _signal_group(process, signal.SIGKILL)
+        elif process.poll() is None:
+            taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+            subprocess.run(taskkill, capture_output=True, check=False)
         process.wait()
 
     def _read(self, stream: IO[bytes]) -> None:
@@ -86,35 +106,6 @@ class Direct:
             self._is_asked.set()
 
 
-def _start(command: Command) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command.words,
-            cwd=command.directory or None,
-            env=command.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # No Ctrl-C of ours reaches it.
-            start_new_session=not _ON_WINDOWS,
-            creationflags=_GROUP_FLAG,
-        )
-    except OSError as error:
-        raise Unserved(str(error)) from error
-
-
-def _signal_tree(process: subprocess.Popen[bytes], number: int) -> None:
-    if sys.platform == "win32":
-        process.send_signal(signal.CTRL_BREAK_EVENT)
-        return
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-
-
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        if process.poll() is None:
-            taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
-            subprocess.run(taskkill, capture_output=True, check=False)
-        return
-    _signal_tree(process, signal.SIGKILL)

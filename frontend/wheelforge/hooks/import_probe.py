@@ -90,14 +90,21 @@ class Import:
         paths.stop()
         self.absent = paths.absent
         self.reasons[:0] = map(self._describe, paths.found)
-        flush()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (AttributeError, ValueError, OSError):
+                continue
         self._note("prints", is_so=has_output(printed))
         self._note("changes the working directory", is_so=find_directory() != here)
         self._note("runs other programs", is_so=has_run_programs())
         self._note("starts threads", is_so=has_threads())
         self._note("starts processes that go on", is_so=has_children())
         self._note("makes what is removed at exit", is_so=has_finalizers())
-        self.changed = find_changes(self.environment, dict(os.environ))
+        before, after = self.environment, dict(os.environ)
+        # With nothing for a value, where a variable was removed.
+        names = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
+        self.changed = {name: after.get(name) for name in names}
 
     def repeat(self, words: list[str], environment: dict[bytes, bytes]) -> None:
         """Make this fork what a fresh process is once it has imported the backend."""
@@ -199,39 +206,27 @@ def has_output(reader: int) -> bool:
         return False
 
 
-def find_changes(before: dict[str, str], after: dict[str, str]) -> dict[str, str | None]:
-    """Return what was set and, with nothing for a value, what was removed."""
-    names = before.keys() | after.keys()
-    return {name: after.get(name) for name in names if before.get(name) != after.get(name)}
-
-
 def find_words_of_site() -> set[str]:
-    """Return the words of all that ran before this file; a variable may be among them."""
-    blank = bytes(byte if chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(256))
-    words: set[str] = set()
-    for path in [*find_settings(), *find_early_modules()]:
-        with open(path, "rb") as file:
-            words.update(os.fsdecode(word) for word in file.read().translate(blank).split())
-    return words
+    """Return the words of all that ran before this file; a variable may be among them.
 
-
-def find_settings() -> list[str]:
-    """Return the files that `site` takes paths and code from."""
+    That are the `.pth` files, from which `site` takes paths and code, and loaded modules that are
+    no part of Python.
+    """
     places = [place for place in sys.path if os.path.isdir(place)]
     paths = [os.path.join(place, name) for place in places for name in os.listdir(place)]
-    return [path for path in paths if path.endswith(".pth")]
-
-
-def find_early_modules() -> list[str]:
-    """Return the files of modules that are no part of Python, and loaded already."""
+    paths = [path for path in paths if path.endswith(".pth")]
     library = os.path.dirname(os.__file__)
-    found: list[str] = []
     for name, module in sys.modules.items():
         path = getattr(module, "__file__", None) or library
         is_python = path.startswith(library) and "site-packages" not in path
-        if not is_python or name.endswith("customize"):
-            found += [] if name == "__main__" else [path]
-    return found
+        if name != "__main__" and (not is_python or name.endswith("customize")):
+            paths.append(path)
+    blank = bytes(byte if chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(256))
+    words: set[str] = set()
+    for path in paths:
+        with open(path, "rb") as file:
+            words.update(os.fsdecode(word) for word in file.read().translate(blank).split())
+    return words
 
 
 def find_directory() -> str:
@@ -260,12 +255,3 @@ def prepare_main(script: str) -> None:
 def replace_data(data: dict[bytes, bytes]) -> None:
     """Let `os.environ` and its twin of bytes look into ``data``."""
     vars(os.environ)["_data"] = vars(os.environb)["_data"] = data
-
-
-def flush() -> None:
-    """Write out what has been printed."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, ValueError, OSError):
-            continue

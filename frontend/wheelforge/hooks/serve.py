@@ -170,19 +170,13 @@ def serve(channel: _socket.socket) -> tuple[_socket.socket, int]:
         output = int.from_bytes(content[DESCRIPTOR_BYTES:], sys.byteorder)
         os.set_inheritable(line, False)
         os.set_inheritable(output, False)
-        # Without a process the line just ends, which says enough.
-        if fork_or_none() == 0:
-            return _socket.socket(fileno=line), output
+        try:
+            if os.fork() == 0:
+                return _socket.socket(fileno=line), output
+        except OSError:
+            pass  # without a process the line just ends, which says enough
         os.close(line)
         os.close(output)
-
-
-def fork_or_none() -> int | None:
-    """Fork, unless there is no room for another process."""
-    try:
-        return os.fork()
-    except OSError:
-        return None
 
 
 def keep(line: _socket.socket, output: int, control: Callable[[int, int], bool]) -> Request:
