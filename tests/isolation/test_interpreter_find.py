@@ -186,8 +186,8 @@ def test_version__free_threads_count(
     write_disguise(tmp_path / "locked" / f"python{version}")
     search = [tmp_path / "free", tmp_path / "locked"]
 
-    wish = version + ("t" if is_free_threaded else "")
-    found = find_interpreter(wish, search=search, cache_dir=cache_dir)
+    request = version + ("t" if is_free_threaded else "")
+    found = find_interpreter(request, search=search, cache_dir=cache_dir)
 
     assert found.is_free_threaded == is_free_threaded
 
@@ -219,10 +219,10 @@ def test_shim__is_the_python_that_it_starts_now(tmp_path: Path, cache_dir: Path)
     assert found == pythons
 
 
-@pytest.mark.parametrize("wish", ["2", "2.7", "python2.7", "3.6", "3.8", "3.8.18", "pypy3.8"])
-def test_version__too_old_is_refused_before_the_search(wish: str, cache_dir: Path) -> None:
+@pytest.mark.parametrize("version", ["2", "2.7", "python2.7", "3.6", "3.8", "3.8.18", "pypy3.8"])
+def test_version__too_old_is_refused_before_the_search(version: str, cache_dir: Path) -> None:
     with pytest.raises(InterpreterTooOldError, match="too old"):
-        find_interpreter(wish, search=[], cache_dir=cache_dir)
+        find_interpreter(version, search=[], cache_dir=cache_dir)
 
 
 @pytest.mark.parametrize("name", ["2.7.18", "3.6.15", "3.7.16", "3.8.18"])

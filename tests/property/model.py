@@ -66,7 +66,7 @@ def predict(sketch: Sketch, *, copies_links: bool) -> Tree | None:
     try:
         things = _collect(sketch)
         tree = _Tree(_settle_top(things, sketch))
-        tree.judge()
+        tree.check()
         _judge_sdist(tree, sketch)
         return _describe(dict(tree.copy((), (), ())) if copies_links else tree.kept())
     except _RefusedError:
@@ -222,7 +222,7 @@ class _Tree:
     )
     """The end of every symbolic link, if there is one, and how many were followed."""
 
-    def judge(self) -> None:
+    def check(self) -> None:
         self._judge_twins()
         for place, thing in self.things.items():
             if isinstance(thing, _Link):

@@ -50,10 +50,10 @@ def survive(seed: int, arena: Arena) -> str:
         outcome = arena.unpack(name, content, links, is_made=chance.random() < 0.5)
     except (Exception, TooSlowError):  # ruff: ignore[blind-except]
         return traceback.format_exc()
-    return _judge(outcome)
+    return _find_harm(outcome)
 
 
-def _judge(outcome: Outcome) -> str:
+def _find_harm(outcome: Outcome) -> str:
     if not outcome.is_outside_unchanged:
         return "something outside the destination changed"
     if outcome.error is not None and outcome.tree:
