@@ -28,7 +28,7 @@ NOTHING = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 DAY_SECONDS = 86400
 _BUILDERS, _COLLECTORS = 6, 2
 MOMENTS = ("use", "keep", "fetch", "fill", "stage")
-"""What a user can be in the middle of."""
+"""The moments in which a user can be interrupted."""
 
 _USER = """
 import sys

@@ -29,7 +29,7 @@ class ForgeError(Exception):
 
     @property
     def hint(self) -> str:
-        """What the reader can do about it, or nothing."""
+        """Advice to the reader, or nothing."""
         return ""
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LAST = "exit_group"
 MARK = "getppid"
-"""What a process asks again and again, until the answer betrays that it is traced."""
+"""Calls that a process repeats until the answer betrays that it is traced."""
 MARK_ANSWER = 424242
 _DENIED = "EACCES EPERM"
 _FULL = "ENOSPC EDQUOT"

@@ -1,4 +1,4 @@
-"""What a sweep came to, for people and for the record."""
+"""The figures of a sweep, for people and for the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done while a process is killed, or one of its system calls fails."""
+"""Commands that run while a process is killed, or one of its system calls fails."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Scenario:
     """Of the command line; places stand in braces."""
     prepare: Callable[[Ground], None]
     circumstances: tuple[str, ...] = ()
-    """What strace does to every run that is disturbed, beside the disturbance."""
+    """The options of strace for every run that is disturbed, beside the disturbance."""
     collection: str = "gc"
     """The collection after it. A build looks at the size of a cache only if that has grown."""
     has_cache: bool = True

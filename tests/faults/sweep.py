@@ -28,7 +28,7 @@ _MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a sweep came to."""
+    """The figures of a sweep."""
 
     planned: int = 0
     outcomes: Counter[str] = field(default_factory=Counter[str])
@@ -48,7 +48,7 @@ class Tally:
             self.violations.append(finding)
 
 
-# What follows runs in the processes of a pool.
+# All below runs in the processes of a pool.
 
 
 def _enter_world() -> None:

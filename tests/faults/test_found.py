@@ -1,4 +1,4 @@
-"""What the sweeps have found, each once more by itself: it was wrong, and is not any more."""
+"""Findings of the sweeps, each once more by itself: it was wrong, and is not any more."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 _CODES = re.compile(r"^\| `([a-z-]+)` \| (\d+) \|", re.MULTILINE)
 _PASSING = re.compile(
-    # What is left among the temporary files of the system where a hook's caller is killed, or
+    # Left among the temporary files of the system where a hook's caller is killed, or by
     # Python while it tries whether it can write there.
     r"temporary/(tmp\w{8}(/(in|out)put\.json)?|\w{8})"
-    # What is kept to be read, and what is remembered, until it is old: where something of the
+    # Logs and answers are kept until they are old: where something of the
     # cache cannot be used, it is made again, under other names.
     r"|cache/logs-v1/[^/]+\.log|cache/resolutions-v2(/[\w-]+\.json)?"
 )
@@ -64,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one disturbance came to."""
+    """The outcome of one disturbance."""
 
     point: Point
     outcome: str
@@ -128,7 +128,7 @@ class Workshop:
         if outcome != "missed":
             violations += self._judge(ended, outcome)
             violations += self._look_at_results()
-            # What cannot even be read, in a cache that is damaged, is not kept at all costs.
+            # An unreadable entry of a damaged cache is not kept at all costs.
             may_lose = self._scenario.may_lose or bool(point.error and self._scenario.is_damaged)
             violations += self._recover(*self._list_commands(), is_whole=not may_lose)
         return Finding(point=point, outcome=outcome, violations=tuple(dict.fromkeys(violations)))
@@ -142,7 +142,7 @@ class Workshop:
         first, second = (again, verify) if self._scenario.is_damaged else (verify, again)
         if self._turn % 2:
             return [first, second, collect]
-        # What is set aside in a damaged cache is for another collection.
+        # Entries set aside in a damaged cache are for another collection.
         return [collect, first, second, *[collect] * self._scenario.is_damaged]
 
     def _find_outcome(self, point: Point, ended: Ended) -> str:
@@ -177,7 +177,7 @@ class Workshop:
 
     @property
     def _wanted(self) -> dict[str, object]:
-        """What is to be delivered or unpacked."""
+        """The files to be delivered or unpacked."""
         return {name: it for name, it in self._results.items() if name.startswith(_DELIVERIES)}
 
     def _look_at_results(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What was built is found again as long as it is what was asked for, and whole."""
+"""Built wheels are found again as long as they are whole and of the same key."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -34,9 +35,9 @@ from wheelforge_isolation import (
     open_cache,
     open_stage,
 )
-from wheelforge_isolation.cache import gc as housekeeping
+from wheelforge_isolation.cache import gc
 from wheelforge_isolation.cache.records import parse_record
-from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
+from wheelforge_isolation.errors import CacheForeignError, FileAccessError, LocksUnavailableError
 from wheelforge_isolation.files import fs, locks
 from wheelforge_isolation.files.locks import read_leases, try_lock
 
@@ -202,7 +203,7 @@ def test_gc__keeps_a_tree_published_after_listing(
         record.write_bytes(data)
         return read_leases(directory)
 
-    monkeypatch.setattr(housekeeping, "read_leases", publish_and_die)
+    monkeypatch.setattr(gc, "read_leases", publish_and_die)
 
     collected = collect_garbage(filled, UNBOUNDED)
 
@@ -225,7 +226,7 @@ def test_gc__keeps_a_tree_whose_record_was_renewed(
             path.write_bytes(data)
         return read_leases(directory)
 
-    monkeypatch.setattr(housekeeping, "read_leases", renew_and_leave)
+    monkeypatch.setattr(gc, "read_leases", renew_and_leave)
 
     collect_garbage(filled, NOTHING)
 
@@ -430,7 +431,7 @@ def test_gc__file_being_removed_is_waited_for_and_fetched_anew(
         return leases
 
     monkeypatch.setattr(locks, "time", clock)
-    monkeypatch.setattr(housekeeping, "read_leases", keep_meanwhile)
+    monkeypatch.setattr(gc, "read_leases", keep_meanwhile)
 
     collected = collect_garbage(layout, NOTHING)
     is_collected.set()
@@ -469,7 +470,7 @@ def test_gc__keeps_a_file_whose_record_was_published_after_listing(
             is_published.append(record.write_bytes(data))
         return read_leases(directory)
 
-    monkeypatch.setattr(housekeeping, "read_leases", publish_and_die)
+    monkeypatch.setattr(gc, "read_leases", publish_and_die)
 
     collect_garbage(layout, NOTHING)
 
@@ -578,6 +579,22 @@ def test_cache__is_brought_back_to_its_size_when_closed(layout: Layout, wheels: 
         sizes.append(sum(entry.size_bytes for entry in list_entries(layout)))
 
     assert 0 < max(sizes) <= 6000
+
+
+def test_cache__standing_in_for_a_foreign_one_leaves_nothing(
+    tmp_path: Path, layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise CacheForeignError(str(layout.root), "root", "nobody")
+
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr("wheelforge_isolation.cache.open.claim_cache", refuse)
+
+    with open_cache(layout, ignore, max_bytes=0) as cache:
+        cache.wheels.add(wheels[0])
+
+    assert list(temporary.iterdir()) == []
 
 
 def test_gc__many_entries_are_collected_to_the_last(layout: Layout) -> None:

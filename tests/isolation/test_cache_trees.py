@@ -97,7 +97,7 @@ def ground(fast_path: Path) -> Ground:
     )
 
 
-# What can happen to a file, a link or a directory. Each really changes something.
+# Damages of a file, a link or a directory. Each really changes something.
 
 
 def flip(path: Path, chance: random.Random) -> None:

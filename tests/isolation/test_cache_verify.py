@@ -128,7 +128,7 @@ DAMAGES |= {
     ),
 }
 UNREADABLE = {"a record that is cut", "a record that is empty", "a record that was edited"}
-"""What does not even tell which wheel it was about."""
+"""Damages after which a record does not even tell which wheel it is about."""
 
 
 def test_verify__sound_cache_has_no_problems(layout: Layout) -> None:

@@ -98,7 +98,7 @@ def state(top: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.lstat().st_mtime_ns, path.lstat().st_ino) for path in top.rglob("*")}
 
 
-# What it is to a program.
+# An environment as a program sees it.
 
 
 @needs(posix="scripts with a first line")
@@ -257,7 +257,7 @@ def test_environment__is_made_for_other_pythons(cache: Cache, stock: Stock, vers
     assert list(site(made).glob("__pycache__/demo.*.pyc"))
 
 
-# Whose it is.
+# Shared, private and adopted environments.
 
 
 def test_environment__of_the_same_wheels_in_any_order_is_one(
@@ -400,7 +400,7 @@ def test_environment__spellings_are_one_place_where_case_folds(
     assert "a-1.0-py3-none-any.whl and b-1.0-py3-none-any.whl" in made.notes[0]
 
 
-# What it has to do with the wheels.
+# An environment and its wheels.
 
 
 def test_environment__gives_wheels_back_once_it_is_made(

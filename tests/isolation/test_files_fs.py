@@ -43,7 +43,7 @@ class Clock:
 
 
 class HeldError(PermissionError):
-    """What Windows says while a scanner or an editor has the file open."""
+    """The answer of Windows while a scanner or an editor has the file open."""
 
     winerror = 5
 

@@ -33,7 +33,7 @@ _ENDLESS = 40_000
 
 
 class Killed(BaseException):
-    """What a party dies of; nothing that it does afterwards has an effect."""
+    """The death of a party; nothing that it does afterwards has an effect."""
 
 
 @dataclass(eq=False, slots=True)
@@ -77,7 +77,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is known of a file or directory, under the names that ``os`` has for it."""
+    """The status of a file or directory, under the names that ``os`` has for it."""
 
     st_mode: int
     st_ino: int
@@ -96,7 +96,7 @@ class Status:
 
 
 class Turns:
-    """Who acts: parties that change at moments that a tape of bytes decides."""
+    """Parties that act one at a time, and change at moments that a tape of bytes decides."""
 
     def __init__(self, tape: bytes, kills: dict[int, int], cut: int) -> None:
         self._tape = iter(tape)
@@ -212,7 +212,7 @@ def refuse(number: int, path: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a cut of the power takes: chance decides, and how much is kept of what could be lost."""
+    """Losses in a power cut: chance decides, and how much is kept of what could be lost."""
 
     chance: random.Random
     names_kept: float
@@ -254,9 +254,9 @@ class Machine:
         self.open: dict[int, Open] = {}
         self.turns = Turns(b"", {}, 0)
         self.delivered: set[str] = set()
-        """What somebody was told is in its place, for good."""
+        """The files that were reported to be in their place, for good."""
         self.pause_seconds = 0.0
-        """What a waiting party's pause takes, if that is longer than it asked for."""
+        """The length of a waiting party's pause, if that is longer than it asked for."""
 
     @property
     def boot(self) -> str:

@@ -253,7 +253,7 @@ _PREPARED: dict[tuple[int, bool], Saved] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """Who does what, when the turn passes, who dies, and whether the power is cut."""
+    """The acts of each party, when the turn passes, which dies, and whether the power is cut."""
 
     before: int
     roles: tuple[int, ...]
@@ -306,7 +306,7 @@ def _read_moment(numbers: Iterator[int]) -> int:
 
 @dataclass(slots=True)
 class Count:
-    """What was played so far."""
+    """The acts that were played so far."""
 
     traces: set[int] = field(default_factory=set[int])
     """One number for each order of operations that was really gone through."""

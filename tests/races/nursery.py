@@ -244,7 +244,7 @@ def _raise_one(role: str, child: Child, latest: float) -> bool:
         if os.waitpid(process, os.WNOHANG)[0]:
             return False
         time.sleep(0.005)
-    # What it has started itself may outlive it, and goes on writing.
+    # A process that it has started may outlive it, and goes on writing.
     os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     return os.WIFSIGNALED(status)

@@ -83,7 +83,7 @@ def look_after(goods: Goods) -> list[str]:
 
 
 def _ignore(_: Event) -> None:
-    """What happened by then is no news."""
+    """Events before this are no news."""
 
 
 def run(extent: Extent) -> Figures:

@@ -1,4 +1,4 @@
-"""What the modules of the isolation package take for ``os``, ``shutil``, ``open`` and ``time``.
+"""Stand-ins for ``os``, ``shutil``, ``open`` and ``time`` in the isolation package.
 
 All of it acts on one machine that is made up. What these do not know fails loudly: an operation
 that escaped to the real machine would be proof of nothing.
@@ -48,7 +48,7 @@ _PERMISSIONS = 0o7777
 
 
 class SimulatedFile(io.BytesIO):
-    """What a file held when it was opened."""
+    """The content of a file when it was opened."""
 
     def __init__(self, content: bytes, descriptor: int) -> None:
         super().__init__(content)
@@ -85,7 +85,7 @@ class SimulatedEntry:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedListing:
-    """What ``scandir`` returns."""
+    """The result of ``scandir``."""
 
     entries: list[SimulatedEntry]
 

@@ -71,7 +71,7 @@ class Builder:
     name: str
     process: subprocess.Popen[str]
     words: list[str]
-    """What it said first: ``inside`` and a note, or ``waiting``, and for which process."""
+    """Its first line: ``inside`` and a note, or ``waiting``, and for which process."""
 
     def kill(self) -> None:
         self.process.kill()
@@ -89,7 +89,7 @@ class Site:
 
     directory: Path
     place: Path
-    """What the test has for the log and the temporary files."""
+    """The directory of the log and the temporary files."""
     processes: list[subprocess.Popen[str]] = field(default_factory=list["subprocess.Popen[str]"])
 
     @property
@@ -100,7 +100,7 @@ class Site:
 
     @property
     def litter(self) -> list[str]:
-        """What they left in the directory and among the temporary files."""
+        """The files that they left in the directory and among the temporary files."""
         return [path.name for path in (*self.directory.iterdir(), *self.temporary.iterdir())]
 
     @property

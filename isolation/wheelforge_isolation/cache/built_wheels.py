@@ -86,7 +86,7 @@ class BuiltStore:
         record = Record(
             key=_name(key), tree="", boot="", about=asdict(found), entries={}, digests=""
         )
-        # What cannot be remembered is built again, and that is all.
+        # Without a record the wheel is built again, and that is all.
         with contextlib.suppress(IsolationError):
             publish(record, self._layout.built, self._layout, self._lease)
         return found

@@ -41,7 +41,7 @@ It is small, and whoever is offline can do nothing without it."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """What a cache is to be brought back to."""
+    """The size and age that a cache is brought back to."""
 
     max_bytes: int | None = None
     max_age_days: float | None = None
@@ -68,7 +68,7 @@ class Bounds:
 
 @dataclass(kw_only=True, slots=True)
 class Collected:
-    """What a collector did."""
+    """The result of one collection."""
 
     removed: int = 0
     freed_bytes: int = 0

@@ -1,4 +1,4 @@
-"""What a cache has: wheels, environments, files, and what is known of those that were built."""
+"""The entries of a cache: wheels, environments, files, and wheels that were built."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Entry:
     size_bytes: int
     last_used: float
     path: Path
-    """What makes it visible: its record, or the directory of the file."""
+    """Its record, or the directory of the file: removing that makes it invisible."""
     tree: str = ""
     """The name of its directory, where a record makes it visible."""
     needs: str = ""
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """What it takes away with it when it goes."""
+        """The name of its tree, or its path: the thing that goes with it."""
         return self.tree or str(self.path)
 
 

@@ -1,4 +1,4 @@
-"""Whose cache it is: one that another user can change is never used.
+"""The owner of a cache: one that another user can change is never used.
 
 A cache says which programs run next, so write access to it is as good as running programs as its
 user. Before anything in it is believed, its root is looked at:

@@ -29,7 +29,7 @@ Entries = dict[str, list[int | str]]
 
 
 class Record(NamedTuple):
-    """What makes a directory visible: its name, its content, and what it is about."""
+    """The file that makes a directory visible: its name, its content, and what it is about."""
 
     key: str
     tree: str

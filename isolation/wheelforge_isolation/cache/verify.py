@@ -26,7 +26,7 @@ class Problem:
     path: Path
     reason: str
     remedy: str = ""
-    """What was done about it, if anything was."""
+    """The repair that was made, if any was."""
 
 
 def verify(cache: Cache, *, repair: bool) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_PROCESSES = 3
 _UNCHECKED, _CHECKED = 1, 3
-"""What the head of a bytecode file says of when its source is looked at."""
+"""Flags in the head of a bytecode file: when its source is compared."""
 _GO_AHEAD = ("", "")
 _PROGRAM = """
 import contextlib, importlib.machinery, importlib.util, marshal, os, sys
@@ -142,7 +142,7 @@ class Compiler:
 
     def _say(self, number: int, *words: str) -> None:
         stream = self._processes[number].stdin
-        # What is dead by now says why when it is waited for.
+        # A process that is dead by now says why when it is waited for.
         with contextlib.suppress(OSError):
             cast("IO[bytes]", stream).write(b"".join(os.fsencode(word) + b"\0" for word in words))
 

@@ -35,7 +35,7 @@ class Environment:
     interpreter: Interpreter
     notes: tuple[str, ...] = ()
     search_path: str = ""
-    """What follows the environment's own programs in a hook's PATH."""
+    """The part of a hook's PATH behind the environment's own programs."""
     release: Callable[[], None] | None = None
     """Nothing unless the environment is shared."""
     is_new: bool = True

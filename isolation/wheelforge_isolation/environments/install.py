@@ -34,7 +34,7 @@ class UnpackedWheel(NamedTuple):
     file_name: str
     path: Path
     about: dict[str, Any]
-    """What was found out about it before: ``name``, ``files`` and ``scripts``."""
+    """Its ``name``, ``files`` and ``scripts``, found out when it was unpacked."""
 
 
 class _PlacedFile(NamedTuple):

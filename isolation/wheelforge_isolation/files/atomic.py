@@ -98,7 +98,7 @@ def _open(draft: Path) -> Lock:
 
 def sweep_drafts(directory: Path) -> None:
     """Remove what dead processes left in ``directory`` on the way to another name."""
-    # Nobody's work is the worse for what stays.
+    # No work is the worse for drafts that stay.
     with contextlib.suppress(OSError, IsolationError):
         for name in os.listdir(directory):
             if _DRAFT.fullmatch(name):

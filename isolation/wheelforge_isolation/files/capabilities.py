@@ -1,4 +1,4 @@
-"""What a directory's file system can do, found out by trying, once, and only when asked.
+"""Capabilities of a directory's file system, found out by trying, once, and only when asked.
 
 Trying beats knowing: NTFS and exFAT can be mounted on Linux, Linux directories can fold names, and
 the right to make links on Windows depends on the user.
@@ -68,7 +68,7 @@ class FilesystemCapabilities:
         try:
             create(path)
         except FileAccessError:
-            # What is refused as a name cannot be removed by it either; what was begun has to go.
+            # The name may be invalid for unlink too; remove the file if it exists.
             with contextlib.suppress(FileAccessError):
                 fs.remove_file(path)
             return False

@@ -159,7 +159,7 @@ class _DirectoryLock:
 
     @property
     def note(self) -> str:
-        """What limits the exclusion, or nothing."""
+        """A sentence about the limits of the exclusion, or nothing."""
         if self._descriptor >= 0 or (_ON_WINDOWS and self.files.are_usable):
             return ""
         who = "only builds of one user on one machine" if self.files.are_usable else "no builds"

@@ -150,7 +150,7 @@ def _wait(path: Path, announce: Callable[[], None], patience_seconds: float) -> 
 
 
 class Lease:
-    """What one process says it uses, for as long as it lives.
+    """The things that one process says it uses, for as long as it lives.
 
     ``<id>.lock`` is held from beginning to end, ``<id>.pins`` grows by a line for each thing taken
     into use or given back. They are two files because a lock on Windows keeps others from reading.
@@ -177,7 +177,7 @@ class Lease:
         with self._mutex:
             self._counts[name] -= 1
             if not self._counts[name] and self._lock is not None:
-                # What is not taken back is no more than kept for as long as this process lives.
+                # If unpinning fails, the entry just stays pinned until this process ends.
                 with contextlib.suppress(FileAccessError):
                     self._write(f"\n-{name}")
 
@@ -189,7 +189,7 @@ class Lease:
             except DiskFullError:
                 raise
             except IsolationError:
-                # What cannot be written to, or has no locks, has no collector to be warned either.
+                # A cache without locks, or that cannot be written to, has no collector either.
                 self._is_mute = True
         if not self._is_mute:
             data = line.encode()

@@ -66,7 +66,7 @@ def open_stage(parent: Path, name: str) -> Generator[Stage]:
     try:
         yield stage
     finally:
-        # What cannot be removed now must not fail the work that was done; it is collected later.
+        # A failed removal must not fail the work that was done; the collector tries again.
         with contextlib.suppress(OSError, FileAccessError):
             _leave(stage)
 
@@ -150,7 +150,7 @@ def _empty(path: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collection:
-    """What a collector found."""
+    """The stages that a collector found."""
 
     removed: list[Path] = field(default_factory=list[Path])
     in_use: list[Path] = field(default_factory=list[Path])
