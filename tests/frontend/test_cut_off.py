@@ -63,7 +63,7 @@ def digests(directory: Path) -> dict[str, str]:
     }
 
 
-def test_what_was_locked_and_fetched_needs_no_network(tmp_path: Path) -> None:
+def test_cut_off__what_was_locked_and_fetched_needs_no_network(tmp_path: Path) -> None:
     place = Place(path=tmp_path)
     lock = tmp_path / "pylock.build.toml"
     build(place, tmp_path / "with")

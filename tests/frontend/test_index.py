@@ -44,7 +44,7 @@ def names(index: Index, name: str = "demo") -> list[str]:
 
 
 @BOTH
-def test_everything_that_a_page_says_of_a_file_arrives(manners: Manners) -> None:
+def test_index__everything_that_a_page_says_of_a_file_arrives(manners: Manners) -> None:
     one = File(
         name="demo-1.0-py3-none-any.whl",
         content=b"wheel",
@@ -71,7 +71,7 @@ def test_everything_that_a_page_says_of_a_file_arrives(manners: Manners) -> None
 
 @BOTH
 @pytest.mark.parametrize(("digest", "expected"), [("", {}), (DIGEST, {"sha256": DIGEST})])
-def test_metadata_files_are_known_by_their_first_name_and_without_hash(
+def test_index__metadata_files_are_known_by_their_first_name_and_without_hash(
     manners: Manners, digest: str, expected: dict[str, str]
 ) -> None:
     one = File(
@@ -87,14 +87,14 @@ def test_metadata_files_are_known_by_their_first_name_and_without_hash(
 
 
 @BOTH
-def test_a_yank_without_a_reason_is_a_yank(manners: Manners) -> None:
+def test_index__a_yank_without_a_reason_is_a_yank(manners: Manners) -> None:
     one = File(name="demo-1.0.tar.gz", content=b"", yanked="")
 
     with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
         assert index.find("demo").usable[0].yanked == ""  # ruff: ignore[compare-to-empty-string]
 
 
-def test_the_best_file_comes_first() -> None:
+def test_index__the_best_file_comes_first() -> None:
     files = (
         sdist("demo", "1.0"),
         wheel("demo", "1.0", tag="cp311-abi3-win_amd64"),
@@ -121,7 +121,7 @@ def test_the_best_file_comes_first() -> None:
     assert explanation == "1 wheels for other Pythons or platforms"
 
 
-def test_a_yanked_file_comes_after_the_others_of_its_version() -> None:
+def test_index__a_yanked_file_comes_after_the_others_of_its_version() -> None:
     bad = File(name="demo-1.0-py3-none-any.whl", content=b"", yanked="broken")
 
     with serve(Project("demo", bad, sdist("demo", "1.0"))) as server, open_index(server) as index:
@@ -145,7 +145,7 @@ def test_a_yanked_file_comes_after_the_others_of_its_version() -> None:
         "demo-1.0-cp27-cp27m-any.whl",
     ],
 )
-def test_a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
+def test_index__a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
     odd = File(name=file_name, content=b"")
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
@@ -162,7 +162,7 @@ def test_a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
         ("demo", "demo-1.0%2Blocal.tar.gz", "1.0+local"),
     ],
 )
-def test_names_and_versions_are_understood_as_they_are_written(
+def test_index__names_and_versions_are_understood_as_they_are_written(
     name: str, file_name: str, version: str
 ) -> None:
     one = File(name=file_name, content=b"")
@@ -171,7 +171,7 @@ def test_names_and_versions_are_understood_as_they_are_written(
         assert [str(candidate.version) for candidate in index.find(name).usable] == [version]
 
 
-def test_wheels_and_sdists_can_be_refused() -> None:
+def test_index__wheels_and_sdists_can_be_refused() -> None:
     files = (wheel("demo", "1.0"), sdist("demo", "1.0"))
 
     with serve(Project("demo", *files)) as server:
@@ -189,7 +189,7 @@ def test_wheels_and_sdists_can_be_refused() -> None:
 # The cut-off
 
 
-def test_what_is_newer_than_the_cut_off_or_undated_is_left_out_and_said() -> None:
+def test_index__what_is_newer_than_the_cut_off_or_undated_is_left_out_and_said() -> None:
     files = (
         dated(sdist("demo", "1"), "2020-01-01T00:00:00Z"),
         dated(sdist("demo", "2"), "2020-01-02T00:00:00.000001Z"),
@@ -221,7 +221,7 @@ def test_cut_off__excludes_what_was_uploaded_at_that_very_time() -> None:
                 assert len(index.find("demo").usable) == count
 
 
-def test_a_cut_off_without_time_zone_is_in_utc() -> None:
+def test_index__a_cut_off_without_time_zone_is_in_utc() -> None:
     one = dated(sdist("demo", "1"), "2020-01-01T23:59:59")
 
     with serve(Project("demo", one)) as server:
@@ -234,7 +234,7 @@ def test_a_cut_off_without_time_zone_is_in_utc() -> None:
 # Pages
 
 
-def test_a_page_is_read_as_a_browser_would() -> None:
+def test_index__a_page_is_read_as_a_browser_would() -> None:
     page = Manners(
         comment="<!-- <a href='demo-9.tar.gz'>no</a> -->"
         "<base href='/files/'><meta name='pypi:repository-version' content='1.3'>"
@@ -259,14 +259,14 @@ def test_a_page_is_read_as_a_browser_would() -> None:
         (True, "[" * 100_000),
     ],
 )
-def test_what_is_no_list_of_files_is_refused(*, json: bool, page: str) -> None:
+def test_index__what_is_no_list_of_files_is_refused(*, json: bool, page: str) -> None:
     from wheelforge.index.pages import HTML, JSON, parse_page
 
     with raises("index-page-invalid"):
         parse_page(page.encode(), JSON if json else HTML, "https://x/", "x")
 
 
-def test_another_kind_of_page_is_refused() -> None:
+def test_index__another_kind_of_page_is_refused() -> None:
     from wheelforge.index.pages import parse_page
 
     with raises("index-page-invalid", match="answers with `text/plain`"):
@@ -274,7 +274,7 @@ def test_another_kind_of_page_is_refused() -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://[", "javascript:x", "ftp://x/y"])
-def test_a_server_cannot_make_us_read_something_else(url: str) -> None:
+def test_index__a_server_cannot_make_us_read_something_else(url: str) -> None:
     odd = File(name="demo-1.0.tar.gz", content=b"", url=f"{url}/demo-1.0.tar.gz")
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
@@ -290,7 +290,7 @@ def test_html__with_a_tag_without_an_end_is_refused() -> None:
         parse_page(b'<a "' * 20_000, "text/html", "https://x/", "x")
 
 
-def test_a_redirected_page_is_the_base_of_its_links() -> None:
+def test_index__a_redirected_page_is_the_base_of_its_links() -> None:
     elsewhere = Project("demo", sdist("demo", "1.0"))
 
     with serve(elsewhere) as second:
@@ -302,7 +302,7 @@ def test_a_redirected_page_is_the_base_of_its_links() -> None:
     assert found.origin == first.url
 
 
-def test_redirects_in_a_circle_end() -> None:
+def test_index__redirects_in_a_circle_end() -> None:
     circle = Project("demo", faults=[Redirect(to="{here}")] * 50)
 
     with (
@@ -316,7 +316,7 @@ def test_redirects_in_a_circle_end() -> None:
 # Several places
 
 
-def test_a_name_that_nobody_has_is_an_error_that_says_where_it_was_looked_for(
+def test_index__an_unknown_name_is_an_error_that_says_where_it_was_looked_for(
     tmp_path: Path,
 ) -> None:
     with (
@@ -330,7 +330,7 @@ def test_a_name_that_nobody_has_is_an_error_that_says_where_it_was_looked_for(
     assert caught.value.searched == (str(tmp_path), server.url)
 
 
-def test_a_name_found_on_one_index_is_never_looked_for_on_the_next() -> None:
+def test_index__a_name_found_on_one_index_is_never_looked_for_on_the_next() -> None:
     with (
         serve(Project("demo", sdist("demo", "1.0"))) as private,
         serve(Project("demo", sdist("demo", "99.0")), Project("other")) as public,
@@ -344,7 +344,7 @@ def test_a_name_found_on_one_index_is_never_looked_for_on_the_next() -> None:
     assert private.count("other") == public.count("other") == 1
 
 
-def test_an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: Path) -> None:
+def test_index__an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: Path) -> None:
     page = tmp_path / "simple" / "demo" / "index.html"
     page.parent.mkdir(parents=True)
     page.write_text('<a href="demo-1.0.tar.gz">demo-1.0.tar.gz</a>', encoding="utf-8")
@@ -370,7 +370,7 @@ def test_an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: Path) ->
         (Status(code=418), "index-unreachable"),
     ],
 )
-def test_an_index_that_fails_is_no_reason_to_ask_the_next(fault: Status, code: str) -> None:
+def test_index__an_index_that_fails_is_no_reason_to_ask_the_next(fault: Status, code: str) -> None:
     broken = Project("demo", faults=[fault] * 9)
 
     with serve(broken) as private, serve(Project("demo", sdist("demo", "9"))) as public:
@@ -380,7 +380,7 @@ def test_an_index_that_fails_is_no_reason_to_ask_the_next(fault: Status, code: s
         assert public.asked == []
 
 
-def test_files_at_hand_come_before_those_of_an_index(tmp_path: Path) -> None:
+def test_index__files_at_hand_come_before_those_of_an_index(tmp_path: Path) -> None:
     for one in (wheel("demo", "1.0"), sdist("demo", "3.0"), sdist("other", "1.0")):
         (tmp_path / one.name).write_bytes(one.content)
     files = (wheel("demo", "1.0"), wheel("demo", "2.0"))
@@ -398,7 +398,7 @@ def test_files_at_hand_come_before_those_of_an_index(tmp_path: Path) -> None:
     ]
 
 
-def test_without_index_only_the_files_at_hand_are_there(tmp_path: Path) -> None:
+def test_index__without_index_only_the_files_at_hand_are_there(tmp_path: Path) -> None:
     (tmp_path / "demo-1.0.tar.gz").touch()
     page = tmp_path / "page.html"
     page.write_text("<a href='sub%20dir/demo-2.0.tar.gz'>")
@@ -411,7 +411,7 @@ def test_without_index_only_the_files_at_hand_are_there(tmp_path: Path) -> None:
     assert server.asked == []
 
 
-def test_links_can_be_a_remote_page_or_a_single_file() -> None:
+def test_index__links_can_be_a_remote_page_or_a_single_file() -> None:
     with (
         serve(Project("flat", sdist("demo", "1.0"), wheel("demo", "2.0"))) as server,
         open_index(
@@ -429,7 +429,7 @@ def test_links_can_be_a_remote_page_or_a_single_file() -> None:
     assert index.notes == (f"there is nothing at `{server.url}x/`",)
 
 
-def test_places_on_disk_that_are_missing_are_a_note(tmp_path: Path) -> None:
+def test_index__places_on_disk_that_are_missing_are_a_note(tmp_path: Path) -> None:
     index_path = tmp_path / "index" / "demo"
     index_path.mkdir(parents=True)
     (index_path / "index.html").write_text("<a href='../../demo-1.0.tar.gz'>demo</a>")
@@ -447,7 +447,7 @@ def test_places_on_disk_that_are_missing_are_a_note(tmp_path: Path) -> None:
     assert len(index.notes) == 2
 
 
-def test_an_index_without_encryption_is_left_out_unless_it_is_trusted() -> None:
+def test_index__an_index_without_encryption_is_left_out_unless_it_is_trusted() -> None:
     settings = IndexSettings(index_urls=("http://index.invalid/simple/",))
 
     with Index(settings, TAGS) as index, pytest.raises(PackageNotFoundError):
@@ -459,7 +459,7 @@ def test_an_index_without_encryption_is_left_out_unless_it_is_trusted() -> None:
 # Several at once
 
 
-def test_names_are_asked_for_once_however_often_they_are_wanted() -> None:
+def test_index__names_are_asked_for_once_however_often_they_are_wanted() -> None:
     projects = [Project(f"demo-{number}", sdist(f"demo-{number}", "1")) for number in range(20)]
 
     with serve(*projects) as server, open_index(server) as index:
@@ -471,7 +471,7 @@ def test_names_are_asked_for_once_however_often_they_are_wanted() -> None:
     assert server.count("/simple/") == 20
 
 
-def test_prefetching_raises_nothing_and_finding_does() -> None:
+def test_index__prefetching_raises_nothing_and_finding_does() -> None:
     with serve() as server, open_index(server) as index:
         index.prefetch(["absent"])
 
@@ -479,7 +479,7 @@ def test_prefetching_raises_nothing_and_finding_does() -> None:
             index.find("absent")
 
 
-def test_nobody_home_is_said_after_all_attempts() -> None:
+def test_index__no_server_is_said_after_all_attempts() -> None:
     settings = IndexSettings(index_urls=(free_port_url(),), retries=2)
 
     with (
@@ -491,7 +491,7 @@ def test_nobody_home_is_said_after_all_attempts() -> None:
     assert caught.value.attempts == 3
 
 
-def test_importing_it_loads_no_http_library() -> None:
+def test_index__importing_it_loads_no_http_library() -> None:
     code = (
         "import sys, wheelforge.index as i; i.Index(i.IndexSettings(), ()).close();"
         "print([m for m in ('urllib3', 'http.client', 'ssl', 'keyring') if m in sys.modules])"
@@ -501,7 +501,7 @@ def test_importing_it_loads_no_http_library() -> None:
 
 
 @pytest.mark.network
-def test_the_real_index_is_understood(tmp_path: Path) -> None:
+def test_index__the_real_index_is_understood(tmp_path: Path) -> None:
     with Index(IndexSettings(), TAGS) as index:
         found = index.find("hatchling").usable
         best = found[0]

@@ -76,7 +76,7 @@ def refused(one: File, place: Path, code: str) -> str:
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 408, 520])
-def test_a_busy_server_is_asked_again(tmp_path: Path, code: int) -> None:
+def test_download__a_busy_server_is_asked_again(tmp_path: Path, code: int) -> None:
     pauses = Pauses()
     busy = replace(SMALL, faults=(Status(code=code), Status(code=code)))
 
@@ -89,7 +89,7 @@ def test_a_busy_server_is_asked_again(tmp_path: Path, code: int) -> None:
 @pytest.mark.parametrize(
     ("wish", "least", "most"), [(str, 40, 40), (http_date, 20, 41)], ids=["seconds", "date"]
 )
-def test_a_server_is_left_alone_for_as_long_as_it_asks(
+def test_download__a_server_is_left_alone_for_as_long_as_it_asks(
     tmp_path: Path, wish: Callable[[int], str], least: float, most: float
 ) -> None:
     pauses = Pauses()
@@ -101,7 +101,7 @@ def test_a_server_is_left_alone_for_as_long_as_it_asks(
 
 
 @pytest.mark.parametrize("wish", ["soon", http_date(-9)], ids=["words", "past"])
-def test_a_wish_that_makes_no_sense_costs_little(tmp_path: Path, wish: str) -> None:
+def test_download__a_wish_that_makes_no_sense_costs_little(tmp_path: Path, wish: str) -> None:
     pauses = Pauses()
 
     fetched(replace(SMALL, faults=(Status(code=503, retry_after=wish),)), tmp_path, sleep=pauses)
@@ -109,25 +109,25 @@ def test_a_wish_that_makes_no_sense_costs_little(tmp_path: Path, wish: str) -> N
     assert pauses.seconds[0] <= 0.25
 
 
-def test_a_server_that_asks_for_hours_is_not_waited_for(tmp_path: Path) -> None:
+def test_download__a_server_that_asks_for_hours_is_not_waited_for(tmp_path: Path) -> None:
     busy = replace(SMALL, faults=(Status(code=429, retry_after="7200"),))
 
     assert "HTTP 429" in refused(busy, tmp_path, "index-unreachable")
 
 
-def test_patience_ends(tmp_path: Path) -> None:
+def test_download__patience_ends(tmp_path: Path) -> None:
     busy = replace(SMALL, faults=(Status(code=503),) * 6)
 
     assert refused(busy, tmp_path, "index-unreachable").endswith("6 times: HTTP 503")
 
 
-def test_a_file_that_is_gone_is_not_asked_for_again(tmp_path: Path) -> None:
+def test_download__a_file_that_is_gone_is_not_asked_for_again(tmp_path: Path) -> None:
     assert "HTTP 404" in refused(
         replace(SMALL, faults=(Status(code=404),)), tmp_path, "index-unreachable"
     )
 
 
-def test_a_silent_server_is_asked_again(tmp_path: Path) -> None:
+def test_download__a_silent_server_is_asked_again(tmp_path: Path) -> None:
     silent = replace(SMALL, faults=(Slow(seconds=5, after=10),))
 
     with (
@@ -142,7 +142,7 @@ def test_a_silent_server_is_asked_again(tmp_path: Path) -> None:
 # Resuming
 
 
-def test_a_cut_download_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_download__a_cut_download_goes_on_where_it_ended(tmp_path: Path) -> None:
     cut = replace(BIG, faults=(Cut(after=1 << 20), Cut(after=1 << 20)))
 
     with (
@@ -160,13 +160,13 @@ def test_a_cut_download_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ranges", ["none", "refused"])
-def test_a_cut_download_starts_again_where_a_server_has_no_ranges(
+def test_download__a_cut_download_starts_again_where_a_server_has_no_ranges(
     tmp_path: Path, ranges: str
 ) -> None:
     assert fetched(replace(BIG, faults=(Cut(after=99),)), tmp_path, ranges=ranges) == BIG.content
 
 
-def test_without_hash_and_tag_a_cut_download_starts_again(tmp_path: Path) -> None:
+def test_download__without_hash_and_tag_a_cut_download_starts_again(tmp_path: Path) -> None:
     cut = replace(BIG, hashes={}, faults=(Cut(after=1 << 20),))
 
     with serve(Project("demo", cut)) as server, open_index(server) as index:
@@ -176,7 +176,7 @@ def test_without_hash_and_tag_a_cut_download_starts_again(tmp_path: Path) -> Non
     assert all("range" not in headers for headers in server.headers_of("/files/"))
 
 
-def test_a_file_that_changes_while_it_is_cut_starts_again(tmp_path: Path) -> None:
+def test_download__a_file_that_changes_while_it_is_cut_starts_again(tmp_path: Path) -> None:
     other = bytes(len(BIG.content))
 
     class CutOther:
@@ -196,7 +196,7 @@ def test_a_file_that_changes_while_it_is_cut_starts_again(tmp_path: Path) -> Non
 # Refusals
 
 
-def test_a_wrong_hash_is_refused_and_named(tmp_path: Path) -> None:
+def test_download__a_wrong_hash_is_refused_and_named(tmp_path: Path) -> None:
     lie = "0" * 64
 
     message = refused(replace(SMALL, hashes={"sha256": lie}), tmp_path, "download-mismatch")
@@ -205,19 +205,21 @@ def test_a_wrong_hash_is_refused_and_named(tmp_path: Path) -> None:
     assert sha256(SMALL.content) in message
 
 
-def test_every_hash_that_is_stated_must_be_right(tmp_path: Path) -> None:
+def test_download__every_hash_that_is_stated_must_be_right(tmp_path: Path) -> None:
     hashes = {"sha256": sha256(SMALL.content), "md5": "0" * 32}
 
     assert "md5" in refused(replace(SMALL, hashes=hashes), tmp_path, "download-mismatch")
 
 
-def test_a_file_that_changes_between_page_and_download_is_refused(tmp_path: Path) -> None:
+def test_download__a_file_that_changes_between_page_and_download_is_refused(tmp_path: Path) -> None:
     changed = replace(SMALL, faults=(Other(content=OTHER.content),))
 
     assert "sha256" in refused(changed, tmp_path, "download-mismatch")
 
 
-def test_a_file_that_changes_between_metadata_and_download_is_refused(tmp_path: Path) -> None:
+def test_download__a_file_that_changes_between_metadata_and_download_is_refused(
+    tmp_path: Path,
+) -> None:
     with serve(Project("demo", BIG)) as server, open_index(server) as index:
         (found,) = index.find("demo").usable
         index.read_metadata(found)
@@ -228,7 +230,9 @@ def test_a_file_that_changes_between_metadata_and_download_is_refused(tmp_path: 
 
 
 @pytest.mark.parametrize("size", [1, 1 << 30])
-def test_a_file_of_another_size_is_refused_even_without_hash(tmp_path: Path, size: int) -> None:
+def test_download__a_file_of_another_size_is_refused_even_without_hash(
+    tmp_path: Path, size: int
+) -> None:
     odd = replace(SMALL, hashes={}, size=size)
 
     with (
@@ -241,7 +245,7 @@ def test_a_file_of_another_size_is_refused_even_without_hash(tmp_path: Path, siz
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_listed_with_two_hashes_is_neither_of_them() -> None:
+def test_download__a_file_listed_with_two_hashes_is_neither_of_them() -> None:
     twice = Project("demo", SMALL, replace(SMALL, hashes={"sha256": "0" * 64}), sdist("demo", "0"))
 
     with serve(twice) as server, open_index(server) as index:
@@ -251,7 +255,7 @@ def test_a_file_listed_with_two_hashes_is_neither_of_them() -> None:
         )
 
 
-def test_a_file_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_download__a_file_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
     with (
         serve(Project("demo", SMALL)) as server,
         open_index(server) as index,
@@ -263,7 +267,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> No
         index.fetch(index.find("demo").usable[0], str(tmp_path / "absent" / "file"))
 
 
-def test_a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
+def test_download__a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
     source, page, place = tmp_path / SMALL.name, tmp_path / "page.html", tmp_path / "place"
     source.write_bytes(SMALL.content)
     place.mkdir()
@@ -286,7 +290,7 @@ def test_a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
 # Redirects and credentials
 
 
-def test_a_download_is_redirected_without_telling_who_we_are() -> None:
+def test_download__a_download_is_redirected_without_telling_who_we_are() -> None:
     with serve(Project("demo", SMALL)) as store:
         moved = replace(SMALL, faults=(Redirect(to=f"{store.origin}{{here}}", code=307),))
         login = ("me", "secret")
@@ -357,7 +361,7 @@ def test_credentials__come_from_url_or_netrc(tmp_path: Path, way: str) -> None:
     assert (tmp_path / "file").read_bytes() == SMALL.content
 
 
-def test_a_refusal_says_nothing_secret() -> None:
+def test_download__a_refusal_says_nothing_secret() -> None:
 
     with serve(Project("demo", SMALL), manners=Manners(login=("me", "right"))) as server:
         urls = (server.url_as("me", "wrong"),)
@@ -371,7 +375,7 @@ def test_a_refusal_says_nothing_secret() -> None:
     assert caught.value.status == 401
 
 
-def test_a_netrc_file_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
+def test_download__a_netrc_file_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("nonsense")
 
@@ -384,7 +388,7 @@ def test_a_netrc_file_that_cannot_be_read_is_a_note(tmp_path: Path) -> None:
     assert index.notes[0].startswith("the netrc file is not used: ")
 
 
-def test_a_proxy_is_asked_instead() -> None:
+def test_download__a_proxy_is_asked_instead() -> None:
     with serve(Project("demo", SMALL)) as server:
         settings = IndexSettings(index_urls=("http://localhost:1/simple/",), proxy=server.origin)
         with Index(settings, TAGS) as index:
@@ -397,7 +401,7 @@ def test_a_proxy_is_asked_instead() -> None:
 # Metadata
 
 
-def test_what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> None:
+def test_download__what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> None:
     content = core_metadata("demo", "1.0", "a", more="Requires-Python: >=3.8\n\nName: prose")
 
     with (
@@ -412,7 +416,7 @@ def test_what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> None:
     assert [asked.path for asked in server.asked[1:]] == [f"/files/{BIG.name}.metadata"]
 
 
-def test_a_metadata_file_of_another_hash_is_refused() -> None:
+def test_download__a_metadata_file_of_another_hash_is_refused() -> None:
     odd = replace(SMALL, metadata=core_metadata("demo", "1.0", "evil"), metadata_hash="0" * 64)
 
     with (
@@ -423,7 +427,7 @@ def test_a_metadata_file_of_another_hash_is_refused() -> None:
         index.read_metadata(index.find("demo").usable[0])
 
 
-def test_a_metadata_file_that_is_promised_and_not_there_is_done_without() -> None:
+def test_download__a_metadata_file_that_is_promised_and_not_there_is_done_without() -> None:
     odd = replace(SMALL, metadata=b"", metadata_faults=(Status(code=404),))
 
     with serve(Project("demo", odd)) as server, open_index(server) as index:
@@ -432,7 +436,7 @@ def test_a_metadata_file_that_is_promised_and_not_there_is_done_without() -> Non
 
 @pytest.mark.parametrize("ranges", ["all", "from", "none", "refused"])
 @pytest.mark.parametrize("one", [SMALL, BIG], ids=["small", "big"])
-def test_a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, ranges: str) -> None:
+def test_download__a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, ranges: str) -> None:
     with (
         serve(Project("demo", one), manners=Manners(ranges=ranges)) as server,
         open_index(server) as index,
@@ -450,7 +454,7 @@ def test_a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, ranges: str
 
 
 @pytest.mark.parametrize("is_beside", [True, False])
-def test_requirements_behind_a_folded_licence_text_are_kept(*, is_beside: bool) -> None:
+def test_download__requirements_behind_a_folded_licence_text_are_kept(*, is_beside: bool) -> None:
     licence = b"License: of paragraphs\n  \n        \n  \x0cRequires-Dist: c\n"
     metadata = core_metadata("demo", "1.0", "b").replace(b"Requires", licence + b"Requires")
     stem = "demo-1.0.dist-info"
@@ -461,7 +465,7 @@ def test_requirements_behind_a_folded_licence_text_are_kept(*, is_beside: bool) 
         assert index.read_metadata(index.find("demo").usable[0]).requires == ("b",)
 
 
-def test_metadata_far_from_the_end_take_one_more_request() -> None:
+def test_download__metadata_far_from_the_end_take_one_more_request() -> None:
     stem = "demo-1.0.dist-info"
     files = {f"{stem}/METADATA": core_metadata("demo", "1.0", "b")}
     draft = Draft(dist_info=stem, files={**files, "padding.bin": bytes(range(256)) * (LARGE >> 8)})
@@ -489,14 +493,14 @@ def test_metadata__a_directory_that_is_longer_than_the_tail_takes_one_request() 
     assert server.count("/files/") == 3
 
 
-def test_a_cut_answer_to_a_range_is_asked_for_again() -> None:
+def test_download__a_cut_answer_to_a_range_is_asked_for_again() -> None:
     cut = replace(BIG, faults=(Cut(after=10), Status(code=503)))
 
     with serve(Project("demo", cut)) as server, open_index(server) as index:
         assert index.read_metadata(index.find("demo").usable[0]).requires == ("b",)
 
 
-def test_a_small_wheel_of_another_hash_is_refused_with_its_metadata() -> None:
+def test_download__a_small_wheel_of_another_hash_is_refused_with_its_metadata() -> None:
     with (
         serve(Project("demo", replace(SMALL, hashes={"sha256": "0" * 64}))) as server,
         open_index(server) as index,
@@ -505,7 +509,7 @@ def test_a_small_wheel_of_another_hash_is_refused_with_its_metadata() -> None:
         index.read_metadata(index.find("demo").usable[0])
 
 
-def test_a_wheel_with_a_wide_directory_is_read() -> None:
+def test_download__a_wheel_with_a_wide_directory_is_read() -> None:
     draft = Draft(end=ZipEnd(wide={}, comment=b"PK"))
 
     with (
@@ -558,7 +562,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_a_wheel_that_does_not_say_what_it_asks_for_is_refused(content: bytes) -> None:
+def test_download__a_wheel_that_does_not_say_what_it_asks_for_is_refused(content: bytes) -> None:
     with (
         serve(Project("demo", replace(SMALL, content=content))) as server,
         open_index(server) as index,
@@ -567,7 +571,7 @@ def test_a_wheel_that_does_not_say_what_it_asks_for_is_refused(content: bytes) -
         index.read_metadata(index.find("demo").usable[0])
 
 
-def test_metadata_of_several_wheels_are_read_at_once() -> None:
+def test_download__metadata_of_several_wheels_are_read_at_once() -> None:
     files = [wheel("demo", str(number)) for number in range(9)]
 
     with serve(Project("demo", *files)) as server, open_index(server) as index:

@@ -44,7 +44,7 @@ def proxy_for(url: str, **variables: str) -> str | None:
         ({"NO_PROXY": "a", "PIP_PROXY": PROXY}, "https://a/", PROXY),
     ],
 )
-def test_variables_say_which_proxy_is_asked(
+def test_proxy__variables_say_which_proxy_is_asked(
     variables: dict[str, str], url: str, expected: str | None
 ) -> None:
     assert proxy_for(url, **variables) == expected
@@ -76,26 +76,30 @@ def test_variables_say_which_proxy_is_asked(
         ("[::1]", "[::1]", True),
     ],
 )
-def test_hosts_can_be_exempt(exempt: str, host: str, *, is_direct: bool) -> None:
+def test_proxy__hosts_can_be_exempt(exempt: str, host: str, *, is_direct: bool) -> None:
     found = proxy_for(f"https://{host}/simple/", ALL_PROXY=PROXY, NO_PROXY=exempt)
 
     assert found == (None if is_direct else PROXY)
 
 
 @given(exempt=st.text(), host=st.from_regex(r"[a-z]{1,9}(\.[a-z]{1,9})?", fullmatch=True))
-def test_whatever_is_exempt_there_is_an_answer(exempt: str, host: str) -> None:
+def test_proxy__whatever_is_exempt_there_is_an_answer(exempt: str, host: str) -> None:
     assert proxy_for(f"https://{host}/", https_proxy=PROXY, no_proxy=exempt) in {None, PROXY}
 
 
 @pytest.mark.parametrize("system", ["getproxies_registry", "getproxies_macosx_sysconf"])
-def test_a_system_may_know_proxies_of_its_own(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+def test_proxy__a_system_may_know_proxies_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
     known = {"https": "proxy:3128", "ftp": "other"}
     monkeypatch.setattr(urllib.request, system, lambda: known, raising=False)
 
     assert read_system_proxies() == {"https": PROXY}
 
 
-def test_a_proxy_of_the_process_is_none_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy__a_proxy_of_the_process_is_none_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
@@ -105,7 +109,7 @@ def test_a_proxy_of_the_process_is_none_of_the_settings(monkeypatch: pytest.Monk
             assert len(index.find("demo").usable) == 1
 
 
-def test_a_proxy_that_makes_no_sense_is_named() -> None:
+def test_proxy__a_proxy_that_makes_no_sense_is_named() -> None:
     settings = IndexSettings(index_urls=("http://localhost:1/",), proxy="gopher://me:pw@proxy")
     with (
         Index(settings, TAGS) as index,
@@ -116,7 +120,7 @@ def test_a_proxy_that_makes_no_sense_is_named() -> None:
     assert caught.value.source == "gopher://proxy"
 
 
-def test_a_build_asks_the_proxy_that_its_variables_name(tmp_path: Path) -> None:
+def test_proxy__a_build_asks_the_proxy_that_its_variables_name(tmp_path: Path) -> None:
     source = write_thing(tmp_path)
     place = Place(path=tmp_path, variables={"PIP_RETRIES": "0"})
     with serve(Project("maker", maker())) as proxy:

@@ -26,7 +26,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-def test_a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
+def test_index__a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
     with (
         serve(DEMO, certificate=certificate) as server,
         open_index(server, ca_bundle=str(certificate)) as index,
@@ -34,7 +34,7 @@ def test_a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
         assert len(index.find("demo").usable) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certificate: Path) -> None:
+def test_index__a_certificate_that_has_no_stated_hash_is_refused_at_once(certificate: Path) -> None:
     with (
         serve(DEMO, certificate=certificate) as server,
         open_index(server) as index,
@@ -97,7 +97,7 @@ def test_certificates__are_named_by_variables(certificate: Path, variable: str) 
             assert len(index.find("demo").usable) == 1
 
 
-def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:
+def test_index__the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:
     with (
         serve(DEMO, certificate=certificate) as server,
         open_index(server, trusted_hosts=("localhost",)) as index,
@@ -105,7 +105,7 @@ def test_the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) ->
         assert len(index.find("demo").usable) == 1
 
 
-def test_we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
+def test_index__we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
     own = str(certificate)
 
     with (
@@ -115,7 +115,7 @@ def test_we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
         assert len(index.find("demo").usable) == 1
 
 
-def test_a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
+def test_index__a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "absent.pem"
 
     with (
@@ -128,7 +128,7 @@ def test_a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
         index.find("demo")
 
 
-def test_a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Path) -> None:
+def test_index__a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Path) -> None:
     away = Project("demo", faults=[Redirect(to="http://index.invalid/{here}")])
 
     with (
@@ -140,7 +140,7 @@ def test_a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Path) -> 
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://x/y"])
-def test_a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
+def test_index__a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
     away = Project("demo", faults=[Redirect(to=target)])
 
     with (
@@ -151,7 +151,7 @@ def test_a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
         index.find("demo")
 
 
-def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
+def test_index__a_trusted_host_is_asked_through_the_proxy_too() -> None:
     with serve(DEMO) as server:
         settings = IndexSettings(
             index_urls=("http://index.invalid/simple/",),
@@ -162,7 +162,7 @@ def test_a_trusted_host_is_asked_through_the_proxy_too() -> None:
             assert len(index.find("demo").usable) == 1
 
 
-def test_a_url_that_cannot_be_asked_is_an_error_at_once() -> None:
+def test_index__a_url_that_cannot_be_asked_is_an_error_at_once() -> None:
     with (
         open_index(index_urls=("gopher://x/simple/",)) as index,
         raises("index-unreachable") as caught,

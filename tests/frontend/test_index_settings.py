@@ -20,14 +20,14 @@ from wheelforge.index import (
 PYPI = "https://pypi.org/simple/"
 
 
-def test_told_nothing_pypi_is_asked() -> None:
+def test_index_settings__told_nothing_pypi_is_asked() -> None:
     settings = find_index_settings({})
 
     assert settings == IndexSettings()
     assert settings.index_urls == (PYPI,)
 
 
-def test_all_variables_of_pip_that_matter_are_read() -> None:
+def test_index_settings__all_variables_of_pip_that_matter_are_read() -> None:
     settings = find_index_settings({
         "PIP_INDEX_URL": "https://main/simple",
         "PIP_EXTRA_INDEX_URL": "https://one/simple\n  https://two/simple",
@@ -67,7 +67,9 @@ def test_all_variables_of_pip_that_matter_are_read() -> None:
     assert "secret" not in repr(settings)
 
 
-def test_files_win_over_files_before_and_variables_over_files(tmp_path: Path) -> None:
+def test_index_settings__files_win_over_files_before_and_variables_over_files(
+    tmp_path: Path,
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_text(
         "[global]\nindex-url = https://first/\nretries = 1\ntimeout = 1\nno_index = yes\n"
@@ -103,7 +105,7 @@ def test_build_constraints__from_a_url_are_refused_without_its_password(name: st
     assert "secret" not in str(caught.value)
 
 
-def test_options_replace_the_main_index_and_add_to_the_others() -> None:
+def test_index_settings__options_replace_the_main_index_and_add_to_the_others() -> None:
     environ = {
         "PIP_INDEX_URL": "https://main/",
         "PIP_EXTRA_INDEX_URL": "https://one/",
@@ -123,7 +125,7 @@ def test_options_replace_the_main_index_and_add_to_the_others() -> None:
     assert settings.no_index
 
 
-def test_a_cut_off_can_be_so_many_days_ago() -> None:
+def test_index_settings__a_cut_off_can_be_so_many_days_ago() -> None:
     moment = find_index_settings({"PIP_UPLOADED_PRIOR_TO": "P3D"}).exclude_newer
 
     assert moment is not None
@@ -138,20 +140,22 @@ def test_a_cut_off_can_be_so_many_days_ago() -> None:
         ("PIP_UPLOADED_PRIOR_TO", "yesterday"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_its_name(variable: str, value: str) -> None:
+def test_index_settings__what_makes_no_sense_is_refused_by_its_name(
+    variable: str, value: str
+) -> None:
     with raises("index-settings-invalid", match=variable):
         find_index_settings({variable: value})
 
 
 @pytest.mark.parametrize("url", ["https://[/", "https://host:port/", "file:///a%00b"])
-def test_a_url_that_is_none_is_refused_without_its_secrets(url: str) -> None:
+def test_index_settings__a_url_that_is_none_is_refused_without_its_secrets(url: str) -> None:
     secret = url.replace("https://", "https://me:s@cret@")
 
     with raises("index-settings-invalid", match=re.escape(f"`{url}`")):
         find_index_settings({"PIP_INDEX_URL": secret})
 
 
-def test_a_file_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_index_settings__a_file_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:
     path = tmp_path / "pip.conf"
     path.write_text("nonsense")
 
@@ -159,7 +163,7 @@ def test_a_file_that_is_none_is_refused_by_its_name(tmp_path: Path) -> None:
         find_index_settings({}, config_files=[path])
 
 
-def test_this_machine_is_understood() -> None:
+def test_index_settings__this_machine_is_understood() -> None:
     paths = list_config_files({"HOME": "/root"}, "linux", "/usr")
 
     assert find_index_settings({}, config_files=paths).index_urls[-1].startswith("http")
@@ -191,7 +195,7 @@ def test_this_machine_is_understood() -> None:
         ),
     ],
 )
-def test_files_are_looked_for_where_pip_looks(
+def test_index_settings__files_are_looked_for_where_pip_looks(
     environ: dict[str, str], platform: str, expected: list[str]
 ) -> None:
     paths = list_config_files(environ, platform, "/venv")
@@ -199,7 +203,7 @@ def test_files_are_looked_for_where_pip_looks(
     assert list(paths) == [Path(directory, "pip.conf") for directory in expected]
 
 
-def test_files_are_looked_for_where_pip_looks_on_windows() -> None:
+def test_index_settings__files_are_looked_for_where_pip_looks_on_windows() -> None:
     environ = {"USERPROFILE": "C:/me", "APPDATA": "C:/me/roaming", "PROGRAMDATA": "C:/all"}
 
     paths = [str(path).replace("\\", "/") for path in list_config_files(environ, "win32", "C:/v")]
@@ -208,7 +212,7 @@ def test_files_are_looked_for_where_pip_looks_on_windows() -> None:
     assert paths == [f"{directory}/pip.ini" for directory in expected]
 
 
-def test_a_file_that_is_named_comes_last_and_instead_of_the_users() -> None:
+def test_index_settings__a_file_that_is_named_comes_last_and_instead_of_the_users() -> None:
     environ = {"HOME": "/h", "PIP_CONFIG_FILE": "/mine.conf"}
 
     paths = list_config_files(environ, "linux", "/venv")
@@ -217,11 +221,11 @@ def test_a_file_that_is_named_comes_last_and_instead_of_the_users() -> None:
     assert not any(path.is_relative_to("/h") for path in paths)
 
 
-def test_pip_can_be_told_to_read_no_files() -> None:
+def test_index_settings__pip_can_be_told_to_read_no_files() -> None:
     assert list_config_files({"PIP_CONFIG_FILE": os.devnull}, "linux", "/venv") == ()
 
 
-def test_identity_knows_what_changes_answers_and_no_credentials() -> None:
+def test_index_settings__identity_knows_what_changes_answers_and_no_credentials() -> None:
     base = IndexSettings(index_urls=("https://me:a@host/simple/",))
     same = IndexSettings(index_urls=("https://you:b@host/simple",), retries=1, timeout_seconds=2)
     others = [

@@ -132,7 +132,7 @@ def names(resolution: Resolution) -> list[str]:
     return [pin.file_name for pin in resolution.pins]
 
 
-def test_a_lock_is_a_file_that_people_can_read(tmp_path: Path) -> None:
+def test_lock__a_lock_is_a_file_that_people_can_read(tmp_path: Path) -> None:
     path = save(lock_one(SETUPTOOLS, requirements=("setuptools >= 40",)), tmp_path)
 
     assert path.read_text(encoding="utf-8") == WHOLE
@@ -147,7 +147,7 @@ def test_reading__takes_the_layout_of_earlier_releases(tmp_path: Path) -> None:
     assert read_lock(path) == lock_one(SETUPTOOLS, requirements=("setuptools >= 40",))
 
 
-def test_what_was_answered_is_answered_again(tmp_path: Path) -> None:
+def test_lock__what_was_answered_is_answered_again(tmp_path: Path) -> None:
     lock = save_and_read(lock_one(SETUPTOOLS, FLIT, requirements=("setuptools", "a")), tmp_path)
 
     answer = lock.answer(SIX, ("a", "setuptools"), PYTHON)
@@ -160,7 +160,9 @@ def test_what_was_answered_is_answered_again(tmp_path: Path) -> None:
     assert second.is_wheel
 
 
-def test_what_hooks_asked_for_is_locked_beside_what_the_project_declares(tmp_path: Path) -> None:
+def test_lock__what_hooks_asked_for_is_locked_beside_what_the_project_declares(
+    tmp_path: Path,
+) -> None:
     recorder = Recorder()
     recorder.record(DEMO, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
     recorder.record(DEMO, PYTHON, ("setuptools", "flit_core"), answer_with(SETUPTOOLS, FLIT))
@@ -173,13 +175,13 @@ def test_what_hooks_asked_for_is_locked_beside_what_the_project_declares(tmp_pat
     assert select(path, "demo") == {SETUPTOOLS.file_name, FLIT.file_name}
 
 
-def test_a_project_that_needs_nothing_is_locked_as_well(tmp_path: Path) -> None:
+def test_lock__a_project_that_needs_nothing_is_locked_as_well(tmp_path: Path) -> None:
     lock = save_and_read(lock_one(requirements=()), tmp_path)
 
     assert lock.answer(SIX, (), PYTHON) == Resolution(pins=())
 
 
-def test_nothing_is_a_lock_too(tmp_path: Path) -> None:
+def test_lock__nothing_is_a_lock_too(tmp_path: Path) -> None:
     path = save(Recorder().lock(), tmp_path)
 
     assert Pylock.from_dict(load(path)).packages == []
@@ -192,7 +194,7 @@ def test_nothing_is_a_lock_too(tmp_path: Path) -> None:
         ("  set-up-tools <90 , >=40 ", 'b[x,y] ; python_version > "3"', "set-up-tools<90,>=40"),
     ],
 )
-def test_the_spelling_of_requirements_changes_nothing(
+def test_lock__the_spelling_of_requirements_changes_nothing(
     tmp_path: Path, spelling: tuple[str, ...]
 ) -> None:
     asked = ("b[x,y]; python_version > '3'", "set_up_tools >=40, <90")
@@ -201,7 +203,7 @@ def test_the_spelling_of_requirements_changes_nothing(
     assert names(lock.answer(SIX, spelling, PYTHON)) == [SETUPTOOLS.file_name]
 
 
-def test_two_versions_of_one_package_stand_side_by_side(tmp_path: Path) -> None:
+def test_lock__two_versions_of_one_package_stand_side_by_side(tmp_path: Path) -> None:
     old = make_wheel("setuptools", "59.8.0")
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
@@ -214,7 +216,7 @@ def test_two_versions_of_one_package_stand_side_by_side(tmp_path: Path) -> None:
     assert names(read_lock(path).answer(DEMO, ("setuptools<60",), PYTHON)) == [old.file_name]
 
 
-def test_a_package_that_several_need_is_there_once(tmp_path: Path) -> None:
+def test_lock__a_package_that_several_need_is_there_once(tmp_path: Path) -> None:
     recorder = Recorder()
     for source in (SIX, DEMO):
         recorder.record(source, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
@@ -228,7 +230,7 @@ def test_a_package_that_several_need_is_there_once(tmp_path: Path) -> None:
     assert [pin.file_name for pin in read_lock(path).files()] == [SETUPTOOLS.file_name]
 
 
-def test_hooks_that_change_the_version_get_a_group_of_their_own(tmp_path: Path) -> None:
+def test_lock__hooks_that_change_the_version_get_a_group_of_their_own(tmp_path: Path) -> None:
     old = make_wheel("setuptools", "59.8.0")
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
@@ -241,7 +243,7 @@ def test_hooks_that_change_the_version_get_a_group_of_their_own(tmp_path: Path) 
     assert names(read_lock(path).answer(SIX, ("setuptools",), PYTHON)) == [SETUPTOOLS.file_name]
 
 
-def test_names_that_installers_confuse_are_different_groups(tmp_path: Path) -> None:
+def test_lock__names_that_installers_confuse_are_different_groups(tmp_path: Path) -> None:
     labels = (
         "a-1.0.zip",
         "a-1-0.zip",
@@ -268,7 +270,7 @@ def test_names_that_installers_confuse_are_different_groups(tmp_path: Path) -> N
         assert select(path, groups[label]) == {wheel.file_name}
 
 
-def test_a_name_that_is_no_text_can_be_locked(tmp_path: Path) -> None:
+def test_lock__a_name_that_is_no_text_can_be_locked(tmp_path: Path) -> None:
     source = Source(label='a\udcff"\\\x7f\n.zip')
 
     lock = save_and_read(lock_one(SETUPTOOLS, source=source), tmp_path)
@@ -276,7 +278,7 @@ def test_a_name_that_is_no_text_can_be_locked(tmp_path: Path) -> None:
     assert names(lock.answer(source, ("setuptools",), PYTHON)) == [SETUPTOOLS.file_name]
 
 
-def test_one_lock_serves_several_pythons(tmp_path: Path) -> None:
+def test_lock__one_lock_serves_several_pythons(tmp_path: Path) -> None:
     recorder = Recorder()
     wheels = {
         python: make_wheel("cffi", "1.17", python.tags[0])
@@ -303,7 +305,7 @@ def test_one_lock_serves_several_pythons(tmp_path: Path) -> None:
     assert select(path, "six-1.16.0.tar.gz-2", threaded) == chosen
 
 
-def test_a_patch_release_and_a_newer_system_are_served_as_well(tmp_path: Path) -> None:
+def test_lock__a_patch_release_and_a_newer_system_are_served_as_well(tmp_path: Path) -> None:
     later = {**PYTHON.markers, "python_full_version": "3.11.9", "platform_release": "7.0"}
     python = replace(PYTHON, version="3.11.9", identity="another", markers=later)
 
@@ -312,13 +314,13 @@ def test_a_patch_release_and_a_newer_system_are_served_as_well(tmp_path: Path) -
     assert names(lock.answer(SIX, ("setuptools",), python)) == [SETUPTOOLS.file_name]
 
 
-def test_a_python_is_described_by_what_decides_which_files_it_takes() -> None:
+def test_lock__a_python_is_described_by_what_decides_which_files_it_takes() -> None:
     assert describe_python(make_python(13, abi="cp313t")) == LockedPython(
         implementation="cpython", version="3.13", abi="cp313t", platform="linux", machine="x86_64"
     )
 
 
-def test_what_is_built_for_a_build_is_a_source_too(tmp_path: Path) -> None:
+def test_lock__what_is_built_for_a_build_is_a_source_too(tmp_path: Path) -> None:
     legacy = make_pin("legacy-1.0.tar.gz")
     built = Source(label="legacy-1.0.tar.gz", sha256=legacy.sha256)
     recorder = Recorder()
@@ -334,7 +336,7 @@ def test_what_is_built_for_a_build_is_a_source_too(tmp_path: Path) -> None:
     assert select(path, "six-1.16.0.tar.gz") == {"legacy-1.0.tar.gz"}
 
 
-def test_what_was_built_and_passed_over_is_not_locked(tmp_path: Path) -> None:
+def test_lock__what_was_built_and_passed_over_is_not_locked(tmp_path: Path) -> None:
     deep, chosen, refused = (make_pin(f"{name}-1.0.tar.gz") for name in ("deep", "chosen", "no"))
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("chosen",), answer_with(chosen))
@@ -352,7 +354,9 @@ def test_what_was_built_and_passed_over_is_not_locked(tmp_path: Path) -> None:
     assert {pin.name for pin in lock.files()} == {"chosen", "deep", "flit-core"}
 
 
-def test_the_hash_of_what_was_built_is_known_even_if_no_index_states_it(tmp_path: Path) -> None:
+def test_lock__the_hash_of_what_was_built_is_known_even_if_no_index_states_it(
+    tmp_path: Path,
+) -> None:
     sha256 = sha256_of("legacy-1.0.tar.gz")
     recorder = Recorder()
     pin = make_pin("legacy-1.0.tar.gz", sha256="")
@@ -367,7 +371,9 @@ def test_the_hash_of_what_was_built_is_known_even_if_no_index_states_it(tmp_path
 @pytest.mark.parametrize(
     "file_name", ["Old.Name-1.0-1.tar.gz", "main.zip", "a-1.0.tar.gz", "a-1.0-py3-none-any.whl"]
 )
-def test_a_file_at_a_url_is_an_archive_whatever_its_name(tmp_path: Path, file_name: str) -> None:
+def test_lock__a_file_at_a_url_is_an_archive_whatever_its_name(
+    tmp_path: Path, file_name: str
+) -> None:
     bare = f"https://elsewhere.test/x%20y/{file_name}"
     url = bare if file_name.endswith(".whl") else f"{bare}#subdirectory=a/b"
     pin = make_wheel("a")._replace(file_name=file_name, url=f"{url}", origin=bare)
@@ -385,7 +391,7 @@ def test_a_file_at_a_url_is_an_archive_whatever_its_name(tmp_path: Path, file_na
     assert read_lock(path) == recorder.lock()
 
 
-def test_an_old_sdist_of_an_index_is_an_archive_with_an_index(tmp_path: Path) -> None:
+def test_lock__an_old_sdist_of_an_index_is_an_archive_with_an_index(tmp_path: Path) -> None:
     pin = make_pin("a-1.0.tar.gz")._replace(file_name="a-1.0-1.zip", version="1.0.post1")
     pin = pin._replace(url=f"{ORIGIN}/files/a-1.0-1.zip")
     recorder = Recorder()
@@ -400,7 +406,7 @@ def test_an_old_sdist_of_an_index_is_an_archive_with_an_index(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("is_named_itself", [False, True])
-def test_a_local_file_is_found_from_the_lock_wherever_both_are(
+def test_lock__a_local_file_is_found_from_the_lock_wherever_both_are(
     tmp_path: Path, *, is_named_itself: bool
 ) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
@@ -422,7 +428,7 @@ def test_a_local_file_is_found_from_the_lock_wherever_both_are(
     assert pin.url == (after / "all wheels #1" / path.name).as_uri()
 
 
-def test_nothing_secret_is_written_and_asking_with_it_changes_nothing(tmp_path: Path) -> None:
+def test_lock__nothing_secret_is_written_and_asking_with_it_changes_nothing(tmp_path: Path) -> None:
     secret = "https://me:hunter2@elsewhere.test/a-1.0-py3-none-any.whl"  # ruff: ignore[hardcoded-password-string]
     signed = f"{secret}?X-Amz-Signature=hunter2&access_token=hunter2&version=7"
     pin = make_pin("a-1.0-py3-none-any.whl", url=signed, origin=signed)
@@ -438,7 +444,7 @@ def test_nothing_secret_is_written_and_asking_with_it_changes_nothing(tmp_path: 
     assert answer.pins[0].url == "https://elsewhere.test/a-1.0-py3-none-any.whl?version=7"
 
 
-def test_one_file_from_two_places_is_one_file(tmp_path: Path) -> None:
+def test_lock__one_file_from_two_places_is_one_file(tmp_path: Path) -> None:
     url = "https://mirror.test/a-1.0-py3-none-any.whl"
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_wheel("a")))
@@ -451,7 +457,7 @@ def test_one_file_from_two_places_is_one_file(tmp_path: Path) -> None:
     assert lock == recorder.lock()
 
 
-def test_several_threads_may_record(tmp_path: Path) -> None:
+def test_lock__several_threads_may_record(tmp_path: Path) -> None:
     def record(recorder: Recorder, label: str) -> None:
         for number in range(50):
             source = Source(label=f"{label}-{number}")
@@ -471,7 +477,7 @@ def test_several_threads_may_record(tmp_path: Path) -> None:
     assert outcomes[0].count(b"[[tool.wheelforge.sources]]") == 200
 
 
-def test_writing_again_replaces_the_lock_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_lock__writing_again_replaces_the_lock_and_leaves_nothing_else(tmp_path: Path) -> None:
     save(lock_one(FLIT), tmp_path)
 
     path = save(lock_one(SETUPTOOLS), tmp_path)
@@ -480,7 +486,7 @@ def test_writing_again_replaces_the_lock_and_leaves_nothing_else(tmp_path: Path)
     assert names(read_lock(path).answer(SIX, ("setuptools",), PYTHON)) == [SETUPTOOLS.file_name]
 
 
-def test_a_lock_that_was_not_written_answers_like_one_that_was(tmp_path: Path) -> None:
+def test_lock__a_lock_that_was_not_written_answers_like_one_that_was(tmp_path: Path) -> None:
     lock = lock_one(SETUPTOOLS)
 
     assert isinstance(lock, Lock)
@@ -488,7 +494,7 @@ def test_a_lock_that_was_not_written_answers_like_one_that_was(tmp_path: Path) -
     assert lock == save_and_read(lock, tmp_path)
 
 
-def test_what_was_resolved_is_delivered_from_the_lock_without_asking(tmp_path: Path) -> None:
+def test_lock__what_was_resolved_is_delivered_from_the_lock_without_asking(tmp_path: Path) -> None:
     universe = Universe(workshop=tmp_path)
     universe.add("a", "1.0", "b", hashes={})
     universe.add("b", "1.0")
@@ -506,7 +512,7 @@ def test_what_was_resolved_is_delivered_from_the_lock_without_asking(tmp_path: P
     assert universe.fetched == []
 
 
-def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
+def test_lock__other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
     tmp_path: Path,
 ) -> None:
     good = served_wheel("a", "1.0")
@@ -529,7 +535,7 @@ def test_other_bytes_than_the_locked_ones_are_refused_in_the_name_of_the_lock(
     assert caught.value.origin == str(tmp_path / "pylock.build.toml")
 
 
-def test_importing_the_room_loads_no_parser() -> None:
+def test_lock__importing_the_room_loads_no_parser() -> None:
     code = (
         "import sys; before = {*sys.modules}; import wheelforge.lockfile; "
         "print(*({*sys.modules} - before))"

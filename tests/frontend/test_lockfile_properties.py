@@ -93,7 +93,7 @@ def select(path: Path, group: str, python: Interpreter) -> Iterator[tuple[str, s
 
 
 @given(st.lists(builds(), max_size=6))
-def test_what_was_recorded_is_read_again_and_given_for_the_same_question(
+def test_lock__what_was_recorded_is_read_again_and_given_for_the_same_question(
     recorded: list[Build],
 ) -> None:
     lock = record(recorded).lock()
@@ -116,7 +116,9 @@ def test_what_was_recorded_is_read_again_and_given_for_the_same_question(
 
 
 @given(st.lists(builds(), max_size=5, unique_by=lambda build: build.source))
-def test_any_installer_that_knows_the_standard_takes_the_same_files(recorded: list[Build]) -> None:
+def test_lock__any_installer_that_knows_the_standard_takes_the_same_files(
+    recorded: list[Build],
+) -> None:
     lock = record(recorded).lock()
     with tempfile.TemporaryDirectory() as directory:
         path = save(lock, Path(directory))
@@ -131,7 +133,7 @@ def test_any_installer_that_knows_the_standard_takes_the_same_files(recorded: li
 
 
 @given(st.lists(builds(), max_size=6, unique_by=lambda build: build.source))
-def test_the_order_in_which_builds_end_changes_no_byte(recorded: list[Build]) -> None:
+def test_lock__the_order_in_which_builds_end_changes_no_byte(recorded: list[Build]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         first = save(record(recorded).lock(), Path(directory)).read_bytes()
         second = save(record(recorded[::-1]).lock(), Path(directory)).read_bytes()
@@ -149,7 +151,7 @@ WORDS = st.recursive(
 
 
 @given(st.data())
-def test_whatever_is_changed_in_a_lock_it_is_read_or_refused(data: st.DataObject) -> None:
+def test_lock__whatever_is_changed_in_a_lock_it_is_read_or_refused(data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = save(lock_one(make_wheel("a"), make_wheel("b")), Path(directory))
         document = load(path)
@@ -171,7 +173,7 @@ def list_spots(value: object) -> Iterator[tuple[dict[str, object], str]]:
 
 
 @given(st.data())
-def test_whatever_is_done_to_the_bytes_of_a_lock_it_is_read_or_refused(
+def test_lock__whatever_is_done_to_the_bytes_of_a_lock_it_is_read_or_refused(
     data: st.DataObject,
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:

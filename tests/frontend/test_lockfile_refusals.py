@@ -70,7 +70,7 @@ def refuse(path: Path) -> LockError:
 # What is asked
 
 
-def test_a_source_that_is_not_locked_is_refused(path: Path) -> None:
+def test_lock__a_source_that_is_not_locked_is_refused(path: Path) -> None:
     with raises("lock-lacks") as caught:
         read_lock(path).answer(Source(label="other-1.0.zip"), (), PYTHON)
 
@@ -78,7 +78,7 @@ def test_a_source_that_is_not_locked_is_refused(path: Path) -> None:
     assert caught.value.hint == f"name it as well: `wheelforge lock SRC ... -o {path}`"
 
 
-def test_a_source_with_other_bytes_is_refused(path: Path) -> None:
+def test_lock__a_source_with_other_bytes_is_refused(path: Path) -> None:
     with raises("lock-source-changed") as caught:
         read_lock(path).answer(SIX._replace(sha256="6" * 64), ("setuptools",), PYTHON)
 
@@ -96,7 +96,7 @@ def test_a_source_with_other_bytes_is_refused(path: Path) -> None:
         (Source(label="six-1.16.0.tar.gz"), f"{'5' * 64}, and is a directory"),
     ],
 )
-def test_a_directory_is_no_archive(path: Path, source: Source, words: str) -> None:
+def test_lock__a_directory_is_no_archive(path: Path, source: Source, words: str) -> None:
     with raises("lock-source-changed", match=words):
         read_lock(path).answer(source, ("setuptools",), PYTHON)
 
@@ -111,7 +111,7 @@ def test_a_directory_is_no_archive(path: Path, source: Source, words: str) -> No
         ((), (), ("setuptools>=40",)),
     ],
 )
-def test_other_requirements_are_refused_with_what_differs_from_the_nearest(
+def test_lock__other_requirements_are_refused_with_what_differs_from_the_nearest(
     path: Path, asked: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]
 ) -> None:
     with raises("lock-stale") as caught:
@@ -126,7 +126,7 @@ def test_other_requirements_are_refused_with_what_differs_from_the_nearest(
     assert caught.value.hint == f"write it again: `wheelforge lock SRC ... -o {path}`"
 
 
-def test_a_refused_requirement_keeps_its_secrets(path: Path) -> None:
+def test_lock__a_refused_requirement_keeps_its_secrets(path: Path) -> None:
     secret = "b @ https://me:hunter2@elsewhere.test/b-1.0-py3-none-any.whl?token=hunter2"  # ruff: ignore[hardcoded-password-string]
 
     with raises("lock-stale") as caught:
@@ -144,7 +144,7 @@ def test_a_refused_requirement_keeps_its_secrets(path: Path) -> None:
         (make_python(11, machine="aarch64"), "cpython 3.11 (cp311) on linux aarch64"),
     ],
 )
-def test_another_python_is_refused(path: Path, python: Interpreter, words: str) -> None:
+def test_lock__another_python_is_refused(path: Path, python: Interpreter, words: str) -> None:
     with raises("lock-other-python") as caught:
         read_lock(path).answer(SIX, ("setuptools",), python)
 
@@ -155,7 +155,7 @@ def test_another_python_is_refused(path: Path, python: Interpreter, words: str) 
     assert "--python" in caught.value.hint
 
 
-def test_a_file_that_an_older_system_does_not_take_is_refused(tmp_path: Path) -> None:
+def test_lock__a_file_that_an_older_system_does_not_take_is_refused(tmp_path: Path) -> None:
     tag = "cp311-cp311-manylinux_2_39_x86_64.linux_riscv"
     new = replace(PYTHON, tags=(*PYTHON.tags, "cp311-cp311-manylinux_2_39_x86_64"))
     wheel = make_wheel("cffi", "1.17", tag)
@@ -173,7 +173,7 @@ def test_a_file_that_an_older_system_does_not_take_is_refused(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("is_wheel", [True, False])
-def test_a_file_without_a_hash_is_not_locked(*, is_wheel: bool) -> None:
+def test_lock__a_file_without_a_hash_is_not_locked(*, is_wheel: bool) -> None:
     file_name = "a-1.0-py3-none-any.whl" if is_wheel else "a-1.0.tar.gz"
     reason = "its hash is not known" if is_wheel else "it is no archive that was built on the way"
 
@@ -185,7 +185,7 @@ def test_a_file_without_a_hash_is_not_locked(*, is_wheel: bool) -> None:
     )
 
 
-def test_an_archive_of_which_nobody_knows_what_it_needs_is_not_locked() -> None:
+def test_lock__an_archive_of_which_is_not_known_what_it_needs_is_not_locked() -> None:
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_pin("a-1.0.tar.gz")))
     recorder.record(Source(label="a-1.0.tar.gz", sha256="6" * 64), make_python(12), (), NOTHING)
@@ -194,7 +194,7 @@ def test_an_archive_of_which_nobody_knows_what_it_needs_is_not_locked() -> None:
         recorder.lock()
 
 
-def test_an_archive_of_which_other_bytes_were_built_is_not_locked() -> None:
+def test_lock__an_archive_of_which_other_bytes_were_built_is_not_locked() -> None:
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_pin("a-1.0.tar.gz")))
     recorder.record(Source(label="a-1.0.tar.gz", sha256="6" * 64), PYTHON, (), NOTHING)
@@ -203,7 +203,7 @@ def test_an_archive_of_which_other_bytes_were_built_is_not_locked() -> None:
         recorder.lock()
 
 
-def test_an_archive_without_a_hash_of_which_two_were_built_is_not_locked() -> None:
+def test_lock__an_archive_without_a_hash_of_which_two_were_built_is_not_locked() -> None:
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_pin("a-1.0.tar.gz", sha256="")))
     for digit in "67":
@@ -214,7 +214,7 @@ def test_an_archive_without_a_hash_of_which_two_were_built_is_not_locked() -> No
         recorder.lock()
 
 
-def test_a_directory_that_is_a_build_requirement_is_not_locked() -> None:
+def test_lock__a_directory_that_is_a_build_requirement_is_not_locked() -> None:
     url = "file:///projects/a-1.0"
     pin = make_pin("a-1.0", url=url, sha256="", origin=url)._replace(is_wheel=False)
     recorder = Recorder()
@@ -225,7 +225,7 @@ def test_a_directory_that_is_a_build_requirement_is_not_locked() -> None:
         recorder.lock()
 
 
-def test_a_file_that_would_not_be_found_under_its_name_is_not_locked() -> None:
+def test_lock__a_file_that_would_not_be_found_under_its_name_is_not_locked() -> None:
     pin = make_pin("a-1.0.tar.gz", url="https://x.test/f?a")._replace(file_name="a-1.0-1.zip")
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(pin))
@@ -235,7 +235,7 @@ def test_a_file_that_would_not_be_found_under_its_name_is_not_locked() -> None:
         recorder.lock()
 
 
-def test_a_file_on_another_drive_is_not_locked(
+def test_lock__a_file_on_another_drive_is_not_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse_drives(path: str, start: str) -> str:
@@ -253,7 +253,7 @@ def test_a_file_on_another_drive_is_not_locked(
 @pytest.mark.parametrize(
     "name", ["lock.toml", "pylock.a.b.toml", "pylock..toml", "pylock.build.toml.txt"]
 )
-def test_a_name_that_other_tools_do_not_take_for_a_lock_is_refused(
+def test_lock__a_name_that_other_tools_do_not_take_for_a_lock_is_refused(
     tmp_path: Path, name: str
 ) -> None:
     with raises("lock-invalid", match=re.escape("`pylock.NAME.toml`")):
@@ -262,7 +262,7 @@ def test_a_name_that_other_tools_do_not_take_for_a_lock_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_that_cannot_be_written_is_not_begun(tmp_path: Path) -> None:
+def test_lock__a_lock_that_cannot_be_written_is_not_begun(tmp_path: Path) -> None:
     with pytest.raises(IsolationError):
         save(lock_one(), tmp_path / "nowhere")
 
@@ -286,7 +286,9 @@ def test_a_lock_that_cannot_be_written_is_not_begun(tmp_path: Path) -> None:
         (b"tool.wheelforge.format = 1", "`lock-version`: Missing required value"),
     ],
 )
-def test_what_is_no_lock_is_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_lock__what_is_no_lock_is_refused(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
     path = tmp_path / "pylock.toml"
     if content is not None:
         path.write_bytes(content)
@@ -294,14 +296,14 @@ def test_what_is_no_lock_is_refused(tmp_path: Path, content: bytes | None, words
     assert words in str(refuse(path))
 
 
-def test_what_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+def test_lock__what_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pylock.toml"
     path.write_text(f"a = {'[' * 100_000}", encoding="utf-8")
 
     assert refuse(path).reason == "it is nested too deeply"
 
 
-def test_the_lock_of_another_tool_is_refused(path: Path) -> None:
+def test_lock__the_lock_of_another_tool_is_refused(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     path.write_text(text.partition("[tool.wheelforge]")[0], encoding="utf-8")
 
@@ -329,7 +331,7 @@ def test_the_lock_of_another_tool_is_refused(path: Path) -> None:
         ("files = [", "files = [{},", f"{ANSWER}.files[0]", "it has to be a text"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(
+def test_lock__a_wrong_value_is_named_with_its_place(
     path: Path, old: str, new: str, place: str, reason: str
 ) -> None:
     edit(path, old, new)
@@ -352,7 +354,7 @@ def test_a_wrong_value_is_named_with_its_place(
         ),
     ],
 )
-def test_sources_of_a_wrong_kind_are_refused(
+def test_lock__sources_of_a_wrong_kind_are_refused(
     path: Path, change: Callable[[str], str], place: str, reason: str
 ) -> None:
     head = path.read_text(encoding="utf-8").partition("\n[[tool.wheelforge.sources]]")[0]
@@ -377,7 +379,7 @@ def test_file_name_of_a_locked_archive__is_not_a_path(tmp_path: Path, name: str)
     assert (error.place, error.reason) == ("packages[0]", "it does not have the name of a file")
 
 
-def test_a_hash_that_was_changed_in_one_place_is_noticed(path: Path) -> None:
+def test_lock__a_hash_that_was_changed_in_one_place_is_noticed(path: Path) -> None:
     edit(path, f'sha256 = "{SETUPTOOLS.sha256}"', f'sha256 = "{"0" * 64}"')
 
     error = refuse(path)
@@ -386,7 +388,7 @@ def test_a_hash_that_was_changed_in_one_place_is_noticed(path: Path) -> None:
     assert SETUPTOOLS.file_name in error.reason
 
 
-def test_a_source_that_is_there_twice_is_refused(path: Path) -> None:
+def test_lock__a_source_that_is_there_twice_is_refused(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     last = text.rpartition("[[tool.wheelforge.sources]]")
     path.write_text(f"{text}{last[1]}{last[2]}", encoding="utf-8")
@@ -397,7 +399,7 @@ def test_a_source_that_is_there_twice_is_refused(path: Path) -> None:
     assert error.reason == "`six-1.16.0.tar.gz` is there twice"
 
 
-def test_an_answer_with_two_files_of_one_name_is_refused(path: Path) -> None:
+def test_lock__an_answer_with_two_files_of_one_name_is_refused(path: Path) -> None:
     line = f'  "{FLIT.file_name}#sha256={FLIT.sha256}",\n'
     edit(path, line, line * 2)
 
@@ -407,7 +409,7 @@ def test_an_answer_with_two_files_of_one_name_is_refused(path: Path) -> None:
     assert error.reason == "`flit-core` is there twice"
 
 
-def test_what_others_have_added_does_not_matter(path: Path) -> None:
+def test_lock__what_others_have_added_does_not_matter(path: Path) -> None:
     before = read_lock(path)
     edit(path, "[tool.wheelforge]", "[tool.other]\nx = 1\n\n[tool.wheelforge]\nfuture = true")
     edit(path, 'name = "demo"', 'name = "demo"\nfuture = true')

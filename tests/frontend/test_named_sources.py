@@ -50,7 +50,9 @@ def url_of(index: Index, file: File) -> str:
 
 
 @pytest.mark.parametrize("source", ["thing==1.0", "Thing>=0.5"])
-def test_a_release_is_built_by_its_name(place: Place, index: Index, source: str) -> None:
+def test_named_source__a_release_is_built_by_its_name(
+    place: Place, index: Index, source: str
+) -> None:
     assert mark_of(build(place, index, source)) == "good"
 
 
@@ -63,14 +65,18 @@ def test_named_sources__a_bare_name_is_a_requirement_unless_there_is_such_a_path
 
 
 @pytest.mark.parametrize("before", ["", "thing @ "])
-def test_an_archive_is_built_by_its_url(place: Place, index: Index, before: str) -> None:
+def test_named_source__an_archive_is_built_by_its_url(
+    place: Place, index: Index, before: str
+) -> None:
     file = thing_file()
     url = f"{url_of(index, file)}#sha256={sha256(file.content)}"
 
     assert mark_of(build(place, index, f"{before}{url}")) == "good"
 
 
-def test_an_archive_at_a_url_has_to_have_the_hash_that_is_said(place: Place, index: Index) -> None:
+def test_named_source__an_archive_at_a_url_has_to_have_the_hash_that_is_said(
+    place: Place, index: Index
+) -> None:
     url = f"{url_of(index, thing_file())}#sha256={sha256(b'other')}"
 
     done = build(place, index, url)
@@ -79,7 +85,9 @@ def test_an_archive_at_a_url_has_to_have_the_hash_that_is_said(place: Place, ind
     assert not (place.path / "out").exists()
 
 
-def test_an_archive_at_a_url_has_to_be_of_the_name_that_is_said(place: Place, index: Index) -> None:
+def test_named_source__an_archive_at_a_url_has_to_be_of_the_name_that_is_said(
+    place: Place, index: Index
+) -> None:
     done = build(place, index, f"other @ {url_of(index, thing_file())}")
 
     assert (done.error, done.code) == ("result-invalid", 4)
@@ -95,7 +103,7 @@ def test_an_archive_at_a_url_has_to_be_of_the_name_that_is_said(place: Place, in
         ("http://127.0.0.1:1/thing-1.0.tar.gz", "index-unreachable", 5),
     ],
 )
-def test_what_is_not_there_is_said(
+def test_named_source__what_is_not_there_is_said(
     place: Place, index: Index, source: str, code: str, exit_code: int
 ) -> None:
     done = build(place, index, source)
@@ -103,7 +111,9 @@ def test_what_is_not_there_is_said(
     assert (done.error, done.code, done.out) == (code, exit_code, "")
 
 
-def test_offline_neither_a_name_nor_a_url_is_asked_for(place: Place, index: Index) -> None:
+def test_named_source__offline_neither_a_name_nor_a_url_is_asked_for(
+    place: Place, index: Index
+) -> None:
     file = thing_file()
     refused = [
         build(place, index, source, "--offline")
@@ -114,7 +124,7 @@ def test_offline_neither_a_name_nor_a_url_is_asked_for(place: Place, index: Inde
     assert index.asked == []
 
 
-def test_offline_a_directory_is_as_good_as_an_index(place: Place) -> None:
+def test_named_source__offline_a_directory_is_as_good_as_an_index(place: Place) -> None:
     for file in (maker(), thing_file()):
         (place.path / file.name).write_bytes(file.content)
 
@@ -124,7 +134,9 @@ def test_offline_a_directory_is_as_good_as_an_index(place: Place) -> None:
     assert mark_of(done) == "good"
 
 
-def test_a_release_says_which_version_is_to_come_of_it(place: Place, index: Index) -> None:
+def test_named_source__a_release_says_which_version_is_to_come_of_it(
+    place: Place, index: Index
+) -> None:
     index.put(Project("thing", replace(thing_file(), name="thing-2.0.tar.gz")))
 
     done = build(place, index, "thing==2.0")
@@ -135,7 +147,7 @@ def test_a_release_says_which_version_is_to_come_of_it(place: Place, index: Inde
 # Locks
 
 
-def test_a_lock_holds_no_secret_and_nothing_of_this_machine(place: Place) -> None:
+def test_named_source__a_lock_holds_no_secret_and_nothing_of_this_machine(place: Place) -> None:
     login = ("me", "secret")
     project, archive = place.path / "project", write_thing(place.path / "in")
     wheels = place.path / "wheels"
@@ -167,7 +179,7 @@ def test_a_lock_holds_no_secret_and_nothing_of_this_machine(place: Place) -> Non
 
 
 @pytest.mark.skipif(not OTHER_PYTHON.exists(), reason="needs another Python")
-def test_a_lock_for_two_pythons_serves_both(place: Place, index: Index) -> None:
+def test_named_source__a_lock_for_two_pythons_serves_both(place: Place, index: Index) -> None:
     archive = write_thing(place.path / "in")
     lock = place.path / "pylock.build.toml"
     pythons = [str(OTHER_PYTHON), str(PYENV / "3.13.0" / "bin" / "python")]
@@ -183,7 +195,7 @@ def test_a_lock_for_two_pythons_serves_both(place: Place, index: Index) -> None:
         assert mark_of(place.run(archive, *cut_off, *words)) == "good"
 
 
-def test_a_lock_of_another_time_has_what_there_was_then(place: Place) -> None:
+def test_named_source__a_lock_of_another_time_has_what_there_was_then(place: Place) -> None:
     old, new = replace(maker(), uploaded=THEN), replace(maker("2.0", "new"), uploaded=NOW)
     source = replace(thing_file(), uploaded=THEN)
     lock = place.path / "pylock.build.toml"
@@ -202,7 +214,7 @@ def test_a_lock_of_another_time_has_what_there_was_then(place: Place) -> None:
 
 
 @pytest.mark.network
-def test_a_release_is_built_from_the_real_index(place: Place) -> None:
+def test_named_source__a_release_is_built_from_the_real_index(place: Place) -> None:
     done = place.run("six==1.17.0", "-o", place.path / "out")
 
     (wheel,) = done.paths

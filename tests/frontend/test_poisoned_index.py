@@ -76,7 +76,9 @@ def lose_wheels(place: Place) -> None:
             remove_tree(str(path))
 
 
-def test_a_version_with_other_bytes_than_remembered_is_refused(place: Place) -> None:
+def test_poisoned_index__a_version_with_other_bytes_than_remembered_is_refused(
+    place: Place,
+) -> None:
     with offering(GOOD) as index:
         build(place, index)
         remove_tree(str(place.path / "out"))
@@ -88,7 +90,7 @@ def test_a_version_with_other_bytes_than_remembered_is_refused(place: Place) -> 
         check_refusal(done, "download-mismatch", 5, place, index)
 
 
-def test_a_version_with_other_bytes_is_not_even_asked_for_while_the_first_are_here(
+def test_poisoned_index__a_version_with_other_bytes_is_not_even_asked_for_while_the_first_are_here(
     place: Place,
 ) -> None:
     with offering(GOOD) as index:
@@ -102,7 +104,7 @@ def test_a_version_with_other_bytes_is_not_even_asked_for_while_the_first_are_he
         assert index.asked == []
 
 
-def test_a_version_with_other_bytes_than_locked_is_refused(place: Place) -> None:
+def test_poisoned_index__a_version_with_other_bytes_than_locked_is_refused(place: Place) -> None:
     lock = place.path / "pylock.build.toml"
     source = place.path / "thing-1.0.tar.gz"
     with offering(GOOD) as index:
@@ -119,7 +121,7 @@ def test_a_version_with_other_bytes_than_locked_is_refused(place: Place) -> None
     assert mark_of(healed) == "good"
 
 
-def test_another_index_with_a_higher_version_is_not_asked(place: Place) -> None:
+def test_poisoned_index__another_index_with_a_higher_version_is_not_asked(place: Place) -> None:
     with offering(maker("9.0", "evil")) as public, offering(GOOD) as private:
         done = build(place, public, "--extra-index-url", private.url)
 
@@ -127,7 +129,7 @@ def test_another_index_with_a_higher_version_is_not_asked(place: Place) -> None:
         assert public.asked == []
 
 
-def test_a_yanked_version_is_for_who_names_it(place: Place) -> None:
+def test_poisoned_index__a_yanked_version_is_for_who_names_it(place: Place) -> None:
     exact = write_thing(place.path / "exact", "maker==2.0")
     with offering(GOOD, replace(maker("2.0", "yanked"), yanked="broken")) as index:
         any_version = build(place, index)
@@ -138,7 +140,7 @@ def test_a_yanked_version_is_for_who_names_it(place: Place) -> None:
     assert "was yanked: broken" in that_version.err
 
 
-def test_where_all_is_yanked_nothing_is_taken(place: Place) -> None:
+def test_poisoned_index__where_all_is_yanked_nothing_is_taken(place: Place) -> None:
     with offering(replace(EVIL, yanked="broken")) as index:
         done = build(place, index)
 
@@ -146,14 +148,16 @@ def test_where_all_is_yanked_nothing_is_taken(place: Place) -> None:
         check_refusal(done, "requirements-conflict", 3, place, index)
 
 
-def test_a_wrong_hash_on_the_page_is_refused(place: Place) -> None:
+def test_poisoned_index__a_wrong_hash_on_the_page_is_refused(place: Place) -> None:
     with offering(replace(EVIL, hashes={"sha256": sha256(b"other")})) as index:
         done = build(place, index)
 
         check_refusal(done, "download-mismatch", 5, place, index)
 
 
-def test_a_file_that_changes_between_page_and_download_is_refused(place: Place) -> None:
+def test_poisoned_index__a_file_that_changes_between_page_and_download_is_refused(
+    place: Place,
+) -> None:
     beside = offering_metadata(GOOD, core_metadata("maker", "1.0"))
     with offering(replace(beside, faults=(Other(content=EVIL.content),))) as index:
         done = build(place, index)
@@ -162,7 +166,9 @@ def test_a_file_that_changes_between_page_and_download_is_refused(place: Place) 
         check_refusal(done, "download-mismatch", 5, place, index)
 
 
-def test_metadata_that_were_changed_beside_their_wheel_are_refused(place: Place) -> None:
+def test_poisoned_index__metadata_that_were_changed_beside_their_wheel_are_refused(
+    place: Place,
+) -> None:
     lie = core_metadata("maker", "1.0", "helper")
     changed = replace(offering_metadata(EVIL, lie), metadata_hash=sha256(b"other"))
     with serve(Project("maker", changed), Project("helper", helper("evil"))) as index:
@@ -172,7 +178,7 @@ def test_metadata_that_were_changed_beside_their_wheel_are_refused(place: Place)
 
 
 @pytest.mark.parametrize("has_hash", [True, False])
-def test_metadata_beside_a_wheel_that_ask_for_something_else_are_refused(
+def test_poisoned_index__metadata_beside_a_wheel_that_ask_for_something_else_are_refused(
     place: Place, *, has_hash: bool
 ) -> None:
     lying = offering_metadata(GOOD, core_metadata("maker", "1.0", "helper"))
@@ -184,7 +190,7 @@ def test_metadata_beside_a_wheel_that_ask_for_something_else_are_refused(
 
 
 @pytest.mark.parametrize("name", ["other", "maker2"])
-def test_metadata_beside_a_wheel_that_are_of_something_else_are_refused(
+def test_poisoned_index__metadata_beside_a_wheel_that_are_of_something_else_are_refused(
     place: Place, name: str
 ) -> None:
     with offering(offering_metadata(EVIL, core_metadata(name, "1.0"))) as index:
@@ -194,7 +200,9 @@ def test_metadata_beside_a_wheel_that_are_of_something_else_are_refused(
         check_refusal(done, "requirements-conflict", 3, place, index)
 
 
-def test_a_wheel_whose_metadata_are_of_something_else_is_refused(place: Place) -> None:
+def test_poisoned_index__a_wheel_whose_metadata_are_of_something_else_is_refused(
+    place: Place,
+) -> None:
     with offering(maker(mark="evil", inside="other")) as index:
         done = build(place, index)
 
@@ -202,7 +210,7 @@ def test_a_wheel_whose_metadata_are_of_something_else_is_refused(place: Place) -
         check_refusal(done, "requirements-conflict", 3, place, index)
 
 
-def test_a_wheel_whose_metadata_differ_in_name_from_those_beside_it_is_refused(
+def test_poisoned_index__a_wheel_whose_metadata_differ_in_name_from_those_beside_it_is_refused(
     place: Place,
 ) -> None:
     wheel = maker(mark="evil", inside="other")
@@ -212,7 +220,7 @@ def test_a_wheel_whose_metadata_differ_in_name_from_those_beside_it_is_refused(
         check_refusal(done, "metadata-invalid", 3, place, index)
 
 
-def test_a_file_of_another_project_on_a_page_is_left_out(place: Place) -> None:
+def test_poisoned_index__a_file_of_another_project_on_a_page_is_left_out(place: Place) -> None:
     other = replace(EVIL, name="other-1.0-py3-none-any.whl")
     with offering(other) as index:
         done = build(place, index)
@@ -220,7 +228,9 @@ def test_a_file_of_another_project_on_a_page_is_left_out(place: Place) -> None:
         check_refusal(done, "requirements-conflict", 3, place, index)
 
 
-def test_a_file_of_another_project_under_the_right_name_is_refused(place: Place) -> None:
+def test_poisoned_index__a_file_of_another_project_under_the_right_name_is_refused(
+    place: Place,
+) -> None:
     disguised = replace(maker("1.0", "evil", name="other"), name=GOOD.name)
     with offering(disguised) as index:
         done = build(place, index)
@@ -228,7 +238,7 @@ def test_a_file_of_another_project_under_the_right_name_is_refused(place: Place)
         check_refusal(done, "requirements-conflict", 3, place, index)
 
 
-def test_what_is_no_index_is_refused(place: Place) -> None:
+def test_poisoned_index__what_is_no_index_is_refused(place: Place) -> None:
     page = Other(content=b"<html>please log in</html>", kind="application/xhtml+xml")
     with serve(Project("maker", faults=[page])) as index:
         done = build(place, index)
@@ -236,7 +246,7 @@ def test_what_is_no_index_is_refused(place: Place) -> None:
         check_refusal(done, "index-page-invalid", 5, place, index)
 
 
-def test_another_host_is_not_told_who_we_are(place: Place) -> None:
+def test_poisoned_index__another_host_is_not_told_who_we_are(place: Place) -> None:
     with offering(GOOD) as mirror:
         elsewhere = mirror.origin.replace("127.0.0.1", "localhost")
         moved = replace(GOOD, faults=(Redirect(to=f"{elsewhere}{{here}}"),) * 9)
@@ -254,7 +264,9 @@ def test_another_host_is_not_told_who_we_are(place: Place) -> None:
     assert not [content for content in written if b"secret" in content]
 
 
-def test_another_host_that_wants_to_know_who_we_are_is_refused(place: Place) -> None:
+def test_poisoned_index__another_host_that_wants_to_know_who_we_are_is_refused(
+    place: Place,
+) -> None:
     with serve(Project("maker", EVIL), manners=Manners(login=("me", "secret"))) as mirror:
         elsewhere = mirror.origin.replace("127.0.0.1", "localhost")
         moved = replace(EVIL, faults=(Redirect(to=f"{elsewhere}{{here}}"),) * 9)
@@ -268,7 +280,7 @@ def test_another_host_that_wants_to_know_who_we_are_is_refused(place: Place) -> 
             check_refusal(done, "index-refused", 5, place, index)
 
 
-def test_an_sdist_that_changes_after_its_page_is_not_built(place: Place) -> None:
+def test_poisoned_index__an_sdist_that_changes_after_its_page_is_not_built(place: Place) -> None:
     content = thing(name="thing")
     changed = File(name="thing-1.0.tar.gz", content=content, faults=(Other(content=content[:-8]),))
     with serve(Project("maker", GOOD), Project("thing", changed)) as index:

@@ -56,7 +56,9 @@ def office(tmp_path: Path) -> Office:
     return office
 
 
-def test_the_same_answer_is_given_again_with_all_there_is_to_it(office: Office) -> None:
+def test_resolution_cache__the_same_answer_is_given_again_with_all_there_is_to_it(
+    office: Office,
+) -> None:
     first = office.answer(ask("a[nope]", "a>=1"))
     second = office.answer(ask("a>=1", "a[nope]"))
 
@@ -67,7 +69,9 @@ def test_the_same_answer_is_given_again_with_all_there_is_to_it(office: Office) 
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(599, 1), (600, 2), (-1, 2)])
-def test_an_answer_has_its_time(office: Office, seconds: float, asked: int) -> None:
+def test_resolution_cache__an_answer_has_its_time(
+    office: Office, seconds: float, asked: int
+) -> None:
     office.answer(ask("a"))
     office.now += seconds
 
@@ -76,7 +80,7 @@ def test_an_answer_has_its_time(office: Office, seconds: float, asked: int) -> N
     assert office.asked == asked
 
 
-def test_to_refresh_is_to_ask_again_and_to_remember_that(office: Office) -> None:
+def test_resolution_cache__to_refresh_is_to_ask_again_and_to_remember_that(office: Office) -> None:
     office.answer(ask("a"))
     office.universe.add("a", "2.0")
 
@@ -84,7 +88,7 @@ def test_to_refresh_is_to_ask_again_and_to_remember_that(office: Office) -> None
     assert office.answer(ask("a")).pins[0].version == "2.0"
 
 
-def test_offline_any_age_will_do_and_nobody_is_asked(office: Office) -> None:
+def test_resolution_cache__offline_takes_an_answer_of_any_age(office: Office) -> None:
     office.answer(ask("a"))
     office.now += 10**9
 
@@ -92,7 +96,7 @@ def test_offline_any_age_will_do_and_nobody_is_asked(office: Office) -> None:
     assert office.asked == 1
 
 
-def test_offline_what_is_missing_is_said(office: Office) -> None:
+def test_resolution_cache__offline_what_is_missing_is_said(office: Office) -> None:
     request = ask("a>=1", "b", subject="`demo 1.0`", exclude_newer=NOON)
 
     with raises("not-remembered") as caught:
@@ -105,7 +109,7 @@ def test_offline_what_is_missing_is_said(office: Office) -> None:
     assert office.asked == 0
 
 
-def test_what_comes_into_a_directory_while_it_is_asked_is_noticed(
+def test_resolution_cache__what_comes_into_a_directory_while_it_is_asked_is_noticed(
     office: Office, tmp_path: Path
 ) -> None:
     place = tmp_path / "wheels"
@@ -125,7 +129,7 @@ def test_what_comes_into_a_directory_while_it_is_asked_is_noticed(
     assert cache.get_or_resolve(request, office.ask) == cache.load(request)
 
 
-def test_an_answer_that_is_forgotten_is_asked_for_again(office: Office) -> None:
+def test_resolution_cache__an_answer_that_is_forgotten_is_asked_for_again(office: Office) -> None:
     cache = ResolutionCache(directory=office.directory, clock=lambda: office.now)
     cache.drop(ask("a"))
     office.answer(ask("a"))
@@ -136,7 +140,7 @@ def test_an_answer_that_is_forgotten_is_asked_for_again(office: Office) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7])
-def test_a_damaged_answer_is_no_answer(office: Office, step: int) -> None:
+def test_resolution_cache__a_damaged_answer_is_no_answer(office: Office, step: int) -> None:
     office.answer(ask("a"))
     good = office.file.read_bytes()
     damaged = [good[:place] for place in range(0, len(good), 97)]
@@ -150,7 +154,7 @@ def test_a_damaged_answer_is_no_answer(office: Office, step: int) -> None:
         assert office.asked == number
 
 
-def test_the_answer_to_another_question_is_no_answer(office: Office) -> None:
+def test_resolution_cache__the_answer_to_another_question_is_no_answer(office: Office) -> None:
     office.answer(ask("a"))
     content = office.file.read_bytes()
     office.file.unlink()
@@ -177,7 +181,7 @@ def test_the_answer_to_another_question_is_no_answer(office: Office) -> None:
         ask("a", python=replace(PYTHON, markers={**PYTHON.markers, "platform_release": "6.2"})),
     ],
 )
-def test_whatever_changes_an_answer_makes_another_question(
+def test_resolution_cache__whatever_changes_an_answer_makes_another_question(
     office: Office, other: ResolutionRequest
 ) -> None:
     office.answer(ask("a"))
@@ -186,7 +190,7 @@ def test_whatever_changes_an_answer_makes_another_question(
     assert office.asked == 2
 
 
-def test_what_changes_no_answer_makes_no_other_question() -> None:
+def test_resolution_cache__what_changes_no_answer_makes_no_other_question() -> None:
     summer = timezone(timedelta(hours=2))
     one = ask("a", "b", exclude_newer=NOON, subject="x", chain=("y",))
     other = ask("b", "a", "a", exclude_newer=NOON.astimezone(summer))
@@ -194,7 +198,7 @@ def test_what_changes_no_answer_makes_no_other_question() -> None:
     assert one.digest == other.digest
 
 
-def test_a_local_file_that_changed_makes_an_answer_worthless(
+def test_resolution_cache__a_local_file_that_changed_makes_an_answer_worthless(
     office: Office, tmp_path: Path
 ) -> None:
     url = office.universe.put(tmp_path, "a", "0.5")
@@ -211,7 +215,9 @@ def test_a_local_file_that_changed_makes_an_answer_worthless(
     assert cache.load(request) is None
 
 
-def test_what_needs_a_directory_is_not_remembered(office: Office, tmp_path: Path) -> None:
+def test_resolution_cache__what_needs_a_directory_is_not_remembered(
+    office: Office, tmp_path: Path
+) -> None:
     (tmp_path / "a-1.0").mkdir()
     request = ask(f"a @ {(tmp_path / 'a-1.0').as_uri()}")
 
@@ -221,7 +227,7 @@ def test_what_needs_a_directory_is_not_remembered(office: Office, tmp_path: Path
     assert office.asked == 2
 
 
-def test_who_may_not_write_remembers_nothing_and_is_none_the_worse(
+def test_resolution_cache__who_may_not_write_remembers_nothing_and_is_none_the_worse(
     office: Office, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -230,7 +236,9 @@ def test_who_may_not_write_remembers_nothing_and_is_none_the_worse(
     assert office.answer(ask("a")).pins[0].version == "1.0"
 
 
-def test_to_recall_is_one_small_file_and_no_import_of_anything_heavy(office: Office) -> None:
+def test_resolution_cache__to_recall_is_one_small_file_and_no_import_of_anything_heavy(
+    office: Office,
+) -> None:
     office.answer(ask("a"))
     python = {
         name: str(value) if isinstance(value, Path) else value

@@ -22,7 +22,7 @@ def text_of(error: Exception) -> list[str]:
     return [line.strip() for line in str(error).splitlines()]
 
 
-def test_a_name_that_nobody_knows() -> None:
+def test_conflict__a_name_that_is_not_known() -> None:
     assert text_of(Universe().refuse("setupotols")) == [
         "there is nothing of `setupotols` that could be used",
         "the project asks for `setupotols`",
@@ -30,7 +30,7 @@ def test_a_name_that_nobody_knows() -> None:
     ]
 
 
-def test_a_version_that_does_not_exist() -> None:
+def test_conflict__a_version_that_does_not_exist() -> None:
     universe = Universe()
     universe.add_many("a", *(f"1.{minor}" for minor in range(9)))
 
@@ -66,7 +66,7 @@ def test_conflict__does_not_name_versions_that_nothing_asks_for() -> None:
     assert lines[2:] == ["available: `a` 3.0", "`a` 2.0 cannot be taken: yanked: broken, too"]
 
 
-def test_two_who_exclude_each_other_and_why_they_are_there() -> None:
+def test_conflict__two_who_exclude_each_other_and_why_they_are_there() -> None:
     universe = Universe()
     universe.add("app", "1.0", "plugin")
     universe.add("plugin", "1.0", "setuptools<60")
@@ -83,7 +83,7 @@ def test_two_who_exclude_each_other_and_why_they_are_there() -> None:
     ]
 
 
-def test_a_constraint_that_excludes_what_is_needed() -> None:
+def test_conflict__a_constraint_that_excludes_what_is_needed() -> None:
     universe = Universe()
     universe.add_many("a", "1.0", "2.0")
 
@@ -95,7 +95,7 @@ def test_a_constraint_that_excludes_what_is_needed() -> None:
     ]
 
 
-def test_versions_that_cannot_be_taken_and_why() -> None:
+def test_conflict__versions_that_cannot_be_taken_and_why() -> None:
     universe = Universe()
     universe.add("a", "7.0", uploaded=datetime(2025, 1, 1, tzinfo=UTC))
     universe.add("a", "6.0", is_sdist=True)
@@ -117,7 +117,7 @@ def test_versions_that_cannot_be_taken_and_why() -> None:
     ]
 
 
-def test_hashes_that_fit_nothing() -> None:
+def test_conflict__hashes_that_fit_nothing() -> None:
     universe = Universe()
     universe.add_many("a", "1.0", "2.0")
 
@@ -128,7 +128,7 @@ def test_hashes_that_fit_nothing() -> None:
     )
 
 
-def test_files_that_turn_out_to_be_of_no_use() -> None:
+def test_conflict__files_that_turn_out_to_be_of_no_use() -> None:
     universe = Universe()
     universe.add("a", "2.0", python_inside="<3")
     universe.add("a", "1.0", "b>>1")
@@ -143,7 +143,7 @@ def test_files_that_turn_out_to_be_of_no_use() -> None:
     assert lines[3:] == ["the project asks for `a`"]
 
 
-def test_names_that_cannot_be_had_together() -> None:
+def test_conflict__names_that_cannot_be_had_together() -> None:
     universe = Universe()
     universe.add("x", "1", "a==1", "b==2")
     universe.add("x", "2", "a==2", "b==1")
@@ -155,7 +155,7 @@ def test_names_that_cannot_be_had_together() -> None:
     assert {"`x 2` asks for `a==2`", "`x 1` asks for `b==2`"} < set(lines)
 
 
-def test_long_lists_are_cut() -> None:
+def test_conflict__long_lists_are_cut() -> None:
     universe = Universe()
     names = [f"p{number}" for number in range(20)]
     for name in names:
@@ -168,7 +168,7 @@ def test_long_lists_are_cut() -> None:
     assert any(line.endswith("more demands") for line in lines)
 
 
-def test_a_url_with_something_else_behind_it(tmp_path: Path) -> None:
+def test_conflict__a_url_with_something_else_behind_it(tmp_path: Path) -> None:
     universe = Universe()
     url = universe.put(tmp_path, "b", "1.0")
 
@@ -179,7 +179,7 @@ def test_a_url_with_something_else_behind_it(tmp_path: Path) -> None:
     ]
 
 
-def test_two_urls_for_one_name_and_no_secrets(tmp_path: Path) -> None:
+def test_conflict__two_urls_for_one_name_and_no_secrets(tmp_path: Path) -> None:
     universe = Universe()
     url = universe.put(tmp_path, "a", "1.0")
     other = "https://user:secret@files.test/a-1.0-py3-none-any.whl"
@@ -193,7 +193,7 @@ def test_two_urls_for_one_name_and_no_secrets(tmp_path: Path) -> None:
     assert "secret" not in str(lines)
 
 
-def test_a_source_where_nothing_is_built(tmp_path: Path) -> None:
+def test_conflict__a_source_where_nothing_is_built(tmp_path: Path) -> None:
     lines = text_of(Universe().refuse(f"a @ {tmp_path.as_uri()}"))
 
     assert lines[-1].endswith("leads to is of no use: its sdist is not built here")

@@ -31,7 +31,7 @@ def deliver(
     return prepare_wheels(resolution, universe, universe.build, workspace=workspace, chain=chain)
 
 
-def test_a_known_hash_makes_a_key_and_the_file_is_fetched_when_it_is_wanted(
+def test_fetch_plan__a_known_hash_makes_a_key_and_the_file_is_fetched_when_it_is_wanted(
     universe: Universe, tmp_path: Path
 ) -> None:
     file_name = universe.add("a-b", "1.0")
@@ -46,7 +46,7 @@ def test_a_known_hash_makes_a_key_and_the_file_is_fetched_when_it_is_wanted(
     assert (tmp_path / "file").read_bytes() == content_of(file_name)
 
 
-def test_a_hash_that_nobody_states_is_learned_once(universe: Universe, tmp_path: Path) -> None:
+def test_fetch_plan__an_unstated_hash_is_learned_once(universe: Universe, tmp_path: Path) -> None:
     file_name = universe.add("a", "1.0", hashes={"md5": "1" * 32})
 
     plan = deliver(universe, universe.resolve("a"))
@@ -60,7 +60,7 @@ def test_a_hash_that_nobody_states_is_learned_once(universe: Universe, tmp_path:
     assert universe.fetched == [file_name]
 
 
-def test_a_stated_hash_is_compared_where_the_index_states_another_kind(
+def test_fetch_plan__a_stated_hash_is_compared_where_the_index_states_another_kind(
     universe: Universe,
 ) -> None:
     file_name = universe.add("a", "1.0")
@@ -75,7 +75,7 @@ def test_a_stated_hash_is_compared_where_the_index_states_another_kind(
 
 
 @pytest.mark.parametrize("hashes", [{}, {"md5": "1" * 32}])
-def test_a_file_without_any_stated_hash_is_refused(
+def test_fetch_plan__a_file_without_any_stated_hash_is_refused(
     universe: Universe, hashes: dict[str, str]
 ) -> None:
     file_name = universe.add("a", "1.0", hashes=hashes)
@@ -90,7 +90,7 @@ def test_a_file_without_any_stated_hash_is_refused(
     )
 
 
-def test_of_an_sdist_the_wheel_that_is_built_of_it_is_delivered(
+def test_fetch_plan__of_an_sdist_the_wheel_that_is_built_of_it_is_delivered(
     universe: Universe, tmp_path: Path
 ) -> None:
     universe.add("a", "1.0", is_sdist=True)
@@ -106,7 +106,7 @@ def test_of_an_sdist_the_wheel_that_is_built_of_it_is_delivered(
     assert (tmp_path / "file").read_bytes() == content_of(key.file_name)
 
 
-def test_a_remembered_sdist_in_a_ring_is_noticed_as_well(universe: Universe) -> None:
+def test_fetch_plan__a_remembered_sdist_in_a_ring_is_noticed_as_well(universe: Universe) -> None:
     universe.add("a", "1.0", is_sdist=True)
     resolution = universe.resolve("a", build=True)
 
@@ -114,7 +114,7 @@ def test_a_remembered_sdist_in_a_ring_is_noticed_as_well(universe: Universe) -> 
         deliver(universe, resolution, chain=("a", "b"))
 
 
-def test_an_sdist_that_nobody_builds_any_more_is_an_error(
+def test_fetch_plan__an_sdist_without_a_builder_is_an_error(
     universe: Universe, tmp_path: Path
 ) -> None:
     universe.add("a", "1.0", is_sdist=True)
@@ -124,7 +124,7 @@ def test_an_sdist_that_nobody_builds_any_more_is_an_error(
         prepare_wheels(resolution, universe, None, workspace=tmp_path)
 
 
-def test_from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
+def test_fetch_plan__from_a_server_to_an_environment_that_runs(tmp_path: Path) -> None:
     """The whole way: an index, a resolution, a memory, the stores, a Python."""
     unhashed = replace(wheel("plugin", "2.0", "setuptools>=60"), hashes={})
     source = sdist("legacy", "1.0")

@@ -136,7 +136,9 @@ def is_solvable(case: Case) -> bool:
     )
 )
 @given(case=cases(FINAL))
-def test_an_answer_satisfies_everybody_and_there_is_one_if_there_can_be_one(case: Case) -> None:
+def test_resolver__an_answer_satisfies_everybody_and_there_is_one_if_there_can_be_one(
+    case: Case,
+) -> None:
     resolution = case.solve()
 
     if resolution is None:
@@ -166,7 +168,7 @@ def test_an_answer_satisfies_everybody_and_there_is_one_if_there_can_be_one(case
 )
 @example(case=Case(world={("a", "1"): ("a==4b1",), ("a", "4b1"): ()}, roots=("a",), constraints=()))
 @given(case=cases(VERSIONS))
-def test_an_answer_with_pre_releases_satisfies_everybody(case: Case) -> None:
+def test_resolver__an_answer_with_pre_releases_satisfies_everybody(case: Case) -> None:
     resolution = case.solve()
 
     if resolution is not None:
@@ -174,7 +176,9 @@ def test_an_answer_with_pre_releases_satisfies_everybody(case: Case) -> None:
 
 
 @given(case=cases(VERSIONS), seed=st.integers(0, 1000))
-def test_the_order_of_files_and_of_requirements_changes_nothing(case: Case, seed: int) -> None:
+def test_resolver__the_order_of_files_and_of_requirements_changes_nothing(
+    case: Case, seed: int
+) -> None:
     turned = replace(case, roots=case.roots[::-1], constraints=case.constraints[::-1])
 
     assert case.solve() == turned.solve(seed)

@@ -70,7 +70,7 @@ def refuse(text: str, place: Path, *files: tests.index.File, **settings: object)
 
 
 @pytest.mark.parametrize("text", ["demo", "demo-1.0.tar.gz", "demo==1.0", "https:", "./demo", "."])
-def test_what_exists_is_meant_before_anything_else(
+def test_source__what_exists_is_meant_before_anything_else(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / text).mkdir(exist_ok=True)
@@ -79,11 +79,11 @@ def test_what_exists_is_meant_before_anything_else(
     assert read_source(text) == tmp_path / text
 
 
-def test_a_path_may_be_absolute(tmp_path: Path) -> None:
+def test_source__a_path_may_be_absolute(tmp_path: Path) -> None:
     assert read_source(str(tmp_path)) == tmp_path
 
 
-def test_a_link_that_leads_nowhere_is_refused_with_the_reason(
+def test_source__a_link_that_leads_nowhere_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "demo").symlink_to("nowhere")
@@ -97,7 +97,7 @@ def test_a_link_that_leads_nowhere_is_refused_with_the_reason(
     assert "No such file" in str(caught.value)
 
 
-def test_a_directory_that_is_named_by_dots_keeps_its_name(
+def test_source__a_directory_that_is_named_by_dots_keeps_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inner = tmp_path / "inner"
@@ -107,7 +107,9 @@ def test_a_directory_that_is_named_by_dots_keeps_its_name(
     assert read_source("..") == tmp_path.resolve()
 
 
-def test_a_link_is_called_by_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source__a_link_is_called_by_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "0123abc").write_bytes(b"")
     (tmp_path / "demo-1.0.tar.gz").symlink_to("0123abc")
     monkeypatch.chdir(tmp_path)
@@ -124,7 +126,7 @@ def test_a_link_is_called_by_its_own_name(tmp_path: Path, monkeypatch: pytest.Mo
         ("demo===1.0-weird", "demo", "===1.0-weird"),
     ],
 )
-def test_a_requirement_is_meant_where_nothing_is_there(
+def test_source__a_requirement_is_meant_where_nothing_is_there(
     text: str, name: str, specifier: str
 ) -> None:
     source = parse_source(text)
@@ -159,7 +161,7 @@ def test_a_requirement_is_meant_where_nothing_is_there(
         ),
     ],
 )  # fmt: skip
-def test_a_url_is_taken_apart(text: str, source: UrlSource) -> None:
+def test_source__a_url_is_taken_apart(text: str, source: UrlSource) -> None:
     assert parse_source(text) == source
 
 
@@ -200,7 +202,7 @@ END = "it does not end with the name of a .tar.gz or .zip file"
         ("demo; python_version<'3'", "a marker means nothing where a project is built"),
     ],
 )  # fmt: skip
-def test_what_means_nothing_is_refused_with_the_reason(text: str, reason: str) -> None:
+def test_source__what_means_nothing_is_refused_with_the_reason(text: str, reason: str) -> None:
     with raises("source-invalid") as caught:
         parse_source(text)
 
@@ -209,7 +211,7 @@ def test_what_means_nothing_is_refused_with_the_reason(text: str, reason: str) -
     assert caught.value.exit_code == 2
 
 
-def test_a_password_is_not_repeated() -> None:
+def test_source__a_password_is_not_repeated() -> None:
     with raises("source-invalid") as caught:
         parse_source("demo @ https://me:secret@example.org/demo")
 
@@ -218,7 +220,7 @@ def test_a_password_is_not_repeated() -> None:
 
 
 @given(st.text() | st.from_regex(r"[a-z+]{2,8}:(//)?[a-z:@\[\]%.#/=]*", fullmatch=True))
-def test_no_words_lead_to_another_error(text: str) -> None:
+def test_source__no_words_lead_to_another_error(text: str) -> None:
     with contextlib.suppress(SourceError):
         source = parse_source(text)
 
@@ -228,14 +230,14 @@ def test_no_words_lead_to_another_error(text: str) -> None:
 # Having it
 
 
-def test_a_directory_is_here_already(tmp_path: Path) -> None:
+def test_source__a_directory_is_here_already(tmp_path: Path) -> None:
     found = describe_path(tmp_path)
 
     assert found == FetchedSource(path=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_archive_that_is_here_stays_where_it_is(tmp_path: Path) -> None:
+def test_source__an_archive_that_is_here_stays_where_it_is(tmp_path: Path) -> None:
     path = archive(tmp_path)
 
     found = describe_path(path)
@@ -243,7 +245,7 @@ def test_an_archive_that_is_here_stays_where_it_is(tmp_path: Path) -> None:
     assert found == FetchedSource(path=path, sha256=hashlib.sha256(b"demo").hexdigest())
 
 
-def test_the_newest_sdist_is_fetched_with_all_that_is_known_of_it(tmp_path: Path) -> None:
+def test_source__the_newest_sdist_is_fetched_with_all_that_is_known_of_it(tmp_path: Path) -> None:
     newest = demo("2.0", uploaded=UPLOADED)
 
     found = fetch("Demo", tmp_path, demo("1.0"), newest, wheel("demo", "2.1"), demo("3.0a1"))
@@ -267,17 +269,21 @@ def test_the_newest_sdist_is_fetched_with_all_that_is_known_of_it(tmp_path: Path
         ("demo===1.5", "1.5"),
     ],
 )
-def test_the_newest_sdist_that_fits_is_fetched(text: str, version: str, tmp_path: Path) -> None:
+def test_source__the_newest_sdist_that_fits_is_fetched(
+    text: str, version: str, tmp_path: Path
+) -> None:
     files = [demo(each) for each in ("1.0", "1.5", "2.0", "3.0a1")]
 
     assert fetch(text, tmp_path, *files).version == version
 
 
-def test_what_is_for_another_python_is_fetched_all_the_same(tmp_path: Path) -> None:
+def test_source__what_is_for_another_python_is_fetched_all_the_same(tmp_path: Path) -> None:
     assert fetch("demo", tmp_path, demo("1.0", requires_python=">=99")).version == "1.0"
 
 
-def test_of_two_sdists_of_a_version_the_kind_that_is_still_made_is_fetched(tmp_path: Path) -> None:
+def test_source__of_two_sdists_of_a_version_the_kind_that_is_still_made_is_fetched(
+    tmp_path: Path,
+) -> None:
     zipped = demo("1.0", name="demo-1.0.zip")
 
     found = fetch("demo", tmp_path, zipped, demo("1.0"), demo("0.9", name="demo-0.9.zip"))
@@ -304,11 +310,11 @@ def test_sources__a_release_in_an_old_kind_of_archive_is_left_out_and_told(tmp_p
     assert "left out are 2 archives of old kinds, as .tgz and .tar.bz2" in str(error)
 
 
-def test_a_zip_is_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:
+def test_source__a_zip_is_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:
     assert fetch("demo", tmp_path, demo("1.0", name="demo-1.0.zip")).path.name == "demo-1.0.zip"
 
 
-def test_a_yanked_sdist_is_for_those_who_name_its_version(tmp_path: Path) -> None:
+def test_source__a_yanked_sdist_is_for_those_who_name_its_version(tmp_path: Path) -> None:
     files = demo("1.0"), demo("2.0", yanked="broken")
 
     assert fetch("demo", tmp_path, *files).version == "1.0"
@@ -316,13 +322,13 @@ def test_a_yanked_sdist_is_for_those_who_name_its_version(tmp_path: Path) -> Non
     assert "2.0: yanked: broken" in str(refuse("demo>=2", tmp_path / "other", *files))
 
 
-def test_an_sdist_without_a_hash_gets_one(tmp_path: Path) -> None:
+def test_source__an_sdist_without_a_hash_gets_one(tmp_path: Path) -> None:
     one = demo("1.0", hashes={})
 
     assert fetch("demo", tmp_path, one).sha256 == sha256(one.content)
 
 
-def test_what_was_uploaded_after_the_cut_off_is_not_fetched(tmp_path: Path) -> None:
+def test_source__what_was_uploaded_after_the_cut_off_is_not_fetched(tmp_path: Path) -> None:
     files = demo("1.0", uploaded="2024-01-01T00:00:00Z"), demo("2.0", uploaded=UPLOADED)
     cutoff = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -331,21 +337,21 @@ def test_what_was_uploaded_after_the_cut_off_is_not_fetched(tmp_path: Path) -> N
     assert "2.0: not known to have been published before the cut-off" in str(error)
 
 
-def test_where_there_are_only_wheels_that_is_said(tmp_path: Path) -> None:
+def test_source__where_there_are_only_wheels_that_is_said(tmp_path: Path) -> None:
     error = refuse("demo>=2", tmp_path, demo("1.0"), wheel("demo", "2.0"), wheel("demo", "3.0"))
 
     assert str(error) == "there is no sdist for `demo>=2`: 3.0, 2.0: there are only wheels of it"
     assert error.hint == "there are sdists of 1.0"
 
 
-def test_wheels_for_other_platforms_are_not_forgotten(tmp_path: Path) -> None:
+def test_source__wheels_for_other_platforms_are_not_forgotten(tmp_path: Path) -> None:
     error = refuse("demo", tmp_path, wheel("demo", "2.0", tag="cp27-cp27m-win32"))
 
     assert "left out are 1 wheels for other Pythons or platforms" in str(error)
     assert not error.hint
 
 
-def test_where_no_version_fits_those_that_exist_are_listed(tmp_path: Path) -> None:
+def test_source__where_no_version_fits_those_that_exist_are_listed(tmp_path: Path) -> None:
     error = refuse("demo>20", tmp_path, *(demo(f"{each}.0") for each in range(12)))
 
     assert str(error) == "there is no sdist for `demo>20`: no version fits"
@@ -353,12 +359,12 @@ def test_where_no_version_fits_those_that_exist_are_listed(tmp_path: Path) -> No
     assert error.hint == f"there are sdists of {listed}, …"
 
 
-def test_a_name_that_nobody_knows_is_the_index_s_to_report(tmp_path: Path) -> None:
+def test_source__a_name_that_is_not_known_is_the_index_s_to_report(tmp_path: Path) -> None:
     with pytest.raises(PackageNotFoundError):
         fetch("other", tmp_path, demo("1.0"))
 
 
-def test_a_file_is_fetched_from_its_url(tmp_path: Path) -> None:
+def test_source__a_file_is_fetched_from_its_url(tmp_path: Path) -> None:
     one = demo("1.0")
 
     with serve(Project("demo", one)) as server, open_index(server) as index:
@@ -371,7 +377,7 @@ def test_a_file_is_fetched_from_its_url(tmp_path: Path) -> None:
     assert found.path.read_bytes() == one.content
 
 
-def test_a_file_is_fetched_from_a_local_url(tmp_path: Path) -> None:
+def test_source__a_file_is_fetched_from_a_local_url(tmp_path: Path) -> None:
     path = tmp_path / "a b-1.0.tar.gz"
     path.write_bytes(b"demo")
 
@@ -382,7 +388,7 @@ def test_a_file_is_fetched_from_a_local_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512"])
-def test_a_hash_in_a_url_holds(algorithm: str, tmp_path: Path) -> None:
+def test_source__a_hash_in_a_url_holds(algorithm: str, tmp_path: Path) -> None:
     path = archive(tmp_path)
     digest = hashlib.new(algorithm, b"demo").hexdigest()
     right, wrong = f"{path.as_uri()}#{algorithm}={digest}", f"{path.as_uri()}#{algorithm}=00"
@@ -396,7 +402,7 @@ def test_a_hash_in_a_url_holds(algorithm: str, tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_credentials_are_used_and_not_told(tmp_path: Path) -> None:
+def test_source__credentials_are_used_and_not_told(tmp_path: Path) -> None:
     one = demo("1.0")
 
     with (
@@ -410,7 +416,7 @@ def test_credentials_are_used_and_not_told(tmp_path: Path) -> None:
     assert found.url == f"{server.origin}/files/{one.name}"
 
 
-def test_what_is_not_there_is_an_error_of_the_index(tmp_path: Path) -> None:
+def test_source__what_is_not_there_is_an_error_of_the_index(tmp_path: Path) -> None:
     with (
         serve() as server,
         open_index(server) as index,
@@ -429,7 +435,7 @@ def archive(place: Path, content: bytes = b"demo") -> Path:
 
 
 @pytest.mark.parametrize("cutoff", [None, datetime(2020, 1, 1, tzinfo=UTC)])
-def test_an_sdist_that_is_here_is_recognised_by_the_index(
+def test_source__an_sdist_that_is_here_is_recognised_by_the_index(
     cutoff: datetime | None,
 ) -> None:
     one = demo("1.0", uploaded=UPLOADED)
@@ -454,7 +460,7 @@ def test_an_sdist_that_is_here_is_recognised_by_the_index(
     ],
     ids=["another content", "unknown content", "unknown time", "another kind", "another version"],
 )
-def test_only_the_very_same_file_is_recognised(one: tests.index.File) -> None:
+def test_source__only_the_very_same_file_is_recognised(one: tests.index.File) -> None:
     digest = sha256(demo("1.0").content)
 
     with serve(Project("demo", one)) as server, open_index(server) as index:
@@ -466,12 +472,12 @@ def test_only_the_very_same_file_is_recognised(one: tests.index.File) -> None:
 
 
 @pytest.mark.parametrize("name", ["private-1.0.tar.gz", "v1.tar.gz", "demo-new.zip"])
-def test_a_name_that_the_index_does_not_know_does_no_harm(name: str) -> None:
+def test_source__a_name_that_the_index_does_not_know_does_no_harm(name: str) -> None:
     with serve(Project("demo", demo("1.0"))) as server, open_index(server) as index:
         assert find_upload(name, "", index) is None
 
 
-def test_an_index_that_cannot_be_asked_is_an_error() -> None:
+def test_source__an_index_that_cannot_be_asked_is_an_error() -> None:
     with serve() as server, open_index(server, retries=0) as index:
         server.put(Project("demo", faults=[Status(code=503)]))
 
@@ -479,7 +485,7 @@ def test_an_index_that_cannot_be_asked_is_an_error() -> None:
             find_dating(Path("demo-1.0.tar.gz"), "", NOON, index)
 
 
-def test_without_an_index_the_newest_file_counts() -> None:
+def test_source__without_an_index_the_newest_file_counts() -> None:
     dating = find_dating(Path("demo-1.0.tar.gz"), "", NOON, None)
 
     assert dating is not None
@@ -487,5 +493,5 @@ def test_without_an_index_the_newest_file_counts() -> None:
 
 
 @pytest.mark.parametrize("newest", [None, 1_580_601_600])
-def test_a_time_that_a_backend_gives_to_every_file_says_nothing(newest: int | None) -> None:
+def test_source__a_time_that_a_backend_gives_to_every_file_says_nothing(newest: int | None) -> None:
     assert find_dating(Path("demo-1.0.tar.gz"), "", newest, None) is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import UsageError
-from wheelforge.resolve import parse_constraints, read_constraints_file
+from wheelforge.resolve import read_constraints, read_constraints_file
 from wheelforge_isolation.formats import requirements
 from wheelforge_isolation.formats.requirements import find_requirement
 
@@ -30,7 +30,7 @@ class BuildInput(NamedTuple):
 
 def read_requirements(paths: Iterable[Path]) -> Constraints:
     """Return what files of requirements say together."""
-    return parse_constraints(paths, _read)
+    return read_constraints(paths, _read)
 
 
 def make_input(request: BuildRequest) -> BuildInput:

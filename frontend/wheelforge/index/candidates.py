@@ -85,7 +85,7 @@ class Candidates:
         return ", ".join(f"{count} {reason}" for reason, count in self.left_out.most_common())
 
 
-# What an index lists
+# Files as an index lists them
 
 
 class Selector:
@@ -190,7 +190,7 @@ def _in_order(files: Sequence[Candidate]) -> Sequence[Candidate]:
 
 
 def _find_clashes(listed: Iterable[Listed]) -> list[str]:
-    """Return the names of the files of which nobody can tell what they should be."""
+    """Return the names of the files that are listed with two hashes of one kind."""
     seen: dict[tuple[str, str], str] = {}
     clashing: dict[str, None] = {}
     for file in listed:
@@ -228,7 +228,7 @@ def _parse_time(text: str) -> datetime | None:
         return None
 
 
-# What one request admits
+# Files as one request sees them
 
 
 class FileRules(NamedTuple):
@@ -354,7 +354,7 @@ def fits_tags(file_name: str, tags: Collection[str]) -> bool:
         return False
 
 
-# What requirements state
+# Yanked files and hashes
 
 
 def find_objection(

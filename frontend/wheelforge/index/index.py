@@ -1,4 +1,4 @@
-"""What there is of a name: pages of indexes and directories, asked for once and at the same time.
+"""The files of each project on all indexes and directories, asked for once and in parallel.
 
 The first server that knows a name is the only one that is asked about it: a public index cannot
 slip in a higher version of a private name. So an index that fails is an error, never a reason to
@@ -62,7 +62,7 @@ class Index:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was odd so far, each once."""
+        """Oddities so far, each once."""
         return tuple(self._notes)
 
     @property

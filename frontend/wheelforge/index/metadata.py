@@ -215,7 +215,7 @@ class PartialFile:
         return self._parts[1]
 
 
-# What they say
+# The content
 
 
 def _read_local(candidate: Candidate, path: str) -> Metadata:

@@ -33,7 +33,6 @@ _YES, _NO = {"y", "yes", "t", "true", "on", "1"}, {"n", "no", "f", "false", "off
 _DAYS_AGO = re.compile(r"P(\d+)D")
 _ALL, _NONE = ":all:", ":none:"
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_ON_WINDOWS = "win32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +94,15 @@ class IndexSettings:
     def identity(self) -> str:
         """A digest of every setting that changes answers, without credentials."""
         cut_off = as_utc(self.exclude_newer)
+        places = (self.asked_urls, self.find_links)
         facts = [
-            self._locations(self.asked_urls),
-            self._locations(self.find_links),
+            *([without_secrets(url).rstrip("/") for url in urls] for urls in places),
             cut_off and cut_off.timestamp(),
             sorted(self.no_binary),
             sorted(self.only_binary),
             sorted(self.trusted_hosts),
         ]
         return fingerprint(facts)[:_IDENTITY_LENGTH]
-
-    @staticmethod
-    def _locations(urls: tuple[str, ...]) -> list[str]:
-        return [without_secrets(url).rstrip("/") for url in urls]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,35 +159,25 @@ def list_config_files(environ: Mapping[str, str], platform: str, prefix: str) ->
     override = environ.get("PIP_CONFIG_FILE", "")
     if override == os.devnull:
         return ()
-    name = "pip.ini" if platform == _ON_WINDOWS else "pip.conf"
-    users = () if override else _list_user_directories(environ, platform)
-    directories = (*_list_global_directories(environ, platform), *users, prefix)
-    places = tuple(Path(directory, name) for directory in directories)
-    return (*places, Path(override)) if override else places
-
-
-def _list_global_directories(environ: Mapping[str, str], platform: str) -> tuple[str, ...]:
-    if platform == _ON_WINDOWS:
-        return (f"{environ.get('PROGRAMDATA', 'C:/ProgramData')}/pip",)
-    if platform == "darwin":
-        return ("/Library/Application Support/pip",)
-    places = environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    return (*(f"{place}/pip" for place in places.split(":") if place), "/etc")
-
-
-def _list_user_directories(environ: Mapping[str, str], platform: str) -> tuple[str, ...]:
-    home = _find_home(environ, platform)
-    if platform == _ON_WINDOWS:
+    if platform == "win32":
+        home = environ.get("USERPROFILE", "~")
         roaming = environ.get("APPDATA") or f"{home}/AppData/Roaming"
-        return (f"{home}/pip", f"{roaming}/pip")
-    config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    if platform == "darwin":
-        return (f"{home}/.pip", f"{home}/.config/pip", f"{home}/Library/Application Support/pip")
-    return (f"{home}/.pip", f"{config}/pip")
-
-
-def _find_home(environ: Mapping[str, str], platform: str) -> str:
-    return environ.get("USERPROFILE" if platform == _ON_WINDOWS else "HOME", "~")
+        shared = [f"{environ.get('PROGRAMDATA', 'C:/ProgramData')}/pip"]
+        own = [f"{home}/pip", f"{roaming}/pip"]
+    elif platform == "darwin":
+        home, support = environ.get("HOME", "~"), "Library/Application Support/pip"
+        shared = [f"/{support}"]
+        own = [f"{home}/.pip", f"{home}/.config/pip", f"{home}/{support}"]
+    else:
+        home = environ.get("HOME", "~")
+        config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+        places = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+        shared = [*(f"{place}/pip" for place in places if place), "/etc"]
+        own = [f"{home}/.pip", f"{config}/pip"]
+    directories = (*shared, *(() if override else own), prefix)
+    name = "pip.ini" if platform == "win32" else "pip.conf"
+    files = tuple(Path(directory, name) for directory in directories)
+    return (*files, Path(override)) if override else files
 
 
 def _find_netrc(environ: Mapping[str, str]) -> str | None:
@@ -206,7 +191,12 @@ class _PipSettings:
 
     def __init__(self, environ: Mapping[str, str], config_files: Sequence[Path]) -> None:
         self._values: dict[str, tuple[str, str]] = {}
-        for word, value, source in (*_read_files(config_files), *_read_variables(environ)):
+        variables = (
+            (variable.removeprefix(_PREFIX), value, variable)
+            for variable, value in environ.items()
+            if variable.startswith(_PREFIX)
+        )
+        for word, value, source in (*_read_files(config_files), *variables):
             key = word.lower().replace("_", "-").removeprefix("--")
             if value.strip():
                 self._values[_OTHER_NAMES.get(key, key)] = (value.strip(), source)
@@ -265,12 +255,6 @@ class _PipSettings:
         from wheelforge.errors import UsageError
 
         raise UsageError("index-settings-invalid", self._values[key][1], reason)
-
-
-def _read_variables(environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    for variable, value in environ.items():
-        if variable.startswith(_PREFIX):
-            yield variable.removeprefix(_PREFIX), value, variable
 
 
 def _read_files(paths: Sequence[Path]) -> Iterator[tuple[str, str, str]]:

@@ -1,8 +1,7 @@
-"""What builds needed, written down, and given again: the same files, and nothing else.
+"""Lock files: the files that builds needed, written down, and given again.
 
-One lock holds any number of sources, each for any number of Pythons: whoever builds for several
-asks for one file that serves them all, as their sources are the same. A source that a lock has for
-another Python is refused by name.
+One lock holds any number of sources, each for any number of Pythons: one file serves the builds for
+several. A source that a lock has for another Python is refused by name.
 
 The file is a PEP 751 one. Each source is a dependency group of it, so that any installer that
 knows the standard can make the environment of one source; two sources may need two versions of one

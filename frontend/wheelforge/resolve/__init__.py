@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from wheelforge.resolve.constraints import (
     Constraints,
-    parse_constraints,
     parse_cutoff,
     read_constraints,
     read_constraints_file,
@@ -32,7 +31,6 @@ __all__ = [
     "ResolutionRequest",
     "candidate_of",
     "check_hashes",
-    "parse_constraints",
     "parse_cutoff",
     "prepare_wheels",
     "read_constraints",

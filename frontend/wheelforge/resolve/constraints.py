@@ -27,26 +27,11 @@ _HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
 class Constraints(NamedTuple):
-    """What files of constraints say."""
+    """The constraints of some files, and the hashes stated there."""
 
     texts: tuple[str, ...]
     hashes: Mapping[str, tuple[str, ...]]
     """For each text with hashes those that are accepted, as ``sha256:...``."""
-
-
-def read_constraints(paths: Iterable[Path]) -> Constraints:
-    """Return what the files say together."""
-    return parse_constraints(paths, read_constraints_file)
-
-
-def parse_constraints(paths: Iterable[Path], read: Callable[[Path], str]) -> Constraints:
-    """Return what the files that ``read`` knows the texts of say together."""
-    found: dict[str, dict[str, None]] = {}
-    for path in paths:
-        for text, hashes in _parse_file(path, read, ()):
-            found.setdefault(text, {}).update(dict.fromkeys(hashes))
-    accepted = {text: tuple(hashes) for text, hashes in found.items() if hashes}
-    return Constraints(texts=tuple(found), hashes=accepted)
 
 
 def read_constraints_file(path: Path) -> str:
@@ -59,6 +44,18 @@ def read_constraints_file(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError("constraints-invalid", str(path), 0, "it is not UTF-8") from error
+
+
+def read_constraints(
+    paths: Iterable[Path], read: Callable[[Path], str] = read_constraints_file
+) -> Constraints:
+    """Return the constraints of all files, whose texts ``read`` returns."""
+    found: dict[str, dict[str, None]] = {}
+    for path in paths:
+        for text, hashes in _parse_file(path, read, ()):
+            found.setdefault(text, {}).update(dict.fromkeys(hashes))
+    accepted = {text: tuple(hashes) for text, hashes in found.items() if hashes}
+    return Constraints(texts=tuple(found), hashes=accepted)
 
 
 def _parse_file(

@@ -122,7 +122,7 @@ class CandidateFinder:
             require_hashes=self._request.require_hashes,
         )
 
-    # What the index has
+    # From the index
 
     def project(self, name: str) -> ProjectFiles:
         """Return the files that the index has of ``name``."""
@@ -156,12 +156,12 @@ class CandidateFinder:
             return str(error)
         return f"of `{name}` the index leaves out {left_out}" if left_out else ""
 
-    # What is at a URL
+    # At a URL
 
     def find_direct(self, name: str, url: str, wanted: Iterable[WantedPackage]) -> Candidate | str:
         """Return what is at ``url``, or why that is of no use."""
         located = _locate(name, url, self._request.subject)
-        # Before anything is built: that would run what nobody has vouched for.
+        # Before anything is built: that would run an sdist without a hash that is stated.
         stated = [each for each in wanted if each.only is None]
         reason = self._object(stated, located, may_be_yanked=True)
         if reason:

@@ -130,7 +130,7 @@ def parse(
     markers = request.python.markers
     try:
         applies = requirements.applies(requirement, markers, extra)
-        # What is needed without the extra is required by the file already.
+        # A requirement that applies without the extra is one of the file itself.
         if applies and extra:
             applies = not requirements.applies(requirement, markers)
     except FormatError as error:

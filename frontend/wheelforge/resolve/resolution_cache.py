@@ -52,13 +52,12 @@ class ResolutionCache:
         refresh: bool = False,
     ) -> Resolution:
         """Return the remembered answer, whatever its age if ``offline``; else ``resolve`` anew."""
-        # What is on this machine can be asked at any time, and may know better by now.
+        # Local directories can be asked at any time, and may have changed.
         offline = offline and not request.is_local
         found = self.load(request, any_age=offline) if offline or not refresh else None
         if found is not None:
             return found
         if offline:
-            # What the answer would have had to be for.
             what = f"Python {request.python.version}"
             if request.exclude_newer is not None:
                 what = f"{what} and what there was at {request.exclude_newer.isoformat()}"

@@ -95,7 +95,7 @@ class Provider(AbstractProvider[WantedPackage, ResolverCandidate, Key]):
         wanted = {*requirements[identifier]}
         if any(each.is_impossible for each in wanted):
             return []
-        # What is wanted with an extra is wanted without as well, and that decides.
+        # A package that is wanted with an extra is wanted without as well, and that decides.
         wanted |= {*requirements[name, ""]} if extra else set()
         excluded = {*incompatibilities[identifier]}
         every = (

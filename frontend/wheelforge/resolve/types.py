@@ -33,13 +33,13 @@ class ResolutionRequest(NamedTuple):
     require_hashes: bool = False
     """Whether every file needs a hash that was stated."""
     exclude_newer: datetime | None = None
-    """What was published at this time or later does not exist; local files always do."""
+    """Files that were published at this time or later do not exist; local files always do."""
     oldest: bool = False
     """Whether, where nothing that fits was published in time, the oldest that fits will do."""
     prefers_wheels: bool = False
     """Whether an older wheel is better than a newer sdist."""
     subject: str = "the project"
-    """Whose requirements they are, for messages."""
+    """The owner of the requirements, for messages."""
     chain: tuple[str, ...] = ()
     """The projects that are being built already, outermost first, if the request is for one."""
     places: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.codes import raises
 from wheelforge.errors import UsageError
-from wheelforge.resolve import parse_constraints, parse_cutoff, read_constraints
+from wheelforge.resolve import parse_cutoff, read_constraints
 
 HASH = "ab" * 32
 OTHER = "cd" * 64
@@ -22,7 +22,7 @@ NOW = datetime(2024, 5, 10, 12, 34, 56, tzinfo=timezone(timedelta(hours=2)))
 def parse(text: str, **others: str) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Parse a file; ``others`` are the files beside it."""
     texts = {ROOT: text, **{ROOT.parent / f"{name}.txt": text for name, text in others.items()}}
-    constraints = parse_constraints([ROOT], texts.__getitem__)
+    constraints = read_constraints([ROOT], texts.__getitem__)
     return constraints.texts, dict(constraints.hashes)
 
 
@@ -33,7 +33,7 @@ def refuse(text: str, **others: str) -> str:
     return str(caught.value)
 
 
-def test_lines_are_constraints_and_the_rest_is_left_out() -> None:
+def test_constraints__lines_are_constraints_and_the_rest_is_left_out() -> None:
     text = "\n# all\na==1 # why\n  b<2 ; python_version < '3.9'\nc @ https://host/c.whl#sha256=ab\n"
 
     assert parse(text) == (
@@ -42,7 +42,7 @@ def test_lines_are_constraints_and_the_rest_is_left_out() -> None:
     )
 
 
-def test_hashes_belong_to_their_line_however_it_is_broken() -> None:
+def test_constraints__hashes_belong_to_their_line_however_it_is_broken() -> None:
     text = (
         f"a==1 \\\n    --hash=sha256:{HASH.upper()} \\\n    --hash=sha512:{OTHER}\n"
         f"b==2 --hash sha256:{HASH}\nc==3 \\"
@@ -54,14 +54,14 @@ def test_hashes_belong_to_their_line_however_it_is_broken() -> None:
     )
 
 
-def test_a_comment_is_never_continued() -> None:
+def test_constraints__a_comment_is_never_continued() -> None:
     assert parse("# all \\\na==1\nb==2 # why \\\nc==3") == (("a==1", "b==2", "c==3"), {})
 
 
 @pytest.mark.parametrize(
     "include", ["-c more.txt", "-r more.txt", "--constraint more.txt", "--requirement=more.txt"]
 )
-def test_files_include_others_beside_them(include: str) -> None:
+def test_constraints__files_include_others_beside_them(include: str) -> None:
     assert parse(f"a==1\n{include}\nb==2", more="c==3")[0] == ("a==1", "c==3", "b==2")
 
 
@@ -78,11 +78,11 @@ def test_files_include_others_beside_them(include: str) -> None:
         ("-r more.txt", "`/files/more.txt`, line 2: the file includes itself through"),
     ],
 )
-def test_what_means_nothing_is_refused_with_its_place(text: str, reason: str) -> None:
+def test_constraints__what_means_nothing_is_refused_with_its_place(text: str, reason: str) -> None:
     assert reason in refuse(text, more="a==1\n-c constraints.txt")
 
 
-def test_files_are_read_from_the_disk(tmp_path: Path) -> None:
+def test_constraints__files_are_read_from_the_disk(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "one.txt").write_bytes(b"\xef\xbb\xbfa==1\r\n-c sub/two.txt\r\n")
     (tmp_path / "sub" / "two.txt").write_text("b==2", encoding="utf-8")
@@ -90,7 +90,7 @@ def test_files_are_read_from_the_disk(tmp_path: Path) -> None:
     assert read_constraints([tmp_path / "one.txt"]).texts == ("a==1", "b==2")
 
 
-def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_constraints__files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"# \xe9")
 
     for name, reason in (("none", "No such file or directory"), ("latin", "it is not UTF-8")):
@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 @given(text=st.text())
-def test_any_text_is_constraints_or_refused(text: str) -> None:
+def test_constraints__any_text_is_constraints_or_refused(text: str) -> None:
     try:
         texts, _ = parse(text)
     except UsageError:
@@ -124,16 +124,16 @@ def test_any_text_is_constraints_or_refused(text: str) -> None:
         ("p1w", "2024-05-03T10:00:00+00:00"),
     ],
 )
-def test_dates_times_and_ages_are_points_in_time(text: str, time: str) -> None:
+def test_constraints__dates_times_and_ages_are_points_in_time(text: str, time: str) -> None:
     assert parse_cutoff(text, NOW).isoformat() == time
 
 
-def test_an_age_means_the_same_for_a_while() -> None:
+def test_constraints__an_age_means_the_same_for_a_while() -> None:
     assert parse_cutoff("7 days", NOW) == parse_cutoff("7 days", NOW + timedelta(minutes=20))
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "P", "PT", "7", "9999-12-31", "999999 weeks"])
-def test_what_is_no_point_in_time_is_refused(text: str) -> None:
+def test_constraints__what_is_no_point_in_time_is_refused(text: str) -> None:
     with raises("time-invalid") as caught:
         parse_cutoff(text, NOW)
 
@@ -141,7 +141,7 @@ def test_what_is_no_point_in_time_is_refused(text: str) -> None:
 
 
 @given(text=st.text() | st.from_regex(r"\d{1,9} ?(days|h|w)", fullmatch=True))
-def test_any_text_is_a_point_in_time_or_refused(text: str) -> None:
+def test_constraints__any_text_is_a_point_in_time_or_refused(text: str) -> None:
     try:
         time = parse_cutoff(text, NOW)
     except UsageError:

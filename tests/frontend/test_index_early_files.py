@@ -22,7 +22,7 @@ LARGE = 17 << 20
 """More than is kept in memory."""
 
 
-def test_files_that_are_expected_are_asked_for_once(tmp_path: Path) -> None:
+def test_early_files__files_that_are_expected_are_asked_for_once(tmp_path: Path) -> None:
     files = [wheel("demo", str(number)) for number in range(COUNT)]
 
     with serve(Project("demo", *files)) as server, open_index(server) as index:
@@ -38,7 +38,7 @@ def test_files_that_are_expected_are_asked_for_once(tmp_path: Path) -> None:
     }
 
 
-def test_a_large_file_is_written_as_it_comes(tmp_path: Path) -> None:
+def test_early_files__a_large_file_is_written_as_it_comes(tmp_path: Path) -> None:
     large = wheel("demo", "1.0", padding=LARGE)
 
     with serve(Project("demo", large)) as server, open_index(server) as index:
@@ -57,7 +57,7 @@ FAILING = {
 
 
 @pytest.mark.parametrize(("file", "error"), FAILING.values(), ids=FAILING)
-def test_whoever_asks_for_a_file_is_told_why_it_did_not_come(
+def test_early_files__the_caller_is_told_why_it_did_not_come(
     file: File, error: type[ForgeError], tmp_path: Path
 ) -> None:
     with serve(Project("demo", file)) as server, open_index(server) as index:
