@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tests.processes import Holder, _end, _pipes, _read_path
 from tests.wheels import METADATA, Draft
@@ -20,6 +20,8 @@ from wheelforge_isolation.files.locks import Lease
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    import pytest
 
     from wheelforge_isolation import Event
     from wheelforge_isolation.cache.records import About
@@ -241,3 +243,12 @@ def crowd(
 def _start(code: str, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", code, *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def refuse_with(number: int, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    """Let ``function`` fail as a system call that answers ``number``."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(function, refuse)

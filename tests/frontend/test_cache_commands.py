@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.caches import fill_cache, ignore, users, versions, write_wheels
+from tests.caches import fill_cache, ignore, refuse_with, users, versions, write_wheels
 from wheelforge.cli import main
 from wheelforge_isolation import Layout, list_entries, open_cache
 from wheelforge_isolation.files.locks import try_lock
@@ -204,10 +204,7 @@ def test_cache_gc__leaves_the_work_to_another_collector_and_says_so(
 def test_cache_gc__without_locks_is_exit_code_5_with_the_reason(
     layout: Layout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(37, os.strerror(37))
-
-    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    refuse_with(errno.ENOLCK, monkeypatch, "filelock.lock_descriptor")
 
     code = main(["cache", "gc", "--max-size=0", "--cache-dir", str(layout.root)])
 

@@ -15,7 +15,7 @@ from packaging.tags import parse_tag
 
 from tests.index import Project, serve
 from tests.index import wheel as served_wheel
-from tests.locks import (
+from tests.lockfiles import (
     DEMO,
     FLIT,
     SETUPTOOLS,

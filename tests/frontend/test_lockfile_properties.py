@@ -14,7 +14,16 @@ from packaging.markers import default_environment
 from packaging.pylock import Pylock
 from packaging.tags import parse_tag
 
-from tests.locks import SIX, answer_with, load, lock_one, make_pin, make_python, make_wheel, save
+from tests.lockfiles import (
+    SIX,
+    answer_with,
+    load,
+    lock_one,
+    make_pin,
+    make_python,
+    make_wheel,
+    save,
+)
 from tests.universe import PYTHON
 from wheelforge.errors import LockError
 from wheelforge.lockfile import Recorder, Source, read_lock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.codes import raises
-from tests.locks import (
+from tests.lockfiles import (
     DEMO,
     FLIT,
     SETUPTOOLS,

@@ -20,6 +20,7 @@ from tests.caches import (
     fill_fast,
     grow_older,
     ignore,
+    refuse_with,
     users,
     versions,
     write_wheels,
@@ -246,10 +247,7 @@ def test_gc__second_collector_goes_away(filled: Layout) -> None:
 
 
 def test_gc__without_locks_refuses(filled: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    refuse_with(errno.ENOLCK, monkeypatch, "filelock.lock_descriptor")
 
     with pytest.raises(LocksUnavailableError) as caught:
         collect_garbage(filled, NOTHING)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from tests.caches import refuse_with
 from tests.processes import needs, run_unprivileged
 from tests.stock import Reporter, Stock
 from tests.wheels import read_tree
@@ -203,10 +203,7 @@ def test_stored_wheel__threads_fetch_once(cache: Cache, stock: Stock) -> None:
 
 @pytest.fixture
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr("filelock.lock_descriptor", fail)
+    refuse_with(errno.ENOLCK, monkeypatch, "filelock.lock_descriptor")
 
 
 @pytest.mark.usefixtures("without_locks")

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from tests.caches import refuse_with
 from tests.processes import needs
 from wheelforge_isolation.errors import DiskFullError
 from wheelforge_isolation.files import locks
@@ -43,13 +43,6 @@ def lease(directory: Path) -> Lease:
 
 def pins(directory: Path) -> set[str]:
     return set[str]().union(*read_leases(directory).values())
-
-
-def refuse_with(number: int, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(function, refuse)
 
 
 def test_lease__pin_is_seen_until_it_is_given_back(lease: Lease, directory: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import filelock
 import pytest
 
+from tests.caches import refuse_with
 from tests.processes import needs
 from wheelforge_isolation.errors import ForgeError, LocksUnavailableError
 from wheelforge_isolation.files.locks import Lock, try_lock
@@ -198,10 +199,7 @@ def test_lock__is_kept_by_a_child_that_inherits_it(path: Path, *, inherited: boo
 def test_lock__unavailable_is_an_error_of_its_own(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    refuse_with(number, monkeypatch, "filelock.lock_descriptor")
 
     with pytest.raises(LocksUnavailableError) as caught:
         try_lock(path)

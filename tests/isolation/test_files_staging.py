@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from tests.caches import refuse_with
 from tests.processes import holders, kill_holder, needs, run_unprivileged
 from wheelforge_isolation import (
     Collection,
@@ -43,11 +44,7 @@ def listing(directory: Path) -> list[str]:
 @pytest.fixture
 def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the file system answer as one does that cannot lock."""
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr("filelock.lock_descriptor", refuse)
+    refuse_with(errno.ENOLCK, monkeypatch, "filelock.lock_descriptor")
 
 
 def test_stage_name__is_the_same_for_equal_inputs_only() -> None:

@@ -75,47 +75,36 @@ def install(
             files += found
         folds = FilesystemCapabilities(str(directory)).folds_names
         _create_skeleton(interpreter, directory)
-        _raise_if_in_skeleton(files, _list_skeleton(directory, folds=folds), folds=folds)
+        _raise_if_in_skeleton(files, directory, folds=folds)
         winners, notes = _resolve_conflicts(files, folds=folds)
         for parent in sorted({os.path.dirname(file.place) for file in winners}):
             fs.ensure_directory(str(directory / parent))
         compiler.write({file.place: file.source for file in winners})
-        _put_files(winners, directory, python, FileCloner(shares=is_shared))
+        link = FileCloner(shares=is_shared)
+        for file in winners:
+            place = str(directory / file.place)
+            with fs.translated("install", place):
+                if file.content:
+                    fs.create_file(place, [file.content], executable=True)
+                elif not (file.is_script and _write_script(file.source, place, python)):
+                    link(file.source, place)
         compiler.finish()
     return notes
 
 
-def _list_skeleton(directory: Path, *, folds: bool) -> dict[str, bool]:
-    """Return every path of the new environment, and whether it is a directory."""
+def _raise_if_in_skeleton(files: Iterable[_PlacedFile], directory: Path, *, folds: bool) -> None:
+    """Refuse a wheel with a file in the place of a part of every environment, or below one."""
     skeleton: dict[str, bool] = {}
+    """Every path of the new environment, and whether it is a directory."""
     for top, directories, names in os.walk(directory):
         for name in (*directories, *names):
             path = os.path.relpath(os.path.join(top, name), directory)
             skeleton[fold(path) if folds else path] = name in directories
-    return skeleton
-
-
-def _raise_if_in_skeleton(
-    files: Iterable[_PlacedFile], skeleton: dict[str, bool], *, folds: bool
-) -> None:
-    """Refuse a wheel with a file in the place of a part of every environment, or below one."""
     for file in files:
         key = fold(file.place) if folds else file.place
         if key in skeleton or not all(skeleton.get(parent, True) for parent in _parents(key)):
             reason = f"{quoted(file.place)} takes the place of a part of the environment"
             raise WheelInvalidError(file.wheel, "W16", reason, file.place)
-
-
-def _put_files(
-    files: Iterable[_PlacedFile], directory: Path, python: str, link: FileCloner
-) -> None:
-    for file in files:
-        place = str(directory / file.place)
-        with fs.translated("install", place):
-            if file.content:
-                fs.create_file(place, [file.content], executable=True)
-            elif not (file.is_script and _write_script(file.source, place, python)):
-                link(file.source, place)
 
 
 def _resolve_conflicts(

@@ -126,27 +126,22 @@ def wait_for_lock(
     lock = None
     # A cache that can only be read has no locks either.
     with contextlib.suppress(IsolationError, OSError):
-        lock = _wait(path, announce, patience_seconds)
+        fs.ensure_directory(str(path.parent))
+        start = time.monotonic()
+        is_announced = False
+        while (lock := try_lock(path)) is None:
+            waited = time.monotonic() - start
+            if waited > patience_seconds:
+                break
+            if waited > ANNOUNCEMENT_SECONDS and not is_announced:
+                is_announced = True
+                announce()
+            time.sleep(_POLL_SECONDS)
     try:
         yield
     finally:
         if lock is not None:
             lock.release()
-
-
-def _wait(path: Path, announce: Callable[[], None], patience_seconds: float) -> Lock | None:
-    fs.ensure_directory(str(path.parent))
-    start = time.monotonic()
-    announcement = start + ANNOUNCEMENT_SECONDS
-    while True:
-        lock = try_lock(path)
-        now = time.monotonic()
-        if lock is not None or now > start + patience_seconds:
-            return lock
-        if now > announcement:
-            announcement = float("inf")
-            announce()
-        time.sleep(_POLL_SECONDS)
 
 
 class Lease:
