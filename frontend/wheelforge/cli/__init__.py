@@ -29,15 +29,14 @@ def main(words: "Sequence[str] | None" = None) -> int:
 def run() -> "NoReturn":
     """Do what the words of this process ask for, and end it."""
     if None in {sys.stdin, sys.stdout, sys.stderr}:
-        from wheelforge.cli.streams import open_missing_streams
+        from wheelforge.cli.command_line import open_missing_streams
 
         open_missing_streams()
     try:
         code = main()
         sys.stdout.flush()
     except OSError as error:
-        from wheelforge.cli.command_line import explain_refusal
-        from wheelforge.cli.streams import abandon_output
+        from wheelforge.cli.command_line import abandon_output, explain_refusal
 
         code = explain_refusal(error)
         abandon_output()

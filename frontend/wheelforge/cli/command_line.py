@@ -1,4 +1,4 @@
-"""One use of the command line, from its words to its exit code."""
+"""One use of the command line, from its words to its exit code, and its standard streams."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge.cli.parser import parse_words
@@ -24,7 +25,9 @@ def run_words(words: Sequence[str]) -> int:
     try:
         options = parse_words(words)
         with _ending_on_request():
-            code: int | None = options.run(options)
+            module, _, function = options.run.partition(".")
+            run = getattr(import_module(f"wheelforge.cli.{module}"), function)
+            code: int | None = run(options)
     except ForgeError as error:
         return _fail(error)
     except OSError as error:
@@ -74,3 +77,25 @@ def _ending_on_request() -> Generator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def open_missing_streams() -> None:
+    """Open the null device as each standard stream that was closed when this process started.
+
+    The next file to be opened would get the descriptor instead, and whatever is printed later.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # ruff: ignore[builtin-open, open-file-with-context-handler]
+
+
+def abandon_output() -> None:
+    """Drop what standard output could not take: at its end Python would try to write it again."""
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.close(descriptor)

@@ -42,22 +42,19 @@ def build_alone(
 
 def run_metadata(options: argparse.Namespace) -> None:
     """Print the core metadata of each source as JSON."""
+    from wheelforge.build.results import read_metadata
+    from wheelforge.models import Kind
     from wheelforge_isolation.formats.metadata import to_json
 
     console = open_console(options)
     with console.watch():
         for forge, request in _pair(options, console):
-            metadata = to_json(_obtain_metadata(forge, request))
-            console.print_data(f"{json.dumps(metadata, ensure_ascii=False, indent=2)}\n")
-
-
-def _obtain_metadata(forge: Forge, request: BuildRequest) -> bytes:
-    from wheelforge.build.results import read_metadata
-    from wheelforge.models import Kind
-
-    if isinstance(request.source, Path) and request.source.suffix == ".whl":
-        return read_metadata(request.source)
-    return forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
+            if isinstance(request.source, Path) and request.source.suffix == ".whl":
+                metadata = read_metadata(request.source)
+            else:
+                metadata = forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
+            text = json.dumps(to_json(metadata), ensure_ascii=False, indent=2)
+            console.print_data(f"{text}\n")
 
 
 def run_lock(options: argparse.Namespace) -> None:
@@ -115,12 +112,14 @@ def _pair(
 
 def open_console(options: argparse.Namespace) -> Console:
     """Refuse what cannot be meant, and return what tells of all else."""
-    from wheelforge.cli.settings import list_bare_settings, refuse_contradictions
+    from wheelforge.cli.settings import refuse_contradictions
 
     refuse_contradictions(options)
     console = Console(options.verbosity)
-    for key in list_bare_settings(options):
-        console.say("warning", f"`-C {key}` has no value: `-C {key}=` is what pip understands too")
+    for text in options.config_setting or ():
+        if "=" not in text:
+            advice = f"`-C {text}=` is what pip understands too"
+            console.say("warning", f"`-C {text}` has no value: {advice}")
     for source in filter(_is_bare_name, options.sources or ()):
         console.say("note", f"there is no file or directory `{source}`: the index is asked for it")
     return console

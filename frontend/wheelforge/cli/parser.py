@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from wheelforge.cli import options
 from wheelforge.cli.argument_types import absolute_path, parse_days, parse_flag, parse_size
@@ -37,9 +37,9 @@ _SPELLED_ELSEWHERE = {
 
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
-    """Return what ``words`` ask for; ``run`` is the function to call with it."""
+    """Return what ``words`` ask for; ``run`` names the module and the function to call with it."""
     if words and words[-1] in {"-h", "--help"} and words[:-1] in ([], ["cache"]):
-        return argparse.Namespace(run=_show_commands)
+        return argparse.Namespace(run="parser.show_commands")
     name, words = _find_command(list(words))
     parser = build_parser(name)
     _apply_environment(parser)
@@ -80,16 +80,17 @@ def _find_cache_command(words: list[str], place: int) -> tuple[str, list[str]]:
 
 def build_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of a command."""
-    add_options, text = COMMANDS[name]
+    command = COMMANDS[name]
     parser = _Parser(
         prog=f"wheelforge {name}",
-        description=f"{text[0].upper()}{text[1:]}.",
+        description=f"{command.text[0].upper()}{command.text[1:]}.",
         epilog=_EPILOGS.get(name, ""),
         allow_abbrev=False,
         # Each option is tried on a formatter, which would ask each time how wide the terminal is.
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=80),
     )
-    add_options(parser)
+    command.add_options(parser)
+    parser.set_defaults(run=command.run)
     return parser
 
 
@@ -145,10 +146,10 @@ def _refuse_unknown(word: str, parser: argparse.ArgumentParser) -> NoReturn:
     raise UsageError("option-invalid", option, f"`{parser.prog}` has no such option; {guess}")
 
 
-def _show_commands(_: argparse.Namespace) -> None:
+def show_commands(_: argparse.Namespace) -> None:
     """Print what there is: the commands, examples, and where to read on."""
     width = max(map(len, COMMANDS))
-    commands = [f"  {name:{width}}  {text}\n" for name, (_, text) in COMMANDS.items()]
+    commands = [f"  {name:{width}}  {text}\n" for name, (_, text, _) in COMMANDS.items()]
     sys.stdout.write(
         "usage: wheelforge [COMMAND] [SRC ...] [options]\n\n"
         "Build wheels and sdists, one or many, safely and in parallel.\n\n"
@@ -158,30 +159,18 @@ def _show_commands(_: argparse.Namespace) -> None:
     )
 
 
-def _late(room: str, name: str) -> Callable[[argparse.Namespace], int | None]:
-    """Return a function that is imported once it is called: no command needs all the others."""
-
-    def run(options: argparse.Namespace) -> int | None:
-        from importlib import import_module
-
-        return getattr(import_module(f"wheelforge.cli.{room}"), name)(options)  # type: ignore[no-any-return]
-
-    return run
-
-
 def _add_build(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     options.add_kinds(parser)
     options.add_batch(parser)
     options.add_reports(parser)
     _add_making(parser)
-    parser.set_defaults(run=_late("build", "run_build"))
 
 
 def _add_metadata(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     _add_making(parser)
-    parser.set_defaults(run=_late("commands", "run_metadata"), kinds=None, outdir=None)
+    parser.set_defaults(kinds=None, outdir=None)
 
 
 def _add_lock(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +183,7 @@ def _add_lock(parser: argparse.ArgumentParser) -> None:
         help="file to write (default: pylock.build.toml)",
     )
     _add_making(parser)
-    parser.set_defaults(run=_late("commands", "run_lock"), kinds=None, outdir=None)
+    parser.set_defaults(kinds=None, outdir=None)
 
 
 def _add_making(parser: argparse.ArgumentParser) -> None:
@@ -214,7 +203,6 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
     options.add_index(parser)
     options.add_cache_directory(parser)
     options.add_verbosity(parser)
-    parser.set_defaults(run=_late("commands", "run_fetch"))
 
 
 def _add_unpack(parser: argparse.ArgumentParser) -> None:
@@ -222,52 +210,74 @@ def _add_unpack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("destination", type=absolute_path, help="a directory, absent or empty")
     options.add_links(parser)
     options.add_verbosity(parser)
-    parser.set_defaults(run=_late("commands", "run_unpack"))
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", metavar="TOPIC", help="default: list the topics")
-    parser.set_defaults(run=_late("help", "show_topic"))
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("code", metavar="CODE", help="an error code, such as `header-missing`")
-    parser.set_defaults(run=_late("help", "explain_code"))
 
 
-def _add_cache(run: str, parser: argparse.ArgumentParser) -> None:
+def _add_cache_list(parser: argparse.ArgumentParser) -> None:
     options.add_cache_directory(parser)
-    parser.set_defaults(run=_late("cache", run))
-    if run == "show_entries":
-        parser.add_argument("--json", action="store_true", help="print JSON")
-    elif run == "verify":
-        parser.add_argument("--repair", action="store_true", help="mend or remove what is wrong")
-    elif run == "collect":
-        parser.add_argument(
-            "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much: 5GB"
-        )
-        parser.add_argument(
-            "--max-age",
-            type=parse_days,
-            metavar="AGE",
-            help="remove what was unused for longer: 30d",
-        )
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "build": (_add_build, "build wheels and sdists (the default command)"),
-    "metadata": (_add_metadata, "print a project's core metadata as JSON"),
-    "lock": (_add_lock, "pin build requirements by hash"),
-    "fetch": (_add_fetch, "download everything in a lock into the cache"),
-    "unpack": (_add_unpack, "unpack an sdist safely"),
-    "cache dir": (partial(_add_cache, "show_directory"), "print the cache directory"),
-    "cache size": (partial(_add_cache, "show_size"), "print the size of the cache"),
-    "cache list": (partial(_add_cache, "show_entries"), "list the entries of the cache"),
-    "cache verify": (partial(_add_cache, "verify"), "check every file of the cache"),
-    "cache gc": (partial(_add_cache, "collect"), "remove leftovers and old entries"),
-    "cache clear": (partial(_add_cache, "clear"), "remove everything that is not in use"),
-    "help": (_add_help, "show a reference text"),
-    "explain": (_add_explain, "explain an error code"),
+def _add_cache_verify(parser: argparse.ArgumentParser) -> None:
+    options.add_cache_directory(parser)
+    parser.add_argument("--repair", action="store_true", help="mend or remove what is wrong")
+
+
+def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
+    options.add_cache_directory(parser)
+    parser.add_argument(
+        "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much: 5GB"
+    )
+    parser.add_argument(
+        "--max-age",
+        type=parse_days,
+        metavar="AGE",
+        help="remove what was unused for longer: 30d",
+    )
+
+
+class Command(NamedTuple):
+    """A command: its options, a line about it, and the module and function that run it."""
+
+    add_options: Callable[[argparse.ArgumentParser], None]
+    text: str
+    run: str
+    """Imported when the command is run: no command needs what the others do."""
+
+
+COMMANDS = {
+    "build": Command(
+        _add_build, "build wheels and sdists (the default command)", "build.run_build"
+    ),
+    "metadata": Command(
+        _add_metadata, "print a project's core metadata as JSON", "commands.run_metadata"
+    ),
+    "lock": Command(_add_lock, "pin build requirements by hash", "commands.run_lock"),
+    "fetch": Command(
+        _add_fetch, "download everything in a lock into the cache", "commands.run_fetch"
+    ),
+    "unpack": Command(_add_unpack, "unpack an sdist safely", "commands.run_unpack"),
+    "cache dir": Command(
+        options.add_cache_directory, "print the cache directory", "cache.show_directory"
+    ),
+    "cache size": Command(
+        options.add_cache_directory, "print the size of the cache", "cache.show_size"
+    ),
+    "cache list": Command(_add_cache_list, "list the entries of the cache", "cache.show_entries"),
+    "cache verify": Command(_add_cache_verify, "check every file of the cache", "cache.verify"),
+    "cache gc": Command(_add_cache_gc, "remove leftovers and old entries", "cache.collect"),
+    "cache clear": Command(
+        options.add_cache_directory, "remove everything that is not in use", "cache.clear"
+    ),
+    "help": Command(_add_help, "show a reference text", "help.show_topic"),
+    "explain": Command(_add_explain, "explain an error code", "help.explain_code"),
 }
 _EPILOGS = {
     "build": """\

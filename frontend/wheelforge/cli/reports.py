@@ -12,12 +12,12 @@ from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
-    from wheelforge.report import EventStream, Run
+    from wheelforge.report import EventStream
 
 _WHOLE = ("report", "junit", "html")
 """Written at the end."""
@@ -51,12 +51,17 @@ class Reports:
         """Write all reports; one that cannot be written does not keep others from it."""
         if not self._paths:
             return
-        from wheelforge.report import Run
+        from wheelforge import report
 
-        run, failures = Run(told=tuple(self._told), ending=ending), list[ForgeError]()
+        writers = {
+            "report": report.write_json_report,
+            "junit": report.write_junit_report,
+            "html": report.write_html_report,
+        }
+        run, failures = report.Run(told=tuple(self._told), ending=ending), list[ForgeError]()
         for name, path in self._paths.items():
             try:
-                _find_writer(name)(run, path)
+                writers[name](run, path)
             except ForgeError as error:
                 failures.append(error)
         if failures:
@@ -84,7 +89,11 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
         yield Reports({})
         return
     with contextlib.ExitStack() as stack:
-        stream = _open_stream(stack, paths.pop("events", None))
+        stream, place = None, paths.pop("events", None)
+        if place is not None:
+            from wheelforge.report import EventStream
+
+            stream = stack.enter_context(EventStream(place))
         reports = Reports(paths, stream)
         try:
             yield reports
@@ -94,25 +103,6 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
                 reports.write(ending)
             raise
         reports.write()
-
-
-def _open_stream(stack: contextlib.ExitStack, path: Path | None) -> EventStream | None:
-    if path is None:
-        return None
-    from wheelforge.report import EventStream
-
-    return stack.enter_context(EventStream(path))
-
-
-def _find_writer(name: str) -> Callable[[Run, Path], None]:
-    from wheelforge import report
-
-    writers = {
-        "report": report.write_json_report,
-        "junit": report.write_junit_report,
-        "html": report.write_html_report,
-    }
-    return writers[name]
 
 
 def _check_path(name: str, path: Path) -> None:

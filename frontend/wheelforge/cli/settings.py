@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from wheelforge.lockfile import Lock
-    from wheelforge_isolation import Links
-
 
 def make_settings(options: argparse.Namespace) -> Settings:
     """Return what ``options`` say of where things come from and under which rules."""
+    lock = None
+    if options.locked is not None:
+        from wheelforge.lockfile import read_lock
+
+        lock = read_lock(options.locked)
     return replace(
         make_places(options),
         cache_max_bytes=options.cache_max_size,
@@ -31,8 +33,10 @@ def make_settings(options: argparse.Namespace) -> Settings:
         isolated=not options.no_isolation,
         checked=not options.skip_dependency_check,
         environment_dir=options.env_dir,
-        lock=_read_lock(options.locked),
-        policy=_make_policy(options),
+        lock=lock,
+        policy=Policy(
+            keep=Keep(options.keep), era=Era(options.era), timeout_seconds=options.timeout
+        ),
     )
 
 
@@ -50,31 +54,20 @@ def make_places(options: argparse.Namespace) -> Settings:
     )
 
 
-def _make_policy(options: argparse.Namespace) -> Policy:
-    return Policy(
-        keep=Keep(options.keep),
-        era=Era(options.era),
-        timeout_seconds=options.timeout,
-    )
-
-
-def _read_lock(path: Path | None) -> Lock | None:
-    if path is None:
-        return None
-    from wheelforge.lockfile import read_lock
-
-    return read_lock(path)
-
-
 def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
     """Yield what is to be built, in the order in which it was named."""
+    links = None
+    if options.links is not None:
+        from wheelforge_isolation import Links
+
+        links = Links(options.links)
     for source in options.sources or [Path.cwd()]:
         yield BuildRequest(
             source=source,
-            output=options.outdir or find_output(source),
+            output=options.outdir or _find_output(source),
             kinds=_list_kinds(options, source),
-            config_settings=read_config_settings(options),
-            links=_read_links(options.links),
+            config_settings=_read_config_settings(options),
+            links=links,
             tree=options.sdist_extract_dir,
         )
 
@@ -93,28 +86,14 @@ def refuse_contradictions(options: argparse.Namespace) -> None:
         )
 
 
-def list_bare_settings(options: argparse.Namespace) -> list[str]:
-    """Return the keys that were given to the backend without a value."""
-    return [text for text in options.config_setting or () if "=" not in text]
-
-
-def _read_links(text: str | None) -> Links | None:
-    if text is None:
-        return None
-    from wheelforge_isolation import Links
-
-    return Links(text)
-
-
-def find_output(source: Path | str) -> Path:
-    """Return where the results go unless somebody says so."""
+def _find_output(source: Path | str) -> Path:
     if isinstance(source, str):
         return Path.cwd()
     return source / "dist" if source.is_dir() else source.parent
 
 
-def read_config_settings(options: argparse.Namespace) -> dict[str, object]:
-    """Return what the backend is told; a key that is given twice becomes a list."""
+def _read_config_settings(options: argparse.Namespace) -> dict[str, object]:
+    """Return the config settings for the backend; a key that is given twice becomes a list."""
     if options.config_json is not None:
         return _read_json(options.config_json)
     settings: dict[str, object] = {}
