@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -134,3 +135,8 @@ def noting(path: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """Return what such code has written."""
     return path.read_text(encoding="utf-8").split() if path.exists() else []
+
+
+def without_summary(text: str) -> str:
+    """Leave out the line that sums up a batch, which must come last."""
+    return re.sub(r"done: (\d+ \w+(, )?)+ in \d+\.\d s(; results in `[^`]+`)?\n\Z", "", text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.batches import Yard, noting, read_lines
+from tests.batches import Yard, noting, read_lines, without_summary
 from tests.hooks import is_running, read_pids, wait_until
 from tests.index import core_metadata, wheel
 
@@ -29,7 +29,7 @@ def test_batch__builds_directories_archives_and_names_together(yard: Yard) -> No
 
     code, out, err = yard.run(directory, archive, "three==1.0")
 
-    assert (code, err) == (0, "")
+    assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"one", "two", "three"}
     assert {line.rpartition("/")[2].split("-")[0] for line in out.splitlines()} == yard.results()
 
@@ -98,7 +98,7 @@ def test_requirement_files__are_built(yard: Yard) -> None:
 
     code, _, err = yard.run("-r", write_requirements(yard, "# all of it", *lines))
 
-    assert (code, err) == (0, "")
+    assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"one", "two"}
 
 
@@ -121,7 +121,7 @@ def test_requirement_files__skip_markers_of_other_pythons(yard: Yard) -> None:
 
     code, _, err = yard.run("-r", write_requirements(yard, *lines))
 
-    assert (code, err) == (0, "")
+    assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"two"}
 
 
@@ -161,7 +161,7 @@ def test_order__a_project_that_others_require_is_built_first_and_used(yard: Yard
 
     code, _, err = yard.run(last, middle, first, "-w")
 
-    assert (code, err) == (0, "")
+    assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"first", "middle", "last"}
 
 
@@ -211,7 +211,7 @@ def test_delivery__the_same_file_from_two_pythons_is_no_conflict(yard: Yard) -> 
         f"{sys.version_info[0]}.{sys.version_info[1]}",
     )
 
-    assert (code, err) == (0, "")
+    assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"one"}
 
 
@@ -331,7 +331,7 @@ def test_with_deps__a_set_can_be_installed_without_an_index(yard: Yard) -> None:
 
     code, _, err = yard.run("-r", write_requirements(yard, "top"), "--with-deps")
 
-    assert (code, err) == (0, "")
+    assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"top", "middle", "bottom"}
     assert "middle-1.0-py3-none-any.whl" in {path.name for path in yard.output.iterdir()}
     subprocess.run(
@@ -385,7 +385,7 @@ def test_warning_of_many_builds__is_shown_once_and_counted(yard: Yard) -> None:
     code, _, told = yard.run(*sdists)
 
     assert code == 0
-    assert told.count("and more") == 1
+    assert "and more" not in told
     assert re.findall(r"^warning: (.*)$", told, re.MULTILINE)[1:] == [
         "2 more builds have the warning: old ..."
     ]
@@ -398,3 +398,15 @@ def test_warning_of_many_builds__is_shown_for_each_with_verbose(yard: Yard) -> N
 
     warnings = re.findall(r"^warning: (.*)$", told, re.MULTILINE)
     assert sorted(warnings) == ["one-1.0.tar.gz: old", "two-1.0.tar.gz: old"]
+
+
+def test_summary__tells_counts_causes_and_where_results_are(yard: Yard) -> None:
+    good, bad = yard.sdist("good"), yard.sdist("bad", FAILING)
+
+    code, _, told = yard.run(good, bad, "--keep-going")
+
+    assert code == 1
+    (cause,) = re.findall(r"^  bad-1\.0\.tar\.gz, Python \S+: (.*)$", told, re.MULTILINE)
+    assert cause.startswith("backend-failed: building the wheel has failed")
+    (last,) = re.findall(r"^done: (.*)$", told, re.MULTILINE)
+    assert re.fullmatch(r"1 built, 1 failed in \d+\.\d s; results in `.*out`", last)

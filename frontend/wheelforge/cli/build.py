@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,9 @@ def _run(options: argparse.Namespace, build: Build) -> int:
     from wheelforge.cli.commands import open_cache_place, open_console
     from wheelforge.cli.reports import open_reports
 
+    begun = time.monotonic()
     console = open_console(options)
+    console.is_batch = not _is_alone(options)
     reporters: list[Reporter] = [console.hear]
     outcomes: list[Outcome] = []
 
@@ -68,7 +71,7 @@ def _run(options: argparse.Namespace, build: Build) -> int:
     with open_reports(options) as reports, open_cache_place(options), console.watch():
         reporters.append(reports.hear)
         build(report, hear)
-    return _conclude(outcomes, console)
+    return _conclude(outcomes, console, time.monotonic() - begun)
 
 
 def _run_metadata(options: argparse.Namespace) -> int:
@@ -83,13 +86,28 @@ def _run_metadata(options: argparse.Namespace) -> int:
     return 0
 
 
-def _conclude(outcomes: Sequence[Outcome], console: Console) -> int:
-    """Say which builds have failed, and return the exit code."""
+def _conclude(outcomes: Sequence[Outcome], console: Console, seconds: float) -> int:
+    """Sum up a batch, say which builds have failed and why, and return the exit code."""
     failed = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
-    if not failed or len(outcomes) == 1:
+    if len(outcomes) == 1:
         return failed[0][1].exit_code if failed else 0
-    lines = [f"{len(failed)} of {len(outcomes)} builds failed:"]
-    for outcome, error in failed:
-        lines.append(f"  {outcome.request.label}, Python {outcome.python}: {error.code}")
-    console.say("error", "\n".join(lines), is_needed=True)
-    return _SOME_FAILED
+    if failed:
+        lines = [f"{len(failed)} of {len(outcomes)} builds failed:"]
+        for outcome, error in failed:
+            reason = str(error).partition("\n")[0].removeprefix(f"`{outcome.request.label}`: ")
+            lines.append(
+                f"  {outcome.request.label}, Python {outcome.python}: {error.code}: {reason}"
+            )
+        console.say("error", "\n".join(lines), is_needed=True)
+    kept = sum(outcome.is_resumed for outcome in outcomes)
+    counts = {
+        "built": len(outcomes) - len(failed) - kept,
+        "kept": kept,
+        "failed": len(failed),
+    }
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    places = {artifact.path.parent for outcome in outcomes for artifact in outcome.artifacts}
+    where = f"; results in `{os.path.relpath(places.pop())}`" if len(places) == 1 else ""
+    if outcomes:
+        console.say("done", f"{said} in {seconds:.1f} s{where}")
+    return _SOME_FAILED if failed else 0

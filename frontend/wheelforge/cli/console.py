@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelforge.progress import Progress
     from wheelforge_isolation import ForgeError
 
-_STYLES = {"error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32"}
+_STYLES = {"done": "1;32", "error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32"}
 _QUIET, _NORMAL, _VERBOSE = -1, 0, 1
 
 
@@ -31,6 +31,8 @@ class Console:
     ) -> None:
         self._verbosity = verbosity
         self._variables = os.environ if variables is None else variables
+        self.is_batch = False
+        """Whether there are so many builds that each has to be brief."""
         self._warnings: dict[str, list[str]] = {}
         """The builds of each warning of a backend."""
         self._lock = Lock()
@@ -76,17 +78,16 @@ class Console:
             is_new = not builds
             builds.append(build)
         if is_new or self._verbosity >= _VERBOSE:
-            self.say("warning", f"{build}: {text}")
+            is_brief = self.is_batch and self._verbosity < _VERBOSE
+            self.say("warning", f"{build}: {_shorten(text) if is_brief else text}")
 
     def _count_warnings(self) -> None:
         """Say how many builds a warning came from that was shown once."""
         for text, builds in self._warnings.items():
             others = len(builds) - 1
             if others and self._verbosity < _VERBOSE:
-                first, _, more = text.partition("\n")
                 what = "build has" if others == 1 else "builds have"
-                shortened = f"{first} ..." if more else first
-                self.say("warning", f"{others} more {what} the warning: {shortened}")
+                self.say("warning", f"{others} more {what} the warning: {_shorten(text)}")
 
     def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
         """Write a line of that kind."""
@@ -103,8 +104,10 @@ class Console:
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Say how a build has ended, and print where its results are."""
-        self._progress.add(outcome)
-        self.print_data("".join(f"{artifact.path}\n" for artifact in outcome.artifacts))
+        has_told = self._progress.add(outcome)
+        # A terminal needs no second line for the same result; programs get the bare paths.
+        if not (has_told and sys.stdout.isatty()):
+            self.print_data("".join(f"{artifact.path}\n" for artifact in outcome.artifacts))
         if outcome.error is not None:
             self.show_error(outcome.error)
 
@@ -130,6 +133,12 @@ class Console:
         if not text or not is_coloured(sys.stderr, self._variables):
             return text
         return f"\x1b[{_STYLES[kind]}m{text.rstrip()}\x1b[0m{text[len(text.rstrip()) :]}"
+
+
+def _shorten(text: str) -> str:
+    """Return the first line, and whether there are more."""
+    first, _, more = text.partition("\n")
+    return f"{first} ..." if more else first
 
 
 def is_coloured(stream: TextIO, variables: Mapping[str, str]) -> bool:

@@ -15,7 +15,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.progress.plain import Progress, spell
+from wheelforge.progress.plain import Progress, find_seconds, spell
+from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -186,11 +187,28 @@ class LiveProgress(Progress):
             self._board.hear(event, self._clock())
             self._drawn = None
 
-    def add(self, outcome: Outcome) -> None:
-        """Take note of how a build has ended."""
+    def add(self, outcome: Outcome) -> bool:
+        """Take note of how a build has ended; of several, each gets a line that stays."""
         with self._lock:
             self._board.add(outcome)
             self._drawn = None
+            if self._board.total <= 1:
+                return False
+            self.write(f"{self._describe(outcome)}\n")
+            return True
+
+    def _describe(self, outcome: Outcome) -> str:
+        is_good = outcome.error is None
+        mark = spell("\u2713" if is_good else "\u2717", self._stream.encoding)
+        if self._has_colours:
+            mark = f"\x1b[{32 if is_good else 31}m{mark}\x1b[0m"
+        seconds = find_seconds(outcome)
+        took = "      " if seconds is None else f"{seconds:5.1f}s"
+        label = escape_line(outcome.request.label)
+        if outcome.error is not None:
+            return f"{mark} {took}  {label}: {outcome.error.code}"
+        names = ", ".join(artifact.path.name for artifact in outcome.artifacts)
+        return f"{mark} {took}  {escape_line(names) or label}"
 
     @contextlib.contextmanager
     def aside(self) -> Generator[None]:
@@ -244,14 +262,12 @@ class LiveProgress(Progress):
             self._live.start(refresh=True)
 
     def close(self) -> None:
-        """Leave the totals of what was done, if there was more than one build."""
+        """Take the lines away."""
         self._is_over.set()
         if self._thread.is_alive():
             self._thread.join()
         with contextlib.suppress(OSError, ValueError), self.aside():
-            if self._console is not None:
-                for line in self._board.draw_totals(self._console, self._clock()):
-                    self._console.print(line)
+            pass
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -28,8 +28,9 @@ class Progress:
     def hear(self, event: BuildEvent) -> None:
         """Take note of an event."""
 
-    def add(self, outcome: Outcome) -> None:
-        """Take note of how a build has ended."""
+    def add(self, outcome: Outcome) -> bool:  # ruff: ignore[unused-method-argument]
+        """Take note of how a build has ended; return whether its results are shown by that."""
+        return False
 
     def write(self, text: str, build: str = "") -> None:
         """Write a message; some have more than one place, and those of a ``build`` one of them."""
@@ -65,9 +66,10 @@ class Progress:
 class Lines(Progress):
     """Writes a line when a build has ended."""
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> bool:
         """Say what a build has made of what."""
         self.write(f"{describe(outcome)}\n")
+        return False
 
 
 class Groups(Lines):
@@ -96,10 +98,9 @@ class Groups(Lines):
             if depth <= 0:
                 self._write_group(event.build)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> bool:
         """Say what a build has made of what."""
-        if not self._is_quiet:
-            super().add(outcome)
+        return not self._is_quiet and super().add(outcome)
 
     def write(self, text: str, build: str = "") -> None:
         """Write a message, or keep it for the group of that build."""
@@ -136,13 +137,18 @@ def describe(outcome: Outcome) -> str:
     """Return in one line how a build has ended."""
     label = escape_line(outcome.request.label)
     names = ", ".join(each.path.name for each in outcome.artifacts)
-    took = next((phase.seconds for phase in outcome.phases if not phase.name), None)
+    took = find_seconds(outcome)
     time = "" if took is None else f" ({took:.1f} s)"
     if outcome.error is not None:
         return f"failed {label}: {outcome.error.code}{time}"
     if outcome.is_resumed:
         return f"kept {label} -> {names}"
     return f"built {label} -> {names}{time}"
+
+
+def find_seconds(outcome: Outcome) -> float | None:
+    """Return how long a build took, unless nothing was built."""
+    return next((phase.seconds for phase in outcome.phases if not phase.name), None)
 
 
 def spell(text: str, encoding: str | None) -> str:
