@@ -44,7 +44,8 @@ class Job(NamedTuple):
 
 def arrange(jobs: Sequence[Job], place: Path) -> list[Job]:
     """Return ``jobs`` with their needs among each other; ``place`` takes what is looked at."""
-    projects = dict(_read_projects(jobs, place))
+    read = dict(_read_projects(jobs, place))
+    projects = {job.number: read[job.request.source] for job in jobs if job.request.source in read}
     arranged: list[Job] = []
     for python in dict.fromkeys(job.python for job in jobs):
         own = [job for job in jobs if job.python == python]
@@ -52,8 +53,8 @@ def arrange(jobs: Sequence[Job], place: Path) -> list[Job]:
     return sorted(arranged, key=lambda job: job.number)
 
 
-def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path, Project]]:
-    """Yield what each source is; nothing of what only its build can say."""
+def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path | str, Project]]:
+    """Yield the project of each source that is built, as far as it can be read without a build."""
     sources = dict.fromkeys(job.request.source for job in jobs if job.make is None)
     paths = [source for source in sources if isinstance(source, Path)]
     if len(sources) < 2 or not any(path.is_dir() for path in paths):  # ruff: ignore[magic-value-comparison]
@@ -66,50 +67,39 @@ def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path, Pro
             continue  # which its build will say
 
 
-def _arrange(jobs: list[Job], projects: Mapping[Path, Project]) -> list[Job]:
-    offers = {name: job for job in jobs if (name := _name_of(job, projects))}
+def _arrange(jobs: list[Job], projects: Mapping[int, Project]) -> list[Job]:
+    """Return the jobs of one Python with their needs and levels."""
+    from packaging.utils import canonicalize_name
+
+    offers: dict[str, Job] = {}
+    for job in jobs:
+        makes_wheel = not job.request.kinds or Kind.WHEEL in job.request.kinds
+        if job.number in projects and makes_wheel and Path(job.request.source).is_dir():
+            offers[canonicalize_name(projects[job.number].name)] = job
     needs = {job.number: _find_needs(job, projects, offers) for job in jobs}
-    levels: dict[int, int] = {}
     try:
         order = list(TopologicalSorter(needs).static_order())
     except CycleError as error:
         labels = {job.number: job.request.label for job in jobs}
         ring = [labels[number] for number in reversed(error.args[1])]
         raise RequirementsError("build-cycle", tuple(ring)) from error
+    levels: dict[int, int] = {}
     for number in order:
         levels[number] = max((levels[need] + 1 for need in needs[number]), default=0)
     return [job._replace(needs=needs[job.number], level=levels[job.number]) for job in jobs]
 
 
-def _name_of(job: Job, projects: Mapping[Path, Project]) -> str:
-    """Return the name under which others can require what a job makes, or nothing."""
-    from packaging.utils import canonicalize_name
-
-    project, kinds = _find_project(job, projects), job.request.kinds
-    makes_wheel = not kinds or Kind.WHEEL in kinds
-    if project is None or not makes_wheel or not Path(job.request.source).is_dir():
-        return ""
-    return canonicalize_name(project.name)
-
-
 def _find_needs(
-    job: Job, projects: Mapping[Path, Project], offers: Mapping[str, Job]
+    job: Job, projects: Mapping[int, Project], offers: Mapping[str, Job]
 ) -> frozenset[int]:
     from packaging.utils import canonicalize_name
 
-    project = _find_project(job, projects)
     found = set[int]()
-    for text in project.requires if project else ():
+    for text in projects[job.number].requires if job.number in projects else ():
         requirement = find_requirement(text)
         # If it is no project, its build will say so.
         offer = offers.get(canonicalize_name(requirement.name)) if requirement else None
-        # Who requires itself wants an older one, from an index.
+        # A project that requires itself wants an older one, from an index.
         if offer is not None and offer.request.source != job.request.source:
             found.add(offer.number)
     return frozenset(found)
-
-
-def _find_project(job: Job, projects: Mapping[Path, Project]) -> Project | None:
-    """Return what was read of the source that ``job`` builds, if something was."""
-    source = job.request.source
-    return projects.get(source) if isinstance(source, Path) and not job.make else None

@@ -36,7 +36,7 @@ class Scheduler:
         self._known_peaks = {number: timing.peak_bytes for number, timing in timings.items()}
         needed = {need for job in jobs for need in job.needs}
         self._needed = {job.number: job for job in jobs if job.number in needed}
-        """What others are built with."""
+        """The jobs whose wheels others are built with."""
 
     def run(self, at_once: int, on_outcome: Callable[[Outcome], bool]) -> None:
         """Do all jobs; end early once ``on_outcome``, which is told every outcome, says no."""
@@ -62,7 +62,7 @@ class Scheduler:
             self._running[threads.submit(self._worker.run, job, forge)] = job
 
     def _is_ready(self, job: Job) -> bool:
-        # What a forge is offered is listed once, so all of a lower level has to be there.
+        # The offers of a forge are listed once, so all of a lower level has to be there.
         return all(number in self.outcomes for number in self._list_lower(job))
 
     def _has_memory(self, job: Job) -> bool:
@@ -79,7 +79,7 @@ class Scheduler:
         return self._known_peaks.get(job.number) or self._source_peaks.get(job.request.source, 0)
 
     def _list_lower(self, job: Job) -> list[int]:
-        """Return what is built before ``job`` because somebody of its level may need it."""
+        """Return the jobs before ``job`` whose wheels one of its level may need."""
         if not job.level:
             return []
         return [

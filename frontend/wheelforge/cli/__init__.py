@@ -5,7 +5,7 @@ import sys
 
 from wheelforge.version import VERSION
 
-TYPE_CHECKING = False  # whoever asks for the version need not wait for ``typing``
+TYPE_CHECKING = False  # the version is shown without waiting for ``typing``
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn

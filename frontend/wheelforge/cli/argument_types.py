@@ -1,4 +1,4 @@
-"""What single words of the command line mean."""
+"""The types of arguments: paths, sizes, times and the like, read from one word each."""
 
 from __future__ import annotations
 

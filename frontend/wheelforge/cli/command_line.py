@@ -44,7 +44,7 @@ def run_words(words: Sequence[str]) -> int:
 
 
 def explain_refusal(error: OSError) -> int:
-    """Say what the system has refused, unless nobody listens any more; return the exit code."""
+    """Say what the system has refused, unless the reader is gone; return the exit code."""
     from wheelforge_isolation import translated
 
     path = "standard output" if error.filename is None else os.fsdecode(error.filename)

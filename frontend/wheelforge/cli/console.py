@@ -1,4 +1,4 @@
-"""What people see: results on one stream, everything else on the other."""
+"""The output for people: results on one stream, everything else on the other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Console:
 
     @contextlib.contextmanager
     def watch(self) -> Generator[None]:
-        """Show what is at work inside, if there is somebody to see it."""
+        """Show what is at work inside, if it is a terminal or CI."""
         with self._progress:
             try:
                 yield
@@ -117,7 +117,7 @@ class Console:
             try:
                 sys.stdout.write(text)
             except UnicodeEncodeError:
-                # Names of files can be anything; who reads them wants the very bytes.
+                # Names of files can be anything; their readers need the very bytes.
                 sys.stdout.flush()
                 sys.stdout.buffer.write(os.fsencode(text))
             sys.stdout.flush()
@@ -142,7 +142,7 @@ def _shorten(text: str) -> str:
 
 
 def is_coloured(stream: TextIO, variables: Mapping[str, str]) -> bool:
-    """Return whether ``stream`` is for somebody who likes colours."""
+    """Return whether ``stream`` takes colours, and they are not off."""
     if variables.get("NO_COLOR"):
         return False
     return bool(variables.get("FORCE_COLOR")) or (

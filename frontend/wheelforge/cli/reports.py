@@ -98,7 +98,7 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
         try:
             yield reports
         except BaseException as ending:
-            # What has ended it all is what people have to hear of.
+            # The error that has ended it all is the one to be shown.
             with contextlib.suppress(ForgeError):
                 reports.write(ending)
             raise

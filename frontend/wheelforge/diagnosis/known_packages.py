@@ -1,4 +1,4 @@
-"""What is known of the things that builds miss: who has them, and until when they were there."""
+"""The things that builds miss: the packages that have them, and the last versions that did."""
 
 from __future__ import annotations
 

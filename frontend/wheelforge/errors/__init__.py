@@ -1,4 +1,4 @@
-"""What can go wrong in a build, as facts.
+"""The errors of builds, as facts.
 
 Most builds need none of it: a module is loaded when one of its names is used.
 """

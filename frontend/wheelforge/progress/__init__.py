@@ -1,4 +1,4 @@
-"""What people see while builds are at work: a few lines in a terminal, plain ones in CI.
+"""The progress of builds, as people see it: a few lines in a terminal, plain ones in CI.
 
 A pipe gets nothing but messages. A terminal gets a live line for each build, below all messages;
 what draws it is imported once there is something to show for a while. CI gets a line for each build

@@ -45,7 +45,7 @@ class Progress:
 
     @contextlib.contextmanager
     def aside(self) -> Generator[None]:
-        """Let somebody write to another stream that may lead to the same place."""
+        """Let the caller write to another stream that may lead to the same place."""
         with self._lock:
             yield
 
@@ -116,7 +116,7 @@ class Groups(Lines):
         self.write(f"{self._guard(text)}::error title={title}::{_escape(sentence)}\n")
 
     def close(self) -> None:
-        """Write what is left of builds that nobody has ended."""
+        """Write the output of builds that have not ended."""
         with self._lock:
             for build in list(self._told):
                 self._write_group(build)

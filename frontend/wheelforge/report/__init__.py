@@ -1,4 +1,4 @@
-"""What machines read: reports of builds that are over, and events as they happen; and one page.
+"""Reports of builds that are over, and events as they happen, for programs; and one page.
 
 Reports are written whole or not at all. The JSON one has what pypa/build's report has, in the same
 places, and everything else under names that are not used there; `report.schema.json`, beside this,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _FORMAT_OF_BUILD = "1.0"
 _INTERRUPTED = 130
-"""What lets somebody in stands before the host of a URL, or in its query."""
 
 
 def write_json_report(run: Run, path: Path) -> None:
@@ -126,7 +125,7 @@ def _describe_artifact(artifact: Artifact) -> Facts:
     return {
         "name": artifact.path.name,
         "path": str(artifact.path),
-        # An editable wheel is a wheel to whoever reads pypa/build's reports.
+        # An editable wheel is a wheel in the reports of pypa/build.
         "kind": "sdist" if artifact.kind is Kind.SDIST else "wheel",
         "size": artifact.size_bytes,
         "hashes": {"sha256": artifact.sha256},

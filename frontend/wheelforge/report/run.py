@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from wheelforge.models import Outcome
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""What stands in a path for bytes that are no text; no encoding has it."""
+"""The bytes of a path that are no text; no encoding has them."""
 _SPECIAL = re.compile(r"[<>&\u2028\u2029]")
-"""What could end a script in a page, or a line in it."""
+"""Characters that could end a script in a page, or a line in it."""
 TAIL_LINES = 200
 _TAIL_BYTES = 1 << 16
 _UNSEEN = re.compile(r"[\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -29,9 +29,9 @@ class Run(NamedTuple):
     """All builds of one use of the command line."""
 
     told: Sequence[tuple[Outcome, str]]
-    """Each with the last lines of its log, where somebody may want to see them."""
+    """Each outcome, and the last lines of its log if it has failed."""
     ending: BaseException | None = field(default=None, compare=False)
-    """What has ended all of it before its time."""
+    """The exception that has ended all of it before its time."""
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EventStream:
-    """Writes every event to a file, at once: whoever follows it sees what happens now."""
+    """Writes every event to a file, at once, so that it can be followed."""
 
     def __init__(self, path: Path) -> None:
         with translated("write", str(path)):
@@ -40,13 +40,13 @@ class EventStream:
             except OSError as error:
                 self._failure = self._failure or error
         failure, self._failure = self._failure, None
-        # Who reads a pipe may go before the end.
+        # The reader of a pipe may go before the end.
         if failure is not None and not isinstance(failure, BrokenPipeError):
             with translated("write", str(self._path)):
                 raise failure
 
     def _write(self, line: bytes) -> None:
-        # A build does not fail because somebody who looks on cannot see it.
+        # A build does not fail because its events cannot be written.
         try:
             self._file.write(line)
             self._file.flush()
@@ -60,6 +60,6 @@ class EventStream:
         try:
             self.close()
         except ForgeError:
-            # What has ended it all is what people have to hear of.
+            # The error that has ended it all is the one to be shown.
             if kind is None:
                 raise
