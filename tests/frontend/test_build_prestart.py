@@ -85,8 +85,8 @@ def test_prestart__server_of_the_last_build_is_started_and_used(
     settings = ground.settings()
     with Recording() as pool:
         Prestarter(settings.cache_dir, settings.python).start(sdist, settings.variables, pool)
-        (place,) = pool._places.values()
-        early = place.server.pid
+        (server,) = pool._servers.values()
+        early = server.pid
         with ground.forge(components=Components(pool=pool)) as forge:
             facts = facts_of(forge.build(request))
 

@@ -311,7 +311,7 @@ def test_daemon__neither_delays_the_caller_nor_outlives_the_hook(
     assert time.monotonic() - started < 20
     # Without a keeper, what has left the hook's group is out of reach.
     assert is_running(daemon) == (way == "direct")
-    assert place.endings[0].strays == (way != "direct")
+    assert place.endings[0].orphans == (way != "direct")
     kill(daemon)
 
 

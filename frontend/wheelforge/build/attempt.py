@@ -234,9 +234,9 @@ class Attempt:
         self.result.is_forked = ending.forked
         self.result.peak_bytes = max(self.result.peak_bytes, ending.peak_bytes)
         self.result.cpu_seconds += ending.cpu_seconds
-        if ending.strays:
+        if ending.orphans:
             self._events.note(
-                f"`{ending.hook}` left {ending.strays} processes behind; they were ended"
+                f"`{ending.hook}` left {ending.orphans} processes behind; they were ended"
             )
 
     def _diagnose(self, error: HookFailedError) -> BackendFailedError:

@@ -55,8 +55,8 @@ CALL = json.loads({call!r})
 with tempfile.TemporaryDirectory() as name:
     place = pathlib.Path(name)
     (place / "input.json").write_text(CALL["question"], encoding="utf-8")
-    words = [*CALL["words"], name]
-    status = subprocess.call(words, cwd=CALL["directory"] or None, env=CALL["variables"])
+    argv = [*CALL["argv"], name]
+    status = subprocess.call(argv, cwd=CALL["directory"] or None, env=CALL["variables"])
     if (place / "output.json").exists():
         print((place / "output.json").read_text(encoding="utf-8"))
     sys.exit(status)
@@ -125,7 +125,7 @@ class Backend:
         question = read_question(cmd[-1])
         if question is not None:
             self._last_call = {
-                "words": cmd[:-1],
+                "argv": cmd[:-1],
                 "directory": cwd or "",
                 "question": question.decode(),
                 "variables": extra_environ,

@@ -80,9 +80,9 @@ def _find_missing(
         return tuple(sorted(" -> ".join(unmet) for unmet in found))
     # Another Python need not have pypa/build: its distributions are looked at from here, where a
     # hook would find them, which the running Python may not know.
-    world = compose_environment(request.variables, environment.make_extra_environ())
-    words = [str(python.executable), "-c", _SAY_PATH]
-    places: list[str] = json.loads(check_output(words, env=world))
+    environ = compose_environment(request.variables, environment.make_extra_environ())
+    argv = [str(python.executable), "-c", _SAY_PATH]
+    places: list[str] = json.loads(check_output(argv, env=environ))
     installed = _Installed([place for place in places if place], python.markers)
     return tuple(missing for each in requirements for missing in installed.find_missing(each))
 

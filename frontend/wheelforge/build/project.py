@@ -40,11 +40,11 @@ class SourceTree(NamedTuple):
 
 
 def unpack_source(
-    sdist: FetchedSource, place: Path, request: BuildRequest, journal: EventLog
+    sdist: FetchedSource, place: Path, request: BuildRequest, events: EventLog
 ) -> SourceTree:
     """Return what is in ``sdist``, unpacked where the request wants it, or else in ``place``."""
     draft = place / "src" if request.tree is None else request.tree / _DRAFT
-    with journal.phase("unpack"):
+    with events.phase("unpack"):
         remove_tree(str(draft))
         unpacked = unpack(sdist.path, draft, links=request.links)
         root = unpacked.root
@@ -54,7 +54,7 @@ def unpack_source(
             remove_tree(str(root))
             move(str(unpacked.root), str(root))
             remove_tree(str(draft))
-    journal.note(*(str(note) for note in unpacked.notes if note.is_warning))
+    events.note(*(str(note) for note in unpacked.notes if note.is_warning))
     try:
         metadata = (root / "PKG-INFO").read_bytes()
     except OSError:

@@ -214,8 +214,10 @@ class BuildSession:
         with opened as stage:
             self._log = logs / f"{stage.path.name}-py{self._python}.log"
             try:
-                with translated("build in", str(stage.path)), _open_log(self._log) as log:
-                    yield stage, log
+                with translated("build in", str(stage.path)):
+                    remove_file(str(self._log))  # a link is never written through
+                    with open(self._log, "wb", opener=lambda name, _: open_new_file(name)) as log:
+                        yield stage, log
             except ForgeError:
                 stage.check()  # the project is not at fault if its files were taken away
                 if keep is not Keep.NEVER:
@@ -327,12 +329,6 @@ class BuildSession:
             return None, ""
         cutoff = dating.moment + _GRACE
         return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"
-
-
-def _open_log(path: Path) -> BinaryIO:
-    """Return the new file ``path``, whatever is in its place: a link is never written through."""
-    remove_file(str(path))
-    return open(path, "wb", opener=lambda name, _: open_new_file(name))
 
 
 def obtain_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:

@@ -40,7 +40,7 @@ class Direct:
         """Run a command, and return how it ended, by itself or by us."""
         try:
             process = subprocess.Popen(
-                command.words,
+                command.argv,
                 cwd=command.directory or None,
                 env=command.environment,
                 stdin=subprocess.DEVNULL,

@@ -106,7 +106,7 @@ class Import:
         names = [key for key in before.keys() | after.keys() if before.get(key) != after.get(key)]
         self.changed = {name: after.get(name) for name in names}
 
-    def repeat(self, words: list[str], environment: dict[bytes, bytes]) -> None:
+    def repeat(self, argv: list[str], environment: dict[bytes, bytes]) -> None:
         """Make this fork what a fresh process is once it has imported the backend."""
         os.environb.clear()
         os.environb.update(environment)
@@ -115,7 +115,7 @@ class Import:
         for name, value in self.changed.items():
             os.environ.pop(name, None)
             os.environ.update({} if value is None else {name: value})
-        getattr(sys, "orig_argv", [])[:] = words
+        getattr(sys, "orig_argv", [])[:] = argv
         if not getattr(sys.flags, "safe_path", False):
             sys.path.insert(0, self.directory)
         # Packages that were installed since are to be found.

@@ -51,20 +51,20 @@ class Substitute:
     method of a class that has it as an attribute: what is imported may depend on either.
     """
 
-    __slots__ = ("original", "tell")
+    __slots__ = ("original", "report")
     # Attributes that every object has; everything else goes through `__getattr__`.
     __class__ = pass_on("__class__")  # pyright: ignore[reportIncompatibleMethodOverride]
     __doc__ = pass_on("__doc__")
     __module__ = pass_on("__module__")
 
-    def __init__(self, original: Callable[..., Any], tell: Callable[[object], None]) -> None:
+    def __init__(self, original: Callable[..., Any], report: Callable[[object], None]) -> None:
         self.original = original
-        self.tell = tell
+        self.report = report
 
     def __call__(self, /, *arguments: Any, **options: Any) -> Any:
         """Tell the path, and call the original."""
         if options.get("dir_fd") is None:
-            self.tell(arguments[0] if arguments else options.get("path", ""))
+            self.report(arguments[0] if arguments else options.get("path", ""))
         return self.original(*arguments, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -94,10 +94,10 @@ class PathProbe:
     def start(self) -> None:
         """Begin; an audit hook stays for as long as the process, so that this is done once."""
         self._events.update(PATHS_OF_EVENTS)
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._on_event)
         for name in (*DIRECTORY, *SILENT_LOOKS):
-            tell = self._find_directory if name in DIRECTORY else self._find_look
-            self._substitutes[name] = Substitute(getattr(os, name), tell)
+            report = self._find_directory if name in DIRECTORY else self._find_look
+            self._substitutes[name] = Substitute(getattr(os, name), report)
             setattr(os, name, self._substitutes[name])
 
     def stop(self) -> None:
@@ -111,7 +111,7 @@ class PathProbe:
             if sys.getrefcount(substitute) > FEWEST_REFERENCES:
                 self.found.append(f"keeps `os.{name}`")
 
-    def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
+    def _on_event(self, event: str, arguments: tuple[object, ...]) -> None:
         paths = arguments[: self._events.get(event, 0)]
         for path in paths:
             self._find(path, is_look=event in LOOKS or is_reading(event, arguments))

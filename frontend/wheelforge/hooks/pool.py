@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 _IDLE_SERVERS = 16
 
 
-class _Place:
-    def __init__(self, server: ForkServer) -> None:
-        self.server = server
-        self.users = 0
-
-
 class RunnerPool:
     """Makes runners for hooks that are called elsewhere; any number of threads may use one.
 
@@ -39,7 +33,7 @@ class RunnerPool:
     def __init__(self, *, idle_servers: int = _IDLE_SERVERS, forks: bool | None = None) -> None:
         self._forks = can_fork() if forks is None else forks
         self._idle_servers = idle_servers
-        self._places: dict[object, _Place] = {}
+        self._servers: dict[object, ForkServer] = {}
         self.cancellation = Cancellation()
         self._lock = threading.Lock()
 
@@ -68,8 +62,8 @@ class RunnerPool:
         if self._forks:
             wanted = ForkServer(python=python, backend=backend, environment=environment)
             with self._lock:
-                place = self._places.setdefault(wanted.key, _Place(wanted))
-            place.server.start()
+                server = self._servers.setdefault(wanted.key, wanted)
+            server.start()
 
     def cancel(self) -> None:
         """End every hook that runs, and refuse all others; for any thread, does not wait."""
@@ -82,10 +76,10 @@ class RunnerPool:
     def close(self) -> None:
         """End the servers."""
         with self._lock:
-            places = list(self._places.values())
-            self._places.clear()
-        for place in places:
-            place.server.close()
+            servers = list(self._servers.values())
+            self._servers.clear()
+        for server in servers:
+            server.close()
 
     def __enter__(self) -> Self:
         return self
@@ -98,19 +92,16 @@ class RunnerPool:
         """Yield the server that is like ``wanted``, started now unless it was."""
         with self._lock:
             # The last used is the last in line.
-            place = self._places.pop(wanted.key, None) or _Place(wanted)
-            self._places[wanted.key] = place
-            place.users += 1
+            server = self._servers.pop(wanted.key, None) or wanted
+            self._servers[wanted.key] = server
+            server.users += 1
         try:
-            yield place.server.start()
+            yield server.start()
         finally:
             with self._lock:
-                place.users -= 1
-                surplus = self._take_surplus()
-            for server in surplus:
-                server.close()
-
-    def _take_surplus(self) -> list[ForkServer]:
-        """Give up those that were not used for longest; to be called with the lock held."""
-        idle = [key for key, place in self._places.items() if not place.users]
-        return [self._places.pop(key).server for key in idle[: -self._idle_servers or None]]
+                server.users -= 1
+                # Those that were not used for longest come first.
+                idle = [key for key, each in self._servers.items() if not each.users]
+                surplus = [self._servers.pop(key) for key in idle[: -self._idle_servers or None]]
+            for each in surplus:
+                each.close()

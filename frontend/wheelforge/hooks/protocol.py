@@ -41,7 +41,7 @@ _HOOK_POSITION = 2
 class Command(NamedTuple):
     """One hook to be run."""
 
-    words: tuple[str, ...]
+    argv: tuple[str, ...]
     directory: str
     """Nothing for where the server or this process is."""
     environment: Mapping[str, str]
@@ -49,7 +49,7 @@ class Command(NamedTuple):
     @property
     def hook(self) -> str:
         """The name of the hook, or of whatever else is run."""
-        return self.words[min(_HOOK_POSITION, len(self.words) - 1)]
+        return self.argv[min(_HOOK_POSITION, len(self.argv) - 1)]
 
 
 class Outcome(NamedTuple):
@@ -58,7 +58,7 @@ class Outcome(NamedTuple):
     status: int
     peak_bytes: int = 0
     cpu_seconds: float = 0.0
-    strays: int = 0
+    orphans: int = 0
     late: bool = False
     """Whether it was ended because its time was over."""
     is_lost: bool = False
@@ -140,8 +140,8 @@ class HookChannel:
     def run(self, command: Command) -> Outcome:
         """Have a command run, and return how it ended, by itself or by us."""
         pairs = [f"{name}={value}" for name, value in command.environment.items()]
-        facts = (str(self._watch.grace_seconds), command.directory, str(len(command.words)))
-        self._unsent = pack([*facts, *command.words, *pairs])
+        facts = (str(self._watch.grace_seconds), command.directory, str(len(command.argv)))
+        self._unsent = pack([*facts, *command.argv, *pairs])
         self._line.settimeout(0)
         with self._watch.cancellation.reaching(self.end):
             late = self._follow()
@@ -253,13 +253,13 @@ class HookChannel:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(started[0]), signal.SIGKILL)
             raise HookError("hook-lost", command.hook, self._watch.output.tail)
-        status, peak_bytes, cpu_seconds, strays = ended
+        status, peak_bytes, cpu_seconds, orphans = ended
         return Outcome(
             # A process that not even SIGKILL has ended so far has no status yet.
             status=-signal.SIGKILL if status == "None" else int(status),
             peak_bytes=int(peak_bytes),
             cpu_seconds=float(cpu_seconds),
-            strays=int(strays),
+            orphans=int(orphans),
             late=late,
         )
 

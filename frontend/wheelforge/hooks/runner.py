@@ -43,7 +43,7 @@ class HookResult(NamedTuple):
     """The most memory that one of its processes had; 0: not known."""
     cpu_seconds: float = 0.0
     """Of all its processes; 0: not known."""
-    strays: int = 0
+    orphans: int = 0
     """Processes that were left behind, and ended."""
 
 
@@ -70,7 +70,7 @@ class SpawnRunner:
         """Run one hook, as `pyproject_hooks` asks for it."""
         terms, output = self._terms, Output(self._terms)
         environment = compose_environment(terms.base, extra_environ)
-        command = Command(words=tuple(cmd), directory=cwd or "", environment=environment)
+        command = Command(argv=tuple(cmd), directory=cwd or "", environment=environment)
         if self._cancellation.is_cancelled():
             raise HookError("hook-cancelled", command.hook)
         started, limit = time.monotonic(), terms.timeout_seconds
@@ -93,7 +93,7 @@ class SpawnRunner:
                 reason=reason or "",
                 peak_bytes=outcome.peak_bytes,
                 cpu_seconds=outcome.cpu_seconds,
-                strays=outcome.strays,
+                orphans=outcome.orphans,
             )
             terms.on_ending(ending)
         if self._cancellation.is_cancelled():
@@ -101,7 +101,7 @@ class SpawnRunner:
         if outcome.late:
             raise HookError("hook-timed-out", command.hook, limit or 0.0, output.tail)
         if outcome.status != 0:
-            raise HookFailedError(command.hook, outcome.status, command.words, output.tail)
+            raise HookFailedError(command.hook, outcome.status, command.argv, output.tail)
 
     def cancel(self) -> None:
         """End every hook that runs and refuse all others; for other threads, does not wait."""
@@ -139,7 +139,7 @@ class SpawnRunner:
     def _obtain_keeper(self, command: Command) -> ServerProcess:
         with self._lock:
             if self._keeper is None:
-                self._keeper = ServerProcess.start([command.words[0]], command.environment)
+                self._keeper = ServerProcess.start([command.argv[0]], command.environment)
             return self._keeper
 
 

@@ -54,7 +54,7 @@ class Request:
     def __init__(self, fields: list[bytes]) -> None:
         grace, self.directory, count, *rest = fields
         self.grace_seconds = float(grace)
-        self.words = [os.fsdecode(word) for word in rest[: int(count)]]
+        self.argv = [os.fsdecode(word) for word in rest[: int(count)]]
         pairs = [pair.partition(b"=") for pair in rest[int(count) :]]
         self.environment = {name: value for name, _, value in pairs}
 
@@ -130,8 +130,8 @@ def main() -> tuple[CodeType, list[str]]:
         if imported is None:
             execute(request)
         else:
-            imported.repeat(request.words, request.environment)
-            return imported.code, request.words[1:]
+            imported.repeat(request.argv, request.environment)
+            return imported.code, request.argv[1:]
     except BaseException as error:
         os.write(2, f"the hook cannot be started: {error}\n".encode(errors="replace"))
     os._exit(NOT_STARTED)
@@ -203,13 +203,13 @@ def watch(line: _socket.socket, family: ProcessTree, grace_seconds: float) -> No
     send_message(line, [str(family.hook), str(os.getpid())])
     if wait_for_end(line, family):
         family.end(grace_seconds)
-    strays = 0
+    orphans = 0
     if not family.adopts:
         send_signal(os.killpg, family.hook, _signal.SIGKILL)
     elif family.reap():
-        strays = len(find_descendants(os.getpid()))
+        orphans = len(find_descendants(os.getpid()))
         family.end(PATIENCE_SECONDS)
-    facts = (family.status, family.peak_bytes, family.cpu_seconds, strays)
+    facts = (family.status, family.peak_bytes, family.cpu_seconds, orphans)
     send_message(line, [str(fact) for fact in facts])
 
 
@@ -245,12 +245,12 @@ def execute(request: Request) -> None:
     """Become another program, with the signals that one expects."""
     for name in ("SIGPIPE", "SIGXFSZ"):
         _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
-    os.execvpe(request.words[0], request.words, request.environment)  # ruff: ignore[start-process-with-no-shell]
+    os.execvpe(request.argv[0], request.argv, request.environment)  # ruff: ignore[start-process-with-no-shell]
 
 
-def run_script(code: CodeType, words: list[str]) -> None:
+def run_script(code: CodeType, argv: list[str]) -> None:
     """Execute a script as the interpreter does, without a trace of this file."""
-    sys.argv[:] = words
+    sys.argv[:] = argv
     try:
         exec(code, vars(sys.modules["__main__"]))
     except (SystemExit, KeyboardInterrupt):

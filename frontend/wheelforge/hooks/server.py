@@ -51,6 +51,8 @@ class ForkServer:
         self.python = python
         self.module = backend.partition(":")[0]
         self.environment = {**environment, BACKEND: backend}
+        self.users = 0
+        """How many runners use it just now; the pool counts them."""
         self._script, self._unknown = find_hook_script()
         self._lock = threading.Lock()
         self._process: ServerProcess | None = None
@@ -70,9 +72,9 @@ class ForkServer:
         """Start the process, unless it was."""
         with self._lock:
             if self._process is None and not self._reason:
-                words = [self.python, self._script, self.module]
+                argv = [self.python, self._script, self.module]
                 try:
-                    self._process = ServerProcess.start(words, self.environment)
+                    self._process = ServerProcess.start(argv, self.environment)
                 except Unserved as error:
                     self._reason = f"the server cannot be started: {error}"
         return self
@@ -126,7 +128,7 @@ class ForkServer:
         """Return why a command is none for this server, or nothing."""
         if command.environment.get(BACKEND_PATH):
             return "the backend is in the project's own tree"
-        if command.words[:2] != (self.python, self._script):
+        if command.argv[:2] != (self.python, self._script):
             return "it is another program"
         if command.environment.get(BACKEND, "").partition(":")[0] != self.module:
             return "it is another backend"
@@ -193,9 +195,9 @@ class ServerProcess:
         return self._process.pid
 
     @classmethod
-    def start(cls, words: list[str], environment: Mapping[str, str]) -> ServerProcess:
-        """Start one; ``words`` are a Python, and whatever the server is told after its channel."""
-        python, *rest = words
+    def start(cls, argv: list[str], environment: Mapping[str, str]) -> ServerProcess:
+        """Start one; ``argv`` are a Python, and the arguments of the server after its channel."""
+        python, *rest = argv
         # Without a backend nothing of the environment is needed, and nothing of it should run.
         flags = [] if rest else ["-I", "-S"]
         ours, theirs = socket.socketpair()
@@ -229,7 +231,7 @@ class ServerProcess:
         """Return what the server has seen, as soon as it is ready."""
         while True:
             with self._lock:
-                report = self._report = self._report or self._hear()
+                report = self._report = self._report or self._receive_report()
             if report is not None:
                 return report
             if watch.is_over or time.monotonic() > self._born + _LONGEST_IMPORT_SECONDS:
@@ -264,7 +266,7 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
 
-    def _hear(self) -> Report | None:
+    def _receive_report(self) -> Report | None:
         """Return the report if it comes within a moment."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
