@@ -16,11 +16,14 @@ from wheelforge.errors import BackendFailedError
 from wheelforge.models import Era, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from tests.index import Index
     from wheelforge.build.forge import Forge
+    from wheelforge.models import Outcome
+
+    Build = Callable[..., Outcome]
 
 DROPPED = "import willing; assert not hasattr(willing, 'NEW'), 'dropped'"
 """Works with the older backend only."""
@@ -56,6 +59,17 @@ def files(own: Ground) -> tuple[File, File]:
     )
 
 
+@pytest.fixture
+def build(tmp_path: Path, own: Ground, files: tuple[File, File]) -> Build:
+    """Return what builds a source on an index with both backends, or with the files given."""
+
+    def build(source: Path, *given: File, **facts: Any) -> Outcome:
+        with eras(own, *(given or files), **facts) as (forge, _):
+            return forge.try_build(ask(source, tmp_path / "out"))
+
+    return build
+
+
 @pytest.mark.parametrize(
     ("era", "code"),
     [
@@ -67,13 +81,12 @@ def files(own: Ground) -> tuple[File, File]:
     ],
 )
 def test_era__always_uses_the_backend_of_then(
-    tmp_path: Path, own: Ground, files: tuple[File, File], era: Era, code: str
+    tmp_path: Path, build: Build, era: Era, code: str
 ) -> None:
     is_old = era is Era.ALWAYS or bool(code)
     sdist = write_sdist(tmp_path, build_wheel=code)
 
-    with eras(own, *files, policy=Policy(era=era)) as (forge, _):
-        outcome = forge.build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist, policy=Policy(era=era))
 
     then = dt.datetime.fromtimestamp(NEWEST, dt.UTC) + dt.timedelta(days=1)
     assert facts_of(outcome)["state"] == ([] if is_old else ["new"])
@@ -81,13 +94,10 @@ def test_era__always_uses_the_backend_of_then(
     assert any("there was on 2020-09-14" in note for note in outcome.notes) == is_old
 
 
-def test_era__notes_of_a_second_attempt_are_in_order(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__notes_of_a_second_attempt_are_in_order(tmp_path: Path, build: Build) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED)
 
-    with eras(own, *files) as (forge, _):
-        outcome = forge.build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist)
 
     assert outcome.notes == (
         "with what there is today it fails: backend-failed",
@@ -95,13 +105,10 @@ def test_era__notes_of_a_second_attempt_are_in_order(
     )
 
 
-def test_era__off_lets_the_failure_stand(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__off_lets_the_failure_stand(tmp_path: Path, build: Build) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED)
 
-    with eras(own, *files, policy=Policy(era=Era.OFF)) as (forge, _):
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist, policy=Policy(era=Era.OFF))
 
     assert isinstance(outcome.error, BackendFailedError)
     assert outcome.notes == ()
@@ -137,24 +144,22 @@ def test_era__upload_time_of_the_index_comes_before_the_archive(
 
 
 def test_era__oldest_release_is_taken_where_none_is_old_enough(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
+    tmp_path: Path, build: Build
 ) -> None:
     sdist = write_sdist(tmp_path, moment=1_000_000_000, build_wheel=DROPPED)
 
-    with eras(own, *files) as (forge, _):
-        outcome = forge.build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist)
 
     assert facts_of(outcome)["state"] == []
     assert [key.version for key in outcome.wheels] == ["1.0"]
 
 
 def test_era__unmeetable_requirements_are_reported_as_of_today(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
+    tmp_path: Path, build: Build
 ) -> None:
     sdist = write_sdist(tmp_path, requires=("willing>=3",))
 
-    with eras(own, *files) as (forge, _):
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist)
 
     assert outcome.error is not None
     assert outcome.error.code == "requirements-conflict"
@@ -163,9 +168,7 @@ def test_era__unmeetable_requirements_are_reported_as_of_today(
     assert not any(note.startswith("built") for note in outcome.notes)
 
 
-def test_era__timeless_failure_is_not_tried_twice(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__timeless_failure_is_not_tried_twice(tmp_path: Path, build: Build) -> None:
     code = (
         f"open({str(tmp_path / 'tries')!r}, 'a').write('x'); "
         "print('demo.c:1:10: fatal error: lib/demo.h: No such file or directory', flush=True); "
@@ -173,8 +176,7 @@ def test_era__timeless_failure_is_not_tried_twice(
     )
     sdist = write_sdist(tmp_path, build_wheel=code)
 
-    with eras(own, *files) as (forge, _):
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist)
 
     assert outcome.error is not None
     assert outcome.error.code == "header-missing"
@@ -184,14 +186,13 @@ def test_era__timeless_failure_is_not_tried_twice(
 
 @pytest.mark.parametrize("hook", ["get_requires_for_build_wheel", "build_wheel"])
 def test_era__same_wheels_are_not_tried_twice(
-    tmp_path: Path, own: Ground, files: tuple[File, File], hook: str
+    tmp_path: Path, files: tuple[File, File], build: Build, hook: str
 ) -> None:
     code = f"open({str(tmp_path / 'tries')!r}, 'a').write('x'); raise SystemExit(1)"
     hooks: dict[str, Any] = {hook: code}
     sdist = write_sdist(tmp_path, **hooks)
 
-    with eras(own, files[0]) as (forge, _):
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist, files[0])
 
     assert isinstance(outcome.error, BackendFailedError)
     # Once in a fork, once in a fresh process.
@@ -201,14 +202,11 @@ def test_era__same_wheels_are_not_tried_twice(
     assert outcome.era is None
 
 
-def test_era__first_error_is_reported_if_both_fail(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__first_error_is_reported_if_both_fail(tmp_path: Path, build: Build) -> None:
     code = "import willing; raise SystemExit('new' if hasattr(willing, 'NEW') else 'old')"
     sdist = write_sdist(tmp_path, build_wheel=code)
 
-    with eras(own, *files) as (forge, _):
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist)
 
     assert isinstance(outcome.error, BackendFailedError)
     assert outcome.error.failure.output.strip() == b"new"
@@ -219,38 +217,31 @@ def test_era__first_error_is_reported_if_both_fail(
     assert [key.version for key in outcome.wheels] == ["2.0"]
 
 
-def test_era__undated_archive_is_built_once(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__undated_archive_is_built_once(tmp_path: Path, build: Build) -> None:
     sdist = write_sdist(tmp_path, build_wheel=DROPPED, moment=86400 * 10_000)
 
-    with eras(own, *files) as (forge, _):
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist)
 
     assert isinstance(outcome.error, BackendFailedError)
     assert "nothing tells when it was published" in outcome.notes
 
 
-def test_era__directory_has_none(tmp_path: Path, own: Ground, files: tuple[File, File]) -> None:
+def test_era__directory_has_none(tmp_path: Path, build: Build) -> None:
     project = write_project(tmp_path / "project", build_wheel=DROPPED)
 
-    with eras(own, *files, policy=Policy(era=Era.ALWAYS)) as (forge, _):
-        outcome = forge.try_build(ask(project, tmp_path / "out"))
+    outcome = build(project, policy=Policy(era=Era.ALWAYS))
 
     assert isinstance(outcome.error, BackendFailedError)
     assert outcome.era is None
 
 
-def test_era__requirement_that_is_built_is_of_then_too(
-    tmp_path: Path, own: Ground, files: tuple[File, File]
-) -> None:
+def test_era__requirement_that_is_built_is_of_then_too(tmp_path: Path, build: Build) -> None:
     needed = write_sdist(tmp_path / "needed", name="needed", build_wheel=DROPPED)
     listed = File(name=needed.name, content=needed.read_bytes(), uploaded=SAME_DAY)
     sdist = write_sdist(tmp_path, requires=("needed",))
     policy = Policy(era=Era.ALWAYS)
 
-    with eras(own, *files, more=(Project("needed", listed),), policy=policy) as (forge, _):
-        outcome = forge.build(ask(sdist, tmp_path / "out"))
+    outcome = build(sdist, more=(Project("needed", listed),), policy=policy)
 
     assert {(key.name, key.version) for key in outcome.wheels} == {
         ("willing", "1.0"),

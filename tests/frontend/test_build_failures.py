@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builds import ask, names_in, write_project
+from tests.builds import Ground, ask, names_in, write_project
 from tests.codes import raises
 from tests.filesystems.mounts import mounted_tmpfs
 from tests.hooks import (
@@ -28,7 +28,6 @@ from wheelforge.errors import ResultInvalidError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.builds import Ground
 
 pytestmark = LINUX_ONLY
 
@@ -190,10 +189,11 @@ def test_warning_of_a_backend__is_shown_once_and_is_none_of_this_process(
 
 
 @pytest.mark.filesystems
-def test_log__full_disk_is_our_own_fault(tmp_path: Path, ground: Ground) -> None:
+def test_log__full_disk_is_our_own_fault(tmp_path: Path) -> None:
+    ground = Ground.make(tmp_path)
     project = write_project(tmp_path / "project", build_wheel="print('x' * 2**16, flush=True)")
     logs = ground.cache / "logs-v1"
-    ground.cache.mkdir(mode=0o700, exist_ok=True)
+    ground.cache.mkdir(mode=0o700)
     with mounted_tmpfs(logs, kibibytes=16, inodes=8), ground.forge() as forge:
         outcome = forge.try_build(ask(project, tmp_path / "out"))
 
