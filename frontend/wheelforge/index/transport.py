@@ -16,7 +16,7 @@ from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from io import BufferedReader, RawIOBase
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from urllib3 import PoolManager, ProxyManager
@@ -185,7 +185,7 @@ class Answer:
     def chunks(self, most_bytes: int) -> Iterator[bytes]:
         """Yield the body as it comes, which may not be larger than ``most_bytes``."""
         received = 0
-        with _telling_failures():
+        with _raising_request_failures():
             for chunk in self._response.stream(CHUNK_BYTES, decode_content=False):
                 received += len(chunk)
                 self._counted.count_body(received)
@@ -233,27 +233,19 @@ def _too_large(most_bytes: int) -> RequestFailedError:
 # Connections
 
 
-class _Way(NamedTuple):
-    """The facts in which requests must agree to share connections."""
-
-    scheme: str
-    proxy: str | None
-    is_vouched_for: bool
-    """Whether the certificate of the server does not matter."""
-
-
 class Connections:
     """Connections to any number of servers, for any number of threads."""
 
     def __init__(self, settings: IndexSettings) -> None:
         self._settings = settings
-        self._managers: dict[_Way, PoolManager] = {}
+        self._managers: dict[tuple[str, str | None, bool], PoolManager] = {}
+        """By the scheme, the proxy, and whether the certificate of the server does not matter."""
         self._used = time.monotonic()
         self._lock = Lock()
 
     def send(self, url: str, headers: Mapping[str, str], proxy: str | None) -> Answer:
         """Return the answer to one request, its body still to come."""
-        with _telling_failures():
+        with _raising_request_failures():
             encoded = _encode_host(url)
             # Redirects and retries are the client's: each hop has its own credentials, and a broken
             # body is asked for again as well.
@@ -286,7 +278,7 @@ class Connections:
     def _find(self, url: str, proxy: str | None) -> PoolManager:
         parts = urlsplit(url)
         is_vouched_for = is_trusted(parts.netloc, self._settings.trusted_hosts)
-        way = _Way(parts.scheme, proxy, is_vouched_for)
+        way = (parts.scheme, proxy, is_vouched_for)
         with self._lock:
             now = time.monotonic()
             if now - self._used > _IDLE_SECONDS:
@@ -294,21 +286,26 @@ class Connections:
                     manager.clear()
             self._used = now
             if way not in self._managers:
-                self._managers[way] = _open(way, self._settings)
+                self._managers[way] = _open(*way, self._settings)
             return self._managers[way]
 
 
-def _open(way: _Way, settings: IndexSettings) -> PoolManager:
+def _open(
+    scheme: str,
+    proxy: str | None,
+    is_vouched_for: bool,  # ruff: ignore[boolean-type-hint-positional-argument]
+    settings: IndexSettings,
+) -> PoolManager:
     more: dict[str, Any] = {"timeout": settings.timeout_seconds, "maxsize": _CONNECTIONS}
-    if way.scheme == "https":
-        more["ssl_context"] = trust_all() if way.is_vouched_for else load_certificates(settings)
-    manager = PoolManager(**more) if way.proxy is None else _open_proxy(way.proxy, settings, more)
+    if scheme == "https":
+        more["ssl_context"] = trust_all() if is_vouched_for else load_certificates(settings)
+    manager = PoolManager(**more) if proxy is None else _open_proxy(proxy, settings, more)
     # Pools of the same kinds, with our connections in them.
     pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
-    for scheme, pool in pools.items():
-        facts = {"is_vouched_for": way.is_vouched_for}
+    for name, pool in pools.items():
+        facts = {"is_vouched_for": is_vouched_for}
         kind = type(pool.ConnectionCls.__name__, (_Counted, pool.ConnectionCls), facts)
-        pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": kind})
+        pools[name] = type(pool.__name__, (pool,), {"ConnectionCls": kind})
     manager.pool_classes_by_scheme = pools
     return manager
 
@@ -345,7 +342,7 @@ def _encode_host(url: str) -> str:
 
 
 @contextlib.contextmanager
-def _telling_failures() -> Generator[None]:
+def _raising_request_failures() -> Generator[None]:
     """Turn every failure of a request into one kind, which says whether it may pass."""
     try:
         yield

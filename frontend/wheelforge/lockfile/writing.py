@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from wheelforge.lockfile.model import Lock, LockedAnswer, LockedPython, LockedSource, Source
+    from wheelforge.lockfile.model import Lock, LockedAnswer, LockedSource, Source
     from wheelforge.resolve import Pin
 
 
@@ -51,11 +51,12 @@ def write(lock: Lock, path: Path) -> None:
 
 def _make_document(lock: Lock, directory: Path) -> Pylock:
     groups = _Groups(lock)
+    environments = groups.environments
     own = {"format": FORMAT, "sources": [_describe(each, groups) for each in lock.sources]}
     return Pylock(
         lock_version=Version("1.0"),
-        environments=[Marker(text) for text in groups.environments],
-        dependency_groups=groups.names,
+        environments=[Marker(text) for text in sorted(set[str]().union(*environments.values()))],
+        dependency_groups=sorted(environments),
         created_by="wheelforge",
         packages=[_make_package(pin, groups, directory) for pin in lock.files()],
         tool={"wheelforge": own},
@@ -70,7 +71,7 @@ def _describe(locked: LockedSource, groups: _Groups) -> Mapping[str, Any]:
         "python": locked.python._asdict(),
         "answers": [
             {
-                "group": groups.find_name(locked, answer),
+                "group": groups.names[locked, answer],
                 "requirements": list(answer.requirements),
                 "files": [refer(pin) for pin in answer.pins],
             }
@@ -114,29 +115,17 @@ class _Groups:
     """The dependency groups of one lock."""
 
     def __init__(self, lock: Lock) -> None:
-        self._names: dict[tuple[LockedSource, LockedAnswer], str] = {}
+        self.names: dict[tuple[LockedSource, LockedAnswer], str] = {}
+        """The group that has all of an answer."""
+        self.environments: dict[str, set[str]] = defaultdict(set)
+        """The markers of the Pythons that each group is for."""
         self._owners: dict[str, Source] = {}
         self._members: dict[str, dict[tuple[str, str], Pin]] = defaultdict(dict)
-        self._environments: dict[str, set[str]] = defaultdict(set)
         self._uses: dict[Pin, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for locked in lock.sources:
             # The one that asks for most is the whole environment, and comes first.
             for answer in sorted(locked.answers, key=lambda one: -len(one.requirements)):
                 self._add(locked, answer)
-
-    @property
-    def names(self) -> list[str]:
-        """Every group."""
-        return sorted(self._environments)
-
-    @property
-    def environments(self) -> list[str]:
-        """A marker for each kind of Python."""
-        return sorted(set[str]().union(*self._environments.values()))
-
-    def find_name(self, locked: LockedSource, answer: LockedAnswer) -> str:
-        """Return the group that has all of ``answer``."""
-        return self._names[locked, answer]
 
     def find_user(self, pin: Pin) -> str:
         """Return the first source that needs a file."""
@@ -147,19 +136,25 @@ class _Groups:
         parts: list[str] = []
         for name, environments in sorted(self._uses[pin].items()):
             group = f"'{name}' in dependency_groups"
-            if environments != self._environments[name]:
+            if environments != self.environments[name]:
                 alternatives = " or ".join(f"({each})" for each in sorted(environments))
                 group = f"({group} and ({alternatives}))"
             parts.append(group)
         return " or ".join(parts)
 
     def _add(self, locked: LockedSource, answer: LockedAnswer) -> None:
-        environment = _find_environment(locked.python)
+        python = locked.python
+        environment = (
+            f"implementation_name == '{python.implementation}' "
+            f"and python_version == '{python.version}' "
+            f"and sys_platform == '{python.platform}' "
+            f"and platform_machine == '{python.machine}'"
+        )
         fresh = {(environment, pin.name): pin for pin in answer.pins}
         name = self._find_group(locked.source, fresh)
-        self._names[locked, answer] = name
+        self.names[locked, answer] = name
         self._members[name].update(fresh)
-        self._environments[name].add(environment)
+        self.environments[name].add(environment)
         for pin in answer.pins:
             self._uses[pin][name].add(environment)
 
@@ -176,13 +171,3 @@ class _Groups:
             members = self._members[name]
             if all(members.get(key, pin) == pin for key, pin in fresh.items()):
                 return name
-
-
-def _find_environment(python: LockedPython) -> str:
-    """Return the marker that holds for ``python``, and for few others."""
-    return (
-        f"implementation_name == '{python.implementation}' "
-        f"and python_version == '{python.version}' "
-        f"and sys_platform == '{python.platform}' "
-        f"and platform_machine == '{python.machine}'"
-    )
