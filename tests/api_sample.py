@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OurEnvironment:
-    """Whatever has these two members is an environment."""
+    """A user's own environment: any class with these two members is one."""
 
     python_executable: str
 

@@ -45,7 +45,7 @@ class Yard:
 
     @property
     def words(self) -> list[str]:
-        """What every command ends with."""
+        """The options that every command ends with."""
         cache = str(self.place / "cache")
         links = str(self.place / "links")
         return ["-o", str(self.output), "--cache-dir", cache, "--no-index", "-f", links]

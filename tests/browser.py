@@ -50,7 +50,7 @@ class Browser:
     answer: int
     session: str = ""
     complaints: list[str] = field(default_factory=list[str])
-    """What would stand in the console, and what the page's own rules have forbidden it."""
+    """Errors and warnings in the console, violations of the page's own policy among them."""
     asked: list[str] = field(default_factory=list[str])
     """All that was to be fetched."""
     _heard: bytearray = field(default_factory=bytearray)

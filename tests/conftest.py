@@ -1,4 +1,4 @@
-"""What several tests share: the length of property runs, a fast directory, the real sdists."""
+"""Shared set-up: the length of property runs, a plain environment, the real sdists and wheels."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Sdist(Listed):
     """One of the forty sdists."""
 
     wheel: str | None
-    """What its wheel is called on CPython 3.11 and Linux; nothing where it cannot be built."""
+    """The name of its wheel on CPython 3.11 and Linux; nothing where it cannot be built."""
 
 
 def hash_of(content: bytes) -> str:
@@ -77,7 +77,7 @@ def fetch_missing(wanted: Sequence[Listed] = SDISTS) -> list[str]:
 
 
 def _try_fetch(listed: Listed) -> str:
-    # Whatever an index, a proxy or a wire can do wrong has the same meaning here.
+    # Any failure of an index, a proxy or a connection means the same here.
     try:
         _fetch(listed)
     except Exception as error:  # ruff: ignore[blind-except]

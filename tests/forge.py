@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 EPOCH = "1700000000"
 _PLAIN = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
-"""Whatever else is set where tests run has no business in them."""
+"""Variables that tests keep; all others are removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What came of it."""
+    """The exit code and output of a run."""
 
     code: int
     out: str
@@ -39,7 +39,7 @@ class Done:
 
     @property
     def paths(self) -> list[Path]:
-        """What was built."""
+        """The paths of the built files."""
         assert self.code == 0, self.err
         return [Path(line) for line in self.out.splitlines()]
 

@@ -38,7 +38,7 @@ PAGES, FILES = "/simple/", "/files/"
 _SPAN = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-# What there is
+# Files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,7 @@ def offering_metadata(one: File, content: bytes) -> File:
     return replace(one, metadata=content)
 
 
-# What can go wrong
+# Faults
 
 
 class Fault(Protocol):
@@ -223,7 +223,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """What a server can do, and what it asks for."""
+    """The features of a server, and the login it requires."""
 
     json: bool = False
     ranges: str = "all"

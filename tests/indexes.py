@@ -1,4 +1,4 @@
-"""What the tests of the index room share."""
+"""Helpers shared by the tests of the index room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `python -m build` and `python -m wheelforge` make of the same words, side by side.
+"""Results of `python -m build` and `python -m wheelforge` for the same words, side by side.
 
 `python -m tests.like_build` writes the table anew; a test fails when it is not what it would be.
 """
@@ -97,21 +97,21 @@ class Case:
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     directory: str = "."
     about: str = ""
-    """What is special about it, where the words do not say it."""
+    """The special point of the case, where the words do not show it."""
     looks: tuple[str, ...] = ()
-    """What else is compared: "speech", "colour"."""
+    """Further points to compare: "speech", "colour"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What can be seen of a run."""
+    """The visible results of a run."""
 
     is_well: bool
     files: tuple[str, ...]
     contents: tuple[tuple[str, object], ...]
     """Of each of them a digest, or what it says."""
     data: object = None
-    """What was printed, if that is data."""
+    """The standard output, if that is data."""
     signs: tuple[str, ...] = ()
     ending: str = field(default="", compare=False)
     """The exit code, and the error's, if it has one: finer than those of `build`."""

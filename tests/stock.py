@@ -77,7 +77,7 @@ def _spell(path: str, words: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """Whoever a cache tells what happened to it."""
+    """A listener that records the events of a cache."""
 
     events: list[Event] = field(default_factory=list["Event"])
 

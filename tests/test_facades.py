@@ -1,4 +1,4 @@
-"""What the packages show to the world, and what importing them costs."""
+"""The public names of the packages, and the cost of importing them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_facade__every_public_name_has_a_docstring(name: str) -> None:
 
     public = [getattr(thing, key) for key in dir(thing) if not key.startswith("_")]
 
-    # What a data class says of itself where nobody has written anything is its signature.
+    # The default docstring of a data class is its signature.
     assert not inspect.cleandoc(thing.__doc__).startswith(f"{name}(")
     assert all(method.__doc__ for method in public if inspect.isroutine(method))
 

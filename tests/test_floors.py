@@ -64,7 +64,7 @@ DOORS = {
     "urllib3": {"index"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
-"""What any room may speak of."""
+"""Packages that every room may import."""
 OS_CHANGES = {
     *("chmod", "chown", "copy_file_range", "fchmod", "fchown", "ftruncate", "lchmod", "lchown"),
     *("link", "makedirs", "mkdir", "mkfifo", "mknod", "open", "pwrite", "remove", "removedirs"),
@@ -86,7 +86,7 @@ CHANGES = {
     "index/downloads": {"unlink", "open(w)"},  # a draft of the cache, removed on failure
     "report/stream": {"open(w)"},  # line by line, for a reader beside the build
 }
-"""What changes a file system outside `files`, and why it may."""
+"""Changes to a file system outside `files`, each with its reason."""
 ELSEWHERE = {"path_probe", "import_probe", "serve", "start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
 

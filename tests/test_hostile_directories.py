@@ -1,4 +1,4 @@
-"""Whatever lies in the directory of a project, we import none of it."""
+"""Modules in the directory of a project are never imported by us."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIBRARY = """
     threading tokenize tomllib traceback typing urllib uuid weakref zipfile zlib
 """
 EARLY = "collections contextlib functools keyword operator reprlib types warnings"
-"""What Python itself may import to find out what `-m` means."""
+"""Modules that Python itself may import to resolve `-m`."""
 SITE = "sitecustomize usercustomize"
 BETRAYAL = "open(__file__ + '.seen', 'w').close()\n"
 

@@ -61,11 +61,11 @@ PYTHON = Interpreter(
 
 
 class Oddities(TypedDict):
-    """What a file may have."""
+    """Optional properties of a file."""
 
     tag: NotRequired[str]
     python: NotRequired[str]
-    """What its index says that it is for."""
+    """The `Requires-Python` of its index page."""
     python_inside: NotRequired[str]
     yanked: NotRequired[str]
     uploaded: NotRequired[datetime]
@@ -148,7 +148,7 @@ class Universe:
         path.write_bytes(content_of(file_name))
         return path.as_uri()
 
-    # What an index does
+    # The index
 
     def find(self, name: str) -> Candidates:
         files = list(self.files)
@@ -177,7 +177,7 @@ class Universe:
         self.fetched.append(candidate.file_name)
         Path(path).write_bytes(content_of(candidate.file_name))
 
-    # What a builder does
+    # The builder
 
     def build(self, candidate: Candidate) -> Path:
         """Return the wheel that belongs to an sdist."""
@@ -187,7 +187,7 @@ class Universe:
         path.write_bytes(content_of(path.name))
         return path
 
-    # What is asked of it
+    # Resolving
 
     def resolve(
         self, *requirements: str, build: bool = False, **terms: Unpack[Terms]

@@ -1,4 +1,4 @@
-"""What samples come to: medians and quartiles, ratios made pair by pair, geometric means."""
+"""Statistics of samples: medians and quartiles, ratios made pair by pair, geometric means."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What one contender was measured at, round by round."""
+    """Measurements of one contender, round by round."""
 
     values: list[float] = field(default_factory=list[float])
     cpu: list[float] = field(default_factory=list[float])
@@ -44,13 +44,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one bench found."""
+    """The result of one benchmark."""
 
     name: str
     title: str
     rows: Sequence[Row] = ()
     notes: Sequence[str] = ()
-    """What a reader has to know, and why something was left out."""
+    """Remarks for the reader, such as why something was left out."""
 
     def means(self) -> dict[str, float]:
         """Return each contender's geometric mean of ratios, if all rows have one base and unit."""

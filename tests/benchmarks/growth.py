@@ -1,4 +1,4 @@
-"""What becomes of a cache: after many builds, and full of what this build does not need."""
+"""Growth of a cache: after many builds, and full of entries that this build does not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we add to the backend: the whole program, warm, over its bare hooks in a ready environment.
+"""Overhead over the backend: the whole warm program, and the bare hooks in a ready environment.
 
 The bare hooks are a fresh process each, run by pyproject-hooks, on sources that are unpacked and in
 an environment that has its bytecode. Nothing that keeps to PEP 517 can do with less.

@@ -30,7 +30,7 @@ class Contender:
 
     run: Act
     prepare: Act = _prepare_nothing
-    """What has to happen in that directory before, and is not counted."""
+    """Preparation of that directory, which is not counted."""
     is_here: bool = False
     """Whether this process works for it; else its processor time is that of children alone."""
 
@@ -68,7 +68,7 @@ def _cpu_seconds(contender: Contender) -> float:
     """Return the processor time so far, without that of an index that this process serves."""
     own = time.process_time() if contender.is_here else 0.0
     if sys.platform == "win32":
-        return own  # nobody keeps there what children took
+        return own  # Windows keeps no count for ended children
     import resource
 
     children = resource.getrusage(resource.RUSAGE_CHILDREN)

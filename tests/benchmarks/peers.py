@@ -1,4 +1,4 @@
-"""Who is measured: pinned peers and the checkout, each installed as its users would install it.
+"""The measured programs: pinned peers and the checkout, each installed as its users would.
 
 Both live in environments of their own below ``.bench`` in the checkout, made once. They are found
 again as long as the pins, the Python and, for ours, the source are the same.
@@ -90,4 +90,4 @@ def _install(python: Path, requirements: Iterable[str]) -> None:
 
 
 UNWANTED = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV"}
-"""What would make an environment another one than its users have."""
+"""Variables that would make an environment differ from that of its users."""

@@ -1,4 +1,4 @@
-"""What was found, for people as text and for machines as JSON."""
+"""Benchmark results, as text and as JSON."""
 
 from __future__ import annotations
 

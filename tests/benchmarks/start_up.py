@@ -1,4 +1,4 @@
-"""What it costs to do nothing: the version printed, the package imported, modules counted."""
+"""Start-up cost: the version printed, the package imported, modules counted."""
 
 from __future__ import annotations
 

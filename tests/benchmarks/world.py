@@ -32,7 +32,7 @@ _HANDED_ON = (
     *("SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
-"""What a machine cannot do without, or cannot reach an index without."""
+"""Variables that a machine needs to work, or to reach an index."""
 _COMPLAINT_LENGTH = 2000
 
 
@@ -42,7 +42,7 @@ class SkipError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What every bench is told."""
+    """The settings of every benchmark."""
 
     place: Path
     """Private; on the disk that is to be measured."""

@@ -1,4 +1,4 @@
-"""Whatever is killed and whatever fails: the cache is sound, and nobody has to help."""
+"""The cache stays sound, without repair by hand, at any kill and any failed system call."""
 
 from __future__ import annotations
 

@@ -69,12 +69,12 @@ class Cut:
 
 @dataclass(slots=True)
 class Aftermath:
-    """What was found after all cuts of one session."""
+    """Findings after all cuts of one session."""
 
     wrong: list[str] = field(default_factory=list[str])
-    """What was given out and was not what it should have been."""
+    """Entries given out with the wrong contents."""
     missing: list[str] = field(default_factory=list[str])
-    """What had been delivered, and was not there whole."""
+    """Delivered entries that were not there whole."""
     happened: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, other: Aftermath) -> None:

@@ -31,7 +31,7 @@ REAL = "sdists"
 
 
 class Kind(StrEnum):
-    """What is asked of a build frontend."""
+    """The kind of a build that is requested of a frontend."""
 
     BOTH = "both"
     """An sdist, and a wheel from that sdist."""

@@ -39,7 +39,7 @@ RANDOM = "random / "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What the two processes are like, and why the first is no fork, if it is none."""
+    """The states of a forked and a spawned process, and why the first is no fork, if it is none."""
 
     forked: Mapping[str, str]
     spawned: Mapping[str, str]

@@ -60,7 +60,7 @@ while left or running:
     process.wait()
     os.write(pipe, token) if token else None
 """
-"""What a make does: the first job is free, each further one timings a token while it runs."""
+"""A `make`: its first job is free, each further one holds a token while it runs."""
 
 
 def make_job(number: int) -> Job:

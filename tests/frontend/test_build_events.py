@@ -1,4 +1,4 @@
-"""What is told of a build while it happens, and afterwards."""
+"""Events during a build, and the facts that it leaves."""
 
 from __future__ import annotations
 

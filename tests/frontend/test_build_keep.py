@@ -1,4 +1,4 @@
-"""What stays of a build that is to be looked at, and the script that runs its hook again."""
+"""Stages kept for inspection, and the script that runs a failed hook again."""
 
 from __future__ import annotations
 

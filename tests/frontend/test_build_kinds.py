@@ -1,4 +1,4 @@
-"""What can be built of what, and what the backend sees of the world meanwhile."""
+"""The kinds of artifacts from each kind of source, and the environment that the backend sees."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_source__missing_is_a_usage_error(tmp_path: Path, ground: Ground) -> Non
         ground.build(tmp_path / "nothing", tmp_path / "out")
 
 
-# What the backend is given
+# The environment of the backend
 
 
 def test_config_settings__reach_every_hook_unchanged(tmp_path: Path, ground: Ground) -> None:

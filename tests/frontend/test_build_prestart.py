@@ -1,4 +1,4 @@
-"""What a source was built in the last time is where its server starts the next time."""
+"""The server of a source starts early, in the environment of its last build."""
 
 from __future__ import annotations
 

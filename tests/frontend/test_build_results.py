@@ -1,4 +1,4 @@
-"""What a backend has made is checked before anybody gets it; then it is there whole."""
+"""Built files are checked before they are delivered, and delivered whole."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_forge__cancel_ends_running_and_waiting_builds(tmp_path: Path, ground: G
 
     assert [error and error.exit_code for error in errors] == [130] * 4
     codes = {error.code for error in errors if error}
-    # Who waits may still get the turn that the first one leaves, and then no hook.
+    # A waiting build may still get the lock that the first one releases, but runs no hook.
     assert codes == {"build-cancelled"}
     assert not any(is_running(read_pids(project / "pids")[0]) for project in projects)
     assert ground.stages == []

@@ -1,4 +1,4 @@
-"""What was locked and fetched is built without a network, byte for byte as it was with one.
+"""A locked and fetched project builds without a network, byte for byte as with one.
 
 Run with ``-m network tests/frontend/test_cut_off.py``, as root.
 """

@@ -1,4 +1,4 @@
-"""What is said of a hook that failed, from what compilers and build tools really print."""
+"""Diagnoses of failed hooks, from the real output of compilers and build tools."""
 
 from __future__ import annotations
 
@@ -309,7 +309,7 @@ MESSAGES = [
         "wanted",
         "",
     ),
-    # What was there once.
+    # Modules and names that were removed.
     (
         "ModuleNotFoundError: No module named 'distutils'",
         "removed-from-python",

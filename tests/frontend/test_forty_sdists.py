@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.network, pytest.mark.stress]
 
 ONLY_OF_ITS_TIME = {"cloudpickle-3.1.2.tar.gz"}
-"""What nothing of today can build."""
+"""Sdists that no current backend can build."""
 _COMPILED = (".so", ".pyd", ".dylib")
 
 

@@ -1,4 +1,4 @@
-"""What there is of a name: pages, which files are usable, and which is better."""
+"""The files of a project: index pages, the usable files, and their order of preference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lock says, and what it gives again."""
+"""Lock files, written and read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lock does not answer, and what is no lock: each said by name."""
+"""Requests that a lock cannot answer, and invalid lock files: each error names the cause."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def refuse(path: Path) -> LockError:
     return error
 
 
-# What is asked
+# Requests
 
 
 def test_lock__a_source_that_is_not_locked_is_refused(path: Path) -> None:
@@ -169,7 +169,7 @@ def test_lock__a_file_that_an_older_system_does_not_take_is_refused(tmp_path: Pa
         lock.answer(SIX, ("setuptools",), PYTHON)
 
 
-# What is recorded
+# Writing
 
 
 @pytest.mark.parametrize("is_wheel", [True, False])
@@ -267,7 +267,7 @@ def test_lock__a_lock_that_cannot_be_written_is_not_begun(tmp_path: Path) -> Non
         save(lock_one(), tmp_path / "nowhere")
 
 
-# What is read
+# Reading
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an index can do wrong, or somebody between it and us, ends a build; the next one is well.
+"""Wrong answers of an index, or of a proxy before it, end a build; the next build succeeds.
 
 Every mark in a result tells which bytes have really built it.
 """

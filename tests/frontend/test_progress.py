@@ -1,4 +1,4 @@
-"""What people see of builds at work: live lines in a terminal, plain ones in CI."""
+"""The display of running builds: live lines in a terminal, plain ones in CI."""
 
 from __future__ import annotations
 

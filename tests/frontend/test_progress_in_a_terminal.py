@@ -1,4 +1,4 @@
-"""What a real terminal shows while slow builds are at work."""
+"""The screen of a real terminal while slow builds run."""
 
 from __future__ import annotations
 

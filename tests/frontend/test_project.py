@@ -1,4 +1,4 @@
-"""What `[build-system]` says, and what is said of it when it is wrong."""
+"""The `[build-system]` table, and the errors for an invalid one."""
 
 from __future__ import annotations
 

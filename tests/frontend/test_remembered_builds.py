@@ -1,4 +1,4 @@
-"""What a second build does without, and when an answer is not good enough any longer."""
+"""Cached resolutions: the work that they save a second build, and when they are stale."""
 
 from __future__ import annotations
 

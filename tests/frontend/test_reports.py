@@ -1,4 +1,4 @@
-"""What machines read of builds: JSON, JUnit XML, and events as they happen."""
+"""Reports for machines: JSON, JUnit XML, and events as they happen."""
 
 # ruff: file-ignore[any-type, suspicious-xml-etree-import, suspicious-xml-element-tree-usage]
 

@@ -1,4 +1,4 @@
-"""What one build request may say for itself, and handles on builds that were started."""
+"""Settings of a single build request, and handles on running builds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def is_building(project: Path) -> Callable[[], bool]:
     return (project / "waiting").exists
 
 
-# What a request says
+# Settings of a request
 
 
 def test_request__a_python_of_its_own_builds_it(tmp_path: Path, ground: Ground) -> None:

@@ -1,4 +1,4 @@
-"""What is chosen for which requirements."""
+"""The candidates chosen for given requirements."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 @dataclass(slots=True, kw_only=True)
 class Office:
-    """Somebody who answers, a memory, and a clock that only a test moves."""
+    """A resolver with a cache, and a clock that only the test moves."""
 
     directory: Path
     universe: Universe = field(default_factory=Universe)

@@ -1,4 +1,4 @@
-"""What becomes of pins: keys, files, and in the end an environment that runs."""
+"""Pins become keys, files, and finally an environment that runs."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ EXTRAS = ("x", "y")
 FINAL = VERSIONS[:3]
 
 World = dict[tuple[str, str], tuple[str, ...]]
-"""What each name and version asks for."""
+"""The requirements of each name and version."""
 
 
 def requirements(versions: tuple[str, ...]) -> st.SearchStrategy[str]:

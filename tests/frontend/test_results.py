@@ -1,4 +1,4 @@
-"""What a backend has made is delivered only if it is what it says, and what it should be."""
+"""Checks of built files: only consistent ones, of the expected project, are delivered."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-# What is called as it should be
+# File names
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_wheel__may_be_larger_than_a_fetched_one(bench: Bench) -> None:
         inspect_wheel(result.artifact.path)
 
 
-# What was to be made
+# The expected name and version
 
 
 @pytest.mark.parametrize(

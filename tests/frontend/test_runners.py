@@ -1,4 +1,4 @@
-"""What every runner promises, each of them asked the same."""
+"""Guarantees of every hook runner, tested alike on each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be named to be built, and when it was published."""
+"""Sources that can be built, and when each was published."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def refuse(text: str, place: Path, *files: tests.index.File, **settings: object)
     return error
 
 
-# What is meant
+# Parsing
 
 
 @pytest.mark.parametrize("text", ["demo", "demo-1.0.tar.gz", "demo==1.0", "https:", "./demo", "."])

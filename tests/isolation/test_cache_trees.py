@@ -1,4 +1,4 @@
-"""Whatever happens to a published directory, its record or a kept file is seen before use."""
+"""Changes to a published directory, its record or a kept file are detected before use."""
 
 from __future__ import annotations
 

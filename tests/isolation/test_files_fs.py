@@ -326,7 +326,7 @@ def test_removed_tree__may_be_deeper_than_the_call_stack(tmp_path: Path) -> None
     try:
         fs.remove_tree(str(tmp_path / "deeper"))
         assert names_in(tmp_path) == []
-    finally:  # what pytest could not remove either
+    finally:  # pytest could not remove it either
         subprocess.run(["/bin/rm", "-rf", "deeper"], cwd=tmp_path, check=True)
 
 

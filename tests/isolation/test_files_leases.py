@@ -82,7 +82,7 @@ def test_lease__closed_leaves_nothing(lease: Lease, directory: Path) -> None:
     lease.pin("a")
 
     lease.close()
-    lease.unpin("a")  # whoever gives back late does no harm
+    lease.unpin("a")  # a late unpin does no harm
     lease.close()
 
     assert list(directory.iterdir()) == []

@@ -34,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture
 def reference(sdist: Sdist, tmp_path: Path) -> Path:
-    """What GNU tar makes of the sdist."""
+    """The sdist as unpacked by GNU tar."""
     directory = tmp_path / "reference"
     directory.mkdir()
     subprocess.run([TAR or "", "-xzf", sdist.path, "-C", directory], check=True)

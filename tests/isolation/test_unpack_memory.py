@@ -18,8 +18,8 @@ CEILING_MEBIBYTES = 100
 _MEMBERS = ["PKG-INFO", "setup.py", "a", "b", "c", "d", "e", "f"]
 """The first is read for what it says, and nobody promised that it is short."""
 
-# What a child took at most includes what its parent had when it was forked, and the process of the
-# tests has a lot. So a small one stands between the two.
+# The peak of a child includes the memory of its parent at the fork, and the test process
+# has a lot. So a small process stands between the two.
 _MEASURE = """
 import os, subprocess, sys
 child = subprocess.Popen([sys.executable, "-m", "wheelforge", "unpack", *sys.argv[1:]], stdout=2)

@@ -91,7 +91,7 @@ class Arena:
 
 @contextlib.contextmanager
 def time_limit() -> Generator[None]:
-    if not hasattr(signal, "setitimer"):  # nobody can be stopped elsewhere
+    if not hasattr(signal, "setitimer"):  # there is no timer elsewhere
         yield
         return
     before = signal.signal(signal.SIGALRM, _give_up)

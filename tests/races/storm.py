@@ -67,7 +67,7 @@ def rage(goods: Goods, seconds: float, roles: Sequence[str] = CREW) -> dict[str,
 
 def look_after(goods: Goods) -> list[str]:
     """Build everything in peace, collect, and return all that is not as it should be."""
-    time.sleep(_ORPHANS_SECONDS)  # what the killed had started may still write
+    time.sleep(_ORPHANS_SECONDS)  # children of killed processes may still write
     problems: list[str] = []
     with open_cache(goods.layout, _ignore) as cache:
         list(cache.verify(repair=True))

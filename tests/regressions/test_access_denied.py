@@ -34,7 +34,7 @@ LOOK = "import helper; files['seen'] = helper.FOR"
 
 
 class DeniedError(PermissionError):
-    """What Windows says while a scanner has the file."""
+    """The error of Windows while a scanner has the file open."""
 
     winerror = 5
 

@@ -57,7 +57,7 @@ def test_a_link_before_its_target_is_built_and_the_cache_can_be_removed(
     variables = {"WHEELFORGE_NO_INDEX": "1", "WHEELFORGE_FIND_LINKS": str(links)}
     place = Place(path=top, variables=variables)
     ways = {"copy": COPIED} | ({} if kind == "exfat" else {"keep": KEPT})
-    ways[""] = ways.get("keep", COPIED)  # what is done unless something is said
+    ways[""] = ways.get("keep", COPIED)  # the default
 
     for way, expected in ways.items():
         unpacked, output = top / f"tree-{way}", top / f"out-{way}"

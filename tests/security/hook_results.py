@@ -1,4 +1,4 @@
-"""What a hook hands back, made hostile: its answer, and the files in its output directory.
+"""Hostile results of a hook: its answer, and the files in its output directory.
 
 A case is a number, which alone decides what is wrong; a failure is repeated by
 ``python -m tests.security.hook_results 1234``.

@@ -1,4 +1,4 @@
-"""Whatever a hook hands back, it ends in a result or in an error of ours, soon and in bounds."""
+"""Hostile hook results end in a result or in an error of ours, soon and within bounds."""
 
 from __future__ import annotations
 

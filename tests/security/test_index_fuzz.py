@@ -1,4 +1,4 @@
-"""Whatever an index answers: no traceback, no hang, no flood, and nothing outside a directory."""
+"""Damaged answers of an index cause no traceback, hang or flood, and no file out of place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must never happen, looked for at length; the figures are in ``tests/trust.json``.
+"""Long searches for violations of the guarantees; the figures are in ``tests/trust.json``.
 
 A section is a module with ``run(extent) -> Figures``, listed by its name in ``SECTIONS``. Among its
 figures are always ``runs`` and ``violations``; those that go over points have ``points`` too.

@@ -155,7 +155,7 @@ def rehearse(channel: _socket.socket, printed: int, script: str, backend: str) -
     send_message(channel, [reason, str(len(names)), *names, *absent])
     if imported.reasons:
         end_with_all()
-    gc.freeze()  # what is here now is never collected, so that its pages stay shared
+    gc.freeze()  # the collector skips present objects, so their pages stay shared
     return imported
 
 

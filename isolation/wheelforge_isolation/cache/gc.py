@@ -234,6 +234,6 @@ def _measure(path: Path) -> int:
     size = 0
     below = (os.path.join(top, name) for top, _, names in os.walk(path) for name in names)
     for file in below if os.path.isdir(path) else (path,):
-        with contextlib.suppress(OSError):  # somebody else removes it as well
+        with contextlib.suppress(OSError):  # another process may remove it meanwhile
             size += os.lstat(file).st_size
     return size

@@ -174,6 +174,6 @@ def _files(entries: Entries) -> Iterator[tuple[str, int]]:
 
 def _digest(tree: Path, path: str, size: int) -> str:
     with open(f"{tree}{os.sep}{path}", "rb") as file:
-        if size < _LARGE_BYTES:  # what hashes piece by piece first makes room for large pieces
+        if size < _LARGE_BYTES:  # `file_digest` allocates a large buffer first
             return hashlib.sha256(file.read()).hexdigest()
         return hashlib.file_digest(file, "sha256").hexdigest()
