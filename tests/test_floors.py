@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tokenize
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tests.source import MODULES, PACKAGES, ROOT, parse, room
 from tests.source import imports as imports_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FLOORS = {
@@ -89,6 +91,9 @@ CHANGES = {
 """Changes to a file system outside `files`, each with its reason."""
 ELSEWHERE = {"path_probe", "import_probe", "serve", "start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
+_PRONOUN = r"(?i:what|whatever|who|whoever|whom|nobody|somebody)\b"
+VAGUE_SUBJECT = re.compile(_PRONOUN)
+VAGUE_BEGINNING = re.compile(rf"[\"'#]\s*{_PRONOUN}")
 
 
 def floor(package: str, name: str) -> int:
@@ -204,3 +209,47 @@ def test_files__changes_file_systems() -> None:
     found = set[str]().union(*map(changes, paths))
 
     assert found >= {"os.open", "os.mkdir", "os.unlink", "os.replace", "os.utime", "os.symlink"}
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the docstrings and comments of a module, each with the line where it begins."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.lineno, str(node.value.value).strip()
+    last = 0
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                line, is_alone = token.start[0], token.line.lstrip().startswith("#")
+                if not is_alone or line != last + 1:  # no further line of the same comment
+                    yield line, token.string.lstrip("# ")
+                last = line if is_alone else 0
+
+
+def vague_texts(path: Path) -> list[str]:
+    """Return those that begin with a pronoun instead of the thing itself."""
+    if not VAGUE_BEGINNING.search(path.read_text(encoding="utf-8")):
+        return []  # parsing all modules takes seconds
+    found = sorted(texts(path))
+    return [f"{path}:{line}: {text}" for line, text in found if VAGUE_SUBJECT.match(text)]
+
+
+def test_docstrings_and_comments__name_their_subject() -> None:
+    paths = [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))]
+
+    assert [text for path in paths for text in vague_texts(path)] == []
+
+
+def test_vague_texts__are_found_in_docstrings_and_comments(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    content = """'What a module has.'
+# Whoever reads it.
+VALUE = 1  # nobody needs it
+'''Whatever it is.'''
+# A comment of two lines, which says
+# what it is about.
+WHAT = 'What no docstring is.'
+"""
+    path.write_text(content, encoding="utf-8")
+
+    assert [text.split(":")[-2] for text in vague_texts(path)] == ["1", "2", "3", "4"]
