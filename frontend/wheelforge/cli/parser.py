@@ -53,7 +53,7 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     """Return the command, which is `build` unless one is named, and the words without it."""
     first = next((place for place, word in enumerate(words) if word not in _FLAGS), len(words))
     word = words[first] if first < len(words) else ""
-    if word == "cache" and not os.path.lexists(word):
+    if word == "cache" and (first == 0 or not os.path.lexists(word)):
         return _find_cache_command(words, first)
     if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
         return word, words[:first] + words[first + 1 :]
