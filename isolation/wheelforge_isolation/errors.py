@@ -63,7 +63,7 @@ class ArchiveError(IsolationError):
 
     @property
     def hint(self) -> str:
-        return HINTS.get(self.rule, "") or HINTS.get(self.code, "")
+        return self.advice or HINTS.get(self.rule, "") or HINTS.get(self.code, "")
 
 
 class ArchiveDamagedError(ArchiveError):

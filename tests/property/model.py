@@ -140,6 +140,11 @@ def _add(things: _Things, entry: Entry, name: str, form: Form) -> None:
 def _find_kind(entry: Entry, name: str, form: Form) -> Kind:
     if form.is_zip and entry.kind is Kind.SYMLINK and len(raw(entry.target)) > _PATH:
         _refuse("Z13")
+    # In a field of tar it is seen before a later member can take the link's place.
+    is_field = form is not Form.PAX or (len(raw(entry.target)) <= 100 and entry.target.isascii())
+    has_nul = entry.kind is Kind.SYMLINK and "\0" in entry.target
+    if has_nul and is_field and not form.is_zip:
+        _refuse("N6")
     if entry.kind is Kind.FIFO:
         _refuse("S1")
     has_content = bool(entry.content) and not (form.is_zip and entry.kind is Kind.SYMLINK)
