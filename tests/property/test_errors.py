@@ -41,7 +41,10 @@ def _count_texts(kind: type[errors.ForgeError]) -> int | None:
 LOADED = [getattr(frontend_errors, name) for name in dir(frontend_errors)]
 TABLES = [kind for kind in LOADED if "kinds" in getattr(kind, "__dict__", {})]
 OTHERS = {*_list_kinds(errors.ForgeError)} - {*_list_kinds(frontend_errors.BuildError)}
-COUNTS = {kind: _count_texts(kind) for kind in sorted(OTHERS, key=lambda kind: kind.__qualname__)}
+CODED = sorted(
+    (kind for kind in OTHERS if "code" in vars(kind)), key=lambda kind: kind.__qualname__
+)
+COUNTS = {kind: _count_texts(kind) for kind in CODED}
 KINDS = [(kind, count) for kind, count in COUNTS.items() if count is not None]
 ROWS = [(kind, code) for kind in TABLES for code in kind.kinds]
 LISTS = {
