@@ -50,7 +50,7 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
-    office = Office(directory=tmp_path / "memory")
+    office = Office(directory=tmp_path / "answers")
     office.universe.add("a", "1.0", "b; extra == 'x'", uploaded=datetime(2020, 1, 1, tzinfo=UTC))
     office.universe.workshop = tmp_path
     return office

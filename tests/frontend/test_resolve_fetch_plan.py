@@ -135,7 +135,7 @@ def test_fetch_plan__from_a_server_to_an_environment_that_runs(tmp_path: Path) -
     )
     python = this_python(tmp_path / "pythons")
     built = wheel("legacy", "1.0", "plugin; extra == 'more'", more="Provides-Extra: more")
-    answers = ResolutionCache(directory=tmp_path / "memory")
+    answers = ResolutionCache(directory=tmp_path / "answers")
 
     def build(candidate: Candidate) -> Path:
         index.fetch(candidate, str(tmp_path / candidate.file_name))

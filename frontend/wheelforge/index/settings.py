@@ -127,6 +127,9 @@ def find_index_settings(
     pip = _PipSettings(environ, config_files)
     main = options.index_url or pip.text("index-url") or PYPI
     extra = (*options.extra_index_urls, *pip.words("extra-index-url"))
+    # Whether there is such a file is seen when it is needed.
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    netrc = str(Path(home, "_netrc" if os.name == "nt" else ".netrc")) if home else None
     return IndexSettings(
         index_urls=tuple(dict.fromkeys((*extra, main))),
         find_links=tuple(dict.fromkeys((*options.find_links, *pip.words("find-links")))),
@@ -145,7 +148,7 @@ def find_index_settings(
         proxies=read_proxies(environ),
         direct_hosts=read_direct_hosts(environ),
         trusted_hosts=pip.words("trusted-host"),
-        netrc=environ.get("NETRC") or _find_netrc(environ),
+        netrc=environ.get("NETRC") or netrc,
         ask_keyring=pip.text("keyring-provider") != "disabled",
         use_truststore="truststore" in pip.words("use-feature"),
     )
@@ -178,12 +181,6 @@ def list_config_files(environ: Mapping[str, str], platform: str, prefix: str) ->
     name = "pip.ini" if platform == "win32" else "pip.conf"
     files = tuple(Path(directory, name) for directory in directories)
     return (*files, Path(override)) if override else files
-
-
-def _find_netrc(environ: Mapping[str, str]) -> str | None:
-    """Return where a netrc file would be; whether there is one is seen when it is needed."""
-    home = environ.get("HOME") or environ.get("USERPROFILE")
-    return str(Path(home, "_netrc" if os.name == "nt" else ".netrc")) if home else None
 
 
 class _PipSettings:

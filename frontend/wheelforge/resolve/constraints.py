@@ -104,17 +104,16 @@ def _parse_line(line: str) -> tuple[str, list[str]]:
     text, *options = _OPTION.split(line)
     if text.startswith("-"):
         raise ValueError(f"`{text.split()[0]}` has no meaning here")
-    return text.strip(), [_parse_hash(option.strip()) for option in options]
-
-
-def _parse_hash(option: str) -> str:
-    match = _HASH.fullmatch(option)
-    if not match:
-        raise ValueError(f"`{option}` has no meaning here")
-    algorithm, digest = match[1].lower(), match[2].lower()
-    if _HEX_LENGTHS.get(algorithm) != len(digest) or not _HEX.fullmatch(digest):
-        raise ValueError(f"`{option}` is no SHA-256, SHA-384 or SHA-512")
-    return f"{algorithm}:{digest}"
+    hashes: list[str] = []
+    for option in map(str.strip, options):
+        match = _HASH.fullmatch(option)
+        if not match:
+            raise ValueError(f"`{option}` has no meaning here")
+        algorithm, digest = match[1].lower(), match[2].lower()
+        if _HEX_LENGTHS.get(algorithm) != len(digest) or not _HEX.fullmatch(digest):
+            raise ValueError(f"`{option}` is no SHA-256, SHA-384 or SHA-512")
+        hashes.append(f"{algorithm}:{digest}")
+    return text.strip(), hashes
 
 
 # Cut-off times
