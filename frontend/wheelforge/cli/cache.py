@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from wheelforge_isolation.formats.text import escape_line
 if TYPE_CHECKING:
     import argparse
 
-    from wheelforge_isolation import Entry, Event
+    from wheelforge_isolation import Event
 
 _EMPTY = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 
@@ -42,32 +43,22 @@ def show_entries(options: argparse.Namespace) -> None:
     entries = sorted(
         list_entries(find_layout(options.cache_dir)), key=lambda entry: -entry.last_used
     )
-    if options.json:
-        import json
-
-        sys.stdout.write(f"{json.dumps([_to_json(entry) for entry in entries], indent=2)}\n")
-        return
+    facts: list[dict[str, str | int]] = []
     for entry in entries:
-        used = _describe_time(entry.last_used)
-        size = describe_size(entry.size_bytes)
-        release = f"{entry.name} {entry.version}".strip()
-        sys.stdout.write(f"{entry.kind}\t{release}\t{entry.file}\t{size}\t{used}\n")
-
-
-def _to_json(entry: Entry) -> dict[str, str | int]:
-    return {
-        "kind": entry.kind,
-        "name": entry.name,
-        "version": entry.version,
-        "file": entry.file,
-        "size": entry.size_bytes,
-        "last_used": _describe_time(entry.last_used),
-    }
-
-
-def _describe_time(seconds: float) -> str:
-    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        used = f"{dt.datetime.fromtimestamp(entry.last_used, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+        facts.append({
+            "kind": entry.kind,
+            "name": entry.name,
+            "version": entry.version,
+            "file": entry.file,
+            "size": entry.size_bytes,
+            "last_used": used,
+        })
+        if not options.json:
+            size, release = describe_size(entry.size_bytes), f"{entry.name} {entry.version}".strip()
+            sys.stdout.write(f"{entry.kind}\t{release}\t{entry.file}\t{size}\t{used}\n")
+    if options.json:
+        sys.stdout.write(f"{json.dumps(facts, indent=2)}\n")
 
 
 def verify(options: argparse.Namespace) -> int:
