@@ -70,6 +70,7 @@ def test_constraints__files_include_others_beside_them(include: str) -> None:
     [
         ("a==1\n\n--index-url https://host", "line 3: `--index-url` has no meaning here"),
         ("-e .", "line 1: `-e` has no meaning here"),
+        ("a==1\nnonsense===", "constraints.txt`, line 2: `nonsense===` is no requirement: Exp"),
         ("a==1 --hash=md5:abc", "line 1: `--hash=md5:abc` is no SHA-256, SHA-384 or SHA-512"),
         ("a==1 --hash=sha256:abc", "line 1: `--hash=sha256:abc` is no SHA-256"),
         (f"a==1 --hash=sha256:{'zz' * 32}", "is no SHA-256"),

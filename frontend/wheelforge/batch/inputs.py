@@ -30,7 +30,7 @@ class BuildInput(NamedTuple):
 
 def read_requirements(paths: Iterable[Path]) -> Constraints:
     """Return what files of requirements say together."""
-    return read_constraints(paths, _read)
+    return read_constraints(paths, _read, lambda _: None)  # sources may be paths, too
 
 
 def make_input(request: BuildRequest) -> BuildInput:

@@ -46,20 +46,34 @@ def read_constraints_file(path: Path) -> str:
         raise UsageError("constraints-invalid", str(path), 0, "it is not UTF-8") from error
 
 
+def _check_constraint(text: str) -> None:
+    from wheelforge_isolation.formats.requirements import parse_requirement
+
+    try:
+        parse_requirement(text)
+    except ValueError as error:
+        raise ValueError(f"`{redact(text)}` is no requirement: {error}") from error
+
+
 def read_constraints(
-    paths: Iterable[Path], read: Callable[[Path], str] = read_constraints_file
+    paths: Iterable[Path],
+    read: Callable[[Path], str] = read_constraints_file,
+    check: Callable[[str], None] = _check_constraint,
 ) -> Constraints:
-    """Return the constraints of all files, whose texts ``read`` returns."""
+    """Return the constraints of all files, whose texts ``read`` returns and ``check`` admits."""
     found: dict[str, dict[str, None]] = {}
     for path in paths:
-        for text, hashes in _parse_file(path, read, ()):
+        for text, hashes in _parse_file(path, read, check, ()):
             found.setdefault(text, {}).update(dict.fromkeys(hashes))
     accepted = {text: tuple(hashes) for text, hashes in found.items() if hashes}
     return Constraints(texts=tuple(found), hashes=accepted)
 
 
 def _parse_file(
-    path: Path, read: Callable[[Path], str], outer: tuple[Path, ...]
+    path: Path,
+    read: Callable[[Path], str],
+    check: Callable[[str], None],
+    outer: tuple[Path, ...],
 ) -> Iterator[tuple[str, list[str]]]:
     outer = (*outer, Path(os.path.normpath(path)))
     for number, line in _join_lines(read(path).splitlines()):
@@ -67,9 +81,11 @@ def _parse_file(
         try:
             inner = _find_include(text, outer)
             found = [_parse_line(text)] if text and inner is None else []
+            for requirement, _ in found:
+                check(requirement)
         except ValueError as error:
             raise UsageError("constraints-invalid", str(path), number, str(error)) from error
-        yield from found if inner is None else _parse_file(inner, read, outer)
+        yield from found if inner is None else _parse_file(inner, read, check, outer)
 
 
 def _find_include(text: str, outer: tuple[Path, ...]) -> Path | None:
