@@ -13,10 +13,9 @@ from importlib.metadata import distribution
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-
 from wheelforge.build.targets import find_layout
 from wheelforge.errors import UsageError
+from wheelforge_isolation.formats.requirements import parse_requirement
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +60,7 @@ def explain_code(options: argparse.Namespace) -> None:
 
 def show_surroundings() -> None:
     """Print the versions that a report of a problem needs."""
-    requires = (Requirement(text).name for text in distribution("wheelforge").requires or ())
+    requires = (parse_requirement(text).name for text in distribution("wheelforge").requires or ())
     sys.stdout.write(f"Python {platform.python_version()} ({sys.executable})\n")
     sys.stdout.write(f"platform {platform.platform()}\n")
     sys.stdout.write(f"cache {find_layout(None).root}\n")
