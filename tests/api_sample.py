@@ -63,7 +63,7 @@ class OurProvider:
         self._sdists = sdists
         self._wheels = wheels
 
-    def provide(
+    def prepare(
         self, request: EnvironmentRequest, build: Callable[[BuildRequest], Outcome]
     ) -> PreparedEnvironment:
         known = [self._sdists[text] for text in request.requirements if text in self._sdists]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests import corpus
-from tests.batches import Yard
-from tests.builds import Ground
-from tests.universe import Universe
+from tests.support import corpus
+from tests.support.batches import Yard
+from tests.support.builds import Ground
+from tests.support.universe import Universe
 from wheelforge_isolation import Layout, read_wheel_key
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tests.source import ROOT
-from tests.wheels import DIST_INFO, Draft
+from tests.support.source import ROOT
+from tests.support.wheels import DIST_INFO, Draft
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

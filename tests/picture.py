@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tests.corpus import SDISTS, fetch_missing
+from tests.support.corpus import SDISTS, fetch_missing
 
 _COLUMNS, _ROWS = 100, 24
 _SHOWN = ("twisted", "MarkupSafe", "attrs", "rich", "zope_interface", "ujson", "packaging", "six")

@@ -17,7 +17,7 @@ from tests.benchmarks.figures import Result, Row, Samples, geometric_mean, media
 from tests.benchmarks.pairing import Contender, measure
 from tests.benchmarks.peers import Tools
 from tests.benchmarks.world import Bench, building, run_child
-from tests.processes import needs
+from tests.support.processes import needs
 
 if TYPE_CHECKING:
     from pathlib import Path

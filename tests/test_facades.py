@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import wheelforge
-from tests.source import PACKAGES, parse
+from tests.support.source import PACKAGES, parse
 from wheelforge.version import VERSION
 
 if TYPE_CHECKING:

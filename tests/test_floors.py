@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.source import MODULES, PACKAGES, ROOT, parse, room
-from tests.source import imports as imports_of
+from tests.support.source import MODULES, PACKAGES, ROOT, parse, room
+from tests.support.source import imports as imports_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,3 +253,23 @@ WHAT = 'What no docstring is.'
     path.write_text(content, encoding="utf-8")
 
     assert [text.split(":")[-2] for text in vague_texts(path)] == ["1", "2", "3", "4"]
+
+
+def test_support__lists_every_helper() -> None:
+    support = ROOT / "tests" / "support"
+    text = (support / "README.md").read_text(encoding="utf-8")
+
+    assert {path.stem for path in support.glob("*.py")} == set(
+        re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    )
+
+
+def test_tests__import_no_other_test() -> None:
+    found = [
+        (path.name, name)
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in imports_of(path)
+        if re.match(r"tests\.(\w+\.)*test_", name)
+    ]
+
+    assert found == []

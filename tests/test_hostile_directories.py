@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.forge import Place
-from tests.source import ROOT
+from tests.support.forge import Place
+from tests.support.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,11 +21,11 @@ import pytest
 from build import ProjectBuilder
 from pyproject_hooks import BuildBackendHookCaller
 
-from tests import manual
-from tests.hooks import Place, wait_until
-from tests.processes import needs
-from tests.source import ROOT
-from tests.stock import Reporter, Stock, this_python
+from tests.support import manual
+from tests.support.hooks import Place, wait_until
+from tests.support.processes import needs
+from tests.support.source import ROOT
+from tests.support.stock import Reporter, Stock, this_python
 from wheelforge import (
     BuildRequest,
     Components,
@@ -219,7 +219,7 @@ def environment_with_backend(tmp_path: Path) -> Generator[Environment]:
     key = stock.add("obedient", files={"obedient.py": BACKEND.read_bytes()})
     with open_cache(Layout(root=tmp_path / "cache"), Reporter()) as cache:
         python = this_python(tmp_path / "memory")
-        yield cache.environments.obtain(python, [key], stock.fetch)
+        yield cache.environments.get_or_create(python, [key], stock.fetch)
 
 
 def run_in(

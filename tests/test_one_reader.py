@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.source import MODULES, parse, room
+from tests.support.source import MODULES, parse, room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import pytest
 
 import wheelforge.errors
 import wheelforge_isolation.errors
-from tests.manual import TEXTS
-from tests.source import ROOT
+from tests.support.manual import TEXTS
+from tests.support.source import ROOT
 from wheelforge.cli.command_line import run_words
 from wheelforge.cli.help import TOPICS
 from wheelforge.cli.parser import COMMANDS, build_parser

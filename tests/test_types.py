@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import wheelforge
-from tests.corpus import DOWNLOADS
-from tests.forge import Place
-from tests.manual import BLOCKS
-from tests.source import ROOT
+from tests.support.corpus import DOWNLOADS
+from tests.support.forge import Place
+from tests.support.manual import BLOCKS
+from tests.support.source import ROOT
 
 SAMPLE = ROOT / "tests" / "api_sample.py"
 CHECKERS = {

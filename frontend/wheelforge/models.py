@@ -254,7 +254,7 @@ class EnvironmentProvider(Protocol):
     out of the forge as it is. It owns what it returns, which is in use until the forge is closed.
     """
 
-    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
+    def prepare(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
         """Return an environment with all that is needed; ``build`` makes wheels of sdists."""
         ...
 

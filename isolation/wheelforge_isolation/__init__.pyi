@@ -25,7 +25,7 @@ from wheelforge_isolation.files.fs import (
     remove_tree as remove_tree,
     spool as spool,
     temporary_directory as temporary_directory,
-    translated as translated,
+    raising_file_errors as raising_file_errors,
 )
 from wheelforge_isolation.cache.environments import (
     EnvironmentStore as EnvironmentStore,

@@ -9,7 +9,7 @@ from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure
 from tests.benchmarks.world import OFFLINE, Bench, SkipError, run_child
-from tests.corpus import SDISTS, fetch_missing
+from tests.support.corpus import SDISTS, fetch_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.benchmarks.world import Bench, Command
-    from tests.corpus import Sdist
+    from tests.support.corpus import Sdist
 
 
 def run(bench: Bench) -> Result:

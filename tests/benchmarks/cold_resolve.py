@@ -60,11 +60,11 @@ def _ours(bench: Bench, what: str, requirements: tuple[str, ...], url: str) -> C
     # Its directory is full of modules that are none of its business.
     script = (bench.tools.python_of_ours, "-P", str(Path(providing.__file__)))
 
-    def provide(place: Path) -> None:
+    def prepare(place: Path) -> None:
         variables = bench.compose(place, url)
         run_child((*script, str(place / "wheelforge"), what, *requirements), variables, place)
 
-    return Contender(provide)
+    return Contender(prepare)
 
 
 def _uv(bench: Bench, requirements: tuple[str, ...], url: str) -> Contender:

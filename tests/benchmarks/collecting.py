@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.pairing import fast_disk
-from tests.caches import NOTHING, fill_fast, write_wheels
+from tests.support.caches import NOTHING, fill_fast, write_wheels
 from wheelforge_isolation import Layout, collect_garbage
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ with open_cache(Layout(root=root), lambda _: None) as cache:
     while not end.exists():
         for key, path in wheels:
             start = time.perf_counter()
-            cache.wheels.obtain(key, partial(copy_file, str(path))).item.give_back()
+            cache.wheels.get_or_create(key, partial(copy_file, str(path))).item.give_back()
             slowest = max(slowest, time.perf_counter() - start)
             rounds += 1
             if not rounds % 10 and rounds < 20:

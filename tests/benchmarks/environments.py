@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.pairing import Contender, fast_disk, measure
 from tests.benchmarks.world import Bench, SkipError
-from tests.corpus import WHEELS, fetch_missing, parse_name
+from tests.support.corpus import WHEELS, fetch_missing, parse_name
 from wheelforge_isolation import Layout, find_interpreter, open_cache, read_wheel_key
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ class WheelforgeCache:
 
     def find(self, _: Path) -> None:
         """Find, lease and check it in a cache that is open, as for each build of many."""
-        obtain = self._cache.environments.obtain
-        obtain(self._python, self._keys, self._fetch).give_back()
+        get_or_create = self._cache.environments.get_or_create
+        get_or_create(self._python, self._keys, self._fetch).give_back()
 
     def open_and_find(self, _: Path) -> None:
         """Do the same, and what comes before and after it, as for a single build."""
         with open_cache(self._layout, ignore) as cache:
-            cache.environments.obtain(self._python, self._keys, self._fetch).give_back()
+            cache.environments.get_or_create(self._python, self._keys, self._fetch).give_back()
 
     def _fetch(self, key: WheelKey, path: str) -> None:
         Path(path).write_bytes(self._wheels[key.file_name].read_bytes())

@@ -10,13 +10,13 @@ from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure, time_once
 from tests.benchmarks.world import OFFLINE, Bench, building, run_child
-from tests.caches import fill_fast
+from tests.support.caches import fill_fast
 from wheelforge_isolation import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.corpus import Sdist
+    from tests.support.corpus import Sdist
 
 BUILDS = (10, 100, 1_000)
 WINDOW = 10

@@ -13,8 +13,8 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.world import SkipError
-from tests.corpus import FIXTURES, Listed, fetch_missing, parse_name
-from tests.index import File, Manners, Project, serve
+from tests.support.corpus import FIXTURES, Listed, fetch_missing, parse_name
+from tests.support.index import File, Manners, Project, serve
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,7 +12,7 @@ from tests.benchmarks.world import COMPILED, OFFLINE, Bench, building
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.corpus import Sdist
+    from tests.support.corpus import Sdist
 
 BASE = "uv build"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.corpus import Sdist
+    from tests.support.corpus import Sdist
 
 BASE = "bare hooks"
 _LEGACY = ("setuptools>=40.8.0",), "setuptools.build_meta:__legacy__"

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.source import ROOT
+from tests.support.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -35,10 +35,10 @@ def main(root: str, what: str, *requirements: str) -> None:
         with Index(settings, python.tags) as index:
             plan = _resolve(requirements, python, index, Path(root))
             if what == ENVIRONMENT:
-                cache.environments.obtain(python, plan.keys, plan.fetch).give_back()
+                cache.environments.get_or_create(python, plan.keys, plan.fetch).give_back()
                 return
             for key in plan.keys:
-                cache.wheels.obtain(key, partial(plan.fetch, key)).item.give_back()
+                cache.wheels.get_or_create(key, partial(plan.fetch, key)).item.give_back()
 
 
 def _resolve(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.pairing import Contender, fast_disk, measure
 from tests.benchmarks.world import Bench, SkipError
-from tests.corpus import SDISTS, Sdist, fetch_missing
+from tests.support.corpus import SDISTS, Sdist, fetch_missing
 from wheelforge_isolation import Links, unpack_archive
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.pairing import Contender
 from tests.benchmarks.peers import Tools
-from tests.corpus import SDISTS, Sdist, fetch_missing
+from tests.support.corpus import SDISTS, Sdist, fetch_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.trees import read_tree
+from tests.support.trees import read_tree
 from wheelforge_isolation import Layout, list_entries
 from wheelforge_isolation.files.fs import remove_tree
 

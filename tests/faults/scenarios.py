@@ -7,7 +7,8 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.archives import (
+from tests.faults import installer
+from tests.support.archives import (
     PROJECT,
     TAR_GZ,
     ZIP,
@@ -20,9 +21,8 @@ from tests.archives import (
     tar,
     zipped,
 )
-from tests.faults import installer
-from tests.stock import Stock
-from tests.wheels import Draft
+from tests.support.stock import Stock
+from tests.support.wheels import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.archives import sdist
-from tests.caches import fill_cache, ignore, write_wheels
-from tests.processes import needs
-from tests.stock import Stock, this_python
+from tests.support.archives import sdist
+from tests.support.caches import fill_cache, ignore, write_wheels
+from tests.support.processes import needs
+from tests.support.stock import Stock, this_python
 from wheelforge_isolation import Layout, open_cache, open_stage, unpack
 from wheelforge_isolation.errors import DestinationNotEmptyError, FileAccessError
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
@@ -115,12 +115,14 @@ def test_a_file_that_cannot_be_installed_is_named(
     layout = Layout(root=tmp_path / "cache")
     python = this_python(layout.interpreters)
     with open_cache(layout, ignore) as cache:
-        cache.wheels.obtain(keys[0], lambda path: stock.fetch(keys[0], path))
+        cache.wheels.get_or_create(keys[0], lambda path: stock.fetch(keys[0], path))
         monkeypatch.setattr(os, "link", refusing(os.link, "demo.py"))
         monkeypatch.setattr(os, "stat", refusing(os.stat, f"{os.sep}demo.py"))
 
         with pytest.raises(FileAccessError, match="install"):
-            cache.environments.obtain(python, keys, stock.fetch, private=_create(tmp_path / "new"))
+            cache.environments.get_or_create(
+                python, keys, stock.fetch, private=_create(tmp_path / "new")
+            )
 
 
 def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
@@ -133,7 +135,7 @@ def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
     monkeypatch.setattr(os, "unlink", refusing(os.unlink, "probe-case"))
 
     with open_cache(layout, ignore) as cache, pytest.raises(FileAccessError):
-        cache.environments.obtain(python, keys, stock.fetch)
+        cache.environments.get_or_create(python, keys, stock.fetch)
 
     assert layout.environments.list_records() == []
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tests.faults.ground import Ground
 from tests.faults.processes import Ended, Stage, do_aside
 from tests.faults.sabotage import SABOTAGES
-from tests.source import ROOT
+from tests.support.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

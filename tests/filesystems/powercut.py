@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from tests.filesystems.mounts import RECIPES, Recipe, _run, _unmount, mounted
 from tests.races.goods import LITTER, Goods, digest_tree, list_litter
 from tests.races.storm import TOP, crew
-from tests.stock import Reporter, chance_of
+from tests.support.stock import Reporter, chance_of
 from wheelforge_isolation import collect_garbage, open_cache
 from wheelforge_isolation.cache import records
 from wheelforge_isolation.cache.environments import _key
@@ -184,7 +184,7 @@ def look_at_all(goods: Goods, boot: Path) -> dict[str, object]:
     with open_cache(goods.layout, reporter) as cache:
         wrong += _take_all(goods, cache)
         wanted = goods.wanted[-1]
-        made = cache.environments.obtain(goods.python, wanted.keys, goods.stock.read)
+        made = cache.environments.get_or_create(goods.python, wanted.keys, goods.stock.read)
         wrong += [f"made: {made.path}"] * (digest_tree(made.path) != wanted.digests)
         list(cache.verify(repair=True))  # of kept files, which are looked at when they are used
         wrong += [f"{found.path}: {found.reason}" for found in cache.verify()]
@@ -197,7 +197,7 @@ def look_at_all(goods: Goods, boot: Path) -> dict[str, object]:
 def _take_all(goods: Goods, cache: Cache) -> list[str]:
     wrong: list[str] = []
     for wanted in goods.wanted:
-        item = cache.trees[1].take(_key(goods.python, wanted.keys))
+        item = cache.trees[1].get(_key(goods.python, wanted.keys))
         if item is not None and digest_tree(item.path) != wanted.digests:
             wrong.append(f"taken: {item.path}")
     for wanted in goods.wheels:

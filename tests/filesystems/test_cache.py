@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.caches import NOTHING
 from tests.filesystems.mounts import RECIPES, _run, _unmount, mounted, mounted_tmpfs
-from tests.stock import Reporter, Stock, this_python
+from tests.support.caches import NOTHING
+from tests.support.stock import Reporter, Stock, this_python
 from wheelforge_isolation import Layout, collect_garbage, open_cache
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def make(
 ) -> tuple[Environment, list[Event]]:
     reporter = Reporter()
     with open_cache(Layout(root=root), reporter) as cache:
-        made = cache.environments.obtain(this_python(memory), keys, stock.fetch)
+        made = cache.environments.get_or_create(this_python(memory), keys, stock.fetch)
     return made, reporter.events
 
 
@@ -164,7 +164,7 @@ def test_cache_and_wheels_may_be_on_different_file_systems(
     with open_cache(Layout(root=place / "other"), Reporter()) as cache:
         (tmp_path / "private").mkdir()
         stock.add(files=FILES)
-        private = cache.environments.obtain(
+        private = cache.environments.get_or_create(
             this_python(memory), [key], stock.fetch, private=tmp_path / "private"
         )
 
@@ -185,9 +185,9 @@ def test_a_cache_mounted_for_reading_is_used_and_never_written(
         reporter = Reporter()
 
         with open_cache(Layout(root=tmp_path / "cache"), reporter) as cache:
-            obtain = cache.environments.obtain
-            found = obtain(this_python(memory), [here], stock.fetch)
-            made = obtain(this_python(memory), [here, missing], stock.fetch)
+            get_or_create = cache.environments.get_or_create
+            found = get_or_create(this_python(memory), [here], stock.fetch)
+            made = get_or_create(this_python(memory), [here, missing], stock.fetch)
             said = [say(found, "demo"), say(made, "demo")]
             above = cache.layout.root
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.filesystems.mounts import RECIPES, mounted, mounted_tmpfs
-from tests.processes import holders, kill_holder
+from tests.support.processes import holders, kill_holder
 from wheelforge_isolation import Collection, Links, collect_stages, open_stage, unpack
 from wheelforge_isolation.errors import (
     DiskFullError,

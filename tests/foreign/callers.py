@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.corpus import FIXTURES
 from tests.foreign.matrix import SUITES, USUAL, Kind, Scenario, unpack_suite
-from tests.source import ROOT
+from tests.support.corpus import FIXTURES
+from tests.support.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tests.corpus import FIXTURES, SDISTS, Listed, fetch_missing, parse_name
-from tests.source import ROOT
+from tests.support.corpus import FIXTURES, SDISTS, Listed, fetch_missing, parse_name
+from tests.support.source import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

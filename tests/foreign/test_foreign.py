@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.peers import Tools
-from tests.corpus import FIXTURES
 from tests.foreign.compare import Difference, Explanation, find_differences, judge
 from tests.foreign.environments import Environments
 from tests.foreign.matrix import REAL_SDISTS, SUITES, Kind, Scenario
 from tests.foreign.programs import OURS, Programs
 from tests.foreign.results import FAILED, Result, load_result, read_archive
 from tests.foreign.table import format_table, list_problems
-from tests.wheels import Draft
+from tests.support.corpus import FIXTURES
+from tests.support.wheels import Draft
 
 MINIMAL = Scenario(
     suite="own",

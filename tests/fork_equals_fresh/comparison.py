@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.source import ROOT
+from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import BACKEND, find_hook_script
 from wheelforge.hooks.options import HookOptions

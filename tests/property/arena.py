@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from tests.trees import Node, Tree, read_tree
+from tests.support.trees import Node, Tree, read_tree
 from wheelforge_isolation import ForgeError, Links, Unpacked, unpack
 from wheelforge_isolation.files.fs import remove_tree
 

@@ -13,7 +13,7 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from tests.property.formats import Entry, Form, Kind, Sketch, raw
-from tests.trees import Node, Tree
+from tests.support.trees import Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ import traceback
 import zlib
 from pathlib import Path
 
-from tests.corpus import DOWNLOADS
 from tests.property.arena import Arena, Outcome, TooSlowError
 from tests.property.formats import BLOCK, Entry, Form, Kind, pack_zip, seal
+from tests.support.corpus import DOWNLOADS
 from wheelforge_isolation import Links
 
 SMALL = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.property.formats import Sketch
-    from tests.trees import Tree
+    from tests.support.trees import Tree
 
 pytestmark = [
     pytest.mark.skipif(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.source import MODULES, parse
+from tests.support.source import MODULES, parse
 from wheelforge import errors as frontend_errors
 from wheelforge_isolation import errors
 

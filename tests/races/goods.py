@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tests.stock import Stock, this_python
+from tests.support.stock import Stock, this_python
 from wheelforge_isolation import Bounds, Layout, WheelKey, collect_garbage, open_cache
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Goods:
         collect_garbage(self.layout, Bounds(max_bytes=0, max_age_days=0, kept_days=0))
 
     def _describe(self, cache: Cache, keys: list[WheelKey]) -> list[object]:
-        made = cache.environments.obtain(self.python, keys, self.stock.read)
+        made = cache.environments.get_or_create(self.python, keys, self.stock.read)
         digests = digest_tree(made.path)
         made.give_back()
         return [[asdict(key) for key in keys], digests]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from tests.caches import NOTHING, ignore
 from tests.races.machine import Directory, File, Loss, Saved, Turns
 from tests.races.system import MACHINE, SYSTEM, SimulatedPath, write_file
-from tests.stock import chance_of
+from tests.support.caches import NOTHING, ignore
+from tests.support.stock import chance_of
 from wheelforge_isolation import (
     Bounds,
     Layout,
@@ -109,24 +109,24 @@ class Party:
                 _use(stored.item)
         self.leave()
 
-    def obtain(self) -> None:
+    def get_or_create(self) -> None:
         for name, key in WHEELS.items():
-            _use(self._store.obtain(key, partial(_fetch, name)).item)
+            _use(self._store.get_or_create(key, partial(_fetch, name)).item)
         self.leave()
 
     def build(self) -> None:
-        _use(self.trees[1].obtain(ENVIRONMENT, self._fill))
+        _use(self.trees[1].get_or_create(ENVIRONMENT, self._fill))
         self.leave()
 
     def build_twice(self) -> None:
         for _ in range(2):
-            _use(self.trees[1].obtain(ENVIRONMENT, self._fill))
+            _use(self.trees[1].get_or_create(ENVIRONMENT, self._fill))
         self.leave()
 
     def _fill(self, tree: Path) -> About:
         link = FileCloner()
         for name, key in WHEELS.items():
-            item = self._store.obtain(key, partial(_fetch, name)).item
+            item = self._store.get_or_create(key, partial(_fetch, name)).item
             for path in _content(name):
                 fs.ensure_directory(f"{tree}/{path}".rpartition("/")[0])
                 link(f"{item.path}/{path}", f"{tree}/{path}")
@@ -188,7 +188,7 @@ ROLES: tuple[Callable[[Party], None], ...] = (
     Party.build,
     Party.collect,
     Party.take,
-    Party.obtain,
+    Party.get_or_create,
     Party.collect_litter,
     Party.build_twice,
     Party.deliver,
@@ -360,7 +360,7 @@ def _enter(role: Callable[[Party], None]) -> None:
 def _clean_up() -> None:
     """Build all there is, and see that a collector finds all that nobody needs."""
     Party().build()
-    Party().obtain()
+    Party().get_or_create()
     collect_garbage(LAYOUT, LITTER)
     party = Party()
     for bucket, shelf in zip(party.buckets, party.trees, strict=True):

@@ -22,7 +22,7 @@ import installer.scripts  # ruff: ignore[unused-import]
 import pytest
 
 from tests.races.goods import LITTER, Goods, digest_tree
-from tests.stock import chance_of
+from tests.support.stock import chance_of
 from wheelforge_isolation import Bounds, collect_garbage, deliver_file, open_cache, open_stage
 from wheelforge_isolation.cache import gc, trees
 from wheelforge_isolation.files import fs, locks
@@ -49,7 +49,7 @@ class Child:
     def say(self, *words: object) -> None:
         os.write(self._log, (" ".join(map(str, words)) + "\n").encode())
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self.say(event.kind, event.subject, event.reason)
 
     @property
@@ -59,7 +59,7 @@ class Child:
     def build(self) -> None:
         """Obtain environments, look at every file of them, twice, and give them back."""
         while self.goes_on:
-            with open_cache(self.goods.layout, self.hear) as cache:
+            with open_cache(self.goods.layout, self.on_event) as cache:
                 for _ in range(self.chance.randrange(1, 12)):
                     self.say("begun")
                     try:
@@ -70,7 +70,9 @@ class Child:
                         self.say("done")
 
     def _build_one(self, cache: Cache, wanted: Wanted) -> None:
-        made = cache.environments.obtain(self.goods.python, wanted.keys, self.goods.stock.read)
+        made = cache.environments.get_or_create(
+            self.goods.python, wanted.keys, self.goods.stock.read
+        )
         with open_stage(self.goods.layout.stages, "demo") as stage:
             for _ in range(2):
                 found = digest_tree(made.path)
@@ -85,7 +87,7 @@ class Child:
         """Build, and put something new into new directories, all the time."""
         top, number = self.goods.cache.parent, 0
         while self.goes_on:
-            with open_cache(self.goods.layout, self.hear) as cache:
+            with open_cache(self.goods.layout, self.on_event) as cache:
                 self._build_one(cache, self.chance.choice(self.goods.wanted))
             number += 1
             source = top / f"{os.getpid()}-{number}.whl"

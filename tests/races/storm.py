@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.caches import NOTHING
 from tests.races.goods import LITTER, Goods, digest_tree, list_litter
+from tests.support.caches import NOTHING
 from wheelforge_isolation import collect_garbage, open_cache
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def look_after(goods: Goods) -> list[str]:
     with open_cache(goods.layout, _ignore) as cache:
         list(cache.verify(repair=True))
         for wanted in goods.wanted:
-            made = cache.environments.obtain(goods.python, wanted.keys, goods.stock.read)
+            made = cache.environments.get_or_create(goods.python, wanted.keys, goods.stock.read)
             problems += [str(made.path)] * (digest_tree(made.path) != wanted.digests)
             made.give_back()
         problems += [f"{found.path}: {found.reason}" for found in cache.verify()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.caches import NOTHING, ignore, write_wheels
+from tests.support.caches import NOTHING, ignore, write_wheels
 from wheelforge_isolation import Bounds, Layout, collect_garbage, open_cache, read_wheel_key
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks.collecting import measure_cost, measure_waits
-from tests.caches import NOTHING, crowd, fill_cache, ignore, versions, write_wheels
-from tests.processes import needs
+from tests.support.caches import NOTHING, crowd, fill_cache, ignore, versions, write_wheels
+from tests.support.processes import needs
 from wheelforge_isolation import Bounds, Layout, collect_garbage, list_entries, open_cache
 
 if TYPE_CHECKING:

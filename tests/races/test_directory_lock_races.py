@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.filesystems.mounts import mounted
-from tests.processes import _end, needs
-from tests.stock import chance_of
+from tests.support.processes import _end, needs
+from tests.support.stock import chance_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import pytest
 
-from tests.caches import NOTHING, ignore, write_wheels
+from tests.support.caches import NOTHING, ignore, write_wheels
 from wheelforge_isolation import BuiltStore, Layout, WheelStore, collect_garbage
 from wheelforge_isolation.cache.layout import CacheBucket
 from wheelforge_isolation.cache.trees import TreeStore
@@ -142,23 +142,23 @@ class Party:
         """Leave the cache empty."""
 
     def take(self) -> None:
-        item = self._shelf.take(KEY)
+        item = self._shelf.get(KEY)
         if item is not None:
             self._use(item)
         self._lease.close()
 
-    def obtain(self) -> None:
-        self._use(self._shelf.obtain(KEY, self._fill))
+    def get_or_create(self) -> None:
+        self._use(self._shelf.get_or_create(KEY, self._fill))
         self._lease.close()
 
     def obtain_twice(self) -> None:
         for _ in range(2):
-            self._use(self._shelf.obtain(KEY, self._fill))
+            self._use(self._shelf.get_or_create(KEY, self._fill))
         self._lease.close()
 
     def leave_old_times(self) -> None:
         """Leave what has to be hashed and recorded anew."""
-        self.obtain()
+        self.get_or_create()
         (tree,) = self._layout.wheels.list_trees()
         os.utime(tree / "file", (1, 1))
 
@@ -193,15 +193,30 @@ class Party:
 
 
 PLAYS: dict[str, list[Callable[[Party], None]]] = {
-    "a taker and a collector": [Party.obtain, Party.take, Party.collect],
-    "a collector and a taker": [Party.obtain, Party.collect, Party.take],
-    "a maker and a collector": [Party.do_nothing, Party.obtain, Party.collect],
-    "a collector and a maker": [Party.obtain, Party.collect, Party.obtain],
+    "a taker and a collector": [Party.get_or_create, Party.take, Party.collect],
+    "a collector and a taker": [Party.get_or_create, Party.collect, Party.take],
+    "a maker and a collector": [Party.do_nothing, Party.get_or_create, Party.collect],
+    "a collector and a maker": [Party.get_or_create, Party.collect, Party.get_or_create],
     "one who renews and a collector": [Party.leave_old_times, Party.take, Party.collect],
-    "a collector and one who renews": [Party.leave_old_times, Party.collect, Party.obtain],
-    "two collectors and a maker": [Party.obtain, Party.collect, Party.obtain_twice, Party.collect],
-    "two makers and a collector": [Party.do_nothing, Party.obtain, Party.obtain, Party.collect],
-    "two takers and a collector": [Party.obtain, Party.take, Party.obtain_twice, Party.collect],
+    "a collector and one who renews": [Party.leave_old_times, Party.collect, Party.get_or_create],
+    "two collectors and a maker": [
+        Party.get_or_create,
+        Party.collect,
+        Party.obtain_twice,
+        Party.collect,
+    ],
+    "two makers and a collector": [
+        Party.do_nothing,
+        Party.get_or_create,
+        Party.get_or_create,
+        Party.collect,
+    ],
+    "two takers and a collector": [
+        Party.get_or_create,
+        Party.take,
+        Party.obtain_twice,
+        Party.collect,
+    ],
     "a finder and a collector": [Party.remember, Party.find, Party.collect],
     "a collector and a finder": [Party.remember, Party.collect, Party.find],
     "two finders and a collector": [Party.remember, Party.find, Party.find, Party.collect],

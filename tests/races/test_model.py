@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.caches import ignore
 from tests.races.exploration import BROKEN, RARE, explore, find_out, playing
 from tests.races.machine import File, Loss, Turns
 from tests.races.model import LAYOUT, ROLES, Count, Party, Play, leave_a_copy, perform, read_tree
 from tests.races.system import MACHINE, SYSTEM, SimulatedPath, simulated, write_file
-from tests.stock import chance_of
+from tests.support.caches import ignore
+from tests.support.stock import chance_of
 from wheelforge_isolation import Bounds, Layout, collect_garbage
 from wheelforge_isolation.cache import gc
 from wheelforge_isolation.cache.gc import _Collector
@@ -118,7 +118,7 @@ def test_model__tree_taken_after_the_judgement_is_kept_though_its_record_is_lost
     layout.prepare()
     lease = Lease(layout.leases)
     shelf = TreeStore(layout, layout.wheels, lease, ignore)
-    shelf.obtain("d" * 32, lambda tree: {"made": tree.name}).give_back()
+    shelf.get_or_create("d" * 32, lambda tree: {"made": tree.name}).give_back()
     record = layout.wheels.record("d" * 32)
     taken: list[LeasedTree | None] = []
     unpublish = _Collector._unpublish
@@ -134,7 +134,7 @@ def test_model__tree_taken_after_the_judgement_is_kept_though_its_record_is_lost
         """Read the leases before it is taken, and the record after it is lost."""
         leases = read_leases(directory)
         if not taken:
-            taken.append(shelf.take("d" * 32))
+            taken.append(shelf.get("d" * 32))
             record.unlink()
         return leases
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import holders, needs
+from tests.support.processes import holders, needs
 from wheelforge_isolation import Collection, collect_stages, stage_name
 
 if TYPE_CHECKING:

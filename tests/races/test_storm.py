@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import needs
 from tests.races.goods import Goods
 from tests.races.storm import CONTROLS, look_after, rage
+from tests.support.processes import needs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from tests.builds import Ground, write_sdist
-from tests.caches import ignore
-from tests.forge import Place
-from tests.stock import chance_of
+from tests.support.builds import Ground, write_sdist
+from tests.support.caches import ignore
+from tests.support.forge import Place
+from tests.support.stock import chance_of
 from wheelforge_isolation import open_cache
 
 if TYPE_CHECKING:

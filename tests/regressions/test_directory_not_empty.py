@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builds import Ground, write_sdist
-from tests.caches import versions
-from tests.forge import Place
+from tests.support.builds import Ground, write_sdist
+from tests.support.caches import versions
+from tests.support.forge import Place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.forge import Done
+    from tests.support.forge import Done
 
 HELPERS = {
     "1.0": {"helper/__init__.py": b"VERSION = '1.0'\n", "helper/old.py": b"", "helper/data": b"1"},

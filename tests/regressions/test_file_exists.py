@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.caches import ignore
-from tests.processes import needs
-from tests.races.test_cache_races import Arena
-from tests.stock import Stock, chance_of, this_python
+from tests.races.arena import Arena
+from tests.support.caches import ignore
+from tests.support.processes import needs
+from tests.support.stock import Stock, chance_of, this_python
 from wheelforge_isolation import Layout, open_cache
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def install_together(arena: Arena, jobs: list[list[WheelKey]]) -> list[Path]:
         processes = pool.submit(arena.let_loose, jobs[FROM_THREADS:])
 
         def install(keys: list[WheelKey]) -> Path:
-            return cache.environments.obtain(arena.python, keys, arena.stock.fetch).path
+            return cache.environments.get_or_create(arena.python, keys, arena.stock.fetch).path
 
         made = list(pool.map(install, jobs[:FROM_THREADS]))
         paths, statuses = processes.result()

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builds import names_in
-from tests.corpus import DOWNLOADS
-from tests.forge import Place
+from tests.support.builds import names_in
+from tests.support.corpus import DOWNLOADS
+from tests.support.forge import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

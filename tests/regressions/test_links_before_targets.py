@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builds import names_in
-from tests.corpus import DOWNLOADS
 from tests.filesystems.mounts import mounted, mounted_tmpfs
-from tests.forge import Place
-from tests.processes import needs
+from tests.support.builds import names_in
+from tests.support.corpus import DOWNLOADS
+from tests.support.forge import Place
+from tests.support.processes import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

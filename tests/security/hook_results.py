@@ -15,10 +15,10 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from tests.builds import write_project, write_sdist
-from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
-from tests.wheels import Draft
+from tests.support.builds import write_project, write_sdist
+from tests.support.processes import measure_peak
+from tests.support.wheels import Draft
 from wheelforge.build.backend import Backend
 from wheelforge.build.host_environment import HostEnvironment
 from wheelforge.build.project import read_project

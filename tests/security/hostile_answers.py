@@ -14,8 +14,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tests.corpus import FIXTURES
-from tests.wheels import Draft
+from tests.support.corpus import FIXTURES
+from tests.support.wheels import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable

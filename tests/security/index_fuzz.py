@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tests.processes import measure_peak
 from tests.property.arena import TooSlowError, time_limit
 from tests.security.hostile_answers import METADATA, PAGE, PART, PROJECT, WHEEL, make_answers
-from tests.universe import PYTHON
+from tests.support.processes import measure_peak
+from tests.support.universe import PYTHON
 from wheelforge.index import Index, IndexSettings
 from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import remove_tree

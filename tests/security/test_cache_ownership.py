@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builds import write_sdist
 from tests.security.users import User, make_users
+from tests.support.builds import write_sdist
 from wheelforge.build.prestart import Prestarter
 from wheelforge_isolation import Layout, stage_name
 

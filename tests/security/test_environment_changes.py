@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builds import Ground, Hearer, ask, write_sdist
+from tests.support.builds import Ground, Hearer, ask, write_sdist
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.codes import raises
-from tests.index import JSON, File, Manners, Other, Project, Raw, Redirect, serve, sha256, wheel
-from tests.indexes import open_index
+from tests.support.codes import raises
+from tests.support.index import (
+    JSON,
+    File,
+    Manners,
+    Other,
+    Project,
+    Raw,
+    Redirect,
+    serve,
+    sha256,
+    wheel,
+)
+from tests.support.indexes import open_index
 from wheelforge.errors import (
     BuildError,
     MetadataInvalidError,
@@ -23,7 +34,7 @@ from wheelforge.index import downloads, pages
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.index import Fault
+    from tests.support.index import Fault
 
 GOOD = wheel("demo", "1.0")
 MANY_DIGITS = "1" * 5000

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.codes import raises
-from tests.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
+from tests.support.codes import raises
+from tests.support.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
 from wheelforge.errors import HookError
 from wheelforge.hooks.options import HookOptions
 from wheelforge.hooks.runner import ForkRunner

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.codes import raises
-from tests.forge import Place
-from tests.index import Project, core_metadata, serve, wheel
-from tests.indexes import open_index
-from tests.universe import Universe
+from tests.support.codes import raises
+from tests.support.forge import Place
+from tests.support.index import Project, core_metadata, serve, wheel
+from tests.support.indexes import open_index
+from tests.support.universe import Universe
 from wheelforge.errors import (
     MetadataInvalidError,
     RequirementInvalidError,

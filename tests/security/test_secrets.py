@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.forge import Place
-from tests.universe import Universe, ask
+from tests.support.forge import Place
+from tests.support.universe import Universe, ask
 from wheelforge.resolve import Resolution, ResolutionCache, resolve
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builds import write_sdist
-from tests.forge import Place
-from tests.processes import needs
+from tests.support.builds import write_sdist
+from tests.support.forge import Place
+from tests.support.processes import needs
 from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builds import Ground, write_sdist
-from tests.forge import Place
-from tests.processes import needs
-from tests.wheels import FILE_NAME, WHEEL, Draft
+from tests.support.builds import Ground, write_sdist
+from tests.support.forge import Place
+from tests.support.processes import needs
+from tests.support.wheels import FILE_NAME, WHEEL, Draft
 from wheelforge_isolation import inspect_wheel
 from wheelforge_isolation.errors import ArchiveTooLargeError, WheelInvalidError
 

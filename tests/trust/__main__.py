@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.source import ROOT
+from tests.support.source import ROOT
 from tests.trust import SECTIONS, Extent
 from wheelforge_isolation import replace_file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.source import ROOT
+from tests.support.source import ROOT
 from tests.trust import SECTIONS
 from tests.trust.table import make_table
 

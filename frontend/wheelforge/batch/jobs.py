@@ -42,7 +42,7 @@ class Job(NamedTuple):
     """How many builds there are before it in the longest row of such needs."""
 
 
-def arrange(jobs: Sequence[Job], place: Path) -> list[Job]:
+def toposort(jobs: Sequence[Job], place: Path) -> list[Job]:
     """Return ``jobs`` with their needs among each other; ``place`` takes what is looked at."""
     read = dict(_read_projects(jobs, place))
     projects = {job.number: read[job.request.source] for job in jobs if job.request.source in read}

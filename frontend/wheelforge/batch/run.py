@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.history import Deliveries, Timings, digest_settings
 from wheelforge.batch.inputs import applies, list_requirements, merge
-from wheelforge.batch.jobs import Job, arrange
+from wheelforge.batch.jobs import Job, toposort
 from wheelforge.batch.machine import (
     can_share,
     count_cores,
@@ -130,7 +130,7 @@ class _Batch:
 
     def run(self) -> list[Outcome]:
         """Build all jobs, and return their outcomes in the order of the inputs."""
-        jobs = arrange(list(self._list_jobs()), self._worker.place / "looked-at")
+        jobs = toposort(list(self._list_jobs()), self._worker.place / "looked-at")
         for job in jobs:
             event = BuildEvent(kind="queued", build=job.request.label)
             self._worker.forges.tell(job.python, event)

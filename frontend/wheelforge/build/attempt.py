@@ -154,7 +154,7 @@ class Attempt:
         with self._events.phase("isolate"):
             if session.cancellation.is_cancelled():
                 raise BuildCancelledError(self._request.label)
-            prepared = session.context.provider.provide(request, session.build_requirement)
+            prepared = session.context.provider.prepare(request, session.build_requirement)
         result.wheels |= dict.fromkeys(prepared.wheels)
         result.environments_made += prepared.is_new
         result.environments_found += not prepared.is_new

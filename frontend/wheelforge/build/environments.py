@@ -67,7 +67,7 @@ class EnvironmentManager:
         self._files = (*settings.constraints, *own)
         self._constraints = read_constraints(self._files)
 
-    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
+    def prepare(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
         """Return an environment with the requirements; it stays until the cache is closed."""
         preparation = _Preparation(self, request, build)
         try:
@@ -188,7 +188,7 @@ class _Preparation:
             files = [(key, keep(key.file_name, key.sha256, partial(fetch, key))) for key in keys]
             environment = self._manager.install(self._python, files)
             return PreparedEnvironment(environment=environment, wheels=keys, notes=notes)
-        made = self._cache.environments.obtain(
+        made = self._cache.environments.get_or_create(
             self._python,
             keys,
             fetch,

@@ -201,7 +201,7 @@ class Forge:
             cutoff=cutoff,
             variables=self.context.settings.variables,
         )
-        return self.context.provider.provide(request, self.build).environment
+        return self.context.provider.prepare(request, self.build).environment
 
     def cancel(self) -> None:
         """End every build as soon as possible; for any thread, does not wait.

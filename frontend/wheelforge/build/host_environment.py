@@ -51,7 +51,7 @@ class HostProvider:
         self._targets = targets
         self._checks = checks
 
-    def provide(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
+    def prepare(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
         """Return the Python, if it has the requirements; nothing is built for it."""
         del build
         python = self._targets.find(request.python).python

@@ -36,9 +36,9 @@ from wheelforge_isolation import (
     ensure_directory,
     open_new_file,
     open_stage,
+    raising_file_errors,
     remove_file,
     stage_name,
-    translated,
     wait_for_turn,
 )
 
@@ -214,7 +214,7 @@ class BuildSession:
         with opened as stage:
             self._log = logs / f"{stage.path.name}-py{self._python}.log"
             try:
-                with translated("build in", str(stage.path)):
+                with raising_file_errors("build in", str(stage.path)):
                     remove_file(str(self._log))  # a link is never written through
                     with open(self._log, "wb", opener=lambda name, _: open_new_file(name)) as log:
                         yield stage, log

@@ -30,7 +30,7 @@ def run_build(options: argparse.Namespace) -> int:
     if not _is_alone(options):
         from wheelforge.cli.batch import build_many
 
-        return _run(options, lambda report, hear: build_many(options, report, hear))
+        return _run(options, lambda report, on_event: build_many(options, report, on_event))
     with RunnerPool() as pool:
         if not (options.no_isolation or options.no_cache):
             source = options.sources[0] if options.sources else Path.cwd()
@@ -39,7 +39,7 @@ def run_build(options: argparse.Namespace) -> int:
         # Only from here on are all the others imported: the server does it on another core.
         from wheelforge.cli.commands import build_alone
 
-        return _run(options, lambda report, hear: build_alone(options, pool, report, hear))
+        return _run(options, lambda report, on_event: build_alone(options, pool, report, on_event))
 
 
 def _is_alone(options: argparse.Namespace) -> bool:
@@ -56,21 +56,21 @@ def _run(options: argparse.Namespace, build: Build) -> int:
     begun = time.monotonic()
     console = open_console(options)
     console.is_batch = not _is_alone(options)
-    reporters: list[Reporter] = [console.hear]
+    reporters: list[Reporter] = [console.on_event]
     outcomes: list[Outcome] = []
 
     def report(event: BuildEvent) -> None:
         for reporter in reporters:
             reporter(event)
 
-    def hear(outcome: Outcome) -> None:
+    def on_event(outcome: Outcome) -> None:
         outcomes.append(outcome)
         reports.add(outcome)
         console.show_outcome(outcome)
 
     with open_reports(options) as reports, open_cache_place(options), console.watch():
-        reporters.append(reports.hear)
-        build(report, hear)
+        reporters.append(reports.on_event)
+        build(report, on_event)
     return _conclude(outcomes, console, time.monotonic() - begun)
 
 

@@ -45,11 +45,11 @@ def run_words(words: Sequence[str]) -> int:
 
 def explain_refusal(error: OSError) -> int:
     """Say what the system has refused, unless the reader is gone; return the exit code."""
-    from wheelforge_isolation import translated
+    from wheelforge_isolation import raising_file_errors
 
     path = "standard output" if error.filename is None else os.fsdecode(error.filename)
     try:
-        with translated("use", path):
+        with raising_file_errors("use", path):
             raise error
     except ForgeError as problem:
         return problem.exit_code if isinstance(error, BrokenPipeError) else _fail(problem)

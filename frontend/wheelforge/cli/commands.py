@@ -77,7 +77,7 @@ def run_fetch(options: argparse.Namespace) -> None:
 
     console = Console(options.verbosity)
     lock = read_lock(options.locked)
-    count = fetch_locked(make_places(options), lock, reporter=console.hear)
+    count = fetch_locked(make_places(options), lock, reporter=console.on_event)
     sys.stdout.write(f"{count} files are in the cache\n")
 
 
@@ -105,16 +105,16 @@ def _pair(
     with open_cache_place(options):
         settings = replace(make_settings(options), recorder=recorder)
         for python in options.pythons or [None]:
-            with open_forge(replace(settings, python=python), reporter=console.hear) as forge:
+            with open_forge(replace(settings, python=python), reporter=console.on_event) as forge:
                 for request in requests:
                     yield forge, request
 
 
 def open_console(options: argparse.Namespace) -> Console:
     """Refuse what cannot be meant, and return what tells of all else."""
-    from wheelforge.cli.settings import refuse_contradictions
+    from wheelforge.cli.settings import check_contradictions
 
-    refuse_contradictions(options)
+    check_contradictions(options)
     console = Console(options.verbosity)
     for text in options.config_setting or ():
         if "=" not in text:

@@ -46,11 +46,11 @@ class Console:
             finally:
                 self._count_warnings()
 
-    def hear(self, event: BuildEvent) -> None:
+    def on_event(self, event: BuildEvent) -> None:
         """Tell of an event."""
         self._tell(event)
         # Afterwards: the last words of a build belong to it still.
-        self._progress.hear(event)
+        self._progress.on_event(event)
 
     def _tell(self, event: BuildEvent) -> None:
         if event.kind == "note":

@@ -32,10 +32,10 @@ class Reports:
         self._stream = stream
         self._told: list[tuple[Outcome, str]] = []
 
-    def hear(self, event: BuildEvent) -> None:
+    def on_event(self, event: BuildEvent) -> None:
         """Take note of an event; for any thread."""
         if self._stream is not None:
-            self._stream.hear(event)
+            self._stream.on_event(event)
 
     def add(self, outcome: Outcome) -> None:
         """Take note of how a build has ended, as soon as it has; for one thread."""

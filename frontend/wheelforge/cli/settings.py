@@ -72,7 +72,7 @@ def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
         )
 
 
-def refuse_contradictions(options: argparse.Namespace) -> None:
+def check_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that say the opposite of each other."""
     if options.config_json is not None and options.config_setting:
         raise UsageError("option-invalid", "--config-json", "`--config-setting` is for the same")

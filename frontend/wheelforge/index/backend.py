@@ -69,7 +69,7 @@ class IndexBackend:
 
     def fetch(self, candidate: Candidate, path: str) -> None:
         """Put the file at ``path``, whole and as it is described, or not at all."""
-        known = self.early.take(candidate)
+        known = self.early.get(candidate)
         with known or contextlib.nullcontext():
             Download(self._client, candidate).run(path, known)
         self.metadata.compare(candidate, path)

@@ -248,7 +248,7 @@ class FileRules(NamedTuple):
             return NO_SDIST
         if not file.is_wheel and not self.sdists:
             return NO_BUILD
-        return judge_python(file.requires_python, self.python_version)
+        return check_python(file.requires_python, self.python_version)
 
     def is_timely(self, file: Candidate) -> bool:
         """Return whether a file was there in time."""
@@ -339,7 +339,7 @@ def list_versions(versions: Sequence[Version]) -> str:
     return f"{shown} and {more} older" if more > 0 else shown
 
 
-def judge_python(requires_python: str, version: str) -> str:
+def check_python(requires_python: str, version: str) -> str:
     """Return why a Python is not one of those that something is for, or nothing."""
     if not version or admits_python(requires_python, version):
         return ""

@@ -135,7 +135,7 @@ class EarlyFiles:
         if not is_kept:
             content.close()
 
-    def take(self, candidate: Candidate) -> Content:
+    def get(self, candidate: Candidate) -> Content:
         """Return the content of a file if it came or is about to come; to be closed."""
         with self._lock:
             coming = self._coming.pop(_key(candidate), None)

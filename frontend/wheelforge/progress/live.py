@@ -80,7 +80,7 @@ class Board:
         """How many builds were asked for, as far as is known."""
         return max(self._queued.total(), self.done + self.failed)
 
-    def hear(self, event: BuildEvent, now: float) -> None:
+    def on_event(self, event: BuildEvent, now: float) -> None:
         """Take note of an event."""
         build = self._builds.get(event.build)
         if event.kind == "queued":
@@ -181,10 +181,10 @@ class LiveProgress(Progress):
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="wheelforge-progress", daemon=True)
 
-    def hear(self, event: BuildEvent) -> None:
+    def on_event(self, event: BuildEvent) -> None:
         """Take note of an event."""
         with self._lock:
-            self._board.hear(event, self._clock())
+            self._board.on_event(event, self._clock())
             self._drawn = None
 
     def add(self, outcome: Outcome) -> bool:

@@ -25,7 +25,7 @@ class Progress:
         self._stream = stream
         self._lock = threading.RLock()
 
-    def hear(self, event: BuildEvent) -> None:
+    def on_event(self, event: BuildEvent) -> None:
         """Take note of an event."""
 
     def add(self, outcome: Outcome) -> bool:  # ruff: ignore[unused-method-argument]
@@ -88,7 +88,7 @@ class Groups(Lines):
         self._told: dict[str, list[str]] = {}
         self._depths: dict[str, int] = {}
 
-    def hear(self, event: BuildEvent) -> None:
+    def on_event(self, event: BuildEvent) -> None:
         """Write all that a build has printed when it has ended."""
         if event.phase or event.kind not in {"started", *_ENDS}:
             return

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from wheelforge.models import Kind
-from wheelforge.report.run import spell_json
+from wheelforge.report.run import to_json_text
 from wheelforge.version import VERSION
 from wheelforge_isolation import ForgeError, replace_file
 from wheelforge_isolation.formats.urls import redact
@@ -29,7 +29,7 @@ _INTERRUPTED = 130
 
 def write_json_report(run: Run, path: Path) -> None:
     """Put all there is to say of ``run`` into the file ``path``."""
-    replace_file(str(path), spell_json(describe_run(run), indent=2) + b"\n")
+    replace_file(str(path), to_json_text(describe_run(run), indent=2) + b"\n")
 
 
 def describe_run(run: Run) -> Facts:

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wheelforge.report.json_report import describe_outcome, describe_run
-from wheelforge.report.run import spell_inline
+from wheelforge.report.run import to_inline_json
 from wheelforge_isolation import replace_file
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def compose_page(run: Run) -> str:
         "style_hash": _hash(style),
         "script": script,
         "script_hash": _hash(script),
-        "facts": spell_inline(_describe(run)),
+        "facts": to_inline_json(_describe(run)),
     }
     return _MARK.sub(lambda mark: parts[mark[1]], _read("page.html"))
 

@@ -56,13 +56,13 @@ def read_tail(log: Path | None) -> str:
     return _UNSEEN.sub("\ufffd", "\n".join(seen[-TAIL_LINES:]))
 
 
-def spell_json(facts: object, *, indent: int | None = None) -> bytes:
+def to_json_text(facts: object, *, indent: int | None = None) -> bytes:
     """Return ``facts`` as JSON, readable and without loss."""
     text = json.dumps(facts, ensure_ascii=False, indent=indent)
     return _SURROGATE.sub(_escape, text).encode()
 
 
-def spell_inline(facts: object) -> str:
+def to_inline_json(facts: object) -> str:
     """Return ``facts`` as JSON that can stand in a page."""
     text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
     return _SPECIAL.sub(_escape, _SURROGATE.sub(_escape, text))

@@ -6,8 +6,8 @@ import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.report.run import spell_json
-from wheelforge_isolation import ForgeError, translated
+from wheelforge.report.run import to_json_text
+from wheelforge_isolation import ForgeError, raising_file_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,15 +19,15 @@ class EventStream:
     """Writes every event to a file, at once, so that it can be followed."""
 
     def __init__(self, path: Path) -> None:
-        with translated("write", str(path)):
+        with raising_file_errors("write", str(path)):
             self._file = path.open("wb")
         self._path = path
         self._lock = threading.Lock()
         self._failure: OSError | None = None
 
-    def hear(self, event: BuildEvent) -> None:
+    def on_event(self, event: BuildEvent) -> None:
         """Write one event."""
-        line = spell_json(asdict(event)) + b"\n"
+        line = to_json_text(asdict(event)) + b"\n"
         with self._lock:
             if self._failure is None and not self._file.closed:
                 self._write(line)
@@ -42,7 +42,7 @@ class EventStream:
         failure, self._failure = self._failure, None
         # The reader of a pipe may go before the end.
         if failure is not None and not isinstance(failure, BrokenPipeError):
-            with translated("write", str(self._path)):
+            with raising_file_errors("write", str(self._path)):
                 raise failure
 
     def _write(self, line: bytes) -> None:

@@ -21,7 +21,7 @@ from wheelforge.errors import (
     RequirementsError,
     UsageError,
 )
-from wheelforge.index.candidates import accepted_hashes, judge_python
+from wheelforge.index.candidates import accepted_hashes, check_python
 from wheelforge.resolve.conflict import Explainer
 from wheelforge.resolve.finder import CandidateFinder, stated_hashes
 from wheelforge.resolve.requirements import (
@@ -131,7 +131,7 @@ class Provider(AbstractProvider[WantedPackage, ResolverCandidate, Key]):
     def _find_dependencies(self, candidate: ResolverCandidate) -> list[WantedPackage]:
         try:
             metadata = self._finder.read_metadata(candidate.file)
-            reason = judge_python(metadata.requires_python, self._request.python.version)
+            reason = check_python(metadata.requires_python, self._request.python.version)
             if not reason:
                 return [*self._read_dependencies(candidate, metadata)]
         except RequirementInvalidError as error:

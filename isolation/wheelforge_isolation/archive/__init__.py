@@ -173,7 +173,7 @@ def _inflate_wheel(
 def _open(archive: Path) -> Generator[IO[bytes]]:
     """Open ``archive``, and name it in every error about it or about reading it."""
     try:
-        with fs.translated("unpack", str(archive)), _open_file(archive) as source:
+        with fs.raising_file_errors("unpack", str(archive)), _open_file(archive) as source:
             yield source
     except RuleError as broken:
         raise broken.as_archive_error(archive.name) from None

@@ -63,7 +63,7 @@ def _destination(path: Path) -> Generator[None]:
 
 
 def _raise_if_not_empty(path: Path) -> None:
-    with fs.translated("examine", str(path)):
+    with fs.raising_file_errors("examine", str(path)):
         if not path.is_dir():
             raise DestinationNotEmptyError(str(path))
         names = os.listdir(path)

@@ -38,7 +38,7 @@ class EnvironmentStore:
         self._trees = trees
         self._wheels = wheels
 
-    def obtain(
+    def get_or_create(
         self,
         interpreter: Interpreter,
         keys: Sequence[WheelKey],
@@ -59,7 +59,7 @@ class EnvironmentStore:
             return self._fill(interpreter, keys, fetch, directory, is_shared=private is None)
 
         if private is None:
-            tree = self._trees.obtain(_key(interpreter, keys), fill)
+            tree = self._trees.get_or_create(_key(interpreter, keys), fill)
             path, about, release = tree.path, tree.record.about, tree.give_back
         else:
             path, release = Path(os.path.abspath(private)), None
@@ -89,7 +89,7 @@ class EnvironmentStore:
 
         def obtain_wheels() -> Iterator[UnpackedWheel]:
             for key in in_order:  # each is installed as soon as it is there
-                tree = self._wheels.obtain(key, partial(fetch, key)).item
+                tree = self._wheels.get_or_create(key, partial(fetch, key)).item
                 stack.callback(tree.give_back)
                 yield UnpackedWheel(key.file_name, tree.path, tree.record.about)
 

@@ -82,7 +82,7 @@ def collect_garbage(layout: Layout, bounds: Bounds) -> Collected:
     """Remove what is out of ``bounds`` and not in use, and all that dead processes left."""
     claim_cache(layout)
     fs.ensure_directory(str(layout.lock("gc").parent))
-    with fs.translated("collect", str(layout.root)):
+    with fs.raising_file_errors("collect", str(layout.root)):
         lock = try_lock(layout.lock("gc"))
         if lock is None:
             return Collected(is_done=False)

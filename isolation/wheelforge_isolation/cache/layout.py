@@ -123,15 +123,16 @@ class Layout:
         fs.ensure_directory(str(self.stages))
         fs.ensure_file(str(self.root / "CACHEDIR.TAG"), _CACHEDIR_TAG)
         fs.ensure_file(str(self.root / ".gitignore"), b"*\n")
-        # Backends walk up to the repository that a project is part of; a stage is part of none.
-        fs.ensure_file(str(self.stages / ".git"), b"")
+        # Backends walk up to the repository that a project is part of; a stage is part of none, and
+        # git says just that. Of an empty file it would say that its format is invalid.
+        fs.ensure_file(str(self.stages / ".git"), b"gitdir: none\n")
 
 
 def list_directory(directory: Path) -> list[Path]:
     """Return what is in ``directory``, which need not be there."""
     from wheelforge_isolation.files import fs
 
-    with fs.translated("list", str(directory)):
+    with fs.raising_file_errors("list", str(directory)):
         try:
             return [directory / name for name in sorted(os.listdir(directory))]
         except (FileNotFoundError, NotADirectoryError):

@@ -92,7 +92,7 @@ def is_recorded_program(layout: Layout, program: str) -> bool:
 
 
 def _examine(path: str) -> os.stat_result | None:
-    with fs.translated("examine", path):
+    with fs.raising_file_errors("examine", path):
         try:
             return os.stat(path)
         except FileNotFoundError:
@@ -109,7 +109,7 @@ def _make_private(root: str, mode: int, report: Callable[[str, str], None] | Non
         raise CacheSharedError(root)
     if mode != fs.PRIVATE_MODE:
         fs.ensure_private_directory(root)
-    with fs.translated("examine", root), os.scandir(root) as entries:
+    with fs.raising_file_errors("examine", root), os.scandir(root) as entries:
         found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     for name, status in found:
         is_link = stat.S_ISLNK(status.st_mode)

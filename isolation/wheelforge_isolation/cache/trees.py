@@ -94,12 +94,12 @@ class TreeStore:
         self.has_grown = False
         """Whether something was made here since the store was opened."""
 
-    def obtain(self, key: str, fill: Callable[[Path], About]) -> LeasedTree:
+    def get_or_create(self, key: str, fill: Callable[[Path], About]) -> LeasedTree:
         """Return the directory ``key``; make it with ``fill`` unless it is there and sound.
 
         Of many that ask at once one makes it and the others wait for that one.
         """
-        item = self.take(key)
+        item = self.get(key)
         if item is not None:
             return item
         waiting = Event(kind="waiting", subject=key, reason="another process is making it")
@@ -107,10 +107,10 @@ class TreeStore:
         with wait_for_lock(self._layout.lock(key), lambda: self.report(waiting)):
             return self._take(key) or self._make(key, fill)
 
-    def take(self, key: str) -> LeasedTree | None:
+    def get(self, key: str) -> LeasedTree | None:
         """Return the directory ``key`` if it is there and sound."""
         item = self._take(self._bucket.locate(key))
-        return self._below.take(key) if item is None and self._below else item
+        return self._below.get(key) if item is None and self._below else item
 
     def _take(self, key: str) -> LeasedTree | None:
         path = self._bucket.record(key)
@@ -216,7 +216,7 @@ def _fill_tree(key: str, tree: Path, fill: Callable[[Path], About]) -> Record:
     about = fill(tree)
     fs.set_back(str(tree))
     _secure(tree)
-    with fs.translated("read", str(tree)):
+    with fs.raising_file_errors("read", str(tree)):
         return describe(key, tree.name, tree, about)
 
 

@@ -59,7 +59,7 @@ def read_wheel_key(path: Path) -> WheelKey:
     from wheelforge_isolation.wheels import parse_wheel_name
 
     name = parse_wheel_name(path.name)
-    with fs.translated("read", str(path)):
+    with fs.raising_file_errors("read", str(path)):
         sha256 = fs.digest(path)
     return WheelKey(name=name.name, version=str(name.version), file_name=path.name, sha256=sha256)
 
@@ -85,7 +85,7 @@ class WheelStore:
 
     def find(self, key: WheelKey) -> StoredWheel | None:
         """Return the wheel if it is there and sound."""
-        item = self._trees.take(key.digest)
+        item = self._trees.get(key.digest)
         return None if item is None else StoredWheel(key=key, item=item)
 
     def is_likely_here(self, key: WheelKey) -> bool:
@@ -97,18 +97,18 @@ class WheelStore:
 
     def add(self, path: Path) -> StoredWheel:
         """Store the wheel in the file ``path``."""
-        return self.obtain(read_wheel_key(path), partial(fs.copy_file, str(path)))
+        return self.get_or_create(read_wheel_key(path), partial(fs.copy_file, str(path)))
 
-    def obtain(self, key: WheelKey, fetch: Callable[[str], None]) -> StoredWheel:
+    def get_or_create(self, key: WheelKey, fetch: Callable[[str], None]) -> StoredWheel:
         """Return the wheel; where it is missing, let ``fetch`` write the file to the path given."""
-        item = self._trees.obtain(key.digest, partial(self._unpack, key, fetch))
+        item = self._trees.get_or_create(key.digest, partial(self._unpack, key, fetch))
         return StoredWheel(key=key, item=item)
 
     def restore(self, about: About) -> bool:
         """Unpack a wheel anew from its kept file; return whether that was possible."""
         key = WheelKey(**{name: about[name] for name in ("name", "version", "file_name", "sha256")})
         try:
-            self.obtain(key, _refuse_to_fetch).item.give_back()
+            self.get_or_create(key, _refuse_to_fetch).item.give_back()
         except IsolationError:
             return False
         return True
@@ -164,7 +164,7 @@ class WheelStore:
         fs.ensure_directory(str(draft.parent))
         try:
             fetch(str(draft))
-            with fs.translated("fetch", name):
+            with fs.raising_file_errors("fetch", name):
                 found = fs.digest(draft)
             if found != sha256:
                 raise HashMismatchError(name, sha256, found)

@@ -83,7 +83,7 @@ def install(
         link = FileCloner(shares=is_shared)
         for file in winners:
             place = str(directory / file.place)
-            with fs.translated("install", place):
+            with fs.raising_file_errors("install", place):
                 if file.content:
                     fs.create_file(place, [file.content], executable=True)
                 elif not (file.is_script and _write_script(file.source, place, python)):

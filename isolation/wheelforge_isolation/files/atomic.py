@@ -70,7 +70,7 @@ def _try_to_publish(path: Path, write: Callable[[int], None]) -> None:
     draft = path.with_name(f".{fs.new_name()}.wheelforge")
     lock = None
     try:
-        with fs.translated("write", str(path)):
+        with fs.raising_file_errors("write", str(path)):
             lock = _open(draft)
             write(lock.descriptor)
         if _RENAMES_UNDER_LOCK:

@@ -102,7 +102,7 @@ def wait_for_turn(
 
     lock = _DirectoryLock(directory)
     try:
-        while not lock.take(label, pause):
+        while not lock.acquire(label, pause):
             # The path leads to another directory by now.
             lock.release()
             lock = _DirectoryLock(directory)
@@ -116,7 +116,7 @@ class _DirectoryLock:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        with fs.translated("lock", str(directory)):
+        with fs.raising_file_errors("lock", str(directory)):
             self._descriptor = _open_directory(directory)
             found = os.stat(directory) if self._descriptor < 0 else os.fstat(self._descriptor)
         # By a number, as a path has many spellings; some file systems on Windows have none.
@@ -128,7 +128,7 @@ class _DirectoryLock:
         _held.add(self._claim)
         self.files = _LockFiles(name)
 
-    def take(self, label: str, pause: Callable[[_DirectoryLock], None]) -> bool:
+    def acquire(self, label: str, pause: Callable[[_DirectoryLock], None]) -> bool:
         """Wait for all locks; return whether the path still leads to the directory."""
         steps = (
             partial(self.files.try_take, "next"),

@@ -48,7 +48,7 @@ _UNSUPPORTED = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errn
 
 
 @contextlib.contextmanager
-def translated(action: str, path: str) -> Generator[None]:
+def raising_file_errors(action: str, path: str) -> Generator[None]:
     """Turn what the operating system refuses inside the block into an error that names ``path``."""
     try:
         yield
@@ -125,19 +125,19 @@ def copy_mode(path: str, descriptor: int) -> None:
 
 def create_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
     """Create the directory ``path``, which must not exist."""
-    with translated("create", path):
+    with raising_file_errors("create", path):
         os.mkdir(path, mode)
 
 
 def ensure_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
     """Make sure that the directory ``path`` exists, and its parents."""
-    with translated("create", path):
+    with raising_file_errors("create", path):
         os.makedirs(path, mode, exist_ok=True)
 
 
 def ensure_private_directories(path: str) -> None:
     """Make sure that the directory ``path`` exists; what is missing of it, only we may enter."""
-    with translated("create", path):
+    with raising_file_errors("create", path):
         missing: list[str] = []
         while path not in {"", *missing} and not os.path.isdir(path):
             missing.append(path)
@@ -154,7 +154,7 @@ def ensure_private_directory(path: str) -> bool:
     A link in its place is removed, never followed. Return whether the directory is ours; one of
     another user is left alone.
     """
-    with translated("create", path):
+    with raising_file_errors("create", path):
         while True:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(path, PRIVATE_MODE)
@@ -184,7 +184,7 @@ def ensure_file(path: str, content: bytes) -> None:
     # same, so they write in place: a draft would be left by the killed, and belong to nobody.
     if os.path.exists(path) and (os.path.getsize(path) or not content):
         return
-    with translated("write", path):
+    with raising_file_errors("write", path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | _SAFELY, FILE_MODE)
         _write_file(descriptor, (content,), FILE_MODE)
 
@@ -201,7 +201,7 @@ def settle_directory(path: str, mtime: float) -> None:
 
 def set_time_to_now(path: str) -> None:
     """Give ``path``, which must exist, the time of now."""
-    with translated("write", path):
+    with raising_file_errors("write", path):
         os.utime(path)
 
 
@@ -211,7 +211,7 @@ def set_back(top: str) -> None:
     So a later change gives it another time, however coarse the times of the file system are.
     """
     latest = int(time.time() - _COARSEST_SECONDS) & ~1  # FAT has no odd seconds
-    with translated("write", top):
+    with raising_file_errors("write", top):
         for directory, _, names in os.walk(top, topdown=False):
             for path in (*(os.path.join(directory, name) for name in names), directory):
                 found = os.lstat(path)
@@ -262,7 +262,7 @@ def move(source: str, destination: str) -> None:
 
 def copy_file(source: str, destination: str, *, executable: bool = False) -> None:
     """Copy the content of ``source`` to the new file ``destination``."""
-    with translated("copy", source), open(source, "rb") as file:
+    with raising_file_errors("copy", source), open(source, "rb") as file:
         chunks = iter(functools.partial(file.read, _CHUNK), b"")
         create_file(destination, chunks, executable=executable)
 
@@ -275,7 +275,7 @@ def digest(path: Path) -> str:
 
 def flush_tree(path: str) -> None:
     """Have the disk keep every file below ``path``, whatever happens to the machine."""
-    with translated("write", path):
+    with raising_file_errors("write", path):
         for directory, _, names in os.walk(path):
             for name in names:
                 file = os.path.join(directory, name)
@@ -318,7 +318,7 @@ def patiently(operation: Callable[[], T]) -> T:
 
 def remove_tree(path: str) -> None:
     """Remove ``path`` and all below it, whatever its modes; never what a link in it leads to."""
-    with translated("remove", path):
+    with raising_file_errors("remove", path):
         patiently(lambda: _remove_tree(path))
 
 
@@ -373,7 +373,7 @@ def _open_up(path: str) -> None:
 
 def remove_file(path: str) -> None:
     """Remove the file ``path``, if it is there."""
-    with translated("remove", path), contextlib.suppress(FileNotFoundError):
+    with raising_file_errors("remove", path), contextlib.suppress(FileNotFoundError):
         patiently(lambda: os.unlink(path))
 
 
@@ -390,5 +390,5 @@ def remove_empty_directory(path: str) -> bool:
 
 def free_bytes(path: str) -> int:
     """Return how much may still be written to the file system of ``path``."""
-    with translated("examine", path):
+    with raising_file_errors("examine", path):
         return shutil.disk_usage(path).free

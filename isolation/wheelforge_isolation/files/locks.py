@@ -188,13 +188,13 @@ class Lease:
                 self._is_mute = True
         if not self._is_mute:
             data = line.encode()
-            with fs.translated("write", str(self._path)):
+            with fs.raising_file_errors("write", str(self._path)):
                 if os.write(self._pins, data) < len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
         lock = None
-        with fs.translated("write", str(self._path)):
+        with fs.raising_file_errors("write", str(self._path)):
             fs.ensure_directory(str(self._path.parent))
             while lock is None:  # a collector may take a file not yet locked for a dead one's
                 lock = try_lock(self._path.with_suffix(".lock"))

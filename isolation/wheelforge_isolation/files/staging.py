@@ -73,7 +73,7 @@ def open_stage(parent: Path, name: str) -> Generator[Stage]:
 
 def _claim(parent: Path, name: str) -> Stage:
     """Take the first slot of ``name`` that nobody uses."""
-    with fs.translated("stage in", str(parent)):
+    with fs.raising_file_errors("stage in", str(parent)):
         for number in itertools.count():
             path = parent / (f"{name}.{number}" if number else name)
             try:
@@ -167,7 +167,7 @@ def collect_stages(parent: Path, name: str = "", *, kept_days: float = 14) -> Co
     failure: FileAccessError | None = None
     for path in _list_slots(parent, name):
         try:
-            with fs.translated("collect", str(path)):
+            with fs.raising_file_errors("collect", str(path)):
                 _collect(path, kept_days, found)
         except FileAccessError as error:
             failure = error  # go on, and report the last failure

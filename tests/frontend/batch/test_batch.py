@@ -1,0 +1,412 @@
+"""Many builds in one command, as its users see it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.batches import Yard, noting, read_lines, without_summary
+from tests.support.hooks import is_running, read_pids, wait_until
+from tests.support.index import core_metadata, wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAILING = "raise SystemExit('it is broken')"
+ENDLESS = "import os, signal; open({!r}, 'a').write(f'{{os.getpid()}}\\n'); signal.pause()"
+
+
+def test_batch__builds_directories_archives_and_names_together(yard: Yard) -> None:
+    directory, archive = yard.project("one"), yard.sdist("two")
+    yard.sdist("three")
+
+    code, out, err = yard.run(directory, archive, "three==1.0")
+
+    assert (code, without_summary(err)) == (0, "")
+    assert yard.results() == {"one", "two", "three"}
+    assert {line.rpartition("/")[2].split("-")[0] for line in out.splitlines()} == yard.results()
+
+
+def test_batch__a_failed_build_leaves_the_others(yard: Yard) -> None:
+    sdists = [yard.sdist("good"), yard.sdist("bad", FAILING), yard.sdist("fine")]
+
+    code, _, err = yard.run(*sdists)
+
+    assert code == 1
+    assert yard.results() == {"good", "fine"}
+    assert "it is broken" in err
+    assert "1 of 3 builds failed:\n  bad-1.0.tar.gz, Python 3." in err
+
+
+def test_batch__of_one_source_the_error_decides_the_exit_code(yard: Yard) -> None:
+    code, _, err = yard.run(yard.sdist("bad", FAILING), "--resume")
+
+    assert code == 4
+    assert "builds failed" not in err
+
+
+def test_batch__fail_fast_ends_all_builds_at_the_first_failure(yard: Yard) -> None:
+    pids = yard.place / "pids"
+    wait = f"import time\nwhile not __import__('os').path.exists({str(pids)!r}): time.sleep(0.01)\n"
+    sdists = [yard.sdist("slow", ENDLESS.format(str(pids))), yard.sdist("bad", wait + FAILING)]
+    never = yard.sdist("never")
+
+    code, _, err = yard.run(*sdists, never, "--fail-fast", "-j", "2")
+
+    assert code == 1
+    assert "it is broken" in err
+    assert yard.results() == set()
+    assert not any(map(is_running, read_pids(pids)))
+
+
+def test_batch__an_interrupt_ends_all_builds_and_leaves_deliveries(yard: Yard) -> None:
+    pids = yard.place / "pids"
+    sdists = [yard.sdist("quick"), yard.sdist("slow", ENDLESS.format(str(pids)))]
+
+    with yard.start(*sdists, "-j", "2") as process:
+        wait_until(lambda: read_lines(pids) and yard.results())
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert yard.results() == {"quick"}
+    assert not any(map(is_running, read_pids(pids)))
+    assert [path.name for path in (yard.place / "cache" / "stage-v1").iterdir()] == [".git"]
+
+
+# Files of requirements
+
+
+def write_requirements(yard: Yard, *lines: str) -> Path:
+    path = yard.place / "requirements.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_requirement_files__are_built(yard: Yard) -> None:
+    hashes = {
+        name: hashlib.sha256(yard.sdist(name).read_bytes()).hexdigest() for name in ("one", "two")
+    }
+    lines = [f"{name}==1.0 --hash=sha256:{sha256}" for name, sha256 in hashes.items()]
+
+    code, _, err = yard.run("-r", write_requirements(yard, "# all of it", *lines))
+
+    assert (code, without_summary(err)) == (0, "")
+    assert yard.results() == {"one", "two"}
+
+
+@pytest.mark.parametrize("source", ["one==1.0", "./links/one-1.0.tar.gz"])
+def test_requirement_files__refuse_an_sdist_with_another_hash(yard: Yard, source: str) -> None:
+    yard.sdist("one")
+    path = write_requirements(yard, f"{source} --hash=sha256:{'0' * 64}")
+
+    code, _, err = yard.run("-r", path)
+
+    assert code == 5
+    assert err.startswith("error[hash-refused]: `one-1.0.tar.gz` has the SHA-256 ")
+    assert yard.results() == set()
+
+
+def test_requirement_files__skip_markers_of_other_pythons(yard: Yard) -> None:
+    yard.sdist("one")
+    yard.sdist("two")
+    lines = ["one; python_version < '3'", "two[extra]; python_version >= '3'"]
+
+    code, _, err = yard.run("-r", write_requirements(yard, *lines))
+
+    assert (code, without_summary(err)) == (0, "")
+    assert yard.results() == {"two"}
+
+
+def test_requirement_files__refuse_constraints(yard: Yard) -> None:
+    path = write_requirements(yard, "one", "-c limits.txt")
+
+    code, _, err = yard.run("-r", path)
+
+    assert code == 2
+    assert err.startswith("error[constraints-invalid]: ")
+    assert "line 2" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--no-binary", "one"],
+        ["--with-deps", "--offline"],
+        ["--keep-going", "--fail-fast", "one", "two"],
+        ["--jobs", "0"],
+    ],
+)
+def test_batch__refuses_options_that_contradict_each_other(yard: Yard, words: list[str]) -> None:
+    code, _, _ = yard.run("one", "-r", write_requirements(yard, "one"), *words)
+
+    assert code == 2
+
+
+# Projects that need each other
+
+
+def test_order__a_project_that_others_require_is_built_first_and_used(yard: Yard) -> None:
+    using = "import {0}; assert {0}.NAME == {0!r}"
+    last = yard.project("last", using.format("middle"), requires=["middle"])
+    middle = yard.project("middle", using.format("first"), requires=["first==1.0"])
+    first = yard.project("first")
+
+    code, _, err = yard.run(last, middle, first, "-w")
+
+    assert (code, without_summary(err)) == (0, "")
+    assert yard.results() == {"first", "middle", "last"}
+
+
+def test_order__a_changed_project_is_used_as_it_is_now(yard: Yard) -> None:
+    user = yard.project("user", "import tool; assert tool.NAME == 'tool'", requires=["tool"])
+    tool = yard.project("tool")
+    yard.run(tool, user, "-w")
+    (tool / "src" / "tool.py").write_text("NAME = 'new'\n", encoding="utf-8")
+
+    code, _, err = yard.run(tool, user, "-w")
+
+    assert code == 1
+    assert "AssertionError" in err
+
+
+def test_order__dependents_of_a_failed_project_are_not_built(yard: Yard) -> None:
+    log = yard.place / "log"
+    user = yard.project("user", noting(log), requires=["tool"])
+    tool = yard.project("tool", FAILING)
+
+    code, _, err = yard.run(user, tool, yard.project("other"), "-w")
+
+    assert code == 1
+    assert "error[requirement-failed]: `user` is not built: it requires `tool`" in err
+    assert (read_lines(log), yard.results()) == ([], {"other"})
+
+
+def test_order__refuses_projects_that_require_each_other(yard: Yard) -> None:
+    egg = yard.project("egg", requires=["hen"])
+    hen = yard.project("hen", requires=["egg"])
+
+    code, _, err = yard.run(egg, hen)
+
+    assert code == 3
+    assert err.startswith("error[build-cycle]: ")
+
+
+# Results of the same name
+
+
+def test_delivery__the_same_file_from_two_pythons_is_no_conflict(yard: Yard) -> None:
+    code, _, err = yard.run(
+        yard.sdist("one"),
+        "-p",
+        sys.executable,
+        "-p",
+        f"{sys.version_info[0]}.{sys.version_info[1]}",
+    )
+
+    assert (code, without_summary(err)) == (0, "")
+    assert yard.results() == {"one"}
+
+
+def test_delivery__a_different_file_of_the_same_name_is_noted(yard: Yard) -> None:
+    code = "import pathlib, uuid; pathlib.Path('src', 'odd.py').write_text(f'# {uuid.uuid4()}')"
+    other = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    done, _, err = yard.run(yard.sdist("one", code), "-p", sys.executable, "-p", other)
+
+    assert done == 0
+    assert "`one-1.0-py3-none-any.whl` replaces another one of this run" in err
+
+
+# Taken up again
+
+
+def test_resume__skips_deliveries(yard: Yard) -> None:
+    log = yard.place / "log"
+    sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
+    yard.run(*sdists)
+    named = yard.run("one==1.0", "two==1.0", "--resume")
+
+    code, out, err = yard.run(*sdists, "--resume")
+
+    assert sorted(read_lines(log)) == ["one", "two"]
+    assert (code, len(out.splitlines())) == (0, 2)
+    assert err.count("it was delivered before, and is not built again") == 2
+    assert sorted(named[1].splitlines()) == sorted(out.splitlines())
+
+
+@pytest.mark.parametrize("change", ["gone", "damaged", "settings", "source", "forgotten"])
+def test_resume__builds_again_after_a_change(yard: Yard, change: str) -> None:
+    log = yard.place / "log"
+    sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
+    yard.run(*sdists)
+    (result,) = yard.output.glob("one-*")
+    words: list[str] = []
+    if change == "gone":
+        result.unlink()
+    elif change == "damaged":
+        result.write_bytes(result.read_bytes() + b"x")
+    elif change == "settings":
+        words = ["-C", "speed=high"]
+    elif change == "source":
+        yard.pack("one", "1.0", {"new": b"", **contents_of(yard.place / "projects" / "one")})
+    else:
+        for record in (yard.place / "cache" / "resolutions-v2").glob("delivered-*"):
+            record.write_bytes(b"x" + record.read_bytes())
+
+    code, _, _ = yard.run(*sdists, "--resume", *words)
+
+    again = ["one", "two"] if change in {"settings", "forgotten"} else ["one"]
+    assert code == 0
+    assert sorted(read_lines(log)[2:]) == again
+
+
+def test_resume__tells_deliveries_apart_by_constraints_of_pip(yard: Yard) -> None:
+    log, limits = yard.place / "log", yard.place / "limits.txt"
+    sdist = yard.sdist("one", noting(log))
+    built: list[int] = []
+    for content in ("", "other==1.0\n", "other==1.0\n"):
+        limits.write_text(content, encoding="utf-8")
+        code, _, _ = yard.run(sdist, "--resume", PIP_BUILD_CONSTRAINT=str(limits))
+        built.append(len(read_lines(log)) if code == 0 else -1)
+
+    assert built == [1, 2, 2]
+
+
+def contents_of(root: Path) -> dict[str, bytes]:
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_resume__continues_a_killed_batch(yard: Yard) -> None:
+    log, gate = yard.place / "log", yard.place / "gate"
+    os.mkfifo(gate)
+    hold = f"import os\nif os.path.exists({str(gate)!r}): open({str(gate)!r}).read()\n"
+    quick = [yard.sdist(f"quick{number}", noting(log)) for number in range(3)]
+    slow = [yard.sdist(f"slow{number}", hold + noting(log)) for number in range(3)]
+    with yard.start(*quick, *slow, "-j", "2") as process:
+        wait_until(lambda: len(yard.results()) == 3)
+        process.kill()
+    gate.unlink()
+    delivered = yard.results()
+    built = len(read_lines(log))
+
+    code, _, _ = yard.run(*quick, *slow, "--resume")
+
+    assert code == 0
+    assert sorted(read_lines(log)[built:]) == ["slow0", "slow1", "slow2"]
+    assert delivered == {"quick0", "quick1", "quick2"}
+    assert len(yard.results()) == 6
+
+
+# Whole sets
+
+
+def write_universe(yard: Yard) -> None:
+    """Offer a top that is an sdist, and needs a wheel, which needs what is only an sdist."""
+    metadata = core_metadata("top", "1.0", "middle>=1")
+    root = yard.project("top", metadata_code(metadata))
+    yard.pack("top", "1.0", contents_of(root))
+    offered = wheel("middle", "1.0", "bottom; python_version > '3'", "absent; extra == 'more'")
+    (yard.place / "links" / offered.name).write_bytes(offered.content)
+    yard.sdist("middle")
+    yard.sdist("bottom")
+
+
+def metadata_code(metadata: bytes) -> str:
+    """Return code that has the backend say that."""
+    return f"import backend; backend._metadata = lambda project: {metadata.decode()!r}"
+
+
+def test_with_deps__a_set_can_be_installed_without_an_index(yard: Yard) -> None:
+    write_universe(yard)
+
+    code, _, err = yard.run("-r", write_requirements(yard, "top"), "--with-deps")
+
+    assert (code, without_summary(err)) == (0, "")
+    assert yard.results() == {"top", "middle", "bottom"}
+    assert "middle-1.0-py3-none-any.whl" in {path.name for path in yard.output.iterdir()}
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-index"),
+            *("--find-links", str(yard.output), "--target", str(yard.place / "target"), "top"),
+        ],
+        check=True,
+    )
+    assert (yard.place / "target" / "bottom.py").is_file()
+
+
+def test_with_deps__keeps_wheels_unless_they_are_to_be_built(yard: Yard) -> None:
+    write_universe(yard)
+    offered = (yard.place / "links" / "middle-1.0-py3-none-any.whl").read_bytes()
+    result = yard.output / "middle-1.0-py3-none-any.whl"
+    yard.run("middle", "--with-deps")
+    kept = result.read_bytes()
+
+    yard.run("middle", "--with-deps", "--no-binary", "Middle")
+
+    assert kept == offered
+    assert result.read_bytes() != offered
+
+
+def test_with_deps__an_impossible_set_is_one_failure_among_builds(yard: Yard) -> None:
+    yard.sdist("one")
+
+    code, _, err = yard.run("one==2.0", yard.project("other"), "--with-deps")
+
+    assert code == 1
+    assert "error[requirements-conflict]: " in err
+    assert yard.results() == {"other"}
+
+
+def test_with_deps__a_wheel_of_a_set_is_not_built_again(yard: Yard) -> None:
+    log = yard.place / "log"
+    yard.sdist("one", noting(log))
+    yard.run("one", "--with-deps")
+
+    code, _, _ = yard.run("one", "--with-deps", "--resume")
+
+    assert (code, read_lines(log)) == (0, ["one"])
+    assert yard.results() == {"one"}
+
+
+def test_warning_of_many_builds__is_shown_once_and_counted(yard: Yard) -> None:
+    warn = "__import__('warnings').warn('old\\nand more')"
+    sdists = [yard.sdist(name, warn) for name in ("one", "two", "three")]
+
+    code, _, told = yard.run(*sdists)
+
+    assert code == 0
+    assert "and more" not in told
+    assert re.findall(r"^warning: (.*)$", told, re.MULTILINE)[1:] == [
+        "2 more builds have the warning: old ..."
+    ]
+
+
+def test_warning_of_many_builds__is_shown_for_each_with_verbose(yard: Yard) -> None:
+    sdists = [yard.sdist(name, "__import__('warnings').warn('old')") for name in ("one", "two")]
+
+    _, _, told = yard.run(*sdists, "-v")
+
+    warnings = re.findall(r"^warning: (.*)$", told, re.MULTILINE)
+    assert sorted(warnings) == ["one-1.0.tar.gz: old", "two-1.0.tar.gz: old"]
+
+
+def test_summary__tells_counts_causes_and_where_results_are(yard: Yard) -> None:
+    good, bad = yard.sdist("good"), yard.sdist("bad", FAILING)
+
+    code, _, told = yard.run(good, bad, "--keep-going")
+
+    assert code == 1
+    (cause,) = re.findall(r"^  bad-1\.0\.tar\.gz, Python \S+: (.*)$", told, re.MULTILINE)
+    assert cause.startswith("backend-failed: building the wheel has failed")
+    (last,) = re.findall(r"^done: (.*)$", told, re.MULTILINE)
+    assert re.fullmatch(r"1 built, 1 failed in \d+\.\d s; results in `.*out`", last)

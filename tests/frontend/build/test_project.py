@@ -1,0 +1,197 @@
+"""The `[build-system]` table, and the errors for an invalid one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.codes import raises
+from wheelforge.build.project import Project, read_project
+from wheelforge.errors import SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEGACY = "setuptools.build_meta:__legacy__"
+
+
+def write(root: Path, text: str) -> Path:
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+    return root
+
+
+def refuse(root: Path) -> str:
+    with raises("project-invalid") as caught:
+        read_project(root)
+    return str(caught.value.reason)
+
+
+def test_project__build_system_is_read(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    text = """
+[build-system]
+requires = ["a>=1", "b"]
+build-backend = "own.backend:builder.hooks"
+backend-path = ["tools", "."]
+[project]
+name = "demo"
+version = "1.0"
+"""
+
+    assert read_project(write(tmp_path, text)) == Project(
+        root=tmp_path,
+        requires=("a>=1", "b"),
+        backend="own.backend:builder.hooks",
+        backend_path=("tools", "."),
+        name="demo",
+        version="1.0",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "requires"),
+    [
+        (None, ("setuptools >= 40.8.0",)),
+        ("", ("setuptools >= 40.8.0",)),
+        ("[project]\nname = 'demo'", ("setuptools >= 40.8.0",)),
+        ("[build-system]\nrequires = ['setuptools']", ("setuptools",)),
+        ("[build-system]\nrequires = []", ()),
+    ],
+)
+def test_project__without_a_backend_gets_the_legacy_one(
+    tmp_path: Path, text: str | None, requires: tuple[str, ...]
+) -> None:
+    (tmp_path / "setup.py").touch()
+    if text is not None:
+        write(tmp_path, text)
+
+    project = read_project(tmp_path)
+
+    assert (project.backend, project.requires) == (LEGACY, requires)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("build-system = 1", "[build-system] `build-system` must be a table"),
+        ("[[build-system]]", "[build-system] `build-system` must be a table"),
+        ("[build-system]", "[build-system] `requires` is a required property"),
+        (
+            "[build-system]\nrequires = 'a'",
+            "[build-system] `requires` must be an array of strings",
+        ),
+        (
+            "[build-system]\nrequires = ['a', 1]",
+            "[build-system] `requires` must be an array of strings",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild-backend = []",
+            "[build-system] `build-backend` must be a string",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild-backend = ''",
+            "[build-system] `build-backend` names no module: ''",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild-backend = 'a b'",
+            "[build-system] `build-backend` names no module: 'a b'",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = '.'",
+            "[build-system] `backend-path` must be an array of strings",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['.', 'nowhere']",
+            "[build-system] `backend-path` entry 'nowhere' does not exist or is not a directory",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['..']",
+            "[build-system] `backend-path`: paths must be inside source tree",
+        ),
+        (
+            "[build-system]\nrequires = []\nbackend-path = ['/tmp']",
+            "[build-system] `backend-path`: paths must be relative",
+        ),
+        (
+            '[build-system]\nrequires = []\nbackend-path = ["\\u0000"]',
+            "[build-system] `backend-path` entry '\\x00' does not exist or is not a directory",
+        ),
+        (
+            "[build-system]\nrequire = []",
+            "[build-system] `require` means nothing, and `requires` was probably meant",
+        ),
+        (
+            "[build-system]\nrequires = []\nbuild_backend = 'a'",
+            "[build-system] `build_backend` means nothing, and `build-backend` was probably meant",
+        ),
+        ("[build-system]\nrequires = []\nzzz = 1", "[build-system] `zzz` means nothing"),
+    ],
+)
+def test_project__fault_is_named_with_its_key(tmp_path: Path, text: str, reason: str) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+
+    assert refuse(write(root, text)) == reason
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"requires = [", "it cannot be read: "),
+        (b"a = '\xff'", "it cannot be read: 'utf-8' codec can't decode byte 0xff"),
+        (b"a = " + b"[" * 100_000, "it cannot be read: "),
+    ],
+)
+def test_project__invalid_toml_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(content)
+
+    assert refuse(tmp_path).startswith(words)
+
+
+def test_project__directory_without_either_file_is_refused(tmp_path: Path) -> None:
+    assert refuse(tmp_path) == "it has neither a `pyproject.toml` nor a `setup.py`"
+
+
+def test_project__directory_named_pyproject_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").mkdir()
+
+    assert refuse(tmp_path) == "it cannot be read: Is a directory"
+
+
+def test_project__misspelled_table_is_noted(tmp_path: Path) -> None:
+    project = read_project(write(tmp_path, "[build_system]\nrequires = []"))
+
+    assert project.notes == (
+        "`[build_system]` in pyproject.toml is not read; `[build-system]` was probably meant",
+    )
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+VALUES = st.recursive(
+    TEXTS | st.integers(0, 9) | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["requires", "build-backend", "backend-path", "Requires", "x"])
+
+
+@given(table=st.dictionaries(KEYS, VALUES, max_size=4))
+def test_project__any_table_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, table: dict[str, object]
+) -> None:
+    root = tmp_path_factory.getbasetemp() / "any"
+    root.mkdir(exist_ok=True)
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items()]
+    text = "\n".join(["[build-system]", *lines]).replace("\x7f", "\\u007f")
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    try:
+        project = read_project(root)
+    except SourceError:
+        return
+
+    assert list(project.requires) == table["requires"]

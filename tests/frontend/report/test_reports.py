@@ -1,0 +1,361 @@
+"""Reports for machines: JSON, JUnit XML, and events as they happen."""
+
+# ruff: file-ignore[any-type, suspicious-xml-etree-import, suspicious-xml-element-tree-usage]
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.support.reports import (
+    HOSTILE,
+    JSON_SCHEMA,
+    MOMENT,
+    Factory,
+    check,
+    make_artifact,
+    make_failure,
+    make_outcome,
+    make_phases,
+    make_wheel,
+    tell,
+)
+from tests.support.source import ROOT
+from wheelforge.errors import HookError, OfflineError
+from wheelforge.events import BuildEvent
+from wheelforge.models import Kind
+from wheelforge.report import (
+    SCHEMA,
+    EventStream,
+    describe_run,
+    read_tail,
+    write_json_report,
+    write_junit_report,
+)
+from wheelforge_isolation import ForgeError
+
+
+def report(*outcomes: Any, ending: BaseException | None = None) -> dict[str, Any]:
+    """Return the report of ``outcomes``, as JSON that the schema allows."""
+    facts: dict[str, Any] = json.loads(json.dumps(describe_run(tell(outcomes, ending=ending))))
+    check(facts)
+    return facts
+
+
+def junit(tmp_path: Path, *outcomes: Any, tail: str = "") -> ET.Element:
+    write_junit_report(tell(outcomes, tail), tmp_path / "junit.xml")
+    return ET.parse(tmp_path / "junit.xml").getroot()
+
+
+def test_schema__knows_every_name_that_is_written() -> None:
+    import_module("jsonschema").Draft7Validator.check_schema(JSON_SCHEMA)
+    definitions = JSON_SCHEMA["definitions"]
+    outcome = make_outcome(
+        artifacts=(make_artifact(),), phases=make_phases(MOMENT, 2), wheels=(make_wheel(),)
+    )
+
+    facts = report(outcome, make_outcome(error=make_failure()), ending=KeyboardInterrupt())
+
+    (build, failed) = facts["builds"]
+    pairs = (
+        (facts, JSON_SCHEMA),
+        (build, definitions["build"]),
+        (build["artifacts"][0], definitions["artifact"]),
+        (build["phases"][0], definitions["phase"]),
+        (build["environment"][0], definitions["wheel"]),
+        (failed["error"], definitions["error"]),
+    )
+    assert [set(written) ^ set(known["properties"]) for written, known in pairs] == [set()] * 6
+
+
+def test_schema__refuses_other_documents() -> None:
+    facts = report(make_outcome())
+    facts["builds"][0]["outcome"] = "fine"
+
+    with pytest.raises(Exception, match="'fine' is not one of"):
+        check(facts)
+
+
+def test_json__a_run_of_any_outcome_is_valid() -> None:
+    facts = report(*Factory().make(200))
+
+    totals = facts["totals"]
+    assert totals["builds"] == len(facts["builds"]) == 200
+    assert sum(totals[kind] for kind in ("built", "resumed", "failed", "cancelled")) == 200
+    assert min(totals.values()) > 0
+
+
+def test_json__a_build_has_all_its_facts() -> None:
+    outcome = make_outcome(
+        artifacts=(make_artifact(),),
+        sha256="12" * 32,
+        phases=make_phases(MOMENT, 2.0),
+        wheels=(make_wheel("wheel", "0.48.0"), make_wheel()),
+        environments_found=1,
+        peak_bytes=5_000_000,
+        cpu_seconds=1.25,
+        notes=("a note",),
+        log=Path("/work/logs/demo.log"),
+    )
+
+    (build,) = report(outcome)["builds"]
+
+    assert (build["source"], build["label"]) == ("/work/demo-1.0.tar.gz", "demo-1.0.tar.gz")
+    assert (build["outcome"], build["error"], build["sha256"]) == ("built", None, "12" * 32)
+    assert (build["started"], build["seconds"]) == ("2026-09-21T14:13:20.000000+00:00", 2.0)
+    assert [phase["name"] for phase in build["phases"]][-2:] == ["check", "deliver"]
+    assert [wheel["name"] for wheel in build["environment"]] == ["setuptools", "wheel"]
+    assert (build["peak_memory"], build["cpu_seconds"]) == (5_000_000, 1.25)
+    assert build["cache"] == {"environments_found": 1, "environments_made": 0}
+    assert (build["notes"], build["log"]) == (["a note"], "/work/logs/demo.log")
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome"),
+    [
+        ({}, "built"),
+        ({"is_resumed": True}, "resumed"),
+        ({"error": make_failure()}, "failed"),
+        ({"error": HookError("hook-cancelled", "build_wheel")}, "cancelled"),
+    ],
+)
+def test_json__an_outcome_has_one_of_four_names(facts: dict[str, Any], outcome: str) -> None:
+    told = report(make_outcome(**facts))
+
+    assert told["builds"][0]["outcome"] == outcome
+    assert told["totals"][outcome] == 1
+
+
+def test_json__an_error_has_code_exit_code_message_and_hint() -> None:
+    error = OfflineError("offline", "setuptools", "this build")
+
+    (build,) = report(make_outcome(error=error))["builds"]
+
+    assert build["error"] == {
+        "code": "offline",
+        "exit_code": 5,
+        "message": str(error),
+        "hint": error.hint or None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (OfflineError("offline", "setuptools", "this build"), "offline"),
+        (ZeroDivisionError("of ours"), "unexpected"),
+    ],
+)
+def test_json__the_end_of_a_run_stands_beside_the_builds(ending: BaseException, code: str) -> None:
+    facts = report(make_outcome(), ending=ending)
+
+    assert facts["error"]["code"] == code
+    assert facts["totals"]["built"] == 1
+
+
+def test_json__an_editable_wheel_is_a_wheel() -> None:
+    (artifact,) = report(make_outcome(artifacts=(make_artifact(kind=Kind.EDITABLE),)))["artifacts"]
+
+    assert (artifact["kind"], artifact["editable"]) == ("wheel", True)
+
+
+def test_json__a_file_of_two_builds_is_one_artifact() -> None:
+    outcome = make_outcome(artifacts=(make_artifact(),))
+
+    assert len(report(outcome, outcome)["artifacts"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("https://me:secret@host/a-1.tar.gz?token=secret#frag", "https://host/a-1.tar.gz#frag"),
+        ("a @ https://token@host/a-1.tar.gz", "a @ https://host/a-1.tar.gz"),
+        ("six==1.17.0", "six==1.17.0"),
+    ],
+)
+def test_json__has_no_credentials(source: str, told: str) -> None:
+    (build,) = report(make_outcome(source))["builds"]
+
+    assert build["source"] == told
+
+
+def test_json__has_every_path(tmp_path: Path) -> None:
+    name = b"/work/\xff-\xe2\x82\xac.tar.gz".decode(errors="surrogateescape")
+
+    write_json_report(tell([make_outcome(Path(name))]), tmp_path / "report.json")
+
+    content = (tmp_path / "report.json").read_bytes()
+    assert "€".encode() in content
+    assert json.loads(content)["builds"][0]["source"] == name
+
+
+def test_json__is_readable_as_a_report_of_pypa_build(tmp_path: Path) -> None:
+    project = ROOT / "fixtures" / "projects" / "minimal"
+    theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"
+    output = str(tmp_path / "out")
+    common = [str(project), "--sdist", "--wheel", "-o", output, "-n", "-x", "--report"]
+    cache = ["--cache-dir", str(tmp_path / "cache"), "--no-index"]
+    for words in (["build", *common, str(theirs)], ["wheelforge", *common, str(ours), *cache]):
+        command = [sys.executable, "-m", *words]
+        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+
+    expected, found = (json.loads(path.read_bytes()) for path in (theirs, ours))
+
+    check(found)
+    digests = [
+        sha256((tmp_path / "out" / each["name"]).read_bytes()) for each in found["artifacts"]
+    ]
+    for artifact, digest in zip(expected["artifacts"], digests, strict=True):
+        artifact["hashes"]["sha256"] = digest.hexdigest()  # which tells when it was built
+    assert found["schema"] == SCHEMA
+    assert found["version"] == expected["version"]
+    assert expected.keys() <= found.keys()
+    assert len(expected["artifacts"]) == 2
+    for wanted, artifact in zip(expected["artifacts"], found["artifacts"], strict=True):
+        assert {name: artifact[name] for name in wanted} == wanted
+
+
+def test_json__a_failed_write_leaves_the_old_report(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("old", encoding="utf-8")
+    unspeakable: Any = make_outcome(notes=(b"no text",))
+
+    with pytest.raises(TypeError):
+        write_json_report(tell([unspeakable]), path)
+
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_junit__has_a_case_for_each_build_and_counts_them(tmp_path: Path) -> None:
+    suite = junit(
+        tmp_path,
+        make_outcome(phases=make_phases(MOMENT, 2.5), notes=("a note",)),
+        make_outcome(is_resumed=True),
+        make_outcome(error=make_failure("cc: no such file")),
+        make_outcome(error=OfflineError("offline", "setuptools", "this build")),
+        tail="the last line",
+    )
+
+    counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped", "time")}
+    assert counts == {"tests": "4", "failures": "1", "errors": "1", "skipped": "1", "time": "2.500"}
+    assert suite.get("timestamp") == "2026-09-21T14:13:20"
+    built, resumed, failed, offline = suite
+    assert (built.get("name"), built.get("classname")) == ("demo-1.0.tar.gz", "python 3.11.9")
+    assert (built.get("time"), built.findtext("system-out")) == ("2.500", "a note")
+    assert [each.tag for each in resumed] == ["skipped"]
+    assert failed[0].get("type") == "backend-failed"
+    assert "cc: no such file" in (failed.findtext("failure") or "")
+    assert failed.findtext("system-err") == "the last line"
+    assert (offline[0].tag, offline[0].get("type")) == ("error", "offline")
+
+
+def test_junit__escapes_hostile_text(tmp_path: Path) -> None:
+    error = make_failure(HOSTILE, source=HOSTILE)
+
+    suite = junit(tmp_path, make_outcome(error=error, notes=(HOSTILE, "\x00\ufffe")), tail=HOSTILE)
+
+    (case,) = suite
+    assert sorted(each.tag for each in case) == ["failure", "system-err", "system-out"]
+    assert "</script>" in (case.findtext("system-err") or "")
+    assert len(list(suite.iter())) == 5
+
+
+def test_log_tail__is_two_hundred_lines_and_safe_to_show(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    lines = [f"line {number}".encode() for number in range(1000)]
+    lines[-2:] = [b"10%\r50%\r100%\r", b"\x1b[31mred\x1b[0m \xff \x00 \xe2\x80\xae end"]
+    log.write_bytes(b"\r\n".join(lines) + b"\n\n")
+
+    tail = read_tail(log).split("\n")
+
+    assert len(tail) == 200
+    assert tail[0] == "line 800"
+    assert tail[-2:] == ["100%", "red \ufffd  \\u202e end"]
+
+
+def test_log_tail__reads_only_the_end_of_a_huge_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        file.truncate(1 << 40)
+        file.seek(0, 2)
+        file.write(b"\nthe last line\n")
+
+    assert read_tail(log) == "the last line"
+
+
+def test_log_tail__of_an_absent_log_is_empty(tmp_path: Path) -> None:
+    assert (read_tail(tmp_path / "gone"), read_tail(None)) == ("", "")
+
+
+def test_events__can_be_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    with EventStream(path) as stream:
+        for number in range(3):
+            stream.on_event(BuildEvent(kind="note", build="demo", text=f"\u20ac\n\udcff{number}"))
+
+            lines = path.read_text(encoding="utf-8").splitlines()
+            assert json.loads(lines[-1])["text"] == f"\u20ac\n\udcff{number}"
+            assert len(lines) == number + 1
+            check(json.loads(lines[-1]), "event")
+
+
+def test_events__of_parallel_builds_are_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+
+    def tell_much(stream: EventStream, label: str) -> None:
+        for _ in range(200):
+            stream.on_event(BuildEvent(kind="output", build=label, text=label * 5000))
+
+    with EventStream(path) as stream:
+        threads = [threading.Thread(target=tell_much, args=(stream, label)) for label in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    events = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    assert len(events) == 800
+    assert all(event["text"] == event["build"] * 5000 for event in events)
+
+
+def test_events__after_the_end_are_not_written(tmp_path: Path) -> None:
+    with EventStream(tmp_path / "events") as stream:
+        pass
+
+    stream.on_event(BuildEvent(kind="note", build="demo"))
+
+    assert (tmp_path / "events").read_bytes() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_events__a_full_disk_is_an_error_only_at_the_end() -> None:
+    stream = EventStream(Path("/dev/full"))
+    stream.on_event(BuildEvent(kind="note", build="demo"))
+    stream.on_event(BuildEvent(kind="note", build="demo"))
+
+    with pytest.raises(ForgeError) as told:
+        stream.close()
+
+    assert told.value.code == "disk-full"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_events__a_full_disk_does_not_hide_the_first_error() -> None:
+    def be_interrupted() -> None:
+        with EventStream(Path("/dev/full")) as stream:
+            stream.on_event(BuildEvent(kind="note", build="demo"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()

@@ -1,0 +1,295 @@
+"""The page about builds as its readers have it: in a browser, in both themes, on a phone."""
+
+# ruff: file-ignore[any-type]
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.browser import Browser, find_browser, open_browser
+from tests.support.reports import (
+    HOSTILE,
+    MOMENT,
+    Factory,
+    make_failure,
+    make_outcome,
+    make_phases,
+    tell,
+)
+from wheelforge.report import write_html_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STYLE = files("wheelforge.report").joinpath("page.css").read_text(encoding="utf-8")
+_ROWS = "[...document.querySelectorAll('#rows tr.build')].filter((row) => !row.hidden)"
+_NAMES = f"{_ROWS}.map((row) => row.querySelector('button').textContent.trim())"
+_THEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Yield a browser for all tests here: to start one takes longer than most of them."""
+    program = find_browser()
+    if program is None:
+        pytest.skip("there is no Chromium")
+    with open_browser(program, tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a page about a thousand builds."""
+    path = tmp_path_factory.mktemp("many") / "builds.html"
+    write_html_report(tell(Factory().make(1000), "the last line"), path)
+    return path
+
+
+def show(browser: Browser, path: Path, *outcomes: Any, **facts: Any) -> None:
+    """Have a page about ``outcomes`` on the screen."""
+    write_html_report(tell(outcomes, **facts), path / "builds.html")
+    browser.complaints.clear()
+    browser.asked.clear()
+    browser.open(path / "builds.html")
+
+
+def sift(browser: Browser, text: str) -> None:
+    """Type into the filter."""
+    browser.run("find('text').focus(); find('text').value = ''")
+    browser.tell("Input.insertText", text=text)
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def colors(theme: str) -> dict[str, str]:
+    light, dark = re.findall(r":root \{(.*?)\}", _STYLE, re.DOTALL)[:2]
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light if theme == "light" else dark))
+
+
+@pytest.mark.parametrize("theme", _THEMES)
+def test_page__has_enough_contrast(theme: str) -> None:
+    known = colors(theme)
+    words = ("text", "quiet", "accent", "built", "resumed", "failed", "cancelled")
+    shapes = [name for name in known if name.startswith("phase-")]
+    grounds = ("page", "surface", "sunken", "failed-soft")
+
+    wanted = [(pair, 4.5) for pair in product(words, grounds)]
+    wanted += [(pair, 3.0) for pair in product(shapes, ("surface", "sunken"))]
+    faint = [pair for pair, least in wanted if contrast(known[pair[0]], known[pair[1]]) < least]
+
+    assert len(shapes) == 10
+    assert faint == []
+
+
+def test_page__is_self_contained(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, *Factory().make(30), tail="the last line")
+
+    assert browser.asked == [(tmp_path / "builds.html").as_uri()]
+    assert browser.complaints == []
+
+
+def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> None:
+    outcomes = Factory().make(24)
+    show(browser, tmp_path, *outcomes, tail="the last line", ending=KeyboardInterrupt())
+
+    assert browser.run("find('verdict').textContent") == "4 of 24 builds failed or cancelled"
+    assert "somebody has ended it" in browser.run("find('ending').textContent")
+    labels = [f"{outcome.request.label} {outcome.python}" for outcome in outcomes]
+    assert browser.run(_NAMES) == labels
+    assert browser.run("document.querySelectorAll('#scroll .bar').length") == 23
+    failures = browser.run("find('failures').innerText")
+    assert "header-missing · 2 builds" in failures
+    assert "install `libxml2-dev`" in failures
+
+
+def test_page__shows_the_end_of_a_log_on_request(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, make_outcome(error=make_failure()), tail="first\nlast")
+
+    assert browser.run("document.querySelectorAll('pre').length") == 0
+    browser.run("document.querySelector('.log summary').click()")
+
+    text = (
+        "new Promise((done) => setTimeout(() => done(document.querySelector('pre').textContent)))"
+    )
+    assert browser.run(text) == "first\nlast"
+
+
+def test_page__foreign_text_becomes_no_markup(tmp_path: Path, browser: Browser) -> None:
+    source = Path(f"/work/{HOSTILE.replace('/', '_')}")
+    error = make_failure(HOSTILE, source=HOSTILE)
+    outcome = make_outcome(
+        source, error=error, phases=make_phases(MOMENT, 1), python=HOSTILE, notes=(HOSTILE,)
+    )
+
+    show(browser, tmp_path, outcome, tail=f"{HOSTILE}\n\x00\udcff")
+    browser.run("toggle(builds[0]); point(builds[0], { pinned: true })")
+
+    assert browser.run("window.hacked") is None
+    assert browser.run("document.querySelectorAll('img, main script').length") == 0
+    assert "</script>" in browser.run("document.querySelector('.details pre').textContent")
+    assert browser.complaints == []
+
+
+def test_page__runs_no_foreign_script(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, make_outcome())
+    browser.run("""{
+        const foreign = document.createElement("script");
+        foreign.textContent = "window.hacked = 1";
+        document.body.append(foreign);
+    }""")
+
+    assert browser.run("window.hacked") is None
+    assert "Content Security Policy" in "".join(browser.complaints)
+
+
+def test_page__filter_keeps_builds_with_all_its_words(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, *Factory().make(60))
+
+    sift(browser, "NUMPY 3.12")
+
+    names = browser.run(_NAMES)
+    assert names
+    assert all("numpy" in name and "3.12" in name for name in names)
+    assert browser.run("find('count').textContent") == f"{len(names)} of 60"
+    out = browser.run("begun.filter((build) => !/numpy.*3[.]12/.test(build.label + build.python))")
+    assert browser.run("document.querySelectorAll('.bar.dim').length") == len(out)
+
+
+def test_page__filter_without_a_match_says_so(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, *Factory().make(5))
+
+    sift(browser, "no such thing")
+
+    assert browser.run(_NAMES) == []
+    assert browser.run("find('nothing').hidden") is False
+
+
+def test_page__outcomes_can_be_chosen(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, *Factory().make(60))
+
+    browser.run("document.querySelector('#outcomes [value=failed]').click()")
+
+    verdicts = f"{_ROWS}.map((row) => row.querySelector('.verdict').textContent)"
+    assert set(browser.run(verdicts)) == {"failed"}
+    pressed = "[...document.querySelectorAll('[aria-pressed=true]')].map((each) => each.value)"
+    assert browser.run(pressed) == ["failed"]
+
+
+def test_page__a_column_sorts_both_ways(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, *Factory().make(40))
+    seconds = f"{_ROWS}.map((row) => builds[row.dataset.number].seconds ?? -1)"
+
+    browser.run("document.querySelector('th.seconds button').click()")
+    falling = browser.run(seconds)
+    direction = browser.run("document.querySelector('th.seconds').getAttribute('aria-sort')")
+    browser.run("document.querySelector('th.seconds button').click()")
+    rising = browser.run(seconds)
+
+    assert falling == sorted(falling, reverse=True)
+    assert rising == sorted(rising)
+    assert len(set(rising)) > 30
+    assert direction == "descending"
+
+
+def test_page__the_keyboard_moves_through_the_timeline(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path, *Factory(at_once=2).make(6))
+
+    browser.run("timeline.svg.focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowUp"):
+        browser.press(key)
+    current = browser.run("timeline.svg.getAttribute('aria-activedescendant')")
+    tip = browser.run("find('tip').innerText")
+    browser.press("Enter")
+
+    number = int(current.removeprefix("bar-"))
+    name = browser.run(f"builds[{number}].label")
+    assert name in tip
+    assert browser.run("document.querySelector('.details').previousSibling.id") == f"build-{number}"
+    assert name in browser.run("document.activeElement.textContent")
+    assert browser.run("find('tip').hidden")
+
+
+def test_page__every_control_has_a_name_and_can_be_reached(
+    tmp_path: Path, browser: Browser
+) -> None:
+    show(browser, tmp_path, *Factory().make(24), tail="the last line")
+
+    nodes = browser.tell("Accessibility.getFullAXTree")["nodes"]
+    pressable = {"button", "searchbox", "listbox", "option", "DisclosureTriangle"}
+    used = [node for node in nodes if node.get("role", {}).get("value") in pressable]
+
+    assert {node["role"]["value"] for node in used} == pressable
+    assert [node for node in used if not node["name"]["value"]] == []
+
+
+def test_page__a_waiting_build_shows_what_it_waits_for(tmp_path: Path, browser: Browser) -> None:
+    source = Path("/work/project")
+    first = make_outcome(source, phases=make_phases(MOMENT, 3.0))
+    second = make_outcome(source, phases=make_phases(MOMENT + 0.5, 5, wait=2.55), python="3.13.1")
+    show(browser, tmp_path, first, second)
+
+    browser.run("point(builds[1], { pinned: false })")
+
+    assert "waited for project Python 3.11.9" in browser.run("find('tip').innerText")
+    assert browser.run("document.querySelectorAll('.link').length") == 1
+
+
+def test_page__parallel_builds_have_lanes_of_their_own(tmp_path: Path, browser: Browser) -> None:
+    spans = ((0, 4), (1, 1), (1.5, 3), (2.5, 1))
+    outcomes = [make_outcome(phases=make_phases(MOMENT + start, end)) for start, end in spans]
+    show(browser, tmp_path, *outcomes)
+
+    assert browser.run("builds.map((build) => build.lane)") == [0, 1, 2, 1]
+
+
+def test_page__without_builds_says_so(tmp_path: Path, browser: Browser) -> None:
+    show(browser, tmp_path)
+
+    assert browser.run("find('verdict').textContent") == "No builds"
+    assert browser.run("find('timeline').hidden && find('failures').hidden")
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("theme", _THEMES)
+@pytest.mark.parametrize("width", [360, 1280])
+def test_page__a_thousand_builds_fit_on_small_and_large_screens(
+    many: Path, browser: Browser, width: int, theme: str
+) -> None:
+    browser.complaints.clear()
+    browser.open(many, width=width, theme=theme)
+
+    assert browser.run(f"{_ROWS}.length") == 1000
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    # An element for each phase of each build would be twice as many.
+    assert browser.run("document.querySelectorAll('*').length") < 20_000
+    ground = browser.run("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(15, 18, 22)") == (theme == "dark")
+    assert browser.complaints == []
+
+
+def test_page__in_print_has_no_controls(many: Path, browser: Browser) -> None:
+    browser.open(many)
+    browser.tell("Emulation.setEmulatedMedia", media="print")
+
+    seen = (
+        "[...document.querySelectorAll('#filters, .buttons')].filter((each) => each.offsetHeight)"
+    )
+    assert browser.run(f"{seen}.length") == 0
+    assert len(browser.tell("Page.printToPDF")["data"]) > 100_000

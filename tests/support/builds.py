@@ -1,0 +1,172 @@
+"""Whole builds: projects whose backend does what they say, and forges that share one cache."""
+
+# ruff: file-ignore[any-type]
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.support.source import ROOT
+from tests.support.stock import Stock
+from wheelforge.build.forge import open_forge
+from wheelforge.events import ignore
+from wheelforge.models import BuildRequest, Kind
+from wheelforge.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from wheelforge.build.forge import Components, Forge
+    from wheelforge.events import BuildEvent, Reporter
+    from wheelforge.models import Outcome
+
+WILLING = (ROOT / "fixtures" / "backends" / "willing" / "willing.py").read_text(encoding="utf-8")
+NEWEST = 1_600_000_000
+"""The time of the newest file of every sdist that is written here."""
+WHEEL_ONLY = (Kind.WHEEL,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """A cache, and a directory with wheels, the only ones there are."""
+
+    cache: Path
+    links: Path
+
+    @classmethod
+    def make(cls, parent: Path) -> Ground:
+        return cls(cache=parent / "cache", links=parent).apart(parent / "links")
+
+    def apart(self, links: Path) -> Ground:
+        """Return the same cache with other wheels."""
+        ground = Ground(cache=self.cache, links=links)
+        ground.stock.add("willing", files={"willing.py": WILLING.encode()})
+        return ground
+
+    @property
+    def stock(self) -> Stock:
+        return Stock(path=self.links)
+
+    @property
+    def stages(self) -> list[str]:
+        """Return what is left of stages."""
+        names = sorted(path.name for path in (self.cache / "stage-v1").iterdir())
+        return [name for name in names if name != ".git"]
+
+    def settings(self, **facts: Any) -> Settings:
+        variables = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        usual: dict[str, Any] = {
+            "variables": variables,
+            "cache_dir": self.cache,
+            "find_links": (str(self.links),),
+            "no_index": True,
+        }
+        return Settings(**(usual | facts))
+
+    @contextlib.contextmanager
+    def forge(
+        self, reporter: Reporter = ignore, components: Components | None = None, **facts: Any
+    ) -> Generator[Forge]:
+        """Yield a forge with those settings."""
+        with open_forge(self.settings(**facts), reporter=reporter, components=components) as forge:
+            yield forge
+
+    def build(self, source: Path, output: Path, **facts: Any) -> Outcome:
+        """Build a wheel, unless something else is said, with a forge of its own."""
+        with self.forge() as forge:
+            return forge.build(ask(source, output, **facts))
+
+    def words(self, *words: str | Path) -> list[str]:
+        """Return a command line for the same cache and wheels."""
+        places = ["--cache-dir", self.cache, "--find-links", self.links, "--no-index"]
+        return list(map(str, [*words, *places]))
+
+
+def ask(source: Path | str, output: Path, **facts: Any) -> BuildRequest:
+    """Ask for a wheel, unless something else is said."""
+    usual: dict[str, Any] = {"source": source, "output": output, "kinds": WHEEL_ONLY}
+    return BuildRequest(**(usual | facts))
+
+
+def write_project(
+    path: Path,
+    *,
+    name: str = "demo",
+    version: str = "1.0",
+    own: bool = False,
+    requires: tuple[str, ...] = (),
+    **code: str,
+) -> Path:
+    """Write a project with code for its hooks; its backend is a requirement, or its ``own``."""
+    path.mkdir(parents=True, exist_ok=True)
+    needed = requires if own else (*requires, "willing")
+    lines = [
+        "[build-system]",
+        f"requires = {json.dumps(needed)}",
+        'build-backend = "willing"',
+        'backend-path = ["."]' if own else "",
+        f'[project]\nname = "{name}"\nversion = "{version}"',
+        "[tool.willing]",
+        *(f"{hook} = {json.dumps(text)}" for hook, text in code.items()),
+    ]
+    (path / "pyproject.toml").write_text("\n".join(lines), encoding="utf-8")
+    if own:
+        (path / "willing.py").write_text(WILLING, encoding="utf-8")
+    return path
+
+
+def write_sdist(
+    directory: Path,
+    *,
+    name: str = "demo",
+    version: str = "1.0",
+    moment: int = NEWEST,
+    more: dict[str, str] | None = None,
+    **facts: Any,
+) -> Path:
+    """Write the sdist of such a project, and more files into it."""
+    tree = write_project(directory / "trees" / name, name=name, version=version, **facts)
+    for file, text in (more or {}).items():
+        (tree / file).write_text(text, encoding="utf-8")
+    metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
+    (tree / "PKG-INFO").write_text(metadata, encoding="utf-8")
+    sdist = directory / f"{name}-{version}.tar.gz"
+    with tarfile.open(sdist, "w:gz") as archive:
+        for path in sorted(tree.iterdir()):
+            info = tarfile.TarInfo(f"{name}-{version}/{path.name}")
+            content = path.read_bytes()
+            info.size, info.mtime = len(content), moment
+            archive.addfile(info, io.BytesIO(content))
+    return sdist
+
+
+def facts_of(outcome: Outcome) -> Any:
+    """Return what the backend saw when it built the last artifact."""
+    with zipfile.ZipFile(outcome.artifacts[-1].path) as archive:
+        return json.loads(archive.read("willing_facts.json"))
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return what is in a directory, if there is one."""
+    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+
+
+class Hearer:
+    """Collects events."""
+
+    def __init__(self) -> None:
+        self.events: list[BuildEvent] = []
+
+    def __call__(self, event: BuildEvent, /) -> None:
+        self.events.append(event)
+
+    @property
+    def notes(self) -> list[str]:
+        return [event.text for event in self.events if event.kind == "note"]

@@ -1,0 +1,31 @@
+"""Helpers shared by the tests of the index room."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.support.index import Pauses
+from wheelforge.index import Index, IndexSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import tests.support.index
+
+TAGS = ("cp311-cp311-manylinux_2_17_x86_64", "cp311-abi3-linux_x86_64", "py3-none-any")
+
+
+@contextlib.contextmanager
+def open_index(
+    *servers: tests.support.index.Index, sleep: Pauses | None = None, **more: object
+) -> Generator[Index]:
+    """Yield an index that asks ``servers``, and never really sleeps."""
+    urls = tuple(server.url for server in servers)
+    settings = replace(
+        IndexSettings(index_urls=urls, timeout_seconds=5.0),
+        **more,  # type: ignore[arg-type]  # a wrong field fails at once
+    )
+    with Index(settings, TAGS, sleep=sleep or Pauses()) as index:
+        yield index

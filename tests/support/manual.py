@@ -1,0 +1,30 @@
+"""The Python of README and of the reference texts, as strangers copy it: each block alone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from tests.support.source import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TEXTS = sorted((ROOT / "frontend" / "wheelforge" / "help").glob("*.md"))
+BLOCKS = [
+    block
+    for path in (ROOT / "README.md", *TEXTS)
+    for block in re.findall(
+        r"^```python\n(.*?)^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+]
+
+
+def take(name: str) -> Callable[..., Any]:
+    """Return the function of that name, of the one block that has it."""
+    head = re.compile(rf"^(?:async )?def {name}\(", re.MULTILINE)
+    (block,) = (block for block in BLOCKS if head.search(block))
+    names: dict[str, Any] = {"__name__": "manual"}
+    exec(compile(block, "manual", "exec", dont_inherit=True), names)  # ruff: ignore[exec-builtin]
+    function: Callable[..., Any] = names[name]
+    return function
