@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from wheelforge.build.backend import Backend
 from wheelforge.build.prestart import Prestarter
 from wheelforge.build.project import read_project, unpack_source
-from wheelforge.errors import BuildCancelledError, BuildError, HookFailedError, HookMissingError
+from wheelforge.errors import (
+    BuildCancelledError,
+    BuildError,
+    HookError,
+    HookFailedError,
+    HookMissingError,
+)
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.options import HookOptions
 from wheelforge.models import Artifact, EnvironmentRequest, Keep, Kind
@@ -194,6 +200,9 @@ class Attempt:
                     backend.write_retry_script(self.place, options.base)
                 if isinstance(error, HookFailedError):
                     raise self._diagnose(error) from error
+                if isinstance(error, HookError) and error.code == "hook-timed-out":
+                    place = (self._request.label, self.log.name)
+                    raise HookError(*error.args[:-2], *place) from error
                 raise
 
     def _name_forked(self, project: Project, prepared: PreparedEnvironment) -> str:

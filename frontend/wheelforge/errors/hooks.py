@@ -49,6 +49,17 @@ def _with_output(sentence: str) -> Callable[[HookError | BackendError], str]:
     return write
 
 
+def _describe_timeout(error: HookError) -> str:
+    source = f"`{error.source}`: " if error.source else ""
+    return f"{source}`{error.hook}` did not end within {error.seconds} s" + _last_output(
+        error.output, error.log
+    )
+
+
+def _last_output(output: bytes, log: str) -> str:
+    return last_lines(output) + (f"\nall of its output is in `{log}`" if log else "")
+
+
 class HookError(BuildError):
     """A hook of the build backend did not come to a good end."""
 
@@ -57,6 +68,9 @@ class HookError(BuildError):
     hook: str
     seconds: float
     output: bytes
+    source: str
+    """The label of what is built; empty where the runner is used by itself, as is ``log``."""
+    log: str
     reason: str
     wanted: str
     found: str
@@ -64,8 +78,8 @@ class HookError(BuildError):
     kinds: ClassVar[dict[str, Kind]] = {
         "hook-timed-out": Kind(
             4,
-            "hook seconds output",
-            _with_output("`{hook}` did not end within {seconds} s"),
+            "hook seconds output source log",
+            _describe_timeout,
             "if it would have ended, allow more with `--timeout`",
         ),
         "hook-cancelled": Kind(130, "hook", "`{hook}` was cancelled"),
@@ -260,10 +274,8 @@ class BackendFailedError(BuildError):
     def __str__(self) -> str:
         failure = self.failure
         why = f": {self.cause}" if self.cause else f" with status {failure.status}"
-        log = f"\nall of its output is in `{failure.log}`" if failure.log else ""
-        return (
-            f"`{failure.source}`: {failure.phase} has failed{why}{last_lines(failure.output)}{log}"
-        )
+        output = _last_output(failure.output, failure.log)
+        return f"`{failure.source}`: {failure.phase} has failed{why}{output}"
 
 
 def _if_known(fact: str, text: str, otherwise: str) -> Callable[[BackendFailedError], str]:

@@ -99,7 +99,7 @@ class SpawnRunner:
         if self._cancellation.is_cancelled():
             raise HookError("hook-cancelled", command.hook)
         if outcome.late:
-            raise HookError("hook-timed-out", command.hook, limit or 0.0, output.tail)
+            raise HookError("hook-timed-out", command.hook, limit or 0.0, output.tail, "", "")
         if outcome.status != 0:
             raise HookFailedError(command.hook, outcome.status, command.argv, output.tail)
 
