@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from wheelforge.batch.history import BuildTiming
 from wheelforge.build.results import check_result
 from wheelforge.build.session import BuildSession, obtain_source
-from wheelforge.errors import UnexpectedError
+from wheelforge.errors import SourceError, UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (
@@ -26,6 +26,7 @@ from wheelforge_isolation import (
     ensure_directory,
     remove_tree,
 )
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wheelforge.batch.jobs import Job, Make
     from wheelforge.build.forge import Forge
     from wheelforge.build.sources import FetchedSource
+    from wheelforge.models import BuildRequest
 
 
 class Worker:
@@ -57,7 +59,8 @@ class Worker:
         self.deliveries = deliveries
         self.place = place
         self.resumes = resumes
-        self._delivered: dict[Path, str] = {}
+        self._delivered: dict[Path, tuple[str, BuildRequest]] = {}
+        """The hash of each file, and the request that it came from."""
         self._lock = threading.Lock()
 
     def run(self, job: Job, forge: Forge) -> Outcome:
@@ -126,22 +129,27 @@ class Worker:
         )
 
     def _deliver(self, job: Job, outcome: Outcome) -> Outcome:
-        """Put the artifacts into the output directory; note whether one replaces another."""
+        """Put the artifacts into the output directory; note whether one replaces another.
+
+        Only the same source, with another Python, may do that.
+        """
         output = job.request.output
         placed = tuple(replace(each, path=output / each.path.name) for each in outcome.artifacts)
+        with self._lock:
+            known = [(self._delivered.get(each.path), each) for each in placed]
+            differing = [(old[1], new) for old, new in known if old and old[0] != new.sha256]
+            for request, artifact in differing:
+                if request.source != job.request.source:
+                    own, other = (redact(str(each.source)) for each in (job.request, request))
+                    error = SourceError("result-collides", own, artifact.path.name, other)
+                    return replace(outcome, artifacts=(), error=error)
+            self._delivered.update((each.path, (each.sha256, job.request)) for each in placed)
         if outcome.error is None and outcome.sha256 and placed:
             python = self.forges.pythons[job.python]
             self.deliveries.store(job.request, outcome.sha256, python, placed)
         for artifact in outcome.artifacts:
             deliver_file(artifact.path, output)
-        with self._lock:
-            differing = [
-                each.path.name
-                for each in placed
-                if self._delivered.get(each.path, each.sha256) != each.sha256
-            ]
-            self._delivered.update((each.path, each.sha256) for each in placed)
-        notes = tuple(f"`{name}` replaces another one of this run" for name in differing)
+        notes = tuple(f"`{new.path.name}` replaces another one of this run" for _, new in differing)
         for text in notes:
             self._note(job, text)
         return replace(outcome, artifacts=placed, notes=(*outcome.notes, *notes))

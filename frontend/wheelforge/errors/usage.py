@@ -74,6 +74,9 @@ class SourceError(BuildError):
     source: str
     reason: str
     requirement: str
+    file: str
+    other: str
+    """The source that has made another file of that name."""
     reasons: tuple[str, ...]
     versions: tuple[str, ...]
     """The versions of which there are sdists, newest first."""
@@ -98,6 +101,12 @@ SourceError.kinds = {
         "requirement reasons versions",
         _no_sdist,
         _known_versions,
+    ),
+    "result-collides": Kind(
+        3,
+        "source file other",
+        "`{source}` has made `{file}`, and so has `{other}`, with other contents",
+        "build them one at a time, into different directories with `-o`",
     ),
 }
 

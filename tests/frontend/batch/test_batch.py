@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -223,6 +224,21 @@ def test_delivery__a_different_file_of_the_same_name_is_noted(yard: Yard) -> Non
 
     assert done == 0
     assert "`one-1.0-py3-none-any.whl` replaces another one of this run" in err
+
+
+def test_delivery__different_files_of_one_name_from_two_sources_collide(yard: Yard) -> None:
+    first, second = yard.project("one"), yard.project("two")
+    for name in ("pyproject.toml", "backend.py"):
+        (second / name).write_bytes((first / name).read_bytes())
+    (second / "src" / "one.py").write_text("NAME = 'another'", encoding="utf-8")
+
+    code, out, err = yard.run(first, second, "-w", "-j", "1")
+
+    (delivered,) = out.splitlines()
+    assert code == 1
+    assert f"error[result-collides]: `{second}` has made `one-1.0-py3-none-any.whl`, and" in err
+    with zipfile.ZipFile(delivered) as wheel:
+        assert wheel.read("one.py") == b"NAME = 'one'\n"
 
 
 # Taken up again
