@@ -74,7 +74,6 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["demo", "-o"], "expected one argument"),
         (["demo", "--offline", "--refresh"], "not allowed with argument"),
         (["demo", "--fail-fast", "--keep-going"], "not allowed with argument"),
-        (["demo", "-q", "-v"], "not allowed with argument"),
         (["demo", "-o", "list.txt"], "is a file, not a directory"),
         (["--exclude-newer", "yesterday", "demo"], "error[time-invalid]: `yesterday`"),
         (["unpack", "a", "b", "c"], "`wheelforge unpack` takes no such argument"),
