@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from build import BuildException, ProjectBuilder
@@ -137,6 +136,8 @@ def _as_table(value: object) -> dict[str, Any]:
 
 def _find_meant(name: str, names: Sequence[str]) -> str:
     """Return the one of ``names`` that ``name`` may be a misspelling of, or nothing."""
+    from difflib import get_close_matches  # only for a project that has a mistake
+
     return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), "")
 
 

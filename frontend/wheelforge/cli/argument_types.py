@@ -12,6 +12,7 @@ from wheelforge.errors import SourceError
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Collection
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
 _BYTES = {
@@ -109,6 +110,16 @@ def parse_time(text: str) -> dt.datetime:
     from wheelforge.resolve import parse_cutoff
 
     return parse_cutoff(text, dt.datetime.now(dt.UTC))
+
+
+def suggest(
+    word: str, known: Collection[str], otherwise: str, *, alike: float = 0.6, prefix: str = ""
+) -> str:
+    """Return a question for the ``known`` word that is meant, or ``otherwise`` if none is alike."""
+    from difflib import get_close_matches  # of no use while all words are right
+
+    near = get_close_matches(word, known, 1, alike)
+    return f"did you mean `{prefix}{near[0]}`?" if near else otherwise
 
 
 def parse_flag(text: str) -> bool:

@@ -30,7 +30,11 @@ def run_build(options: argparse.Namespace) -> int:
     if not _is_alone(options):
         from wheelforge.cli.batch import build_many
 
-        return _run(options, lambda report, on_event: build_many(options, report, on_event))
+        return _run(
+            options,
+            lambda report, on_outcome: build_many(options, report, on_outcome),
+            is_batch=True,
+        )
     with RunnerPool() as pool:
         if not (options.no_isolation or options.no_cache):
             source = options.sources[0] if options.sources else Path.cwd()
@@ -39,7 +43,9 @@ def run_build(options: argparse.Namespace) -> int:
         # Only from here on are all the others imported: the server does it on another core.
         from wheelforge.cli.commands import build_alone
 
-        return _run(options, lambda report, on_event: build_alone(options, pool, report, on_event))
+        return _run(
+            options, lambda report, on_outcome: build_alone(options, pool, report, on_outcome)
+        )
 
 
 def _is_alone(options: argparse.Namespace) -> bool:
@@ -49,13 +55,13 @@ def _is_alone(options: argparse.Namespace) -> bool:
     return is_one and is_plain and not options.resume
 
 
-def _run(options: argparse.Namespace, build: Build) -> int:
+def _run(options: argparse.Namespace, build: Build, *, is_batch: bool = False) -> int:
     from wheelforge.cli.commands import open_cache_place, open_console
     from wheelforge.cli.reports import open_reports
 
     begun = time.monotonic()
     console = open_console(options)
-    console.is_batch = not _is_alone(options)
+    console.is_batch = is_batch
     reporters: list[Reporter] = [console.on_event]
     outcomes: list[Outcome] = []
 
@@ -63,14 +69,14 @@ def _run(options: argparse.Namespace, build: Build) -> int:
         for reporter in reporters:
             reporter(event)
 
-    def on_event(outcome: Outcome) -> None:
+    def on_outcome(outcome: Outcome) -> None:
         outcomes.append(outcome)
         reports.add(outcome)
         console.show_outcome(outcome)
 
     with open_reports(options) as reports, open_cache_place(options), console.watch():
         reporters.append(reports.on_event)
-        build(report, on_event)
+        build(report, on_outcome)
     return _conclude(outcomes, console, time.monotonic() - begun)
 
 

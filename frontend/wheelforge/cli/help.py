@@ -5,7 +5,6 @@ The texts are the Markdown files in ``wheelforge/help``; tests hold them to the 
 
 from __future__ import annotations
 
-import difflib
 import platform
 import re
 import sys
@@ -14,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from wheelforge.build.targets import find_layout
+from wheelforge.cli.argument_types import suggest
 from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.requirements import parse_requirement
 
@@ -69,8 +69,7 @@ def show_surroundings() -> None:
 
 def _check_known(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        guess = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}"
+        guess = suggest(name, known, f"known are {', '.join(sorted(known))}")
         raise UsageError("option-invalid", what, f"`{name}` is unknown; {guess}")
 
 

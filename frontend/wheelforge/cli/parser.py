@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -11,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from wheelforge.cli import options
-from wheelforge.cli.argument_types import absolute_path, parse_days, parse_flag, parse_size
+from wheelforge.cli.argument_types import absolute_path, parse_days, parse_flag, parse_size, suggest
 from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,11 +57,11 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
         return word, words[:first] + words[first + 1 :]
     if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
-        near = difflib.get_close_matches(word, [*COMMANDS, "cache"], 1, 0.75)
-        if near:
-            reason = f"no such command, file or directory; did you mean `{near[0]}`?"
-            hint = f" (`wheelforge build {word}` builds the release on the index)"
-            raise UsageError("option-invalid", word, reason + hint)
+        guess = suggest(word, [*COMMANDS, "cache"], "", alike=0.75)
+        if guess:
+            hint = f"(`wheelforge build {word}` builds the release on the index)"
+            reason = f"no such command, file or directory; {guess} {hint}"
+            raise UsageError("option-invalid", word, reason)
     return "build", words
 
 
@@ -71,8 +70,7 @@ def _find_cache_command(words: list[str], place: int) -> tuple[str, list[str]]:
     known = [name.removeprefix("cache ") for name in COMMANDS if name.startswith("cache ")]
     named = next((word for word in rest if not word.startswith("-")), "")
     if named not in known:
-        near = difflib.get_close_matches(named, known, 1)
-        guess = f"did you mean `cache {near[0]}`?" if near else f"it is one of {', '.join(known)}"
+        guess = suggest(named, known, f"it is one of {', '.join(known)}", prefix="cache ")
         raise UsageError("option-invalid", f"cache {named}".strip(), f"no such command; {guess}")
     rest.remove(named)
     return f"cache {named}", rest
@@ -141,8 +139,8 @@ def _refuse_unknown(word: str, parser: argparse.ArgumentParser) -> NoReturn:
         raise UsageError("option-invalid", word, f"`{parser.prog}` takes no such argument")
     known = [name for action in parser._actions for name in action.option_strings]  # ruff: ignore[private-member-access]
     right = _SPELLED_ELSEWHERE.get(option)
-    near = [right] if right in known else difflib.get_close_matches(option, known, 1, 0.7)
-    guess = f"did you mean `{near[0]}`?" if near else f"`{parser.prog} --help` lists them"
+    meant = right if right in known else option
+    guess = suggest(meant, known, f"`{parser.prog} --help` lists them", alike=0.7)
     raise UsageError("option-invalid", option, f"`{parser.prog}` has no such option; {guess}")
 
 
