@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,14 +18,17 @@ from tests.support.manual import TEXTS
 from tests.support.source import ROOT
 from wheelforge.cli.command_line import run_words
 from wheelforge.cli.help import TOPICS
-from wheelforge.cli.parser import COMMANDS, build_parser
+from wheelforge.cli.parser import COMMANDS, build_parser, parse_words
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HELP = {path.stem: path.read_text(encoding="utf-8") for path in TEXTS}
+_COMMAND = re.compile(r"(?:python -m |`)wheelforge( [^|\n`'[]*)")
+EXAMPLES = sorted({*_COMMAND.findall("\n".join([README, *HELP.values()]))})
 CODES = set(re.findall(r"^\| `([\w-]+)` \| \d+ \|", HELP["errors"], re.MULTILINE))
 
 
@@ -84,6 +92,29 @@ def test_readme__names_no_error_that_does_not_exist() -> None:
 
     assert named
     assert named <= CODES
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_commands__are_ones_that_the_parser_understands(command: str) -> None:
+    parse_words(shlex.split(command, comments=True))
+
+
+def test_tox__tests_the_wheel_that_the_text_has_it_build(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```ini\n(.*?)^```$", HELP["ci"], re.MULTILINE | re.DOTALL)
+    project = shutil.copytree(ROOT / "fixtures" / "projects" / "minimal", tmp_path / "minimal")
+    here = block.replace("deps = ../wheelforge", "allowlist_externals = *")
+    here = here.replace("python -m", f"{sys.executable} -m").replace(
+        "pytest", "python -c 'import minimal'"
+    )
+    (project / "tox.ini").write_text(here, encoding="utf-8")
+    variables = {name: text for name, text in os.environ.items() if not name.startswith("TOX")}
+    variables["WHEELFORGE_CACHE_DIR"] = str(tmp_path / "cache")
+
+    words = [sys.executable, "-m", "tox", "run", "-e", "py"]
+    done = subprocess.run(words, cwd=project, env=variables, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert b"minimal-1.0-py3-none-any.whl" in done.stdout
 
 
 def test_readme__is_short_and_leads_to_files_that_exist() -> None:
