@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ import pytest
 from tests.filesystems.mounts import mounted
 from tests.support.processes import _end, needs
 from tests.support.stock import chance_of
+from wheelforge_isolation import wait_for_turn
+from wheelforge_isolation.errors import WaitCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -202,6 +205,27 @@ def test_directory_lock__ten_waiting_processes_are_not_starved_by_one_that_comes
     assert sorted({*log} - {"first", "greedy"}) == sorted(names)
     sys.stdout.write(f"the last of ten is number {max(map(log.index, names))}\n")
     assert max(map(log.index, names)) < FEW_VISITS
+
+
+def test_directory_lock__that_is_freed_is_for_a_waiting_process_and_not_for_its_last_owner(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(site.temporary))
+    with wait_for_turn(site.directory, print):
+        waiting = site.join("waiting")
+        # However slow it is to see that the directory is free, nobody is faster.
+        waiting.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, waiting.process.pid, os.WSTOPPED)
+
+    with (
+        pytest.raises(WaitCancelledError),
+        wait_for_turn(site.directory, print, is_cancelled=lambda: True),
+    ):
+        pytest.fail("the last owner has it again")
+    waiting.process.send_signal(signal.SIGCONT)
+    finish(waiting)
+
+    assert (site.log, site.litter) == (visits("waiting"), [])
 
 
 def test_directory_lock__waiting_processes_are_told_the_owner(site: Site) -> None:
