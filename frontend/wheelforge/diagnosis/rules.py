@@ -133,8 +133,7 @@ _TABLE: tuple[tuple[str, Cause], ...] = (
     (r"died with <Signals\.(SIG[A-Z]+): \d+>", Cause("build-crashed")),
     (
         (
-            r"[Cc]ould not resolve (?:host|proxy)(?: name)?:? ?\(?"
-            r"(?:Could not resolve \w+: )?([\w.-]*)"
+            r"[Cc]ould not resolve(?: host| proxy)?: ([\w.-]+)"
             r"|Name or service not known|nodename nor servname provided|getaddrinfo failed"
             r"|Temporary failure in name resolution|Network is unreachable|No route to host"
             r"|<urlopen error \[Errno (?:111|61)\]|NewConnectionError"

@@ -77,6 +77,12 @@ MESSAGES = [
         "",
     ),
     (
+        'status_string: "Could not resolve hostname"\n  Could not resolve: archives.boost.io:443',
+        "build-network",
+        "archives.boost.io",
+        "",
+    ),
+    (
         "PermissionError: [Errno 13] Permission denied: '/usr/share/x'",
         "build-access",
         "/usr/share/x",
