@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wheelforge.index.settings import IndexOptions
 from wheelforge.models import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from wheelforge.lockfile import Lock, Recorder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(IndexOptions):
     """Where things come from and under which rules; every one of them may be left out.
 
     Nothing is taken from the process itself: without `variables` hooks have no PATH, and neither
@@ -29,14 +29,8 @@ class Settings:
     """A path, or a version like 3.12; the running one unless given."""
     cache_dir: Path | None = None
     cache_max_bytes: int | None = None
-    index_url: str | None = None
-    extra_index_urls: tuple[str, ...] = ()
-    find_links: tuple[str, ...] = ()
-    no_index: bool = False
     constraints: tuple[Path, ...] = ()
     require_hashes: bool = False
-    exclude_newer: datetime | None = None
-    offline: bool = False
     refresh: bool = False
     isolated: bool = True
     """Whether builds get environments of their own; if not, they get the Python as it is."""

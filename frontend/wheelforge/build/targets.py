@@ -75,15 +75,7 @@ def open_index(settings: Settings, python: Interpreter) -> Index:
 
 def read_index_settings(settings: Settings) -> IndexSettings:
     """Return the settings of the index, pip's where ``settings`` are silent."""
-    from wheelforge.index import IndexOptions, find_index_settings, list_config_files
+    from wheelforge.index import find_index_settings, list_config_files
 
-    said = IndexOptions(
-        index_url=settings.index_url,
-        extra_index_urls=settings.extra_index_urls,
-        find_links=settings.find_links,
-        no_index=settings.no_index,
-        exclude_newer=settings.exclude_newer,
-        offline=settings.offline,
-    )
     files = list_config_files(settings.variables, sys.platform, sys.prefix)
-    return find_index_settings(settings.variables, said, files)
+    return find_index_settings(settings.variables, settings, files)

@@ -105,9 +105,9 @@ class IndexSettings:
         return fingerprint(facts)[:_IDENTITY_LENGTH]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class IndexOptions:
-    """The options of the command line; pip's settings count where they are None or empty."""
+    """The indexes that are asked for; pip's settings count where these are None or empty."""
 
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
