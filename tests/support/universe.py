@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from wheelforge.errors import BuildError, PackageNotFoundError
-from wheelforge.index import IndexSettings, Metadata
+from wheelforge.index import Index, IndexSettings, Metadata
 from wheelforge.index.candidates import OTHER_NAME, Selector, merge
 from wheelforge.index.pages import Listed
 from wheelforge.resolve import ResolutionRequest, resolve
@@ -97,7 +97,7 @@ def sha256_of(file_name: str) -> str:
 
 
 @dataclass(slots=True, kw_only=True)
-class Universe:
+class Universe(Index):
     """Everything there is; it can be asked in place of an index."""
 
     files: list[Listed] = field(default_factory=list[Listed])

@@ -19,7 +19,8 @@ from wheelforge.resolve.resolution_cache import MAX_AGE_SECONDS, ResolutionCache
 from wheelforge.resolve.types import Pin, Resolution, ResolutionRequest
 
 if TYPE_CHECKING:
-    from wheelforge.resolve.types import Builder, IndexLike
+    from wheelforge.index import Index
+    from wheelforge.resolve.types import Builder
 
 __all__ = [
     "MAX_AGE_SECONDS",
@@ -39,9 +40,7 @@ __all__ = [
 ]
 
 
-def resolve(
-    request: ResolutionRequest, index: IndexLike, builder: Builder | None = None
-) -> Resolution:
+def resolve(request: ResolutionRequest, index: Index, builder: Builder | None = None) -> Resolution:
     """Return the files that satisfy a request; ``builder`` makes wheels of sdists."""
     from wheelforge.resolve import search
 

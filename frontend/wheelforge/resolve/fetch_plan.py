@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge.index import Candidate
-    from wheelforge.resolve.types import Builder, IndexLike, Pin, Resolution
+    from wheelforge.index import Candidate, Index
+    from wheelforge.resolve.types import Builder, Pin, Resolution
 
 
 class FetchPlan:
@@ -22,7 +22,7 @@ class FetchPlan:
     def __init__(
         self,
         resolution: Resolution,
-        index: IndexLike,
+        index: Index,
         pins: Mapping[WheelKey, Pin],
         paths: Mapping[WheelKey, Path],
     ) -> None:
@@ -53,7 +53,7 @@ class FetchPlan:
 
 def prepare_wheels(
     resolution: Resolution,
-    index: IndexLike,
+    index: Index,
     builder: Builder | None,
     *,
     workspace: Path,

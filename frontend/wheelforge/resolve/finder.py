@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
-    from wheelforge.index import Metadata
+    from wheelforge.index import Index, Metadata
     from wheelforge.resolve.requirements import WantedPackage
-    from wheelforge.resolve.types import Builder, IndexLike, ResolutionRequest
+    from wheelforge.resolve.types import Builder, ResolutionRequest
 
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
 _UNKNOWN = parse_version("0")
@@ -55,9 +55,7 @@ _UNKNOWN = parse_version("0")
 class CandidateFinder:
     """Finds the candidates for one request, and reads their metadata."""
 
-    def __init__(
-        self, request: ResolutionRequest, index: IndexLike, builder: Builder | None
-    ) -> None:
+    def __init__(self, request: ResolutionRequest, index: Index, builder: Builder | None) -> None:
         self.index = index
         self._request = request
         self._constraints = read_constraints(request)

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from resolvelib import ResolutionImpossible
 
-    from wheelforge.index import Candidate, Metadata
+    from wheelforge.index import Candidate, Index, Metadata
     from wheelforge.resolve.requirements import Requested
-    from wheelforge.resolve.types import Builder, IndexLike, ResolutionRequest
+    from wheelforge.resolve.types import Builder, ResolutionRequest
 
     Chosen = dict[ResolverCandidate, list[Requested]]
 
@@ -166,9 +166,7 @@ class Provider(AbstractProvider[WantedPackage, ResolverCandidate, Key]):
                 yield replace(wanted, only=file)
 
 
-def resolve(
-    request: ResolutionRequest, index: IndexLike, builder: Builder | None = None
-) -> Resolution:
+def resolve(request: ResolutionRequest, index: Index, builder: Builder | None = None) -> Resolution:
     """Return the files that satisfy a request; ``builder`` makes wheels of sdists."""
     finder = CandidateFinder(request, index, builder)
     provider = Provider(request, finder)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from wheelforge.index import Candidate, Metadata
-    from wheelforge.index.candidates import Candidates
+    from wheelforge.index import Candidate
     from wheelforge_isolation import Interpreter
 
     Builder = Callable[[Candidate], Path]
@@ -86,31 +85,3 @@ class Resolution(NamedTuple):
     pins: tuple[Pin, ...]
     """Sorted by name; each name once."""
     notes: tuple[str, ...] = ()
-
-
-class IndexLike(Protocol):
-    """An index, or a test's substitute for one; it reads ``file:`` URLs as well."""
-
-    def find(self, name: str) -> Candidates:
-        """Return the files of the project ``name``; an error where it is not known."""
-        ...
-
-    def prefetch(self, names: Iterable[str]) -> None:
-        """Expect to be asked about ``names``."""
-        ...
-
-    def prefetch_metadata(self, candidates: Iterable[Candidate]) -> None:
-        """Expect to be asked for the metadata of ``candidates``."""
-        ...
-
-    def prefetch_files(self, candidates: Iterable[Candidate]) -> None:
-        """Expect to be asked for the files of ``candidates``."""
-        ...
-
-    def read_metadata(self, candidate: Candidate) -> Metadata:
-        """Return the metadata of a wheel."""
-        ...
-
-    def fetch(self, candidate: Candidate, path: str) -> None:
-        """Write the file to ``path``."""
-        ...
