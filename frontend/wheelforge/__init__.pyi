@@ -25,7 +25,7 @@ from wheelforge.build.forge import (
 from wheelforge.hooks.environ import (
     compose_environment as compose_environment,
 )
-from wheelforge.hooks.options import (
+from wheelforge.hooks.runner import (
     HookOptions as HookOptions,
 )
 from wheelforge.hooks.pool import (

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import BACKEND, find_hook_script
-from wheelforge.hooks.options import HookOptions
-from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.runner import ForkRunner, HookOptions, SpawnRunner
 from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:

@@ -156,8 +156,8 @@ class Party:
     def lose_records(self) -> None:
         """Do what a stranger may do who tidies up: remove what makes directories visible."""
         for _ in range(3):
-            for shelf in self.trees:
-                for path in shelf.list_records():
+            for bucket in self.buckets:
+                for path in bucket.list_records():
                     with contextlib.suppress(FileNotFoundError):
                         SYSTEM.unlink(str(path))
 
@@ -364,7 +364,7 @@ def _clean_up() -> None:
     collect_garbage(LAYOUT, LITTER)
     party = Party()
     for bucket, shelf in zip(party.buckets, party.trees, strict=True):
-        records = shelf.list_records()
+        records = bucket.list_records()
         assert [shelf.examine(path) for path in records] == [""] * len(records)
         found = [parse_record(read_record(path)) for path in records]
         assert {tree.name for tree in bucket.list_trees()} == {one.tree for one in found if one}

@@ -27,7 +27,7 @@ while time.monotonic() < end:
     with open_cache(Layout(root=root), lambda _: None) as cache:
         known = cache.built.find("key")
         if known is None:
-            assert cache.built.remember("key", wheel) == key
+            assert cache.built.store("key", wheel) == key
             built += 1
         else:
             file = cache.layout.file(known.sha256, known.file_name)

@@ -163,7 +163,7 @@ class Party:
         os.utime(tree / "file", (1, 1))
 
     def remember(self) -> None:
-        self._built.remember(KEY, self._theatre.wheel)
+        self._built.store(KEY, self._theatre.wheel)
         self._lease.close()
 
     def find(self) -> None:

@@ -68,7 +68,7 @@ def plant_guess(layout: Layout, source: Path) -> Path:
     program = source.parent / "program"
     program.write_text(f"#!/bin/sh\nid > {trace}\n", encoding="ascii")
     program.chmod(0o755)
-    Prestarter(layout.root).remember(source, str(program), "json", {})
+    Prestarter(layout.root).store(source, str(program), "json", {})
     return trace
 
 

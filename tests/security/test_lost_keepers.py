@@ -14,8 +14,7 @@ import pytest
 from tests.support.codes import raises
 from tests.support.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
 from wheelforge.errors import HookError
-from wheelforge.hooks.options import HookOptions
-from wheelforge.hooks.runner import ForkRunner
+from wheelforge.hooks.runner import ForkRunner, HookOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

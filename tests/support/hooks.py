@@ -19,8 +19,7 @@ from pyproject_hooks import BuildBackendHookCaller
 
 from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.options import HookOptions
-from wheelforge.hooks.runner import ForkRunner, HookResult, SpawnRunner
+from wheelforge.hooks.runner import ForkRunner, HookOptions, HookResult, SpawnRunner
 from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from wheelforge.hooks.runner import SpawnRunner
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from wheelforge.hooks.options import HookOptions
+    from wheelforge.hooks.runner import HookOptions
 
 _SHARES = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 _MAKES = ("make", "gmake")

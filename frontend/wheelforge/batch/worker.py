@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.batch.history import BuildTiming
 from wheelforge.build.results import check_result
-from wheelforge.build.session import BuildSession, obtain_source
+from wheelforge.build.session import BuildSession, prepare_source
 from wheelforge.errors import SourceError, UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome
@@ -91,7 +91,7 @@ class Worker:
             return self._deliver(job, self._check_made(job, job.make, place))
         fetched = None
         if self.resumes:
-            fetched = obtain_source(forge.context, job.request, place / "fetched")
+            fetched = prepare_source(forge.context, job.request, place / "fetched")
             python = self.forges.pythons[job.python]
             found = fetched.sha256 and self.deliveries.find(job.request, fetched.sha256, python)
             if found:

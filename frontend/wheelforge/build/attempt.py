@@ -18,7 +18,7 @@ from wheelforge.errors import (
     HookMissingError,
 )
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.options import HookOptions
+from wheelforge.hooks.runner import HookOptions
 from wheelforge.models import Artifact, EnvironmentRequest, Keep, Kind
 from wheelforge_isolation import deliver_file, ensure_directory, remove_tree
 
@@ -216,7 +216,7 @@ class Attempt:
         if is_first and not self._request.chain:
             additions = dict(environment.make_extra_environ() or {})
             prestarter = Prestarter(context.layout.root, context.settings.python)
-            prestarter.remember(
+            prestarter.store(
                 self._request.source,
                 environment.python_executable,
                 project.backend if is_forked else "",

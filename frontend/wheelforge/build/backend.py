@@ -18,7 +18,7 @@ from wheelforge.errors import (
     ResultInvalidError,
 )
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.in_process import is_missing_hook, read_question, take_answer
+from wheelforge.hooks.in_process import is_missing_hook, read_answer, read_question
 from wheelforge.models import Kind
 from wheelforge_isolation import ensure_directory, replace_file
 
@@ -138,7 +138,7 @@ class Backend:
             raise
         hook = cmd[-2]
         try:
-            returned, warnings = take_answer(cmd[-1])
+            returned, warnings = read_answer(cmd[-1])
         except FileNotFoundError as error:
             raise HookError("hook-answer-invalid", hook, "a file", "none") from error
         except _CONFUSIONS as error:

@@ -224,7 +224,7 @@ class _Preparation:
             cutoff=self._request.cutoff,
         )
         wheel = self._build(request).artifacts[0].path
-        self._cache.built.remember(key, wheel)
+        self._cache.built.store(key, wheel)
         self._manager.built[key] = wheel
         return wheel
 

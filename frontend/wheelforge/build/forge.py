@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from wheelforge.build.environments import Installer
     from wheelforge.events import Reporter
-    from wheelforge.hooks.options import HookOptions
+    from wheelforge.hooks.runner import HookOptions
     from wheelforge.lockfile import Lock
     from wheelforge.models import BuildEnvironment, EnvironmentProvider, Runner, Staging
     from wheelforge_isolation import Event

@@ -43,7 +43,7 @@ class Prestarter:
             environment = compose_environment(variables, server["additions"])
             pool.start(python=server["python"], backend=server["backend"], environment=environment)
 
-    def remember(
+    def store(
         self, source: Path | str, python: str, backend: str, additions: Mapping[str, str]
     ) -> None:
         """Keep which server is wanted the next time; without a ``backend`` none is.

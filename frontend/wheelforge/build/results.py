@@ -101,15 +101,18 @@ def _inspect(kind: Kind, path: Path) -> Result:
     if kind is Kind.METADATA:
         return _inspect_metadata(path)
     wheel = inspect_wheel(path, _ANY_SIZE)
-    artifact = Artifact(
-        kind=kind,
-        path=path,
-        name=wheel.name,
-        version=wheel.version,
-        size_bytes=wheel.size_bytes,
-        sha256=wheel.sha256,
-    )
+    release = (wheel.name, wheel.version)
+    artifact = _make_artifact(kind, path, release, wheel.size_bytes, wheel.sha256)
     return Result(artifact=artifact, notes=tuple(_refuse_faults(path, wheel.notes)))
+
+
+def _make_artifact(
+    kind: Kind, path: Path, release: tuple[str, str], size_bytes: int, sha256: str
+) -> Artifact:
+    name, version = release
+    return Artifact(
+        kind=kind, path=path, name=name, version=version, size_bytes=size_bytes, sha256=sha256
+    )
 
 
 def _inspect_sdist(path: Path) -> Result:
@@ -117,15 +120,8 @@ def _inspect_sdist(path: Path) -> Result:
     notes = _refuse_faults(path, sdist.notes)
     if sdist.metadata is None:
         raise ResultInvalidError(path.name, "its PKG-INFO is no file")
-    name, version = _read_release(sdist.metadata, "PKG-INFO", path.name)
-    artifact = Artifact(
-        kind=Kind.SDIST,
-        path=path,
-        name=name,
-        version=version,
-        size_bytes=sdist.size_bytes,
-        sha256=sdist.sha256,
-    )
+    name, version = release = _read_release(sdist.metadata, "PKG-INFO", path.name)
+    artifact = _make_artifact(Kind.SDIST, path, release, sdist.size_bytes, sdist.sha256)
     # Old backends leave hyphens in the name, and even in the version.
     releases = read_releases(path.name.removesuffix(_SUFFIXES[Kind.SDIST]))
     if not any(_is_same_release(artifact, other, str(number)) for other, number in releases):
@@ -143,16 +139,9 @@ def _inspect_metadata(dist_info: Path) -> Result:
     except OSError as error:
         reason = f"its METADATA cannot be read: {error.strerror}"
         raise ResultInvalidError(dist_info.name, reason) from error
-    name, version = _read_release(content, "METADATA", dist_info.name)
-    artifact = Artifact(
-        kind=Kind.METADATA,
-        path=path,
-        name=name,
-        version=version,
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
-    return Result(artifact=artifact)
+    release = _read_release(content, "METADATA", dist_info.name)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Result(_make_artifact(Kind.METADATA, path, release, len(content), sha256))
 
 
 def _refuse_faults(path: Path, notes: Iterable[Note]) -> list[str]:

@@ -236,7 +236,7 @@ class BuildSession:
         if self._fetched is None:
             is_path = isinstance(self.request.source, Path)
             with contextlib.nullcontext() if is_path else self.events.phase("fetch"):
-                self._fetched = obtain_source(self.context, self.request, place / "fetched")
+                self._fetched = prepare_source(self.context, self.request, place / "fetched")
         fetched = self._fetched
         tree = self._lay_out(fetched, place)
         era, cutoff = self.context.settings.policy.era, self.request.cutoff
@@ -331,7 +331,7 @@ class BuildSession:
         return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"
 
 
-def obtain_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:
+def prepare_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:
     """Return the source as a path, fetched into ``place`` if it is none, with its hash checked."""
     if isinstance(request.source, Path):
         fetched = describe_path(request.source)

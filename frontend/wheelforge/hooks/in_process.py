@@ -71,7 +71,7 @@ def is_missing_hook(hook: str, output: bytes) -> bool:
     return re.search(pattern, text) is not None
 
 
-def take_answer(control: str) -> tuple[list[object], list[str]]:
+def read_answer(control: str) -> tuple[list[object], list[str]]:
     """Return what a hook returned, if it ran, and the warnings, which its answer then has no more.
 
     Otherwise pyproject-hooks would issue them in this process, for all of it. An answer that

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from typing import Self
 
-    from wheelforge.hooks.options import HookOptions
+    from wheelforge.hooks.runner import HookOptions
 
 _IDLE_SERVERS = 16
 

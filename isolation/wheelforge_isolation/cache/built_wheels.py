@@ -14,13 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from wheelforge_isolation.cache.records import Record, parse_record, read_record
-from wheelforge_isolation.cache.trees import (
-    DAMAGED_RECORD,
-    KEY_LENGTH,
-    Event,
-    publish,
-    remember_use,
-)
+from wheelforge_isolation.cache.trees import DAMAGED_RECORD, KEY_LENGTH, Event, publish
 from wheelforge_isolation.cache.wheels import WheelKey, read_wheel_key
 from wheelforge_isolation.errors import FileAccessError, FileMissingError, IsolationError
 from wheelforge_isolation.files import fs
@@ -75,10 +69,10 @@ class BuiltStore:
         except FileAccessError:  # most likely it is gone
             return None
         for used in (path, file):
-            remember_use(used)
+            fs.mark_used(str(used))
         return wheel
 
-    def remember(self, key: str, wheel: Path) -> WheelKey:
+    def store(self, key: str, wheel: Path) -> WheelKey:
         """Keep the file ``wheel`` as what was built with ``key``, in place of any before it."""
         found = read_wheel_key(wheel)
         copy = partial(fs.copy_file, str(wheel))

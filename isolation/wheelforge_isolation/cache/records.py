@@ -111,7 +111,7 @@ def is_same_content(record: Record, tree: Path, paths: Collection[str]) -> bool:
         return False
 
 
-def survey(tree: Path) -> Entries:
+def list_tree(tree: Path) -> Entries:
     """Return all that is in ``tree``, or nothing where that cannot be known."""
     try:
         return dict(_list_entries(str(tree)))

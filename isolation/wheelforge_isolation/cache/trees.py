@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,9 +29,9 @@ from wheelforge_isolation.cache.records import (
     find_damage,
     find_suspects,
     is_same_content,
+    list_tree,
     parse_record,
     read_record,
-    survey,
 )
 from wheelforge_isolation.errors import FileAccessError
 from wheelforge_isolation.files import fs
@@ -49,7 +48,6 @@ KEY_LENGTH = 32
 """Of the hexadecimal keys; with the nonce short enough for the first line of a script."""
 DAMAGED_RECORD = "the record is damaged"
 _NONCE_LENGTH = 8
-_TOUCH_SECONDS = 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,9 +133,9 @@ class TreeStore:
         tree = self._bucket.tree(record.tree)
         suspects = find_suspects(record, tree) if record.boot == boot_id() else None
         if suspects == []:
-            remember_use(path)
+            fs.mark_used(str(path))
             return self._item(record)
-        found = survey(tree)
+        found = list_tree(tree)
         boot = record.boot
         if not suspects or not is_same_content(record, tree, frozenset(suspects)):
             boot = boot_id()
@@ -153,10 +151,6 @@ class TreeStore:
             publish(record, self._bucket, self._layout, self._lease)
         return self._item(record)
 
-    def list_records(self) -> list[Path]:
-        """Return all records, sound or not."""
-        return self._bucket.list_records()
-
     def examine(self, path: Path) -> str:
         """Hash all that the record ``path`` names; return what is wrong, or nothing."""
         data = read_record(path)
@@ -169,7 +163,7 @@ class TreeStore:
             if read_record(path) != data:
                 return ""
             tree = self._bucket.tree(record.tree)
-            return find_damage(record, tree, survey(tree))
+            return find_damage(record, tree, list_tree(tree))
         finally:
             self._lease.unpin(pin)
 
@@ -224,10 +218,3 @@ def _secure(tree: Path) -> None:
     """Have the disk keep every byte of ``tree``, before a record vouches for it."""
     if not boot_id():  # where there is one, a loss of power shows, and every byte is looked at
         fs.flush_tree(str(tree))
-
-
-def remember_use(path: Path) -> None:
-    """Give ``path`` the time of its use, once an hour: what was unused for longest goes first."""
-    with contextlib.suppress(OSError, FileAccessError):
-        if os.stat(path).st_mtime < time.time() - _TOUCH_SECONDS:
-            fs.set_time_to_now(str(path))

@@ -36,27 +36,22 @@ def verify(cache: Cache, *, repair: bool) -> Iterator[Problem]:
     """
     for directory in cache.layout.list_files():
         for path in list_directory(directory):
-            yield from _verify_file(path, repair=repair)
-    found: list[tuple[BuiltStore | TreeStore, Path]] = [
-        (cache.built, path) for path in cache.layout.built.list_records()
-    ]
-    found += [(store, path) for store in cache.trees for path in store.list_records()]
-    for store, path in found:
-        reason = store.examine(path)
-        if reason:
-            remedy = _mend(cache, store, path, reason) if repair else ""
-            yield Problem(path=path, reason=reason, remedy=remedy)
-
-
-def _verify_file(path: Path, *, repair: bool) -> Iterator[Problem]:
-    reason, is_damaged = _examine_file(path)
-    if not reason:
-        return
-    is_mended = repair and is_damaged
-    if is_mended:
-        fs.remove_tree(str(path))
-    remedy = "removed, to be fetched again" if is_mended else ""
-    yield Problem(path=path, reason=reason, remedy=remedy)
+            reason, is_damaged = _examine_file(path)
+            remedy = ""
+            if repair and is_damaged:
+                fs.remove_tree(str(path))
+                remedy = "removed, to be fetched again"
+            if reason:
+                yield Problem(path=path, reason=reason, remedy=remedy)
+    layout = cache.layout
+    stores: list[BuiltStore | TreeStore] = [cache.built, *cache.trees]
+    buckets = (layout.built, layout.wheels, layout.environments)
+    for store, bucket in zip(stores, buckets, strict=True):
+        for path in bucket.list_records():
+            reason = store.examine(path)
+            if reason:
+                remedy = _mend(cache, store, path, reason) if repair else ""
+                yield Problem(path=path, reason=reason, remedy=remedy)
 
 
 def _mend(cache: Cache, store: BuiltStore | TreeStore, path: Path, reason: str) -> str:

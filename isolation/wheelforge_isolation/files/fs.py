@@ -39,6 +39,7 @@ PATIENCE_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 1.0
 _COARSEST_SECONDS = 10.0
+_TOUCH_SECONDS = 3600
 _SPOOL_MEMORY_BYTES = 32 << 20
 _CHUNK = 1 << 20
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -199,10 +200,11 @@ def settle_directory(path: str, mtime: float) -> None:
             raise file_access_error("write", path, error) from error
 
 
-def set_time_to_now(path: str) -> None:
-    """Give ``path``, which must exist, the time of now."""
-    with raising_file_errors("write", path):
-        os.utime(path)
+def mark_used(path: str) -> None:
+    """Give ``path`` the time of its use, once an hour: what was unused for longest goes first."""
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_mtime < time.time() - _TOUCH_SECONDS:
+            os.utime(path)
 
 
 def set_back(top: str) -> None:

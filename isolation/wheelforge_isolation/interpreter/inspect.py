@@ -39,9 +39,9 @@ _IDENTITY_LENGTH = 16
 _MAX_OUTPUT_BYTES = 1 << 20
 _PATHS = ("executable", "prefix", "base_prefix", "base_executable")
 _REPORTED = (
-    *("executable", "prefix", "base_prefix", "base_executable", "scheme"),
-    *("implementation", "version", "version_info", "soabi", "extension_suffix", "abiflags"),
-    *("is_free_threaded", "is_debug", "platform", "markers", "build_details"),
+    *(*_PATHS, "scheme", "implementation", "version", "version_info", "soabi"),
+    *("extension_suffix", "abiflags", "is_free_threaded", "is_debug", "platform", "markers"),
+    "build_details",
 )
 """The fields of an interpreter that are facts as the probe has reported them."""
 _IDENTIFYING = ("build", "implementation", "soabi", "extension_suffix", "platform")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.builds import Ground
-    from wheelforge.hooks.options import HookOptions
+    from wheelforge.hooks.runner import HookOptions
     from wheelforge.models import Builder
     from wheelforge_isolation import Interpreter, Stage, WheelKey
 

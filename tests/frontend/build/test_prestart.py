@@ -66,7 +66,7 @@ def sdist(tmp_path: Path) -> Path:
 
 
 def remember(layout: Layout, source: Path | str, python: str) -> None:
-    Prestarter(layout.root).remember(source, python, "json", {"PATH": "/nowhere"})
+    Prestarter(layout.root).store(source, python, "json", {"PATH": "/nowhere"})
 
 
 def starts(layout: Layout, source: Path | str) -> list[str]:
@@ -126,7 +126,7 @@ def test_prestart__project_is_known_by_its_pyproject_toml(
 def test_prestart__another_python_has_records_of_its_own(
     layout: Layout, python: str, sdist: Path
 ) -> None:
-    Prestarter(layout.root, "3.12").remember(sdist, python, "json", {})
+    Prestarter(layout.root, "3.12").store(sdist, python, "json", {})
 
     assert starts(layout, sdist) == []
 

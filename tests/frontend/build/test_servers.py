@@ -23,8 +23,8 @@ from tests.support.builds import (
 from tests.support.hooks import LINUX_ONLY, is_running, read_pids, wait_until
 from wheelforge.build.forge import Forge
 from wheelforge.errors import BuildCancelledError
-from wheelforge.hooks.options import HookOptions
 from wheelforge.hooks.pool import RunnerPool
+from wheelforge.hooks.runner import HookOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

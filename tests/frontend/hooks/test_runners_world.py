@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.options import HookOptions
-from wheelforge.hooks.runner import TAIL_BYTES, Output
+from wheelforge.hooks.runner import TAIL_BYTES, HookOptions, Output
 
 
 def join(*paths: str) -> str:

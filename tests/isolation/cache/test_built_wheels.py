@@ -36,7 +36,7 @@ def filled(layout: Layout, wheels: list[Path]) -> Layout:
 
 def remember(layout: Layout, wheel: Path, key: str = "key") -> WheelKey:
     with open_cache(layout, ignore) as cache:
-        return cache.built.remember(key, wheel)
+        return cache.built.store(key, wheel)
 
 
 def find(layout: Layout, key: str = "key") -> WheelKey | None:
@@ -118,7 +118,7 @@ def test_built_wheel__damaged_record_is_replaced(
 
     with open_cache(filled, events.append) as cache:
         found = cache.built.find("key")
-        cache.built.remember("key", wheels[0])
+        cache.built.store("key", wheels[0])
 
     assert found is None
     assert [(event.kind, event.subject) for event in events] == [("healed", record.stem)]
@@ -202,7 +202,7 @@ def test_built_wheel__is_found_below_and_kept_above(
 
     with open_cache(filled, reporter) as cache:
         found = [cache.built.find("key"), cache.built.find("new")]
-        cache.built.remember("new", wheels[1])
+        cache.built.store("new", wheels[1])
         found.append(cache.built.find("new"))
         above = len(cache.layout.built.list_records())
         problems = list(cache.verify())

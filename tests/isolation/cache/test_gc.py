@@ -329,7 +329,7 @@ def remember(layout: Layout, wheel: Path, *keys: str, age_days: float = 0) -> li
     before = {*layout.built.list_records()}
     with open_cache(layout, ignore) as cache:
         for key in keys:
-            cache.built.remember(key, wheel)
+            cache.built.store(key, wheel)
     records = sorted({*layout.built.list_records()} - before)
     for path in records:
         grow_older(path, age_days)
@@ -414,7 +414,7 @@ def test_gc__file_being_removed_is_waited_for_and_fetched_anew(
 
     def keep() -> None:
         with open_cache(layout, ignore) as cache:
-            cache.built.remember("key", wheels[0])
+            cache.built.store("key", wheels[0])
             clock.has_begun.set()
             is_collected.wait()
 

@@ -40,7 +40,7 @@ def layout(tmp_path: Path, wheels: list[Path]) -> Layout:
     fill_cache(layout, wheels)
     make_environment(layout, wheels[0])
     with open_cache(layout, ignore) as cache:
-        cache.built.remember("key", write_wheels(tmp_path / "built", COUNT + 1)[COUNT])
+        cache.built.store("key", write_wheels(tmp_path / "built", COUNT + 1)[COUNT])
     return layout
 
 
