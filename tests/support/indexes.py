@@ -6,13 +6,14 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.support.index import Pauses
+from tests.support.index import File, Manners, Pauses, Project, serve
 from wheelforge.index import Index, IndexSettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import tests.support.index
+    from wheelforge.index import Candidate
 
 TAGS = ("cp311-cp311-manylinux_2_17_x86_64", "cp311-abi3-linux_x86_64", "py3-none-any")
 
@@ -29,3 +30,15 @@ def open_index(
     )
     with Index(settings, TAGS, sleep=sleep or Pauses()) as index:
         yield index
+
+
+@contextlib.contextmanager
+def offering(
+    one: File, *, manners: Manners | None = None, **more: object
+) -> Generator[tuple[tests.support.index.Index, Index, Candidate]]:
+    """Serve one file of `demo`; yield the server, an index that asks it, and the candidate."""
+    with (
+        serve(Project("demo", one), manners=manners or Manners()) as server,
+        open_index(server, **more) as index,  # type: ignore[arg-type]  # the same words
+    ):
+        yield server, index, index.find("demo").usable[0]

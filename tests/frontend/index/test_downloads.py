@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.archives import ZipEnd, zipped
+from tests.support.archives import ZipEnd, ZipMember, zipped
 from tests.support.codes import raises
 from tests.support.index import (
     Cut,
@@ -30,12 +30,9 @@ from tests.support.index import (
     sha256,
     wheel,
 )
-from tests.support.indexes import TAGS, open_index
+from tests.support.indexes import TAGS, offering, open_index
 from tests.support.wheels import Draft
-from wheelforge.errors import (
-    DownloadMismatchError,
-    MetadataInvalidError,
-)
+from wheelforge.errors import DownloadMismatchError, MetadataInvalidError
 from wheelforge.index import Index, IndexSettings, Metadata
 from wheelforge.index.metadata import TAIL_BYTES
 
@@ -44,6 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGE = 3 << 20
+PADDING = bytes(range(256)) * (LARGE >> 8)
+DIST_INFO = "demo-1.0.dist-info"
+METADATA = f"{DIST_INFO}/METADATA"
 SMALL = wheel("demo", "1.0", "b", 'c; extra == "X_y"', more="Provides-Extra: X_y")
 BIG = wheel("demo", "1.0", "b", padding=LARGE)
 OTHER = wheel("demo", "1.0", "evil")
@@ -52,22 +52,15 @@ OTHER = wheel("demo", "1.0", "evil")
 def fetched(one: File, place: Path, *, sleep: Pauses | None = None, **manners: object) -> bytes:
     """Serve one file, fetch it, and return what is on the disk."""
     served = Manners(**manners)  # type: ignore[arg-type]  # a wrong field fails at once
-    with (
-        serve(Project("demo", one), manners=served) as server,
-        open_index(server, sleep=sleep) as index,
-    ):
-        index.fetch(index.find("demo").usable[0], str(place / "file"))
+    with offering(one, manners=served, sleep=sleep) as (_, index, found):
+        index.fetch(found, str(place / "file"))
     return (place / "file").read_bytes()
 
 
 def refused(one: File, place: Path, code: str) -> str:
     """Fetch a file in vain; nothing of it may be left."""
-    with (
-        serve(Project("demo", one)) as server,
-        open_index(server) as index,
-        raises(code) as caught,
-    ):
-        index.fetch(index.find("demo").usable[0], str(place / "file"))
+    with offering(one) as (_, index, found), raises(code) as caught:
+        index.fetch(found, str(place / "file"))
     assert list(place.iterdir()) == []
     return str(caught.value)
 
@@ -130,11 +123,8 @@ def test_download__a_file_that_is_gone_is_not_asked_for_again(tmp_path: Path) ->
 def test_download__a_silent_server_is_asked_again(tmp_path: Path) -> None:
     silent = replace(SMALL, faults=(Slow(seconds=5, after=10),))
 
-    with (
-        serve(Project("demo", silent)) as server,
-        open_index(server, timeout_seconds=0.2) as index,
-    ):
-        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
+    with offering(silent, timeout_seconds=0.2) as (_, index, found):
+        index.fetch(found, str(tmp_path / "file"))
 
     assert (tmp_path / "file").read_bytes() == SMALL.content
 
@@ -145,11 +135,8 @@ def test_download__a_silent_server_is_asked_again(tmp_path: Path) -> None:
 def test_download__a_cut_download_goes_on_where_it_ended(tmp_path: Path) -> None:
     cut = replace(BIG, faults=(Cut(after=1 << 20), Cut(after=1 << 20)))
 
-    with (
-        serve(Project("demo", cut), manners=Manners(tags=True)) as server,
-        open_index(server) as index,
-    ):
-        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
+    with offering(cut, manners=Manners(tags=True)) as (server, index, found):
+        index.fetch(found, str(tmp_path / "file"))
 
     assert (tmp_path / "file").read_bytes() == BIG.content
     starts = [headers.get("range", "") for headers in server.headers_of("/files/")]
@@ -169,8 +156,8 @@ def test_download__a_cut_download_starts_again_where_a_server_has_no_ranges(
 def test_download__without_hash_and_tag_a_cut_download_starts_again(tmp_path: Path) -> None:
     cut = replace(BIG, hashes={}, faults=(Cut(after=1 << 20),))
 
-    with serve(Project("demo", cut)) as server, open_index(server) as index:
-        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
+    with offering(cut) as (server, index, found):
+        index.fetch(found, str(tmp_path / "file"))
 
     assert (tmp_path / "file").read_bytes() == BIG.content
     assert all("range" not in headers for headers in server.headers_of("/files/"))
@@ -220,8 +207,7 @@ def test_download__a_file_that_changes_between_page_and_download_is_refused(tmp_
 def test_download__a_file_that_changes_between_metadata_and_download_is_refused(
     tmp_path: Path,
 ) -> None:
-    with serve(Project("demo", BIG)) as server, open_index(server) as index:
-        (found,) = index.find("demo").usable
+    with offering(BIG) as (server, index, found):
         index.read_metadata(found)
         server.put(Project("demo", wheel("demo", "1.0", "evil", padding=LARGE)))
 
@@ -236,11 +222,10 @@ def test_download__a_file_of_another_size_is_refused_even_without_hash(
     odd = replace(SMALL, hashes={}, size=size)
 
     with (
-        serve(Project("demo", odd), manners=Manners(json=True)) as server,
-        open_index(server) as index,
+        offering(odd, manners=Manners(json=True)) as (_, index, found),
         pytest.raises(DownloadMismatchError, match="size"),
     ):
-        index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))
+        index.fetch(found, str(tmp_path / "file"))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -257,14 +242,10 @@ def test_download__a_file_listed_with_two_hashes_is_neither_of_them() -> None:
 
 def test_download__a_file_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
     with (
-        serve(Project("demo", SMALL)) as server,
-        open_index(server) as index,
-        raises(
-            "download-unwritable",
-            match="No such file or directory",
-        ),
+        offering(SMALL) as (_, index, found),
+        raises("download-unwritable", match="No such file or directory"),
     ):
-        index.fetch(index.find("demo").usable[0], str(tmp_path / "absent" / "file"))
+        index.fetch(found, str(tmp_path / "absent" / "file"))
 
 
 def test_download__a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
@@ -362,7 +343,6 @@ def test_credentials__come_from_url_or_netrc(tmp_path: Path, way: str) -> None:
 
 
 def test_download__a_refusal_says_nothing_secret() -> None:
-
     with serve(Project("demo", SMALL), manners=Manners(login=("me", "right"))) as server:
         urls = (server.url_as("me", "wrong"),)
         with (
@@ -379,11 +359,8 @@ def test_download__a_netrc_file_that_cannot_be_read_is_a_note(tmp_path: Path) ->
     netrc = tmp_path / "netrc"
     netrc.write_text("nonsense")
 
-    with (
-        serve(Project("demo", SMALL)) as server,
-        open_index(server, netrc=str(netrc)) as index,
-    ):
-        index.find("demo")
+    with offering(SMALL, netrc=str(netrc)) as (_, index, _):
+        pass
 
     assert index.notes[0].startswith("the netrc file is not used: ")
 
@@ -404,11 +381,7 @@ def test_download__a_proxy_is_asked_instead() -> None:
 def test_download__what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> None:
     content = core_metadata("demo", "1.0", "a", more="Requires-Python: >=3.8\n\nName: prose")
 
-    with (
-        serve(Project("demo", offering_metadata(BIG, content))) as server,
-        open_index(server) as index,
-    ):
-        (found,) = index.find("demo").usable
+    with offering(offering_metadata(BIG, content)) as (server, index, found):
         metadata = [index.read_metadata(found) for _ in range(2)]
 
     expected = Metadata(requires=("a",), requires_python=">=3.8", extras=frozenset())
@@ -419,29 +392,21 @@ def test_download__what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> No
 def test_download__a_metadata_file_of_another_hash_is_refused() -> None:
     odd = replace(SMALL, metadata=core_metadata("demo", "1.0", "evil"), metadata_hash="0" * 64)
 
-    with (
-        serve(Project("demo", odd)) as server,
-        open_index(server) as index,
-        pytest.raises(DownloadMismatchError),
-    ):
-        index.read_metadata(index.find("demo").usable[0])
+    with offering(odd) as (_, index, found), pytest.raises(DownloadMismatchError):
+        index.read_metadata(found)
 
 
 def test_download__a_metadata_file_that_is_promised_and_not_there_is_done_without() -> None:
     odd = replace(SMALL, metadata=b"", metadata_faults=(Status(code=404),))
 
-    with serve(Project("demo", odd)) as server, open_index(server) as index:
-        assert index.read_metadata(index.find("demo").usable[0]).requires[0] == "b"
+    with offering(odd) as (_, index, found):
+        assert index.read_metadata(found).requires[0] == "b"
 
 
 @pytest.mark.parametrize("ranges", ["all", "from", "none", "refused"])
 @pytest.mark.parametrize("one", [SMALL, BIG], ids=["small", "big"])
 def test_download__a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, ranges: str) -> None:
-    with (
-        serve(Project("demo", one), manners=Manners(ranges=ranges)) as server,
-        open_index(server) as index,
-    ):
-        (found,) = index.find("demo").usable
+    with offering(one, manners=Manners(ranges=ranges)) as (server, index, found):
         metadata = index.read_metadata(found)
         asked = server.count("/files/")
         index.fetch(found, str(tmp_path / "file"))
@@ -457,118 +422,92 @@ def test_download__a_wheel_is_read_as_far_as_needed(tmp_path: Path, one: File, r
 def test_download__requirements_behind_a_folded_licence_text_are_kept(*, is_beside: bool) -> None:
     licence = b"License: of paragraphs\n  \n        \n  \x0cRequires-Dist: c\n"
     metadata = core_metadata("demo", "1.0", "b").replace(b"Requires", licence + b"Requires")
-    stem = "demo-1.0.dist-info"
-    content = Draft(dist_info=stem, files={f"{stem}/METADATA": metadata}).pack()
+    content = Draft(dist_info=DIST_INFO, files={METADATA: metadata}).pack()
     odd = replace(SMALL, content=content, metadata=metadata if is_beside else None)
 
-    with serve(Project("demo", odd)) as server, open_index(server) as index:
-        assert index.read_metadata(index.find("demo").usable[0]).requires == ("b",)
+    with offering(odd) as (_, index, found):
+        assert index.read_metadata(found).requires == ("b",)
 
 
-def test_download__metadata_far_from_the_end_take_one_more_request() -> None:
-    stem = "demo-1.0.dist-info"
-    files = {f"{stem}/METADATA": core_metadata("demo", "1.0", "b")}
-    draft = Draft(dist_info=stem, files={**files, "padding.bin": bytes(range(256)) * (LARGE >> 8)})
-    content = replace(draft, members=(zipped("last", b"x" * LARGE),)).pack()
-    odd = replace(SMALL, content=content)
+@pytest.mark.parametrize(
+    ("members", "requests"),
+    [
+        ((zipped("last", b"x" * LARGE),), 2),
+        (tuple(zipped(f"{number:05}{'n' * 60}") for number in range(TAIL_BYTES // 100)), 3),
+    ],
+    ids=["metadata far from the end", "directory longer than the tail"],
+)
+def test_metadata__outside_the_tail_take_one_more_request_each(
+    members: tuple[ZipMember, ...], requests: int
+) -> None:
+    files = {METADATA: core_metadata("demo", "1.0", "b"), "padding.bin": PADDING}
+    draft = Draft(dist_info=DIST_INFO, files=files, members=members)
 
-    with serve(Project("demo", odd)) as server, open_index(server) as index:
-        metadata = index.read_metadata(index.find("demo").usable[0])
-
-    assert metadata.requires == ("b",)
-    assert server.count("/files/") == 2
-
-
-def test_metadata__a_directory_that_is_longer_than_the_tail_takes_one_request() -> None:
-    stem = "demo-1.0.dist-info"
-    files = {f"{stem}/METADATA": core_metadata("demo", "1.0", "b")}
-    draft = Draft(dist_info=stem, files={**files, "padding.bin": bytes(range(256)) * (LARGE >> 8)})
-    members = tuple(zipped(f"{number:05}{'n' * 60}") for number in range(TAIL_BYTES // 100))
-    odd = replace(SMALL, content=replace(draft, members=members).pack())
-
-    with serve(Project("demo", odd)) as server, open_index(server) as index:
-        metadata = index.read_metadata(index.find("demo").usable[0])
+    with offering(replace(SMALL, content=draft.pack())) as (server, index, found):
+        metadata = index.read_metadata(found)
 
     assert metadata.requires == ("b",)
-    assert server.count("/files/") == 3
+    assert server.count("/files/") == requests
 
 
 def test_download__a_cut_answer_to_a_range_is_asked_for_again() -> None:
     cut = replace(BIG, faults=(Cut(after=10), Status(code=503)))
 
-    with serve(Project("demo", cut)) as server, open_index(server) as index:
-        assert index.read_metadata(index.find("demo").usable[0]).requires == ("b",)
+    with offering(cut) as (_, index, found):
+        assert index.read_metadata(found).requires == ("b",)
 
 
 def test_download__a_small_wheel_of_another_hash_is_refused_with_its_metadata() -> None:
-    with (
-        serve(Project("demo", replace(SMALL, hashes={"sha256": "0" * 64}))) as server,
-        open_index(server) as index,
-        pytest.raises(DownloadMismatchError),
-    ):
-        index.read_metadata(index.find("demo").usable[0])
+    odd = replace(SMALL, hashes={"sha256": "0" * 64})
+
+    with offering(odd) as (_, index, found), pytest.raises(DownloadMismatchError):
+        index.read_metadata(found)
 
 
 def test_download__a_wheel_with_a_wide_directory_is_read() -> None:
     draft = Draft(end=ZipEnd(wide={}, comment=b"PK"))
 
-    with (
-        serve(Project("demo", replace(SMALL, content=draft.pack()))) as server,
-        open_index(server) as index,
-    ):
-        assert index.read_metadata(index.find("demo").usable[0]).requires == ()
+    with offering(replace(SMALL, content=draft.pack())) as (_, index, found):
+        assert index.read_metadata(found).requires == ()
+
+
+def with_metadata(content: bytes, **more: Any) -> bytes:  # ruff: ignore[any-type]
+    """Return a wheel whose METADATA is a zip member of its own."""
+    member = zipped(METADATA, content, **more)
+    return Draft(without=frozenset({METADATA}), members=(member,)).pack()
 
 
 DAMAGED = {
     "empty": b"",
     "no zip": b"x" * 1000,
     "cut": SMALL.content[:-30],
-    "without": Draft(without=frozenset({"demo-1.0.dist-info/METADATA"})).pack(),
+    "without": Draft(without=frozenset({METADATA})).pack(),
     "two": Draft(files={"Demo-1.0.0.dist-info/METADATA": b""}).pack(),
-    "other name": Draft(files={"demo-1.0.dist-info/METADATA": core_metadata("x", "1.0")}).pack(),
-    "other version": Draft(
-        files={"demo-1.0.dist-info/METADATA": core_metadata("demo", "2")}
-    ).pack(),
-    "no version": Draft(files={"demo-1.0.dist-info/METADATA": core_metadata("demo", "?")}).pack(),
+    "other name": Draft(files={METADATA: core_metadata("x", "1.0")}).pack(),
+    "other version": Draft(files={METADATA: core_metadata("demo", "2")}).pack(),
+    "no version": Draft(files={METADATA: core_metadata("demo", "?")}).pack(),
     "directory": SMALL.content.replace(b"PK\1\2", b"PK\1\3"),
     "header": SMALL.content.replace(b"PK\3\4", b"PK\3\5"),
     "offset": SMALL.content[:-8] + struct.pack("<LH", 5, 0) + b"\0\0",
     "end": b"PK\5\6" + b"\xff" * 18,
-    "method": Draft(
-        without=frozenset({"demo-1.0.dist-info/METADATA"}),
-        members=(zipped("demo-1.0.dist-info/METADATA", b"x", method=99),),
-    ).pack(),
-    "checksum": Draft(
-        without=frozenset({"demo-1.0.dist-info/METADATA"}),
-        members=(zipped("demo-1.0.dist-info/METADATA", b"x", crc=1),),
-    ).pack(),
-    "another name in its local header": Draft(
-        without=frozenset({"demo-1.0.dist-info/METADATA"}),
-        members=(
-            zipped(
-                "demo-1.0.dist-info/METADATA",
-                core_metadata("demo", "1.0"),
-                local={"name": b"demo-1.0.dist-info/METADATB"},
-            ),
-        ),
-    ).pack(),
+    "method": with_metadata(b"x", method=99),
+    "checksum": with_metadata(b"x", crc=1),
+    "another name in its local header": with_metadata(
+        core_metadata("demo", "1.0"), local={"name": f"{DIST_INFO}/METADATB".encode()}
+    ),
     "bytes before": b"bytes" + SMALL.content,
     "two ends": Draft(end=ZipEnd(comment=SMALL.content)).pack(),
-    "large": Draft(
-        without=frozenset({"demo-1.0.dist-info/METADATA"}),
-        members=(zipped("demo-1.0.dist-info/METADATA", b"x", size=1 << 30),),
-    ).pack(),
+    "large": with_metadata(b"x", size=1 << 30),
 }
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_download__a_wheel_that_does_not_say_what_it_asks_for_is_refused(content: bytes) -> None:
     with (
-        serve(Project("demo", replace(SMALL, content=content))) as server,
-        open_index(server) as index,
+        offering(replace(SMALL, content=content)) as (_, index, found),
         pytest.raises(MetadataInvalidError),
     ):
-        index.read_metadata(index.find("demo").usable[0])
+        index.read_metadata(found)
 
 
 def test_download__metadata_of_several_wheels_are_read_at_once() -> None:
