@@ -23,7 +23,7 @@ from tests.support.index import (
     sha256,
     wheel,
 )
-from tests.support.indexes import open_index
+from tests.support.indexes import asking, open_index
 from wheelforge.errors import (
     BuildError,
     MetadataInvalidError,
@@ -44,10 +44,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 def find(page: bytes, kind: str) -> tuple[list[str], tuple[str, ...]]:
     """Return the file names that are found on a page, and the notes."""
-    with (
-        serve(Project("demo", faults=[Other(content=page, kind=kind)])) as server,
-        open_index(server) as index,
-    ):
+    with asking(Project("demo", faults=[Other(content=page, kind=kind)])) as (_, index):
         names = [candidate.file_name for candidate in index.find("demo").usable]
     return names, index.notes
 
@@ -183,10 +180,7 @@ def test_packed_page__is_no_bomb() -> None:
 
 def find_raw(fault: Fault, **more: object) -> list[str]:
     """Return the file names of a page that is answered in this way."""
-    with (
-        serve(Project("demo", GOOD, faults=[fault])) as server,
-        open_index(server, retries=0, **more) as index,  # type: ignore[arg-type]
-    ):
+    with asking(Project("demo", GOOD, faults=[fault]), retries=0, **more) as (_, index):  # type: ignore[arg-type]
         return [candidate.file_name for candidate in index.find("demo").usable]
 
 
@@ -212,10 +206,7 @@ def test_other_answers__with_an_odd_length_are_understood(status: bytes, length:
     odd = Raw(content=head + b"\r\nContent-Length: " + length + b"\r\n\r\n")
     one = File(name=GOOD.name, content=GOOD.content, faults=(odd, odd))
 
-    with (
-        serve(Project("demo", one, faults=[odd]), Project("other", one)) as server,
-        open_index(server, retries=0) as index,
-    ):
+    with asking(Project("demo", one, faults=[odd]), Project("other", one), retries=0) as (_, index):
         problem = ""
         try:
             index.read_metadata(index.find("demo").usable[0])
@@ -314,8 +305,7 @@ def test_part_of_a_file__has_no_more_than_it_says(span: str) -> None:
     )
 
     with (
-        serve(Project("demo", one)) as server,
-        open_index(server) as index,
+        asking(Project("demo", one)) as (_, index),
         pytest.raises((PackageIndexError, MetadataInvalidError)),
     ):
         index.read_metadata(index.find("demo").usable[0])
@@ -323,10 +313,7 @@ def test_part_of_a_file__has_no_more_than_it_says(span: str) -> None:
 
 def test_large_file__is_not_read_into_memory() -> None:
     large = wheel("demo", "1.0", padding=64 << 20)
-    with (
-        serve(Project("demo", large), manners=Manners(ranges="none")) as server,
-        open_index(server) as index,
-    ):
+    with asking(Project("demo", large), manners=Manners(ranges="none")) as (_, index):
         (found,) = index.find("demo").usable
         tracemalloc.start()
         try:
@@ -361,10 +348,7 @@ def test_file__of_another_machine_needs_tls_or_a_hash(
         url="http://files.invalid/demo-2.0.tar.gz",
     )
 
-    with (
-        serve(Project("demo", away, GOOD), manners=manners) as server,
-        open_index(server, **more) as index,  # type: ignore[arg-type]
-    ):
+    with asking(Project("demo", away, GOOD), manners=manners, **more) as (_, index):
         found = {candidate.file_name for candidate in index.find("demo").usable}
 
     assert found == {GOOD.name, *([away.name] if is_found else [])}
@@ -376,8 +360,7 @@ def test_file__without_a_hash_is_not_redirected_to_a_place_without_tls(tmp_path:
     unsafe = File(name=GOOD.name, content=b"", hashes={}, faults=moved)
 
     with (
-        serve(Project("demo", unsafe)) as server,
-        open_index(server, retries=0) as index,
+        asking(Project("demo", unsafe), retries=0) as (_, index),
         raises("index-unreachable", match="is not safe"),
     ):
         index.fetch(index.find("demo").usable[0], str(tmp_path / "file"))

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.codes import raises
 from tests.support.forge import Place
-from tests.support.index import Project, core_metadata, serve, wheel
-from tests.support.indexes import open_index
+from tests.support.index import Project, core_metadata, wheel
+from tests.support.indexes import asking
 from tests.support.universe import Universe
 from wheelforge.errors import (
     MetadataInvalidError,
@@ -82,8 +82,7 @@ def test_metadata__with_more_requirements_than_any_real_one_are_refused() -> Non
     file = replace(wheel("demo", "1.0"), metadata=beside)
 
     with (
-        serve(Project("demo", file)) as server,
-        open_index(server) as index,
+        asking(Project("demo", file)) as (_, index),
         pytest.raises(MetadataInvalidError, match="20,000 requirements"),
     ):
         index.read_metadata(index.find("demo").usable[0])

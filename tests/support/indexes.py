@@ -33,12 +33,21 @@ def open_index(
 
 
 @contextlib.contextmanager
+def asking(
+    *projects: Project, manners: Manners | None = None, **more: object
+) -> Generator[tuple[tests.support.index.Index, Index]]:
+    """Serve some projects; yield the server, and an index that asks it."""
+    with (
+        serve(*projects, manners=manners or Manners()) as server,
+        open_index(server, **more) as index,  # type: ignore[arg-type]  # the same words
+    ):
+        yield server, index
+
+
+@contextlib.contextmanager
 def offering(
     one: File, *, manners: Manners | None = None, **more: object
 ) -> Generator[tuple[tests.support.index.Index, Index, Candidate]]:
     """Serve one file of `demo`; yield the server, an index that asks it, and the candidate."""
-    with (
-        serve(Project("demo", one), manners=manners or Manners()) as server,
-        open_index(server, **more) as index,  # type: ignore[arg-type]  # the same words
-    ):
+    with asking(Project("demo", one), manners=manners, **more) as (server, index):
         yield server, index, index.find("demo").usable[0]

@@ -22,7 +22,7 @@ from tests.support.index import (
     sha256,
     wheel,
 )
-from tests.support.indexes import TAGS, open_index
+from tests.support.indexes import TAGS, asking, open_index
 from wheelforge.errors import (
     PackageNotFoundError,
 )
@@ -306,8 +306,7 @@ def test_index__redirects_in_a_circle_end() -> None:
     circle = Project("demo", faults=[Redirect(to="{here}")] * 50)
 
     with (
-        serve(circle) as server,
-        open_index(server) as index,
+        asking(circle) as (_, index),
         raises("index-unreachable", match="in a circle"),
     ):
         index.find("demo")
@@ -320,8 +319,7 @@ def test_index__an_unknown_name_is_an_error_that_says_where_it_was_looked_for(
     tmp_path: Path,
 ) -> None:
     with (
-        serve() as server,
-        open_index(server, find_links=(str(tmp_path),)) as index,
+        asking(find_links=(str(tmp_path),)) as (server, index),
         pytest.raises(PackageNotFoundError) as caught,
     ):
         index.find("no.such_thing")
@@ -385,10 +383,7 @@ def test_index__files_at_hand_come_before_those_of_an_index(tmp_path: Path) -> N
         (tmp_path / one.name).write_bytes(one.content)
     files = (wheel("demo", "1.0"), wheel("demo", "2.0"))
 
-    with (
-        serve(Project("demo", *files)) as server,
-        open_index(server, find_links=(str(tmp_path),)) as index,
-    ):
+    with asking(Project("demo", *files), find_links=(str(tmp_path),)) as (server, index):
         found = index.find("demo").usable
 
     assert [(each.file_name, each.origin) for each in found] == [
@@ -403,10 +398,8 @@ def test_index__without_index_only_the_files_at_hand_are_there(tmp_path: Path) -
     page = tmp_path / "page.html"
     page.write_text("<a href='sub%20dir/demo-2.0.tar.gz'>")
 
-    with (
-        serve(Project("demo", sdist("demo", "3.0"))) as server,
-        open_index(server, no_index=True, find_links=(tmp_path.as_uri(),)) as index,
-    ):
+    project, links = Project("demo", sdist("demo", "3.0")), (tmp_path.as_uri(),)
+    with asking(project, no_index=True, find_links=links) as (server, index):
         assert names(index) == ["demo-2.0.tar.gz", "demo-1.0.tar.gz"]
     assert server.asked == []
 

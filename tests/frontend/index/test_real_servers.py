@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.codes import raises
 from tests.support.index import Project, serve, wheel
-from tests.support.indexes import open_index
+from tests.support.indexes import asking, open_index
 from tests.support.servers import make_certificate, running
 from wheelforge.errors import PackageIndexError
 
@@ -195,8 +195,10 @@ def test_socks_proxy__is_asked(
 
 def test_socks_proxy__that_refuses_the_login_is_an_error(microsocks: str) -> None:
     with (
-        serve(Project("demo", DEMO)) as server,
-        open_index(server, proxy=f"socks5://me:wrong@{microsocks}", retries=0) as index,
+        asking(Project("demo", DEMO), proxy=f"socks5://me:wrong@{microsocks}", retries=0) as (
+            _,
+            index,
+        ),
         raises("index-unreachable") as caught,
     ):
         index.find("demo")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.codes import raises
 from tests.support.index import Project, Redirect, sdist, serve
-from tests.support.indexes import TAGS, open_index
+from tests.support.indexes import TAGS, asking, open_index
 from tests.support.servers import make_certificate
 from wheelforge.index import Index, IndexSettings, find_index_settings, tls
 
@@ -144,8 +144,7 @@ def test_index__a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
     away = Project("demo", faults=[Redirect(to=target)])
 
     with (
-        serve(away) as server,
-        open_index(server) as index,
+        asking(away) as (_, index),
         raises("index-unreachable", match="is not safe"),
     ):
         index.find("demo")

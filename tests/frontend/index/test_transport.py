@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.codes import raises
 from tests.support.index import Cut, Other, Project, Request, Response, serve, wheel
-from tests.support.indexes import open_index
+from tests.support.indexes import asking, open_index
 from wheelforge.index import IndexSettings, pages
 from wheelforge.index.tls import is_safe, is_trusted
 from wheelforge.index.transport import Connections, RequestFailedError
@@ -120,11 +120,8 @@ def test_connections__of_two_requests_at_once_are_two(connections: Connections) 
 
 def test_connection__that_the_server_ended_meanwhile_is_replaced() -> None:
     ends = Ends(is_hanging_up=True)
-    one = wheel("demo", "1.0")
-    with (
-        serve(Project("demo", one, faults=[ends]), Project("other", one, faults=[ends])) as server,
-        open_index(server, retries=0) as index,
-    ):
+    projects = [Project(name, DEMO, faults=[ends]) for name in ("demo", "other")]
+    with asking(*projects, retries=0) as (_, index):
         index.find("demo")
         index.find("other")
 
@@ -132,9 +129,9 @@ def test_connection__that_the_server_ended_meanwhile_is_replaced() -> None:
 
 
 def test_connection__that_ends_as_it_is_used_again_is_replaced() -> None:
-    with (
-        serve(Project("demo", DEMO), Project("other", DEMO, faults=[Silence()])) as server,
-        open_index(server, retries=0) as index,
+    with asking(Project("demo", DEMO), Project("other", DEMO, faults=[Silence()]), retries=0) as (
+        server,
+        index,
     ):
         index.find("demo")
         index.find("other")
