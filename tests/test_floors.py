@@ -91,6 +91,57 @@ CHANGES = {
 """Changes to a file system outside `files`, each with its reason."""
 ELSEWHERE = {"path_probe", "import_probe", "serve", "start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
+RETIRED = {
+    "module": {
+        *(
+            "crew",
+            "cores",
+            "delivery",
+            "drafts",
+            "exchange",
+            "foresight",
+            "ground",
+            "guide",
+            "host",
+        ),
+        *(
+            "housekeeping",
+            "inventory",
+            "judgement",
+            "means",
+            "memory",
+            "past",
+            "places",
+            "provision",
+        ),
+        *("question", "rehearsal", "remedies", "remote", "shelf", "shop", "spelling", "terms"),
+        *("turns", "watch", "wishes", "words", "work", "workshop", "world"),
+    },
+    "class": {
+        *("Ahead", "Aim", "Bucket", "Copier", "Cost", "Crew", "Ending", "Exchange", "Family"),
+        *("Goal", "Ground", "Guess", "Guide", "Holder", "Item", "Journal", "Ledger", "Linker"),
+        *("Means", "Need", "Parts", "Provision", "Provisioner", "Shelf", "Survey", "Terms"),
+        *("Wish", "Work"),
+    },
+    "function": {
+        *(
+            "arrange",
+            "chain",
+            "furnish",
+            "hand_over",
+            "hear",
+            "judge",
+            "obtain",
+            "place",
+            "provide",
+        ),
+        *("recall", "refuse", "remember", "spell", "strays", "survey", "take", "tell", "words"),
+        *("translated", "world"),
+    },
+}
+"""Names that do not say what the thing is or does; a function does not begin with one either."""
+KEPT_NAMES = {"PartialFile.tell"}
+"""A method that every file has."""
 _PRONOUN = r"(?i:what|whatever|who|whoever|whom|nobody|somebody)\b"
 VAGUE_SUBJECT = re.compile(_PRONOUN)
 VAGUE_BEGINNING = re.compile(rf"[\"'#]\s*{_PRONOUN}")
@@ -232,6 +283,32 @@ def vague_texts(path: Path) -> list[str]:
         return []  # parsing all modules takes seconds
     found = sorted(texts(path))
     return [f"{path}:{line}: {text}" for line, text in found if VAGUE_SUBJECT.match(text)]
+
+
+def list_names(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the name of a module and of all in it that is public."""
+    yield "module", path.stem
+    for node in parse(path).body:
+        if isinstance(node, ast.ClassDef) and node.name[0] != "_":
+            yield "class", node.name
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef) and inner.name[0] != "_":
+                    yield "function", f"{node.name}.{inner.name}"
+        elif isinstance(node, ast.FunctionDef) and node.name[0] != "_":
+            yield "function", node.name
+
+
+def is_retired(kind: str, name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return name not in KEPT_NAMES and any(
+        last == word or (kind == "function" and last.startswith(f"{word}_"))
+        for word in RETIRED[kind]
+    )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_names__say_what_the_thing_is_or_does(path: Path) -> None:
+    assert [name for kind, name in list_names(path) if is_retired(kind, name)] == []
 
 
 def test_docstrings_and_comments__name_their_subject() -> None:

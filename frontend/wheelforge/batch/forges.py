@@ -71,7 +71,7 @@ class Forges:
         index = Index(settings, interpreter.tags)
         return self._stack.enter_context(index)
 
-    def tell(self, python: str | None, event: BuildEvent) -> None:
+    def emit(self, python: str | None, event: BuildEvent) -> None:
         """Report an event; with several Pythons its build is named with its Python."""
         if event.build and len(self.pythons) > 1:
             event = replace(event, build=f"{event.build} ({self.pythons[python].version})")
@@ -82,7 +82,7 @@ class Forges:
         if offers:
             directory = str(self._collect(offers))
             settings = replace(settings, find_links=(directory, *settings.find_links))
-        reporter, components = partial(self.tell, python), Components(pool=self.pool)
+        reporter, components = partial(self.emit, python), Components(pool=self.pool)
         opened = open_forge(settings, reporter=reporter, components=components)
         return self._stack.enter_context(opened)
 

@@ -133,7 +133,7 @@ class _Batch:
         jobs = toposort(list(self._list_jobs()), self._worker.place / "looked-at")
         for job in jobs:
             event = BuildEvent(kind="queued", build=job.request.label)
-            self._worker.forges.tell(job.python, event)
+            self._worker.forges.emit(job.python, event)
         if self._options.keeps_going or not self._outcomes:
             scheduler = Scheduler(self._worker, jobs, find_free_memory)
             try:

@@ -159,4 +159,4 @@ class Worker:
         return Outcome(request=job.request, python=python, error=error)
 
     def _note(self, job: Job, text: str) -> None:
-        self.forges.tell(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
+        self.forges.emit(job.python, BuildEvent(kind="note", build=job.request.label, text=text))

@@ -123,7 +123,7 @@ class PathProbe:
         self._find(path, is_look=True)
 
     def _find(self, path: object, *, is_look: bool) -> None:
-        name = "." if path is None else spell(path)
+        name = "." if path is None else decode(path)
         if name[:1] in {"", "/"}:
             return
         parts = [part for part in name.split("/") if part not in {"", "."}]
@@ -138,7 +138,7 @@ def is_reading(event: str, arguments: tuple[object, ...]) -> bool:
     return event == "open" and arguments[-1] in {os.O_RDONLY, os.O_RDONLY | os.O_CLOEXEC}
 
 
-def spell(path: object) -> str:
+def decode(path: object) -> str:
     """Return a path as text, or nothing if it is none, or a descriptor."""
     find_name: Callable[[], object] = getattr(path, "__fspath__", lambda: path)
     name = find_name()

@@ -242,7 +242,7 @@ class FileRules(NamedTuple):
     wheels: bool = True
     sdists: bool = True
 
-    def judge(self, file: Candidate) -> str:
+    def check(self, file: Candidate) -> str:
         """Return why a file is of no use, whenever it was published, or nothing."""
         if file.is_wheel and not self.wheels:
             return NO_SDIST
@@ -313,7 +313,7 @@ class ProjectFiles:
         return " and ".join(dict.fromkeys([*reasons, *self._useless.get(version, ())]))
 
     def _place(self, file: Candidate, place: dict[Version, list[Candidate]]) -> None:
-        reason = self._rules.judge(file)
+        reason = self._rules.check(file)
         if reason:
             self._useless.setdefault(file.version, []).append(reason)
         else:

@@ -15,7 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.progress.plain import Progress, find_seconds, spell
+from wheelforge.progress.plain import Progress, find_seconds, to_encodable
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Board:
         # Only the names give way where there is too little room.
         table = Table.grid(Column(), *others, padding=(0, 2, 0, 0))
         for label, build in shown:
-            spelled = spell(label, console.encoding)
+            spelled = to_encodable(label, console.encoding)
             name = "".join(each if each.isprintable() else "?" for each in spelled)
             line = Text("* " if is_plain else "\u2022 ", "cyan", no_wrap=True)
             line.overflow = "crop" if is_plain else "ellipsis"
@@ -199,7 +199,7 @@ class LiveProgress(Progress):
 
     def _describe(self, outcome: Outcome) -> str:
         is_good = outcome.error is None
-        mark = spell("\u2713" if is_good else "\u2717", self._stream.encoding)
+        mark = to_encodable("\u2713" if is_good else "\u2717", self._stream.encoding)
         if self._has_colours:
             mark = f"\x1b[{32 if is_good else 31}m{mark}\x1b[0m"
         seconds = find_seconds(outcome)

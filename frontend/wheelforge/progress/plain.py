@@ -53,7 +53,7 @@ class Progress:
         """Show no more."""
 
     def _put(self, text: str) -> None:
-        self._stream.write(spell(text, self._stream.encoding))
+        self._stream.write(to_encodable(text, self._stream.encoding))
         self._stream.flush()
 
     def __enter__(self) -> Self:
@@ -151,7 +151,7 @@ def find_seconds(outcome: Outcome) -> float | None:
     return next((phase.seconds for phase in outcome.phases if not phase.name), None)
 
 
-def spell(text: str, encoding: str | None) -> str:
+def to_encodable(text: str, encoding: str | None) -> str:
     """Return ``text`` with what cannot be written in that encoding replaced."""
     encoding = encoding or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)

@@ -177,7 +177,7 @@ class CandidateFinder:
         """Return what is at a URL with its version, or why it is of no use."""
         if located.is_wheel and not fits_tags(located.file_name, self._request.python.tags):
             return NO_WHEEL
-        reason = self._rules.judge(located)
+        reason = self._rules.check(located)
         if reason:
             return reason
         try:

@@ -132,16 +132,16 @@ class _Collector:
         """Remove the records of what must go; return which trees and places are to stay."""
         records = {path for bucket in self._buckets for path in bucket.list_records()}
         entries = list(list_entries(self._layout))
-        gone = {entry.place for entry in self._bounds.choose(entries)}
+        gone = {entry.identity for entry in self._bounds.choose(entries)}
         for path in records - {entry.path for entry in entries}:
             if not self._is_sound(path):
                 _discard(path)
         for entry in entries:
             if entry.tree and entry.tree in gone:
                 _discard(entry.path)
-            elif entry.needs and {entry.place, entry.needs} & gone:
+            elif entry.needs and {entry.identity, entry.needs} & gone:
                 self._remove(entry.path, "", set())
-        return {entry.place for entry in entries} - gone
+        return {entry.identity for entry in entries} - gone
 
     def _is_sound(self, path: Path) -> bool:
         """Return whether a record that was not listed has been renewed since."""

@@ -39,7 +39,7 @@ class Entry:
     """The place of the file without which it is nothing."""
 
     @property
-    def place(self) -> str:
+    def identity(self) -> str:
         """The name of its tree, or its path: the thing that goes with it."""
         return self.tree or str(self.path)
 
