@@ -163,7 +163,7 @@ def ids(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_imports_point_down(path: Path) -> None:
+def test_rooms__import_only_rooms_on_lower_floors(path: Path) -> None:
     package, own = room(path)
     level = floor(package, own)
 
@@ -173,7 +173,7 @@ def test_imports_point_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_the_two_packages_meet_at_the_facade_only(path: Path) -> None:
+def test_packages__meet_at_the_facade_only(path: Path) -> None:
     package, _ = room(path)
     tops = {name.partition(".")[0] for name in imports_of(path)}
     parts = [name.split(".") for name in imports_of(path)]
@@ -186,7 +186,7 @@ def test_the_two_packages_meet_at_the_facade_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_every_dependency_has_one_door(path: Path) -> None:
+def test_dependencies__have_one_door_each(path: Path) -> None:
     _, own = room(path)
     tops = {name.partition(".")[0] for name in imports_of(path)}
     foreign = {top for top in tops if top not in sys.stdlib_module_names | VOCABULARY}
@@ -195,7 +195,7 @@ def test_every_dependency_has_one_door(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
-def test_only_the_command_line_looks_at_the_process_it_runs_in(path: Path) -> None:
+def test_process__is_looked_at_by_the_command_line_only(path: Path) -> None:
     _, own = room(path)
     nodes = list(ast.walk(parse(path)))
     reads = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
@@ -206,7 +206,7 @@ def test_only_the_command_line_looks_at_the_process_it_runs_in(path: Path) -> No
     assert own == "cli" or path.stem in ELSEWHERE or touched == set()
 
 
-def test_a_door_that_no_law_names_is_noticed() -> None:
+def test_rooms__are_all_on_a_floor() -> None:
     rooms = {room(path) for path in MODULES}
 
     unknown = {pair for pair in rooms if pair[1] not in set[str]().union(*FLOORS[pair[0]])}

@@ -78,7 +78,7 @@ def make_hostile(project: Path, *without: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_build_in_a_hostile_directory_imports_nothing_of_it(tmp_path: Path, way: str) -> None:
+def test_hostile_directory__build_in_it_imports_nothing_of_it(tmp_path: Path, way: str) -> None:
     project, called = tmp_path / "project", WAYS[way]
     if way == "script" and not Path(SCRIPT).exists():
         pytest.skip("needs the script, installed")
@@ -100,7 +100,7 @@ def test_a_build_in_a_hostile_directory_imports_nothing_of_it(tmp_path: Path, wa
     assert [str(path) for path in project.rglob("*.seen")] == []
 
 
-def test_the_marks_would_be_seen(tmp_path: Path) -> None:
+def test_hostile_directory__marks_would_be_seen(tmp_path: Path) -> None:
     project = tmp_path / "project"
     make_hostile(project)
 

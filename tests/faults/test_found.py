@@ -48,7 +48,7 @@ def refusing(call: Callable[..., object], word: str) -> Callable[..., object]:
 
 
 @needs(posix="SIGKILL")
-def test_a_stage_beside_a_tree_that_is_up_goes_with_the_next_attempt(tmp_path: Path) -> None:
+def test_unpack__leftover_stage_beside_its_tree_goes_with_the_next_attempt(tmp_path: Path) -> None:
     archive, destination = tmp_path / "p-1.tar.gz", tmp_path / "destination"
     archive.write_bytes(sdist())
     subprocess.run([sys.executable, "-c", _KILLED, str(archive), str(destination)], check=False)
@@ -60,7 +60,7 @@ def test_a_stage_beside_a_tree_that_is_up_goes_with_the_next_attempt(tmp_path: P
     assert [path.name for path in destination.iterdir()] == ["p-1"]
 
 
-def test_a_destination_that_may_not_be_looked_at_is_named(
+def test_unpack__unreadable_destination_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive, destination = tmp_path / "p-1.tar.gz", tmp_path / "destination"
@@ -72,7 +72,7 @@ def test_a_destination_that_may_not_be_looked_at_is_named(
         unpack(archive, destination)
 
 
-def test_what_cannot_be_removed_from_a_stage_fails_no_work(
+def test_stage__that_cannot_be_emptied_fails_no_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_stage(tmp_path, "demo") as stage:
@@ -83,7 +83,7 @@ def test_what_cannot_be_removed_from_a_stage_fails_no_work(
 
 
 @pytest.mark.parametrize("word", ["files-v1", "records", f"records{os.sep}"])
-def test_a_cache_that_may_not_be_listed_is_no_reason_for_a_traceback(
+def test_cache__unlistable_is_no_reason_for_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
 ) -> None:
     layout = Layout(root=tmp_path / "cache")
@@ -94,7 +94,7 @@ def test_a_cache_that_may_not_be_listed_is_no_reason_for_a_traceback(
         list(cache.verify())
 
 
-def test_a_tree_that_cannot_be_read_back_is_not_published(
+def test_trees__unreadable_one_is_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = Layout(root=tmp_path / "cache")
@@ -107,7 +107,7 @@ def test_a_tree_that_cannot_be_read_back_is_not_published(
     assert layout.wheels.list_records() == layout.wheels.list_trees() == []
 
 
-def test_a_file_that_cannot_be_installed_is_named(
+def test_install__file_that_cannot_be_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stock = Stock(path=tmp_path / "stock")
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_installed_is_named(
             )
 
 
-def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
+def test_environment__has_no_probe_that_could_not_be_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stock = Stock(path=tmp_path / "stock")
@@ -140,7 +140,7 @@ def test_a_probe_that_cannot_be_removed_does_not_become_part_of_an_environment(
     assert layout.environments.list_records() == []
 
 
-def test_a_probe_that_cannot_be_looked_at_does_not_become_part_of_an_environment(
+def test_environment__has_no_probe_that_could_not_be_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ground = FilesystemCapabilities(str(tmp_path))

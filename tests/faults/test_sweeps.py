@@ -33,7 +33,7 @@ needs_strace = pytest.mark.skipif(not can_trace(), reason="needs strace, and the
 
 
 @needs_strace
-def test_whoever_is_killed_leaves_a_sound_cache_and_nothing_else() -> None:
+def test_kill_sweep__leaves_a_sound_cache_and_nothing_else() -> None:
     tally = Sweep(scenarios=[*_SHORT, "build a wheel"], share=0.1).kill()
 
     sys.stdout.write(f"{tally.points} points in {tally.seconds:.0f} s\n")
@@ -44,7 +44,7 @@ def test_whoever_is_killed_leaves_a_sound_cache_and_nothing_else() -> None:
 
 @needs_strace
 @pytest.mark.long
-def test_whatever_fails_is_said_in_one_sentence_and_harms_nothing() -> None:
+def test_fault_sweep__is_told_in_one_sentence_and_harms_nothing() -> None:
     tally = Sweep(scenarios=[*_SHORT, "build a wheel"], share=0.01).fail()
 
     sys.stdout.write(f"{tally.points} points in {tally.seconds:.0f} s\n")
@@ -55,7 +55,7 @@ def test_whatever_fails_is_said_in_one_sentence_and_harms_nothing() -> None:
 
 @needs_strace
 @pytest.mark.parametrize("sabotage", CONTROLS)
-def test_what_is_wrong_on_purpose_is_found_wrong(sabotage: str) -> None:
+def test_sweeps__find_what_is_wrong_on_purpose(sabotage: str) -> None:
     tally = sabotaged(sabotage).kill()
 
     assert tally.violations
@@ -63,7 +63,7 @@ def test_what_is_wrong_on_purpose_is_found_wrong(sabotage: str) -> None:
 
 @needs_strace
 @pytest.mark.parametrize("scenario", ["unpack, links kept", "build a wheel"])
-def test_a_fork_does_to_the_disk_what_a_new_process_does(scenario: str) -> None:
+def test_sweeps__fork_does_to_the_disk_what_a_new_process_does(scenario: str) -> None:
     forked, new = compare(scenario)
 
     assert forked == new
@@ -74,7 +74,7 @@ def read(*lines: str) -> list[Call]:
     return list(Reader(_ROOT, (f"{_ROOT}cache",)).read(lines))
 
 
-def test_only_what_has_worked_has_changed_anything() -> None:
+def test_calls__that_failed_have_changed_nothing() -> None:
     calls = read(
         'mkdir("/ground/cache/a", 0755) = 0',
         'mkdir("/ground/cache/a", 0755) = -1 EEXIST (File exists)',
@@ -87,7 +87,7 @@ def test_only_what_has_worked_has_changed_anything() -> None:
     assert [call.name for call in calls if call.changes] == ["mkdir", "openat", "write"]
 
 
-def test_calls_are_counted_by_name_wherever_they_go() -> None:
+def test_calls__are_counted_by_name_wherever_they_go() -> None:
     calls = read(
         'unlink("/elsewhere") = 0',
         'unlink("/ground/cache/a") = 0',
@@ -103,7 +103,7 @@ def test_calls_are_counted_by_name_wherever_they_go() -> None:
     assert calls[1].what == "unlinkat cache/trees/b"
 
 
-def test_names_that_differ_every_time_look_alike() -> None:
+def test_calls__random_names_look_alike() -> None:
     draft = f"/ground/cache/drafts-v1/123-{'0f' * 16}.{'a1' * 16}"
 
     (call,) = read(f'rename("{draft}", "/ground/cache/records/0f/{"0f" * 16}.json") = 0')
@@ -111,14 +111,14 @@ def test_names_that_differ_every_time_look_alike() -> None:
     assert call.what == "rename cache/drafts-v1/#.# cache/records/#/#.json"
 
 
-def test_what_was_injected_is_known() -> None:
+def test_calls__injected_error_is_known() -> None:
     (call,) = read('mkdir("/ground/cache/a", 0755) = -1 ENOSPC (No space left) (INJECTED)')
 
     assert call.is_injected
     assert not call.has_worked
 
 
-def test_a_share_is_spread_evenly_and_never_empty() -> None:
+def test_sweeps__share_is_spread_evenly_and_never_empty() -> None:
     (call,) = read('unlink("/ground/cache/a") = 0')
     points = [Point(scenario=str(number), call=call) for number in range(10)]
 
@@ -127,6 +127,6 @@ def test_a_share_is_spread_evenly_and_never_empty() -> None:
     assert spread(points, 1.0) == points
 
 
-def test_a_process_that_does_not_end_is_ended() -> None:
+def test_sweeps__process_that_does_not_end_is_ended() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]) as process:
         assert wait_for(process.pid, 0.1) == (-signal.SIGKILL, True)

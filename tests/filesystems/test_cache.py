@@ -100,7 +100,7 @@ def shares_blocks(path: Path) -> bool:
     return bool(extents) and all("shared" in line for line in extents)
 
 
-def test_an_environment_works_and_is_found_again(
+def test_environment__works_and_is_found_again(
     mount: tuple[str, Path], stock: Stock, memory: Path
 ) -> None:
     kind, place = mount
@@ -123,7 +123,9 @@ def test_an_environment_works_and_is_found_again(
     assert wheels.list_trees() == []
 
 
-def test_damage_is_seen_and_healed(mount: tuple[str, Path], stock: Stock, memory: Path) -> None:
+def test_trees__damage_is_seen_and_healed(
+    mount: tuple[str, Path], stock: Stock, memory: Path
+) -> None:
     _, place = mount
     key = stock.add(files=FILES)
     made, _ = make(place / "damaged", stock, memory, key)
@@ -137,7 +139,7 @@ def test_damage_is_seen_and_healed(mount: tuple[str, Path], stock: Stock, memory
     assert find(again.path, "large.bin").read_bytes() == FILES["demo/large.bin"]
 
 
-def test_where_blocks_are_shared_an_environment_cannot_harm_a_wheel(
+def test_environment__of_shared_blocks_cannot_harm_a_wheel(
     mount: tuple[str, Path], stock: Stock, memory: Path
 ) -> None:
     kind, place = mount
@@ -153,7 +155,7 @@ def test_where_blocks_are_shared_an_environment_cannot_harm_a_wheel(
     assert find(tree, "large.bin").read_bytes() == FILES["demo/large.bin"]
 
 
-def test_cache_and_wheels_may_be_on_different_file_systems(
+def test_cache__may_be_on_another_file_system_than_the_wheels(
     mount: tuple[str, Path], stock: Stock, memory: Path, tmp_path: Path
 ) -> None:
     _, place = mount
@@ -171,7 +173,7 @@ def test_cache_and_wheels_may_be_on_different_file_systems(
     assert [say(environment, "demo") for environment in (made, private)] == ["demo", "demo"]
 
 
-def test_a_cache_mounted_for_reading_is_used_and_never_written(
+def test_cache__mounted_for_reading_is_used_and_never_written(
     stock: Stock, memory: Path, tmp_path: Path
 ) -> None:
     here, missing = stock.add(files=FILES), stock.add("missing")

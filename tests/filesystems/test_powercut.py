@@ -25,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.long
 @pytest.mark.parametrize("cuts", [1, pytest.param(100, marks=pytest.mark.stress)])
 @pytest.mark.parametrize("kind", DISKS)
-def test_after_a_cut_nothing_wrong_is_given_out_and_all_that_was_delivered_is_there(
+def test_power_cut__leaves_nothing_wrong_and_all_that_was_delivered(
     place: Path, kind: str, cuts: int
 ) -> None:
     found = Session(kind, place).cut(cuts)
@@ -38,7 +38,7 @@ def test_after_a_cut_nothing_wrong_is_given_out_and_all_that_was_delivered_is_th
 
 
 @pytest.mark.long
-def test_where_a_restart_is_not_seen_wrong_bytes_are_given_out(place: Path) -> None:
+def test_power_cut__unseen_restart_gives_out_wrong_bytes(place: Path) -> None:
     found = Session("ext4 in any order", place).cut(3, is_same_boot=True)
 
     assert found.wrong
@@ -47,7 +47,7 @@ def test_where_a_restart_is_not_seen_wrong_bytes_are_given_out(place: Path) -> N
 @pytest.mark.parametrize(
     "kind", ["ext4", *(pytest.param(kind, marks=pytest.mark.stress) for kind in ("xfs", "btrfs"))]
 )
-def test_what_is_delivered_without_being_flushed_is_lost(place: Path, kind: str) -> None:
+def test_power_cut__unflushed_delivery_is_lost(place: Path, kind: str) -> None:
     found = Session(kind, place).cut(1, CARELESS)
 
     assert found.missing

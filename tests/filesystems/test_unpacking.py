@@ -121,7 +121,7 @@ def wheelforge(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_an_ordinary_sdist_is_the_same_everywhere(ground: Path, tmp_path: Path) -> None:
+def test_unpack__ordinary_sdist_is_the_same_everywhere(ground: Path, tmp_path: Path) -> None:
     archive = write_sdist(tmp_path, ORDINARY)
 
     unpacked = unpack(archive, ground / "made" / "for-it")
@@ -132,7 +132,9 @@ def test_an_ordinary_sdist_is_the_same_everywhere(ground: Path, tmp_path: Path) 
     assert abs((unpacked.root / "PKG-INFO").stat().st_mtime - MTIME) <= 2  # FAT's precision
 
 
-def test_an_sdist_too_large_for_memory_is_the_same_everywhere(ground: Path, tmp_path: Path) -> None:
+def test_unpack__sdist_too_large_for_memory_is_the_same_everywhere(
+    ground: Path, tmp_path: Path
+) -> None:
     archive = write_sdist(tmp_path, {"large": bytes(34 << 20)})
 
     unpacked = unpack(archive, ground)
@@ -141,7 +143,9 @@ def test_an_sdist_too_large_for_memory_is_the_same_everywhere(ground: Path, tmp_
     assert names_in(ground) == [STEM]
 
 
-def test_a_link_before_its_target_leads_to_it_everywhere(ground: Path, tmp_path: Path) -> None:
+def test_unpack__link_before_its_target_leads_to_it_everywhere(
+    ground: Path, tmp_path: Path
+) -> None:
     archive = write_sdist(tmp_path, {"README.md": b"read me"}, {"README": "README.md"})
 
     unpacked = unpack(archive, ground)
@@ -150,7 +154,7 @@ def test_a_link_before_its_target_leads_to_it_everywhere(ground: Path, tmp_path:
     assert (unpacked.root / "README").is_symlink() is (ground.parent.name != "exfat")
 
 
-def test_links_to_directories_are_whole_everywhere(ground: Path, tmp_path: Path) -> None:
+def test_unpack__links_to_directories_are_whole_everywhere(ground: Path, tmp_path: Path) -> None:
     archive = write_sdist(tmp_path, {"a/b/file": b"x"}, {"short": "a/b", "a/up": "../short"})
 
     unpacked = unpack(archive, ground)
@@ -161,7 +165,7 @@ def test_links_to_directories_are_whole_everywhere(ground: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("links", [Links.COPY, None])
 @on("exfat")
-def test_links_become_copies_where_there_are_none(
+def test_unpack__links_become_copies_where_there_are_none(
     ground: Path, tmp_path: Path, links: Links | None
 ) -> None:
     archive = write_sdist(tmp_path, {"file": b"x"}, {"link": "file", "dead": "nowhere"})
@@ -173,7 +177,7 @@ def test_links_become_copies_where_there_are_none(
 
 
 @on("exfat")
-def test_links_that_must_be_kept_and_cannot_be_are_one_clear_error(
+def test_unpack__links_that_cannot_be_kept_are_one_clear_error(
     ground: Path, tmp_path: Path
 ) -> None:
     archive = write_sdist(tmp_path, {"file": b"x"}, {"link": "file"})
@@ -203,7 +207,7 @@ def test_links_that_must_be_kept_and_cannot_be_are_one_clear_error(
     ids=lambda value: value[0].encode("ascii", "replace").decode() if type(value) is list else "",
 )
 @on("ntfs", "exfat")
-def test_what_windows_file_systems_cannot_hold_is_refused_before_anything_is_written(
+def test_unpack__names_windows_cannot_hold_are_refused_before_anything_is_written(
     ground: Path, tmp_path: Path, names: list[str], rule: str, kind: type[ArchiveError]
 ) -> None:
     archive = write_sdist(tmp_path, dict.fromkeys(names, b"x"))
@@ -217,7 +221,7 @@ def test_what_windows_file_systems_cannot_hold_is_refused_before_anything_is_wri
 
 
 @on("xfs", "btrfs")
-def test_what_only_others_cannot_hold_is_kept_as_it_is(ground: Path, tmp_path: Path) -> None:
+def test_unpack__names_only_others_cannot_hold_are_kept(ground: Path, tmp_path: Path) -> None:
     names = ["CON.txt", "a:b", "trailing.", "README", "readme", "raw-\udcff"]
     files = {name: name.encode("utf-8", "surrogateescape") for name in names}
     archive = write_sdist(tmp_path, files)
@@ -228,7 +232,7 @@ def test_what_only_others_cannot_hold_is_kept_as_it_is(ground: Path, tmp_path: P
     assert {note.rule for note in unpacked.notes} >= {"N11", "N12", "N13", "N14"}
 
 
-def test_a_stage_is_locked_left_and_collected_everywhere(ground: Path) -> None:
+def test_stage__is_locked_left_and_collected_everywhere(ground: Path) -> None:
     with holders(ground, "demo", "demo", "demo") as (dead, living, leaving):
         dead.kill()
         leaving.leave()
@@ -240,7 +244,7 @@ def test_a_stage_is_locked_left_and_collected_everywhere(ground: Path) -> None:
     assert names_in(ground) == []
 
 
-def test_a_slot_taken_over_from_the_dead_is_empty_everywhere(ground: Path) -> None:
+def test_stage__slot_of_a_dead_process_is_empty_everywhere(ground: Path) -> None:
     dead = kill_holder(ground, "demo")
 
     with open_stage(ground, "demo") as stage:
@@ -250,7 +254,7 @@ def test_a_slot_taken_over_from_the_dead_is_empty_everywhere(ground: Path) -> No
     assert names_in(ground) == []
 
 
-def test_what_was_killed_is_done_again_everywhere(ground: Path, tmp_path: Path) -> None:
+def test_unpack__killed_one_is_done_again_everywhere(ground: Path, tmp_path: Path) -> None:
     archive = write_sdist(tmp_path, ORDINARY)
     subprocess.run([sys.executable, "-c", _KILLED, archive, ground], check=False)
     (left,) = ground.iterdir()
@@ -263,7 +267,7 @@ def test_what_was_killed_is_done_again_everywhere(ground: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_disk_that_is_too_small_is_told_with_the_numbers(
+def test_disk__too_small_is_told_with_the_numbers(
     full: Path, tmp_path: Path, *, exists: bool
 ) -> None:
     archive = write_sdist(tmp_path, {"large": bytes(1_000_000)})
@@ -283,7 +287,7 @@ def test_a_disk_that_is_too_small_is_told_with_the_numbers(
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_disk_without_room_for_more_files_is_left_as_it_was(
+def test_disk__without_room_for_more_files_is_left_as_it_was(
     full: Path, tmp_path: Path, *, exists: bool
 ) -> None:
     archive = write_sdist(tmp_path, {f"{number}": b"" for number in range(50)})
@@ -299,7 +303,7 @@ def test_a_disk_without_room_for_more_files_is_left_as_it_was(
     assert usage(full) == before
 
 
-def test_a_disk_that_fills_while_it_is_written_is_left_as_it_was(tmp_path: Path) -> None:
+def test_disk__that_fills_meanwhile_is_left_as_it_was(tmp_path: Path) -> None:
     archive = write_sdist(tmp_path, {f"{number}": b"x" for number in range(100)})
     with mounted_tmpfs(tmp_path / "full", kibibytes=256, inodes=1000) as full:
         before = usage(full)
@@ -311,7 +315,7 @@ def test_a_disk_that_fills_while_it_is_written_is_left_as_it_was(tmp_path: Path)
         assert usage(full) == before
 
 
-def test_a_disk_too_small_for_the_archive_itself_is_named(full: Path, tmp_path: Path) -> None:
+def test_disk__too_small_for_the_archive_itself_is_named(full: Path, tmp_path: Path) -> None:
     archive = write_sdist(tmp_path, {"large": bytes(40 << 20)})
 
     with pytest.raises(DiskFullError, match=str(full)):
@@ -321,7 +325,7 @@ def test_a_disk_too_small_for_the_archive_itself_is_named(full: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("free", range(12))
-def test_wherever_the_last_inode_goes_it_is_all_or_nothing(
+def test_disk__wherever_its_last_inode_goes_it_is_all_or_nothing(
     full: Path, tmp_path: Path, free: int
 ) -> None:
     archive = write_sdist(tmp_path, {"directory/file": b"x", "file": b"y"}, {"link": "file"})
@@ -342,7 +346,7 @@ def test_wherever_the_last_inode_goes_it_is_all_or_nothing(
         assert names_in(destination) == [STEM]
 
 
-def test_a_stage_for_which_there_is_no_room_is_a_clear_error(full: Path) -> None:
+def test_stage__without_room_is_a_clear_error(full: Path) -> None:
     parent = full / "stages"
     parent.mkdir()
     while usage(full)[1] > 1:

@@ -28,9 +28,7 @@ def goods(fast_path: Path) -> Goods:
 
 
 @pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=pytest.mark.stress)])
-def test_no_build_fails_and_no_byte_is_wrong_whoever_is_killed_and_whatever_is_damaged(
-    goods: Goods, seconds: float
-) -> None:
+def test_storm__no_build_fails_and_no_byte_is_wrong(goods: Goods, seconds: float) -> None:
     figures = rage(goods, seconds)
 
     sys.stdout.write(f"{figures}\n")
@@ -42,7 +40,7 @@ def test_no_build_fails_and_no_byte_is_wrong_whoever_is_killed_and_whatever_is_d
 
 
 @pytest.mark.parametrize("word", CONTROLS)
-def test_where_a_rule_is_broken_somebody_complains(goods: Goods, word: str) -> None:
+def test_storm__broken_rule_is_complained_of(goods: Goods, word: str) -> None:
     for _ in range(ROUNDS):
         rage(goods, 4, CONTROLS[word])
         if goods.complaints():

@@ -115,7 +115,7 @@ def add_helper(ground: Ground, platform: str) -> WheelKey:
     return ground.stock.add("helper", "1.0", files, tag=f"py3-none-{platform}")
 
 
-def test_a_scanner_delays_and_wheels_of_two_platforms_of_one_version_never_meet(
+def test_wheel_cache__scanner_delays_and_wheels_of_two_platforms_never_meet(
     tmp_path: Path, scanner: Scanner
 ) -> None:
     ground = Ground.make(tmp_path)

@@ -52,7 +52,7 @@ def read_seen(output: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_each_of_two_projects_sees_its_version_of_one_requirement_cold_and_warm(
+def test_environments__two_projects_see_their_version_of_one_requirement(
     tmp_path: Path, runs: int
 ) -> None:
     ground = Ground.make(tmp_path)

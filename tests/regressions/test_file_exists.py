@@ -85,7 +85,7 @@ def install_together(arena: Arena, jobs: list[list[WheelKey]]) -> list[Path]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_hundred_installations_that_share_files_succeed_and_are_what_the_rule_says(
+def test_environments__hundred_that_share_files_are_what_the_rule_says(
     arena: Arena, seed: int
 ) -> None:
     jobs = draw_jobs(list(arena.keys.values()), seed)

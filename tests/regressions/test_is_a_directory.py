@@ -134,7 +134,7 @@ def read_packages(wheel: Path) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in names}
 
 
-def test_steps_of_tox_in_one_checkout_take_turns_and_one_that_is_killed_harms_no_other(
+def test_tox__steps_in_one_checkout_take_turns_and_a_killed_one_harms_no_other(
     tmp_path: Path, real_wheels: dict[str, WheelKey]
 ) -> None:
     pytest.importorskip("tox", reason="needs tox")

@@ -47,7 +47,7 @@ def describe(path: Path) -> str:
 @needs(posix="`rm`")
 @pytest.mark.filesystems
 @pytest.mark.usefixtures("real_sdists")
-def test_a_link_before_its_target_is_built_and_the_cache_can_be_removed(
+def test_sdist__with_a_link_before_its_target_is_built_and_the_cache_removable(
     ground: tuple[str, Path], tmp_path: Path, real_wheels: dict[str, WheelKey]
 ) -> None:
     kind, top = ground

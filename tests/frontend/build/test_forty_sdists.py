@@ -82,9 +82,7 @@ def read_wheel(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", [*OF_THEIR_TIME, *OF_ANY_TIME])
-def test_what_was_published_years_ago_is_built_without_being_told_how(
-    place: Place, uv: str, name: str
-) -> None:
+def test_old_sdists__are_built_without_being_told_how(place: Place, uv: str, name: str) -> None:
     version = (OF_THEIR_TIME | OF_ANY_TIME)[name]
     with open_index() as index:
         source = fetch_source(parse_source(f"{name}=={version}"), index, place.path / "in")
@@ -98,7 +96,7 @@ def test_what_was_published_years_ago_is_built_without_being_told_how(
 
 
 @pytest.mark.parametrize("sdist", SDISTS, ids=lambda sdist: sdist.file)
-def test_a_wheel_is_the_one_that_uv_makes(place: Place, uv: str, sdist: Sdist) -> None:
+def test_wheel__is_the_one_that_uv_makes(place: Place, uv: str, sdist: Sdist) -> None:
     theirs = build_with_uv(uv, place, sdist.path)
 
     done = build(place, sdist)
