@@ -7,20 +7,12 @@ this module. A name that is not there exists for neither.
 from __future__ import annotations
 
 import ast
-import os
 import sys
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from pkgutil import get_data
 
 __all__ = ["list_names", "load"]
-
-
-class _Loader(Protocol):
-    def get_data(self, path: str) -> bytes: ...
 
 
 def load(package: str, name: str) -> object:
@@ -44,16 +36,11 @@ def list_names(package: str) -> list[str]:
 @cache
 def _read_stub(package: str) -> dict[str, str]:
     """Return the module that each public name is imported from."""
-    tree = ast.parse(_read_beside(sys.modules[package], "__init__.pyi"))
+    # The package may be in a zip file.
+    tree = ast.parse(get_data(package, "__init__.pyi") or b"")
     return {
         alias.name: node.module or ""
         for node in tree.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-
-
-def _read_beside(package: ModuleType, name: str) -> bytes:
-    # Through the loader, so that the package may be in a zip file.
-    loader = cast("_Loader", package.__loader__)
-    return loader.get_data(os.path.join(package.__path__[0], name))

@@ -104,7 +104,6 @@ class Attempt:
                 source = unpack_source(sdist, self.place, request, self._events)
 
     def _make(self, source: SourceTree, kind: Kind) -> Artifact:
-        """Have ``kind`` built into a directory of ours, and check it."""
         project, fetched = read_project(source.root), source.fetched
         directory = self.place / kind.value
         remove_tree(str(directory))

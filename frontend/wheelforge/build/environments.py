@@ -111,8 +111,6 @@ class EnvironmentManager:
 
 
 class _Preparation:
-    """The way from one request to its environment."""
-
     def __init__(
         self, manager: EnvironmentManager, request: EnvironmentRequest, build: Builder
     ) -> None:
@@ -276,7 +274,6 @@ def _refuse_wheel(label: str, key: WheelKey, path: str) -> None:
 
 
 def _refuse_file(label: str, file_name: str, _: str) -> None:
-    """Say that a file would have to be fetched."""
     raise OfflineError("offline", file_name, label)
 
 

@@ -153,7 +153,6 @@ def _refuse_faults(path: Path, notes: Iterable[Note]) -> list[str]:
 
 
 def _read_release(content: bytes, file: str, result: str) -> tuple[str, str]:
-    """Return the name and the version that core metadata states, in normal form."""
     fields = parse_fields(content)
     name, version = only_value(fields, "Name") or "", only_value(fields, "Version") or ""
     try:

@@ -45,17 +45,17 @@ def compose_environment(
     What steers Python or pip elsewhere is left out of ``base``, as is a virtual environment. The
     directories in the environment's PATH come before those of ``base``, each of them once.
     """
-    composed = {name: value for name, value in base.items() if not _is_removed(name)}
+    composed = {
+        name: value
+        for name, value in base.items()
+        if name.upper() not in _REMOVED and not name.upper().startswith(_REMOVED_PREFIXES)
+    }
     for layer in (environment or {}, extra or {}):
         paths = [layer.get("PATH", ""), composed.get("PATH", "")]
         composed |= layer
         if any(paths):
             composed["PATH"] = _join_paths(paths)
     return composed
-
-
-def _is_removed(name: str) -> bool:
-    return name.upper() in _REMOVED or name.upper().startswith(_REMOVED_PREFIXES)
 
 
 def _join_paths(paths: list[str]) -> str:

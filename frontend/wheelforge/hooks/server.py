@@ -267,7 +267,6 @@ class ServerProcess:
             self._process.wait()
 
     def _receive_report(self) -> Report | None:
-        """Return the report if it comes within a moment."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
             if not selector.select(_GLANCE_SECONDS):

@@ -106,7 +106,6 @@ class Credentials:
         return {host: Login(user, password) for host, (user, _, password) in hosts.items()}
 
     def _ask_keyring(self, parts: SplitResult) -> Login | None:
-        """Return the login that the optional package keyring has for an index or its host."""
         if not find_spec("keyring"):
             return None
         keyring: Any = import_module("keyring")

@@ -91,8 +91,6 @@ class IndexBackend:
 
 
 class _FileLists:
-    """Reads lists of files; those that do not depend on a name, only once."""
-
     def __init__(self, client: Client, note: Callable[[str], None]) -> None:
         self._client = client
         self._note = note

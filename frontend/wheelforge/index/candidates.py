@@ -190,7 +190,6 @@ def _in_order(files: Sequence[Candidate]) -> Sequence[Candidate]:
 
 
 def _find_clashes(listed: Iterable[Listed]) -> list[str]:
-    """Return the names of the files that are listed with two hashes of one kind."""
     seen: dict[tuple[str, str], str] = {}
     clashing: dict[str, None] = {}
     for file in listed:

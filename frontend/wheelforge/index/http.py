@@ -150,7 +150,6 @@ class Client:
             yield answer
 
     def _follow(self, url: str, location: str, *, is_verified: bool) -> str:
-        """Return the URL that a redirect leads to."""
         try:
             target = urljoin(without_credentials(url), location)
             scheme = urlsplit(target).scheme

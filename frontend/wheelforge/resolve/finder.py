@@ -254,7 +254,6 @@ def _locate(name: str, url: str, whose: str) -> Candidate:
 
 
 def _judge_url(url: str) -> str:
-    """Return why a URL is of no use, or nothing."""
     try:
         check_url(url)
     except FormatError as error:

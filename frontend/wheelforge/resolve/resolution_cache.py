@@ -126,7 +126,6 @@ def _read_times(places: Sequence[str]) -> Times:
 
 
 def _stamp_files(pins: Sequence[dict[str, Any]]) -> list[list[int] | None]:
-    """Return the size and time of each local file among ``pins``, nothing for what is none."""
     paths = (local_path(pin["url"]) for pin in pins)
     statuses = [_read_status(path) for path in paths if path is not None]
     return [

@@ -189,7 +189,6 @@ def _open_file(archive: Path) -> IO[bytes]:
 def _read_members(
     source: IO[bytes], suffix: str, spool: IO[bytes], limits: Limits
 ) -> tuple[list[Member], list[Note]]:
-    """Fill ``spool`` with the content of the archive, and return its members."""
     size = os.fstat(source.fileno()).st_size
     check_magic(source, suffix, size)
     if suffix == ZIP:

@@ -54,7 +54,8 @@ def make_plan(members: list[Member], contents: Contents, options: PlanOptions) -
     tree.notes.extend(check_names(tree.entries, options.capabilities))
     links = map_links(tree.entries, options.limits)
     resolve_hardlinks(tree.entries, links)
-    if links.targets and _are_copied(options):
+    is_copied = options.links is Links.COPY
+    if links.targets and (is_copied or not (options.links or options.capabilities.has_links)):
         expander = LinkExpander(links)
         expander.expand_all()
         tree.notes.extend(expander.notes)
@@ -70,12 +71,6 @@ def make_plan(members: list[Member], contents: Contents, options: PlanOptions) -
     plan.notes.extend(_check_project(top, options.stem, partial(_find_file, links), contents))
     ask_data_filter(plan)
     return plan
-
-
-def _are_copied(options: PlanOptions) -> bool:
-    if options.links is None:
-        return not options.capabilities.has_links
-    return options.links is Links.COPY
 
 
 def lay_out(tree: Tree, limits: Limits, top: str = "", links: LinkMap | None = None) -> Plan:
@@ -98,7 +93,6 @@ def lay_out(tree: Tree, limits: Limits, top: str = "", links: LinkMap | None = N
 
 
 def _find_file(links: LinkMap, path: str) -> Member | None:
-    """Return the file that ``path`` leads to, through whatever links."""
     member = links.entries.get(links.find(path).path)
     return member if member and member.kind is Kind.FILE else None
 

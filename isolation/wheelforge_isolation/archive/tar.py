@@ -81,8 +81,6 @@ class _Extensions:
 
 
 class _Own(NamedTuple):
-    """The member's own header, read last."""
-
     block: bytes
     kind: Kind
     extensions: _Extensions
@@ -313,7 +311,6 @@ def _repair_name(block: bytes, header: tarfile.TarInfo) -> None:
 
 
 def _find_kind(flag: bytes, member: Member) -> Kind:
-    """Return the kind that the header states; only files, directories and links are known."""
     if flag == tarfile.GNUTYPE_SPARSE:
         raise RuleError("S4", "is a sparse file", member)
     if flag in _DEVICES:

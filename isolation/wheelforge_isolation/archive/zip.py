@@ -140,7 +140,6 @@ def _read_packed(entry: Entry, source: Source, meter: Meter) -> Iterator[bytes]:
 
 
 def _describe(entry: Entry) -> Member:
-    """Return the member as the directory describes it."""
     try:
         # A DOS time, read as UTC; some are no date.
         mtime = dt.datetime(*entry.info.date_time, tzinfo=dt.UTC).timestamp()

@@ -84,7 +84,6 @@ def read_directory(source: Source, size: int, most: int) -> list[Entry]:
 
 
 def _read_infos(source: Source, start: int, count: int) -> list[zipfile.ZipInfo]:
-    """Let zipfile read the directory that was found."""
     try:
         archive = zipfile.ZipFile(source)
     except (zipfile.BadZipFile, NotImplementedError) as error:
@@ -96,7 +95,6 @@ def _read_infos(source: Source, start: int, count: int) -> list[zipfile.ZipInfo]
 
 
 def _find_directory(source: Source, size: int) -> tuple[int, int, int]:
-    """Return where the directory starts, its length, and how many entries it has."""
     tail_size = min(size, _END.size + _MOST_COMMENT + _MOST_BEHIND)
     source.seek(size - tail_size)
     tail = source.read(tail_size)

@@ -11,12 +11,12 @@ import contextlib
 import hashlib
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from wheelforge_isolation.cache.records import Record, parse_record, read_record
 from wheelforge_isolation.cache.trees import DAMAGED_RECORD, KEY_LENGTH, Event, publish
-from wheelforge_isolation.cache.wheels import WheelKey, read_wheel_key
-from wheelforge_isolation.errors import FileAccessError, FileMissingError, IsolationError
+from wheelforge_isolation.cache.wheels import WheelKey, raise_if_missing, read_wheel_key
+from wheelforge_isolation.errors import FileAccessError, IsolationError
 from wheelforge_isolation.files import fs
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class BuiltStore:
             return None
         wheel = WheelKey(**record.about)
         try:
-            file = self._wheels.keep_file(wheel.file_name, wheel.sha256, _refuse_to_fetch)
+            file = self._wheels.keep_file(wheel.file_name, wheel.sha256, raise_if_missing)
         except FileAccessError:  # most likely it is gone
             return None
         for used in (path, file):
@@ -100,7 +100,3 @@ class BuiltStore:
 
 def _name(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:KEY_LENGTH]
-
-
-def _refuse_to_fetch(path: str) -> NoReturn:
-    raise FileMissingError("fetch", path, "it was built here, and is gone")

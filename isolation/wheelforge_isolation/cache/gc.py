@@ -93,8 +93,6 @@ def collect_garbage(layout: Layout, bounds: Bounds) -> Collected:
 
 
 class _Collector:
-    """One collection."""
-
     def __init__(self, layout: Layout, bounds: Bounds) -> None:
         self._layout = layout
         self._buckets = (layout.wheels, layout.environments, layout.built)
@@ -144,7 +142,6 @@ class _Collector:
         return {entry.identity for entry in entries} - gone
 
     def _is_sound(self, path: Path) -> bool:
-        """Return whether a record that was not listed has been renewed since."""
         if path.is_relative_to(self._layout.built.root):
             return describe_built(self._layout, path) is not None
         return parse_record(read_record(path)) is not None

@@ -108,7 +108,7 @@ class WheelStore:
         """Unpack a wheel anew from its kept file; return whether that was possible."""
         key = WheelKey(**{name: about[name] for name in ("name", "version", "file_name", "sha256")})
         try:
-            self.get_or_create(key, _refuse_to_fetch).item.give_back()
+            self.get_or_create(key, raise_if_missing).item.give_back()
         except IsolationError:
             return False
         return True
@@ -197,5 +197,6 @@ def _judged(path: Path, tree: Path) -> Generator[Wheel]:
         raise
 
 
-def _refuse_to_fetch(path: str) -> None:
+def raise_if_missing(path: str) -> None:
+    """Fetch nothing: a file that is not here is an error."""
     raise FileMissingError("fetch", path, "it is not to be had here")

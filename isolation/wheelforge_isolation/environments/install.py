@@ -110,7 +110,6 @@ def _raise_if_in_skeleton(files: Iterable[_PlacedFile], directory: Path, *, fold
 def _resolve_conflicts(
     files: Iterable[_PlacedFile], *, folds: bool
 ) -> tuple[list[_PlacedFile], list[str]]:
-    """Find for each place the one wheel whose file goes there."""
     winners: dict[str, _PlacedFile] = {}
     notes: list[str] = []
     for file in files:

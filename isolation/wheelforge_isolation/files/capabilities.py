@@ -25,10 +25,6 @@ _FICLONE = 0x40049409
 """Linux' request to share the blocks of a file."""
 
 
-def _create_empty(path: str) -> None:
-    fs.create_file(path, ())
-
-
 class FilesystemCapabilities:
     """The file system under ``directory``, which must be private and writable."""
 
@@ -38,9 +34,8 @@ class FilesystemCapabilities:
     @functools.cached_property
     def has_links(self) -> bool:
         """Whether links are kept here: never on Windows, where it would depend on the user."""
-        return not _ON_WINDOWS and self._can_link()
-
-    def _can_link(self) -> bool:
+        if _ON_WINDOWS:
+            return False
         return self._takes("probe-link", lambda path: fs.create_link(path, "x", to_directory=False))
 
     @functools.cached_property
@@ -63,7 +58,9 @@ class FilesystemCapabilities:
         """Whether a name may be any bytes, valid UTF-8 or not."""
         return self._takes("probe-\udcff")
 
-    def _takes(self, name: str, create: Callable[[str], None] = _create_empty) -> bool:
+    def _takes(
+        self, name: str, create: Callable[[str], None] = lambda path: fs.create_file(path, ())
+    ) -> bool:
         path = os.path.join(self._directory, name)
         try:
             create(path)

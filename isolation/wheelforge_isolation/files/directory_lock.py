@@ -193,8 +193,6 @@ def _open_directory(directory: Path) -> int:
 
 
 class _LockFiles:
-    """The lock files for one directory, as far as they can be had."""
-
     def __init__(self, name: str) -> None:
         user = f"-{os.geteuid()}" if sys.platform != "win32" else ""
         self._place = Path(os.path.realpath(tempfile.gettempdir())) / f"wheelforge-locks{user}"

@@ -68,7 +68,6 @@ def find_interpreter(
 
 
 def _find_executable(path: str) -> str:
-    """Return the executable ``path``, or the one of the environment or prefix ``path``."""
     path = os.path.abspath(path)
     candidates = [path]
     if os.path.isdir(path):
@@ -143,7 +142,6 @@ def _parse_request(text: str) -> PythonRequest:
 
 
 def _read_numbers(version: str) -> tuple[int, ...]:
-    """Return the one to three numbers at the start of a version."""
     match = re.match(r"\d+(?:\.\d+){0,2}", version)
     return tuple(map(int, match[0].split("."))) if match else ()
 

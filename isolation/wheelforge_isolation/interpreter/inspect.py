@@ -172,7 +172,6 @@ def _describe_system() -> object:
 
 @functools.cache
 def _digest_code() -> str:
-    """Return a digest of the code that makes descriptions."""
     from importlib.util import find_spec
 
     # `packaging` is found without importing it, which takes longer than all the rest. Contents
@@ -195,7 +194,6 @@ def _stamp(path: str) -> list[int]:
 def _probe(
     executable: str, environment: Mapping[str, str], timeout_seconds: float
 ) -> dict[str, Any]:
-    """Return the facts that ``executable`` reports about itself."""
     output, status, is_late = _run([executable, *_FLAGS], environment, timeout_seconds)
     _, _, answer = output.partition(_MARK.encode())
     try:
@@ -261,7 +259,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _describe_problem(output: bytes, status: int) -> str:
-    """Return the reason why the output of a process holds no facts."""
     outcome = f"it exited with code {status}"
     if status < 0:
         outcome = f"it was killed by signal {-status}"
@@ -274,7 +271,6 @@ def _describe_problem(output: bytes, status: int) -> str:
 
 
 def _describe(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of the interpreter that has reported ``facts``."""
     from wheelforge_isolation.interpreter.tags import list_tags
 
     base = facts["base_executable"]

@@ -121,7 +121,6 @@ def _count_others(paths: list[str]) -> str:
 
 
 def _read_rows(archive: WheelZip, record: str) -> dict[str, RecordEntry]:
-    """Return the rows of RECORD by the path that each means."""
     rows: dict[str, RecordEntry] = {}
     try:
         # Not at everything that Unicode calls a line: a row ends where csv says it does.
