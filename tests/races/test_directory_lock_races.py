@@ -303,15 +303,6 @@ def test_directory_lock__excludes_processes_with_other_temporary_directories(sit
     assert [*site.litter, *elsewhere.iterdir()] == []
 
 
-def test_directory_lock__of_a_nested_directory_is_another_one(site: Site) -> None:
-    nested = site.directory / "nested"
-    nested.mkdir()
-
-    builders = [site.join("one"), site.join("two", nested)]
-
-    assert [builder.words[0] for builder in builders] == ["inside", "inside"]
-
-
 @pytest.mark.parametrize("rounds", [10, pytest.param(500, marks=pytest.mark.stress)])
 def test_directory_lock__is_never_held_twice_by_many_that_come_and_go(
     site: Site, rounds: int

@@ -16,10 +16,8 @@ from tests.support.index import (
     Fault,
     File,
     Manners,
-    Other,
     Pauses,
     Project,
-    Redirect,
     Slow,
     Status,
     core_metadata,
@@ -198,12 +196,6 @@ def test_download__every_hash_that_is_stated_must_be_right(tmp_path: Path) -> No
     assert "md5" in refused(replace(SMALL, hashes=hashes), tmp_path, "download-mismatch")
 
 
-def test_download__a_file_that_changes_between_page_and_download_is_refused(tmp_path: Path) -> None:
-    changed = replace(SMALL, faults=(Other(content=OTHER.content),))
-
-    assert "sha256" in refused(changed, tmp_path, "download-mismatch")
-
-
 def test_download__a_file_that_changes_between_metadata_and_download_is_refused(
     tmp_path: Path,
 ) -> None:
@@ -269,19 +261,6 @@ def test_download__a_file_on_disk_is_copied_and_checked(tmp_path: Path) -> None:
 
 
 # Redirects and credentials
-
-
-def test_download__a_download_is_redirected_without_telling_who_we_are() -> None:
-    with serve(Project("demo", SMALL)) as store:
-        moved = replace(SMALL, faults=(Redirect(to=f"{store.origin}{{here}}", code=307),))
-        login = ("me", "secret")
-        with serve(Project("demo", moved), manners=Manners(login=login)) as server:
-            urls = (server.url_as(*login),)
-            with open_index(index_urls=urls) as index:
-                index.read_metadata(index.find("demo").usable[0])
-
-        assert store.count("/files/") == 1
-        assert "authorization" not in store.headers_of("/files/")[0]
 
 
 @contextlib.contextmanager
@@ -387,13 +366,6 @@ def test_download__what_a_wheel_asks_for_is_read_from_the_file_beside_it() -> No
     expected = Metadata(requires=("a",), requires_python=">=3.8", extras=frozenset())
     assert metadata == [expected, expected]
     assert [asked.path for asked in server.asked[1:]] == [f"/files/{BIG.name}.metadata"]
-
-
-def test_download__a_metadata_file_of_another_hash_is_refused() -> None:
-    odd = replace(SMALL, metadata=core_metadata("demo", "1.0", "evil"), metadata_hash="0" * 64)
-
-    with offering(odd) as (_, index, found), pytest.raises(DownloadMismatchError):
-        index.read_metadata(found)
 
 
 def test_download__a_metadata_file_that_is_promised_and_not_there_is_done_without() -> None:

@@ -140,19 +140,52 @@ def test_poisoned_index__a_yanked_version_is_for_who_names_it(place: Place) -> N
     assert "was yanked: broken" in that_version.err
 
 
-def test_poisoned_index__where_all_is_yanked_nothing_is_taken(place: Place) -> None:
-    with offering(replace(EVIL, yanked="broken")) as index:
+LIE = core_metadata("maker", "1.0", "helper")
+LYING = offering_metadata(GOOD, LIE)
+IMPOSTOR = maker(mark="evil", inside="other")
+CONFLICT = ("requirements-conflict", 3)
+REFUSED = {
+    "a version that is yanked": (replace(EVIL, yanked="broken"), *CONFLICT, "yanked: broken"),
+    "a wrong hash on the page": (
+        replace(EVIL, hashes={"sha256": sha256(b"other")}),
+        *("download-mismatch", 5, ""),
+    ),
+    "metadata changed beside their wheel": (
+        replace(offering_metadata(EVIL, LIE), metadata_hash=sha256(b"other")),
+        *("download-mismatch", 5, ""),
+    ),
+    "metadata beside a wheel with other requirements": (LYING, "metadata-invalid", 3, ""),
+    "the same without a hash": (replace(LYING, hashes={}), "metadata-invalid", 3, ""),
+    "metadata beside a wheel of another project": (
+        offering_metadata(EVIL, core_metadata("other", "1.0")),
+        *(*CONFLICT, "its metadata are of `other 1.0`"),
+    ),
+    "metadata beside a wheel of a project whose name begins alike": (
+        offering_metadata(EVIL, core_metadata("maker2", "1.0")),
+        *(*CONFLICT, "its metadata are of `maker2 1.0`"),
+    ),
+    "metadata of another project": (IMPOSTOR, *CONFLICT, "its metadata are of `other 1.0`"),
+    "metadata with another name than those beside their wheel": (
+        offering_metadata(IMPOSTOR, core_metadata("maker", "1.0")),
+        *("metadata-invalid", 3, ""),
+    ),
+    "a file of another project": (replace(EVIL, name="other-1.0-py3-none-any.whl"), *CONFLICT, ""),
+    "a file of another project under the right name": (
+        replace(maker("1.0", "evil", name="other"), name=GOOD.name),
+        *(*CONFLICT, ""),
+    ),
+}
+
+
+@pytest.mark.parametrize(("file", "code", "exit_code", "words"), REFUSED.values(), ids=REFUSED)
+def test_poisoned_index__is_refused_with(
+    place: Place, file: File, code: str, exit_code: int, words: str
+) -> None:
+    with serve(Project("maker", file), Project("helper", helper("evil"))) as index:
         done = build(place, index)
 
-        assert "yanked: broken" in done.err
-        check_refusal(done, "requirements-conflict", 3, place, index)
-
-
-def test_poisoned_index__a_wrong_hash_on_the_page_is_refused(place: Place) -> None:
-    with offering(replace(EVIL, hashes={"sha256": sha256(b"other")})) as index:
-        done = build(place, index)
-
-        check_refusal(done, "download-mismatch", 5, place, index)
+        assert words in done.err
+        check_refusal(done, code, exit_code, place, index)
 
 
 def test_poisoned_index__a_file_that_changes_between_page_and_download_is_refused(
@@ -164,78 +197,6 @@ def test_poisoned_index__a_file_that_changes_between_page_and_download_is_refuse
 
         assert index.count("/files/maker-1.0-py3-none-any.whl") == 2
         check_refusal(done, "download-mismatch", 5, place, index)
-
-
-def test_poisoned_index__metadata_that_were_changed_beside_their_wheel_are_refused(
-    place: Place,
-) -> None:
-    lie = core_metadata("maker", "1.0", "helper")
-    changed = replace(offering_metadata(EVIL, lie), metadata_hash=sha256(b"other"))
-    with serve(Project("maker", changed), Project("helper", helper("evil"))) as index:
-        done = build(place, index)
-
-        check_refusal(done, "download-mismatch", 5, place, index)
-
-
-@pytest.mark.parametrize("has_hash", [True, False])
-def test_poisoned_index__metadata_beside_a_wheel_that_ask_for_something_else_are_refused(
-    place: Place, *, has_hash: bool
-) -> None:
-    lying = offering_metadata(GOOD, core_metadata("maker", "1.0", "helper"))
-    lying = lying if has_hash else replace(lying, hashes={})
-    with serve(Project("maker", lying), Project("helper", helper("evil"))) as index:
-        done = build(place, index)
-
-        check_refusal(done, "metadata-invalid", 3, place, index)
-
-
-@pytest.mark.parametrize("name", ["other", "maker2"])
-def test_poisoned_index__metadata_beside_a_wheel_that_are_of_something_else_are_refused(
-    place: Place, name: str
-) -> None:
-    with offering(offering_metadata(EVIL, core_metadata(name, "1.0"))) as index:
-        done = build(place, index)
-
-        assert f"its metadata are of `{name} 1.0`" in done.err
-        check_refusal(done, "requirements-conflict", 3, place, index)
-
-
-def test_poisoned_index__a_wheel_whose_metadata_are_of_something_else_is_refused(
-    place: Place,
-) -> None:
-    with offering(maker(mark="evil", inside="other")) as index:
-        done = build(place, index)
-
-        assert "its metadata are of `other 1.0`" in done.err
-        check_refusal(done, "requirements-conflict", 3, place, index)
-
-
-def test_poisoned_index__a_wheel_whose_metadata_differ_in_name_from_those_beside_it_is_refused(
-    place: Place,
-) -> None:
-    wheel = maker(mark="evil", inside="other")
-    with offering(offering_metadata(wheel, core_metadata("maker", "1.0"))) as index:
-        done = build(place, index)
-
-        check_refusal(done, "metadata-invalid", 3, place, index)
-
-
-def test_poisoned_index__a_file_of_another_project_on_a_page_is_left_out(place: Place) -> None:
-    other = replace(EVIL, name="other-1.0-py3-none-any.whl")
-    with offering(other) as index:
-        done = build(place, index)
-
-        check_refusal(done, "requirements-conflict", 3, place, index)
-
-
-def test_poisoned_index__a_file_of_another_project_under_the_right_name_is_refused(
-    place: Place,
-) -> None:
-    disguised = replace(maker("1.0", "evil", name="other"), name=GOOD.name)
-    with offering(disguised) as index:
-        done = build(place, index)
-
-        check_refusal(done, "requirements-conflict", 3, place, index)
 
 
 def test_poisoned_index__what_is_no_index_is_refused(place: Place) -> None:
