@@ -32,7 +32,7 @@ FLOORS = {
         {"models"},
         {"events", "index", "hooks", "diagnosis"},
         {"resolve"},
-        {"lockfile"},
+        {"lockfile", "overrides"},
         {"settings"},
         {"build"},
         {"batch", "report", "progress"},
@@ -47,7 +47,7 @@ PRIVATE = {"files", "archive", "interpreter", "wheels", "cache", "environments"}
 """The rooms of the lower package that the upper one enters through the facade only."""
 DOORS = {
     "filelock": {"files"},
-    "platformdirs": {"cache"},
+    "platformdirs": {"cache", "cli"},
     "installer": {"wheels", "environments"},
     "build": {"build"},
     "pyproject_hooks": {"build"},

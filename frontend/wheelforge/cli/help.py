@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TOPICS = {
     "build": "sources, options, locks, and how a build runs",
     "batch": "many sources, Pythons and cores",
+    "config": "defaults from files, and which value is in force",
     "ci": "GitHub, GitLab, Jenkins, tox, nox, pre-commit, Docker, cibuildwheel",
     "reports": "JSON, HTML, JUnit and events",
     "errors": "exit codes, and every error code",

@@ -268,6 +268,19 @@ def add_cache_directory(parser: Options) -> None:
     )
 
 
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """Add which files have defaults."""
+    group = parser.add_argument_group("configuration")
+    files = group.add_mutually_exclusive_group()
+    files.add_argument(
+        "--config",
+        type=absolute_path,
+        metavar="FILE",
+        help="read defaults from this file only (see `wheelforge help config`)",
+    )
+    files.add_argument("--no-config", action="store_true", help="read no configuration file")
+
+
 def add_verbosity(parser: argparse.ArgumentParser) -> None:
     """Add how much is said."""
     group = parser.add_argument_group("output")

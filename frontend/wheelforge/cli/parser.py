@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from wheelforge.cli import options
 from wheelforge.cli.argument_types import absolute_path, parse_days, parse_flag, parse_size, suggest
+from wheelforge.cli.defaults import (
+    Default,
+    fill_places,
+    find_defaults,
+    hold_places,
+    is_list,
+    turn,
+)
 from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
 _PREFIX = "WHEELFORGE_"
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
 """Options without a value, which may therefore stand before a command."""
+_GROUPS = ("cache", "config")
+"""Words that begin commands of two words."""
 _SPELLED_ELSEWHERE = {
     "--no-build-isolation": "--no-isolation",
     "--config-settings": "--config-setting",
@@ -37,14 +47,16 @@ _SPELLED_ELSEWHERE = {
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
     """Return what ``words`` ask for; ``run`` names the module and the function to call with it."""
-    if words and words[-1] in {"-h", "--help"} and words[:-1] in ([], ["cache"]):
+    if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *_GROUPS}:
         return argparse.Namespace(run="parser.show_commands")
     name, words = _find_command(list(words))
     parser = build_parser(name)
-    _apply_environment(parser)
+    defaults = find_defaults(name, parser, words, read_environment(parser), build_parser)
+    hold_places(parser, defaults)
     found, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
         _refuse_unknown(unknown[0], parser)
+    fill_places(parser, defaults, found)
     return found
 
 
@@ -52,12 +64,12 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     """Return the command, which is `build` unless one is named, and the words without it."""
     first = next((place for place, word in enumerate(words) if word not in _FLAGS), len(words))
     word = words[first] if first < len(words) else ""
-    if word == "cache" and (first == 0 or not os.path.lexists(word)):
-        return _find_cache_command(words, first)
+    if word in _GROUPS and (first == 0 or not os.path.lexists(word)):
+        return _find_in_group(word, words, first)
     if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
         return word, words[:first] + words[first + 1 :]
     if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
-        guess = suggest(word, [*COMMANDS, "cache"], "", alike=0.75)
+        guess = suggest(word, [*COMMANDS, *_GROUPS], "", alike=0.75)
         if guess:
             hint = f"(`wheelforge build {word}` builds the release on the index)"
             reason = f"no such command, file or directory; {guess} {hint}"
@@ -65,15 +77,15 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     return "build", words
 
 
-def _find_cache_command(words: list[str], place: int) -> tuple[str, list[str]]:
-    rest = words[:place] + words[place + 1 :]
-    known = [name.removeprefix("cache ") for name in COMMANDS if name.startswith("cache ")]
+def _find_in_group(group: str, words: list[str], place: int) -> tuple[str, list[str]]:
+    rest, prefix = words[:place] + words[place + 1 :], f"{group} "
+    known = [name.removeprefix(prefix) for name in COMMANDS if name.startswith(prefix)]
     named = next((word for word in rest if not word.startswith("-")), "")
     if named not in known:
-        guess = suggest(named, known, f"it is one of {', '.join(known)}", prefix="cache ")
-        raise UsageError("option-invalid", f"cache {named}".strip(), f"no such command; {guess}")
+        guess = suggest(named, known, f"it is one of {', '.join(known)}", prefix=prefix)
+        raise UsageError("option-invalid", f"{prefix}{named}".strip(), f"no such command; {guess}")
     rest.remove(named)
-    return f"cache {named}", rest
+    return f"{prefix}{named}", rest
 
 
 def build_parser(name: str) -> argparse.ArgumentParser:
@@ -88,6 +100,7 @@ def build_parser(name: str) -> argparse.ArgumentParser:
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=80),
     )
     command.add_options(parser)
+    options.add_configuration(parser)
     parser.set_defaults(run=command.run)
     return parser
 
@@ -105,32 +118,30 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
 
-def _apply_environment(parser: argparse.ArgumentParser) -> None:
-    """Take defaults from variables: `WHEELFORGE_CACHE_DIR` is that of `--cache-dir`."""
+def read_environment(parser: argparse.ArgumentParser) -> dict[str, Default]:
+    """Return the defaults from variables: `WHEELFORGE_CACHE_DIR` is that of `--cache-dir`."""
     given = {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
-    if not given:
-        return
-    for action in parser._actions:  # ruff: ignore[private-member-access]
+    found: dict[str, Default] = {}
+    for action in parser._actions if given else ():  # ruff: ignore[private-member-access]
         for option in action.option_strings:
             variable = _PREFIX + option.lstrip("-").replace("-", "_").upper()
             if option.startswith("--") and variable in given:
                 try:
-                    parser.set_defaults(**{action.dest: _read_default(action, given[variable])})
+                    value = _read_default(action, given[variable])
                 except (argparse.ArgumentTypeError, ValueError) as error:
                     raise UsageError("option-invalid", variable, str(error)) from error
+                default = Default(action, value, given[variable], variable)
+                found[action.dest] = default.beside(found.get(action.dest))
+    return found
 
 
 def _read_default(action: argparse.Action, text: str) -> object:
     convert: Callable[[str], object] = action.type if callable(action.type) else str
-    # The classes of actions that make lists are private.
-    is_list = type(action).__name__ in {"_AppendAction", "_AppendConstAction"}
     if action.nargs == 0:  # a switch
-        if not parse_flag(text):
-            return action.default
-        return [action.const] if is_list else action.const
+        return turn(action, is_on=parse_flag(text))
     if action.choices and text not in action.choices:
         raise ValueError(f"`{text}` is not one of {', '.join(action.choices)}")
-    return [convert(word) for word in text.split()] if is_list else convert(text)
+    return [convert(word) for word in text.split()] if is_list(action) else convert(text)
 
 
 def _refuse_unknown(word: str, parser: argparse.ArgumentParser) -> NoReturn:
@@ -210,6 +221,13 @@ def _add_unpack(parser: argparse.ArgumentParser) -> None:
     options.add_verbosity(parser)
 
 
+def _add_config_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "command", nargs="?", default="build", metavar="COMMAND", help="default: build"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", metavar="TOPIC", help="default: list the topics")
 
@@ -273,6 +291,9 @@ COMMANDS = {
     "cache gc": Command(_add_cache_gc, "remove leftovers and old entries", "cache.collect"),
     "cache clear": Command(
         options.add_cache_directory, "remove everything that is not in use", "cache.clear"
+    ),
+    "config show": Command(
+        _add_config_show, "show each value in force and where it comes from", "config.show"
     ),
     "help": Command(_add_help, "show a reference text", "help.show_topic"),
     "explain": Command(_add_explain, "explain an error code", "help.explain_code"),

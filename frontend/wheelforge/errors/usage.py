@@ -43,6 +43,7 @@ UsageError.kinds = {
     "request-invalid": Kind(2, "reason", "the build request is invalid: {reason}"),
     "forge-closed": Kind(2, "", "the forge is closed: its `open_forge` block has ended"),
     "constraints-invalid": Kind(2, "path line reason", _place_in_file),
+    "config-invalid": Kind(2, "path line reason", _place_in_file),
     "time-invalid": Kind(
         2,
         "text",
