@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NOTHING = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 DAY_SECONDS = 86400
+COUNT = 6
+"""The wheels of the fixtures."""
 _BUILDERS, _COLLECTORS = 6, 2
 MOMENTS = ("use", "keep", "fetch", "fill", "stage")
 """The moments in which a user can be interrupted."""
@@ -167,6 +169,25 @@ def _fill(number: int, tree: Path) -> About:
 
 def ignore(_: Event) -> None:
     """Hear of an event and do nothing about it."""
+
+
+def store_built(layout: Layout, wheel: Path, *keys: str, age_days: float = 0) -> list[Path]:
+    """Store ``wheel`` as built with each of ``keys``, so long ago; return the records."""
+    before = {*layout.built.list_records()}
+    with open_cache(layout, ignore) as cache:
+        for key in keys:
+            cache.built.store(key, wheel)
+    records = sorted({*layout.built.list_records()} - before)
+    for path in records:
+        grow_older(path, age_days)
+    return records
+
+
+def leftovers(layout: Layout) -> set[str]:
+    """Return all that a cache does not need, be there something in it or not."""
+    needed = {"CACHEDIR.TAG", ".gitignore", "stage-v1/.git"}
+    files = (path for path in layout.root.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {path.relative_to(layout.root).as_posix() for path in files} - needed
 
 
 def grow_older(path: Path, days: float) -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
-import tempfile
-import threading
-import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.caches import (
-    DAY_SECONDS,
+    COUNT,
     MOMENTS,
     NOTHING,
-    fill_cache,
     fill_fast,
     grow_older,
     ignore,
+    leftovers,
     refuse_with,
     users,
     versions,
@@ -32,21 +28,19 @@ from wheelforge_isolation import (
     Layout,
     collect_garbage,
     list_entries,
-    measure_disk,
     open_cache,
     open_stage,
 )
 from wheelforge_isolation.cache import gc
 from wheelforge_isolation.cache.records import parse_record
-from wheelforge_isolation.errors import CacheForeignError, FileAccessError, LocksUnavailableError
-from wheelforge_isolation.files import fs, locks
+from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
+from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.locks import read_leases, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-COUNT = 6
 UNBOUNDED = Bounds()
 IN_USE = {"use": 2, "keep": 1, "fetch": 1, "fill": 1, "stage": 0}
 """Trees and places of files that a user needs."""
@@ -61,28 +55,9 @@ except IsolationError as error:
 
 
 @pytest.fixture
-def wheels(tmp_path: Path) -> list[Path]:
-    return write_wheels(tmp_path / "wheels", COUNT)
-
-
-@pytest.fixture
-def filled(layout: Layout, wheels: list[Path]) -> Layout:
-    """A cache with wheels that were used one, two, three days ago and so on."""
-    fill_cache(layout, wheels)
-    return layout
-
-
-@pytest.fixture
 def another(tmp_path: Path) -> Path:
     """A wheel that is not in the cache."""
     return write_wheels(tmp_path / "more", COUNT + 1)[COUNT]
-
-
-def leftovers(layout: Layout) -> set[str]:
-    """Return all that a cache does not need, be there something in it or not."""
-    needed = {"CACHEDIR.TAG", ".gitignore", "stage-v1/.git"}
-    files = (path for path in layout.root.rglob("*") if path.is_symlink() or not path.is_dir())
-    return {path.relative_to(layout.root).as_posix() for path in files} - needed
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.99, 1])
@@ -324,157 +299,6 @@ def test_gc__answers_are_kept_for_ninety_days(
     assert {answer.exists() for answer in answers} == {is_left}
 
 
-def remember(layout: Layout, wheel: Path, *keys: str, age_days: float = 0) -> list[Path]:
-    """Remember that ``wheel`` was built with each of ``keys``, so long ago; return the records."""
-    before = {*layout.built.list_records()}
-    with open_cache(layout, ignore) as cache:
-        for key in keys:
-            cache.built.store(key, wheel)
-    records = sorted({*layout.built.list_records()} - before)
-    for path in records:
-        grow_older(path, age_days)
-    return records
-
-
-@pytest.mark.parametrize(("age_days", "is_left"), [(3, True), (5, False)])
-def test_gc__built_wheels_are_kept_as_long_as_the_age_allows(
-    layout: Layout, wheels: list[Path], age_days: float, *, is_left: bool
-) -> None:
-    (record,) = remember(layout, wheels[0], "old", age_days=age_days)
-    (young,) = remember(layout, wheels[1], "young")
-    size = record.stat().st_size
-
-    collected = collect_garbage(layout, Bounds(max_age_days=4))
-
-    assert (record.exists(), young.exists()) == (is_left, True)
-    assert (collected.removed, collected.freed_bytes) == ((0, 0) if is_left else (1, size))
-
-
-def test_gc__built_wheel_goes_with_its_file(layout: Layout, wheels: list[Path]) -> None:
-    old = remember(layout, wheels[0], "one", "two")
-    young = remember(layout, wheels[1], "three")
-    for path in layout.files.rglob(wheels[0].name):
-        grow_older(path, 9)
-
-    collect_garbage(layout, Bounds(max_age_days=4))
-
-    assert [path.exists() for path in (*old, *young)] == [False, False, True]
-    assert versions(layout, "file") == [wheels[1].name]
-
-
-def test_gc__size_bound_holds_for_built_wheels(layout: Layout, wheels: list[Path]) -> None:
-    (wheel, *_) = wheels
-    for number in range(20):
-        remember(layout, wheel, str(number), age_days=20 - number)
-    before = sorted(layout.built.list_records(), key=lambda path: path.stat().st_mtime)
-    bound = wheel.stat().st_size + sum(path.stat().st_size for path in before[15:])
-
-    collect_garbage(layout, Bounds(max_bytes=bound))
-
-    assert {*layout.built.list_records()} == {*before[15:]}
-    assert versions(layout, "file") == [wheel.name]
-
-
-def test_gc__record_of_a_lost_built_wheel_goes_without_bounds(
-    layout: Layout, wheels: list[Path]
-) -> None:
-    records = [remember(layout, wheel, wheel.name)[0] for wheel in wheels[:4]]
-    next(layout.files.rglob(wheels[0].name)).unlink()
-    os.truncate(records[1], 20)
-    records[2].rename(records[2].with_name(f"{'0' * 32}.json"))
-
-    collect_garbage(layout, UNBOUNDED)
-
-    assert layout.built.list_records() == [records[3]]
-
-
-def test_gc__keeps_a_built_wheel_in_use_though_its_record_goes(
-    layout: Layout, wheels: list[Path]
-) -> None:
-    remember(layout, wheels[0], "key")
-    with open_cache(layout, ignore) as cache:
-        found = cache.built.find("key")
-
-        collected = collect_garbage(layout, NOTHING)
-
-        assert found is not None
-        assert cache.wheels.find_file(found.file_name, found.sha256) is not None
-        assert collected.in_use == 1
-        assert layout.built.list_records() == []
-    collect_garbage(layout, NOTHING)
-    assert leftovers(layout) == set()
-
-
-def test_gc__file_being_removed_is_waited_for_and_fetched_anew(
-    layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    remember(layout, wheels[0], "key")
-    clock = _Clock()
-    is_collected = threading.Event()
-
-    def keep() -> None:
-        with open_cache(layout, ignore) as cache:
-            cache.built.store("key", wheels[0])
-            clock.has_begun.set()
-            is_collected.wait()
-
-    thread = threading.Thread(target=keep)
-    calls = itertools.count()
-
-    def keep_meanwhile(directory: Path) -> dict[str, set[str]]:
-        leases = read_leases(directory)
-        if next(calls) == 2:  # it is about to remove the file, and has seen nobody who wants it
-            thread.start()
-            clock.has_begun.wait()
-        return leases
-
-    monkeypatch.setattr(locks, "time", clock)
-    monkeypatch.setattr(gc, "read_leases", keep_meanwhile)
-
-    collected = collect_garbage(layout, NOTHING)
-    is_collected.set()
-    thread.join()
-
-    assert collected.removed == 2
-    assert versions(layout, "file") == [wheels[0].name]
-    assert len(layout.built.list_records()) == 1
-
-
-class _Clock:
-    """Knows when somebody has begun to wait for a lock, or has come so far without waiting."""
-
-    def __init__(self) -> None:
-        self.has_begun = threading.Event()
-
-    def monotonic(self) -> float:
-        return 0
-
-    def sleep(self, seconds: float) -> None:
-        self.has_begun.set()
-        time.sleep(seconds)
-
-
-def test_gc__keeps_a_file_whose_record_was_published_after_listing(
-    layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (record,) = remember(layout, wheels[0], "key")
-    data = record.read_bytes()
-
-    is_published: list[int] = []
-
-    def publish_and_die(directory: Path) -> dict[str, set[str]]:
-        if not is_published:
-            assert not record.exists()
-            is_published.append(record.write_bytes(data))
-        return read_leases(directory)
-
-    monkeypatch.setattr(gc, "read_leases", publish_and_die)
-
-    collect_garbage(layout, NOTHING)
-
-    assert versions(layout, "file") == [wheels[0].name]
-
-
 def test_gc__kept_stages_go_with_the_days(filled: Layout) -> None:
     for days in (1, 20):
         with open_stage(filled.stages, f"old{days}") as stage:
@@ -569,32 +393,6 @@ def test_gc__absent_cache_has_nothing_to_collect(layout: Layout) -> None:
     assert (collected.removed, collected.is_done) == (0, True)
 
 
-def test_cache__is_brought_back_to_its_size_when_closed(layout: Layout, wheels: list[Path]) -> None:
-    sizes = []
-    for wheel in wheels:
-        with open_cache(layout, ignore, max_bytes=6000) as cache:
-            cache.wheels.add(wheel)
-        sizes.append(sum(entry.size_bytes for entry in list_entries(layout)))
-
-    assert 0 < max(sizes) <= 6000
-
-
-def test_cache__standing_in_for_a_foreign_one_leaves_nothing(
-    tmp_path: Path, layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> NoReturn:
-        raise CacheForeignError(str(layout.root), "root", "nobody")
-
-    (temporary := tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setattr("wheelforge_isolation.cache.open.claim_cache", refuse)
-
-    with open_cache(layout, ignore, max_bytes=0) as cache:
-        cache.wheels.add(wheels[0])
-
-    assert list(temporary.iterdir()) == []
-
-
 def test_gc__many_entries_are_collected_to_the_last(layout: Layout) -> None:
     fill_fast(layout, 300)
 
@@ -602,46 +400,3 @@ def test_gc__many_entries_are_collected_to_the_last(layout: Layout) -> None:
 
     assert collected.removed == 300
     assert leftovers(layout) == set()
-
-
-def test_listing__has_wheels_and_files(filled: Layout, wheels: list[Path]) -> None:
-    entries = sorted(list_entries(filled), key=lambda entry: (entry.kind, entry.file))
-
-    files, found = entries[:COUNT], entries[COUNT:]
-    assert [entry.kind for entry in entries] == ["file"] * COUNT + ["wheel"] * COUNT
-    assert [entry.file for entry in files] == [path.name for path in wheels]
-    assert [entry.size_bytes for entry in files] == [path.stat().st_size for path in wheels]
-    assert [(entry.name, entry.version) for entry in found] == [
-        ("demo", str(number)) for number in range(COUNT)
-    ]
-    for entry, age_days in zip(found, range(COUNT, 0, -1), strict=True):
-        tree = filled.wheels.tree(entry.tree)
-        sizes = [path.stat().st_size for path in tree.rglob("*") if path.is_file()]
-        assert entry.size_bytes == sum(sizes)
-        assert entry.path.is_file()
-        assert time.time() - entry.last_used == pytest.approx(age_days * DAY_SECONDS, abs=60)
-
-
-def test_listing__has_built_wheels(layout: Layout, wheels: list[Path]) -> None:
-    (record,) = remember(layout, wheels[3], "key", age_days=2)
-
-    (built,) = (entry for entry in list_entries(layout) if entry.kind == "built")
-
-    assert (built.name, built.version, built.file) == ("demo", "3", wheels[3].name)
-    assert (built.path, built.size_bytes) == (record, record.stat().st_size)
-    assert time.time() - built.last_used == pytest.approx(2 * DAY_SECONDS, abs=60)
-
-
-def test_listing__disk_use_counts_each_file_once(layout: Layout) -> None:
-    (layout.root / "a").mkdir(parents=True)
-    (layout.root / "a" / "file").write_bytes(bytes(1000))
-    (layout.root / "b").hardlink_to(layout.root / "a" / "file")
-    (layout.root / "c").write_bytes(bytes(10))
-    (layout.root / "link").symlink_to("c")
-
-    assert measure_disk(layout) == 1010 + len("c")
-
-
-def test_listing__absent_cache_is_empty(layout: Layout) -> None:
-    assert list(list_entries(layout)) == []
-    assert measure_disk(layout) == 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import tempfile
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from tests.support.caches import ignore
 from tests.support.processes import needs
-from wheelforge_isolation import Layout, default_layout
-from wheelforge_isolation.errors import FileAccessError
+from wheelforge_isolation import Layout, default_layout, list_entries, open_cache
+from wheelforge_isolation.errors import CacheForeignError, FileAccessError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +111,29 @@ def test_layout__default_is_the_users_own_cache(monkeypatch: pytest.MonkeyPatch)
 
     assert layout.root.is_absolute()
     assert layout.root.parts.count("wheelforge") == 1
+
+
+def test_cache__is_brought_back_to_its_size_when_closed(layout: Layout, wheels: list[Path]) -> None:
+    sizes = []
+    for wheel in wheels:
+        with open_cache(layout, ignore, max_bytes=6000) as cache:
+            cache.wheels.add(wheel)
+        sizes.append(sum(entry.size_bytes for entry in list_entries(layout)))
+
+    assert 0 < max(sizes) <= 6000
+
+
+def test_cache__standing_in_for_a_foreign_one_leaves_nothing(
+    tmp_path: Path, layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise CacheForeignError(str(layout.root), "root", "nobody")
+
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr("wheelforge_isolation.cache.open.claim_cache", refuse)
+
+    with open_cache(layout, ignore, max_bytes=0) as cache:
+        cache.wheels.add(wheels[0])
+
+    assert list(temporary.iterdir()) == []
