@@ -17,11 +17,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from wheelforge_isolation.errors import (
     InterpreterTooOldError,
     InterpreterUnusableError,
-    IsolationError,
     quoted,
 )
-from wheelforge_isolation.files import fs
-from wheelforge_isolation.formats.sealed import seal_json, unseal_json
+from wheelforge_isolation.files.atomic import JsonCache
 
 if TYPE_CHECKING:
     import subprocess
@@ -33,7 +31,6 @@ OLDEST = (3, 9)
 TIMEOUT_SECONDS = 30.0
 _ON_WINDOWS = os.name == "nt"
 _FORMAT = 2
-_NAME_LENGTH = 32
 _SETTINGS = "pyvenv.cfg"
 _IDENTITY_LENGTH = 16
 _MAX_OUTPUT_BYTES = 1 << 20
@@ -122,15 +119,13 @@ def inspect_interpreter(
 ) -> Interpreter:
     """Return the description of ``executable``."""
     dependencies = _describe_dependencies(executable)
-    name = hashlib.sha256(os.fsencode(executable)).hexdigest()[:_NAME_LENGTH]
-    path = Path(cache_dir, f"{name}.json")
-    fields: dict[str, Any] | None = None
-    with contextlib.suppress(OSError):
-        fields = unseal_json(path.read_bytes(), dependencies)
+    stored = JsonCache(Path(cache_dir), "python")
+    fields = stored.read(dependencies)
     if fields is None or fields.pop("base_stamp") != _stamp(fields["base_executable"]):
         fields = _describe(_probe(executable, environment, timeout_seconds))
         if fields["executable"] == executable:
-            _store(path, fields, dependencies)
+            stamped = {**fields, "base_stamp": _stamp(fields["base_executable"])}
+            stored.write(stamped, dependencies)
     values: dict[str, Any] = {
         **fields,
         **{name: Path(fields[name]) for name in _PATHS},
@@ -139,15 +134,6 @@ def inspect_interpreter(
         "scheme": Scheme(**fields["scheme"]),
     }
     return Interpreter(**values)
-
-
-def _store(path: Path, fields: dict[str, Any], dependencies: str) -> None:
-    from wheelforge_isolation.files.atomic import replace_file
-
-    stamped = {**fields, "base_stamp": _stamp(fields["base_executable"])}
-    with contextlib.suppress(IsolationError):  # the cache may be one that nothing is written to
-        fs.ensure_directory(str(path.parent))
-        replace_file(str(path), seal_json(stamped, dependencies))
 
 
 def _describe_dependencies(executable: str) -> str:

@@ -32,7 +32,7 @@ from pathlib import Path
 from wheelforge_isolation.interpreter import find_interpreter
 
 find_interpreter(None, search=[], cache_dir=Path(sys.argv[1]))
-print(sorted({"packaging", "subprocess", "threading"} & (sys.modules.keys() - before)))
+print(sorted({"packaging", "subprocess"} & (sys.modules.keys() - before)))
 """
 
 
