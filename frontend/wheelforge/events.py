@@ -14,10 +14,11 @@ from wheelforge_isolation import ForgeError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
+    from wheelforge.models import Artifact
     from wheelforge_isolation import WheelKey
 
 EventKind: TypeAlias = Literal[
-    "queued", "started", "finished", "failed", "note", "warning", "environment", "output"
+    "queued", "started", "finished", "failed", "note", "warning", "environment", "output", "outcome"
 ]
 
 
@@ -28,7 +29,8 @@ class BuildEvent:
     "queued" tells of each build of a batch before the first one starts; "started", "finished" and
     "failed" are about a phase of a build, or all of it; "note" and "warning" have a text for
     whoever wanted the build; "environment" has the names and versions of what is built with;
-    "output" has a line that a hook printed.
+    "output" has a line that a hook printed; "outcome" is the last event of each build of a command,
+    also of one that was never started, and has `Outcome.verdict` as its text.
     There may be kinds in later versions that nobody knows yet: ignore them.
     """
 
@@ -45,6 +47,10 @@ class BuildEvent:
     """For "failed": the code of what went wrong, if that is known."""
     time: float = field(default_factory=time.time)
     """Seconds since 1970."""
+    id: str = ""
+    """Tells builds apart that have the same label; ``3.1`` is the first that build ``3`` needed."""
+    artifacts: tuple[str, ...] = ()
+    """For the end of a whole build: the files that it has made, by name."""
 
 
 class Reporter(Protocol):
@@ -65,14 +71,16 @@ def ignore(_: BuildEvent, /) -> None:
 class EventLog:
     """The events of one build: phases, notes, warnings and output."""
 
-    def __init__(self, label: str, reporter: Reporter) -> None:
+    def __init__(self, label: str, reporter: Reporter, id: str = "") -> None:  # ruff: ignore[builtin-argument-shadowing]
         self.label = label
+        self.artifacts: list[Artifact] = []
+        """The artifacts that were delivered so far."""
         self.phases: list[Phase] = []
         self.notes: list[str] = []
         self._warnings: set[str] = set()
         self._environment = ""
         self._reporter = reporter
-        self._event = partial(BuildEvent, build=label)
+        self._event = partial(BuildEvent, build=label, id=id)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Generator[None]:
@@ -90,7 +98,10 @@ class EventLog:
         finally:
             seconds = time.perf_counter() - start
             self.phases.append(Phase(name=name, started=moment, seconds=seconds))
-            self._reporter(self._event(kind=verdict, phase=name, seconds=seconds, error=error))
+            made = () if name else tuple(artifact.path.name for artifact in self.artifacts)
+            self._reporter(
+                self._event(kind=verdict, phase=name, seconds=seconds, error=error, artifacts=made)
+            )
 
     def note(self, *texts: str) -> None:
         """Say something that whoever wanted the build should know, once."""

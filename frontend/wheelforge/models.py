@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from wheelforge.errors import UsageError
+from wheelforge.errors import BuildNotStartedError, UsageError
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wheelforge_isolation import ForgeError, Links, Stage, WheelKey
+
+
+_INTERRUPTED = 130
 
 
 class Kind(Enum):
@@ -159,6 +162,21 @@ class Phase(NamedTuple):
     seconds: float
 
 
+class BuildAttempt(NamedTuple):
+    """One attempt of a build; there is a second one where other conditions may help."""
+
+    reason: str
+    """Empty for the first; ``unforked``: in processes that are not forked; ``era``."""
+    era: datetime | None
+    phases: tuple[Phase, ...]
+    error: ForgeError | None
+    log_span: tuple[int, int]
+    """Where its part of the log begins and ends, in bytes."""
+
+
+Verdict: TypeAlias = Literal["built", "resumed", "failed", "cancelled", "not-started"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """How a build has ended.
@@ -193,6 +211,33 @@ class Outcome:
     cpu_seconds: float = 0.0
     log: Path | None = None
     """All that the backend printed."""
+    id: str = ""
+    """As its events have it."""
+    attempts: tuple[BuildAttempt, ...] = ()
+    needs: tuple[str, ...] = ()
+    """The ids of the builds of the same batch whose wheels it was built with."""
+    waits: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    """For how many seconds it has waited: in the queue for a ``dependency``, ``memory`` or a
+    ``slot``, and while it was built for a ``token``, the right to use a core."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """How it ended, in a word; `resumed`: the artifacts were there already."""
+        if self.error is None:
+            return "resumed" if self.is_resumed else "built"
+        if isinstance(self.error, BuildNotStartedError):
+            return "not-started"
+        return "cancelled" if self.error.exit_code == _INTERRUPTED else "failed"
+
+    def summarize(self, error: ForgeError) -> str:
+        """Return ``error`` in one line that does not name the source."""
+        text: str = getattr(error, "summary", None) or str(error)
+        return text.partition("\n")[0].removeprefix(f"`{self.request.label}`: ")
+
+    @property
+    def whole(self) -> Phase | None:
+        """The phase that is the build itself, if it was begun."""
+        return next((phase for phase in self.phases if not phase.name), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

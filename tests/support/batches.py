@@ -138,5 +138,6 @@ def read_lines(path: Path) -> list[str]:
 
 
 def without_summary(text: str) -> str:
-    """Leave out the line that sums up a batch, which must come last."""
-    return re.sub(r"done: (\d+ \w+(, )?)+ in \d+\.\d s(; results in `[^`]+`)?\n\Z", "", text)
+    """Leave out the lines that sum up a batch, which must come last."""
+    counts = r"done: (\d+ [\w ]+(, )?)+ in \d+\.\d s \(\d+\.\d s of work, \d+ jobs?\)\n"
+    return re.sub(rf"{counts}(  (slowest|environments|results|reports|again)\b.*\n)*\Z", "", text)

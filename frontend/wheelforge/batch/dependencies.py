@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.batch.inputs import applies
 from wheelforge.batch.jobs import Job
+from wheelforge.build.session import BuildSession
 from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import digest, ensure_directory
 
@@ -100,7 +101,11 @@ class DependencySet:
             found = worker.deliveries.find(release, sha256, self._interpreter)
         if not found:
             request = replace(self._pattern, source=sdist, output=place / "wheel")
-            found = worker.forges.open(self._python).build(request).artifacts
+            context = worker.forges.open(self._python).context
+            outcome = BuildSession(context, request, id=place.name).run()
+            if outcome.error is not None:
+                raise outcome.error
+            found = outcome.artifacts
         wheel = found[0].path
         self._origins[wheel.name] = sha256
         return wheel

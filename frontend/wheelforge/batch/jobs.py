@@ -41,6 +41,11 @@ class Job(NamedTuple):
     level: int = 0
     """How many builds there are before it in the longest row of such needs."""
 
+    @property
+    def id(self) -> str:
+        """The id of its build in events and reports."""
+        return str(self.number + 1)
+
 
 def toposort(jobs: Sequence[Job], place: Path) -> list[Job]:
     """Return ``jobs`` with their needs among each other; ``place`` takes what is looked at."""

@@ -25,6 +25,7 @@ from wheelforge.batch.scheduler import Scheduler
 from wheelforge.batch.worker import Worker
 from wheelforge.build.forge import pass_on
 from wheelforge.build.targets import find_layout, find_python, read_index_settings
+from wheelforge.errors import BuildNotStartedError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import (
@@ -130,17 +131,29 @@ class _Batch:
 
     def run(self) -> list[Outcome]:
         """Build all jobs, and return their outcomes in the order of the inputs."""
-        jobs = toposort(list(self._list_jobs()), self._worker.place / "looked-at")
+        jobs = list(self._list_jobs())
+        try:
+            jobs = toposort(jobs, self._worker.place / "looked-at")
+            self._build(jobs)
+        finally:
+            for job in jobs:
+                if job.number not in self._outcomes:
+                    error = BuildNotStartedError(job.request.label)
+                    self._outcomes[job.number] = self._worker.fail(job, error)
+                    self._on_outcome(self._outcomes[job.number])
+        return [self._outcomes[number] for number in sorted(self._outcomes)]
+
+    def _build(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
-            event = BuildEvent(kind="queued", build=job.request.label)
+            event = BuildEvent(kind="queued", build=job.request.label, id=job.id)
             self._worker.forges.emit(job.python, event)
         if self._options.keeps_going or not self._outcomes:
             scheduler = Scheduler(self._worker, jobs, find_free_memory)
             try:
                 scheduler.run(self._options.at_once, self._note_outcome)
             finally:
+                scheduler.collect(self._note_outcome)
                 self._outcomes |= scheduler.outcomes
-        return [self._outcomes[number] for number in sorted(self._outcomes)]
 
     def _note_outcome(self, outcome: Outcome) -> bool:
         self._on_outcome(outcome)
@@ -168,8 +181,9 @@ class _Batch:
         except ForgeError as error:
             version = self._worker.forges.pythons[python].version
             request = replace(pattern, source=", ".join(stated))
-            outcome = Outcome(request=request, python=version, error=error)
-            self._outcomes[next(self._numbers)] = outcome
+            number = next(self._numbers)
+            outcome = Outcome(request=request, python=version, error=error, id=str(number + 1))
+            self._outcomes[number] = outcome
             self._on_outcome(outcome)
             return []
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import RequirementsError
-from wheelforge.models import Kind, Outcome
+from wheelforge.models import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from wheelforge.batch.history import BuildTiming
     from wheelforge.batch.jobs import Job
     from wheelforge.batch.worker import Worker
+    from wheelforge.models import Outcome
 
 _LOOK_SECONDS = 0.25
 """After which the memory is looked at again, and Windows hears of Ctrl-C."""
@@ -37,6 +40,9 @@ class Scheduler:
         needed = {need for job in jobs for need in job.needs}
         self._needed = {job.number: job for job in jobs if job.number in needed}
         """The jobs whose wheels others are built with."""
+        self._waits: dict[int, dict[str, float]] = {}
+        self._lacks_memory = False
+        self._looked = time.monotonic()
 
     def run(self, at_once: int, on_outcome: Callable[[Outcome], bool]) -> None:
         """Do all jobs; end early once ``on_outcome``, which is told every outcome, says no."""
@@ -52,14 +58,33 @@ class Scheduler:
                 self._worker.forges.pool.cancel()
                 raise
 
+    def collect(self, on_outcome: Callable[[Outcome], bool]) -> None:
+        """Tell the outcomes of builds that were at work when an interrupt came."""
+        self._waiting.clear()
+        for future, job in self._running.items():
+            if future.done():
+                self._finish(job, future.result(), on_outcome)
+
     def _start(self, threads: ThreadPoolExecutor, at_once: int) -> None:
+        self._note_waiting()
         while len(self._running) < at_once:
             job = next((job for job in self._waiting if self._is_ready(job)), None)
-            if job is None or not self._has_memory(job):
+            self._lacks_memory = job is not None and not self._has_memory(job)
+            if job is None or self._lacks_memory:
                 return
             self._waiting.remove(job)
             forge = self._worker.forges.open(job.python, job.level, self._list_offers(job))
             self._running[threads.submit(self._worker.run, job, forge)] = job
+
+    def _note_waiting(self) -> None:
+        """Charge the time since the last look to whatever each job has waited for."""
+        now = time.monotonic()
+        seconds, self._looked = now - self._looked, now
+        other = "memory" if self._lacks_memory else "slot"
+        for job in self._waiting:
+            reason = other if self._is_ready(job) else "dependency"
+            waits = self._waits.setdefault(job.number, {})
+            waits[reason] = waits.get(reason, 0.0) + seconds
 
     def _is_ready(self, job: Job) -> bool:
         # The offers of a forge are listed once, so all of a lower level has to be there.
@@ -102,6 +127,9 @@ class Scheduler:
 
     def _finish(self, job: Job, outcome: Outcome, on_outcome: Callable[[Outcome], bool]) -> bool:
         """Take note of an outcome, and of those that follow from it; return whether to go on."""
+        waits = {**self._waits.get(job.number, {}), **outcome.waits}
+        needs = tuple(self._needed[number].id for number in sorted(job.needs))
+        outcome = replace(outcome, id=job.id, needs=needs, waits=waits)
         self.outcomes[job.number] = outcome
         self._source_peaks[job.request.source] = outcome.peak_bytes
         goes_on = on_outcome(outcome)
@@ -110,8 +138,7 @@ class Scheduler:
         for heir in [other for other in self._waiting if job.number in other.needs]:
             self._waiting.remove(heir)
             error = RequirementsError("requirement-failed", heir.request.label, job.request.label)
-            lost = Outcome(request=heir.request, python=outcome.python, error=error)
-            goes_on = self._finish(heir, lost, on_outcome) and goes_on
+            goes_on = self._finish(heir, self._worker.fail(heir, error), on_outcome) and goes_on
         return goes_on
 
 

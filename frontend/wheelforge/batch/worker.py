@@ -29,6 +29,7 @@ from wheelforge_isolation import (
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     from wheelforge.batch.forges import Forges
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from wheelforge.batch.jobs import Job, Make
     from wheelforge.build.forge import Forge
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.models import BuildRequest
+    from wheelforge.models import Artifact, BuildRequest
 
 
 class Worker:
@@ -70,13 +71,13 @@ class Worker:
             ensure_directory(str(place))
             outcome = self._run(job, forge, place)
         except ForgeError as error:
-            outcome = self._fail(job, error)
+            outcome = self.fail(job, error)
         except MemoryError:
-            outcome = self._fail(job, UnexpectedError("memory-exhausted"))
+            outcome = self.fail(job, UnexpectedError("memory-exhausted"))
         except Exception as error:  # ruff: ignore[blind-except]
             # A mistake of ours in one build must not take all others with it.
             kind, label = type(error).__name__, job.request.label
-            outcome = self._fail(job, UnexpectedError("unexpected", label, kind, str(error)))
+            outcome = self.fail(job, UnexpectedError("unexpected", label, kind, str(error)))
         finally:
             with contextlib.suppress(IsolationError):
                 remove_tree(str(place))
@@ -95,26 +96,26 @@ class Worker:
             python = self.forges.pythons[job.python]
             found = fetched.sha256 and self.deliveries.find(job.request, fetched.sha256, python)
             if found:
-                text = "it was delivered before, and is not built again"
-                self._note(job, text)
-                return Outcome(
-                    request=job.request,
-                    python=python.version,
-                    artifacts=found,
-                    is_resumed=True,
-                    notes=(text,),
-                )
+                with self._claiming(job, found):
+                    return Outcome(
+                        request=job.request,
+                        python=python.version,
+                        artifacts=found,
+                        is_resumed=True,
+                        notes=("it was delivered before, and is not built again",),
+                    )
         return self._deliver(job, self._build(job, forge, place / "results", fetched))
 
     def _build(self, job: Job, forge: Forge, place: Path, fetched: FetchedSource | None) -> Outcome:
         tokens = self.forges.pool.tokens
         start, waited = time.monotonic(), tokens.waited()
         request = replace(job.request, output=place)
-        outcome = BuildSession(forge.context, request, fetched).run()
-        seconds = time.monotonic() - start - tokens.waited() + waited
+        outcome = BuildSession(forge.context, request, fetched, id=job.id).run()
+        waited = tokens.waited() - waited
+        seconds = time.monotonic() - start - waited
         if outcome.error is None:
             self.timings.store(job, BuildTiming(seconds=seconds, peak_bytes=outcome.peak_bytes))
-        return replace(outcome, request=job.request)
+        return replace(outcome, request=job.request, waits={"token": waited} if waited else {})
 
     def _check_made(self, job: Job, make: Make, place: Path) -> Outcome:
         """Return the outcome of a wheel that is fetched, or was built already."""
@@ -129,34 +130,50 @@ class Worker:
         )
 
     def _deliver(self, job: Job, outcome: Outcome) -> Outcome:
-        """Put the artifacts into the output directory; note whether one replaces another.
-
-        Only the same source, with another Python, may do that.
-        """
-        output = job.request.output
+        """Put the artifacts into the output directory; note whether one replaces another."""
+        output, python = job.request.output, self.forges.pythons[job.python]
         placed = tuple(replace(each, path=output / each.path.name) for each in outcome.artifacts)
-        with self._lock:
-            known = [(self._delivered.get(each.path), each) for each in placed]
-            differing = [(old[1], new) for old, new in known if old and old[0] != new.sha256]
-            for request, artifact in differing:
-                if request.source != job.request.source:
-                    own, other = (redact(str(each.source)) for each in (job.request, request))
-                    error = SourceError("result-collides", own, artifact.path.name, other)
-                    return replace(outcome, artifacts=(), error=error)
-            self._delivered.update((each.path, (each.sha256, job.request)) for each in placed)
-        if outcome.error is None and outcome.sha256 and placed:
-            python = self.forges.pythons[job.python]
-            self.deliveries.store(job.request, outcome.sha256, python, placed)
-        for artifact in outcome.artifacts:
-            deliver_file(artifact.path, output)
-        notes = tuple(f"`{new.path.name}` replaces another one of this run" for _, new in differing)
+        try:
+            with self._claiming(job, placed) as replaced:
+                if outcome.error is None and outcome.sha256 and placed:
+                    self.deliveries.store(job.request, outcome.sha256, python, placed)
+                for artifact in outcome.artifacts:
+                    deliver_file(artifact.path, output)
+        except ForgeError as error:
+            return replace(outcome, artifacts=(), error=error)
+        notes = tuple(f"`{new.path.name}` replaces another one of this run" for new in replaced)
         for text in notes:
-            self._note(job, text)
+            event = BuildEvent(kind="note", build=job.request.label, text=text, id=job.id)
+            self.forges.emit(job.python, event)
         return replace(outcome, artifacts=placed, notes=(*outcome.notes, *notes))
 
-    def _fail(self, job: Job, error: ForgeError) -> Outcome:
-        python = self.forges.pythons[job.python].version
-        return Outcome(request=job.request, python=python, error=error)
+    @contextlib.contextmanager
+    def _claiming(self, job: Job, placed: Sequence[Artifact]) -> Generator[list[Artifact]]:
+        """Have the names of artifacts inside, and after it has ended well; yield what replaces.
 
-    def _note(self, job: Job, text: str) -> None:
-        self.forges.emit(job.python, BuildEvent(kind="note", build=job.request.label, text=text))
+        Only the same source, with another Python, may replace a file of this run.
+        """
+        with self._lock:
+            before = {each.path: self._delivered.get(each.path) for each in placed}
+            replaced = [
+                each for each in placed if (old := before[each.path]) and old[0] != each.sha256
+            ]
+            for artifact in replaced:
+                request = self._delivered[artifact.path][1]
+                if request.source != job.request.source:
+                    own, other = (redact(str(each.source)) for each in (job.request, request))
+                    raise SourceError("result-collides", own, artifact.path.name, other)
+            self._delivered.update((each.path, (each.sha256, job.request)) for each in placed)
+        try:
+            yield replaced
+        except BaseException:
+            with self._lock:
+                for path, old in before.items():
+                    del self._delivered[path]
+                    self._delivered.update({path: old} if old else {})
+            raise
+
+    def fail(self, job: Job, error: ForgeError) -> Outcome:
+        """Return the outcome of a job that came to nothing."""
+        python = self.forges.pythons[job.python].version
+        return Outcome(request=job.request, python=python, error=error, id=job.id)

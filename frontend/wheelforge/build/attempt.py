@@ -75,6 +75,8 @@ class Attempt:
         self.place = place
         self.log = log
         self.cutoff = cutoff
+        self.reason = ""
+        """Why it is made, if it is not the first one."""
         self.forks = True
         """Whether hooks may run in a fork."""
         self.tried: AbstractSet[WheelKey] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +30,7 @@ from wheelforge.errors import (
 )
 from wheelforge.events import EventLog
 from wheelforge.hooks.protocol import Cancellation
-from wheelforge.models import Era, Keep, Kind, Outcome
+from wheelforge.models import BuildAttempt, Era, Keep, Kind, Outcome
 from wheelforge_isolation import (
     ForgeError,
     JsonCache,
@@ -43,7 +44,7 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from datetime import datetime
     from typing import BinaryIO
 
@@ -59,7 +60,6 @@ _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
 _CANCELLED = 130
 """The exit code of all errors that cancelling leads to."""
-_AGAIN = b"\n-- once more, in processes that are not forked --\n\n"
 _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 """The status of a hook that somebody else has ended, or the machine for want of memory."""
 _OF_THE_MACHINE = {
@@ -92,6 +92,8 @@ class BuildContext(NamedTuple):
     reporter: Reporter
     tidy: Callable[[], None] | None = None
     """Called after each build that went well."""
+    numbers: Iterator[int] = itertools.count(1)
+    """The ids of builds that are given none."""
 
     @property
     def unforked(self) -> JsonCache:
@@ -107,12 +109,19 @@ class BuildSession:
         context: BuildContext,
         request: BuildRequest,
         fetched: FetchedSource | None = None,
+        *,
         cancellation: Cancellation | None = None,
+        id: str = "",  # ruff: ignore[builtin-argument-shadowing]
     ) -> None:
         self.context = context
         self.request = request
         self.cancellation = cancellation or Cancellation(above=context.pool.cancellation)
-        self.events = EventLog(request.label, context.reporter)
+        self.id = id or str(next(context.numbers))
+        self.events = EventLog(request.label, context.reporter, self.id)
+        self._numbers = itertools.count(1)
+        self._attempts: list[BuildAttempt] = []
+        self._peak_bytes = 0
+        self._cpu_seconds = 0.0
         self._result = BuildResult()
         self._fetched = fetched
         self._python = ""
@@ -153,9 +162,11 @@ class BuildSession:
             environments_made=self._result.environments_made,
             notes=tuple(self.events.notes),
             era=self._era,
-            peak_bytes=self._result.peak_bytes,
-            cpu_seconds=self._result.cpu_seconds,
+            peak_bytes=self._peak_bytes,
+            cpu_seconds=self._cpu_seconds,
             log=self._log,
+            id=self.id,
+            attempts=tuple(self._attempts),
         )
 
     def cancelling(self, runner: Runner) -> contextlib.AbstractContextManager[None]:
@@ -173,7 +184,9 @@ class BuildSession:
             constraints=request.constraints or own.constraints,
             timeout_seconds=request.timeout_seconds or own.timeout_seconds,
         )
-        outcome = BuildSession(self.context, request, cancellation=self.cancellation).run()
+        number = f"{self.id}.{next(self._numbers)}"
+        session = BuildSession(self.context, request, cancellation=self.cancellation, id=number)
+        outcome = session.run()
         if outcome.error is not None:
             raise outcome.error
         return outcome
@@ -266,23 +279,39 @@ class BuildSession:
         self._era = cutoff
         attempt = Attempt(self, tree, place, log, cutoff)
         self._result = attempt.result
+        self.events.artifacts = self._result.artifacts
         return attempt
+
+    def _try(self, attempt: Attempt) -> None:
+        """Make one attempt, and note how it went."""
+        begin = sum(len(each.phases) for each in self._attempts)
+        start, error = attempt.log.tell(), None
+        try:
+            attempt.run()
+        except ForgeError as failure:
+            error = failure
+            raise
+        finally:
+            self._peak_bytes = max(self._peak_bytes, attempt.result.peak_bytes)
+            self._cpu_seconds += attempt.result.cpu_seconds
+            phases, span = tuple(self.events.phases[begin:]), (start, attempt.log.tell())
+            self._attempts.append(BuildAttempt(attempt.reason, attempt.cutoff, phases, error, span))
 
     def _run(self, attempt: Attempt, fetched: FetchedSource) -> None:
         """Build; what fails in a forked process is tried once more in fresh ones."""
         try:
-            attempt.run()
+            self._try(attempt)
         except BuildError as error:
             if not self._result.is_forked or not _may_come_of_forking(error):
                 raise
         else:
             return
         backend = self._result.backend
-        attempt.log.write(_AGAIN)
+        _part(attempt.log, "in processes that are not forked")
         tree = self._lay_out(fetched, attempt.place)
         again = self._prepare(tree, attempt.place, attempt.log, attempt.cutoff)
-        again.forks = False
-        again.run()
+        again.forks, again.reason = False, "unforked"
+        self._try(again)
         self.context.unforked.write({}, *backend)
         self.events.note(
             f"`{backend[1]}` has failed in a forked process, and not in a fresh one: it is not"
@@ -300,8 +329,9 @@ class BuildSession:
         try:
             ensure_directory(str(place))
             attempt = self._prepare(self._lay_out(fetched, place), place, log, cutoff)
-            attempt.tried, attempt.forks = failed.wheels.keys(), False
-            attempt.run()
+            attempt.tried, attempt.forks, attempt.reason = failed.wheels.keys(), False, "era"
+            _part(log, f"with {then}")
+            self._try(attempt)
         except NothingNew:
             self.events.note(f"{then}, is the same, so it is not built once more")
         except ForgeError as second:
@@ -312,6 +342,7 @@ class BuildSession:
             self.events.note(f"built once more with {then}")
             return True
         self._result, self._era = failed, None
+        self.events.artifacts = failed.artifacts
         return False
 
     def _find_publication(
@@ -351,6 +382,11 @@ def prepare_source(context: BuildContext, request: BuildRequest, place: Path) ->
         reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
         raise UsageError("option-invalid", "--editable", reason)
     return fetched
+
+
+def _part(log: BinaryIO, how: str) -> None:
+    """Tell in the log that another attempt begins."""
+    log.write(f"\n-- once more, {how} --\n\n".encode())
 
 
 def _may_come_of_forking(error: BuildError) -> bool:

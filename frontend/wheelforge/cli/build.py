@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Build = Callable[[Reporter, Callable[[Outcome], None]], None]
 
-_SOME_FAILED = 1
-
 
 def run_build(options: argparse.Namespace) -> int:
     """Build, say where each result is, and return the exit code."""
@@ -74,10 +72,41 @@ def _run(options: argparse.Namespace, build: Build, *, is_batch: bool = False) -
         reports.add(outcome)
         console.show_outcome(outcome)
 
-    with open_reports(options) as reports, open_cache_place(options), console.watch():
-        reporters.append(reports.on_event)
-        build(report, on_outcome)
-    return _conclude(outcomes, console, time.monotonic() - begun)
+    code = 0
+    try:
+        with open_reports(options) as reports, open_cache_place(options), console.watch():
+            reporters.append(reports.on_event)
+            build(report, on_outcome)
+    except KeyboardInterrupt:
+        if is_batch:
+            _sum_up(options, console, outcomes, time.monotonic() - begun, is_interrupted=True)
+        raise
+    if is_batch:
+        code = _sum_up(options, console, outcomes, time.monotonic() - begun)
+    return code or max((each.error.exit_code for each in outcomes if each.error), default=0)
+
+
+def _sum_up(
+    options: argparse.Namespace,
+    console: Console,
+    outcomes: Sequence[Outcome],
+    seconds: float,
+    *,
+    is_interrupted: bool = False,
+) -> int:
+    from wheelforge.batch.machine import count_cores
+    from wheelforge.cli.reports import list_reports
+    from wheelforge.cli.summary import Batch, conclude, write_markdown
+
+    batch = Batch(
+        outcomes=outcomes,
+        seconds=seconds,
+        jobs=options.jobs or count_cores(),
+        reports=tuple(list_reports(options)),
+        is_interrupted=is_interrupted,
+    )
+    write_markdown(batch, os.environ)
+    return conclude(batch, console)
 
 
 def _run_metadata(options: argparse.Namespace) -> int:
@@ -90,30 +119,3 @@ def _run_metadata(options: argparse.Namespace) -> int:
         raise UsageError("option-invalid", "--metadata", "it says to build something, too")
     run_metadata(options)
     return 0
-
-
-def _conclude(outcomes: Sequence[Outcome], console: Console, seconds: float) -> int:
-    """Sum up a batch, say which builds have failed and why, and return the exit code."""
-    failed = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
-    if len(outcomes) == 1:
-        return failed[0][1].exit_code if failed else 0
-    if failed:
-        lines = [f"{len(failed)} of {len(outcomes)} builds failed:"]
-        for outcome, error in failed:
-            reason = str(error).partition("\n")[0].removeprefix(f"`{outcome.request.label}`: ")
-            lines.append(
-                f"  {outcome.request.label}, Python {outcome.python}: {error.code}: {reason}"
-            )
-        console.say("error", "\n".join(lines), is_needed=True)
-    kept = sum(outcome.is_resumed for outcome in outcomes)
-    counts = {
-        "built": len(outcomes) - len(failed) - kept,
-        "kept": kept,
-        "failed": len(failed),
-    }
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    places = {artifact.path.parent for outcome in outcomes for artifact in outcome.artifacts}
-    where = f"; results in `{os.path.relpath(places.pop())}`" if len(places) == 1 else ""
-    if outcomes:
-        console.say("done", f"{said} in {seconds:.1f} s{where}")
-    return _SOME_FAILED if failed else 0

@@ -37,7 +37,16 @@ def build_alone(
     settings = replace(make_settings(options), python=(options.pythons or [None])[0])
     components = Components(pool=pool)
     with open_forge(settings, reporter=reporter, components=components) as forge:
-        on_outcome(forge.try_build(request))
+        try:
+            outcome = forge.try_build(request)
+        except KeyboardInterrupt:
+            from wheelforge.errors import BuildCancelledError
+            from wheelforge.models import Outcome
+
+            error = BuildCancelledError(request.label)
+            on_outcome(Outcome(request=request, error=error, id="1"))
+            raise
+        on_outcome(outcome)
 
 
 def run_metadata(options: argparse.Namespace) -> None:

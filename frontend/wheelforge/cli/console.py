@@ -104,6 +104,8 @@ class Console:
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Say how a build has ended, and print where its results are."""
+        if outcome.verdict in {"cancelled", "not-started"}:
+            return  # all of them are counted in the end
         has_told = self._progress.add(outcome)
         # A terminal needs no second line for the same result; programs get the bare paths.
         if not (has_told and sys.stdout.isatty()):

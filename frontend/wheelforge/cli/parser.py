@@ -57,6 +57,7 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     if unknown:
         _refuse_unknown(unknown[0], parser)
     fill_places(parser, defaults, found)
+    found.words = words
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import UsageError
@@ -27,9 +28,16 @@ _ALL = (*_WHOLE, "events")
 class Reports:
     """Collects the outcomes of builds, and writes the reports that were asked for."""
 
-    def __init__(self, paths: Mapping[str, Path], stream: EventStream | None = None) -> None:
-        self._paths = paths
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        stream: EventStream | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        self.paths = paths
         self._stream = stream
+        self._facts = facts or {}
+        self._start = time.monotonic()
         self._told: list[tuple[Outcome, str]] = []
 
     def on_event(self, event: BuildEvent) -> None:
@@ -39,17 +47,27 @@ class Reports:
 
     def add(self, outcome: Outcome) -> None:
         """Take note of how a build has ended, as soon as it has; for one thread."""
-        if not self._paths:
+        if not self._facts:
             return
-        from wheelforge.report import read_tail
+        from wheelforge.events import BuildEvent
+        from wheelforge.report import tail_of
 
+        event = BuildEvent(
+            kind="outcome",
+            build=outcome.request.label,
+            id=outcome.id,
+            text=outcome.verdict,
+            error=outcome.error.code if outcome.error else "",
+            seconds=outcome.whole.seconds if outcome.whole else 0.0,
+            artifacts=tuple(str(artifact.path) for artifact in outcome.artifacts),
+        )
+        self.on_event(event)
         # Now: the next build of the same thing writes to the same log.
-        tail = "" if outcome.error is None else read_tail(outcome.log)
-        self._told.append((outcome, tail))
+        self._told.append((outcome, tail_of(outcome)))
 
     def write(self, ending: BaseException | None = None) -> None:
         """Write all reports; one that cannot be written does not keep others from it."""
-        if not self._paths:
+        if not self._facts:
             return
         from wheelforge import report
 
@@ -58,14 +76,25 @@ class Reports:
             "junit": report.write_junit_report,
             "html": report.write_html_report,
         }
-        run, failures = report.Run(told=tuple(self._told), ending=ending), list[ForgeError]()
-        for name, path in self._paths.items():
+        seconds = round(time.monotonic() - self._start, 6)
+        facts = {**self._facts, "seconds": seconds}
+        run = report.Run(told=tuple(self._told), ending=ending, facts=facts)
+        if self._stream is not None:
+            self._stream.write_summary(run)
+        failures = list[ForgeError]()
+        for name, path in self.paths.items():
             try:
                 writers[name](run, path)
             except ForgeError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+
+def list_reports(options: argparse.Namespace) -> list[Path]:
+    """Return the files of the reports that were asked for and are there."""
+    paths = (getattr(options, name) for name in _ALL)
+    return [path for path in paths if path and path.exists()]
 
 
 def check_reports(options: argparse.Namespace) -> dict[str, Path]:
@@ -88,13 +117,16 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
     if not paths:
         yield Reports({})
         return
+    from wheelforge.cli.invocation import describe_invocation
+
+    facts = describe_invocation(options)
     with contextlib.ExitStack() as stack:
         stream, place = None, paths.pop("events", None)
         if place is not None:
             from wheelforge.report import EventStream
 
-            stream = stack.enter_context(EventStream(place))
-        reports = Reports(paths, stream)
+            stream = stack.enter_context(EventStream(place, facts))
+        reports = Reports(paths, stream, facts)
         try:
             yield reports
         except BaseException as ending:

@@ -24,6 +24,7 @@ from wheelforge.errors.requirements import (
 )
 from wheelforge.errors.usage import (
     BuildCancelledError as BuildCancelledError,
+    BuildNotStartedError as BuildNotStartedError,
     LockError as LockError,
     SourceError as SourceError,
     UsageError as UsageError,

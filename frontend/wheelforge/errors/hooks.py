@@ -271,6 +271,13 @@ class BackendFailedError(BuildError):
         """Why it has failed, or nothing if that is not known."""
         return super().__str__()
 
+    @property
+    def summary(self) -> str:
+        """The failure in one line; without a known cause, the last line of the output tells it."""
+        first = str(self).partition("\n")[0]
+        last = last_lines(self.failure.output).rpartition("\n")[2].strip()
+        return f"{first}: {last}" if last and not self.cause else first
+
     def __str__(self) -> str:
         failure = self.failure
         why = f": {self.cause}" if self.cause else f" with status {failure.status}"

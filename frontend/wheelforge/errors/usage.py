@@ -69,6 +69,20 @@ class BuildCancelledError(BuildError):
     }
 
 
+class BuildNotStartedError(BuildCancelledError):
+    """A build of a batch was not begun, as the batch ended before."""
+
+    code = "build-not-started"
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            130,
+            "label",
+            "the build of `{label}` was not started, as the batch ended before",
+            "the same command with `--resume` builds what is missing",
+        )
+    }
+
+
 class SourceError(BuildError):
     """The thing to be built does not exist, or is no project."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from wheelforge.report.json_report import SCHEMA, describe_outcome, describe_run, write_json_report
 from wheelforge.report.junit import write_junit_report
 from wheelforge.report.page import write_html_report
-from wheelforge.report.run import Run, read_tail
+from wheelforge.report.run import Run, format_time, read_tail, tail_of
 from wheelforge.report.stream import EventStream
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "Run",
     "describe_outcome",
     "describe_run",
+    "format_time",
     "read_tail",
+    "tail_of",
     "write_html_report",
     "write_json_report",
     "write_junit_report",

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from collections import Counter
+from itertools import starmap
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
+from wheelforge.errors import last_lines
 from wheelforge.models import Kind
-from wheelforge.report.run import to_json_text
+from wheelforge.report.run import find_ending, format_time, to_json_text
 from wheelforge.version import VERSION
 from wheelforge_isolation import ForgeError, replace_file
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from wheelforge.models import Artifact, Outcome, Phase
+    from wheelforge.models import Artifact, BuildAttempt, Outcome, Phase
     from wheelforge.report.run import Run
 
     Facts: TypeAlias = dict[str, object]
 
 SCHEMA = 1
 _FORMAT_OF_BUILD = "1.0"
-_INTERRUPTED = 130
+_TAIL_LINES = 20
 
 
 def write_json_report(run: Run, path: Path) -> None:
@@ -34,42 +36,45 @@ def write_json_report(run: Run, path: Path) -> None:
 
 def describe_run(run: Run) -> Facts:
     """Return the whole report as JSON has it."""
-    builds = [describe_outcome(outcome) for outcome in run.outcomes]
     delivered = {artifact.path: artifact for each in run.outcomes for artifact in each.artifacts}
     return {
+        "$schema": "urn:wheelforge:report:1",
         "version": _FORMAT_OF_BUILD,
         "artifacts": [_describe_artifact(artifact) for artifact in delivered.values()],
         "schema": SCHEMA,
         "generator": {"name": "wheelforge", "version": VERSION},
-        "written": _spell_time(time.time()),
+        "written": format_time(time.time()),
+        "run": dict(run.facts),
         "error": None if run.ending is None else _describe_ending(run.ending),
-        "totals": _count(builds),
-        "builds": builds,
+        "totals": count_verdicts(run.outcomes),
+        "builds": list(starmap(describe_outcome, run.told)),
+        "comparison": run.comparison,
     }
 
 
-def describe_outcome(outcome: Outcome) -> Facts:
-    """Return one build as JSON has it."""
-    source, whole = outcome.request.source, find_whole(outcome)
+def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
+    """Return one build as JSON has it; ``tail`` is the end of its log, if it has failed."""
+    source, whole = outcome.request.source, outcome.whole
+    waits = {reason: round(seconds, 6) for reason, seconds in outcome.waits.items()}
+    directory = sum(phase.seconds for phase in outcome.phases if phase.name == "wait")
     return {
+        "id": outcome.id,
         "source": redact(source) if isinstance(source, str) else str(source),
         "label": outcome.request.label,
         "sha256": outcome.sha256 or None,
         "python": outcome.python,
-        "outcome": _judge(outcome),
-        "error": None if outcome.error is None else _describe_error(outcome.error),
+        "outcome": outcome.verdict,
+        "error": _describe_error(outcome, outcome.error, tail),
         "artifacts": [_describe_artifact(artifact) for artifact in outcome.artifacts],
-        "started": None if whole is None else _spell_time(whole.started),
+        "started": None if whole is None else format_time(whole.started),
         "seconds": None if whole is None else round(whole.seconds, 6),
-        "phases": [
-            {
-                "name": phase.name,
-                "started": _spell_time(phase.started),
-                "seconds": round(phase.seconds, 6),
-            }
-            for phase in outcome.phases
-            if phase.name
-        ],
+        "phases": _describe_phases(outcome.phases),
+        "attempts": [_describe_attempt(outcome, each) for each in outcome.attempts],
+        "needs": list(outcome.needs),
+        "queued_seconds": sum(
+            seconds for reason, seconds in waits.items() if reason not in {"token", "directory"}
+        ),
+        "waits": {**waits, **({"directory": round(directory, 6)} if directory else {})},
         "peak_memory": outcome.peak_bytes or None,
         "cpu_seconds": round(outcome.cpu_seconds, 6),
         "environment": [
@@ -91,33 +96,47 @@ def describe_outcome(outcome: Outcome) -> Facts:
     }
 
 
-def find_whole(outcome: Outcome) -> Phase | None:
-    """Return the phase that is the build itself, if it was begun."""
-    return next((phase for phase in outcome.phases if not phase.name), None)
+def _describe_attempt(outcome: Outcome, attempt: BuildAttempt) -> Facts:
+    return {
+        "reason": attempt.reason or None,
+        "era": None if attempt.era is None else attempt.era.isoformat(),
+        "phases": _describe_phases(attempt.phases),
+        "error": _describe_error(outcome, attempt.error),
+    }
 
 
-def _judge(outcome: Outcome) -> str:
-    if outcome.error is None:
-        return "resumed" if outcome.is_resumed else "built"
-    return "cancelled" if outcome.error.exit_code == _INTERRUPTED else "failed"
+def _describe_phases(phases: Iterable[Phase]) -> list[Facts]:
+    return [
+        {
+            "name": phase.name,
+            "started": format_time(phase.started),
+            "seconds": round(phase.seconds, 6),
+        }
+        for phase in phases
+        if phase.name
+    ]
 
 
 def _describe_ending(ending: BaseException) -> Facts:
-    if isinstance(ending, ForgeError):
-        return _describe_error(ending)
-    if isinstance(ending, KeyboardInterrupt):
-        code, exit_code, message = "interrupted", _INTERRUPTED, "somebody has ended it"
-    else:
-        code, exit_code, message = "unexpected", 1, f"{type(ending).__name__}: {ending}"
-    return {"code": code, "exit_code": exit_code, "message": message, "hint": None}
+    code, exit_code, message = find_ending(ending)
+    hint = ending.hint if isinstance(ending, ForgeError) else ""
+    return {"code": code, "exit_code": exit_code, "message": message, "hint": hint or None}
 
 
-def _describe_error(error: ForgeError) -> Facts:
+def _describe_error(outcome: Outcome, error: ForgeError | None, tail: str = "") -> Facts | None:
+    if error is None:
+        return None
+    failure = getattr(error, "failure", None)
+    output = last_lines(getattr(error if failure is None else failure, "output", b""))
+    lines = tail.split("\n")[-_TAIL_LINES:] if tail else [line[2:] for line in output.split("\n")]
     return {
         "code": error.code,
         "exit_code": error.exit_code,
         "message": str(error),
+        "summary": outcome.summarize(error),
+        "detail": "" if output else str(error).partition("\n")[2],
         "hint": error.hint or None,
+        "log_tail": "\n".join(lines).strip("\n"),
     }
 
 
@@ -135,11 +154,8 @@ def _describe_artifact(artifact: Artifact) -> Facts:
     }
 
 
-def _count(builds: Sequence[Facts]) -> Facts:
-    outcomes = [build["outcome"] for build in builds]
-    kinds = ("built", "resumed", "failed", "cancelled")
-    return {"builds": len(builds), **{kind: outcomes.count(kind) for kind in kinds}}
-
-
-def _spell_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+def count_verdicts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Return how many builds there are, and of each outcome."""
+    counts = Counter[str](outcome.verdict for outcome in outcomes)
+    kinds = ("built", "resumed", "failed", "cancelled", "not-started")
+    return {"builds": counts.total(), **{kind: counts[kind] for kind in kinds}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import (  # ruff: ignore[suspicious-xml-etree-import]  it only writes
@@ -12,16 +14,15 @@ from xml.etree.ElementTree import (  # ruff: ignore[suspicious-xml-etree-import]
     tostring,
 )
 
-from wheelforge.report.json_report import find_whole
+from wheelforge.models import Kind
 from wheelforge_isolation import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelforge.models import Outcome
     from wheelforge.report.run import Run
-    from wheelforge_isolation import ForgeError
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML cannot have, not even escaped."""
@@ -31,7 +32,8 @@ _OWN_GROUND = 5
 
 def write_junit_report(run: Run, path: Path) -> None:
     """Put one test case for each build of ``run`` into the file ``path``."""
-    suite = Element("testsuite", _describe(run.outcomes))
+    suite = Element("testsuite", _describe(run))
+    _add_properties(suite, {f"run.{name}": value for name, value in run.facts.items()})
     for outcome, tail in run.told:
         _add_case(suite, outcome, tail)
     indent(suite)
@@ -39,47 +41,71 @@ def write_junit_report(run: Run, path: Path) -> None:
     replace_file(str(path), content + b"\n")
 
 
-def _describe(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    elements = [_find_element(outcome.error) for outcome in outcomes if outcome.error is not None]
-    begun = [whole.started for whole in map(find_whole, outcomes) if whole is not None]
-    moment = datetime.fromtimestamp(min(begun, default=0.0), UTC)
+def _describe(run: Run) -> dict[str, str]:
+    outcomes = run.outcomes
+    elements = Counter(_find_element(each) for each in outcomes)
+    wholes = [outcome.whole for outcome in outcomes if outcome.whole is not None]
+    start = min((whole.started for whole in wholes), default=0.0)
+    end = max((whole.started + whole.seconds for whole in wholes), default=0.0)
+    moment = datetime.fromtimestamp(start, UTC)
     return {
         "name": "wheelforge",
         "tests": str(len(outcomes)),
-        "failures": str(elements.count("failure")),
-        "errors": str(elements.count("error")),
-        "skipped": str(sum(outcome.is_resumed for outcome in outcomes)),
-        "time": f"{sum(map(_count_seconds, outcomes)):.3f}",
+        "failures": str(elements["failure"]),
+        "errors": str(elements["error"]),
+        "skipped": str(elements["skipped"]),
+        # Builds run side by side: their sum would be more than anybody has waited.
+        "time": f"{end - start:.3f}",
         "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S}",
     }
 
 
 def _add_case(suite: Element, outcome: Outcome, tail: str) -> None:
+    whole, error = outcome.whole, outcome.error
     facts = {
-        "classname": f"python {outcome.python}".strip(),
+        # Jenkins takes what is before the last dot for a package.
+        "classname": f"python {outcome.python}".strip().replace(".", "_"),
         "name": _clean(outcome.request.label),
-        "time": f"{_count_seconds(outcome):.3f}",
+        "time": f"{whole.seconds if whole else 0:.3f}",
     }
-    case, error = SubElement(suite, "testcase", facts), outcome.error
-    if error is not None:
-        first, _, _ = str(error).partition("\n")
-        facts = {"type": error.code, "message": _clean(first)}
+    case, element = SubElement(suite, "testcase", facts), _find_element(outcome)
+    _add_properties(case, _list_properties(outcome))
+    if element == "skipped":
+        why = outcome.verdict if error is None else outcome.summarize(error)
+        SubElement(case, element, {"message": _clean(why)})
+    elif error is not None:
+        facts = {"type": error.code, "message": _clean(outcome.summarize(error))}
         text = f"{error}\nhint: {error.hint}" if error.hint else str(error)
-        SubElement(case, _find_element(error), facts).text = _clean(text)
-    elif outcome.is_resumed:
-        SubElement(case, "skipped")
+        SubElement(case, element, facts).text = _clean(text)
     for element, text in (("system-out", "\n".join(outcome.notes)), ("system-err", tail)):
         if text:
             SubElement(case, element).text = _clean(text)
 
 
-def _find_element(error: ForgeError) -> str:
-    return "error" if error.exit_code >= _OWN_GROUND else "failure"
+def _list_properties(outcome: Outcome) -> dict[str, object]:
+    log = None if outcome.log is None else str(outcome.log)
+    facts: dict[str, object] = {"id": outcome.id, "outcome": outcome.verdict, "log": log}
+    for artifact in outcome.artifacts:
+        kind = "sdist" if artifact.kind is Kind.SDIST else "wheel"
+        facts |= {kind: str(artifact.path), f"{kind}.sha256": artifact.sha256}
+    return facts
 
 
-def _count_seconds(outcome: Outcome) -> float:
-    whole = find_whole(outcome)
-    return 0.0 if whole is None else whole.seconds
+def _add_properties(parent: Element, facts: Mapping[str, object]) -> None:
+    shown = {name: value for name, value in facts.items() if value}
+    properties = SubElement(parent, "properties") if shown else parent
+    for name, value in shown.items():
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        SubElement(properties, "property", {"name": name, "value": _clean(text)})
+
+
+def _find_element(outcome: Outcome) -> str:
+    """Return the element that says how a build has ended; nothing if it was built."""
+    if outcome.verdict in {"resumed", "cancelled", "not-started"}:
+        return "skipped"
+    if outcome.error is None:
+        return ""
+    return "error" if outcome.error.exit_code >= _OWN_GROUND else "failure"
 
 
 def _clean(text: str) -> str:

@@ -50,7 +50,7 @@ def compose_page(run: Run) -> str:
 def _describe(run: Run) -> dict[str, object]:
     shown = sum(1 for _, tail in run.told if tail)
     room = max(_TAIL_CHARACTERS, _TAILS_CHARACTERS // max(1, shown))
-    builds = [{**describe_outcome(outcome), "tail": tail[-room:]} for outcome, tail in run.told]
+    builds = [{**describe_outcome(*told), "tail": told[1][-room:]} for told in run.told]
     return {**describe_run(run), "builds": builds}
 
 

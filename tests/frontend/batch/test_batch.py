@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -43,7 +44,8 @@ def test_batch__a_failed_build_leaves_the_others(yard: Yard) -> None:
     assert code == 1
     assert yard.results() == {"good", "fine"}
     assert "it is broken" in err
-    assert "1 of 3 builds failed:\n  bad-1.0.tar.gz, Python 3." in err
+    cause = "backend-failed  building the wheel has failed with status 1: it is broken"
+    assert f"1 of 3 builds failed:\n  bad-1.0.tar.gz  {cause}\n" in err
 
 
 def test_batch__of_one_source_the_error_decides_the_exit_code(yard: Yard) -> None:
@@ -63,6 +65,7 @@ def test_batch__fail_fast_ends_all_builds_at_the_first_failure(yard: Yard) -> No
 
     assert code == 1
     assert "it is broken" in err
+    assert "done: 1 failed, 1 cancelled, 1 not started in " in err
     assert yard.results() == set()
     assert not any(map(is_running, read_pids(pids)))
 
@@ -70,13 +73,28 @@ def test_batch__fail_fast_ends_all_builds_at_the_first_failure(yard: Yard) -> No
 def test_batch__an_interrupt_ends_all_builds_and_leaves_deliveries(yard: Yard) -> None:
     pids = yard.place / "pids"
     sdists = [yard.sdist("quick"), yard.sdist("slow", ENDLESS.format(str(pids)))]
+    sdists += [yard.sdist(f"slow{number}", ENDLESS.format(str(pids))) for number in range(3)]
+    reports = [f"--{name}={yard.place / name}" for name in ("report", "junit", "events")]
 
-    with yard.start(*sdists, "-j", "2") as process:
-        wait_until(lambda: read_lines(pids) and yard.results())
+    with yard.start(*sdists, "-j", "2", *reports) as process:
+        wait_until(lambda: len(read_lines(pids)) == 2 and yard.results())
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
 
-    assert (process.returncode, err) == (130, "interrupted\n")
+    assert process.returncode == 130
+    assert err.startswith("note: 1 built, 2 cancelled, 2 not started in ")
+    assert "results in `out` (1 file, " in err
+    assert err.endswith("with `--resume` keeps what is built\ninterrupted\n")
+    facts = json.loads((yard.place / "report").read_bytes())
+    verdicts = [build["outcome"] for build in facts["builds"]]
+    assert sorted(verdicts) == ["built", *["cancelled"] * 2, *["not-started"] * 2]
+    assert (facts["totals"]["not-started"], facts["totals"]["cancelled"]) == (2, 2)
+    junit = (yard.place / "junit").read_text(encoding="utf-8")
+    assert 'tests="5" failures="0" errors="0" skipped="4"' in junit
+    events = [json.loads(line) for line in (yard.place / "events").read_bytes().splitlines()]
+    ended = [event["id"] for event in events if event["kind"] == "outcome"]
+    assert sorted(ended) == sorted(build["id"] for build in facts["builds"])
+    assert (events[-1]["kind"], events[-1]["totals"]) == ("summary", facts["totals"])
     assert yard.results() == {"quick"}
     assert not any(map(is_running, read_pids(pids)))
     assert [path.name for path in (yard.place / "cache" / "stage-v1").iterdir()] == [".git"]
@@ -226,11 +244,18 @@ def test_delivery__a_different_file_of_the_same_name_is_noted(yard: Yard) -> Non
     assert "`one-1.0-py3-none-any.whl` replaces another one of this run" in err
 
 
-def test_delivery__different_files_of_one_name_from_two_sources_collide(yard: Yard) -> None:
-    first, second = yard.project("one"), yard.project("two")
+def write_twin(yard: Yard, of: Path) -> Path:
+    """Write a project that is called like another one, and has other contents."""
+    twin = yard.project("two")
     for name in ("pyproject.toml", "backend.py"):
-        (second / name).write_bytes((first / name).read_bytes())
-    (second / "src" / "one.py").write_text("NAME = 'another'", encoding="utf-8")
+        (twin / name).write_bytes((of / name).read_bytes())
+    (twin / "src" / "one.py").write_text("NAME = 'another'", encoding="utf-8")
+    return twin
+
+
+def test_delivery__different_files_of_one_name_from_two_sources_collide(yard: Yard) -> None:
+    first = yard.project("one")
+    second = write_twin(yard, first)
 
     code, out, err = yard.run(first, second, "-w", "-j", "1")
 
@@ -239,6 +264,33 @@ def test_delivery__different_files_of_one_name_from_two_sources_collide(yard: Ya
     assert f"error[result-collides]: `{second}` has made `one-1.0-py3-none-any.whl`, and" in err
     with zipfile.ZipFile(delivered) as wheel:
         assert wheel.read("one.py") == b"NAME = 'one'\n"
+
+
+def test_delivery__a_kept_file_of_another_source_collides(yard: Yard) -> None:
+    sdist = yard.sdist("one")
+    yard.run(sdist)
+    (other,) = yard.output.iterdir()
+    before = other.read_bytes()
+    twin = write_twin(yard, yard.place / "projects" / "one")
+
+    code, _, err = yard.run(sdist, twin, "-w", "-j", "1", "--resume")
+
+    assert code == 1
+    assert "error[result-collides]: " in err
+    assert other.read_bytes() == before
+
+
+def test_delivery__that_fails_gives_its_name_back(yard: Yard) -> None:
+    blocked = yard.output / "one-1.0-py3-none-any.whl"
+    blocked.mkdir(parents=True)
+    code = f"import os\nif os.getcwd().endswith('two'): os.rmdir({str(blocked)!r})"
+    first = yard.project("one", code)
+    second = write_twin(yard, first)
+
+    done, out, err = yard.run(first, second, "-w", "-j", "1")
+
+    assert (done, out) == (1, f"{blocked}\n")
+    assert "done: 1 built, 1 failed in " in err
 
 
 # Taken up again
@@ -254,7 +306,7 @@ def test_resume__skips_deliveries(yard: Yard) -> None:
 
     assert sorted(read_lines(log)) == ["one", "two"]
     assert (code, len(out.splitlines())) == (0, 2)
-    assert err.count("it was delivered before, and is not built again") == 2
+    assert err.startswith("done: 2 kept in ")
     assert sorted(named[1].splitlines()) == sorted(out.splitlines())
 
 
@@ -422,7 +474,23 @@ def test_summary__tells_counts_causes_and_where_results_are(yard: Yard) -> None:
     code, _, told = yard.run(good, bad, "--keep-going")
 
     assert code == 1
-    (cause,) = re.findall(r"^  bad-1\.0\.tar\.gz, Python \S+: (.*)$", told, re.MULTILINE)
-    assert cause.startswith("backend-failed: building the wheel has failed")
-    (last,) = re.findall(r"^done: (.*)$", told, re.MULTILINE)
-    assert re.fullmatch(r"1 built, 1 failed in \d+\.\d s; results in `.*out`", last)
+    (cause,) = re.findall(r"^  bad-1\.0\.tar\.gz  (.*)$", told, re.MULTILINE)
+    assert cause.startswith("backend-failed  building the wheel has failed")
+    assert "done: 1 built, 1 failed in " in told
+    assert re.search(r"^  slowest: (good|bad)-1\.0\.tar\.gz \d+\.\d s$", told, re.MULTILINE)
+    assert re.search(r"^  environments: \d from the cache, \d made$", told, re.MULTILINE)
+    assert re.search(r"^  results in `.*out` \(1 file, \d.*B\)$", told, re.MULTILINE)
+
+
+def test_summary__of_a_job_of_github_is_a_table_in_markdown(yard: Yard) -> None:
+    page = yard.place / "summary.md"
+    page.write_text("# before\n", encoding="utf-8")
+    bad = yard.sdist("bad", "raise SystemExit('a | `pipe` <b>')")
+
+    yard.run(yard.sdist("good"), bad, GITHUB_STEP_SUMMARY=str(page))
+
+    heading, *lines = page.read_text(encoding="utf-8").splitlines()
+    assert heading == "# before"
+    assert lines[0] == "### wheelforge: 1 built, 1 failed"
+    row = next(line for line in lines if line.startswith("| bad"))
+    assert r"a \| \`pipe\` &lt;b&gt; |" in row

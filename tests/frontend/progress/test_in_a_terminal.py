@@ -111,7 +111,7 @@ def test_live__shows_builds_at_work_below_results(tmp_path: Path, terminal: Term
     assert "1 done \u00b7 1 waiting" in later
     assert max(map(len, narrow.splitlines())) <= 50
     assert "building wheel" not in end
-    assert re.search(r"^done: 3 built, 1 failed in \d+\.\d s; results in `", end, re.MULTILINE)
+    assert re.search(r"^done: 3 built, 1 failed in \d+\.\d s \(", end, re.MULTILINE)
     assert "no steel today" in end
 
 

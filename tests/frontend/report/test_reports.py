@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.support.reports import (
     MOMENT,
     Factory,
     check,
+    check_event,
     make_artifact,
     make_failure,
     make_outcome,
@@ -30,14 +32,15 @@ from tests.support.reports import (
     tell,
 )
 from tests.support.source import ROOT
-from wheelforge.errors import HookError, OfflineError
+from wheelforge.errors import BuildNotStartedError, HookError, OfflineError
 from wheelforge.events import BuildEvent
-from wheelforge.models import Kind
+from wheelforge.models import BuildAttempt, Kind
 from wheelforge.report import (
     SCHEMA,
     EventStream,
     describe_run,
     read_tail,
+    tail_of,
     write_json_report,
     write_junit_report,
 )
@@ -60,7 +63,10 @@ def test_schema__knows_every_name_that_is_written() -> None:
     import_module("jsonschema").Draft7Validator.check_schema(JSON_SCHEMA)
     definitions = JSON_SCHEMA["definitions"]
     outcome = make_outcome(
-        artifacts=(make_artifact(),), phases=make_phases(MOMENT, 2), wheels=(make_wheel(),)
+        artifacts=(make_artifact(),),
+        phases=make_phases(MOMENT, 2),
+        wheels=(make_wheel(),),
+        attempts=(BuildAttempt("", None, (), None, (0, 0)),),
     )
 
     facts = report(outcome, make_outcome(error=make_failure()), ending=KeyboardInterrupt())
@@ -72,9 +78,10 @@ def test_schema__knows_every_name_that_is_written() -> None:
         (build["artifacts"][0], definitions["artifact"]),
         (build["phases"][0], definitions["phase"]),
         (build["environment"][0], definitions["wheel"]),
+        (build["attempts"][0], definitions["attempt"]),
         (failed["error"], definitions["error"]),
     )
-    assert [set(written) ^ set(known["properties"]) for written, known in pairs] == [set()] * 6
+    assert [set(written) ^ set(known["properties"]) for written, known in pairs] == [set()] * 7
 
 
 def test_schema__refuses_other_documents() -> None:
@@ -91,7 +98,7 @@ def test_json__a_run_of_any_outcome_is_valid() -> None:
     totals = facts["totals"]
     assert totals["builds"] == len(facts["builds"]) == 200
     assert sum(totals[kind] for kind in ("built", "resumed", "failed", "cancelled")) == 200
-    assert min(totals.values()) > 0
+    assert [kind for kind in totals if not totals[kind]] == ["not-started"]
 
 
 def test_json__a_build_has_all_its_facts() -> None:
@@ -126,9 +133,10 @@ def test_json__a_build_has_all_its_facts() -> None:
         ({"is_resumed": True}, "resumed"),
         ({"error": make_failure()}, "failed"),
         ({"error": HookError("hook-cancelled", "build_wheel")}, "cancelled"),
+        ({"error": BuildNotStartedError("demo")}, "not-started"),
     ],
 )
-def test_json__an_outcome_has_one_of_four_names(facts: dict[str, Any], outcome: str) -> None:
+def test_json__an_outcome_has_one_of_five_names(facts: dict[str, Any], outcome: str) -> None:
     told = report(make_outcome(**facts))
 
     assert told["builds"][0]["outcome"] == outcome
@@ -144,8 +152,57 @@ def test_json__an_error_has_code_exit_code_message_and_hint() -> None:
         "code": "offline",
         "exit_code": 5,
         "message": str(error),
+        "summary": str(error),
+        "detail": "",
         "hint": error.hint or None,
+        "log_tail": "",
     }
+
+
+def test_json__an_error_of_a_hook_has_its_cause_and_its_output_apart() -> None:
+    error = make_failure("compiling\nThis backport is for Python 2.7 only.")
+
+    (build,) = report(make_outcome(error=error))["builds"]
+
+    cause = "This backport is for Python 2.7 only."
+    summary = f"building the wheel has failed with status 1: {cause}"
+    assert build["error"]["summary"] == summary
+    assert build["error"]["log_tail"] == f"compiling\n{cause}"
+    assert (build["error"]["detail"], build["error"]["message"]) == ("", str(error))
+
+
+def test_json__has_every_attempt_and_every_reason_of_waiting() -> None:
+    error, phases = make_failure("first"), make_phases(MOMENT, 3.0, wait=1.0)
+    era = datetime(2015, 8, 30, tzinfo=UTC)
+    attempts = (
+        BuildAttempt("", None, phases[:4], error, (0, 10)),
+        BuildAttempt("era", era, phases[4:], make_failure("second"), (10, 20)),
+    )
+    outcome = make_outcome(
+        error=error, phases=phases, attempts=attempts, waits={"slot": 2.0, "token": 0.5}
+    )
+
+    (build,) = report(outcome)["builds"]
+
+    first, second = build["attempts"]
+    assert (first["reason"], first["era"], first["error"]["log_tail"]) == (None, None, "first")
+    assert (second["reason"], second["era"]) == ("era", era.isoformat())
+    assert second["error"]["log_tail"] == "second"
+    names = [phase["name"] for each in (first, second) for phase in each["phases"]]
+    assert names == [phase["name"] for phase in build["phases"]]
+    assert build["waits"] == {"slot": 2.0, "token": 0.5, "directory": 1.0}
+    assert build["queued_seconds"] == build["waits"]["slot"]
+
+
+def test_log_tail__is_that_of_the_attempt_whose_error_is_told(tmp_path: Path) -> None:
+    log, error = tmp_path / "log", make_failure("first")
+    log.write_bytes(b"first\n-- once more --\nsecond\n")
+    spans = {"": ((0, 6), error), "era": ((6, 30), make_failure("second"))}
+    attempts = tuple(
+        BuildAttempt(reason, None, (), why, span) for reason, (span, why) in spans.items()
+    )
+
+    assert tail_of(make_outcome(error=error, attempts=attempts, log=log)) == "first"
 
 
 @pytest.mark.parametrize(
@@ -249,15 +306,31 @@ def test_junit__has_a_case_for_each_build_and_counts_them(tmp_path: Path) -> Non
 
     counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped", "time")}
     assert counts == {"tests": "4", "failures": "1", "errors": "1", "skipped": "1", "time": "2.500"}
+    assert {each.tag for each in suite} == {"testcase"}
     assert suite.get("timestamp") == "2026-09-21T14:13:20"
     built, resumed, failed, offline = suite
-    assert (built.get("name"), built.get("classname")) == ("demo-1.0.tar.gz", "python 3.11.9")
+    assert (built.get("name"), built.get("classname")) == ("demo-1.0.tar.gz", "python 3_11_9")
     assert (built.get("time"), built.findtext("system-out")) == ("2.500", "a note")
-    assert [each.tag for each in resumed] == ["skipped"]
-    assert failed[0].get("type") == "backend-failed"
+    assert [each.tag for each in resumed] == ["properties", "skipped"]
+    (failure,) = failed.iter("failure")
+    assert failure.get("type") == "backend-failed"
+    assert (failure.get("message") or "").startswith("building the wheel has failed")
     assert "cc: no such file" in (failed.findtext("failure") or "")
     assert failed.findtext("system-err") == "the last line"
-    assert (offline[0].tag, offline[0].get("type")) == ("error", "offline")
+    assert [each.get("type") for each in offline.iter("error")] == ["offline"]
+
+
+def test_junit__has_properties_and_the_time_that_was_waited(tmp_path: Path) -> None:
+    phases = [make_phases(MOMENT + start, 4.0) for start in (0, 1)]
+    artifact, log = make_artifact(), Path("/work/logs/demo.log")
+    outcomes = [make_outcome(phases=each, artifacts=(artifact,), log=log) for each in phases]
+
+    suite = junit(tmp_path, *outcomes)
+
+    assert suite.get("time") == "5.000"
+    properties = {each.get("name"): each.get("value") for each in suite[0].iter("property")}
+    assert properties["wheel"] == str(artifact.path)
+    assert (properties["wheel.sha256"], properties["log"]) == (artifact.sha256, str(log))
 
 
 def test_junit__escapes_hostile_text(tmp_path: Path) -> None:
@@ -266,9 +339,11 @@ def test_junit__escapes_hostile_text(tmp_path: Path) -> None:
     suite = junit(tmp_path, make_outcome(error=error, notes=(HOSTILE, "\x00\ufffe")), tail=HOSTILE)
 
     (case,) = suite
-    assert sorted(each.tag for each in case) == ["failure", "system-err", "system-out"]
+    assert sorted(each.tag for each in case) == [
+        *("failure", "properties", "system-err", "system-out")
+    ]
     assert "</script>" in (case.findtext("system-err") or "")
-    assert len(list(suite.iter())) == 5
+    assert len(list(suite.iter())) == 7
 
 
 def test_log_tail__is_two_hundred_lines_and_safe_to_show(tmp_path: Path) -> None:
@@ -306,8 +381,8 @@ def test_events__can_be_read_at_once(tmp_path: Path) -> None:
 
             lines = path.read_text(encoding="utf-8").splitlines()
             assert json.loads(lines[-1])["text"] == f"\u20ac\n\udcff{number}"
-            assert len(lines) == number + 1
-            check(json.loads(lines[-1]), "event")
+            assert len(lines) == number + 2
+            check_event(json.loads(lines[-1]))
 
 
 def test_events__of_parallel_builds_are_whole_lines(tmp_path: Path) -> None:
@@ -324,7 +399,7 @@ def test_events__of_parallel_builds_are_whole_lines(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
 
-    events = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    _, *events = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert len(events) == 800
     assert all(event["text"] == event["build"] * 5000 for event in events)
 
@@ -335,7 +410,7 @@ def test_events__after_the_end_are_not_written(tmp_path: Path) -> None:
 
     stream.on_event(BuildEvent(kind="note", build="demo"))
 
-    assert (tmp_path / "events").read_bytes() == b""
+    assert (tmp_path / "events").read_bytes().count(b"\n") == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.builds import write_project
 from tests.support.forge import Place
-from tests.support.reports import check
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.reports import check, check_event
 
 _ALL = ("report", "events", "junit", "html")
 
@@ -60,7 +59,7 @@ def test_reports__are_about_what_was_built(place: Place) -> None:
     (build,) = facts["builds"]
     assert (build["outcome"], facts["error"]) == ("built", None)
     assert {"isolate", "build wheel", "deliver"} <= {phase["name"] for phase in build["phases"]}
-    assert '<testcase classname="python 3.' in (place.path / "junit").read_text(encoding="utf-8")
+    assert '<testcase classname="python 3_' in (place.path / "junit").read_text(encoding="utf-8")
     assert "demo-1.0-py3-none-any.whl" in (place.path / "html").read_text(encoding="utf-8")
 
 
@@ -69,9 +68,43 @@ def test_events__are_valid_and_end_with_the_build(place: Place) -> None:
 
     events = read_events(place)
     for event in events:
-        check(event, "event")
+        check_event(event)
+    first, *_, finished, outcome, last = events
+    assert (first["kind"], first["schema"]) == ("run", 1)
     assert "hello\n" in [event["text"] for event in events if event["kind"] == "output"]
-    assert (events[-1]["kind"], events[-1]["phase"]) == ("finished", "")
+    assert (finished["kind"], finished["phase"]) == ("finished", "")
+    assert [Path(path).name for path in outcome["artifacts"]] == finished["artifacts"]
+    assert (outcome["kind"], outcome["text"], last["kind"]) == ("outcome", "built", "summary")
+
+
+def test_events__builds_of_one_name_have_different_ids(place: Place) -> None:
+    sources = [project(place, f"{name}/demo") for name in ("d1", "d2")]
+    for source in sources:
+        path = source / "pyproject.toml"
+        text = path.read_text(encoding="utf-8").replace(f'"{source.parent.name}/demo"', '"demo"')
+        path.write_text(text, encoding="utf-8")
+
+    place.run(*sources, *words(place, "events", "report"))
+
+    events = [event for event in read_events(place) if event["build"]]
+    assert {event["build"] for event in events} == {"demo"}
+    queued = [event["id"] for event in events if event["kind"] == "queued"]
+    assert queued == [build["id"] for build in read(place)["builds"]] or len(set(queued)) == 2
+    assert {event["id"] for event in events} == set(queued)
+
+
+def test_report__tells_how_it_was_called_without_credentials(place: Place) -> None:
+    index = "https://me:secret@host.invalid/simple/"
+    job = {"CI_JOB_URL": "https://ci.invalid/7", "CI_COMMIT_SHA": "ab" * 20}
+
+    place.run(project(place), *words(place, "report"), "-j", "3", "--index-url", index, **job)
+
+    run = read(place)["run"]
+    assert "secret" not in json.dumps(run)
+    assert "https://host.invalid/simple/" in run["argv"]
+    assert (run["jobs"], run["requested"]) == (3, [str(place.path / "demo")])
+    assert (run["cache_dir"], run["machine"]) == (str(place.layout.root), platform.machine())
+    assert run["ci"] == {"url": job["CI_JOB_URL"], "commit": job["CI_COMMIT_SHA"]}
 
 
 def test_reports__have_a_failed_build_with_the_end_of_its_log(place: Place) -> None:
@@ -195,7 +228,7 @@ def test_events__survive_a_pipe_whose_reader_leaves(place: Place) -> None:
     reader.join()
 
     assert done.code == 0
-    assert json.loads(heard[0])["kind"] == "started"
+    assert json.loads(heard[0])["kind"] == "run"
 
 
 def test_reports__one_failed_write_does_not_keep_others_back(place: Place) -> None:

@@ -110,7 +110,7 @@ def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> Non
     show(browser, tmp_path, *outcomes, tail="the last line", ending=KeyboardInterrupt())
 
     assert browser.run("find('verdict').textContent") == "4 of 24 builds failed or cancelled"
-    assert "somebody has ended it" in browser.run("find('ending').textContent")
+    assert "interrupted" in browser.run("find('ending').textContent")
     labels = [f"{outcome.request.label} {outcome.python}" for outcome in outcomes]
     assert browser.run(_NAMES) == labels
     assert browser.run("document.querySelectorAll('#scroll .bar').length") == 23
