@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import BACKEND, find_hook_script
-from wheelforge.hooks.runner import ForkRunner, HookOptions, SpawnRunner
+from wheelforge.hooks.runner import HookOptions, HookRunner
 from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ class Bench:
         terms = HookOptions(base=base, on_ending=endings.append)
         environment = compose_environment(base, own)
         server = ForkServer(python=str(self.python), backend=self.backend, environment=environment)
-        with server, ForkRunner(server, terms) as forks, SpawnRunner(terms) as spawns:
+        with server, HookRunner(terms, server) as forks, HookRunner(terms) as spawns:
             forked, again = self._ask(forks, own), self._ask(forks, own)
             spawned = self._ask(spawns, own)
         return Pair(forked=forked, again=again, spawned=spawned, objection=endings[0].reason)
 
-    def _ask(self, runner: SpawnRunner, own: dict[str, str]) -> dict[str, str]:
+    def _ask(self, runner: HookRunner, own: dict[str, str]) -> dict[str, str]:
         control, facts = self.place / "control", self.place / "facts.json"
         control.mkdir(exist_ok=True)
         question = {"kwargs": {"config_settings": {"facts": str(facts)}}}

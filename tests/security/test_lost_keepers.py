@@ -14,13 +14,12 @@ import pytest
 from tests.support.codes import raises
 from tests.support.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
 from wheelforge.errors import HookError
-from wheelforge.hooks.runner import ForkRunner, HookOptions
+from wheelforge.hooks.runner import HookOptions, HookRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from wheelforge.hooks.runner import SpawnRunner
 
 pytestmark = LINUX_ONLY
 
@@ -63,7 +62,7 @@ def place(tmp_path: Path) -> Place:
     return Place.make(tmp_path)
 
 
-def cancel_once(runner: SpawnRunner, ask: Callable[[], object], event: Callable[[], bool]) -> None:
+def cancel_once(runner: HookRunner, ask: Callable[[], object], event: Callable[[], bool]) -> None:
     """Ask in another thread, and cancel when it has come to ``event``."""
 
     def ask_in_vain() -> None:
@@ -104,7 +103,7 @@ def test_cancelled_hook__ends_with_a_server_that_is_stopped(
     place: Place, variables: dict[str, str]
 ) -> None:
     terms = HookOptions(base={**place.world(), **variables}, grace_seconds=0.1)
-    with place.serve() as server, ForkRunner(server, terms) as runner:
+    with place.serve() as server, HookRunner(terms, server) as runner:
         place.ask(runner, "")
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
@@ -117,7 +116,7 @@ def test_late_hook__ends_with_a_server_that_is_stopped(place: Place) -> None:
     terms = HookOptions(
         base={**place.world(), **MANY_VARIABLES}, grace_seconds=0.1, timeout_seconds=3.0
     )
-    with place.serve() as server, ForkRunner(server, terms) as runner:
+    with place.serve() as server, HookRunner(terms, server) as runner:
         place.ask(runner, "")
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)

@@ -19,7 +19,7 @@ from pyproject_hooks import BuildBackendHookCaller
 
 from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.runner import ForkRunner, HookOptions, HookResult, SpawnRunner
+from wheelforge.hooks.runner import HookOptions, HookResult, HookRunner
 from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:
@@ -100,26 +100,26 @@ class Place:
         """Describe a server for the world of this place."""
         return ForkServer(python=self.python, backend=backend, environment=self.world())
 
-    def caller(self, runner: SpawnRunner, backend: str = "obedient") -> BuildBackendHookCaller:
+    def caller(self, runner: HookRunner, backend: str = "obedient") -> BuildBackendHookCaller:
         return BuildBackendHookCaller(
             str(self.project), backend, runner=runner, python_executable=self.python
         )
 
-    def ask(self, runner: SpawnRunner, code: str, backend: str = "obedient") -> Any:
+    def ask(self, runner: HookRunner, code: str, backend: str = "obedient") -> Any:
         """Have a hook do that, and return its answer."""
         return self.caller(runner, backend).get_requires_for_build_wheel({"do": code})
 
 
 @contextlib.contextmanager
-def runners(place: Place, server: ForkServer, way: str) -> Generator[Callable[..., SpawnRunner]]:
+def runners(place: Place, server: ForkServer, way: str) -> Generator[Callable[..., HookRunner]]:
     """Yield what makes runners of that way, all of which end with it."""
     with contextlib.ExitStack() as stack:
 
-        def make(**facts: Any) -> SpawnRunner:
+        def make(**facts: Any) -> HookRunner:
             terms = place.terms(**facts)
             if way == "fork":
-                return stack.enter_context(ForkRunner(server, terms))
-            return stack.enter_context(SpawnRunner(terms, keeps=way == "spawn"))
+                return stack.enter_context(HookRunner(terms, server))
+            return stack.enter_context(HookRunner(terms, keeps=way == "spawn"))
 
         yield make
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.hooks.pool import RunnerPool
-from wheelforge.hooks.runner import SpawnRunner
+from wheelforge.hooks.runner import HookRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -177,19 +177,19 @@ class TokenPool(RunnerPool):
     @contextlib.contextmanager
     def open(
         self, *, python: str, backend: str, environment: Mapping[str, str], terms: HookOptions
-    ) -> Generator[SpawnRunner]:
+    ) -> Generator[HookRunner]:
         """Yield a runner like any other."""
         opened = super().open(python=python, backend=backend, environment=environment, terms=terms)
         with opened as runner:
             yield _WaitingRunner(runner, self.tokens, self.is_cancelled, terms)
 
 
-class _WaitingRunner(SpawnRunner):
+class _WaitingRunner(HookRunner):
     """Runs hooks by another runner, each when it has a token."""
 
     def __init__(
         self,
-        runner: SpawnRunner,
+        runner: HookRunner,
         tokens: Tokens,
         is_cancelled: Callable[[], bool],
         terms: HookOptions,

@@ -1,7 +1,7 @@
 """How a hook is run: in a fresh process, spawned or forked, whose every variable is known.
 
-Both runners are what `pyproject_hooks` calls a runner, so the files that a hook and its caller
-exchange stay that package's own. What they have in common:
+The runner is what `pyproject_hooks` calls a runner, so the files that a hook and its caller
+exchange stay that package's own. Spawned and forked hooks have in common:
 
 - The hook leads a session of its own; its input is null, both its outputs are one pipe.
 - It ends by itself, by its time limit, by `cancel` from any thread, by an exception in the thread

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from wheelforge.hooks.protocol import Cancellation
-from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.runner import HookRunner
 from wheelforge.hooks.server import ForkServer, can_fork
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RunnerPool:
     @contextlib.contextmanager
     def open(
         self, *, python: str, backend: str, environment: Mapping[str, str], terms: HookOptions
-    ) -> Generator[SpawnRunner]:
+    ) -> Generator[HookRunner]:
         """Yield a runner; ``environment`` is what a server would be started with: all variables.
 
         ``python`` is that of the build environment, which must not change while the pool is open.
@@ -49,11 +49,11 @@ class RunnerPool:
         is late or was cancelled; `HookFailedError` is a `CalledProcessError` as well.
         """
         with contextlib.ExitStack() as stack:
-            runner = SpawnRunner(terms)
+            server = None
             if self._forks and backend:
                 wanted = ForkServer(python=python, backend=backend, environment=environment)
-                runner = ForkRunner(stack.enter_context(self._use(wanted)), terms)
-            stack.enter_context(runner)
+                server = stack.enter_context(self._use(wanted))
+            runner = stack.enter_context(HookRunner(terms, server))
             stack.enter_context(self.cancellation.reaching(runner.cancel))
             yield runner
 

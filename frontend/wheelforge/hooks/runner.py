@@ -1,4 +1,4 @@
-"""The two runners, each for the hooks of one build, and what becomes of what hooks print."""
+"""The runner of the hooks of one build, and what becomes of what hooks print."""
 
 from __future__ import annotations
 
@@ -70,15 +70,20 @@ class HookResult(NamedTuple):
     """Processes that were left behind, and ended."""
 
 
-class SpawnRunner:
-    """Runs each hook in a process of its own, started from nothing; close it after use.
+class HookRunner:
+    """Runs each hook in a process of its own; close it after use.
 
-    The processes are children of a small one that runs no code of any project. Without ``keeps``
-    they are our own, and some of what the package promises does not hold.
+    With a ``server`` that is a fork of it, unless that would not be the same; else it is started
+    from nothing. Which of the two it was, and why, is part of every `HookResult`. Processes that
+    are spawned are children of a small one that runs no code of any project. Without ``keeps`` they
+    are our own, and some of what the package promises does not hold.
     """
 
-    def __init__(self, terms: HookOptions, *, keeps: bool | None = None) -> None:
+    def __init__(
+        self, terms: HookOptions, server: ForkServer | None = None, *, keeps: bool | None = None
+    ) -> None:
         self._terms = terms
+        self._server = server
         self._keeps = can_fork() if keeps is None else keeps
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
@@ -145,7 +150,12 @@ class SpawnRunner:
 
     def _run(self, command: Command, watch: Watch) -> tuple[Outcome, str | None]:
         """Return how a command ended and why it was not forked; nothing if it was."""
-        return self._spawn(command, watch), ""
+        if self._server is None:
+            return self._spawn(command, watch), ""
+        try:
+            return self._server.run(command, watch), None
+        except Unserved as objection:
+            return self._spawn(command, watch), str(objection)
 
     def _spawn(self, command: Command, watch: Watch) -> Outcome:
         try:
@@ -164,25 +174,6 @@ class SpawnRunner:
             if self._keeper is None:
                 self._keeper = ServerProcess.start([command.argv[0]], command.environment)
             return self._keeper
-
-
-class ForkRunner(SpawnRunner):
-    """Runs each hook as a fork of a server, or spawns it where that would not be the same.
-
-    Which of the two it was, and why, is part of every ending that the terms' listener hears.
-    """
-
-    def __init__(
-        self, server: ForkServer, terms: HookOptions, *, keeps: bool | None = None
-    ) -> None:
-        super().__init__(terms, keeps=keeps)
-        self._server = server
-
-    def _run(self, command: Command, watch: Watch) -> tuple[Outcome, str | None]:
-        try:
-            return self._server.run(command, watch), None
-        except Unserved as objection:
-            return self._spawn(command, watch), str(objection)
 
 
 class Output:

@@ -18,7 +18,7 @@ from wheelforge.build.host_environment import HostProvider
 from wheelforge.build.targets import Targets, find_layout
 from wheelforge.cli import main
 from wheelforge.errors import RequirementInvalidError, RequirementsError
-from wheelforge.hooks.runner import SpawnRunner
+from wheelforge.hooks.runner import HookRunner
 from wheelforge.models import EnvironmentRequest, PreparedEnvironment
 from wheelforge_isolation import open_stage
 
@@ -248,7 +248,7 @@ def test_components__runners_and_stages_are_used(tmp_path: Path, ground: Ground)
 
     @contextlib.contextmanager
     def make_runner(terms: HookOptions) -> Generator[Any]:
-        with SpawnRunner(terms) as runner:
+        with HookRunner(terms) as runner:
 
             def run(cmd: Sequence[str], *words: Any, **facts: Any) -> None:
                 hooks.append(cmd[2])

@@ -19,10 +19,10 @@ _ASK = """
 import sys
 from pathlib import Path
 from tests.support.hooks import Place
-from wheelforge.hooks.runner import ForkRunner
+from wheelforge.hooks.runner import HookRunner
 
 place = Place.make(Path(sys.argv[1]))
-with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+with place.serve() as server, HookRunner(place.terms(), server) as runner:
     answers = [place.ask(runner, "answer = ['six']"), place.ask(runner, "answer = ['attrs']")]
 print(*answers, *(ending.reason or "forked" for ending in place.endings), sep="\\n")
 """

@@ -40,10 +40,10 @@ from wheelforge_isolation import adopt_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from wheelforge.hooks.runner import SpawnRunner
+    from wheelforge.hooks.runner import HookRunner
     from wheelforge.hooks.server import ForkServer
 
-    Make = Callable[..., SpawnRunner]
+    Make = Callable[..., HookRunner]
 
 pytestmark = LINUX_ONLY
 
@@ -82,7 +82,7 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in path.read_text(encoding="ascii").split()]
 
 
-def fail(place: Place, runner: SpawnRunner, code: str) -> HookFailedError:
+def fail(place: Place, runner: HookRunner, code: str) -> HookFailedError:
     with pytest.raises(HookFailedError) as caught:
         place.ask(runner, code)
     return caught.value
@@ -248,7 +248,7 @@ def test_timeout__ends_the_hook_and_all_that_it_has_started(place: Place, make: 
 
 def test_timeout__hook_may_clean_up(place: Place, make: Make) -> None:
     cleaner = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit('cleaned'))\n"
-    runner: SpawnRunner = make(grace_seconds=20, on_output=lambda _: runner.cancel())
+    runner: HookRunner = make(grace_seconds=20, on_output=lambda _: runner.cancel())
 
     with raises("hook-cancelled"):
         # Short sleeps: a signal that comes just before a long one begins is heeded when that ends.

@@ -12,7 +12,7 @@ from pyproject_hooks import BackendUnavailable
 from tests.support.codes import raises
 from tests.support.hooks import LINUX_ONLY, Place, kill, wait_until
 from wheelforge.errors import HookFailedError
-from wheelforge.hooks.runner import ForkRunner, SpawnRunner
+from wheelforge.hooks.runner import HookRunner
 from wheelforge.hooks.server import ForkServer
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def place(shared_place: Place) -> Iterator[Place]:
 def ask_backend(place: Place, code: str, **variables: str) -> tuple[Any, str]:
     """Return what a backend with that code answers in a hook, and why it was not forked."""
     place.add("special", code + HOOKS)
-    with place.serve("special") as server, ForkRunner(server, place.terms()) as runner:
+    with place.serve("special") as server, HookRunner(place.terms(), server) as runner:
 
         def run(
             cmd: Sequence[str],
@@ -149,7 +149,7 @@ def ask_parcel(place: Place, late: str) -> tuple[list[str], str]:
     place.add("parcel/__init__", "")
     place.add("parcel/late", late)
     place.add("parcel/api", ASKING)
-    with place.serve("parcel.api") as server, ForkRunner(server, place.terms()) as runner:
+    with place.serve("parcel.api") as server, HookRunner(place.terms(), server) as runner:
         answer = place.caller(runner, "parcel.api").get_requires_for_build_wheel()
         return [*answer, str(server.pid)], place.endings[-1].reason
 
@@ -210,7 +210,7 @@ VALUE = Answer()
 def test_paths__functions_are_builtins_and_look_at_the_project_in_a_fork(place: Place) -> None:
     forked, reason = ask_backend(place, LOOKS)
     place.add("special", LOOKS + HOOKS)
-    with SpawnRunner(place.terms()) as runner:
+    with HookRunner(place.terms()) as runner:
         spawned = place.caller(runner, "special").get_requires_for_build_wheel()
 
     assert (reason, forked) == ("", spawned)
@@ -243,9 +243,9 @@ for name in ("stdin", "stdout", "stderr"):
 
 
 def test_streams__a_fork_has_those_of_a_fresh_process(place: Place) -> None:
-    with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+    with place.serve() as server, HookRunner(place.terms(), server) as runner:
         forked = place.ask(runner, STREAMS)
-    with SpawnRunner(place.terms()) as runner:
+    with HookRunner(place.terms()) as runner:
         spawned = place.ask(runner, STREAMS)
 
     assert forked == spawned
@@ -254,7 +254,7 @@ def test_streams__a_fork_has_those_of_a_fresh_process(place: Place) -> None:
 
 def test_server__backend_in_the_project_is_spawned(place: Place) -> None:
     (place.project / "own.py").write_text("VALUE = 5" + HOOKS, encoding="utf-8")
-    with place.serve("own") as server, ForkRunner(server, place.terms()) as runner:
+    with place.serve("own") as server, HookRunner(place.terms(), server) as runner:
         caller = place.caller(runner, "own")
         caller.backend_path = [str(place.project)]
 
@@ -271,7 +271,7 @@ def test_server__key_holds_all_that_it_depends_on(place: Place) -> None:
 
 
 def test_server__death_leaves_the_running_hook_alone(place: Place) -> None:
-    with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+    with place.serve() as server, HookRunner(place.terms(), server) as runner:
         answers: list[Any] = []
         code = """
 import os, time
@@ -296,7 +296,7 @@ answer = ["done"]
 
 
 def test_keeper__death_ends_its_hook(place: Place) -> None:
-    with place.serve() as server, ForkRunner(server, place.terms()) as runner:
+    with place.serve() as server, HookRunner(place.terms(), server) as runner:
         code = """
 import os, signal, time
 print("last words", flush=True)
@@ -311,7 +311,7 @@ time.sleep(60)
 
 def test_server__closed_one_forks_no_more(place: Place) -> None:
     server = place.serve()
-    with contextlib.closing(server.start()), ForkRunner(server, place.terms()) as runner:
+    with contextlib.closing(server.start()), HookRunner(place.terms(), server) as runner:
         place.ask(runner, "")
         server.close()
         place.ask(runner, "")
