@@ -260,6 +260,10 @@ class EnvironmentRequest:
     """All variables of the build: its hooks find programs by their PATH."""
     cutoff: datetime | None = None
     """Files published later do not exist, unless nothing else would do."""
+    replacements: tuple[str, ...] = ()
+    """Requirements in the place of all of the same names, wherever these come from."""
+    excluded: tuple[str, ...] = ()
+    """Names of which nothing is required, whatever says so."""
 
 
 class BuildEnvironment(Protocol):

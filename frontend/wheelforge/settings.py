@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge.lockfile import Lock, Recorder
+    from wheelforge.overrides.model import Overrides
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,8 @@ class Settings(IndexOptions):
     """Where the environment is made; absent or empty, and gone after each build that goes well."""
     lock: Lock | None = None
     """Builds get just what it says."""
+    overrides: Overrides | None = None
+    """Differences for single packages, whatever they are built for."""
     recorder: Recorder | None = None
     """Takes down what builds get."""
     policy: Policy = field(default_factory=Policy)

@@ -73,6 +73,13 @@ from wheelforge_isolation.files.directory_lock import (
     LockOwner as LockOwner,
     wait_for_turn as wait_for_turn,
 )
+from wheelforge_isolation.archive.changes import (
+    change_tree as change_tree,
+    read_tree_file as read_tree_file,
+)
+from wheelforge_isolation.archive.rewrite import (
+    replace_wheel_metadata as replace_wheel_metadata,
+)
 from wheelforge_isolation.archive.unpack import (
     unpack as unpack,
 )

@@ -86,7 +86,8 @@ def digest_settings(settings: Settings, index: IndexSettings) -> str:
         (settings.policy.era.value, settings.policy.source_date_epoch),
         sorted(pair for pair in variables if _BUILD_VARIABLE.fullmatch(pair[0])),
     )
-    return fingerprint(facts)
+    overrides = settings.overrides
+    return fingerprint(facts if overrides is None else (*facts, overrides.digest))
 
 
 def _revive(facts: dict[str, Any]) -> Artifact:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from wheelforge.build.backend import Backend
 from wheelforge.build.prestart import Prestarter
@@ -20,7 +20,13 @@ from wheelforge.errors import (
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.runner import HookOptions
 from wheelforge.models import Artifact, EnvironmentRequest, Keep, Kind
-from wheelforge_isolation import deliver_file, ensure_directory, remove_tree
+from wheelforge_isolation import (
+    deliver_file,
+    ensure_directory,
+    remove_tree,
+    replace_file,
+    replace_wheel_metadata,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -121,8 +127,29 @@ class Attempt:
                 name = fetched.name or stated_name or project.name
                 version = fetched.version or stated_version
                 result = check_result(kind, answer, directory, name=name, version=version)
+                if self._change_metadata(result.artifact):
+                    result = check_result(kind, answer, directory, name=name, version=version)
         self._events.note(*project.notes, *result.notes)
         return result.artifact
+
+    def _change_metadata(self, artifact: Artifact) -> bool:
+        """Change the metadata of a wheel as overrides have it; return whether they did."""
+        override, path = self._session.override, artifact.path
+        if override is None or artifact.kind is Kind.SDIST:
+            return False
+        from wheelforge.build.results import read_metadata
+        from wheelforge.overrides.apply import change_metadata
+
+        is_wheel = artifact.kind is not Kind.METADATA
+        before = read_metadata(path) if is_wheel else path.read_bytes()
+        after = change_metadata(override, before)
+        if after == before:
+            return False
+        if is_wheel:
+            replace_wheel_metadata(path, after)
+        else:
+            replace_file(str(path), after)
+        return True
 
     def _make_metadata(self, source: SourceTree) -> bytes:
         """Return the core metadata, of a wheel where the backend has no other way to say it."""
@@ -136,10 +163,16 @@ class Attempt:
     @contextlib.contextmanager
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
-        required = frozenset(project.requires)
+        override, stated = self._session.override, frozenset(project.requires)
+        required = override.change(stated, "build-requires") if override else stated
         with self._start(project, self._prepare(required), newest) as backend:
             with self._events.phase("ask"):
                 more = backend.ask_requirements(kind) - required
+            if override is not None:
+                if kind is not Kind.SDIST:
+                    made_of = {wheel.name for wheel in self.result.wheels}
+                    override.check_used(stated | more, made_of, "build-requires")
+                more = override.change(more, "build-requires", adds=False) - required
             if not more:
                 yield backend
                 return
@@ -147,7 +180,7 @@ class Attempt:
             yield backend
 
     def _prepare(self, required: frozenset[str]) -> PreparedEnvironment:
-        session, result = self._session, self.result
+        session, result, override = self._session, self.result, self._session.override
         request = EnvironmentRequest(
             requirements=tuple(sorted(required)),
             label=self._request.label,
@@ -157,6 +190,8 @@ class Attempt:
             python=self._request.python,
             constraints=self._request.constraints,
             variables=session.variables,
+            replacements=override.texts("build-requires", "replace") if override else (),
+            excluded=override.texts("build-requires", "remove") if override else (),
         )
         with self._events.phase("isolate"):
             if session.cancellation.is_cancelled():
@@ -187,12 +222,14 @@ class Attempt:
                 python=environment.python_executable,
                 backend=name,
                 environment=compose_environment(
-                    session.variables, environment.make_extra_environ()
+                    session.hook_variables, environment.make_extra_environ()
                 ),
                 terms=options,
             )
         with opened as runner, session.cancelling(runner):
-            settings = self._request.config_settings
+            settings = dict(self._request.config_settings)
+            if session.override is not None:
+                settings |= session.override.table("config-settings")
             backend = Backend(project, environment, runner, self._events.warn, settings)
             try:
                 yield backend
@@ -226,13 +263,18 @@ class Attempt:
         return project.backend if is_forked else ""
 
     def _make_options(self, newest: int | None) -> HookOptions:
-        policy, variables = self._session.context.settings.policy, dict(self._session.variables)
+        policy, variables = (
+            self._session.context.settings.policy,
+            dict(self._session.hook_variables),
+        )
         epoch = policy.source_date_epoch or variables.get(_EPOCH) or newest
         if epoch is not None:
             variables[_EPOCH] = str(epoch)
+        override = self._session.override
+        limit = cast("float | None", override and override.value("limits", "timeout"))
         return HookOptions(
             base=variables,
-            timeout_seconds=self._request.timeout_seconds or policy.timeout_seconds,
+            timeout_seconds=self._request.timeout_seconds or limit or policy.timeout_seconds,
             log=self.log,
             on_output=self._events.pass_on,
             on_start=_load_checks,

@@ -161,6 +161,9 @@ class _Preparation:
             subject=request.label,
             chain=request.chain,
             places=index.places,
+            replacements=request.replacements,
+            excluded=request.excluded,
+            overrides=settings.overrides.digest if settings.overrides else "",
             is_local=index.is_local,
         )
 
@@ -247,7 +250,7 @@ class _Preparation:
             str(request.exclude_newer),
             None if lock is None else lock.digest,
         )
-        return fingerprint(facts)
+        return fingerprint((*facts, request.overrides) if request.overrides else facts)
 
     def _fetch_sdist(self, candidate: Candidate) -> Path:
         fetch = partial(self._index.fetch, candidate)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from wheelforge.events import Reporter
     from wheelforge.hooks.pool import RunnerPool
     from wheelforge.models import BuildRequest, EnvironmentProvider, Runner
+    from wheelforge.overrides.model import Override
     from wheelforge.settings import Settings
     from wheelforge_isolation import Layout, LockOwner, Stage
 
@@ -123,6 +124,8 @@ class BuildSession:
         self._peak_bytes = 0
         self._cpu_seconds = 0.0
         self._result = BuildResult()
+        self.override: Override | None = None
+        """The differences that are in force for the release, once it is known."""
         self._fetched = fetched
         self._python = ""
         self._log: Path | None = None
@@ -133,6 +136,12 @@ class BuildSession:
         """All variables of the build, of which hooks get the harmless ones."""
         own = self.request.variables
         return self.context.settings.variables if own is None else own
+
+    @property
+    def hook_variables(self) -> Mapping[str, str]:
+        """The same with those that overrides set for this release, and for none that it needs."""
+        own = {} if self.override is None else self.override.table("environment")
+        return {**self.variables, **{name: str(text) for name, text in own.items()}}
 
     def run(self) -> Outcome:
         """Build, and return how it went."""
@@ -253,6 +262,8 @@ class BuildSession:
         fetched = self._fetched
         tree = self._lay_out(fetched, place)
         era, cutoff = self.context.settings.policy.era, self.request.cutoff
+        if self.override is not None:
+            era = Era(self.override.value("era") or era)
         if era is Era.ALWAYS and cutoff is None and fetched.sha256:
             cutoff, then = self._find_publication(fetched, tree.newest)
             if cutoff is not None:
@@ -269,9 +280,22 @@ class BuildSession:
                 raise
 
     def _lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
-        if not fetched.sha256:
-            return SourceTree(fetched.path, fetched)
-        return unpack_source(fetched, place, self.request, self.events)
+        tree = SourceTree(fetched.path, fetched)
+        if fetched.sha256:
+            tree = unpack_source(fetched, place, self.request, self.events)
+        if self.context.settings.overrides is not None:
+            from wheelforge.overrides.apply import change_source
+
+            python = self.context.targets.find(self.request.python).python
+            self.override, notes = change_source(
+                self.context.settings.overrides,
+                tree.root,
+                tree.metadata,
+                python.markers,
+                is_sdist=bool(fetched.sha256),
+            )
+            self.events.note(*notes)
+        return tree
 
     def _prepare(
         self, tree: SourceTree, place: Path, log: BinaryIO, cutoff: datetime | None

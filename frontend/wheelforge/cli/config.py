@@ -28,7 +28,7 @@ def show(options: argparse.Namespace) -> None:
     words = ["--no-config"] if options.no_config else []
     words += [f"--config={options.config}"] if options.config else []
     files = list_files(parser, words, variables)
-    defaults = find_defaults(options.command, parser, words, variables, build_parser)
+    defaults = find_defaults(options.command, parser, files, variables, build_parser)
     rows = [
         row
         for action in parser._actions  # ruff: ignore[private-member-access]

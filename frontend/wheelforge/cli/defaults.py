@@ -93,12 +93,11 @@ def fill_places(
 def find_defaults(
     command: str,
     parser: argparse.ArgumentParser,
-    words: list[str],
+    files: list[Path],
     variables: dict[str, Default],
     build_parser: Callable[[str], argparse.ArgumentParser],
 ) -> dict[str, Default]:
     """Return all defaults of a command, by the names of its values: ``variables``, and files'."""
-    files = list_files(parser, words, variables)
     if not files:
         return variables
     from wheelforge.cli.config_files import read_defaults

@@ -77,6 +77,13 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         "--config-json", metavar="JSON", help="pass all config settings, as a JSON object"
     )
     group.add_argument(
+        "--overrides",
+        type=absolute_path,
+        action="append",
+        metavar="FILE",
+        help="build single packages differently, as this file says (repeatable)",
+    )
+    group.add_argument(
         "--timeout", type=parse_seconds, metavar="SECONDS", help="stop hooks after 600 or 10m"
     )
     group.add_argument(

@@ -17,6 +17,7 @@ from wheelforge.cli.defaults import (
     find_defaults,
     hold_places,
     is_list,
+    list_files,
     turn,
 )
 from wheelforge.errors import UsageError
@@ -51,13 +52,15 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
         return argparse.Namespace(run="parser.show_commands")
     name, words = _find_command(list(words))
     parser = build_parser(name)
-    defaults = find_defaults(name, parser, words, read_environment(parser), build_parser)
+    variables = read_environment(parser)
+    files = list_files(parser, words, variables)
+    defaults = find_defaults(name, parser, files, variables, build_parser)
     hold_places(parser, defaults)
     found, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
         _refuse_unknown(unknown[0], parser)
     fill_places(parser, defaults, found)
-    found.words = words
+    found.words, found.config_files = words, files
     return found
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from wheelforge.overrides.model import Overrides
+
 
 def make_settings(options: argparse.Namespace) -> Settings:
     """Return what ``options`` say of where things come from and under which rules."""
@@ -34,10 +36,19 @@ def make_settings(options: argparse.Namespace) -> Settings:
         checked=not options.skip_dependency_check,
         environment_dir=options.env_dir,
         lock=lock,
+        overrides=_read_overrides(options),
         policy=Policy(
             keep=Keep(options.keep), era=Era(options.era), timeout_seconds=options.timeout
         ),
     )
+
+
+def _read_overrides(options: argparse.Namespace) -> Overrides | None:
+    if not (options.config_files or options.overrides):
+        return None
+    from wheelforge.overrides.model import read_overrides
+
+    return read_overrides(options.config_files, options.overrides or ())
 
 
 def make_places(options: argparse.Namespace) -> Settings:

@@ -44,6 +44,10 @@ UsageError.kinds = {
     "forge-closed": Kind(2, "", "the forge is closed: its `open_forge` block has ended"),
     "constraints-invalid": Kind(2, "path line reason", _place_in_file),
     "config-invalid": Kind(2, "path line reason", _place_in_file),
+    "overrides-invalid": Kind(2, "path line reason", _place_in_file),
+    "override-failed": Kind(
+        3, "path line reason", _place_in_file, "`ignore-missing = true` lets it be without effect"
+    ),
     "time-invalid": Kind(
         2,
         "text",

@@ -138,8 +138,15 @@ def parse(
         raise RequirementInvalidError(shown, whose, str(error)) from error
     if not applies:
         return []
+    name = canonicalize_name(requirement.name)
+    instead = [
+        each for each in request.replacements if canonicalize_name(_parse(each).name) == name
+    ]
+    if name in request.excluded or (instead and text not in instead):
+        found = (parse(each, "the overrides", request) for each in instead)
+        return [wanted for parts in found for wanted in parts]
     wanted = WantedPackage(
-        name=canonicalize_name(requirement.name),
+        name=name,
         text=redact(" ".join(text.split())),
         specifier=requirement.specifier,
         url=requirement.url or "",

@@ -43,6 +43,12 @@ class ResolutionRequest(NamedTuple):
     """The projects that are being built already, outermost first, if the request is for one."""
     places: tuple[str, ...] = ()
     """The local directories among the indexes; when they change, an answer is out of date."""
+    replacements: tuple[str, ...] = ()
+    """Requirements in the place of all of the same names, wherever these come from."""
+    excluded: tuple[str, ...] = ()
+    """Canonical names of which nothing is required, whatever says so."""
+    overrides: str = ""
+    """The digest of all overrides, which may change what is built on the way."""
     is_local: bool = False
     """Whether nothing but such directories is asked, which takes no network."""
 
@@ -59,7 +65,9 @@ class ResolutionRequest(NamedTuple):
             cutoff and cutoff.astimezone(UTC).isoformat(),
             (self.require_hashes, self.oldest, self.prefers_wheels),
         )
-        return fingerprint(facts)
+        if not self.overrides:
+            return fingerprint(facts)
+        return fingerprint((facts, self.replacements, self.excluded, self.overrides))
 
 
 class Pin(NamedTuple):

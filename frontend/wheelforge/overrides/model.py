@@ -1,0 +1,164 @@
+"""All overrides of a run, and those that are in force for one release.
+
+Files have ranks, later ones the higher. Of two values for a key the one of the later file counts;
+two of the same file that are about the same release contradict each other, which is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from wheelforge.errors import UsageError
+from wheelforge.overrides.entries import Entry, Setting, read_entries
+from wheelforge.overrides.toml_file import TomlFile
+from wheelforge_isolation.formats.requirements import find_requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from wheelforge.overrides.entries import Key
+
+
+class Chosen(NamedTuple):
+    """The value in force for a key, and the entry that it is from."""
+
+    setting: Setting
+    entry: Entry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Override:
+    """The values in force for one release; an empty one changes nothing."""
+
+    name: str = ""
+    version: str = ""
+    values: Mapping[Key, Chosen] = field(default_factory=dict["Key", Chosen])
+
+    def texts(self, *key: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        return cast("tuple[str, ...]", self.value(*key) or ())
+
+    def value(self, *key: str) -> object:
+        """Return one value, nothing where there is none."""
+        chosen = self.values.get(key)
+        return None if chosen is None else chosen.setting.value
+
+    def table(self, name: str) -> dict[str, object]:
+        """Return the values below a name."""
+        return {key[1]: each.setting.value for key, each in self.values.items() if key[0] == name}
+
+    def change(self, texts: Iterable[str], *key: str, adds: bool = True) -> frozenset[str]:
+        """Return requirements as `replace`, `remove` and `add` below ``key`` have them."""
+        instead: dict[str, list[str]] = {name: [] for name in self.texts(*key, "remove")}
+        for text in self.texts(*key, "replace"):
+            instead.setdefault(name_of(text), []).append(text)
+        changed = {new for text in texts for new in instead.get(name_of(text), [text])}
+        return frozenset(changed | {*self.texts(*key, "add")} if adds else changed)
+
+    def check_used(self, required: Iterable[str], made_of: Iterable[str], *key: str) -> None:
+        """Refuse requirements to be replaced or removed that nothing asks for."""
+        for name in self.list_unused(required, made_of, *key):
+            last = "remove" if name in self.texts(*key, "remove") else "replace"
+            if not self.forgives(*key, last):
+                raise self.fail(f"nothing requires `{name}`", *key, last)
+
+    def list_unused(self, required: Iterable[str], made_of: Iterable[str], *key: str) -> list[str]:
+        """Return the names in `replace` and `remove` that nothing asks for, or asked for."""
+        known = {name_of(text) for text in required}
+        wanted = {name_of(text): "replace" for text in self.texts(*key, "replace")}
+        missing = [name for name in wanted if name not in {*known, *made_of}]
+        return missing + [name for name in self.texts(*key, "remove") if name not in known]
+
+    def fail(self, reason: str, *key: str) -> UsageError:
+        """Return the error to raise where a value cannot be applied."""
+        entry = self.values[key].entry
+        where = f"`{entry.name}`" + (f" {self.version}" if self.version else "")
+        what = f"{'.'.join(key)} of {where}: {reason}"
+        return UsageError("override-failed", str(entry.file.path), entry.line(*key), what)
+
+    def forgives(self, *key: str) -> bool:
+        """Return whether a value may be without effect."""
+        return self.values[key].entry.ignores_missing
+
+    def describe(self) -> list[str]:
+        """Return a line for each entry that is in force: where it is, what it sets, and why."""
+        lines: dict[tuple[str, int, str], list[str]] = {}
+        for key, (_, entry) in sorted(self.values.items()):
+            place = (entry.file.path.name, entry.line(), entry.reason)
+            lines.setdefault(place, []).append(".".join(key))
+        return [
+            f"`{name}`, line {line}: {', '.join(keys)} ({reason})"
+            for (name, line, reason), keys in lines.items()
+        ]
+
+
+class Overrides:
+    """The entries of all files, in the order of their ranks."""
+
+    def __init__(self, ranks: Iterable[Iterable[Entry]]) -> None:
+        self._entries: dict[str, list[tuple[int, Entry]]] = {}
+        for rank, entries in enumerate(ranks):
+            for entry in entries:
+                self._entries.setdefault(entry.name, []).append((rank, entry))
+        facts = [
+            (
+                rank,
+                name,
+                str(each.versions),
+                str(each.when),
+                each.ignores_missing,
+                sorted(each.settings.items()),
+            )
+            for name, ranked in sorted(self._entries.items())
+            for rank, each in ranked
+        ]
+        self.digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+        """The same for overrides that do the same, the contents of patches included."""
+
+    def find(self, name: str, version: str, markers: Mapping[str, str]) -> Override:
+        """Return the values in force for one release, on the Python with those ``markers``."""
+        values: dict[Key, Chosen] = {}
+        ranks: dict[Key, int] = {}
+        for rank, entry in self._entries.get(name, ()):
+            if not entry.matches(name, version, markers):
+                continue
+            for key, setting in entry.settings.items():
+                if ranks.get(key) == rank:
+                    other = values[key].entry
+                    reason = f"`{'.'.join(key)}` of `{name}` is set in line {other.line(*key)} too"
+                    reason += f", and both are about {version or 'every version'}"
+                    raise UsageError(
+                        "overrides-invalid", str(entry.file.path), entry.line(*key), reason
+                    )
+                values[key], ranks[key] = Chosen(setting, entry), rank
+        return Override(name=name, version=version, values=values)
+
+
+def read_overrides(configs: Iterable[Path], files: Iterable[Path]) -> Overrides | None:
+    """Return the entries of configuration files and, above them, of files of overrides."""
+    ranks = [list(_read_config(path)) for path in configs]
+    ranks += [list(_read_own(path)) for path in files]
+    return Overrides(ranks) if any(ranks) else None
+
+
+def _read_own(path: Path) -> Iterator[Entry]:
+    file = TomlFile(path, "overrides-invalid")
+    yield from read_entries(file, file.content, is_own=True)
+
+
+def _read_config(path: Path) -> Iterator[Entry]:
+    is_project = path.name == "pyproject.toml"
+    file = TomlFile(path, start=("tool", "wheelforge") if is_project else ())
+    table = file.content["tool"]["wheelforge"] if is_project else file.content
+    yield from read_entries(file, table, is_own=False)
+
+
+def name_of(requirement: str) -> str:
+    """Return the canonical name in a requirement, nothing if it is none."""
+    from packaging.utils import canonicalize_name
+
+    found = find_requirement(requirement)
+    return "" if found is None else canonicalize_name(found.name)
