@@ -22,6 +22,22 @@ EventKind: TypeAlias = Literal[
 ]
 
 
+PHASE_WORDS = {
+    "ask": "asking the backend",
+    "build editable": "building editable",
+    "build metadata": "asking for metadata",
+    "build sdist": "building sdist",
+    "build wheel": "building wheel",
+    "check": "checking",
+    "deliver": "delivering",
+    "fetch": "fetching",
+    "isolate": "preparing",
+    "unpack": "unpacking",
+    "wait": "waiting for its turn",
+}
+"""The phases as people read them."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildEvent:
     """One thing that happened.
@@ -40,7 +56,7 @@ class BuildEvent:
     phase: str = ""
     """For "started", "finished", "failed": which part of the work; nothing for the whole of it."""
     seconds: float = 0.0
-    """How long it took."""
+    """How long it took; for "queued": how long it took the last time, if that is known."""
     text: str = ""
     """A message, or a line that the backend has printed."""
     error: str = ""

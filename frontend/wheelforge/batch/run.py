@@ -144,11 +144,12 @@ class _Batch:
         return [self._outcomes[number] for number in sorted(self._outcomes)]
 
     def _build(self, jobs: Sequence[Job]) -> None:
+        scheduler = Scheduler(self._worker, jobs, find_free_memory)
         for job in jobs:
-            event = BuildEvent(kind="queued", build=job.request.label, id=job.id)
+            seconds = scheduler.known_seconds.get(job.number, 0.0)
+            event = BuildEvent(kind="queued", build=job.request.label, id=job.id, seconds=seconds)
             self._worker.forges.emit(job.python, event)
         if self._options.keeps_going or not self._outcomes:
-            scheduler = Scheduler(self._worker, jobs, find_free_memory)
             try:
                 scheduler.run(self._options.at_once, self._note_outcome)
             finally:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge.batch.history import BuildTiming
     from wheelforge.batch.jobs import Job
     from wheelforge.batch.worker import Worker
     from wheelforge.models import Outcome
@@ -33,7 +32,9 @@ class Scheduler:
         self.outcomes: dict[int, Outcome] = {}
         self._worker = worker
         self._find_free_memory = find_free_memory
-        self._waiting = _sort_by_length(jobs, timings)
+        self.known_seconds = {number: timing.seconds for number, timing in timings.items()}
+        """How long each job took the last time."""
+        self._waiting = _sort_by_length(jobs, self.known_seconds)
         self._running: dict[Future[Outcome], Job] = {}
         self._source_peaks: dict[Path | str, int] = {}
         self._known_peaks = {number: timing.peak_bytes for number, timing in timings.items()}
@@ -142,8 +143,7 @@ class Scheduler:
         return goes_on
 
 
-def _sort_by_length(jobs: Sequence[Job], timings: Mapping[int, BuildTiming]) -> list[Job]:
-    """Return ``jobs``, the longest first; one without a timing is taken for average."""
-    known = {number: timing.seconds for number, timing in timings.items()}
+def _sort_by_length(jobs: Sequence[Job], known: Mapping[int, float]) -> list[Job]:
+    """Return ``jobs``, the longest first; one without a known length is taken for average."""
     average = sum(known.values()) / len(known) if known else 0.0
     return sorted(jobs, key=lambda job: known.get(job.number, average), reverse=True)

@@ -6,13 +6,14 @@ import contextlib
 import functools
 import os
 import sys
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
@@ -63,13 +64,18 @@ class Console:
         elif self._verbosity < _VERBOSE:
             return
         elif event.kind == "output":
-            self._progress.write(escape_output(event.text), event.build)
+            self._write_line(event, escape_output(event.text), " | ")
         elif event.kind == "environment":
-            what = escape_line(f"{event.build}: built with {event.text}")
-            self._progress.write(f"{what}\n", event.build)
+            self._write_line(event, escape_line(f"built with {event.text}") + "\n")
         elif event.kind == "finished":
-            what = escape_line(f"{event.build}: {event.phase or 'done'}")
-            self._progress.write(f"{what} ({event.seconds:.2f} s)\n", event.build)
+            what = escape_line(event.phase or "done")
+            self._write_line(event, f"{what} ({event.seconds:.2f} s)\n")
+
+    def _write_line(self, event: BuildEvent, text: str, mark: str = ": ") -> None:
+        """Write a line that says which build it is of, unless it stands among its own."""
+        is_plain = mark != ": " and (self._progress.has_groups or not self.is_batch)
+        name = "" if is_plain else f"{escape_line(event.build)}{mark}"
+        self._progress.write(f"{name}{text}", event.id or event.build)
 
     def _warn(self, build: str, text: str) -> None:
         """Show a warning of a backend once, whichever builds it comes from."""
@@ -94,13 +100,17 @@ class Console:
         if is_needed or self._verbosity > _QUIET:
             self._progress.write(f"{self._paint(kind, f'{kind}: ')}{escape_controls(text)}\n")
 
-    def show_error(self, error: ForgeError) -> None:
-        """Say what went wrong, and what may help."""
+    def show_error(self, error: ForgeError, outcome: Outcome | None = None) -> None:
+        """Say what went wrong, and what may help; of a build that has come to that outcome."""
         message = escape_controls(str(error))
         text = f"{self._paint('error', f'error[{error.code}]: ')}{message}\n"
         if error.hint:
             text += f"{self._paint('hint', 'hint: ')}{escape_controls(error.hint)}\n"
-        self._progress.write_error(text, error.code, message.partition("\n")[0])
+        title, sentence = error.code, message.partition("\n")[0]
+        if outcome is not None:
+            title = f"{escape_line(outcome.request.label)}: {error.code}"
+            sentence = escape_line(outcome.summarize(error))
+        self._progress.write_error(text, title, sentence)
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Say how a build has ended, and print where its results are."""
@@ -108,10 +118,12 @@ class Console:
             return  # all of them are counted in the end
         has_told = self._progress.add(outcome)
         # A terminal needs no second line for the same result; programs get the bare paths.
-        if not (has_told and sys.stdout.isatty()):
+        if not sys.stdout.isatty():
             self.print_data("".join(f"{artifact.path}\n" for artifact in outcome.artifacts))
+        elif not has_told:
+            self.print_data("".join(f"{text}\n" for text in _list_results(outcome)))
         if outcome.error is not None:
-            self.show_error(outcome.error)
+            self.show_error(outcome.error, outcome)
 
     def print_data(self, text: str) -> None:
         """Print what was asked for, and nothing else."""
@@ -129,12 +141,29 @@ class Console:
         from wheelforge.progress import open_progress
 
         is_quiet = self._verbosity <= _QUIET
-        return open_progress(sys.stderr, self._variables, is_quiet=is_quiet)
+        return open_progress(sys.stderr, self._variables, is_quiet=is_quiet, home=_find_home())
 
     def _paint(self, kind: str, text: str) -> str:
         if not text or not is_coloured(sys.stderr, self._variables):
             return text
         return f"\x1b[{_STYLES[kind]}m{text.rstrip()}\x1b[0m{text[len(text.rstrip()) :]}"
+
+
+def _find_home() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return ""
+
+
+def _list_results(outcome: Outcome) -> Iterator[str]:
+    """Yield for each artifact where it is, how large, and how long all of them took."""
+    from wheelforge.cli.argument_types import describe_size
+
+    took = f", {outcome.whole.seconds:.1f} s" if outcome.whole else ""
+    for artifact in outcome.artifacts:
+        path = escape_line(os.path.relpath(artifact.path))
+        yield f"Built {path} ({describe_size(artifact.size_bytes)}{took})"
 
 
 def _shorten(text: str) -> str:

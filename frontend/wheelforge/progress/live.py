@@ -11,11 +11,11 @@ import contextlib
 import math
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from wheelforge.progress.plain import Progress, find_seconds, to_encodable
+from wheelforge.events import PHASE_WORDS
+from wheelforge.progress.plain import Progress, to_encodable
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
@@ -29,19 +29,6 @@ if TYPE_CHECKING:
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
 
-_WORDS = {
-    "ask": "asking the backend",
-    "build editable": "building editable",
-    "build metadata": "asking for metadata",
-    "build sdist": "building sdist",
-    "build wheel": "building wheel",
-    "check": "checking",
-    "deliver": "delivering",
-    "fetch": "fetching",
-    "isolate": "preparing",
-    "unpack": "unpacking",
-    "wait": "waiting for its turn",
-}
 _BAR_WIDTH = 24
 _ROOM_FOR_PHASES = 56
 _ROOM_FOR_A_BAR = 72
@@ -54,6 +41,7 @@ _LOOK_SECONDS = 0.1
 class _Build:
     """A build that is at work."""
 
+    label: str
     started: float
     phase: str = ""
     depth: int = 1
@@ -67,7 +55,12 @@ class Board:
         self.opened = opened
         self.done = 0
         self.failed = 0
-        self._queued = Counter[str]()
+        self._queued: dict[str, float] = {}
+        """How long each build took the last time, if that is known."""
+        self._left: dict[str, float] = {}
+        """Of these, the builds that have not ended."""
+        self._most = 0
+        """The most builds that were at work at once."""
         self._builds: dict[str, _Build] = {}
 
     @property
@@ -78,28 +71,46 @@ class Board:
     @property
     def total(self) -> int:
         """How many builds were asked for, as far as is known."""
-        return max(self._queued.total(), self.done + self.failed)
+        return max(len(self._queued), self.done + self.failed)
+
+    def estimate_rest(self, now: float) -> float:
+        """Return for how long all builds will be at work yet; 0 if that is not known.
+
+        Builds without a past are taken for average, if at least half of those asked for have one.
+        """
+        known = [seconds for seconds in self._queued.values() if seconds]
+        if not known or 2 * len(known) < len(self._queued):
+            return 0.0
+        usual = sum(known) / len(known)
+        rests = {key: seconds or usual for key, seconds in self._left.items()}
+        for key, build in self._builds.items():
+            if key in rests:
+                rests[key] = max(0.0, rests[key] - (now - build.started))
+        return max([sum(rests.values()) / max(1, self._most), *rests.values()], default=0.0)
 
     def on_event(self, event: BuildEvent, now: float) -> None:
         """Take note of an event."""
-        build = self._builds.get(event.build)
+        key = event.id or event.build
+        build = self._builds.get(key)
         if event.kind == "queued":
-            self._queued[event.build] += 1
+            self._queued[key] = self._left[key] = event.seconds
         elif event.kind == "started" and event.phase:
             if build is not None:
                 build.phase = event.phase
         elif event.kind == "started":
             if build is None:
-                self._builds[event.build] = _Build(now)
+                self._builds[key] = _Build(event.build, now)
+                self._most = max(self._most, len(self._builds & self._queued.keys()))
             else:
                 build.depth += 1
         elif event.kind in {"finished", "failed"} and not event.phase and build is not None:
             build.depth -= 1
             if not build.depth:
-                del self._builds[event.build]
+                del self._builds[key]
 
     def add(self, outcome: Outcome) -> None:
         """Take note of how a build has ended."""
+        self._left.pop(outcome.id or outcome.request.label, None)
         if outcome.error is None:
             self.done += 1
         else:
@@ -114,18 +125,18 @@ class Board:
         # The ellipsis and the bullet are not in every character set.
         is_plain = console.options.ascii_only
         room = max(1, console.height - 3)
-        builds = list(self._builds.items())
+        builds = list(self._builds.values())
         shown = builds if len(builds) <= room else builds[: room - 1]
         has_phases = console.width >= _ROOM_FOR_PHASES
         others = [Column(style="dim", no_wrap=True) for _ in range(1 + has_phases)]
         # Only the names give way where there is too little room.
         table = Table.grid(Column(), *others, padding=(0, 2, 0, 0))
-        for label, build in shown:
-            spelled = to_encodable(label, console.encoding)
+        for build in shown:
+            spelled = to_encodable(build.label, console.encoding)
             name = "".join(each if each.isprintable() else "?" for each in spelled)
             line = Text("* " if is_plain else "\u2022 ", "cyan", no_wrap=True)
             line.overflow = "crop" if is_plain else "ellipsis"
-            phases = [_WORDS.get(build.phase, build.phase)] if has_phases else []
+            phases = [PHASE_WORDS.get(build.phase, build.phase)] if has_phases else []
             table.add_row(line.append(name, "default"), *phases, describe_time(now - build.started))
         if len(shown) < len(builds):
             table.add_row(Text(f"  and {len(builds) - len(shown)} more", "dim"))
@@ -150,7 +161,11 @@ class Board:
         said = Text(", " if console.options.ascii_only else " \u00b7 ", "dim").join(texts)
         bar = ProgressBar(self.total, ended, _BAR_WIDTH, complete_style="green")
         cells: list[RenderableType] = ["", bar] if console.width >= _ROOM_FOR_A_BAR else [""]
-        cells += [said or Text("0 done", "dim"), Text(describe_time(now - self.opened), "dim")]
+        rest = describe_time(self.estimate_rest(now))
+        spent = " / ".join(
+            filter(None, [describe_time(now - self.opened), rest and f"{rest} left"])
+        )
+        cells += [said or Text("0 done", "dim"), Text(spent, "dim")]
         table = Table.grid(*(Column(no_wrap=True) for _ in cells), padding=(0, 2, 0, 0))
         table.add_row(*cells)
         return [table]
@@ -164,11 +179,13 @@ class LiveProgress(Progress):
         stream: TextIO,
         *,
         has_colours: bool = True,
+        home: str = "",
         clock: Callable[[], float] = time.monotonic,
         open_console: Callable[..., Console] | None = None,
     ) -> None:
         super().__init__(stream)
         self._has_colours = has_colours
+        self._home = home or "-"
         self._clock = clock
         self._open_console = open_console or _open_console
         self._board = Board(opened=clock())
@@ -202,12 +219,16 @@ class LiveProgress(Progress):
         mark = to_encodable("\u2713" if is_good else "\u2717", self._stream.encoding)
         if self._has_colours:
             mark = f"\x1b[{32 if is_good else 31}m{mark}\x1b[0m"
-        seconds = find_seconds(outcome)
-        took = "      " if seconds is None else f"{seconds:5.1f}s"
+        took = "      " if outcome.whole is None else f"{outcome.whole.seconds:5.1f}s"
         label = escape_line(outcome.request.label)
         if outcome.error is not None:
             return f"{mark} {took}  {label}: {outcome.error.code}"
-        names = ", ".join(artifact.path.name for artifact in outcome.artifacts)
+        paths = [each.path for each in outcome.artifacts]
+        # A path that leads out of here is longer than a line.
+        names = ", ".join(
+            str(path.relative_to(self._home)) if path.is_relative_to(self._home) else path.name
+            for path in paths
+        )
         return f"{mark} {took}  {escape_line(names) or label}"
 
     @contextlib.contextmanager

@@ -1,9 +1,12 @@
-"""Progress that is only ever added to: nothing, lines, and lines as GitHub groups them."""
+"""Progress that is only ever added to: nothing, lines, and groups of lines for a CI."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from wheelforge_isolation.formats.text import escape_line
@@ -20,6 +23,9 @@ _ENDS = ("finished", "failed")
 
 class Progress:
     """Shows nothing but what is written to it; any number of threads may tell it things."""
+
+    has_groups = False
+    """Whether the messages of a build stand together, so that none has to name it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -38,9 +44,9 @@ class Progress:
         with self._lock:
             self._put(text)
 
-    def write_error(self, text: str, code: str, sentence: str) -> None:
+    def write_error(self, text: str, title: str, sentence: str) -> None:
         """Write what went wrong; ``sentence`` is the short form of it."""
-        del code, sentence
+        del title, sentence
         self.write(text)
 
     @contextlib.contextmanager
@@ -73,30 +79,28 @@ class Lines(Progress):
 
 
 class Groups(Lines):
-    """Keeps apart what builds print at the same time, as GitHub's logs can show it."""
+    """Keeps apart what builds print at the same time, where the log of a CI can show that."""
 
-    def __init__(
-        self,
-        stream: TextIO,
-        *,
-        is_quiet: bool = False,
-        make_token: Callable[[], str] | None = None,
-    ) -> None:
+    has_groups = True
+
+    def __init__(self, stream: TextIO, *, is_quiet: bool = False) -> None:
         super().__init__(stream)
         self._is_quiet = is_quiet
-        self._make_token = make_token or _make_token
         self._told: dict[str, list[str]] = {}
-        self._depths: dict[str, int] = {}
+        self._titles: dict[str, str] = {}
+        self._depths = Counter[str]()
+        self._numbers = itertools.count(1)
 
     def on_event(self, event: BuildEvent) -> None:
         """Write all that a build has printed when it has ended."""
         if event.phase or event.kind not in {"started", *_ENDS}:
             return
+        key = event.id or event.build
         with self._lock:
-            depth = self._depths.get(event.build, 0) + (1 if event.kind == "started" else -1)
-            self._depths[event.build] = depth
-            if depth <= 0:
-                self._write_group(event.build)
+            self._depths[key] += 1 if event.kind == "started" else -1
+            self._titles[key] = f"{event.build} (#{event.id})" if event.id else event.build
+            if self._depths[key] <= 0:
+                self._close_group(key)
 
     def add(self, outcome: Outcome) -> bool:
         """Say what a build has made of what."""
@@ -105,27 +109,59 @@ class Groups(Lines):
     def write(self, text: str, build: str = "") -> None:
         """Write a message, or keep it for the group of that build."""
         with self._lock:
-            if self._depths.get(build, 0) > 0:
+            if self._depths[build] > 0:
                 self._told.setdefault(build, []).append(text)
             else:
                 self._put(text)
-
-    def write_error(self, text: str, code: str, sentence: str) -> None:
-        """Write what went wrong, and have it shown where people look first."""
-        title = _escape(code, ":,")
-        self.write(f"{self._guard(text)}::error title={title}::{_escape(sentence)}\n")
 
     def close(self) -> None:
         """Write the output of builds that have not ended."""
         with self._lock:
             for build in list(self._told):
-                self._write_group(build)
+                self._close_group(build)
 
-    def _write_group(self, build: str) -> None:
-        self._depths.pop(build, None)
-        told = "".join(self._told.pop(build, ()))
+    def _close_group(self, build: str) -> None:
+        del self._depths[build]
+        told, title = "".join(self._told.pop(build, ())), self._titles.pop(build)
         if told:
-            self._put(f"::group::{_escape(build)}\n{self._guard(told)}::endgroup::\n")
+            self._put(self.frame(title, told if told.endswith("\n") else f"{told}\n"))
+
+    def frame(self, title: str, text: str) -> str:
+        """Return ``text`` as a group."""
+        return f"{escape_line(title)}\n{text}"
+
+
+class GitLabSections(Groups):
+    """Groups as the logs of GitLab fold them."""
+
+    def frame(self, title: str, text: str) -> str:
+        """Return ``text`` as a section that is closed at first."""
+        moment, name = int(time.time()), f"wheelforge_{next(self._numbers)}"
+        begin = f"\x1b[0Ksection_start:{moment}:{name}[collapsed=true]\r\x1b[0K"
+        return f"{begin}{escape_line(title)}\n{text}\x1b[0Ksection_end:{moment}:{name}\r\x1b[0K\n"
+
+
+class GitHubGroups(Groups):
+    """Groups as the logs of GitHub fold them, and failures as it shows them beside a job."""
+
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        is_quiet: bool = False,
+        make_token: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(stream, is_quiet=is_quiet)
+        self._make_token = make_token or _make_token
+
+    def write_error(self, text: str, title: str, sentence: str) -> None:
+        """Write what went wrong, and have it shown where people look first."""
+        title = _escape(title, ":,")
+        self.write(f"{self._guard(text)}::error title={title}::{_escape(sentence)}\n")
+
+    def frame(self, title: str, text: str) -> str:
+        """Return ``text`` as a group."""
+        return f"::group::{_escape(title)}\n{self._guard(text)}::endgroup::\n"
 
     def _guard(self, text: str) -> str:
         """Return foreign text so that no line of it is a command to GitHub."""
@@ -137,18 +173,12 @@ def describe(outcome: Outcome) -> str:
     """Return in one line how a build has ended."""
     label = escape_line(outcome.request.label)
     names = ", ".join(each.path.name for each in outcome.artifacts)
-    took = find_seconds(outcome)
-    time = "" if took is None else f" ({took:.1f} s)"
+    took = "" if outcome.whole is None else f" ({outcome.whole.seconds:.1f} s)"
     if outcome.error is not None:
-        return f"failed {label}: {outcome.error.code}{time}"
+        return f"failed {label}: {outcome.error.code}{took}"
     if outcome.is_resumed:
         return f"kept {label} -> {names}"
-    return f"built {label} -> {names}{time}"
-
-
-def find_seconds(outcome: Outcome) -> float | None:
-    """Return how long a build took, unless nothing was built."""
-    return next((phase.seconds for phase in outcome.phases if not phase.name), None)
+    return f"built {label} -> {names}{took}"
 
 
 def to_encodable(text: str, encoding: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from wheelforge.events import BuildEvent
 from wheelforge.models import Artifact, BuildRequest, Kind, Outcome, Phase
 from wheelforge.progress import Progress, open_progress
 from wheelforge.progress.live import Board, LiveProgress, describe_time
-from wheelforge.progress.plain import Groups, Lines
+from wheelforge.progress.plain import GitHubGroups, GitLabSections, Lines
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -134,6 +135,19 @@ def test_board__has_a_line_for_each_build_and_one_for_all() -> None:
         "\u2022 numpy.tar.gz  preparing       3 s",
         f"  {BAR}  1 done \u00b7 1 waiting  1 min 04 s",
     ]
+
+
+def test_board__tells_how_long_builds_with_a_past_will_take() -> None:
+    board = Board(opened=0.0)
+    for name, seconds in (("one", 60.0), ("two", 20.0), ("new", 0.0)):
+        board.on_event(BuildEvent(kind="queued", build=name, id=name, seconds=seconds), 0.0)
+    board.on_event(BuildEvent(kind="started", build="one", id="one"), 0.0)
+    board.on_event(BuildEvent(kind="started", build="two", id="two"), 0.0)
+
+    early, late = board.estimate_rest(0.0), board.estimate_rest(30.0)
+
+    assert (early, late) == (60.0, 40.0)
+    assert lay_out(board, 30.0)[-1].endswith("30 s / 40 s left")
 
 
 @pytest.mark.parametrize("columns", [1, 2, 10, 20, 40, 57, 58, 73, 80, 200])
@@ -331,7 +345,7 @@ def test_ci__gets_a_line_for_each_build() -> None:
 
 def test_github__gets_the_output_of_a_build_as_a_group() -> None:
     stream = io.StringIO()
-    groups = Groups(stream, make_token=MARK.strip)
+    groups = GitHubGroups(stream, make_token=MARK.strip)
     for name in ("six", "lxml"):
         groups.on_event(start(name))
     groups.write("compiling\n", "six")
@@ -347,10 +361,36 @@ def test_github__gets_the_output_of_a_build_as_a_group() -> None:
     )
 
 
+def test_github__builds_of_one_name_have_groups_of_their_own() -> None:
+    stream = io.StringIO()
+    groups = GitHubGroups(stream, make_token=MARK.strip)
+    for number in "12":
+        groups.on_event(BuildEvent(kind="started", build="six", id=number))
+        groups.write(f"output {number}\n", number)
+    for number in "12":
+        groups.on_event(BuildEvent(kind="finished", build="six", id=number))
+
+    titles = re.findall(r"::group::(.*)", stream.getvalue())
+    assert titles == ["six (#1)", "six (#2)"]
+
+
+def test_gitlab__gets_the_output_of_a_build_as_a_closed_section() -> None:
+    stream = io.StringIO()
+    sections = GitLabSections(stream)
+    sections.on_event(start("six"))
+    sections.write("compiling\n", "six")
+
+    sections.on_event(finish("six"))
+
+    begin = r"\x1b\[0Ksection_start:(\d+):wheelforge_1\[collapsed=true\]\r\x1b\[0Ksix\n"
+    end = r"\x1b\[0Ksection_end:\1:wheelforge_1\r\x1b\[0K\n"
+    assert re.fullmatch(rf"{begin}compiling\n{end}", stream.getvalue())
+
+
 def test_github__gets_failures_as_annotations() -> None:
     stream = io.StringIO()
 
-    Groups(stream, make_token=MARK.strip).write_error("error: all\nof it\n", "a-code", "100%")
+    GitHubGroups(stream, make_token=MARK.strip).write_error("error: all\nof it\n", "a-code", "100%")
 
     assert stream.getvalue() == (
         "::stop-commands::mark\nerror: all\nof it\n::mark::\n::error title=a-code::100%25\n"
@@ -369,7 +409,8 @@ def test_github__gets_failures_as_annotations() -> None:
         ({"CI": "true"}, Terminal(), False, Lines),
         ({"CI": "true"}, io.StringIO(), True, Progress),
         ({"CI": "false"}, io.StringIO(), False, Progress),
-        ({"CI": "true", "GITHUB_ACTIONS": "true"}, io.StringIO(), True, Groups),
+        ({"CI": "true", "GITHUB_ACTIONS": "true"}, io.StringIO(), True, GitHubGroups),
+        ({"CI": "true", "GITLAB_CI": "true"}, io.StringIO(), False, GitLabSections),
     ],
 )
 def test_open_progress__chooses_by_stream_and_variables(
@@ -402,7 +443,32 @@ def test_github__a_quiet_run_shows_failures_only(
     told = capsys.readouterr()
     assert told.out == "/out/six-1.0-py3-none-any.whl\n"
     assert "built" not in told.err
-    assert "::error title=hook-missing::" in told.err
+    assert "::error title=lxml-1.0.tar.gz%3A hook-missing::" in told.err
+
+
+def test_console__in_a_batch_output_is_prefixed_by_its_build(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(1, {"CI": "true"})
+    console.is_batch = True
+
+    with console.watch():
+        for name in ("six", "lxml"):
+            console.on_event(BuildEvent(kind="output", build=name, text="compiling\n"))
+
+    assert capsys.readouterr().err == "six | compiling\nlxml | compiling\n"
+
+
+def test_console__a_terminal_gets_size_and_time_of_a_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stdout", stream)
+
+    Console(0, {}).show_outcome(make_outcome("six"))
+
+    path = os.path.relpath("/out/six-1.0-py3-none-any.whl")
+    assert stream.getvalue() == f"Built {path} (1 B, 0.8 s)\n"
 
 
 def test_console__prints_a_name_outside_the_encoding_as_bytes(
