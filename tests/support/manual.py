@@ -1,4 +1,7 @@
-"""The Python of README and of the reference texts, as strangers copy it: each block alone."""
+"""The Python of README and of the reference texts, as strangers copy it: each block alone.
+
+A block marked `py` needs a program that the tests do not install, and is left out.
+"""
 
 from __future__ import annotations
 
