@@ -213,6 +213,8 @@ class Outcome:
     """All that the backend printed."""
     id: str = ""
     """As its events have it."""
+    backend: str = ""
+    """As the project calls it: ``setuptools.build_meta``."""
     attempts: tuple[BuildAttempt, ...] = ()
     needs: tuple[str, ...] = ()
     """The ids of the builds of the same batch whose wheels it was built with."""

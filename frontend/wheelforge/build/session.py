@@ -175,6 +175,7 @@ class BuildSession:
             cpu_seconds=self._cpu_seconds,
             log=self._log,
             id=self.id,
+            backend=self._result.backend[1],
             attempts=tuple(self._attempts),
         )
 

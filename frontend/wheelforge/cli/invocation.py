@@ -31,6 +31,14 @@ _JOBS = (
 Buildkite, CircleCI, Azure."""
 
 
+_WITH_A_VALUE = {
+    *("-r", "--requirement", "-j", "--jobs", "-p", "--python"),
+    *("--report", "--html", "--html-base", "--junit", "--events", "--compare"),
+}
+_OF_A_BATCH = {"--resume", "--fail-fast", "--keep-going", "--with-deps"}
+"""Options that a command for one build of a batch does not have."""
+
+
 def describe_invocation(options: argparse.Namespace) -> dict[str, object]:
     """Return how wheelforge was called, and where; URLs have no credentials."""
     from wheelforge.batch.machine import count_cores
@@ -38,6 +46,7 @@ def describe_invocation(options: argparse.Namespace) -> dict[str, object]:
     cores = count_cores()
     return {
         "argv": [redact(word) for word in options.words],
+        "options": _list_options(options),
         "started": format_time(time.time()),
         "seconds": None,
         "jobs": options.jobs or cores,
@@ -62,6 +71,20 @@ def find_ci_job(variables: Mapping[str, str]) -> dict[str, str] | None:
         except KeyError:
             continue
     return None
+
+
+def _list_options(options: argparse.Namespace) -> list[str]:
+    """Return the words without sources, and without what is for a whole batch or its reports."""
+    sources = {str(source) for source in options.sources or ()}
+    words, kept = iter(options.words), list[str]()
+    for word in words:
+        name = word.partition("=")[0]
+        if name in _WITH_A_VALUE:
+            if name == word:
+                next(words, None)
+        elif name not in _OF_A_BATCH and not {word, str(Path(word).absolute())} & sources:
+            kept.append(redact(word))
+    return kept[1:] if kept[:1] == ["build"] else kept
 
 
 def _list_indexes(options: argparse.Namespace) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import UsageError
@@ -13,12 +14,12 @@ from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
-    from wheelforge.report import EventStream
+    from wheelforge.report import EventStream, Run
 
 _WHOLE = ("report", "junit", "html")
 """Written at the end."""
@@ -33,10 +34,12 @@ class Reports:
         paths: Mapping[str, Path],
         stream: EventStream | None = None,
         facts: Mapping[str, object] | None = None,
+        html_base: str = "",
     ) -> None:
         self.paths = paths
         self._stream = stream
         self._facts = facts or {}
+        self._html_base = html_base
         self._start = time.monotonic()
         self._told: list[tuple[Outcome, str]] = []
 
@@ -71,10 +74,10 @@ class Reports:
             return
         from wheelforge import report
 
-        writers = {
+        writers: dict[str, Callable[[Run, Path], None]] = {
             "report": report.write_json_report,
             "junit": report.write_junit_report,
-            "html": report.write_html_report,
+            "html": partial(report.write_html_report, base=self._html_base),
         }
         seconds = round(time.monotonic() - self._start, 6)
         facts = {**self._facts, "seconds": seconds}
@@ -126,7 +129,7 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
             from wheelforge.report import EventStream
 
             stream = stack.enter_context(EventStream(place, facts))
-        reports = Reports(paths, stream, facts)
+        reports = Reports(paths, stream, facts, options.html_base or "")
         try:
             yield reports
         except BaseException as ending:

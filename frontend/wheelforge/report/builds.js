@@ -10,12 +10,12 @@ const COLUMNS = [
   { key: "phases", title: "Phases", read: (build) => build.phases.length, name: "phases", fixed: true },
 ];
 const GROUP_SIZE = 20;
-const table = { rows: [], details: new Map(), column: null, falls: false, outcome: "" };
+const table = { rows: [], details: new Map(), column: null, falls: false, outcome: "", isReady: false };
 
-function showLog(build, is_open) {
-  if (!build.tail) return null;
-  const lines = build.tail.split("\n").length;
-  const log = make("details", { className: "log", open: is_open },
+function showLog(build, isOpen) {
+  const lines = build.tail ? build.tail.split("\n").length : 0;
+  if (lines <= SHOWN_LINES) return null;
+  const log = make("details", { className: "log", open: isOpen },
     make("summary", {}, lines === 1 ? "The last line of its log" : `The last ${lines} lines of its log`));
   // A thousand logs are drawn only where somebody looks.
   const fill = () => {
@@ -29,23 +29,26 @@ function showLog(build, is_open) {
   return log;
 }
 
+const SHOWN_LINES = 10;
+
 function showError({ error, tail }) {
-  const [first, ...rest] = error.message.split("\n");
+  const lines = (tail || error.log_tail || "").split("\n").slice(-SHOWN_LINES).join("\n");
   return [
-    make("p", { className: "message" }, first),
-    rest.length && !tail ? make("pre", {}, rest.join("\n")) : null,
-    error.hint ? make("p", { className: "remedy" }, make("b", {}, "hint: "), error.hint) : null,
+    make("p", { className: "message" }, ...markUp(error.summary ?? error.message.split("\n")[0])),
+    error.detail ? make("pre", { className: "detail" }, error.detail) : null,
+    lines ? make("pre", { className: "last", tabIndex: 0 }, lines) : null,
+    error.hint ? make("p", { className: "remedy" }, make("b", {}, "hint: "), ...markUp(error.hint)) : null,
   ];
 }
 
 function showFailure(build) {
   const title = make("h3", {}, `${build.label} `, make("span", { className: "quiet" }, spellPython(build)));
-  return make("article", { className: "failure" }, title, ...showError(build), showLog(build, false));
+  return make("article", { className: "failure" }, title, ...showError(build), showLog(build, false), showCommand(build));
 }
 
-function showGroup([code, failed], is_open) {
+function showGroup([code, failed], isOpen) {
   const title = failed.length === 1 ? failed[0].label : `${failed.length.toLocaleString()} builds`;
-  const group = make("details", { className: "group", open: is_open },
+  const group = make("details", { className: "group", open: isOpen },
     make("summary", {}, make("b", {}, code), make("span", { className: "quiet" }, ` · ${title}`)));
   let shown = 0;
   const more = make("button", { type: "button", className: "more" });
@@ -66,12 +69,12 @@ function showGroup([code, failed], is_open) {
 function showFailures() {
   const groups = new Map();
   for (const build of builds) {
-    if (build.error) groups.set(build.error.code, [...(groups.get(build.error.code) || []), build]);
+    if (build.outcome === "failed") groups.set(build.error.code, [...(groups.get(build.error.code) || []), build]);
   }
   const largest = [...groups].sort((one, other) => other[1].length - one[1].length);
   const count = largest.reduce((sum, [, failed]) => sum + failed.length, 0);
   find("failures").hidden = !count;
-  find("failure-groups").append(...largest.map((group) => showGroup(group, count <= 5)));
+  find("failure-groups").append(...largest.map((group) => showGroup(group, count <= 12)));
 }
 
 // One element for all phases: of a thousand rows, a dozen each would be felt.
@@ -103,7 +106,7 @@ function showRow(build) {
   const code = build.error ? make("small", {}, ` ${build.error.code}`) : null;
   const cells = {
     label: button,
-    outcome: make("span", {}, make("span", { className: `verdict ${build.outcome}` }, build.outcome), code),
+    outcome: make("span", {}, make("span", { className: `verdict ${build.outcome}` }, build.outcome.replace("-", " ")), code),
     seconds: spellSeconds(build.seconds),
     cpu: build.cpu_seconds ? spellSeconds(build.cpu_seconds) : "–",
     peak: spellBytes(build.peak_memory),
@@ -116,18 +119,12 @@ function showRow(build) {
   return row;
 }
 
-function listPairs(pairs) {
-  const shown = pairs.filter(([, value]) => value);
-  return make("dl", { className: "facts" },
-    ...shown.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
-}
-
 function showPart(title, ...content) {
   return make("div", {}, make("h3", {}, title), ...content);
 }
 
 function showArtifact(artifact) {
-  return make("li", {}, make("div", {}, `${artifact.name} · ${spellBytes(artifact.size)}`),
+  return make("li", {}, make("div", {}, link(artifact.path, artifact.name), ` · ${spellBytes(artifact.size)}`),
     make("div", { className: "mono quiet" }, `sha256 ${artifact.hashes.sha256}`));
 }
 
@@ -135,26 +132,28 @@ function showDetails(build) {
   const { environments_found: found, environments_made: made } = build.cache;
   const parts = [
     showPart("Build", listPairs([
-      ["source", build.source], ["sha256", build.sha256 ? make("span", { className: "mono" }, build.sha256) : ""],
+      ["id", make("a", { href: `#b=${encodeURIComponent(build.id)}`, title: "A link to this build" }, `#${build.id}`)],
+      ["source", link(build.source)], ["sha256", build.sha256 ? make("span", { className: "mono" }, build.sha256) : ""],
       ["Python", build.python], ["as of", build.era || ""], ["environments", `${found} found, ${made} made`],
-      ["log", build.log || ""],
+      ["backend", build.backendName], ["waited", spellWaits(build)], ["log", build.log ? link(build.log) : ""],
     ])),
     build.phases.length ? showPart("Phases", listSteps(build)) : null,
+    listAttempts(build),
     build.artifacts.length ? showPart("Artifacts", make("ul", {}, ...build.artifacts.map(showArtifact))) : null,
     build.environment.length ? showPart("Environment", make("ul", {}, ...build.environment.map(
       (wheel) => make("li", { title: `${wheel.file} sha256 ${wheel.sha256}` }, `${wheel.name} ${wheel.version}`)))) : null,
-    build.notes.length ? showPart("Notes", make("ul", {}, ...build.notes.map((note) => make("li", {}, note)))) : null,
+    build.notes.length ? showPart("Notes", make("ul", {}, ...build.notes.map((note) => make("li", {}, ...markUp(note))))) : null,
   ];
   const failure = build.error
-    ? make("div", { className: "wide" }, ...showError(build), showLog(build, true)) : null;
+    ? make("div", { className: "wide" }, ...showError(build), showLog(build, false), showCommand(build)) : null;
   const inside = make("div", { className: "parts" }, ...[failure, ...parts].filter((part) => part !== null));
   return make("tr", { className: "details" }, make("td", { colSpan: COLUMNS.length }, inside));
 }
 
-function toggle(build, is_open) {
+function toggle(build, isOpen) {
   const row = table.rows[build.number];
   let details = table.details.get(build.number);
-  const opens = is_open ?? !(details && !details.hidden);
+  const opens = isOpen ?? !(details && !details.hidden);
   if (opens && !details) {
     details = showDetails(build);
     table.details.set(build.number, details);
@@ -165,6 +164,40 @@ function toggle(build, is_open) {
     for (const text of details.querySelectorAll("pre")) text.scrollTop = text.scrollHeight;
   }
   row.querySelector("button").ariaExpanded = String(opens);
+  remember();
+}
+
+// The filter, the order and the opened rows are in the URL, so that it leads back here.
+function remember() {
+  if (!table.isReady) return;
+  const opened = builds.filter((build) => table.details.get(build.number)?.hidden === false);
+  const state = {
+    q: find("text").value, o: table.outcome, b: opened.map((build) => build.id).join(","),
+    s: table.column ? `${table.column.key}.${table.falls ? "down" : "up"}` : "",
+  };
+  const shown = Object.entries(state).filter(([, value]) => value);
+  history.replaceState(null, "", `#${new URLSearchParams(shown)}`);
+}
+
+function restore() {
+  const state = new URLSearchParams(location.hash.slice(1));
+  table.isReady = false;
+  find("text").value = state.get("q") || "";
+  choose(OUTCOMES.includes(state.get("o")) ? state.get("o") : "");
+  const [key, direction] = (state.get("s") || "").split(".");
+  const column = COLUMNS.find((each) => each.key === key && !each.fixed);
+  if (column) order(column, direction === "down");
+  const wanted = (state.get("b") || "").split(",");
+  const opened = builds.filter((build) => wanted.includes(build.id));
+  for (const build of opened) toggle(build, true);
+  if (opened.length) table.rows[opened[0].number].scrollIntoView({ block: "center" });
+  table.isReady = true;
+}
+
+function search(text) {
+  find("text").value = text;
+  choose("");
+  find("builds").scrollIntoView();
 }
 
 function reveal(build) {
@@ -196,6 +229,7 @@ function sift() {
   find("count").textContent = count === builds.length ? all : `${count.toLocaleString()} of ${all}`;
   find("nothing").hidden = count > 0;
   dimBars();
+  remember();
 }
 
 function choose(outcome) {
@@ -204,8 +238,8 @@ function choose(outcome) {
   sift();
 }
 
-function order(column) {
-  table.falls = table.column === column ? !table.falls : column.falls === true;
+function order(column, falls = table.column === column ? !table.falls : column.falls === true) {
+  table.falls = falls;
   table.column = column;
   const turn = table.falls ? -1 : 1;
   const compare = (one, other) => {
@@ -218,6 +252,7 @@ function order(column) {
     if (header.dataset.key === column.key) header.setAttribute("aria-sort", table.falls ? "descending" : "ascending");
     else header.removeAttribute("aria-sort");
   }
+  remember();
 }
 
 function showTable() {
@@ -231,7 +266,7 @@ function showTable() {
   table.rows = builds.map(showRow);
   find("rows").append(...table.rows);
   const kinds = OUTCOMES.filter((kind) => facts.totals[kind]);
-  const choices = [["", `All ${builds.length.toLocaleString()}`], ...kinds.map((kind) => [kind, `${kind} ${facts.totals[kind].toLocaleString()}`])];
+  const choices = [["", `All ${builds.length.toLocaleString()}`], ...kinds.map((kind) => [kind, `${kind.replace("-", " ")} ${facts.totals[kind].toLocaleString()}`])];
   find("outcomes").append(...choices.map(([value, text]) => make("button", { type: "button", value, onclick: () => choose(value) }, text)));
   find("filters").onsubmit = (event) => event.preventDefault();
   find("text").oninput = sift;
@@ -253,5 +288,10 @@ fillLanes();
 showTable();
 showFailures();
 draw();
+showRun();
+showGroups();
+showCritical();
 listenToTimeline();
+restore();
+window.addEventListener("hashchange", restore);
 window.addEventListener("beforeprint", openForPrint);

@@ -70,6 +70,7 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "seconds": None if whole is None else round(whole.seconds, 6),
         "phases": _describe_phases(outcome.phases),
         "attempts": [_describe_attempt(outcome, each) for each in outcome.attempts],
+        "backend": outcome.backend or None,
         "needs": list(outcome.needs),
         "queued_seconds": sum(
             seconds for reason, seconds in waits.items() if reason not in {"token", "directory"}

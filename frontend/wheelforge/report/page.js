@@ -3,13 +3,9 @@
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const PHASES = ["wait", "fetch", "unpack", "isolate", "ask", "sdist", "wheel", "check", "deliver", "other"];
-const MEANINGS = {
-  wait: "waits for its turn", fetch: "fetches the source", unpack: "unpacks it",
-  isolate: "makes the environment", ask: "asks what is needed", sdist: "builds the sdist",
-  wheel: "builds the wheel", check: "checks the result", deliver: "delivers it", other: "everything else",
-};
-const NAMES = { sdist: "build sdist", wheel: "build wheel" };
-const OUTCOMES = ["built", "resumed", "failed", "cancelled"];
+const words = facts.words || {};
+const OUTCOMES = ["built", "resumed", "failed", "cancelled", "not-started"];
+const FIRST = ["failed", "cancelled"];
 
 function find(id) {
   return document.getElementById(id);
@@ -32,7 +28,17 @@ function sortOf(phase) {
 }
 
 function spellSort(sort) {
-  return NAMES[sort] || sort;
+  return words[sort] || words[`build ${sort}`] || "everything else";
+}
+
+// What stands in backticks in messages is code.
+function markUp(text) {
+  return text.split("`").map((part, number) => (number % 2 ? make("code", {}, part) : part));
+}
+
+function link(path, text = path) {
+  const address = facts.links?.[path];
+  return address ? make("a", { href: address }, text) : text;
 }
 
 function spellSeconds(seconds) {
@@ -72,12 +78,27 @@ function readBuild(build, number) {
   const words = [
     build.label, build.source, build.python, build.outcome, build.era || "",
     build.error ? `${build.error.code} ${build.error.message}` : "",
-    ...build.artifacts.map((artifact) => artifact.name),
+    findBackend(build), ...build.artifacts.map((artifact) => artifact.name),
   ];
-  return { ...build, number, start, end, phases, haystack: words.join(" ").toLowerCase() };
+  return { ...build, id: build.id || String(number), backendName: findBackend(build), tags: listTags(build), number, start, end, phases, haystack: words.join(" ").toLowerCase() };
 }
 
-const builds = facts.builds.map(readBuild);
+// "setuptools.build_meta" is of setuptools, "flit_core.buildapi" of flit-core.
+function findBackend(build) {
+  const names = (build.backend || "").split(":")[0].split(".");
+  const guesses = names.map((_, count) => names.slice(0, count + 1).join("-").replace(/_/g, "-")).reverse();
+  const known = { mesonpy: "meson-python" };
+  const found = guesses.map((name) => build.environment.find((wheel) => wheel.name === (known[name] || name))).find(Boolean);
+  return found ? `${found.name} ${found.version}` : build.backend || "";
+}
+
+function listTags(build) {
+  const wheels = build.artifacts.filter((artifact) => artifact.kind === "wheel");
+  return wheels.map((artifact) => artifact.name.replace(/[.]whl$/, "").split("-").slice(-3).join("-"));
+}
+
+const isFirst = (build) => (FIRST.includes(build.outcome) ? 0 : 1);
+const builds = [...facts.builds].sort((one, other) => isFirst(one) - isFirst(other)).map(readBuild);
 const begun = builds.filter((build) => build.start !== null);
 const origin = Math.min(...begun.map((build) => build.start));
 const wall = begun.length ? Math.max(...begun.map((build) => build.end)) - origin : 0;
@@ -101,18 +122,18 @@ function swatch(sort) {
 }
 
 function showHead() {
-  const { failed, cancelled } = facts.totals;
-  const bad = failed + cancelled;
+  const { failed, cancelled, "not-started": left = 0 } = facts.totals;
   const plural = (count) => `${count.toLocaleString()} ${count === 1 ? "build" : "builds"}`;
-  find("verdict").textContent =
-    bad ? `${bad.toLocaleString()} of ${plural(builds.length)} failed or cancelled`
-      : builds.length ? `${plural(builds.length)}, all well` : "No builds";
-  if (failed && !cancelled) find("verdict").textContent = `${failed.toLocaleString()} of ${plural(builds.length)} failed`;
+  const bad = [[failed, "failed"], [cancelled, "cancelled"], [left, "not started"]].filter(([count]) => count);
+  const said = bad.map(([count, word]) => `${count.toLocaleString()} ${word}`).join(", ");
+  const verdict = bad.length ? `${said} of ${plural(builds.length)}` : builds.length ? `${plural(builds.length)}, all well` : "No builds";
+  find("verdict").textContent = verdict;
+  document.title = `${verdict} · wheelforge`;
   const moment = begun.length ? new Date(origin * 1000) : new Date(facts.written);
   find("when").textContent = moment.toLocaleString(undefined, { dateStyle: "long", timeStyle: "medium" });
   if (facts.error) {
     find("ending").hidden = false;
-    find("ending").textContent = `Ended before its time: ${facts.error.message}`;
+    find("ending").replaceChildren("Ended early: ", ...markUp(facts.error.message));
   }
   const { name, version } = facts.generator;
   find("footer").textContent = `${name} ${version} · report schema ${facts.schema}`;
@@ -125,14 +146,15 @@ function showTotals() {
   const totals = [
     [builds.length === 1 ? "build" : "builds", builds.length.toLocaleString()],
     ...OUTCOMES.filter((kind) => facts.totals[kind]).map((kind) => [kind, facts.totals[kind].toLocaleString()]),
-    ["from start to end", spellSeconds(wall)],
-    ["time in builds", spellSeconds(busy)],
-    ["builds at once, on average", wall ? (busy / wall).toFixed(1) : "–"],
+    ["wall time", spellSeconds(wall)],
+    ["work", spellSeconds(busy)],
+    ["at once, on average", wall ? (busy / wall).toFixed(1) : "–"],
     ["processor time", spellSeconds(cpu)],
-    ["highest peak memory", spellBytes(builds.reduce((most, build) => Math.max(most, build.peak_memory || 0), 0))],
+    ["peak memory", spellBytes(builds.reduce((most, build) => Math.max(most, build.peak_memory || 0), 0))],
     [facts.artifacts.length === 1 ? "artifact" : "artifacts", facts.artifacts.length.toLocaleString()],
     ["size of artifacts", spellBytes(bytes)],
   ];
+  find("totals").style.setProperty("--columns", totals.length > 7 ? Math.ceil(totals.length / 2) : totals.length);
   find("totals").append(...totals.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
 }
 
@@ -145,7 +167,7 @@ function showShares() {
     const share = make("span", { className: `phase-${sort}`, title: `${spellSort(sort)}: ${spellSeconds(sums[sort])}` });
     share.style.flex = `${sums[sort] / whole} 1 0`;
     find("share").append(share);
-    find("legend").append(make("li", { title: MEANINGS[sort] }, swatch(sort), make("b", {}, spellSort(sort)),
+    find("legend").append(make("li", {}, swatch(sort), make("b", {}, spellSort(sort)),
       make("span", {}, spellSeconds(sums[sort])), make("span", { className: "quiet" }, spellShare(sums[sort], whole))));
   }
   find("share").ariaLabel = used.map((sort) => `${spellSort(sort)} ${spellShare(sums[sort], whole)}`).join(", ");

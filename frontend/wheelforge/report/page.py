@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from wheelforge.events import PHASE_WORDS
 from wheelforge.report.json_report import describe_outcome, describe_run
 from wheelforge.report.run import to_inline_json
 from wheelforge_isolation import replace_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from wheelforge.report.run import Run
 
+_ROOT = Path("/")
 _MARK = re.compile(r"\{\{(\w+)\}\}")
 _TAILS_CHARACTERS = 1 << 24
 """For all failures together."""
@@ -28,30 +31,40 @@ _TAIL_CHARACTERS = 1 << 12
 """For each, however many there are."""
 
 
-def write_html_report(run: Run, path: Path) -> None:
-    """Put a page about ``run`` into the file ``path``."""
-    replace_file(str(path), compose_page(run).encode())
+def write_html_report(run: Run, path: Path, base: str = "") -> None:
+    """Put a page about ``run`` into the file ``path``, whose directory will be at ``base``."""
+    replace_file(str(path), compose_page(run, path.parent, base).encode())
 
 
-def compose_page(run: Run) -> str:
-    """Return the page."""
+def compose_page(run: Run, home: Path = _ROOT, base: str = "") -> str:
+    """Return the page; its links begin with ``base``, and lead on as from ``home``."""
     style = _read("page.css")
-    script = "".join(map(_read, ("page.js", "timeline.js", "builds.js")))
+    script = "".join(map(_read, ("page.js", "run.js", "timeline.js", "builds.js")))
     parts = {
         "style": style,
         "style_hash": _hash(style),
         "script": script,
         "script_hash": _hash(script),
-        "facts": to_inline_json(_describe(run)),
+        "facts": to_inline_json(_describe(run, home, base)),
     }
     return _MARK.sub(lambda mark: parts[mark[1]], _read("page.html"))
 
 
-def _describe(run: Run) -> dict[str, object]:
+def _describe(run: Run, home: Path, base: str) -> dict[str, object]:
     shown = sum(1 for _, tail in run.told if tail)
     room = max(_TAIL_CHARACTERS, _TAILS_CHARACTERS // max(1, shown))
     builds = [{**describe_outcome(*told), "tail": told[1][-room:]} for told in run.told]
-    return {**describe_run(run), "builds": builds}
+    paths = {artifact.path for one in run.outcomes for artifact in one.artifacts}
+    paths |= {one.log for one in run.outcomes if one.log is not None}
+    paths |= {one.request.source for one in run.outcomes if isinstance(one.request.source, Path)}
+    links = {str(path): _link(path, home, base) for path in paths}
+    return {**describe_run(run), "builds": builds, "links": links, "words": PHASE_WORDS}
+
+
+def _link(path: Path, home: Path, base: str) -> str:
+    # No name of a file becomes a scheme, a query or a fragment.
+    address = quote(os.fsencode(os.path.relpath(path, home).replace(os.sep, "/")))
+    return f"{base.rstrip('/')}/{address}" if base else address
 
 
 def _read(name: str) -> str:

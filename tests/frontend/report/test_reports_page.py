@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -17,12 +18,15 @@ from tests.support.reports import (
     HOSTILE,
     MOMENT,
     Factory,
+    make_artifact,
     make_failure,
     make_outcome,
     make_phases,
+    make_wheel,
     tell,
 )
-from wheelforge.report import write_html_report
+from wheelforge.models import BuildAttempt
+from wheelforge.report import Run, write_html_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,26 +113,120 @@ def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> Non
     outcomes = Factory().make(24)
     show(browser, tmp_path, *outcomes, tail="the last line", ending=KeyboardInterrupt())
 
-    assert browser.run("find('verdict').textContent") == "4 of 24 builds failed or cancelled"
+    assert browser.run("find('verdict').textContent") == "3 failed, 1 cancelled of 24 builds"
     assert "interrupted" in browser.run("find('ending').textContent")
-    labels = [f"{outcome.request.label} {outcome.python}" for outcome in outcomes]
+    assert browser.run("document.title") == "3 failed, 1 cancelled of 24 builds · wheelforge"
+    first = [each for each in outcomes if each.error]
+    ordered = [*first, *(each for each in outcomes if not each.error)]
+    labels = [f"{outcome.request.label} {outcome.python}" for outcome in ordered]
     assert browser.run(_NAMES) == labels
     assert browser.run("document.querySelectorAll('#scroll .bar').length") == 23
     failures = browser.run("find('failures').innerText")
     assert "header-missing · 2 builds" in failures
-    assert "install `libxml2-dev`" in failures
+    assert "install libxml2-dev" in failures
 
 
 def test_page__shows_the_end_of_a_log_on_request(tmp_path: Path, browser: Browser) -> None:
-    show(browser, tmp_path, make_outcome(error=make_failure()), tail="first\nlast")
+    lines = [f"line {number}" for number in range(30)]
+    show(browser, tmp_path, make_outcome(error=make_failure()), tail="\n".join(lines))
 
-    assert browser.run("document.querySelectorAll('pre').length") == 0
+    assert (
+        browser.run("find('failures').querySelector('pre').textContent.split('\\n')") == lines[20:]
+    )
+    assert browser.run("document.querySelectorAll('.log pre').length") == 0
     browser.run("document.querySelector('.log summary').click()")
 
-    text = (
-        "new Promise((done) => setTimeout(() => done(document.querySelector('pre').textContent)))"
+    found = "document.querySelector('.log pre').textContent.split('\\n')"
+    assert browser.run(f"new Promise((done) => setTimeout(() => done({found})))") == lines
+
+
+def test_page__a_failure_has_its_cause_and_its_command(tmp_path: Path, browser: Browser) -> None:
+    error = make_failure("compiling\n`this` is for Python 2.7 only")
+    facts: dict[str, Any] = {"argv": ["-o", "my out"]}
+    facts |= {"options": ["-o", "my out"], "cwd": "/work", "python": []}
+    facts |= {"jobs": 1, "cores": 2, "index": [], "platform": "Linux", "machine": "x86_64"}
+    run = Run(told=[(make_outcome(error=error), "")], facts=facts)
+    write_html_report(run, tmp_path / "builds.html")
+    browser.open(tmp_path / "builds.html")
+
+    failure = browser.run("find('failures').innerText")
+    assert "building the wheel has failed with status 1: this is for Python 2.7 only" in failure
+    command = "cd /work && python -m wheelforge /work/demo-1.0.tar.gz -o 'my out'"
+    assert command in failure
+    assert "python -m wheelforge -o 'my out'" in browser.run("find('run').textContent")
+
+
+def test_page__filter_order_and_opened_rows_are_in_its_address(
+    tmp_path: Path, browser: Browser
+) -> None:
+    show(browser, tmp_path, *Factory().make(40))
+    browser.run("document.querySelector('#outcomes [value=failed]').click()")
+    browser.run("document.querySelector('th.seconds button').click()")
+    browser.run(f"{_ROWS}[1].querySelector('button').click()")
+    before = browser.run(_NAMES)
+    address = browser.run("location.hash")
+
+    browser.open(tmp_path / "builds.html")
+    browser.run(f"location.hash = {address!r}")
+    browser.run("new Promise((done) => setTimeout(done, 100))")
+
+    assert "s=seconds.down" in address
+    assert browser.run(_NAMES) == before
+    opened = f"{_ROWS}[1].querySelector('button').ariaExpanded"
+    assert browser.run(opened) == "true"
+
+
+@pytest.mark.parametrize("base", ["", "https://ci.invalid/7/"])
+def test_page__links_lead_to_results_and_logs(tmp_path: Path, browser: Browser, base: str) -> None:
+    artifact = make_artifact(tmp_path / "out" / "javascript:a#b-1.0-py3-none-any.whl")
+    run = tell([make_outcome(artifacts=(artifact,), log=tmp_path / "demo.log")])
+    write_html_report(run, tmp_path / "builds.html", base)
+    browser.open(tmp_path / "builds.html")
+    browser.run("toggle(builds[0])")
+
+    links = browser.run(
+        "[...document.querySelectorAll('.details a')].map((each) => each.getAttribute('href'))"
     )
-    assert browser.run(text) == "first\nlast"
+    wheel, log = "out/javascript%3Aa%23b-1.0-py3-none-any.whl", "demo.log"
+    assert {f"{base}{wheel}", f"{base}{log}"} <= set(links)
+
+
+def test_page__tells_attempts_backends_tags_and_the_critical_path(
+    tmp_path: Path, browser: Browser
+) -> None:
+    era = datetime(2015, 8, 30, tzinfo=UTC)
+    phases = make_phases(MOMENT, 2.0)
+    attempts = (
+        BuildAttempt("", None, phases[:3], make_failure("first"), (0, 0)),
+        BuildAttempt("era", era, phases[3:], None, (0, 0)),
+    )
+    needed = make_outcome(
+        Path("/work/tool"),
+        id="1",
+        phases=phases,
+        attempts=attempts,
+        artifacts=(make_artifact(),),
+        backend="setuptools.build_meta:__legacy__",
+        wheels=(make_wheel(),),
+    )
+    user = make_outcome(
+        Path("/work/user"),
+        id="2",
+        phases=make_phases(MOMENT + 2, 1.0),
+        needs=("1",),
+        waits={"dependency": 2.0},
+    )
+    show(browser, tmp_path, needed, user)
+    browser.run("builds.forEach((build) => toggle(build, true))")
+
+    rows = browser.run("find('rows').innerText")
+    groups = browser.run("find('groups').innerText")
+    assert "with what there was on 2015-08-30" in rows
+    assert "2.00 s for a build that it needs" in rows
+    assert "setuptools 84.2.1 1" in groups
+    assert "py3-none-any 1" in groups
+    path = "Critical path: tool 2.00 s → (needs it) user 1.00 s"
+    assert browser.run("find('critical').innerText") == path
 
 
 def test_page__foreign_text_becomes_no_markup(tmp_path: Path, browser: Browser) -> None:
