@@ -57,7 +57,7 @@ def run_metadata(options: argparse.Namespace) -> None:
 
     console = open_console(options)
     with console.watch():
-        for forge, request in _pair(options, console):
+        for forge, request in pair(options, console):
             if isinstance(request.source, Path) and request.source.suffix == ".whl":
                 metadata = read_metadata(request.source)
             else:
@@ -72,7 +72,7 @@ def run_lock(options: argparse.Namespace) -> None:
 
     recorder, console = Recorder(), open_console(options)
     with console.watch():
-        for forge, request in _pair(options, console, recorder):
+        for forge, request in pair(options, console, recorder):
             forge.build(replace(request, stops_early=True))
     write_lock(recorder.lock(), options.output)
     sys.stdout.write(f"{options.output}\n")
@@ -103,7 +103,7 @@ def run_unpack(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{unpacked.root}\n")
 
 
-def _pair(
+def pair(
     options: argparse.Namespace, console: Console, recorder: Recorder | None = None
 ) -> Iterator[tuple[Forge, BuildRequest]]:
     """Yield each source with a forge for each Python."""

@@ -6,6 +6,7 @@ above all of them, and is no matter of this module.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -38,8 +39,9 @@ class Default(NamedTuple):
         """Return this default; where two options make one list, with the values of both."""
         if other is None or not is_list(self.action):
             return self
-        value = [*cast("list[object]", other.value), *cast("list[object]", self.value)]
-        return self._replace(value=value, others=(*other.others, other._replace(others=())))
+        values = (cast("list[object]", each.value or []) for each in (other, self))
+        value = list(itertools.chain.from_iterable(values))
+        return self._replace(value=value or None, others=(*other.others, other._replace(others=())))
 
     def of(self, action: argparse.Action) -> Default | None:
         """Return the default of that option, which may come from another parser."""
@@ -57,7 +59,7 @@ def is_list(action: argparse.Action) -> bool:
 def turn(action: argparse.Action, *, is_on: bool) -> object:
     """Return the value of a switch."""
     if not is_on:
-        return [] if is_list(action) else action.default
+        return action.default
     return [action.const] if is_list(action) else action.const
 
 

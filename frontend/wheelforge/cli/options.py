@@ -76,13 +76,7 @@ def add_building(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--config-json", metavar="JSON", help="pass all config settings, as a JSON object"
     )
-    group.add_argument(
-        "--overrides",
-        type=absolute_path,
-        action="append",
-        metavar="FILE",
-        help="build single packages differently, as this file says (repeatable)",
-    )
+    add_overrides(group)
     group.add_argument(
         "--timeout", type=parse_seconds, metavar="SECONDS", help="stop hooks after 600 or 10m"
     )
@@ -99,6 +93,17 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         help="unpack the sdist there, and leave it",
     )
     add_links(group)
+
+
+def add_overrides(parser: Options) -> None:
+    """Add what is different for single packages."""
+    parser.add_argument(
+        "--overrides",
+        type=absolute_path,
+        action="append",
+        metavar="FILE",
+        help="build single packages differently, as this file says (repeatable)",
+    )
 
 
 def add_links(parser: Options) -> None:
@@ -163,14 +168,7 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
 def add_isolation(parser: argparse.ArgumentParser) -> None:
     """Add what it is built with."""
     group = parser.add_argument_group("environment")
-    group.add_argument(
-        *("-p", "--python"),
-        dest="pythons",
-        type=parse_python,
-        action="append",
-        metavar="PYTHON",
-        help="build with this Python: a path, or a version like 3.12 (repeatable)",
-    )
+    add_pythons(group)
     group.add_argument(
         *("-n", "--no-isolation"),
         action="store_true",
@@ -189,6 +187,18 @@ def add_isolation(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--installer", choices=["pip", "uv"], help="ignored, for compatibility with `build`"
+    )
+
+
+def add_pythons(parser: Options) -> None:
+    """Add which Pythons it is for."""
+    parser.add_argument(
+        *("-p", "--python"),
+        dest="pythons",
+        type=parse_python,
+        action="append",
+        metavar="PYTHON",
+        help="build with this Python: a path, or a version like 3.12 (repeatable)",
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PREFIX = "WHEELFORGE_"
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
 """Options without a value, which may therefore stand before a command."""
-_GROUPS = ("cache", "config")
+_GROUPS = ("cache", "config", "overrides")
 """Words that begin commands of two words."""
 _SPELLED_ELSEWHERE = {
     "--no-build-isolation": "--no-isolation",
@@ -232,6 +232,20 @@ def _add_config_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_overrides_check(parser: argparse.ArgumentParser) -> None:
+    options.add_sources(parser)
+    _add_making(parser)
+    parser.set_defaults(kinds=None, outdir=None)
+
+
+def _add_overrides_explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("release", metavar="NAME[==VERSION]", help="the release to explain")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_overrides(parser)
+    options.add_pythons(parser)
+    options.add_cache_directory(parser)
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", metavar="TOPIC", help="default: list the topics")
 
@@ -298,6 +312,12 @@ COMMANDS = {
     ),
     "config show": Command(
         _add_config_show, "show each value in force and where it comes from", "config.show"
+    ),
+    "overrides check": Command(
+        _add_overrides_check, "apply overrides to sources and build nothing", "overrides.check"
+    ),
+    "overrides explain": Command(
+        _add_overrides_explain, "show the overrides of a release", "overrides.explain"
     ),
     "help": Command(_add_help, "show a reference text", "help.show_topic"),
     "explain": Command(_add_explain, "explain an error code", "help.explain_code"),

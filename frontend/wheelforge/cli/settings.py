@@ -36,14 +36,15 @@ def make_settings(options: argparse.Namespace) -> Settings:
         checked=not options.skip_dependency_check,
         environment_dir=options.env_dir,
         lock=lock,
-        overrides=_read_overrides(options),
+        overrides=find_overrides(options),
         policy=Policy(
             keep=Keep(options.keep), era=Era(options.era), timeout_seconds=options.timeout
         ),
     )
 
 
-def _read_overrides(options: argparse.Namespace) -> Overrides | None:
+def find_overrides(options: argparse.Namespace) -> Overrides | None:
+    """Return the overrides of all files that ``options`` name, if there are any."""
     if not (options.config_files or options.overrides):
         return None
     from wheelforge.overrides.model import read_overrides

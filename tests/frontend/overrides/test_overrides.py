@@ -343,3 +343,43 @@ def test_command_line__reads_overrides_beside_configuration(ground: Ground) -> N
         seen = json.loads(archive.read("willing_facts.json"))["environ"]
     assert (seen["A"], seen["B"]) == ("1", "2")
     assert "`overrides.toml`, line 1: environment.B (it is old)" in done.err
+
+
+def test_explain__names_file_line_and_reason_of_each_value(tmp_path: Path) -> None:
+    place = Place(path=tmp_path)
+    for name, lines in (
+        ("a.toml", ('environment = { A = "1", B = "1" }', 'limits.timeout = "2h"')),
+        ("b.toml", ('versions = "<2"', '[package.environment]\nB = "2"')),
+    ):
+        (tmp_path / name).write_text(entry(*lines, reason=f"as {name}"), encoding="utf-8")
+    words: list[str | Path] = ["overrides", "explain", "--overrides", tmp_path / "a.toml"]
+    words += ["--overrides", tmp_path / "b.toml"]
+
+    done = place.run(*words, "Demo==1.0")
+
+    assert done.out.splitlines() == [
+        f'environment.A = "1"  # {tmp_path}/a.toml, line 4: as a.toml',
+        f'environment.B = "2"  # {tmp_path}/b.toml, line 6: as b.toml',
+        f"limits.timeout = 7200.0  # {tmp_path}/a.toml, line 5: as a.toml",
+    ]
+    shown = json.loads(place.run(*words, "demo", "--json").out)
+    assert [row["value"] for row in shown["values"]] == ["1", "1", 7200.0]
+    assert place.run(*words, "other").out == "no overrides are about other\n"
+    assert place.run(*words, "demo>1").error == "option-invalid"
+    assert place.run("overrides", "explain", "demo").error == "option-invalid"
+
+
+def test_check__applies_all_and_builds_nothing(ground: Ground) -> None:
+    place = Place(path=ground.links.parent)
+    good = write_sdist(place.path, more={"notes.txt": "one\ntwo\n"})
+    bad = write_sdist(place.path, name="bad")
+    (place.path / "a.patch").write_text(PATCH, encoding="utf-8")
+    overrides = place.path / "x.toml"
+    patches = 'patches = ["a.patch"]'
+    overrides.write_text(entry(patches) + entry(patches, name="bad"), encoding="utf-8")
+
+    done = place.run("overrides", *ground.words("check", good, bad, "--overrides", overrides))
+
+    assert (done.code, done.error) == (3, "override-failed")
+    assert done.out == "demo-1.0.tar.gz: `x.toml`, line 1: patches (it is old)\n"
+    assert not (place.path / "dist").exists()
