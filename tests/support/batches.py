@@ -28,7 +28,7 @@ _build_wheel = build_wheel
 
 def build_wheel(*words):
     name = _project()["name"]
-    exec({code!r}, {{"name": name}})
+    exec({code!r}, {{"name": name, "settings": words[1]}})
     return _build_wheel(*words)
 """
 
@@ -53,7 +53,7 @@ class Yard:
     def project(
         self, name: str, during: str = "", *, requires: Sequence[str] = (), version: str = "1.0"
     ) -> Path:
-        """Write a project; ``during`` is executed when its wheel is built, knowing its ``name``."""
+        """Write a project; ``during``, run when it is built, knows ``name`` and ``settings``."""
         root = self.place / "projects" / name
         (root / "src").mkdir(parents=True)
         (root / "src" / f"{name}.py").write_text(f"NAME = {name!r}\n", encoding="utf-8")

@@ -8,14 +8,14 @@ and is what was written down need not be built.
 
 from __future__ import annotations
 
-from wheelforge.batch.inputs import BuildInput, make_input, parse_names, read_requirements
+from wheelforge.batch.inputs import BuildInput, make_input, read_format_control, strip_requirement
 from wheelforge.batch.run import BatchOptions, run_batch
 
 __all__ = [
     "BatchOptions",
     "BuildInput",
     "make_input",
-    "parse_names",
-    "read_requirements",
+    "read_format_control",
     "run_batch",
+    "strip_requirement",
 ]

@@ -18,9 +18,11 @@ from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import digest, ensure_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from wheelforge.batch.inputs import BuildInput
+    from wheelforge.batch.run import BatchOptions
     from wheelforge.batch.worker import Worker
     from wheelforge.index import Candidate
     from wheelforge.models import Artifact, BuildRequest
@@ -33,8 +35,8 @@ _SUBJECT = "the whole set"
 class DependencySet:
     """Chooses the wheels of some requirements for one Python, and of all that these require.
 
-    ``pattern`` says how sdists are built and where everything goes. ``no_binary`` has the
-    normalised names, or ``:all:``, of which the wheels of an index are not taken.
+    ``pattern`` says how sdists are built and where everything goes; ``inputs`` have the config
+    settings that are for single ones.
     """
 
     def __init__(
@@ -42,13 +44,18 @@ class DependencySet:
         worker: Worker,
         python: str | None,
         pattern: BuildRequest,
-        no_binary: frozenset[str],
+        options: BatchOptions,
+        inputs: Iterable[BuildInput],
     ) -> None:
         self._worker = worker
         self._python = python
         self._pattern = pattern
         self._interpreter = worker.forges.pythons[python]
-        self._index = worker.forges.open_index(python, no_binary=no_binary)
+        self._options = options
+        self._index = worker.forges.open_index(
+            python, no_binary=options.no_binary, only_binary=options.only_binary
+        )
+        self._config_settings = {each.name: each.config_settings for each in inputs}
         self._wheels: dict[str, Path] = {}
         """The wheel of each sdist that was built, by its URL."""
         self._origins: dict[str, str] = {}
@@ -63,12 +70,14 @@ class DependencySet:
         ``stated`` has the accepted hashes of each requirement.
         """
         settings, markers = self._worker.forges.settings, self._interpreter.markers
+        limits = self._options.constraints
         wanted = ResolutionRequest(
             requirements=tuple(text for text in stated if applies(text, markers)),
             python=self._interpreter,
             index_identity=self._index.settings.identity,
-            hashes={text: hashes for text, hashes in stated.items() if hashes},
-            require_hashes=settings.require_hashes,
+            constraints=limits.texts,
+            hashes={**limits.hashes, **{text: found for text, found in stated.items() if found}},
+            require_hashes=settings.require_hashes or self._options.require_hashes,
             exclude_newer=settings.exclude_newer,
             subject=_SUBJECT,
         )
@@ -78,7 +87,7 @@ class DependencySet:
         for key in plan.keys:
             yield Job(
                 number=next(numbers),
-                request=replace(self._pattern, source=f"{key.name}=={key.version}"),
+                request=self._make_request(key.name, f"{key.name}=={key.version}"),
                 python=self._python,
                 make=partial(_put, plan, key),
                 sha256=self._origins.get(key.file_name, ""),
@@ -95,12 +104,12 @@ class DependencySet:
         sdist = place / candidate.file_name
         self._index.fetch(candidate, str(sdist))
         sha256 = digest(sdist)
+        pattern = self._make_request(candidate.name, f"{candidate.name}=={candidate.version}")
         found: tuple[Artifact, ...] = ()
         if worker.resumes:
-            release = replace(self._pattern, source=f"{candidate.name}=={candidate.version}")
-            found = worker.deliveries.find(release, sha256, self._interpreter)
+            found = worker.deliveries.find(pattern, sha256, self._interpreter)
         if not found:
-            request = replace(self._pattern, source=sdist, output=place / "wheel")
+            request = replace(pattern, source=sdist, output=place / "wheel")
             context = worker.forges.open(self._python).context
             outcome = BuildSession(context, request, id=place.name).run()
             if outcome.error is not None:
@@ -109,6 +118,11 @@ class DependencySet:
         wheel = found[0].path
         self._origins[wheel.name] = sha256
         return wheel
+
+    def _make_request(self, name: str, source: str) -> BuildRequest:
+        own = self._config_settings.get(name, {})
+        settings = {**self._pattern.config_settings, **own}
+        return replace(self._pattern, source=source, config_settings=settings)
 
     def _make_place(self) -> Path:
         name = f"set-{self._python or ''}".replace("/", "-").replace("\\", "-").replace(":", "-")

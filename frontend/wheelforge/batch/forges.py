@@ -64,10 +64,16 @@ class Forges:
             forge = self._forges[python, level] = self._open(python, offers)
         return forge
 
-    def open_index(self, python: str | None, *, no_binary: frozenset[str]) -> Index:
-        """Return the index for ``python``, in which some projects are sdists only."""
+    def open_index(
+        self, python: str | None, *, no_binary: frozenset[str], only_binary: frozenset[str]
+    ) -> Index:
+        """Return the index for ``python``, in which some projects are sdists or wheels only."""
         settings, interpreter = read_index_settings(self.settings), self.pythons[python]
-        settings = replace(settings, no_binary=settings.no_binary | no_binary)
+        settings = replace(
+            settings,
+            no_binary=settings.no_binary | no_binary,
+            only_binary=settings.only_binary | only_binary,
+        )
         index = Index(settings, interpreter.tags)
         return self._stack.enter_context(index)
 

@@ -74,7 +74,7 @@ class Deliveries:
 def digest_settings(settings: Settings, index: IndexSettings) -> str:
     """Return a digest of the settings on which the result of a build depends."""
     said = index.build_constraints if settings.isolated else ()
-    constraints = read_constraints((*settings.constraints, *said))
+    constraints = read_constraints((*settings.constraints, *said), settings.variables)
     variables = settings.variables.items()
     facts = (
         index.identity,

@@ -1,23 +1,19 @@
-"""The sources of a batch: paths, URLs and requirements, from words and from requirement files."""
+"""The sources of a batch: paths, URLs and requirements, with what is stated for each of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import UsageError
-from wheelforge.resolve import read_constraints, read_constraints_file
 from wheelforge_isolation.formats import requirements
 from wheelforge_isolation.formats.requirements import find_requirement
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from wheelforge.models import BuildRequest
     from wheelforge.resolve import Constraints
-
-_CONSTRAINT = ("-c", "--constraint")
 
 
 class BuildInput(NamedTuple):
@@ -26,21 +22,53 @@ class BuildInput(NamedTuple):
     request: BuildRequest
     requirement: str = ""
     """As it was spelled, with extras and marker, if it is one."""
+    config_settings: Mapping[str, object] = {}
+    """For this source alone, besides those of the request."""
 
+    @property
+    def name(self) -> str:
+        """The normalised name that a requirement is about."""
+        from packaging.utils import canonicalize_name
 
-def read_requirements(paths: Iterable[Path]) -> Constraints:
-    """Return what files of requirements say together."""
-    return read_constraints(paths, _read, lambda _: None)  # sources may be paths, too
+        found = find_requirement(self.requirement)
+        return canonicalize_name(found.name) if found else ""
+
+    @property
+    def label(self) -> str:
+        """How it was named, for messages."""
+        return redact(self.requirement) or self.request.label
+
+    def constrain(self, constraints: Constraints, markers: Mapping[str, str]) -> BuildRequest:
+        """Return what is to be built, limited by what constraints say of its name."""
+        request = self.request
+        settings = {**request.config_settings, **self.config_settings}
+        request = replace(request, config_settings=settings)
+        for text in constraints.texts if self.name else ():
+            found, limit = find_requirement(str(request.source)), find_requirement(text)
+            is_meant = found and limit and self.name == self._replace(requirement=text).name
+            if found and limit and is_meant and not found.url and applies(text, markers):
+                found.specifier &= limit.specifier
+                hashes = constraints.hashes.get(text, ())
+                common = tuple(each for each in request.hashes if each in hashes)
+                plain = f"{found.name} @ {limit.url}" if limit.url else str(found)
+                request = replace(request, source=plain, hashes=common or request.hashes or hashes)
+        return request
 
 
 def make_input(request: BuildRequest) -> BuildInput:
     """Return the input of ``request``, whose source may be a requirement with all its parts."""
-    found = find_requirement(request.source) if isinstance(request.source, str) else None
-    if found is None:
+    whole = request.source
+    if not isinstance(whole, str) or find_requirement(whole) is None:
         return BuildInput(request=request)
-    plain = f"{found.name} @ {found.url}" if found.url else f"{found.name}{found.specifier}"
-    whole = str(request.source)
-    return BuildInput(request=replace(request, source=plain), requirement=whole)
+    return BuildInput(request=replace(request, source=strip_requirement(whole)), requirement=whole)
+
+
+def strip_requirement(text: str) -> str:
+    """Return a requirement without its extras and its marker; any other text as it is."""
+    found = find_requirement(text)
+    if found is None:
+        return text
+    return f"{found.name} @ {found.url}" if found.url else f"{found.name}{found.specifier}"
 
 
 def merge(inputs: Sequence[BuildInput]) -> list[BuildInput]:
@@ -74,25 +102,27 @@ def applies(requirement: str, markers: Mapping[str, str]) -> bool:
     return found is None or requirements.applies(found, markers)
 
 
-def _read(path: Path) -> str:
-    text = read_constraints_file(path)
-    for number, line in enumerate(text.splitlines(), 1):
-        # It would be built like everything else.
-        if line.lstrip().startswith(_CONSTRAINT):
-            raise UsageError(
-                "constraints-invalid", str(path), number, "constraints have no meaning here"
-            )
-    return text
+def read_format_control(
+    options: Iterable[tuple[str, str]],
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the normalised names of `--no-binary` and of `--only-binary`, or ``:all:``.
 
-
-def parse_names(texts: Iterable[str]) -> frozenset[str]:
-    """Return the normalised names in lists of them; ``:none:`` forgets those before it."""
+    As with pip the last option that names a project counts; ``:none:`` forgets all before it.
+    """
     from packaging.utils import canonicalize_name
 
-    names = set[str]()
-    for name in (name.strip() for text in texts for name in text.split(",")):
-        if name == ":none:":
-            names.clear()
-        elif name:
-            names.add(name if name == ":all:" else canonicalize_name(name))
-    return frozenset(names)
+    names: dict[str, set[str]] = {"--no-binary": set(), "--only-binary": set()}
+    for option, value in options:
+        chosen, (other,) = names[option], (names[each] for each in names if each != option)
+        before, all_, rest = f",{value},".rpartition(",:all:,")
+        if all_:
+            chosen.clear()
+            other.clear()
+            chosen.add(":all:")
+        for name in filter(None, map(str.strip, (rest or before).split(","))):
+            if name == ":none:":
+                chosen.clear()
+            elif not (all_ and ":none:" not in rest):
+                chosen.add(canonicalize_name(name))
+                other.discard(canonicalize_name(name))
+    return frozenset(names["--no-binary"]), frozenset(names["--only-binary"])

@@ -28,6 +28,7 @@ from wheelforge.build.targets import find_layout, find_python, read_index_settin
 from wheelforge.errors import BuildNotStartedError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.models import Kind, Outcome
+from wheelforge.resolve import Constraints
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -60,6 +61,12 @@ class BatchOptions(NamedTuple):
     """Whether requirements come with all that they require at run time."""
     no_binary: frozenset[str] = frozenset()
     """Of these, what is built although there is a wheel: normalised names, or ``:all:``."""
+    only_binary: frozenset[str] = frozenset()
+    """Of these, what is not built, though there is an sdist: normalised names, or ``:all:``."""
+    constraints: Constraints = Constraints()
+    """For what is built and its dependencies; not for what that is built with."""
+    require_hashes: bool = False
+    """Whether each of the dependencies needs a stated hash."""
 
 
 def run_batch(
@@ -168,7 +175,8 @@ class _Batch:
                 yield from self._list_set(stated, python) if stated else ()
             for each in others:
                 if applies(each.requirement, interpreter.markers):
-                    yield Job(number=next(self._numbers), request=each.request, python=python)
+                    request = each.constrain(self._options.constraints, interpreter.markers)
+                    yield Job(number=next(self._numbers), request=request, python=python)
 
     def _list_set(self, stated: dict[str, tuple[str, ...]], python: str | None) -> list[Job]:
         """Return the jobs of a whole set; one that cannot be chosen is an outcome."""
@@ -177,7 +185,7 @@ class _Batch:
         first = next(each.request for each in self._inputs if each.requirement)
         pattern = replace(first, kinds=(Kind.WHEEL,))
         try:
-            whole = DependencySet(self._worker, python, pattern, self._options.no_binary)
+            whole = DependencySet(self._worker, python, pattern, self._options, self._inputs)
             return list(whole.list_jobs(stated, self._numbers))
         except ForgeError as error:
             version = self._worker.forges.pythons[python].version

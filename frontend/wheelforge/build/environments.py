@@ -65,7 +65,7 @@ class EnvironmentManager:
         self._used: dict[tuple[Path, str], Environment] = {}
         own = targets.find().index.settings.build_constraints
         self._files = (*settings.constraints, *own)
-        self._constraints = read_constraints(self._files)
+        self._constraints = read_constraints(self._files, settings.variables)
 
     def prepare(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
         """Return an environment with the requirements; it stays until the cache is closed."""

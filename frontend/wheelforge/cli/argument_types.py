@@ -28,6 +28,11 @@ def absolute_path(text: str) -> Path:
     return path.resolve() if ".." in path.parts else path.absolute()
 
 
+def parse_requirement_file(text: str) -> Path:
+    """Return an absolute path, or `-` as it is: standard input."""
+    return Path(text) if text == "-" else absolute_path(text)
+
+
 def parse_output_directory(text: str) -> Path:
     """Return the path of a directory, which need not exist yet."""
     path = absolute_path(text)
@@ -65,7 +70,7 @@ def read_source(text: str) -> Path | str:
     So a directory `demo` is built, and not the release of that name.
     """
     path = Path(text)
-    is_path = os.path.lexists(path) or path.name != text or _is_archive_name(text)
+    is_path = os.path.lexists(path) or path.name != text or is_archive_name(text)
     if not is_path or "://" in text:
         return text
     reason = _find_reason_against(text, path)
@@ -81,13 +86,14 @@ def _find_reason_against(text: str, path: Path) -> str:
     if path.suffix == ".txt":
         return f"`-r {text}` builds what a requirements file names"
     if path.is_dir() and not any((path / name).exists() for name in ("pyproject.toml", "setup.py")):
-        count = sum(_is_archive_name(found.name) for found in path.iterdir())
+        count = sum(is_archive_name(found.name) for found in path.iterdir())
         if count:
             return f"it is no project; `{text.rstrip('/')}/*.tar.gz` builds its sdists ({count})"
     return ""
 
 
-def _is_archive_name(text: str) -> bool:
+def is_archive_name(text: str) -> bool:
+    """Return whether ``text`` ends as the name of an sdist does."""
     from wheelforge_isolation.formats.file_names import OLD_SDIST_SUFFIXES, SDIST_SUFFIXES
 
     return text.endswith((*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES))

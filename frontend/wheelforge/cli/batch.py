@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,20 +10,19 @@ from wheelforge.batch import (
     BatchOptions,
     BuildInput,
     make_input,
-    parse_names,
-    read_requirements,
+    read_format_control,
     run_batch,
 )
-from wheelforge.cli.argument_types import read_source
 from wheelforge.cli.settings import make_requests, make_settings
 from wheelforge.errors import UsageError
+from wheelforge.resolve import merge_constraints
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
     from wheelforge.events import Reporter
     from wheelforge.models import Outcome
+    from wheelforge.resolve.requirement_files import RequirementLine
 
 
 def build_many(
@@ -30,11 +30,13 @@ def build_many(
 ) -> None:
     """Build all that is named, several at a time; ``on_outcome`` is told how each has ended."""
     _refuse_nonsense(options)
-    inputs = _list_inputs(options)
+    inputs = list_inputs(options)
     run_batch(inputs, make_settings(options), _make_options(options, inputs), reporter, on_outcome)
 
 
 def _make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:
+    named = [("--no-binary", text) for text in options.no_binary or ()]
+    no_binary, only_binary = read_format_control([*named, *getattr(options, "formats", ())])
     return BatchOptions(
         pythons=tuple(dict.fromkeys(options.pythons or [None])),
         # One directory holds one environment at a time.
@@ -42,23 +44,39 @@ def _make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> Batc
         keeps_going=not options.fail_fast and (options.keep_going or len(inputs) > 1),
         resumes=options.resume,
         with_dependencies=options.with_deps,
-        no_binary=parse_names(options.no_binary or ()),
+        no_binary=no_binary,
+        only_binary=only_binary,
+        constraints=merge_constraints(line for line in list_lines(options) if line.is_constraint),
+        require_hashes=getattr(options, "requires_source_hashes", False),
     )
 
 
-def _list_inputs(options: argparse.Namespace) -> list[BuildInput]:
+def list_inputs(options: argparse.Namespace) -> list[BuildInput]:
     """Return what is to be built, in the order in which it was named."""
-    stated = read_requirements(options.requirement or ())
-    named = list(options.sources or ())
-    if options.requirement:
-        named = [*named, *map(read_source, stated.texts)]
-        if not named:
-            return []
-    options.sources = named
-    hashes: list[tuple[str, ...]] = [()] * (len(named) - len(stated.texts))
-    hashes += [stated.hashes.get(text, ()) for text in stated.texts]
-    requests = zip(make_requests(options), hashes or [()], strict=True)
-    return [make_input(replace(request, hashes=accepted)) for request, accepted in requests]
+    lines = [line for line in list_lines(options) if not line.is_constraint]
+    named: list[BuildInput] = []
+    if options.sources or not options.requirement:
+        named = list(map(make_input, make_requests(options)))
+    inputs = [*named, *(_make_line_input(line, options) for line in lines)]
+    if getattr(options, "requires_source_hashes", False):
+        bare = [each for each in inputs if not each.request.hashes]
+        if bare:
+            raise UsageError("hashes-missing", tuple((each.label, "") for each in bare))
+    return inputs
+
+
+def list_lines(options: argparse.Namespace) -> list[RequirementLine]:
+    """Return the lines of requirement files."""
+    return getattr(options, "lines", [])
+
+
+def _make_line_input(line: RequirementLine, options: argparse.Namespace) -> BuildInput:
+    from wheelforge.cli.requirement_files import read_line_source
+
+    source = read_line_source(line)
+    (request,) = make_requests(argparse.Namespace(**{**vars(options), "sources": [source]}))
+    found = make_input(replace(request, hashes=line.hashes))
+    return found._replace(config_settings=line.config_settings)
 
 
 def _refuse_nonsense(options: argparse.Namespace) -> None:

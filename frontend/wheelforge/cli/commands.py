@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,10 @@ def open_console(options: argparse.Namespace) -> Console:
 
     check_contradictions(options)
     console = Console(options.verbosity)
+    if getattr(options, "requirement", None) or options.build_constraint:
+        from wheelforge.cli.requirement_files import read_option_files
+
+        read_option_files(options, partial(console.say, "note"))
     for text in options.config_setting or ():
         if "=" not in text:
             advice = f"`-C {text}=` is what pip understands too"

@@ -10,6 +10,7 @@ from wheelforge.cli.argument_types import (
     parse_output_directory,
     parse_place,
     parse_python,
+    parse_requirement_file,
     parse_seconds,
     parse_size,
     parse_time,
@@ -120,10 +121,10 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("batches")
     group.add_argument(
         *("-r", "--requirement"),
-        type=absolute_path,
+        type=parse_requirement_file,
         action="append",
         metavar="FILE",
-        help="build what a requirements file names (repeatable)",
+        help="build what a requirements file names; `-`: standard input (repeatable)",
     )
     group.add_argument(
         *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"

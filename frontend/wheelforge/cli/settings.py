@@ -60,6 +60,7 @@ def make_places(options: argparse.Namespace) -> Settings:
         index_url=options.index_url,
         extra_index_urls=tuple(options.extra_index_url or ()),
         find_links=tuple(options.find_links or ()),
+        trusted_hosts=tuple(getattr(options, "trusted_hosts", ())),
         no_index=options.no_index,
         offline=options.offline,
         refresh=options.refresh,

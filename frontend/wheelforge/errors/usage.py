@@ -10,7 +10,7 @@ _SHOWN_VERSIONS = 10
 
 
 class UsageError(BuildError):
-    """An option, a setting, a file of constraints or a call makes no sense."""
+    """An option, a setting, a file of requirements or constraints, or a call makes no sense."""
 
     option: str
     source: str
@@ -43,6 +43,7 @@ UsageError.kinds = {
     "request-invalid": Kind(2, "reason", "the build request is invalid: {reason}"),
     "forge-closed": Kind(2, "", "the forge is closed: its `open_forge` block has ended"),
     "constraints-invalid": Kind(2, "path line reason", _place_in_file),
+    "requirement-file-invalid": Kind(2, "path line reason", _place_in_file),
     "config-invalid": Kind(2, "path line reason", _place_in_file),
     "overrides-invalid": Kind(2, "path line reason", _place_in_file),
     "override-failed": Kind(

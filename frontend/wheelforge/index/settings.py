@@ -112,6 +112,7 @@ class IndexOptions:
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
     no_index: bool = False
     exclude_newer: datetime | None = None
     offline: bool = False
@@ -147,7 +148,7 @@ def find_index_settings(
         proxy=with_scheme(pip.text("proxy")) if pip.text("proxy") else None,
         proxies=read_proxies(environ),
         direct_hosts=read_direct_hosts(environ),
-        trusted_hosts=pip.words("trusted-host"),
+        trusted_hosts=(*options.trusted_hosts, *pip.words("trusted-host")),
         netrc=environ.get("NETRC") or netrc,
         ask_keyring=pip.text("keyring-provider") != "disabled",
         use_truststore="truststore" in pip.words("use-feature"),

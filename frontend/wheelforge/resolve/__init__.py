@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from wheelforge.resolve.constraints import (
     Constraints,
+    merge_constraints,
     parse_cutoff,
     read_constraints,
-    read_constraints_file,
 )
 from wheelforge.resolve.fetch_plan import FetchPlan, candidate_of, check_hashes, prepare_wheels
 from wheelforge.resolve.resolution_cache import MAX_AGE_SECONDS, ResolutionCache
@@ -32,10 +32,10 @@ __all__ = [
     "ResolutionRequest",
     "candidate_of",
     "check_hashes",
+    "merge_constraints",
     "parse_cutoff",
     "prepare_wheels",
     "read_constraints",
-    "read_constraints_file",
     "resolve",
 ]
 

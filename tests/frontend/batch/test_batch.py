@@ -144,14 +144,106 @@ def test_requirement_files__skip_markers_of_other_pythons(yard: Yard) -> None:
     assert yard.results() == {"two"}
 
 
-def test_requirement_files__refuse_constraints(yard: Yard) -> None:
-    path = write_requirements(yard, "one", "-c limits.txt")
+def test_requirement_files__constraints_choose_versions_and_state_hashes(yard: Yard) -> None:
+    old, _ = yard.sdist("one"), yard.sdist("two")
+    yard.pack("one", "2.0", {})
+    (yard.place / "limits.txt").write_text(
+        f"One<2 --hash=sha256:{hashlib.sha256(old.read_bytes()).hexdigest()}\n"
+        f"two --hash=sha256:{'0' * 64}\nabsent==1\none==3; python_version < '3'\n",
+        encoding="utf-8",
+    )
+
+    code, _, err = yard.run("-r", write_requirements(yard, "one", "two", "-c limits.txt"))
+
+    assert code == 1
+    assert yard.results() == {"one"}
+    assert "error[hash-refused]: `two-1.0.tar.gz` has the SHA-256 " in err
+
+
+def test_requirement_files__may_be_as_tools_write_them(yard: Yard) -> None:
+    yard.sdist("one", "assert settings == {'a': ['b c', 'd'], 'x': 'y'}")
+    yard.project("two", "assert settings == {'x': 'y'}")
+    lines = [
+        *("--index-url https://user:${WORD}@localhost:9/simple", "--no-index", "--pre"),
+        *("-f ${PLACE}/links  # variables are expanded", "--trusted-host localhost:9"),
+        *("one==1.0 \\", '  --config-settings "a=b c" --config-settings=a=d', "-e projects/two"),
+    ]
+    path = write_requirements(yard, *lines)
+
+    code, out, err = yard.run(
+        *("-w", "-r", path, "-C", "x=y", "--report", "r.json"),
+        WORD="hunter2",
+        PLACE=str(yard.place),
+    )
+
+    assert (code, yard.results()) == (0, {"one", "two"}), err
+    assert err.startswith("note: `--pre` in a requirements file is ignored: ")
+    assert "hunter2" not in out + err + (yard.place / "r.json").read_text(encoding="utf-8")
+
+
+def test_requirement_files__a_bare_name_is_never_a_directory(yard: Yard) -> None:
+    yard.sdist("one")
+    (yard.place / "one").mkdir()
+
+    code, _, err = yard.run("-r", write_requirements(yard, "one"))
+
+    assert (code, yard.results()) == (0, {"one"}), err
+
+
+def test_requirement_files__standard_input_is_one(yard: Yard) -> None:
+    yard.sdist("one")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "wheelforge", "-r", "-", *yard.words],
+        input="one",
+        cwd=yard.place,
+        text=True,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PIP_CONFIG_FILE": os.devnull},
+    )
+
+    assert "one-1.0-py3" in done.stdout
+
+
+def test_requirement_files__an_empty_one_is_told(yard: Yard) -> None:
+    code, out, err = yard.run("-r", os.devnull)
+
+    assert (code, out, err) == (0, "", f"note: `{os.devnull}` names nothing to build\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("--nonsense", "no such option: --nonsense"),
+        ("nonsense===", "`nonsense===` is nothing that can be built: "),
+        ("./absent", "`./absent` is nothing that can be built: there is no such file or directory"),
+        ("-c absent.txt", "absent.txt`: No such file"),
+        ("x @ https://u:secret@host/x.rar", "`https://host/x.rar` is nothing that can be built: "),
+    ],
+)
+def test_requirement_files__errors_name_file_and_line(yard: Yard, line: str, reason: str) -> None:
+    path = write_requirements(yard, "one", line)
 
     code, _, err = yard.run("-r", path)
 
-    assert code == 2
-    assert err.startswith("error[constraints-invalid]: ")
-    assert "line 2" in err
+    assert (code, "secret" in err) == (2, False)
+    is_inner = line.startswith("-c")
+    kind = "constraints-invalid" if is_inner else "requirement-file-invalid"
+    assert err.startswith(f"error[{kind}]: ")
+    assert reason in err
+    assert is_inner or f"`{path}`, line 2: " in err
+
+
+def test_requirement_files__may_require_hashes_of_everything(yard: Yard) -> None:
+    sha256 = hashlib.sha256(yard.sdist("one").read_bytes()).hexdigest()
+    line = f"one==1.0 --hash=sha256:{sha256}"
+
+    good, _, _ = yard.run("-r", write_requirements(yard, "--require-hashes", line))
+    code, _, err = yard.run("-r", write_requirements(yard, "--require-hashes", line, "two==1"))
+
+    assert (good, code) == (0, 2)
+    assert "error[hashes-missing]: no hash is stated for `two==1`" in err
 
 
 @pytest.mark.parametrize(
@@ -423,6 +515,27 @@ def test_with_deps__keeps_wheels_unless_they_are_to_be_built(yard: Yard) -> None
 
     assert kept == offered
     assert result.read_bytes() != offered
+
+
+def test_with_deps__files_say_what_is_built_how_and_within_which_limits(yard: Yard) -> None:
+    write_universe(yard)
+    newer = wheel("middle", "2.0")
+    (yard.place / "links" / newer.name).write_bytes(newer.content)
+    (yard.place / "limits.txt").write_text("middle<2", encoding="utf-8")
+    yard.sdist("leaf", "assert settings == {'a': 'b'}")
+    lines = ["top", "leaf --config-settings a=b", "-c limits.txt", "--no-binary middle"]
+
+    code, _, err = yard.run("-r", write_requirements(yard, *lines), "--with-deps")
+
+    assert (code, without_summary(err)) == (0, "")
+    assert {path.name.rpartition("-py3")[0] for path in yard.output.iterdir()} == {
+        *("top-1.0", "middle-1.0", "leaf-1.0")
+    }
+    code, _, err = yard.run(
+        "-r", write_requirements(yard, *lines, "--only-binary leaf"), "--with-deps"
+    )
+    assert code == 3
+    assert "leaf" in err
 
 
 def test_with_deps__an_impossible_set_is_one_failure_among_builds(yard: Yard) -> None:

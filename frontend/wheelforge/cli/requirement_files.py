@@ -1,0 +1,106 @@
+"""Files that options name: their lines become inputs, their options those of the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge.batch import strip_requirement
+from wheelforge.build.sources import parse_source
+from wheelforge.cli.argument_types import is_archive_name, read_source
+from wheelforge.errors import SourceError
+from wheelforge.resolve.requirement_files import (
+    FileOptions,
+    RequirementLine,
+    read_requirement_files,
+)
+from wheelforge_isolation.formats.requirements import find_requirement
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+STANDARD_INPUT = Path("-")
+_EXTRAS = re.compile(r"\[[^\[\]]*\]$")
+
+
+def read_option_files(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
+    """Read the files of `-r` and `--build-constraint`; ``options.lines`` has what is to be built.
+
+    As with pip, options in a file add to those of the command line, and an index replaces its.
+    """
+    ignored: dict[str, None] = {}
+    for _ in _read(options, options.build_constraint or (), ignored, is_constraint=True):
+        pass  # each environment reads the constraints
+    options.lines = list[RequirementLine]()
+    for path in getattr(options, "requirement", None) or ():
+        found = list(_read(options, (path,), ignored))
+        options.lines += found
+        if all(line.is_constraint for line in found):
+            tell(f"`{path}` names nothing to build")
+    for name in ignored:
+        tell(f"`{name}` in a requirements file is ignored: it has no meaning here")
+
+
+def _read(
+    options: argparse.Namespace,
+    paths: Sequence[Path],
+    ignored: dict[str, None],
+    *,
+    is_constraint: bool = False,
+) -> Iterator[RequirementLine]:
+    for said in read_requirement_files(
+        paths, os.environ, read=_read_bytes, is_constraint=is_constraint
+    ):
+        if isinstance(said, FileOptions):
+            ignored.update(dict.fromkeys(said.ignored))
+            _apply(options, said)
+        else:
+            yield said
+
+
+def _read_bytes(path: Path) -> bytes:
+    return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+
+
+def _apply(options: argparse.Namespace, said: FileOptions) -> None:
+    if said.index_url is not None:
+        options.index_url, options.extra_index_url = said.index_url, []
+    if said.require_hashes is not None:
+        options.requires_source_hashes = said.require_hashes
+    options.no_index = options.no_index or said.no_index
+    for name, texts in (
+        ("extra_index_url", said.extra_index_urls),
+        ("find_links", said.find_links),
+        ("trusted_hosts", said.trusted_hosts),
+        ("formats", said.formats),
+    ):
+        setattr(options, name, [*(getattr(options, name, None) or ()), *texts])
+
+
+def read_line_source(line: RequirementLine) -> Path | str:
+    """Return the source that a line names, or the error that names the line."""
+    try:
+        source = _read_source(line.text)
+        if isinstance(source, str):
+            parse_source(strip_requirement(source))
+    except SourceError as error:
+        raise line.make_error(str(error)) from error
+    return source
+
+
+def _read_source(text: str) -> Path | str:
+    """Return what the text means to pip: a bare name is never a directory."""
+    named = find_requirement(text)
+    if named is not None and (named.url or not (is_archive_name(text) and Path(text).exists())):
+        return text
+    if "://" in text:
+        return text
+    place = _EXTRAS.sub("", text)  # nothing is installed
+    path = read_source(place)
+    if isinstance(path, Path) and not path.exists():
+        raise SourceError("source-invalid", text, "there is no such file or directory")
+    return path
