@@ -83,6 +83,10 @@ def _run(options: argparse.Namespace, build: Build, *, is_batch: bool = False) -
         raise
     if is_batch:
         code = _sum_up(options, console, outcomes, time.monotonic() - begun)
+    if reports.comparison is not None:
+        from wheelforge.cli.summary import list_differences
+
+        console.say("note", "\n".join(list_differences(reports.comparison)))
     return code or max((each.error.exit_code for each in outcomes if each.error), default=0)
 
 

@@ -162,6 +162,12 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     for name, text in texts.items():
         group.add_argument(name, type=absolute_path, metavar="FILE", help=text)
     group.add_argument(
+        "--compare",
+        type=absolute_path,
+        metavar="FILE",
+        help="tell what differs from this earlier --report",
+    )
+    group.add_argument(
         "--html-base", metavar="URL", help="where the page will be: its links begin with this"
     )
 

@@ -7,7 +7,8 @@ import os
 import stat
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import starmap
+from typing import TYPE_CHECKING, Any
 
 from wheelforge.errors import UsageError
 from wheelforge_isolation import ForgeError
@@ -40,6 +41,9 @@ class Reports:
         self._stream = stream
         self._facts = facts or {}
         self._html_base = html_base
+        self.old: Mapping[str, Any] | None = None
+        """The report of an earlier run, to compare this one with."""
+        self.comparison: dict[str, list[dict[str, object]]] | None = None
         self._start = time.monotonic()
         self._told: list[tuple[Outcome, str]] = []
 
@@ -82,6 +86,10 @@ class Reports:
         seconds = round(time.monotonic() - self._start, 6)
         facts = {**self._facts, "seconds": seconds}
         run = report.Run(told=tuple(self._told), ending=ending, facts=facts)
+        if self.old is not None:
+            builds = list(starmap(report.describe_outcome, self._told))
+            self.comparison = report.compare(self.old, builds)
+            run = run._replace(comparison=self.comparison)
         if self._stream is not None:
             self._stream.write_summary(run)
         failures = list[ForgeError]()
@@ -117,10 +125,13 @@ def check_reports(options: argparse.Namespace) -> dict[str, Path]:
 def open_reports(options: argparse.Namespace) -> Generator[Reports]:
     """Yield what takes note; all reports are there at the end, however it comes."""
     paths = check_reports(options)
-    if not paths:
+    if not paths and not options.compare:
         yield Reports({})
         return
     from wheelforge.cli.invocation import describe_invocation
+    from wheelforge.report import read_report
+
+    old = read_report(options.compare) if options.compare else None
 
     facts = describe_invocation(options)
     with contextlib.ExitStack() as stack:
@@ -130,6 +141,7 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
 
             stream = stack.enter_context(EventStream(place, facts))
         reports = Reports(paths, stream, facts, options.html_base or "")
+        reports.old = old
         try:
             yield reports
         except BaseException as ending:

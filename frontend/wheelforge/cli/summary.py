@@ -121,6 +121,19 @@ def _list_places(batch: Batch) -> Iterable[str]:
         yield "again: the same command with `--resume` keeps what is built"
 
 
+def list_differences(comparison: Mapping[str, Sequence[Mapping[str, object]]]) -> list[str]:
+    """Return the differences from an earlier report as lines, the first of which is a heading."""
+    from wheelforge.report import HEADINGS
+
+    lines = ["compared with the earlier report:"]
+    for name, heading in HEADINGS.items():
+        for build in comparison[name]:
+            detail = escape_line(str(build["detail"]))
+            label = escape_line(f"{build['label']}, Python {build['python']}")
+            lines.append(f"  {heading}: {label}{detail and f': {detail}'}")
+    return lines if len(lines) > 1 else ["no difference from the earlier report"]
+
+
 def write_markdown(batch: Batch, variables: Mapping[str, str]) -> None:
     """Append the summary to the page that GitHub shows of a job, if this is one."""
     place = variables.get("GITHUB_STEP_SUMMARY")

@@ -7,6 +7,7 @@ describes it and the events, and grows by new names only as long as its `schema`
 
 from __future__ import annotations
 
+from wheelforge.report.comparison import HEADINGS, compare, read_report
 from wheelforge.report.json_report import SCHEMA, describe_outcome, describe_run, write_json_report
 from wheelforge.report.junit import write_junit_report
 from wheelforge.report.page import write_html_report
@@ -14,12 +15,15 @@ from wheelforge.report.run import Run, format_time, read_tail, tail_of
 from wheelforge.report.stream import EventStream
 
 __all__ = [
+    "HEADINGS",
     "SCHEMA",
     "EventStream",
     "Run",
+    "compare",
     "describe_outcome",
     "describe_run",
     "format_time",
+    "read_report",
     "read_tail",
     "tail_of",
     "write_html_report",

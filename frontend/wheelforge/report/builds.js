@@ -290,6 +290,7 @@ showFailures();
 draw();
 showRun();
 showGroups();
+showComparison();
 showCritical();
 listenToTimeline();
 restore();

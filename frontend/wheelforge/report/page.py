@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wheelforge.events import PHASE_WORDS
+from wheelforge.report.comparison import HEADINGS
 from wheelforge.report.json_report import describe_outcome, describe_run
 from wheelforge.report.run import to_inline_json
 from wheelforge_isolation import replace_file
@@ -58,7 +59,13 @@ def _describe(run: Run, home: Path, base: str) -> dict[str, object]:
     paths |= {one.log for one in run.outcomes if one.log is not None}
     paths |= {one.request.source for one in run.outcomes if isinstance(one.request.source, Path)}
     links = {str(path): _link(path, home, base) for path in paths}
-    return {**describe_run(run), "builds": builds, "links": links, "words": PHASE_WORDS}
+    return {
+        **describe_run(run),
+        "builds": builds,
+        "links": links,
+        "words": PHASE_WORDS,
+        "headings": HEADINGS,
+    }
 
 
 def _link(path: Path, home: Path, base: str) -> str:

@@ -41,6 +41,21 @@ function showRun() {
   ]));
 }
 
+function showDifference(name, { id, label, python, detail }) {
+  const build = name === "gone" ? null : builds.find((each) => each.id === id);
+  const title = build ? make("button", { type: "button", className: "plain", onclick: () => reveal(build) }, label) : label;
+  return make("li", {}, title, make("span", { className: "quiet" }, ` ${python}${detail && `: ${detail}`}`));
+}
+
+function showComparison() {
+  if (!facts.comparison) return;
+  const kinds = Object.entries(facts.headings).filter(([name]) => facts.comparison[name].length);
+  find("comparison").hidden = false;
+  find("differences").append(...kinds.map(([name, heading]) => showPart(`${heading[0].toUpperCase()}${heading.slice(1)}`,
+    make("ul", {}, ...facts.comparison[name].map((each) => showDifference(name, each))))));
+  if (!kinds.length) find("differences").append("No difference.");
+}
+
 function countBy(lists) {
   const counts = new Map();
   for (const name of lists.flat()) if (name) counts.set(name, (counts.get(name) || 0) + 1);

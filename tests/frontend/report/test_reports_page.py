@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from importlib.resources import files
-from itertools import product
+from itertools import product, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from tests.support.reports import (
     tell,
 )
 from wheelforge.models import BuildAttempt
-from wheelforge.report import Run, write_html_report
+from wheelforge.report import Run, compare, describe_outcome, describe_run, write_html_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,6 +190,21 @@ def test_page__links_lead_to_results_and_logs(tmp_path: Path, browser: Browser, 
     )
     wheel, log = "out/javascript%3Aa%23b-1.0-py3-none-any.whl", "demo.log"
     assert {f"{base}{wheel}", f"{base}{log}"} <= set(links)
+
+
+def test_page__has_the_differences_from_an_earlier_report(tmp_path: Path, browser: Browser) -> None:
+    old = json.loads(json.dumps(describe_run(tell([make_outcome(), make_outcome("gone==1.0")]))))
+    run = tell([make_outcome(error=make_failure(), id="1")])
+    comparison = compare(old, list(starmap(describe_outcome, run.told)))
+    write_html_report(run._replace(comparison=comparison), tmp_path / "builds.html")
+    browser.open(tmp_path / "builds.html")
+
+    shown = browser.run("find('comparison').innerText")
+    browser.run("find('comparison').querySelector('button').click()")
+
+    assert "Newly failing\ndemo-1.0.tar.gz 3.11.9: backend-failed" in shown
+    assert "Gone\ngone==1.0 3.11.9" in shown
+    assert browser.run("builds.map((build) => table.details.has(build.number))") == [True]
 
 
 def test_page__tells_attempts_backends_tags_and_the_critical_path(
