@@ -19,6 +19,7 @@ _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
 }
+_YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -85,6 +86,8 @@ def _find_reason_against(text: str, path: Path) -> str:
         return "name the directory of the project"
     if path.suffix == ".txt":
         return f"`-r {text}` builds what a requirements file names"
+    if path.is_file() and path.suffix != ".whl" and not is_archive_name(text):
+        return "it is neither the directory of a project nor a `.tar.gz` or `.zip` file"
     if path.is_dir() and not any((path / name).exists() for name in ("pyproject.toml", "setup.py")):
         count = sum(is_archive_name(found.name) for found in path.iterdir())
         if count:
@@ -109,6 +112,13 @@ def parse_place(text: str) -> str:
     return text if "://" in text else str(absolute_path(text))
 
 
+def parse_index(text: str) -> str:
+    """Return the place of an index: a URL, or a directory that there is."""
+    if "://" not in text and not Path(text).is_dir():
+        raise ArgumentTypeError(f"`{text}` is neither a URL nor a directory")
+    return parse_place(text)
+
+
 def parse_time(text: str) -> dt.datetime:
     """Return the time that ``text`` means."""
     import datetime as dt
@@ -130,7 +140,20 @@ def suggest(
 
 def parse_flag(text: str) -> bool:
     """Return whether a variable that stands for a switch turns it on."""
-    return text.strip().lower() not in {"", "0", "no", "off", "false"}
+    word = text.strip().lower()
+    if word not in _YES | _NO:
+        raise ArgumentTypeError(f"`{text}` is neither yes nor no")
+    return word in _YES
+
+
+def split_words(text: str) -> list[str]:
+    """Return the values in a variable: blanks part them, unless quotes hold them together."""
+    import shlex
+
+    words = shlex.shlex(text, posix=True)
+    words.whitespace_split, words.commenters = True, ""
+    words.escape = ""  # paths on Windows
+    return list(words)
 
 
 def _parse_amount(text: str, units: dict[str, int], wanted: str) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_count,
+    parse_index,
     parse_output_directory,
     parse_place,
     parse_python,
@@ -245,10 +246,14 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     """Add where it is looked for."""
     group = parser.add_argument_group("index")
     group.add_argument(
-        *("-i", "--index-url"), metavar="URL", help="the index (default: pip's setting, else PyPI)"
+        *("-i", "--index-url"),
+        type=parse_index,
+        metavar="URL",
+        help="the index (default: pip's setting, else PyPI)",
     )
     group.add_argument(
         "--extra-index-url",
+        type=parse_index,
         action="append",
         metavar="URL",
         help="an additional index, asked first (repeatable)",

@@ -10,7 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from wheelforge.cli import options
-from wheelforge.cli.argument_types import absolute_path, parse_days, parse_flag, parse_size, suggest
+from wheelforge.cli.argument_types import (
+    absolute_path,
+    parse_days,
+    parse_flag,
+    parse_size,
+    split_words,
+    suggest,
+)
 from wheelforge.cli.defaults import (
     Default,
     fill_places,
@@ -61,6 +68,7 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
         _refuse_unknown(unknown[0], parser)
     fill_places(parser, defaults, found)
     found.words, found.config_files = words, files
+    _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
 
 
@@ -124,19 +132,43 @@ class _Parser(argparse.ArgumentParser):
 
 def read_environment(parser: argparse.ArgumentParser) -> dict[str, Default]:
     """Return the defaults from variables: `WHEELFORGE_CACHE_DIR` is that of `--cache-dir`."""
-    given = {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
+    given = _read_variables()
     found: dict[str, Default] = {}
-    for action in parser._actions if given else ():  # ruff: ignore[private-member-access]
-        for option in action.option_strings:
-            variable = _PREFIX + option.lstrip("-").replace("-", "_").upper()
-            if option.startswith("--") and variable in given:
-                try:
-                    value = _read_default(action, given[variable])
-                except (argparse.ArgumentTypeError, ValueError) as error:
-                    raise UsageError("option-invalid", variable, str(error)) from error
-                default = Default(action, value, given[variable], variable)
-                found[action.dest] = default.beside(found.get(action.dest))
+    for variable, action in _list_variables(parser).items() if given else ():
+        if variable in given:
+            try:
+                value = _read_default(action, given[variable])
+            except (argparse.ArgumentTypeError, ValueError) as error:
+                raise UsageError("option-invalid", variable, str(error)) from error
+            default = Default(action, value, given[variable], variable)
+            found[action.dest] = default.beside(found.get(action.dest))
     return found
+
+
+def _read_variables() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
+
+
+def _list_variables(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    return {
+        _PREFIX + option.lstrip("-").replace("-", "_").upper(): action
+        for action in parser._actions  # ruff: ignore[private-member-access]
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+
+
+def _warn_of_strangers(parser: argparse.ArgumentParser, verbosity: int) -> None:
+    """Say which variables are those of no option of any command."""
+    given = _read_variables()
+    if not given or given.keys() <= _list_variables(parser).keys():
+        return
+    from wheelforge.cli.console import Console
+
+    known = {name for command in COMMANDS for name in _list_variables(build_parser(command))}
+    for variable in sorted(given.keys() - known):
+        guess = suggest(variable, known, "no option is called like that", alike=0.8)
+        Console(verbosity).say("warning", f"`{variable}` is ignored; {guess}")
 
 
 def _read_default(action: argparse.Action, text: str) -> object:
@@ -145,7 +177,7 @@ def _read_default(action: argparse.Action, text: str) -> object:
         return turn(action, is_on=parse_flag(text))
     if action.choices and text not in action.choices:
         raise ValueError(f"`{text}` is not one of {', '.join(action.choices)}")
-    return [convert(word) for word in text.split()] if is_list(action) else convert(text)
+    return [convert(word) for word in split_words(text)] if is_list(action) else convert(text)
 
 
 def _refuse_unknown(word: str, parser: argparse.ArgumentParser) -> NoReturn:

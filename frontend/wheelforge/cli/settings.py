@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wheelforge.errors import UsageError
+from wheelforge.errors import SourceError, UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy
 from wheelforge.settings import Settings
 
@@ -89,6 +89,8 @@ def check_contradictions(options: argparse.Namespace) -> None:
     """Refuse options that say the opposite of each other."""
     if options.config_json is not None and options.config_setting:
         raise UsageError("option-invalid", "--config-json", "`--config-setting` is for the same")
+    if any(text.startswith("=") for text in options.config_setting or ()):
+        raise UsageError("option-invalid", "--config-setting", "before the `=` there is no key")
     if options.no_isolation and options.env_dir:
         raise UsageError(
             "option-invalid", "--env-dir", "with `--no-isolation` no environment is made"
@@ -97,6 +99,11 @@ def check_contradictions(options: argparse.Namespace) -> None:
         raise UsageError(
             "option-invalid", "--installer", "with `--no-isolation` nothing is installed"
         )
+    if options.run != "commands.run_metadata" and not getattr(options, "metadata", False):
+        for source in options.sources:
+            if isinstance(source, Path) and source.suffix == ".whl":
+                reason = "it is a wheel, which is built already; `wheelforge metadata` reads it"
+                raise SourceError("source-invalid", os.path.relpath(source), reason)
 
 
 def _find_output(source: Path | str) -> Path:

@@ -130,10 +130,13 @@ _PYTHON_HAD = {
     " nis nntplib ossaudiodev pipes sndhdr spwd sunau telnetlib unittest.makeSuite uu xdrlib",
     "3.11": "asynchat asyncore configparser.SafeConfigParser distutils imp importlib.find_loader"
     " numpy.distutils pkgutil.ImpImporter pkgutil.ImpLoader smtpd ssl.wrap_socket",
-    "3.10": "asyncio.coroutine binhex inspect.formatargspec inspect.getargspec",
-    "3.9": "collections.Callable collections.Iterable collections.Iterator collections.Mapping"
-    " collections.MutableMapping collections.MutableSequence collections.MutableSet"
-    " collections.Sequence collections.Set formatter parser symbol",
+    "3.10": "cellobject.h classobject.h funcobject.h genobject.h longintrepr.h namespaceobject.h"
+    " pystrhex.h asyncio.coroutine binhex inspect.formatargspec inspect.getargspec",
+    "3.9": "Python-ast.h asdl.h bitset.h graminit.h odictobject.h parsetok.h picklebufobject.h"
+    " pyarena.h pyctype.h pyfpe.h ucnhash.h collections.Callable collections.Iterable"
+    " collections.Iterator collections.Mapping collections.MutableMapping"
+    " collections.MutableSequence collections.MutableSet collections.Sequence collections.Set"
+    " formatter parser symbol",
     "": "base64.encodestring fractions.gcd platform.dist platform.linux_distribution time.clock",
 }
 """The last version that had it, as far back as builds go."""

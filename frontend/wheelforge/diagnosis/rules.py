@@ -31,6 +31,7 @@ _SOURCES = (".c", ".cc", ".cpp", ".cxx", ".f", ".f90", ".m", ".pyx", ".s", ".S")
 _PROBES = ("conftest.", "_configtest.", "testfile.c", "CMakeScratch")
 _LANGUAGES = {"C": "cc", "CC": "cc", "CXX": "c++", "Fortran": "gfortran", "FC": "gfortran"}
 _MSVC = "the Build Tools for Visual Studio, with C++"
+_FLAT = "name the packages in its pyproject.toml: `packages` below `[tool.setuptools]`"
 _SCM = "SETUPTOOLS_SCM_PRETEND_VERSION"
 
 
@@ -48,11 +49,14 @@ def conclude(rule: Cause, match: re.Match[str]) -> Cause | None:
 
 
 def _judge_header(name: str, match: re.Match[str]) -> Cause | None:
+    last = find_last_python(name)
     line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.end()]
     if any(probe in line for probe in _PROBES):
         return None  # the project tries out whether it is there
     if name.endswith(_SOURCES):
         return UNKNOWN
+    if last is not None:
+        return Cause("removed-from-python", name, last)
     return Cause("header-missing", name, suggest_package(name))
 
 
@@ -62,6 +66,8 @@ def _judge_library(name: str, _: re.Match[str]) -> Cause:
 
 
 def _judge_tool(name: str, _: re.Match[str]) -> Cause:
+    if re.match(r"/.*/|[A-Z]:\\", name) and is_tool(re.split(r"[\\/]", name)[-1]):
+        return Cause("tool-missing", name)  # a variable names that path
     name = re.split(r"[\\/]", name)[-1]
     return Cause("tool-missing", name, suggest_package(name))
 
@@ -250,6 +256,11 @@ _TABLE: tuple[tuple[str, Cause], ...] = (
     (r"Error: (Python version [<>=!~]+ ?[\d.]+) required", _REFUSED),
     (r"Cannot install on (Python version [^\n]{1,100})", _REFUSED),
     (r"version \(([\d.]+)\) is newer than PyO3's maximum supported version \(([\d.]+)\)", _PYO3),
+    (r"^[^\n]{0,80}\bfor Python 2(?:\.7)?(?: only\b|\.?$)", _TWO),
+    (
+        r"error: Multiple top-level (?:packages|modules) discovered in a flat-layout",
+        Cause(remedy=_FLAT),
+    ),
     # Errors that say nothing of this kind, and outweigh whatever went wrong before.
     (
         (

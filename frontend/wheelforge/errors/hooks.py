@@ -302,6 +302,12 @@ def _how_to_require_it(error: BackendFailedError) -> str:
     )
 
 
+def _how_to_find_it(error: BackendFailedError) -> str:
+    if "/" in error.finding:
+        return "correct the variable that names it: `CC`, `CXX` or one of its kind"
+    return f"install {error.remedy or 'it, and see that it is on PATH'}"
+
+
 def _newer_requirement(error: BackendFailedError) -> str:
     library = error.remedy.partition("<")[0]
     return f"it relies on `{error.finding}`, which a newer `{library}` does not accept"
@@ -316,7 +322,7 @@ def _older_requirement(error: BackendFailedError) -> str:
 
 
 _CAUSES: dict[str, tuple[Text, Text]] = {
-    "backend-failed": ("", ""),
+    "backend-failed": ("", "{remedy}"),
     "header-missing": (
         "the header `{finding}` is missing",
         _if_known(
@@ -332,7 +338,7 @@ _CAUSES: dict[str, tuple[Text, Text]] = {
     ),
     "tool-missing": (
         "it needs `{finding}`, which was not found",
-        _if_known("remedy", "install {remedy}", "install it, and see that it is on PATH"),
+        _how_to_find_it,
     ),
     "module-missing": ("the Python module `{finding}` is missing", _how_to_require_it),
     "removed-from-python": (

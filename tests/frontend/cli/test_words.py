@@ -23,7 +23,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "pyproject.toml").touch()
-    (tmp_path / "list.txt").touch()
+    for name in ("list.txt", "notes.rst", "demo-1.0-py3-none-any.whl"):
+        (tmp_path / name).touch()
     (tmp_path / "sdists").mkdir()
     (tmp_path / "sdists" / "a-1.0.tar.gz").touch()
     return tmp_path
@@ -78,6 +79,9 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["--exclude-newer", "yesterday", "demo"], "error[time-invalid]: `yesterday`"),
         (["unpack", "a", "b", "c"], "`wheelforge unpack` takes no such argument"),
         (["fetch"], "--locked"),
+        (["demo", "-C", "=x"], "`--config-setting` cannot be used: before the `=`"),
+        (["demo", "-i", "not-a-url"], "`-i/--index-url` cannot be used: `not-a-url` is neither"),
+        (["demo", "--extra-index-url", "pypi.org/simple"], "`--extra-index-url` cannot be used"),
     ],
 )
 def test_value__that_is_wrong_is_one_sentence(
@@ -92,6 +96,8 @@ def test_value__that_is_wrong_is_one_sentence(
         ("demo/pyproject.toml", "name the directory of the project"),
         ("./list.txt", "`-r ./list.txt`"),
         ("sdists", "`sdists/*.tar.gz` builds its sdists (1)"),
+        ("demo-1.0-py3-none-any.whl", "`wheelforge metadata` reads it"),
+        ("notes.rst", "neither the directory of a project nor a `.tar.gz` or `.zip` file"),
     ],
 )
 def test_source__of_another_kind_is_answered_with_what_to_name(
@@ -127,20 +133,50 @@ def test_output_directory__is_told_without_dots(project: Path) -> None:
     assert parse_words(["demo", "-o", "demo/../out"]).outdir == project / "out"
 
 
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("WHEELFORGE_JOBS", "x"),
+        ("WHEELFORGE_WHEEL", "maybe"),
+        ("WHEELFORGE_ERA", "never"),
+        ("WHEELFORGE_FIND_LINKS", "'open"),
+        ("WHEELFORGE_INDEX_URL", "nowhere"),
+    ],
+)
 def test_variable__is_blamed_for_its_value(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, text: str
 ) -> None:
-    monkeypatch.setenv("WHEELFORGE_JOBS", "x")
+    monkeypatch.setenv(variable, text)
 
-    assert "`WHEELFORGE_JOBS` cannot be used: `x`" in refuse(capsys, "demo")
+    assert f"`{variable}` cannot be used: " in refuse(capsys, "demo")
+
+
+@pytest.mark.parametrize(
+    ("variable", "reason"),
+    [
+        ("WHEELFORGE_JOBZ", "did you mean `WHEELFORGE_JOBS`?"),
+        ("WHEELFORGE_COLOUR_SCHEME", "no option is called like that"),
+        ("WHEELFORGE_REPAIR", ""),
+    ],
+)
+def test_variable__of_no_option_of_any_command_is_warned_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, reason: str
+) -> None:
+    monkeypatch.setenv(variable, "2")
+
+    parse_words(["demo"])
+
+    expected = f"warning: `{variable}` is ignored; {reason}\n" if reason else ""
+    assert capsys.readouterr().err == expected
 
 
 @pytest.mark.parametrize(
     ("variable", "text", "name", "value"),
     [
         ("PYTHON", "3.11 3.12", "pythons", ["3.11", "3.12"]),
+        ("NO_BINARY", """lxml 'a b' "c d" e\\f""", "no_binary", ["lxml", "a b", "c d", "e\\f"]),
         ("WHEEL", "1", "kinds", ["wheel"]),
-        ("WHEEL", "no", "kinds", None),
+        ("WHEEL", "no", "kinds", []),
         ("OFFLINE", "yes", "offline", True),
         ("KEEP", "failed", "keep", "failed"),
         ("TIMEOUT", "10m", "timeout", 600),
