@@ -316,6 +316,9 @@ class BuildSession:
         except ForgeError as failure:
             error = failure
             raise
+        except NothingNew:
+            attempt.log.write(b"it is the same, so it is not built once more\n")
+            raise
         finally:
             self._peak_bytes = max(self._peak_bytes, attempt.result.peak_bytes)
             self._cpu_seconds += attempt.result.cpu_seconds
@@ -358,6 +361,7 @@ class BuildSession:
             _part(log, f"with {then}")
             self._try(attempt)
         except NothingNew:
+            self._attempts.pop()
             self.events.note(f"{then}, is the same, so it is not built once more")
         except ForgeError as second:
             if self.cancellation.is_cancelled():

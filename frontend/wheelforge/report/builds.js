@@ -36,7 +36,7 @@ function showError({ error, tail }) {
   return [
     make("p", { className: "message" }, ...markUp(error.summary ?? error.message.split("\n")[0])),
     error.detail ? make("pre", { className: "detail" }, error.detail) : null,
-    lines ? make("pre", { className: "last", tabIndex: 0 }, lines) : null,
+    lines && !error.summary?.endsWith(lines) ? make("pre", { className: "last", tabIndex: 0 }, lines) : null,
     error.hint ? make("p", { className: "remedy" }, make("b", {}, "hint: "), ...markUp(error.hint)) : null,
   ];
 }

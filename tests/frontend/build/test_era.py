@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.builds import NEWEST, WILLING, Ground, ask, facts_of, write_p
 from tests.support.index import File, Project, serve
 from wheelforge.errors import BackendFailedError
 from wheelforge.models import Era, Policy
+from wheelforge.report import tail_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -200,6 +202,8 @@ def test_era__same_wheels_are_not_tried_twice(
     assert outcome.notes[-1].endswith("is the same, so it is not built once more")
     assert not any(note.startswith("built once more") for note in outcome.notes)
     assert outcome.era is None
+    assert [each.reason for each in outcome.attempts] == ["", "unforked"]
+    assert {each.error and each.error.code for each in outcome.attempts} == {outcome.error.code}
 
 
 def test_era__first_error_is_reported_if_both_fail(tmp_path: Path, build: Build) -> None:
@@ -215,6 +219,18 @@ def test_era__first_error_is_reported_if_both_fail(tmp_path: Path, build: Build)
     assert not any(note.startswith("built") for note in outcome.notes)
     assert outcome.era is None
     assert [key.version for key in outcome.wheels] == ["2.0"]
+    _, again, last = outcome.attempts
+    assert (again.error, last.reason) == (outcome.error, "era")
+    assert last.era is not None
+    assert isinstance(last.error, BackendFailedError)
+    assert last.error.failure.output.strip() == b"old"
+    assert [phase for each in outcome.attempts for phase in each.phases] == list(
+        outcome.phases[:-1]
+    )
+    assert outcome.log is not None
+    log = outcome.log.read_text(encoding="utf-8")
+    assert re.search(r"new\s+-- once more, with what there was on [^\n]* --\s+old", log)
+    assert tail_of(outcome).strip() == "new"
 
 
 def test_era__undated_archive_is_built_once(tmp_path: Path, build: Build) -> None:
