@@ -106,7 +106,7 @@ function showRow(build) {
   const code = build.error ? make("small", {}, ` ${build.error.code}`) : null;
   const cells = {
     label: button,
-    outcome: make("span", {}, make("span", { className: `verdict ${build.outcome}` }, build.outcome.replace("-", " ")), code),
+    outcome: make("span", {}, make("span", { className: `verdict ${build.outcome}` }, spellOutcome(build.outcome)), code),
     seconds: spellSeconds(build.seconds),
     cpu: build.cpu_seconds ? spellSeconds(build.cpu_seconds) : "–",
     peak: spellBytes(build.peak_memory),
@@ -266,7 +266,7 @@ function showTable() {
   table.rows = builds.map(showRow);
   find("rows").append(...table.rows);
   const kinds = OUTCOMES.filter((kind) => facts.totals[kind]);
-  const choices = [["", `All ${builds.length.toLocaleString()}`], ...kinds.map((kind) => [kind, `${kind.replace("-", " ")} ${facts.totals[kind].toLocaleString()}`])];
+  const choices = [["", `All ${builds.length.toLocaleString()}`], ...kinds.map((kind) => [kind, `${spellOutcome(kind)} ${facts.totals[kind].toLocaleString()}`])];
   find("outcomes").append(...choices.map(([value, text]) => make("button", { type: "button", value, onclick: () => choose(value) }, text)));
   find("filters").onsubmit = (event) => event.preventDefault();
   find("text").oninput = sift;
@@ -278,6 +278,7 @@ function showTable() {
 }
 
 function openForPrint() {
+  find("run").open = true;
   for (const group of document.querySelectorAll("#failures details.group")) group.open = true;
 }
 

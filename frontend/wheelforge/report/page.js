@@ -5,6 +5,8 @@ const facts = JSON.parse(document.getElementById("facts").textContent);
 const PHASES = ["wait", "fetch", "unpack", "isolate", "ask", "sdist", "wheel", "check", "deliver", "other"];
 const words = facts.words || {};
 const OUTCOMES = ["built", "resumed", "failed", "cancelled", "not-started"];
+const VERDICTS = { resumed: "kept", "not-started": "not started" };
+const spellOutcome = (outcome) => VERDICTS[outcome] || outcome;
 const FIRST = ["failed", "cancelled"];
 
 function find(id) {
@@ -145,7 +147,7 @@ function showTotals() {
   const bytes = facts.artifacts.reduce((sum, artifact) => sum + artifact.size, 0);
   const totals = [
     [builds.length === 1 ? "build" : "builds", builds.length.toLocaleString()],
-    ...OUTCOMES.filter((kind) => facts.totals[kind]).map((kind) => [kind, facts.totals[kind].toLocaleString()]),
+    ...OUTCOMES.filter((kind) => facts.totals[kind]).map((kind) => [spellOutcome(kind), facts.totals[kind].toLocaleString()]),
     ["wall time", spellSeconds(wall)],
     ["work", spellSeconds(busy)],
     ["at once, on average", wall ? (busy / wall).toFixed(1) : "–"],

@@ -148,7 +148,7 @@ function fillTip(build, holder) {
   const where = [spellPython(build), spellSeconds(build.seconds)].filter(Boolean).join(" · ");
   const parts = [
     make("strong", {}, build.label),
-    make("p", {}, make("span", { className: `verdict ${build.outcome}` }, build.outcome.replace("-", " ")), ` · ${where}`),
+    make("p", {}, make("span", { className: `verdict ${build.outcome}` }, spellOutcome(build.outcome)), ` · ${where}`),
     build.error ? make("p", { className: "mono" }, build.error.code) : null,
     listSteps(build),
     holder ? make("p", { className: "quiet" }, `waited for ${holder.label} ${spellPython(holder)}`) : null,

@@ -116,6 +116,7 @@ def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> Non
 
     assert browser.run("find('verdict').textContent") == "3 failed, 1 cancelled of 24 builds"
     assert "interrupted" in browser.run("find('ending').textContent")
+    assert "kept" in browser.run("find('totals').innerText")
     assert browser.run("document.title") == "3 failed, 1 cancelled of 24 builds · wheelforge"
     first = [each for each in outcomes if each.error]
     ordered = [*first, *(each for each in outcomes if not each.error)]
@@ -402,8 +403,10 @@ def test_page__in_print_has_no_controls(many: Path, browser: Browser) -> None:
     browser.open(many)
     browser.tell("Emulation.setEmulatedMedia", media="print")
 
+    browser.run("openForPrint()")
     seen = (
         "[...document.querySelectorAll('#filters, .buttons')].filter((each) => each.offsetHeight)"
     )
     assert browser.run(f"{seen}.length") == 0
+    assert browser.run("find('run').open")
     assert len(browser.tell("Page.printToPDF")["data"]) > 100_000
