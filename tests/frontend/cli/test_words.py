@@ -176,7 +176,7 @@ def test_variable__of_no_option_of_any_command_is_warned_of(
         ("PYTHON", "3.11 3.12", "pythons", ["3.11", "3.12"]),
         ("NO_BINARY", """lxml 'a b' "c d" e\\f""", "no_binary", ["lxml", "a b", "c d", "e\\f"]),
         ("WHEEL", "1", "kinds", ["wheel"]),
-        ("WHEEL", "no", "kinds", []),
+        ("WHEEL", "no", "kinds", None),
         ("OFFLINE", "yes", "offline", True),
         ("KEEP", "failed", "keep", "failed"),
         ("TIMEOUT", "10m", "timeout", 600),
