@@ -147,6 +147,14 @@ def test_explain__tells_every_code(capsys: pytest.CaptureFixture[str], code: str
     assert capsys.readouterr().out.startswith(f"{code}, exit code ")
 
 
+@pytest.mark.parametrize("rule", ["F21", "[N2]", "W3"])
+def test_explain__tells_the_rules_for_archives(
+    capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    assert run_words(["explain", rule]) == 0
+    assert capsys.readouterr().out.startswith(f"{rule.strip('[]')}, a rule for archives: ")
+
+
 def test_explain__suggests_the_code_that_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_words(["explain", "header-mising"]) == 2
     assert "did you mean `header-missing`?" in capsys.readouterr().err

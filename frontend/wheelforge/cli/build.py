@@ -121,5 +121,4 @@ def _run_metadata(options: argparse.Namespace) -> int:
     check_reports(options)
     if options.kinds:
         raise UsageError("option-invalid", "--metadata", "it says to build something, too")
-    run_metadata(options)
-    return 0
+    return run_metadata(options)

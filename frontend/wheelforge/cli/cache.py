@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.build.targets import find_layout
 from wheelforge.cli.argument_types import describe_size
+from wheelforge.errors import UsageError
 from wheelforge_isolation import (
     Bounds,
     claim_cache,
@@ -22,7 +23,7 @@ from wheelforge_isolation.formats.text import escape_line
 if TYPE_CHECKING:
     import argparse
 
-    from wheelforge_isolation import Event
+    from wheelforge_isolation import Event, Layout
 
 _EMPTY = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 
@@ -34,15 +35,19 @@ def show_directory(options: argparse.Namespace) -> None:
 
 def show_size(options: argparse.Namespace) -> None:
     """Print how much space the cache takes."""
-    size = measure_disk(find_layout(options.cache_dir))
-    sys.stdout.write(f"{describe_size(size)} ({size:,} bytes)\n")
+    layout = _find_cache(options)
+    size = measure_disk(layout)
+    text = f"{describe_size(size)} ({size:,} bytes)"
+    if options.json:
+        text = json.dumps({"path": str(layout.root), "bytes": size})
+    sys.stdout.write(f"{text}\n")
 
 
 def show_entries(options: argparse.Namespace) -> None:
     """Print a line, or a JSON object, for each entry."""
-    entries = sorted(
-        list_entries(find_layout(options.cache_dir)), key=lambda entry: -entry.last_used
-    )
+    entries = sorted(list_entries(_find_cache(options)), key=lambda entry: -entry.last_used)
+    if sys.stdout.isatty() and not options.json:
+        sys.stdout.write("KIND\tRELEASE\tFILE\tSIZE\tLAST USED\n")
     facts: list[dict[str, str | int]] = []
     for entry in entries:
         used = f"{dt.datetime.fromtimestamp(entry.last_used, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -63,13 +68,15 @@ def show_entries(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
-    layout = find_layout(options.cache_dir)
+    layout = _find_cache(options)
     claim_cache(layout)
+    count = sum(1 for _ in list_entries(layout))
     with open_cache(layout, show_event) as cache:
         problems = list(cache.verify(repair=options.repair))
     for problem in problems:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
         sys.stdout.write(f"{escape_line(f'{problem.path}: {problem.reason}{remedy}')}\n")
+    sys.stderr.write(f"{count} entries checked, {len(problems)} problems\n")
     return 1 if any(not problem.remedy for problem in problems) else 0
 
 
@@ -89,10 +96,19 @@ def clear(options: argparse.Namespace) -> None:
 
 
 def _collect(options: argparse.Namespace, bounds: Bounds) -> None:
-    done = collect_garbage(find_layout(options.cache_dir), bounds)
+    done = collect_garbage(_find_cache(options), bounds)
     if not done.is_done:
         sys.stderr.write("note: another collector is at work; this one leaves it to that\n")
         return
     in_use = f"; {done.in_use} in use" if done.in_use else ""
     freed = describe_size(done.freed_bytes)
-    sys.stdout.write(f"removed {done.removed}, freed {freed}{in_use}\n")
+    sys.stdout.write(f"removed {done.removed} entries and leftovers, freed {freed}{in_use}\n")
+
+
+def _find_cache(options: argparse.Namespace) -> Layout:
+    """Return the cache that is meant; a directory with anything else in it is none."""
+    layout = find_layout(options.cache_dir)
+    root = layout.root
+    if root.is_dir() and any(root.iterdir()) and not (root / "CACHEDIR.TAG").exists():
+        raise UsageError("option-invalid", "--cache-dir", f"`{root}` is not a cache of wheelforge")
+    return layout

@@ -50,21 +50,34 @@ def build_alone(
         on_outcome(outcome)
 
 
-def run_metadata(options: argparse.Namespace) -> None:
-    """Print the core metadata of each source as JSON."""
-    from wheelforge.build.results import read_metadata
-    from wheelforge.models import Kind
+def run_metadata(options: argparse.Namespace) -> int:
+    """Print the core metadata as JSON: an object, or for several sources an array of those read."""
+    from wheelforge_isolation import ForgeError
     from wheelforge_isolation.formats.metadata import to_json
 
-    console = open_console(options)
+    console, found, has_failed = open_console(options), list[object](), False
+    is_one = max(len(options.sources or ()), len(options.pythons or ())) <= 1
     with console.watch():
         for forge, request in pair(options, console):
-            if isinstance(request.source, Path) and request.source.suffix == ".whl":
-                metadata = read_metadata(request.source)
-            else:
-                metadata = forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
-            text = json.dumps(to_json(metadata), ensure_ascii=False, indent=2)
-            console.print_data(f"{text}\n")
+            try:
+                found.append(to_json(_read_metadata(forge, request)))
+            except ForgeError as error:
+                if is_one:
+                    raise
+                has_failed = True
+                console.show_error(error)
+    text = json.dumps(found[0] if is_one else found, ensure_ascii=False, indent=2)
+    console.print_data(f"{text}\n")
+    return 1 if has_failed else 0
+
+
+def _read_metadata(forge: Forge, request: BuildRequest) -> bytes:
+    from wheelforge.build.results import read_metadata
+    from wheelforge.models import Kind
+
+    if isinstance(request.source, Path) and request.source.suffix == ".whl":
+        return read_metadata(request.source)
+    return forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
 
 
 def run_lock(options: argparse.Namespace) -> None:

@@ -35,6 +35,7 @@ TOPICS = {
     "library": "wheelforge in your own program",
 }
 _ROW = re.compile(r"^\| `([\w-]+)` \| (\d+) \| (.+) \|$", re.MULTILINE)
+_RULE = re.compile(r"^- \*\*(\w+)\*\*: (.+)$", re.MULTILINE)
 _CURE = re.compile(r"^\| ((?:`[\w-]+`(?:, )?)+) \| ([^|]+) \|$", re.MULTILINE)
 
 
@@ -51,14 +52,25 @@ def show_topic(options: argparse.Namespace) -> None:
 
 def explain_code(options: argparse.Namespace) -> None:
     """Print the meaning of an error code, its exit code, and what helps."""
+    if re.fullmatch(r"\[?[A-Z]+\d+\]?", options.code):
+        _explain_rule(options.code.strip("[]"))
+        return
     text = _read_topic("errors")
     meanings = {code: (exit_code, meaning) for code, exit_code, meaning in _ROW.findall(text)}
-    _check_known("CODE", options.code, meanings)
+    _check_known("CODE", options.code, meanings, "`wheelforge help errors` lists all codes")
     exit_code, meaning = meanings[options.code]
     sys.stdout.write(f"{options.code}, exit code {exit_code}: {meaning}\n")
     for codes, cure in _CURE.findall(text):
         if f"`{options.code}`" in codes:
             sys.stdout.write(f"try: {cure}\n")
+
+
+def _explain_rule(rule: str) -> None:
+    """Print a rule that messages about archives name at their end."""
+    text = files("wheelforge_isolation").joinpath("archive", "RULES.md").read_text(encoding="utf-8")
+    rules = dict(_RULE.findall(text))
+    _check_known("CODE", rule, rules, "there is no rule of that name")
+    sys.stdout.write(f"{rule}, a rule for archives: {rules[rule]}\n")
 
 
 def show_surroundings() -> None:
@@ -70,9 +82,9 @@ def show_surroundings() -> None:
     sys.stdout.writelines(f"{name} {distribution(name).version}\n" for name in requires)
 
 
-def _check_known(what: str, name: str, known: Collection[str]) -> None:
+def _check_known(what: str, name: str, known: Collection[str], otherwise: str = "") -> None:
     if name not in known:
-        guess = suggest(name, known, f"known are {', '.join(sorted(known))}")
+        guess = suggest(name, known, otherwise or f"known are {', '.join(sorted(known))}")
         raise UsageError("option-invalid", what, f"`{name}` is unknown; {guess}")
 
 

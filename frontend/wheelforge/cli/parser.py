@@ -283,10 +283,12 @@ def _add_help(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", metavar="CODE", help="an error code, such as `header-missing`")
+    parser.add_argument(
+        "code", metavar="CODE", help="an error code or a rule: `header-missing`, `F21`"
+    )
 
 
-def _add_cache_list(parser: argparse.ArgumentParser) -> None:
+def _add_cache_facts(parser: argparse.ArgumentParser) -> None:
     options.add_cache_directory(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -333,10 +335,8 @@ COMMANDS = {
     "cache dir": Command(
         options.add_cache_directory, "print the cache directory", "cache.show_directory"
     ),
-    "cache size": Command(
-        options.add_cache_directory, "print the size of the cache", "cache.show_size"
-    ),
-    "cache list": Command(_add_cache_list, "list the entries of the cache", "cache.show_entries"),
+    "cache size": Command(_add_cache_facts, "print the size of the cache", "cache.show_size"),
+    "cache list": Command(_add_cache_facts, "list the entries of the cache", "cache.show_entries"),
     "cache verify": Command(_add_cache_verify, "check every file of the cache", "cache.verify"),
     "cache gc": Command(_add_cache_gc, "remove leftovers and old entries", "cache.collect"),
     "cache clear": Command(

@@ -72,6 +72,8 @@ def test_cache_size__prints_the_size_on_disk(
     code, output = run("size")
 
     assert (code, output.split(" (")[1]) == (0, f"{size:,} bytes)\n")
+    facts = {"path": str(layout.root), "bytes": size}
+    assert json.loads(run("size", "--json")[1]) == facts
 
 
 def test_cache_list__prints_a_line_for_each_entry_latest_first(
@@ -103,10 +105,22 @@ def test_cache_list__prints_json(layout: Layout, run: Callable[..., tuple[int, s
     assert {entry["size"] for entry in found} == sizes
 
 
-def test_cache_verify__prints_nothing_for_a_sound_cache(
-    run: Callable[..., tuple[int, str]],
+def test_cache_verify__says_how_much_was_checked(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("verify") == (0, "")
+    assert main(["cache", "verify", "--cache-dir", str(layout.root)]) == 0
+    assert capsys.readouterr() == ("", f"{2 * COUNT} entries checked, 0 problems\n")
+
+
+@pytest.mark.parametrize("command", ["size", "list", "verify", "gc", "clear"])
+def test_cache__a_directory_of_other_things_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    (tmp_path / "letter").touch()
+
+    assert main(["cache", command, "--cache-dir", str(tmp_path)]) == 2
+    assert "is not a cache of wheelforge" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"]
 
 
 def test_cache_verify__prints_problems_and_exits_with_1_until_repaired(
@@ -143,7 +157,7 @@ def test_cache_gc__brings_the_cache_back_to_its_bounds(
     code, output = run("gc", *words)
 
     assert code == 0
-    assert output.startswith(f"removed {2 * (COUNT - len(left))}, freed ")
+    assert output.startswith(f"removed {2 * (COUNT - len(left))} entries and leftovers, freed ")
     assert versions(layout) == left
 
 
@@ -173,7 +187,7 @@ def test_cache_clear__removes_everything_and_says_how_much(
     code, output = run("clear")
 
     assert code == 0
-    assert output.startswith(f"removed {2 * COUNT}, freed ")
+    assert output.startswith(f"removed {2 * COUNT} entries and leftovers, freed ")
     assert (versions(layout), layout.wheels.list_trees()) == ([], [])
 
 
@@ -220,7 +234,8 @@ def test_cache__an_absent_cache_is_empty(tmp_path: Path, command: str) -> None:
 
     done = subprocess.run(words, capture_output=True, text=True, check=False)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    said = "0 entries checked, 0 problems\n" if command == "verify" else ""
+    assert (done.returncode, done.stderr) == (0, said)
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["gc", "--max-size"], ["list", "--repair"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -156,6 +157,19 @@ def test_build__a_failing_backend_is_exit_code_4_with_its_output(
 
     assert code == 4
     assert "no steel today" in capsys.readouterr().err
+
+
+def test_metadata__of_several_sources_is_one_array_without_those_that_fail(tmp_path: Path) -> None:
+    sound = ROOT / "fixtures" / "projects" / "minimal"
+    broken = tmp_path / "broken-1.0.tar.gz"
+    broken.write_bytes(b"no archive")
+
+    both, one = (run("metadata", *words, cwd=tmp_path) for words in ((broken, sound), (sound,)))
+
+    assert (both.returncode, one.returncode) == (1, 0)
+    assert [each["name"] for each in json.loads(both.stdout)] == ["minimal"]
+    assert json.loads(both.stdout) == [json.loads(one.stdout)]
+    assert both.stderr.startswith("error[archive-kind]: ")
 
 
 def test_options__can_be_given_in_the_environment(
