@@ -49,9 +49,9 @@ class TomlFile:
     def line(self, *key: str | int) -> int:
         """Return the line of ``key`` or of the table that it is in, from 1; 0: not known."""
         path = (*self._start, *key)
-        while key and path not in self._lines:
+        while path and path not in self._lines:
             path = path[:-1]
-        return self._lines.get(path, 0) if path else 0
+        return self._lines.get(path, 0) if key else 0
 
     @cached_property
     def _lines(self) -> Mapping[Key, int]:
@@ -61,7 +61,8 @@ class TomlFile:
         for number, is_header, content in _list_statements(self.text):
             if is_header:
                 table = _enter(content, counts)
-                lines.setdefault(table, number)
+                for length in range(1, len(table) + 1):
+                    lines.setdefault(table[:length], number)
             else:
                 for key in _list_keys(content, table):
                     lines.setdefault(key, number)

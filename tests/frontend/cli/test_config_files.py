@@ -205,6 +205,7 @@ def test_owner__a_file_of_another_user_is_refused(place: Place) -> None:
         ("\njbos = 1", ", line 2: `jbos`: no such option; did you mean `jobs`?"),
         ("no_index = true", ", line 1: `no_index`: no such option; did you mean `no-index`?"),
         ("bild = {}", ", line 1: `bild`: no such option; did you mean `build`?"),
+        ("[tool.x]\ny = 1", ", line 1: `tool`: no such option; "),
         ("no-config = 1", ", line 1: `no-config`: no such option; "),
         (
             "[lock]\n\noutputt = 'x'",
