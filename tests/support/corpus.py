@@ -68,6 +68,9 @@ WHEELS = [Listed(**facts) for facts in _read_list("wheels.json")]
 BACKENDS = [Listed(**facts) for facts in _read_list("matrix.json")]
 """More backends, in versions for Python 3.9 too, with all that they require beyond `WHEELS`."""
 
+OVERRIDDEN = [Listed(**facts) for facts in _read_list("overrides/sdists.json")]
+"""Twelve old sdists that are built only with the overrides beside that list."""
+
 
 def fetch_missing(wanted: Sequence[Listed] = SDISTS) -> list[str]:
     """Fetch whatever is not here, several at once; return what went wrong."""
