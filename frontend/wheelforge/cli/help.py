@@ -55,12 +55,11 @@ def explain_code(options: argparse.Namespace) -> None:
     if re.fullmatch(r"\[?[A-Z]+\d+\]?", options.code):
         _explain_rule(options.code.strip("[]"))
         return
-    text = _read_topic("errors")
-    meanings = {code: (exit_code, meaning) for code, exit_code, meaning in _ROW.findall(text)}
+    meanings = read_codes()
     _check_known("CODE", options.code, meanings, "`wheelforge help errors` lists all codes")
     exit_code, meaning = meanings[options.code]
     sys.stdout.write(f"{options.code}, exit code {exit_code}: {meaning}\n")
-    for codes, cure in _CURE.findall(text):
+    for codes, cure in _CURE.findall(_read_topic("errors")):
         if f"`{options.code}`" in codes:
             sys.stdout.write(f"try: {cure}\n")
 
@@ -71,6 +70,12 @@ def _explain_rule(rule: str) -> None:
     rules = dict(_RULE.findall(text))
     _check_known("CODE", rule, rules, "there is no rule of that name")
     sys.stdout.write(f"{rule}, a rule for archives: {rules[rule]}\n")
+
+
+def read_codes() -> dict[str, tuple[str, str]]:
+    """Return the exit code and the meaning of each error code."""
+    rows = _ROW.findall(_read_topic("errors"))
+    return {code: (exit_code, meaning) for code, exit_code, meaning in rows}
 
 
 def show_surroundings() -> None:

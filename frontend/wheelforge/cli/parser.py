@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _PREFIX = "WHEELFORGE_"
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
 """Options without a value, which may therefore stand before a command."""
-_GROUPS = ("cache", "config", "overrides")
+GROUPS = ("cache", "config", "overrides")
 """Words that begin commands of two words."""
 _SPELLED_ELSEWHERE = {
     "--no-build-isolation": "--no-isolation",
@@ -55,7 +55,7 @@ _SPELLED_ELSEWHERE = {
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
     """Return what ``words`` ask for; ``run`` names the module and the function to call with it."""
-    if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *_GROUPS}:
+    if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *GROUPS}:
         return argparse.Namespace(run="parser.show_commands")
     name, words = _find_command(list(words))
     parser = build_parser(name)
@@ -76,12 +76,12 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     """Return the command, which is `build` unless one is named, and the words without it."""
     first = next((place for place, word in enumerate(words) if word not in _FLAGS), len(words))
     word = words[first] if first < len(words) else ""
-    if word in _GROUPS and (first == 0 or not os.path.lexists(word)):
+    if word in GROUPS and (first == 0 or not os.path.lexists(word)):
         return _find_in_group(word, words, first)
     if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
         return word, words[:first] + words[first + 1 :]
     if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
-        guess = suggest(word, [*COMMANDS, *_GROUPS], "", alike=0.75)
+        guess = suggest(word, [*COMMANDS, *GROUPS], "", alike=0.75)
         if guess:
             hint = f"(`wheelforge build {word}` builds the release on the index)"
             reason = f"no such command, file or directory; {guess} {hint}"
@@ -288,6 +288,10 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell it is for")
+
+
 def _add_cache_facts(parser: argparse.ArgumentParser) -> None:
     options.add_cache_directory(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -353,6 +357,9 @@ COMMANDS = {
     ),
     "help": Command(_add_help, "show a reference text", "help.show_topic"),
     "explain": Command(_add_explain, "explain an error code", "help.explain_code"),
+    "completion": Command(
+        _add_completion, "print a script that completes words in a shell", "completion.show_script"
+    ),
 }
 _EPILOGS = {
     "build": """\
