@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from wheelforge.errors import BuildNotStartedError, UsageError
+from wheelforge.errors import BuildCancelledError, BuildNotStartedError, UsageError
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wheelforge_isolation import ForgeError, Links, Stage, WheelKey
-
-
-_INTERRUPTED = 130
 
 
 class Kind(Enum):
@@ -229,7 +226,7 @@ class Outcome:
             return "resumed" if self.is_resumed else "built"
         if isinstance(self.error, BuildNotStartedError):
             return "not-started"
-        return "cancelled" if self.error.exit_code == _INTERRUPTED else "failed"
+        return "cancelled" if self.error.exit_code == BuildCancelledError.exit_code else "failed"
 
     def summarize(self, error: ForgeError) -> str:
         """Return ``error`` in one line that does not name the source."""

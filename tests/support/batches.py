@@ -141,3 +141,10 @@ def without_summary(text: str) -> str:
     """Leave out the lines that sum up a batch, which must come last."""
     counts = r"done: (\d+ [\w ]+(, )?)+ in \d+\.\d s \(\d+\.\d s of work, \d+ jobs?\)\n"
     return re.sub(rf"{counts}(  (slowest|environments|results|reports|again)\b.*\n)*\Z", "", text)
+
+
+def write_requirements(yard: Yard, *lines: str) -> Path:
+    """Write the lines into a file of requirements, and return it."""
+    path = yard.place / "requirements.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path

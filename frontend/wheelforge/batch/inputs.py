@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.formats import requirements
-from wheelforge_isolation.formats.requirements import find_requirement
+from wheelforge_isolation.formats.requirements import find_name, find_requirement
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ class BuildInput(NamedTuple):
     @property
     def name(self) -> str:
         """The normalised name that a requirement is about."""
-        from packaging.utils import canonicalize_name
-
-        found = find_requirement(self.requirement)
-        return canonicalize_name(found.name) if found else ""
+        return find_name(self.requirement)
 
     @property
     def label(self) -> str:
@@ -45,7 +42,7 @@ class BuildInput(NamedTuple):
         request = replace(request, config_settings=settings)
         for text in constraints.texts if self.name else ():
             found, limit = find_requirement(str(request.source)), find_requirement(text)
-            is_meant = found and limit and self.name == self._replace(requirement=text).name
+            is_meant = found and limit and self.name == find_name(text)
             if found and limit and is_meant and not found.url and applies(text, markers):
                 found.specifier &= limit.specifier
                 hashes = constraints.hashes.get(text, ())

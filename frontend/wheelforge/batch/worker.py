@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from wheelforge.batch.history import BuildTiming
 from wheelforge.build.results import check_result
-from wheelforge.build.session import BuildSession, prepare_source
+from wheelforge.build.session import BuildSession
+from wheelforge.build.sources import prepare_source
 from wheelforge.errors import SourceError, UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome

@@ -10,9 +10,9 @@ from build import BuildException, ProjectBuilder
 
 from wheelforge.errors import SourceError
 from wheelforge_isolation import move, remove_tree, unpack
+from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from wheelforge.build.sources import FetchedSource
@@ -82,7 +82,7 @@ def read_project(root: Path) -> Project:
     static = _as_table(content.get("project"))
     name, version = str(static.get("name", "")), str(static.get("version", ""))
     if "build-system" not in content:
-        alike = [name for name in content if _find_meant(name, ["build-system"])][:1]
+        alike = [name for name in content if find_meant(name, ["build-system"], _ALIKE)][:1]
         note = "`[{}]` in pyproject.toml is not read; `[build-system]` was probably meant"
         notes = tuple(map(note.format, alike))
         return Project(root=root, name=name, version=version, notes=notes)
@@ -100,7 +100,7 @@ def read_project(root: Path) -> Project:
 def _check_build_system(root: Path, table: dict[str, Any]) -> dict[str, Any]:
     """Return the table once pypa/build has looked at it, and we have at the rest."""
     for key in sorted(table.keys() - set(_KEYS)):
-        meant = _find_meant(key, _KEYS)
+        meant = find_meant(key, _KEYS, _ALIKE)
         reason = f", and `{meant}` was probably meant" if meant else ""
         raise _wrong(root, f"[build-system] `{key}` means nothing{reason}")
     try:
@@ -132,13 +132,6 @@ def _read_pyproject(root: Path) -> dict[str, Any]:
 
 def _as_table(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _find_meant(name: str, names: Sequence[str]) -> str:
-    """Return the one of ``names`` that ``name`` may be a misspelling of, or nothing."""
-    from difflib import get_close_matches  # only for a project that has a mistake
-
-    return next(iter(get_close_matches(name, names, n=1, cutoff=_ALIKE)), "")
 
 
 def _wrong(root: Path, reason: str) -> SourceError:

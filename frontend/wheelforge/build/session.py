@@ -15,22 +15,17 @@ from wheelforge.build.project import SourceTree, unpack_source
 from wheelforge.build.sources import (
     Dating,
     FetchedSource,
-    describe_path,
-    fetch_source,
     find_dating,
-    parse_source,
+    prepare_source,
 )
 from wheelforge.errors import (
     BackendFailedError,
     BuildCancelledError,
     BuildError,
-    OfflineError,
-    SourceError,
-    UsageError,
 )
 from wheelforge.events import EventLog
 from wheelforge.hooks.protocol import Cancellation
-from wheelforge.models import BuildAttempt, Era, Keep, Kind, Outcome
+from wheelforge.models import BuildAttempt, Era, Keep, Outcome
 from wheelforge_isolation import (
     ForgeError,
     JsonCache,
@@ -59,8 +54,6 @@ if TYPE_CHECKING:
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
-_CANCELLED = 130
-"""The exit code of all errors that cancelling leads to."""
 _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 """The status of a hook that somebody else has ended, or the machine for want of memory."""
 _OF_THE_MACHINE = {
@@ -155,7 +148,10 @@ class BuildSession:
         except ForgeError as failure:
             error = failure
             # Wherever a build is cancelled, the error is the same one.
-            if error.exit_code == _CANCELLED and self.cancellation.is_cancelled():
+            if (
+                error.exit_code == BuildCancelledError.exit_code
+                and self.cancellation.is_cancelled()
+            ):
                 error = BuildCancelledError(self.request.label)
                 error.__cause__ = failure
         return Outcome(
@@ -389,28 +385,6 @@ class BuildSession:
             return None, ""
         cutoff = dating.moment + _GRACE
         return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"
-
-
-def prepare_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:
-    """Return the source as a path, fetched into ``place`` if it is none, with its hash checked."""
-    if isinstance(request.source, Path):
-        fetched = describe_path(request.source)
-    else:
-        index = context.targets.find(request.python).index
-        source = parse_source(request.source)
-        if context.settings.offline and not (source.is_local or index.is_local):
-            raise OfflineError("offline", str(source), "this build")
-        fetched = fetch_source(source, index, place)
-    if request.hashes and not fetched.sha256:
-        raise SourceError("source-invalid", str(request.source), "a directory has no hash")
-    if request.hashes:
-        from wheelforge.resolve import check_hashes
-
-        check_hashes(fetched.path, request.hashes)
-    if fetched.sha256 and Kind.EDITABLE in request.kinds and request.tree is None:
-        reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
-        raise UsageError("option-invalid", "--editable", reason)
-    return fetched
 
 
 def _part(log: BinaryIO, how: str) -> None:

@@ -9,8 +9,11 @@ import contextlib
 import re
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from wheelforge.errors import OfflineError, SourceError, UsageError
+from wheelforge.models import Kind
 from wheelforge_isolation import ArchiveError, digest, ensure_directory, inspect_sdist
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import (
@@ -35,13 +38,13 @@ from wheelforge_isolation.formats.urls import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from typing import TypeAlias
 
     from packaging.specifiers import SpecifierSet
 
-    from wheelforge.errors import SourceError
+    from wheelforge.build.session import BuildContext
     from wheelforge.index import Candidate, Index
+    from wheelforge.models import BuildRequest
 
     Source: TypeAlias = "RequirementSource | UrlSource"
 
@@ -161,8 +164,6 @@ def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
 
 
 def _invalid(text: str, reason: str) -> SourceError:
-    from wheelforge.errors import SourceError
-
     return SourceError("source-invalid", redact(text), reason)
 
 
@@ -219,7 +220,6 @@ def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) ->
 
 def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
     """Return the sdists of the newest version that fits, best first; a yanked one only by name."""
-    from wheelforge.errors import SourceError
     from wheelforge.index.candidates import (
         FileRules,
         ProjectFiles,
@@ -272,3 +272,25 @@ def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
         return None
     same = (file for file in (*found.usable, *found.late) if file.file_name == file_name)
     return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)
+
+
+def prepare_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:
+    """Return the source as a path, fetched into ``place`` if it is none, with its hash checked."""
+    if isinstance(request.source, Path):
+        fetched = describe_path(request.source)
+    else:
+        index = context.targets.find(request.python).index
+        source = parse_source(request.source)
+        if context.settings.offline and not (source.is_local or index.is_local):
+            raise OfflineError("offline", str(source), "this build")
+        fetched = fetch_source(source, index, place)
+    if request.hashes and not fetched.sha256:
+        raise SourceError("source-invalid", str(request.source), "a directory has no hash")
+    if request.hashes:
+        from wheelforge.resolve import check_hashes
+
+        check_hashes(fetched.path, request.hashes)
+    if fetched.sha256 and Kind.EDITABLE in request.kinds and request.tree is None:
+        reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
+        raise UsageError("option-invalid", "--editable", reason)
+    return fetched

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import SourceError
+from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -132,10 +133,8 @@ def suggest(
     word: str, known: Collection[str], otherwise: str, *, alike: float = 0.6, prefix: str = ""
 ) -> str:
     """Return a question for the ``known`` word that is meant, or ``otherwise`` if none is alike."""
-    from difflib import get_close_matches  # of no use while all words are right
-
-    near = get_close_matches(word, known, 1, alike)
-    return f"did you mean `{prefix}{near[0]}`?" if near else otherwise
+    meant = find_meant(word, known, alike)
+    return f"did you mean `{prefix}{meant}`?" if meant else otherwise
 
 
 def parse_flag(text: str) -> bool:

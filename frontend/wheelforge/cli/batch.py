@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,12 @@ from wheelforge.batch import (
     read_format_control,
     run_batch,
 )
-from wheelforge.cli.settings import make_requests, make_settings
+from wheelforge.cli.settings import make_request, make_requests, make_settings
 from wheelforge.errors import UsageError
 from wheelforge.resolve import merge_constraints
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from wheelforge.events import Reporter
@@ -73,8 +73,7 @@ def list_lines(options: argparse.Namespace) -> list[RequirementLine]:
 def _make_line_input(line: RequirementLine, options: argparse.Namespace) -> BuildInput:
     from wheelforge.cli.requirement_files import read_line_source
 
-    source = read_line_source(line)
-    (request,) = make_requests(argparse.Namespace(**{**vars(options), "sources": [source]}))
+    request = make_request(options, read_line_source(line))
     found = make_input(replace(request, hashes=line.hashes))
     return found._replace(config_settings=line.config_settings)
 

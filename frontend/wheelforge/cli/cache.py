@@ -109,6 +109,6 @@ def _find_cache(options: argparse.Namespace) -> Layout:
     """Return the cache that is meant; a directory with anything else in it is none."""
     layout = find_layout(options.cache_dir)
     root = layout.root
-    if root.is_dir() and any(root.iterdir()) and not (root / "CACHEDIR.TAG").exists():
+    if root.is_dir() and any(root.iterdir()) and not layout.tag.exists():
         raise UsageError("option-invalid", "--cache-dir", f"`{root}` is not a cache of wheelforge")
     return layout

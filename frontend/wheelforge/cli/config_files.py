@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 from wheelforge.cli import argument_types
 from wheelforge.cli.argument_types import suggest
-from wheelforge.cli.defaults import Default, as_table, is_list, turn
-from wheelforge.overrides.toml_file import TomlFile
+from wheelforge.cli.defaults import Default, is_list, turn
+from wheelforge.overrides.toml_file import as_table, open_config
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
@@ -37,18 +37,6 @@ _NUMBERS = {
 _PATHS = {argument_types.absolute_path, argument_types.parse_output_directory}
 
 
-def open_file(path: Path) -> tuple[TomlFile, Table]:
-    """Return a configuration file, and the table in it that is about us."""
-    if path.name != "pyproject.toml":
-        file = TomlFile(path)
-        return file, file.content
-    file = TomlFile(path, start=("tool", "wheelforge"))
-    tool = as_table(file.content.get("tool"))
-    if not isinstance(tool.get("wheelforge"), dict):
-        raise file.error("it has no table `[tool.wheelforge]`")
-    return file, as_table(tool["wheelforge"])
-
-
 def read_defaults(path: Path, command: str, build_parser: BuildParser) -> dict[str, Default]:
     """Return what the file says of the options of ``command``; all of it is checked."""
     return _Reader(path, build_parser).read(command)
@@ -58,7 +46,7 @@ class _Reader:
     """Reads one file."""
 
     def __init__(self, path: Path, build_parser: BuildParser) -> None:
-        self._file, self._table = open_file(path)
+        self._file, self._table = open_config(path)
         self._build_parser = build_parser
         self._options: dict[str, dict[str, argparse.Action]] = {}
 

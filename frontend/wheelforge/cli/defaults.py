@@ -169,16 +169,13 @@ def _has_table(path: Path) -> bool:
         return False
     import tomllib
 
+    from wheelforge.overrides.toml_file import as_table
+
     try:
         tables: dict[str, Any] = tomllib.loads(content.decode())
     except (ValueError, RecursionError):
         return False  # the build of it, if there is one, will say so
     return "wheelforge" in as_table(tables.get("tool"))
-
-
-def as_table(value: object) -> dict[str, Any]:
-    """Return a table of TOML; an empty one for anything else."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _list_sources(parser: argparse.ArgumentParser, words: list[str]) -> Iterable[Path]:

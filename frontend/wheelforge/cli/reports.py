@@ -132,7 +132,6 @@ def open_reports(options: argparse.Namespace) -> Generator[Reports]:
     from wheelforge.report import read_report
 
     old = read_report(options.compare) if options.compare else None
-
     facts = describe_invocation(options)
     with contextlib.ExitStack() as stack:
         stream, place = None, paths.pop("events", None)

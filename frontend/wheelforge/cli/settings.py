@@ -69,20 +69,25 @@ def make_places(options: argparse.Namespace) -> Settings:
 
 def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
     """Yield what is to be built, in the order in which it was named."""
+    for source in options.sources or [Path.cwd()]:
+        yield make_request(options, source)
+
+
+def make_request(options: argparse.Namespace, source: Path | str) -> BuildRequest:
+    """Return the request to build one source."""
     links = None
     if options.links is not None:
         from wheelforge_isolation import Links
 
         links = Links(options.links)
-    for source in options.sources or [Path.cwd()]:
-        yield BuildRequest(
-            source=source,
-            output=options.outdir or _find_output(source),
-            kinds=_list_kinds(options, source),
-            config_settings=_read_config_settings(options),
-            links=links,
-            tree=options.sdist_extract_dir,
-        )
+    return BuildRequest(
+        source=source,
+        output=options.outdir or _find_output(source),
+        kinds=_list_kinds(options, source),
+        config_settings=_read_config_settings(options),
+        links=links,
+        tree=options.sdist_extract_dir,
+    )
 
 
 def check_contradictions(options: argparse.Namespace) -> None:

@@ -8,7 +8,6 @@ several files are merged key by key.
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from packaging.utils import canonicalize_name
@@ -21,6 +20,7 @@ from wheelforge_isolation.formats.requirements import (
     find_requirement,
     parse_specifier,
 )
+from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -282,10 +282,8 @@ _CHECKS: dict[Key, Callable[[object], object]] = {
 
 
 def _guess(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, sorted(known), 1)
-    return (
-        f"; did you mean `{near[0]}`?" if near else "; `wheelforge help overrides` lists what has"
-    )
+    meant = find_meant(name, sorted(known))
+    return f"; did you mean `{meant}`?" if meant else "; `wheelforge help overrides` lists what has"
 
 
 def _wrong(file: TomlFile, reason: str, *key: str | int) -> Exception:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from wheelforge.errors import UsageError
 from wheelforge.overrides.entries import Entry, Setting, read_entries
-from wheelforge.overrides.toml_file import TomlFile
-from wheelforge_isolation.formats.requirements import find_requirement
+from wheelforge.overrides.toml_file import TomlFile, open_config
+from wheelforge_isolation.formats.requirements import find_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,8 +54,8 @@ class Override:
         """Return requirements as `replace`, `remove` and `add` below ``key`` have them."""
         instead: dict[str, list[str]] = {name: [] for name in self.texts(*key, "remove")}
         for text in self.texts(*key, "replace"):
-            instead.setdefault(name_of(text), []).append(text)
-        changed = {new for text in texts for new in instead.get(name_of(text), [text])}
+            instead.setdefault(find_name(text), []).append(text)
+        changed = {new for text in texts for new in instead.get(find_name(text), [text])}
         return frozenset(changed | {*self.texts(*key, "add")} if adds else changed)
 
     def check_used(self, required: Iterable[str], made_of: Iterable[str], *key: str) -> None:
@@ -67,8 +67,8 @@ class Override:
 
     def list_unused(self, required: Iterable[str], made_of: Iterable[str], *key: str) -> list[str]:
         """Return the names in `replace` and `remove` that nothing asks for, or asked for."""
-        known = {name_of(text) for text in required}
-        wanted = {name_of(text): "replace" for text in self.texts(*key, "replace")}
+        known = {find_name(text) for text in required}
+        wanted = {find_name(text): "replace" for text in self.texts(*key, "replace")}
         missing = [name for name in wanted if name not in {*known, *made_of}]
         return missing + [name for name in self.texts(*key, "remove") if name not in known]
 
@@ -150,15 +150,5 @@ def _read_own(path: Path) -> Iterator[Entry]:
 
 
 def _read_config(path: Path) -> Iterator[Entry]:
-    is_project = path.name == "pyproject.toml"
-    file = TomlFile(path, start=("tool", "wheelforge") if is_project else ())
-    table = file.content["tool"]["wheelforge"] if is_project else file.content
+    file, table = open_config(path)
     yield from read_entries(file, table, is_own=False)
-
-
-def name_of(requirement: str) -> str:
-    """Return the canonical name in a requirement, nothing if it is none."""
-    from packaging.utils import canonicalize_name
-
-    found = find_requirement(requirement)
-    return "" if found is None else canonicalize_name(found.name)

@@ -69,6 +69,23 @@ class TomlFile:
         return lines
 
 
+def open_config(path: Path) -> tuple[TomlFile, dict[str, Any]]:
+    """Return a configuration file, and the table in it that is about us."""
+    if path.name != "pyproject.toml":
+        file = TomlFile(path)
+        return file, file.content
+    file = TomlFile(path, start=("tool", "wheelforge"))
+    tool = as_table(file.content.get("tool"))
+    if not isinstance(tool.get("wheelforge"), dict):
+        raise file.error("it has no table `[tool.wheelforge]`")
+    return file, as_table(tool["wheelforge"])
+
+
+def as_table(value: object) -> dict[str, Any]:
+    """Return a table of TOML; an empty one for anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def _read(path: Path) -> str:
     content = path.read_bytes()
     if len(content) > _MOST_BYTES:

@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from itertools import starmap
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from wheelforge.errors import last_lines
-from wheelforge.models import Kind
+from wheelforge.models import Kind, Verdict
 from wheelforge.report.run import find_ending, format_time, to_json_text
 from wheelforge.version import VERSION
 from wheelforge_isolation import ForgeError, replace_file
@@ -158,5 +158,4 @@ def _describe_artifact(artifact: Artifact) -> Facts:
 def count_verdicts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Return how many builds there are, and of each outcome."""
     counts = Counter[str](outcome.verdict for outcome in outcomes)
-    kinds = ("built", "resumed", "failed", "cancelled", "not-started")
-    return {"builds": counts.total(), **{kind: counts[kind] for kind in kinds}}
+    return {"builds": counts.total(), **{kind: counts[kind] for kind in get_args(Verdict)}}

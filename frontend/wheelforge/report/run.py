@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import plain_text
+from wheelforge.errors import BuildCancelledError, plain_text
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """The bytes of a path that are no text; no encoding has them."""
 _SPECIAL = re.compile(r"[<>&\u2028\u2029]")
 """Characters that could end a script in a page, or a line in it."""
-INTERRUPTED = 130
 TAIL_LINES = 200
 _TAIL_BYTES = 1 << 16
 _UNSEEN = re.compile(r"[\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -51,7 +50,7 @@ def find_ending(ending: BaseException) -> tuple[str, int, str]:
     if isinstance(ending, ForgeError):
         return ending.code, ending.exit_code, str(ending)
     if isinstance(ending, KeyboardInterrupt):
-        return "interrupted", INTERRUPTED, "interrupted"
+        return "interrupted", BuildCancelledError.exit_code, "interrupted"
     return "unexpected", 1, f"{type(ending).__name__}: {ending}"
 
 

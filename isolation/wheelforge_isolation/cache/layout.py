@@ -91,6 +91,11 @@ class Layout:
         self.locks = root / "locks"
         """Locks for work that one process does at a time; understood by all releases as well."""
 
+    @property
+    def tag(self) -> Path:
+        """The file by which backup programs, and we, know a cache."""
+        return self.root / "CACHEDIR.TAG"
+
     def lock(self, name: str) -> Path:
         """Return the lock ``name``."""
         return self.locks / f"{name}.lock"
@@ -121,7 +126,7 @@ class Layout:
 
         fs.ensure_private_directories(str(self.root))
         fs.ensure_directory(str(self.stages))
-        fs.ensure_file(str(self.root / "CACHEDIR.TAG"), _CACHEDIR_TAG)
+        fs.ensure_file(str(self.tag), _CACHEDIR_TAG)
         fs.ensure_file(str(self.root / ".gitignore"), b"*\n")
         # Backends walk up to the repository that a project is part of; a stage is part of none, and
         # git says just that. Of an empty file it would say that its format is invalid.

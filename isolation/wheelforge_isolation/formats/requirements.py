@@ -47,6 +47,14 @@ def find_requirement(text: str) -> Requirement | None:
         return None
 
 
+def find_name(text: str) -> str:
+    """Return the normalised name in a requirement; nothing if ``text`` states none."""
+    from packaging.utils import canonicalize_name
+
+    found = find_requirement(text)
+    return "" if found is None else canonicalize_name(found.name)
+
+
 def applies(requirement: Requirement, markers: Mapping[str, str], extra: str = "") -> bool:
     """Return whether a requirement holds where the markers have these values, for an extra."""
     if requirement.marker is None:

@@ -1,8 +1,12 @@
-"""Foreign text that a person is to read: nothing in it may steer the terminal that shows it."""
+"""Text for people: nothing in foreign text may steer a terminal, and typing errors are found."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -29,6 +33,13 @@ def escape_output(text: str) -> str:
     return "".join(
         piece if number % 2 else escape_controls(piece) for number, piece in enumerate(pieces)
     )
+
+
+def find_meant(word: str, known: Iterable[str], alike: float = 0.6) -> str:
+    """Return the one of ``known`` that ``word`` may be a misspelling of, or nothing."""
+    from difflib import get_close_matches  # of no use while all words are right
+
+    return next(iter(get_close_matches(word, list(known), 1, alike)), "")
 
 
 def _escape(match: re.Match[str]) -> str:
