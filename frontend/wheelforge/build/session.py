@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.build.attempt import Attempt, BuildResult, NothingNew
 from wheelforge.build.project import SourceTree, unpack_source
-from wheelforge.build.sources import (
-    Dating,
-    FetchedSource,
-    find_dating,
-    prepare_source,
-)
-from wheelforge.errors import (
-    BackendFailedError,
-    BuildCancelledError,
-    BuildError,
-)
+from wheelforge.build.retry import is_of_its_time, may_come_of_forking
+from wheelforge.build.sources import Dating, FetchedSource, find_dating, prepare_source
+from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
 from wheelforge.hooks.protocol import Cancellation
 from wheelforge.models import BuildAttempt, Era, Keep, Outcome
@@ -54,23 +46,6 @@ if TYPE_CHECKING:
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
-_SENT_SIGNALS = frozenset({-1, -2, -9, -15})
-"""The status of a hook that somebody else has ended, or the machine for want of memory."""
-_OF_THE_MACHINE = {
-    "build-disk-full",
-    "build-out-of-memory",
-    "header-missing",
-    "library-missing",
-    "tool-missing",
-}
-_OF_THEIR_TIME = {
-    "backend-unavailable",
-    "hook-missing",
-    "package-not-found",
-    "requirements-conflict",
-    "result-invalid",  # newer backends find other versions than older ones did
-}
-"""Codes of errors that the requirements of another time may cure."""
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 
 
@@ -269,7 +244,7 @@ class BuildSession:
             self._run(self._prepare(tree, place, log, cutoff), fetched)
         except BuildError as error:
             is_hopeful = era is Era.FALLBACK and cutoff is None and bool(fetched.sha256)
-            if not is_hopeful or not _is_of_its_time(error):
+            if not is_hopeful or not is_of_its_time(error):
                 raise
             stage.check()
             self.events.note(f"with what there is today it fails: {error.code}")
@@ -326,7 +301,7 @@ class BuildSession:
         try:
             self._try(attempt)
         except BuildError as error:
-            if not self._result.is_forked or not _may_come_of_forking(error):
+            if not self._result.is_forked or not may_come_of_forking(error):
                 raise
         else:
             return
@@ -390,18 +365,3 @@ class BuildSession:
 def _part(log: BinaryIO, how: str) -> None:
     """Tell in the log that another attempt begins."""
     log.write(f"\n-- once more, {how} --\n\n".encode())
-
-
-def _may_come_of_forking(error: BuildError) -> bool:
-    """Return whether a hook that was forked might have gone well in a process of its own."""
-    if isinstance(error, BackendFailedError):
-        is_ours = error.code not in _OF_THE_MACHINE | {"python-two"}
-        return is_ours and error.failure.status not in _SENT_SIGNALS
-    return error.code in {"hook-answer-invalid", "hook-unsupported", "result-invalid"}
-
-
-def _is_of_its_time(error: BuildError) -> bool:
-    """Return whether requirements of another time may be a cure."""
-    if isinstance(error, BackendFailedError):
-        return error.code not in _OF_THE_MACHINE | {"build-access", "build-network"}
-    return error.code in _OF_THEIR_TIME
