@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from build import BuildException, ProjectBuilder
 
 from wheelforge.errors import SourceError
 from wheelforge_isolation import move, remove_tree, unpack
+from wheelforge_isolation.formats.tables import as_table
 from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
@@ -79,14 +80,14 @@ class Project(NamedTuple):
 def read_project(root: Path) -> Project:
     """Return what the tree at ``root`` says; one that says nothing is built as in olden times."""
     content = _read_pyproject(root)
-    static = _as_table(content.get("project"))
+    static = as_table(content.get("project"))
     name, version = str(static.get("name", "")), str(static.get("version", ""))
     if "build-system" not in content:
         alike = [name for name in content if find_meant(name, ["build-system"], _ALIKE)][:1]
         note = "`[{}]` in pyproject.toml is not read; `[build-system]` was probably meant"
         notes = tuple(map(note.format, alike))
         return Project(root=root, name=name, version=version, notes=notes)
-    table = _check_build_system(root, _as_table(content["build-system"]))
+    table = _check_build_system(root, as_table(content["build-system"]))
     return Project(
         root=root,
         requires=tuple(table["requires"]),
@@ -128,10 +129,6 @@ def _read_pyproject(root: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _wrong(root, f"it cannot be read: {reason}") from error
-
-
-def _as_table(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _wrong(root: Path, reason: str) -> SourceError:

@@ -11,13 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge.cli.parser import parse_words
-from wheelforge.errors import UnexpectedError
+from wheelforge.errors import BuildCancelledError, UnexpectedError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
-
-_INTERRUPTED = 130
 
 
 def run_words(words: Sequence[str]) -> int:
@@ -37,7 +35,7 @@ def run_words(words: Sequence[str]) -> int:
         # dies of it in the end, instead of returning our code; to execute another one resets that.
         exec("")  # ruff: ignore[exec-builtin]
         sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
+        return BuildCancelledError.exit_code
     except MemoryError:
         return _fail(UnexpectedError("memory-exhausted"))
     return code or 0

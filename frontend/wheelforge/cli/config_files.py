@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 from wheelforge.cli import argument_types
 from wheelforge.cli.argument_types import suggest
 from wheelforge.cli.defaults import Default, is_list, turn
-from wheelforge.overrides.toml_file import as_table, open_config
+from wheelforge.overrides.toml_file import open_config
 from wheelforge_isolation import ForgeError
+from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
     import argparse

@@ -169,7 +169,7 @@ def _has_table(path: Path) -> bool:
         return False
     import tomllib
 
-    from wheelforge.overrides.toml_file import as_table
+    from wheelforge_isolation.formats.tables import as_table
 
     try:
         tables: dict[str, Any] = tomllib.loads(content.decode())

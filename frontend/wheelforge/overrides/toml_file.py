@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.errors import UsageError
+from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,11 +80,6 @@ def open_config(path: Path) -> tuple[TomlFile, dict[str, Any]]:
     if not isinstance(tool.get("wheelforge"), dict):
         raise file.error("it has no table `[tool.wheelforge]`")
     return file, as_table(tool["wheelforge"])
-
-
-def as_table(value: object) -> dict[str, Any]:
-    """Return a table of TOML; an empty one for anything else."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _read(path: Path) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wheelforge.errors import UsageError
+from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ def read_report(path: Path) -> Facts:
         found: object = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError("option-invalid", "--compare", f"`{path}`: {error}") from error
-    facts = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    facts = as_table(found)
     if facts.get("schema") != 1 or not isinstance(facts.get("builds"), list):
         raise UsageError("option-invalid", "--compare", f"`{path}` is not a report of wheelforge")
     return facts
