@@ -129,6 +129,8 @@ def parse_source(text: str) -> Source:
     if requirement.extras or requirement.marker:
         what = "an extra" if requirement.extras else "a marker"
         raise _invalid(text, f"{what} means nothing where a project is built")
+    if requirement.url and not _URL.match(requirement.url):
+        raise _invalid(text, f"a version follows `==`: `{requirement.name}=={requirement.url}`")
     if requirement.url:
         return _parse_url(requirement.url, requirement.name)
     return RequirementSource(name=requirement.name, specifier=requirement.specifier)

@@ -38,8 +38,10 @@ def parse_requirement_file(text: str) -> Path:
 def parse_output_directory(text: str) -> Path:
     """Return the path of a directory, which need not exist yet."""
     path = absolute_path(text)
-    if path.exists() and not path.is_dir():
-        raise ArgumentTypeError(f"`{text}` is a file, not a directory")
+    nearest = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    if not os.path.isdir(nearest):  # ruff: ignore[os-path-isdir]
+        found = text if nearest == path else nearest
+        raise ArgumentTypeError(f"`{found}` is a file, not a directory")
     return path
 
 
@@ -63,7 +65,10 @@ def parse_days(text: str) -> float:
 
 def parse_seconds(text: str) -> float:
     """Return seconds: ``600``, ``10m``, ``2h``."""
-    return _parse_amount(text, {"": 1, **_SECONDS}, "a time like 600 or 10m")
+    seconds = _parse_amount(text, {"": 1, **_SECONDS}, "a time like 600 or 10m")
+    if not seconds:
+        raise ArgumentTypeError(f"`{text}` is no time at all; leave it out for no limit")
+    return seconds
 
 
 def read_source(text: str) -> Path | str:
@@ -83,6 +88,8 @@ def read_source(text: str) -> Path | str:
 
 def _find_reason_against(text: str, path: Path) -> str:
     """Return what to name in the place of a path that is no source."""
+    if not text:
+        return "its name is empty"
     if path.name in {"pyproject.toml", "setup.py", "setup.cfg"}:
         return "name the directory of the project"
     if path.suffix == ".txt":
@@ -109,15 +116,21 @@ def parse_python(text: str) -> str:
 
 
 def parse_place(text: str) -> str:
-    """Return a URL as it is, and a path as an absolute one."""
-    return text if "://" in text else str(absolute_path(text))
+    """Return a URL as it is, and the absolute path of a file or directory that there is."""
+    from wheelforge_isolation.formats.urls import FETCHED_SCHEMES, check_url, is_url, scheme_of
 
-
-def parse_index(text: str) -> str:
-    """Return the place of an index: a URL, or a directory that there is."""
-    if "://" not in text and not Path(text).is_dir():
-        raise ArgumentTypeError(f"`{text}` is neither a URL nor a directory")
-    return parse_place(text)
+    if is_url(text):
+        if scheme_of(text) not in FETCHED_SCHEMES:
+            raise ArgumentTypeError(f"`{text}` is none of `https:`, `http:` and `file:`")
+        try:
+            check_url(text)
+        except ValueError as error:
+            raise ArgumentTypeError(f"`{text}` is not a URL: {error}") from error
+        return text
+    path = absolute_path(text)
+    if not path.exists():
+        raise ArgumentTypeError(f"`{text}` is neither a URL nor a file or directory")
+    return str(path)
 
 
 def parse_time(text: str) -> dt.datetime:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from wheelforge.cli import argument_types
 from wheelforge.cli.argument_types import suggest
 from wheelforge.cli.defaults import Default, is_list, turn
+from wheelforge.cli.mistakes import explain_choice
 from wheelforge.overrides.toml_file import open_config
 from wheelforge_isolation import ForgeError
 from wheelforge_isolation.formats.tables import as_table
@@ -152,7 +153,7 @@ def _convert_one(action: argparse.Action, value: object, directory: Path) -> obj
         kind = "a number or text" if convert in _NUMBERS else "text"
         raise ArgumentTypeError(f"it must be {kind}")
     if action.choices and value not in action.choices:
-        raise ValueError(f"`{value}` is not one of {', '.join(action.choices)}")
+        raise ValueError(explain_choice(value, [*action.choices]))
     is_path = convert in _PATHS or (convert is argument_types.parse_place and "://" not in value)
     if is_path or (convert is argument_types.parse_python and os.sep in value):
         return convert(str(directory / Path(value).expanduser()))

@@ -42,7 +42,7 @@ _CURE = re.compile(r"^\| ((?:`[\w-]+`(?:, )?)+) \| ([^|]+) \|$", re.MULTILINE)
 def show_topic(options: argparse.Namespace) -> None:
     """Print a reference text, or the list of them."""
     if options.topic:
-        _check_known("TOPIC", options.topic, TOPICS)
+        _check_known("topic", options.topic, TOPICS)
         sys.stdout.write(_read_topic(options.topic))
         return
     width = max(map(len, TOPICS))
@@ -56,7 +56,7 @@ def explain_code(options: argparse.Namespace) -> None:
         _explain_rule(options.code.strip("[]"))
         return
     meanings = read_codes()
-    _check_known("CODE", options.code, meanings, "`wheelforge help errors` lists all codes")
+    _check_known("code", options.code, meanings, "`wheelforge help errors` lists all codes")
     exit_code, meaning = meanings[options.code]
     sys.stdout.write(f"{options.code}, exit code {exit_code}: {meaning}\n")
     for codes, cure in _CURE.findall(_read_topic("errors")):
@@ -68,7 +68,7 @@ def _explain_rule(rule: str) -> None:
     """Print a rule that messages about archives name at their end."""
     text = files("wheelforge_isolation").joinpath("archive", "RULES.md").read_text(encoding="utf-8")
     rules = dict(_RULE.findall(text))
-    _check_known("CODE", rule, rules, "there is no rule of that name")
+    _check_known("rule", rule, rules, "messages about archives end in one")
     sys.stdout.write(f"{rule}, a rule for archives: {rules[rule]}\n")
 
 
@@ -89,8 +89,8 @@ def show_surroundings() -> None:
 
 def _check_known(what: str, name: str, known: Collection[str], otherwise: str = "") -> None:
     if name not in known:
-        guess = suggest(name, known, otherwise or f"known are {', '.join(sorted(known))}")
-        raise UsageError("option-invalid", what, f"`{name}` is unknown; {guess}")
+        guess = suggest(name, known, otherwise or f"there are {', '.join(known)}")
+        raise UsageError("option-invalid", name, f"no such {what}; {guess}")
 
 
 def _read_topic(name: str) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_count,
-    parse_index,
     parse_output_directory,
     parse_place,
     parse_python,
@@ -90,7 +89,7 @@ def add_building(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--sdist-extract-dir",
-        type=absolute_path,
+        type=parse_output_directory,
         metavar="DIR",
         help="unpack the sdist there, and leave it",
     )
@@ -189,7 +188,7 @@ def add_isolation(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--env-dir",
-        type=absolute_path,
+        type=parse_output_directory,
         metavar="DIR",
         help="make the environment there; removed after a successful build",
     )
@@ -247,13 +246,13 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("index")
     group.add_argument(
         *("-i", "--index-url"),
-        type=parse_index,
+        type=parse_place,
         metavar="URL",
         help="the index (default: pip's setting, else PyPI)",
     )
     group.add_argument(
         "--extra-index-url",
-        type=parse_index,
+        type=parse_place,
         action="append",
         metavar="URL",
         help="an additional index, asked first (repeatable)",
@@ -294,7 +293,7 @@ def add_cache_directory(parser: Options) -> None:
     """Add the one option of all commands that use a cache."""
     parser.add_argument(
         "--cache-dir",
-        type=absolute_path,
+        type=parse_output_directory,
         metavar="DIR",
         help="cache directory (default: the platform's)",
     )

@@ -14,6 +14,7 @@ from wheelforge.cli.argument_types import (
     absolute_path,
     parse_days,
     parse_flag,
+    parse_output_directory,
     parse_size,
     split_words,
     suggest,
@@ -27,7 +28,14 @@ from wheelforge.cli.defaults import (
     list_files,
     turn,
 )
+from wheelforge.cli.mistakes import (
+    explain_choice,
+    reject_command,
+    reject_option,
+    reject_value,
+)
 from wheelforge.errors import UsageError
+from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,20 +45,6 @@ _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-in
 """Options without a value, which may therefore stand before a command."""
 GROUPS = ("cache", "config", "overrides")
 """Words that begin commands of two words."""
-_SPELLED_ELSEWHERE = {
-    "--no-build-isolation": "--no-isolation",
-    "--config-settings": "--config-setting",
-    "--build-constraints": "--build-constraint",
-    "--constraint": "--build-constraint",
-    "-c": "--build-constraint",
-    "--out-dir": "--outdir",
-    "--wheel-dir": "--outdir",
-    "--default-index": "--index-url",
-    "--index": "--extra-index-url",
-    "--requirements": "--requirement",
-    "--parallel": "--jobs",
-}
-"""Options of pip and uv, and what they are called here."""
 
 
 def parse_words(words: Sequence[str]) -> argparse.Namespace:
@@ -65,7 +59,7 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     hold_places(parser, defaults)
     found, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
-        _refuse_unknown(unknown[0], parser)
+        reject_option(unknown[0], parser)
     fill_places(parser, defaults, found)
     found.words, found.config_files = words, files
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
@@ -81,11 +75,7 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
         return word, words[:first] + words[first + 1 :]
     if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
-        guess = suggest(word, [*COMMANDS, *GROUPS], "", alike=0.75)
-        if guess:
-            hint = f"(`wheelforge build {word}` builds the release on the index)"
-            reason = f"no such command, file or directory; {guess} {hint}"
-            raise UsageError("option-invalid", word, reason)
+        reject_command(word, [*COMMANDS, *GROUPS])
     return "build", words
 
 
@@ -94,7 +84,8 @@ def _find_in_group(group: str, words: list[str], place: int) -> tuple[str, list[
     known = [name.removeprefix(prefix) for name in COMMANDS if name.startswith(prefix)]
     named = next((word for word in rest if not word.startswith("-")), "")
     if named not in known:
-        guess = suggest(named, known, f"it is one of {', '.join(known)}", prefix=prefix)
+        every = " or ".join(f"`{prefix}{name}`" for name in known)
+        guess = suggest(named, known, f"there is {every}", prefix=prefix)
         raise UsageError("option-invalid", f"{prefix}{named}".strip(), f"no such command; {guess}")
     rest.remove(named)
     return f"{prefix}{named}", rest
@@ -121,9 +112,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises what is wrong with the words, in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        found = re.fullmatch(r"argument ([^:]+): (.*)", message, re.DOTALL)
-        option, reason = found.groups() if found else (self.prog, message)
-        raise UsageError("option-invalid", option, reason)
+        reject_value(message, self.prog)
 
     def format_help(self) -> str:
         self.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -138,8 +127,10 @@ def read_environment(parser: argparse.ArgumentParser) -> dict[str, Default]:
         if variable in given:
             try:
                 value = _read_default(action, given[variable])
-            except (argparse.ArgumentTypeError, ValueError) as error:
-                raise UsageError("option-invalid", variable, str(error)) from error
+            except (argparse.ArgumentTypeError, ForgeError, ValueError) as error:
+                hint = getattr(error, "hint", "")
+                reason = f"{error}; {hint}" if hint else str(error)
+                raise UsageError("option-invalid", variable, reason) from error
             default = Default(action, value, given[variable], variable)
             found[action.dest] = default.beside(found.get(action.dest))
     return found
@@ -176,19 +167,8 @@ def _read_default(action: argparse.Action, text: str) -> object:
     if action.nargs == 0:  # a switch
         return turn(action, is_on=parse_flag(text))
     if action.choices and text not in action.choices:
-        raise ValueError(f"`{text}` is not one of {', '.join(action.choices)}")
+        raise ValueError(explain_choice(text, [*action.choices]))
     return [convert(word) for word in split_words(text)] if is_list(action) else convert(text)
-
-
-def _refuse_unknown(word: str, parser: argparse.ArgumentParser) -> NoReturn:
-    option = word.partition("=")[0]
-    if not option.startswith("-"):
-        raise UsageError("option-invalid", word, f"`{parser.prog}` takes no such argument")
-    known = [name for action in parser._actions for name in action.option_strings]  # ruff: ignore[private-member-access]
-    right = _SPELLED_ELSEWHERE.get(option)
-    meant = right if right in known else option
-    guess = suggest(meant, known, f"`{parser.prog} --help` lists them", alike=0.7)
-    raise UsageError("option-invalid", option, f"`{parser.prog}` has no such option; {guess}")
 
 
 def show_commands(_: argparse.Namespace) -> None:
@@ -251,8 +231,15 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_unpack(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", type=absolute_path, help="a .tar.gz or .zip file")
-    parser.add_argument("destination", type=absolute_path, help="a directory, absent or empty")
+    parser.add_argument(
+        "archive", type=absolute_path, metavar="ARCHIVE", help="a .tar.gz or .zip file"
+    )
+    parser.add_argument(
+        "destination",
+        type=parse_output_directory,
+        metavar="DIR",
+        help="a directory, absent or empty",
+    )
     options.add_links(parser)
     options.add_verbosity(parser)
 
@@ -289,7 +276,9 @@ def _add_explain(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=["bash", "zsh", "fish"], help="the shell it is for")
+    parser.add_argument(
+        "shell", choices=["bash", "zsh", "fish"], metavar="SHELL", help="bash, zsh or fish"
+    )
 
 
 def _add_cache_facts(parser: argparse.ArgumentParser) -> None:

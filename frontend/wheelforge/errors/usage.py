@@ -114,7 +114,7 @@ def _known_versions(error: SourceError) -> str:
 
 
 SourceError.kinds = {
-    "source-invalid": Kind(2, "source reason", "`{source}` is nothing that can be built: {reason}"),
+    "source-invalid": Kind(2, "source reason", "`{source}` cannot be built: {reason}"),
     "project-invalid": Kind(3, "source reason", "`{source}` cannot be built: {reason}"),
     "source-not-found": Kind(
         3,

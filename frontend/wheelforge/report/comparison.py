@@ -33,11 +33,14 @@ HEADINGS = {
 
 def read_report(path: Path) -> Facts:
     """Return an earlier report; an error unless it is one."""
+    facts: Facts = {}
     try:
-        found: object = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError("option-invalid", "--compare", f"`{path}`: {error}") from error
-    facts = as_table(found)
+        facts = as_table(json.loads(path.read_bytes()))
+    except OSError as error:
+        reason = f"`{path}` cannot be read: {error.strerror}"
+        raise UsageError("option-invalid", "--compare", reason) from error
+    except ValueError:
+        pass  # it is not JSON
     if facts.get("schema") != 1 or not isinstance(facts.get("builds"), list):
         raise UsageError("option-invalid", "--compare", f"`{path}` is not a report of wheelforge")
     return facts

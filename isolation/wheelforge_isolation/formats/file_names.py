@@ -26,7 +26,7 @@ OLD_SDIST_SUFFIXES = (".tgz", ".tar", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".t
 
 They are not read: each is another decompressor that hostile archives could aim at.
 """
-OLD_SDIST = "archives of that kind are not read; repack it as a .tar.gz"
+OLD_SDIST = "only .tar.gz and .zip are read: rename a .tgz, and repack others"
 _LONGEST_NAME = 255
 """No file system in wide use stores a longer name; no version or tag in a name is longer."""
 _MOST_TAGS = 1000

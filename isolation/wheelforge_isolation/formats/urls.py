@@ -24,9 +24,12 @@ _BEFORE_DRIVE = re.compile(r"/(?=[A-Za-z]:)")
 def check_url(url: str) -> None:
     """Refuse a URL that cannot be taken apart."""
     try:
-        _ = urlsplit(url).port
+        parts = urlsplit(url)
+        _ = parts.port
     except ValueError as error:
         raise FormatError(str(error)) from error
+    if parts.scheme in {"http", "https"} and not parts.hostname:
+        raise FormatError("it names no host")
     if "\0" in unquote(url):
         raise FormatError("it has a null character")
 

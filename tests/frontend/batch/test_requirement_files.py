@@ -119,10 +119,10 @@ def test_requirement_files__an_empty_one_is_told(yard: Yard) -> None:
     ("line", "reason"),
     [
         ("--nonsense", "no such option: --nonsense"),
-        ("nonsense===", "`nonsense===` is nothing that can be built: "),
-        ("./absent", "`./absent` is nothing that can be built: there is no such file or directory"),
+        ("nonsense===", "`nonsense===` cannot be built: "),
+        ("./absent", "`./absent` cannot be built: there is no such file or directory"),
         ("-c absent.txt", "absent.txt`: No such file"),
-        ("x @ https://u:secret@host/x.rar", "`https://host/x.rar` is nothing that can be built: "),
+        ("x @ https://u:secret@host/x.rar", "`https://host/x.rar` cannot be built: "),
     ],
 )
 def test_requirement_files__errors_name_file_and_line(yard: Yard, line: str, reason: str) -> None:

@@ -171,7 +171,7 @@ def test_source__a_url_is_taken_apart(text: str, source: UrlSource) -> None:
 
 GIT = "repositories are not fetched; clone it, and name the directory"
 RELATIVE = "a path has to be absolute"
-OLD = "archives of that kind are not read; repack it as a .tar.gz"
+OLD = "only .tar.gz and .zip are read: rename a .tgz, and repack others"
 NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
 END = "it does not end with the name of a .tar.gz or .zip file"
 
@@ -202,6 +202,8 @@ END = "it does not end with the name of a .tar.gz or .zip file"
         ("demo-1.0.tar.xz", RELATIVE),
         ("https://example.org/demo-1.0.tgz", OLD),
         ("https://example.org/demo-1.0.tar.bz2", OLD),
+        ("demo@1.0", "a version follows `==`: `demo==1.0`"),
+        ("https:///demo-1.0.zip", "it names no host"),
         ("demo[fast]==1", "an extra means nothing where a project is built"),
         ("demo; python_version<'3'", "a marker means nothing where a project is built"),
     ],
@@ -211,7 +213,7 @@ def test_source__what_means_nothing_is_refused_with_the_reason(text: str, reason
         parse_source(text)
 
     shown = text.removeprefix("demo @ ")
-    assert str(caught.value) == f"`{shown}` is nothing that can be built: {reason}"
+    assert str(caught.value) == f"`{shown}` cannot be built: {reason}"
     assert caught.value.exit_code == 2
 
 

@@ -66,6 +66,7 @@ def test_levels__the_command_line_wins_over_variables_and_files(place: Place) ->
 
 def test_levels__a_list_replaces_the_one_below_as_a_whole(place: Place) -> None:
     write(place.path / "project/wheelforge.toml", 'find-links = ["a", "https://b"]')
+    (place.path / "project/a").mkdir()
 
     assert parse_words([]).find_links == [str(place.path / "project" / "a"), "https://b"]
     assert parse_words(["-f", "https://c"]).find_links == ["https://c"]

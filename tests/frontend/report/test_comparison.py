@@ -98,3 +98,4 @@ def test_comparison__refuses_what_is_no_report_before_building(
     done = place.run(write_project(tmp_path / "demo", own=True), "--compare", report)
 
     assert (done.code, done.error, done.out) == (2, "option-invalid", "")
+    assert done.err.endswith("is not a report of wheelforge\n")

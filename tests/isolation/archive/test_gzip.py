@@ -159,7 +159,7 @@ def test_gzip__file_of_another_name_is_refused(name: str, tmp_path: Path) -> Non
 def test_archive__old_kind_of_sdist_is_refused_with_a_remedy(suffix: str, tmp_path: Path) -> None:
     error = refuse(SOUND, tmp_path, name=f"demo-1.0.{suffix}")
 
-    assert "archives of that kind are not read; repack it as a .tar.gz" in str(error)
+    assert "only .tar.gz and .zip are read: rename a .tgz, and repack others" in str(error)
 
 
 def test_gzip__suffix_may_be_in_capitals(tmp_path: Path) -> None:
