@@ -1,10 +1,8 @@
 """Shared set-up: the length of property runs, a plain environment, the real sdists and wheels."""
 
-from __future__ import annotations
-
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -13,12 +11,7 @@ from tests.support import corpus
 from tests.support.batches import Yard
 from tests.support.builds import Ground
 from tests.support.universe import Universe
-from wheelforge_isolation import Layout, read_wheel_key
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wheelforge_isolation import WheelKey
+from wheelforge_isolation import Layout, WheelKey, read_wheel_key
 
 settings.register_profile("short", max_examples=100, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)

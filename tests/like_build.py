@@ -3,8 +3,6 @@
 `python -m tests.like_build` writes the table anew; a test fails when it is not what it would be.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json
@@ -13,18 +11,15 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from tests.support.source import ROOT
 from tests.support.wheels import DIST_INFO, Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TABLE = ROOT / "tests" / "like_build.md"
 PROGRAMS = ("build", "wheelforge")
@@ -413,10 +408,7 @@ CASES = (
         reason="that a report cannot be written is said before anything is built",
     ),
     Case(words="-w --dependency-constraints-txt absent.txt demo"),
-    Case(
-        words="-n -w demo demo-1.0.tar.gz",
-        reason="any number of sources may be built at once",
-    ),
+    Case(words="-n -w demo demo-1.0.tar.gz", reason="any number of sources may be built at once"),
 )
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 tmux is the terminal. What its screen holds, colours included, becomes an SVG by rich.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

@@ -1,12 +1,10 @@
 """The harness that measures: its arithmetic, what it writes, and that it runs. Never a time."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 from xml.etree import ElementTree as ET  # ruff: ignore[suspicious-xml-etree-import]
 
 import pytest
@@ -18,9 +16,6 @@ from tests.benchmarks.pairing import Contender, measure
 from tests.benchmarks.peers import Tools
 from tests.benchmarks.world import Bench, building, run_child
 from tests.support.processes import needs
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -61,8 +56,7 @@ def test_a_geometric_mean_treats_twice_and_half_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
-    [([5.0], (5, 5, 5, 5, 5)), ([4.0, 1.0, 3.0, 2.0, 5.0], (1, 2, 3, 4, 5))],
+    ("values", "expected"), [([5.0], (5, 5, 5, 5, 5)), ([4.0, 1.0, 3.0, 2.0, 5.0], (1, 2, 3, 4, 5))]
 )
 def test_a_spread_has_quartiles_of_one_sample_and_of_many(
     values: list[float], expected: tuple[float, ...]
@@ -157,7 +151,7 @@ def test_the_report_for_machines_has_every_sample_and_the_machine(bench: Bench) 
     written = json.loads(json.dumps(report.describe_run(bench, [RESULT])))
 
     assert set(written) == {
-        *("format", "date", "machine", "peers", "wheelforge", "rounds", "quick", "benches"),
+        *("format", "date", "machine", "peers", "wheelforge", "rounds", "quick", "benches")
     }
     assert set(written["machine"]) == {"system", "release", "architecture", "cores", "python"}
     assert set(written["peers"]) == {"uv", "build", "pip"}

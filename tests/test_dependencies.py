@@ -1,7 +1,5 @@
 """The bounds of dependencies are what the environment `oldest` runs with."""
 
-from __future__ import annotations
-
 import tomllib
 
 from packaging.requirements import Requirement

@@ -1,7 +1,5 @@
 """The public names of the packages, and the cost of importing them."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json
@@ -9,16 +7,13 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 import wheelforge
 from tests.support.source import PACKAGES, parse
 from wheelforge.version import VERSION
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FACADES = {**PACKAGES, "wheelforge.errors": PACKAGES["wheelforge"] / "errors"}
 

@@ -1,21 +1,16 @@
 """The laws of the house, held by a test: who may import whom, and through which door."""
 
-from __future__ import annotations
-
 import ast
 import re
 import sys
 import tokenize
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.source import MODULES, PACKAGES, ROOT, parse, room
 from tests.support.source import imports as imports_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 FLOORS = {
     "wheelforge_isolation": [

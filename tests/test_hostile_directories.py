@@ -1,22 +1,17 @@
 """Modules in the directory of a project are never imported by us."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.forge import Place
 from tests.support.source import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 OURS = "wheelforge wheelforge_isolation frontend isolation"

@@ -1,7 +1,5 @@
 """wheelforge as a library: the manual's examples work, and the host process stays as it is."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -11,11 +9,12 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from build import ProjectBuilder
@@ -27,6 +26,7 @@ from tests.support.processes import needs
 from tests.support.source import ROOT
 from tests.support.stock import Reporter, Stock, this_python
 from wheelforge import (
+    BuildEvent,
     BuildRequest,
     Components,
     Forge,
@@ -35,20 +35,16 @@ from wheelforge import (
     Kind,
     Outcome,
     Policy,
+    Runner,
     RunnerPool,
     Settings,
     compose_environment,
     open_forge,
 )
 from wheelforge.errors import HookError
+from wheelforge.hooks.runner import HookResult
 from wheelforge.hooks.server import can_fork
 from wheelforge_isolation import Environment, Layout, adopt_environment, open_cache
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
-
-    from wheelforge import BuildEvent, Runner
-    from wheelforge.hooks.runner import HookResult
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 BACKEND = ROOT / "fixtures" / "backends" / "obedient" / "obedient.py"
@@ -328,11 +324,7 @@ def test_library__threads_leave_the_process_unchanged_and_print_nothing(
 
 def test_forge__cancel_ends_no_other_forge(tmp_path: Path) -> None:
     sources = [copy_minimal(tmp_path / name, more=WAITS) for name in ("one", "two")]
-    with (
-        forge_in(tmp_path) as other,
-        forge_in(tmp_path) as forge,
-        ThreadPoolExecutor(2) as threads,
-    ):
+    with forge_in(tmp_path) as other, forge_in(tmp_path) as forge, ThreadPoolExecutor(2) as threads:
         ends = [
             threads.submit(forge.try_build, ask_for_wheel(path, tmp_path / "out"))
             for path in sources

@@ -1,17 +1,12 @@
 """Foreign formats are parsed in `formats` alone: another reader would have another opinion."""
 
-from __future__ import annotations
-
 import ast
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.source import MODULES, parse, room
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 PARSERS = {
     *("packaging.metadata.*", "email.parser.*", "email.message_from_bytes"),

@@ -1,14 +1,13 @@
 """README and the reference texts cannot fall behind the software."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,6 @@ from wheelforge.cli.command_line import run_words
 from wheelforge.cli.help import TOPICS
 from wheelforge.cli.parser import COMMANDS, build_parser, parse_words
 from wheelforge_isolation import ForgeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HELP = {path.stem: path.read_text(encoding="utf-8") for path in TEXTS}

@@ -1,7 +1,5 @@
 """The types that others see: our own wheel, built by us, installed, and used under two checkers."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

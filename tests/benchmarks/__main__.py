@@ -4,25 +4,20 @@ Peers are installed below ``.bench`` when they are first needed; so is the check
 measured starts from an environment that is composed and the same for all. No time is a failure.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks import chart, report
 from tests.benchmarks.figures import Result
 from tests.benchmarks.peers import UNWANTED, Tools
 from tests.benchmarks.world import Bench, SkipError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NAMES = (
     *("one-build", "cold-build", "cold-resolve", "batch", "crowd", "unpacking", "environments"),

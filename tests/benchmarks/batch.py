@@ -1,21 +1,14 @@
 """Real sdists, two at a time: one process of ours, or `xargs -P 2` of uv's."""
 
-from __future__ import annotations
-
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure
-from tests.benchmarks.world import OFFLINE, Bench, SkipError, run_child
+from tests.benchmarks.world import OFFLINE, Bench, Command, SkipError, run_child
 from tests.support.corpus import SDISTS, fetch_missing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from tests.benchmarks.world import Command
 
 AT_ONCE = "2"
 

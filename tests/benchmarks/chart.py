@@ -1,16 +1,11 @@
 """One picture: everybody's time, where uv's is 1. Written by hand, as SVG is text."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import starmap
-from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from tests.benchmarks.figures import Result
+from tests.benchmarks.figures import Result
 
 WIDTH = 760
 _LABEL, _VALUE, _MARGIN = 250, 60, 20

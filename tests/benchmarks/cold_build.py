@@ -1,19 +1,12 @@
 """One sdist to one wheel with nothing in any cache, from an index on loopback."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure
-from tests.benchmarks.world import building
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.benchmarks.world import Bench, Command
-    from tests.support.corpus import Sdist
+from tests.benchmarks.world import Bench, Command, building
+from tests.support.corpus import Sdist
 
 
 def run(bench: Bench) -> Result:

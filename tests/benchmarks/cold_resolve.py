@@ -3,19 +3,13 @@
 With the real index the network is part of it, so that each round also says how the network was.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks import providing
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure
-from tests.benchmarks.world import run_child
-
-if TYPE_CHECKING:
-    from tests.benchmarks.world import Bench
+from tests.benchmarks.world import Bench, run_child
 
 QUESTIONS = {
     "setuptools": ("setuptools",),

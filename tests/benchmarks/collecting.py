@@ -1,7 +1,5 @@
 """Collecting caches of many sizes: what one entry costs, and what builders notice of it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile
@@ -9,15 +7,12 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.pairing import fast_disk
+from tests.benchmarks.world import Bench
 from tests.support.caches import NOTHING, fill_fast, write_wheels
 from wheelforge_isolation import Layout, collect_garbage
-
-if TYPE_CHECKING:
-    from tests.benchmarks.world import Bench
 
 SIZES = (1_000, 5_000, 20_000)
 BUILDERS = 8
@@ -26,7 +21,6 @@ _BUILDER = """
 import sys, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from wheelforge_isolation import Layout, open_cache, read_wheel_key
 from wheelforge_isolation.files.fs import copy_file
 
@@ -50,7 +44,6 @@ print(slowest)
 _COLLECTOR = """
 import os, sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 from wheelforge_isolation import Bounds, Layout, collect_garbage
 
 everything = Bounds(max_bytes=0, max_age_days=0, kept_days=0)

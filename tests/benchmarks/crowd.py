@@ -1,23 +1,16 @@
 """More and more processes on one cache: do they get more done, or do they wait for each other?"""
 
-from __future__ import annotations
-
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.one_build import fill_caches
-from tests.benchmarks.world import OFFLINE, Bench, building
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tests.benchmarks.world import Command
+from tests.benchmarks.world import OFFLINE, Bench, Command, building
 
 CROWDS = (1, 2, 8, 32)
 BASE = "2 at once"

@@ -1,22 +1,24 @@
 """An environment with setuptools and wheel that was made before: ours found, uv's made again."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.pairing import Contender, fast_disk, measure
 from tests.benchmarks.world import Bench, SkipError
 from tests.support.corpus import WHEELS, fetch_missing, parse_name
-from wheelforge_isolation import Layout, find_interpreter, open_cache, read_wheel_key
-
-if TYPE_CHECKING:
-    from wheelforge_isolation import Event, Interpreter, WheelKey
+from wheelforge_isolation import (
+    Event,
+    Interpreter,
+    Layout,
+    WheelKey,
+    find_interpreter,
+    open_cache,
+    read_wheel_key,
+)
 
 NAMES = {"setuptools", "wheel", "packaging"}
 BASE = "uv venv, uv pip install"

@@ -1,14 +1,9 @@
 """Statistics of samples: medians and quartiles, ratios made pair by pair, geometric means."""
 
-from __future__ import annotations
-
 import math
 import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,16 @@
 """Growth of a cache: after many builds, and full of entries that this build does not need."""
 
-from __future__ import annotations
-
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure, time_once
 from tests.benchmarks.world import OFFLINE, Bench, building, run_child
 from tests.support.caches import fill_fast
+from tests.support.corpus import Sdist
 from wheelforge_isolation import Layout
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tests.support.corpus import Sdist
 
 BUILDS = (10, 100, 1_000)
 WINDOW = 10

@@ -1,25 +1,18 @@
 """The most memory that the frontend has resident, its own process alone, not the backend's."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.batch import build_all_with_ours, find_sources, refuse_without_batches
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.one_build import fill_caches
-from tests.benchmarks.world import OFFLINE, Bench, SkipError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tests.benchmarks.world import Command
+from tests.benchmarks.world import OFFLINE, Bench, Command, SkipError
 
 BASE = "uv build"
 _PAUSE_SECONDS = 0.002

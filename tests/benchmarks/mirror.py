@@ -3,21 +3,17 @@
 It speaks JSON, has metadata files and answers ranges, as PyPI does. The wheels are fetched once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import zipfile
 from collections import defaultdict
+from collections.abc import Generator
 from email import message_from_bytes
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.benchmarks.world import SkipError
 from tests.support.corpus import FIXTURES, Listed, fetch_missing, parse_name
 from tests.support.index import File, Manners, Project, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 _LIST: list[dict[str, Any]] = json.loads((FIXTURES / "index.json").read_text(encoding="utf-8"))
 SERVED = [Listed(**facts) for facts in _LIST]

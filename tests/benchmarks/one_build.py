@@ -1,18 +1,12 @@
 """One sdist to one wheel, all that it needs in the cache: ours, and every peer its own way."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.pairing import Contender, measure
 from tests.benchmarks.world import COMPILED, OFFLINE, Bench, building
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tests.support.corpus import Sdist
+from tests.support.corpus import Sdist
 
 BASE = "uv build"
 

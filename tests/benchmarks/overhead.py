@@ -4,12 +4,11 @@ The bare hooks are a fresh process each, run by pyproject-hooks, on sources that
 an environment that has its bytecode. Nothing that keeps to PEP 517 can do with less.
 """
 
-from __future__ import annotations
-
 import subprocess
 import tarfile
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from pyproject_hooks import BuildBackendHookCaller
 
@@ -18,12 +17,7 @@ from tests.benchmarks.mirror import serve_wheels
 from tests.benchmarks.one_build import fill_caches
 from tests.benchmarks.pairing import Contender, measure
 from tests.benchmarks.world import OFFLINE, Bench, building, run_child
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from tests.support.corpus import Sdist
+from tests.support.corpus import Sdist
 
 BASE = "bare hooks"
 _LEGACY = ("setuptools>=40.8.0",), "setuptools.build_meta:__legacy__"
@@ -77,11 +71,7 @@ def _run_hook(
     extra_environ: Mapping[str, str] | None = None,
 ) -> None:
     subprocess.run(
-        cmd,
-        cwd=cwd,
-        env={**variables, **(extra_environ or {})},
-        capture_output=True,
-        check=True,
+        cmd, cwd=cwd, env={**variables, **(extra_environ or {})}, capture_output=True, check=True
     )
 
 

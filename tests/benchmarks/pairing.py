@@ -1,20 +1,14 @@
 """Fair comparison on a noisy machine: contenders take turns, and ratios are made pair by pair."""
 
-from __future__ import annotations
-
 import gc
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.figures import Samples
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Act = Callable[[Path], object]
 FAST_DISK = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]

@@ -4,22 +4,17 @@ Both live in environments of their own below ``.bench`` in the checkout, made on
 again as long as the pins, the Python and, for ours, the source are the same.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import subprocess
 import sys
 import venv
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.support.source import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PINS = {"uv": "0.13.8", "build": "1.6.1", "pip": "26.3"}
 HOME = ROOT / ".bench"

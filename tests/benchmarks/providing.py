@@ -5,18 +5,14 @@
 It runs in the Python of the wheelforge that is measured; the index is where pip's settings say.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from wheelforge.index import Index
-    from wheelforge.resolve import FetchPlan
-    from wheelforge_isolation import Interpreter
+from wheelforge.index import Index
+from wheelforge.resolve import FetchPlan
+from wheelforge_isolation import Interpreter
 
 WHEELS, ENVIRONMENT = "wheels", "environment"
 

@@ -1,20 +1,15 @@
 """Benchmark results, as text and as JSON."""
 
-from __future__ import annotations
-
 import datetime as dt
 import os
 import platform
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tests.benchmarks.figures import Result, Row, spread
 from tests.benchmarks.peers import PINS, hash_sources
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from tests.benchmarks.world import Bench
+from tests.benchmarks.world import Bench
 
 FORMAT = 1
 

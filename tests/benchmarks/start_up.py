@@ -1,18 +1,11 @@
 """Start-up cost: the version printed, the package imported, modules counted."""
 
-from __future__ import annotations
-
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.pairing import Contender, measure
-from tests.benchmarks.world import Bench, run_child
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.benchmarks.world import Command
+from tests.benchmarks.world import Bench, Command, run_child
 
 BASE = "python -c pass"
 _COUNT = """

@@ -1,22 +1,16 @@
 """A thousand small sdists in one command: the last ones beside the first, and the memory."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.benchmarks.batch import build_all_with_ours, refuse_without_batches
 from tests.benchmarks.figures import Result, Row, Samples
 from tests.benchmarks.memory import measure_peak
 from tests.benchmarks.mirror import serve_wheels
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.benchmarks.world import Bench
+from tests.benchmarks.world import Bench
 
 COUNT, WINDOW = 1_000, 100
 _PROJECT = """\

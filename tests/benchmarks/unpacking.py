@@ -1,13 +1,12 @@
 """Unpacking the forty real sdists: ours, the standard library's, tar's, and inflating alone."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import tarfile
 import zlib
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.benchmarks.figures import Result, Row
 from tests.benchmarks.pairing import Contender, fast_disk, measure
@@ -15,11 +14,7 @@ from tests.benchmarks.world import Bench, SkipError
 from tests.support.corpus import SDISTS, Sdist, fetch_missing
 from wheelforge_isolation import Links, unpack_archive
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    Extract = Callable[[Path, Path], object]
+Extract = Callable[[Path, Path], object]
 
 GZIP = 31
 BASE = "tarfile, filter='data'"

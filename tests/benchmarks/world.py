@@ -1,19 +1,14 @@
 """Where children run: a directory, a composed environment that is the same for all, real sdists."""
 
-from __future__ import annotations
-
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.benchmarks.pairing import Contender
 from tests.benchmarks.peers import Tools
 from tests.support.corpus import SDISTS, Sdist, fetch_missing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 Command = tuple[str, ...]
 

@@ -1,14 +1,9 @@
 """System calls as strace writes them: which change a file system, and how each of them can fail."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 LAST = "exit_group"
 MARK = "getppid"

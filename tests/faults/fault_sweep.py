@@ -1,15 +1,9 @@
 """Every call that has to do with our files, failing in every way it can."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from tests.faults.report import describe, show
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.sweep import Sweep
-
-if TYPE_CHECKING:
-    from tests.trust import Extent, Figures
+from tests.trust import Extent, Figures
 
 _SHARE = 0.15
 """Most calls of a scenario look at one file after the other, and fail alike."""

@@ -1,7 +1,5 @@
 """Where a scenario takes place: its cache and the other directories it may write to."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

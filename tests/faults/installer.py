@@ -1,24 +1,19 @@
 """An installer that has no resolver: it puts all wheels of a directory into an environment."""
 
-from __future__ import annotations
-
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelforge_isolation import (
+    Event,
     ForgeError,
     Layout,
+    WheelKey,
     copy_file,
     find_interpreter,
     open_cache,
     read_wheel_key,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wheelforge_isolation import Event, WheelKey
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,15 +1,9 @@
 """Every process killed before every call that changes something."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from tests.faults.report import describe, show
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.sweep import Sweep
-
-if TYPE_CHECKING:
-    from tests.trust import Extent, Figures
+from tests.trust import Extent, Figures
 
 CONTROLS = {
     "records in place": ("install, wheels there", "/records/"),

@@ -4,8 +4,6 @@ A fork makes the same system calls as a process started from nothing, once that 
 modules, and starts in a millisecond. strace is attached before it does anything.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import gc
@@ -15,18 +13,14 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.faults import installer
 from tests.faults.calls import MARK, MARK_ANSWER, TRACED, Call, Reader
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from tests.faults.ground import Ground
+from tests.faults.ground import Ground
 
 PATIENCE_SECONDS = 60.0
 _SET_PTRACER, _ANYBODY = 0x59616D61, -1

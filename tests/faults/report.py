@@ -1,13 +1,9 @@
 """The figures of a sweep, for people and for the record."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.faults.sweep import Tally
-    from tests.trust import Figures
+from tests.faults.sweep import Tally
+from tests.trust import Figures
 
 
 def describe(tally: Tally) -> Figures:

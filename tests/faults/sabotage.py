@@ -1,24 +1,17 @@
 """Protocols that are wrong on purpose: a sweep that finds nothing in them proves nothing."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
-from wheelforge_isolation import unpack_archive
+from wheelforge_isolation import Unpacked, unpack_archive
 from wheelforge_isolation.archive import unpack
 from wheelforge_isolation.cache import trees
+from wheelforge_isolation.cache.layout import CacheBucket
+from wheelforge_isolation.cache.records import Record
 from wheelforge_isolation.files import atomic
 from wheelforge_isolation.files.fs import ensure_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from types import ModuleType
-
-    from wheelforge_isolation import Unpacked
-    from wheelforge_isolation.cache.layout import CacheBucket
-    from wheelforge_isolation.cache.records import Record
 
 
 def _write_records_in_place() -> None:

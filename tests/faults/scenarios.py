@@ -1,13 +1,12 @@
 """Commands that run while a process is killed, or one of its system calls fails."""
 
-from __future__ import annotations
-
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tests.faults import installer
+from tests.faults.ground import Ground
 from tests.support.archives import (
     PROJECT,
     TAR_GZ,
@@ -23,11 +22,6 @@ from tests.support.archives import (
 )
 from tests.support.stock import Stock
 from tests.support.wheels import Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.faults.ground import Ground
 
 _BACKEND = '''\
 """Hands out what somebody has built before."""
@@ -65,10 +59,7 @@ _FILES = {
     "tool/core.py": b"answer = 42\n",
     "DATA/scripts/tool": b"#!python\n",
 }
-_TOOL = {
-    **_FILES,
-    "INFO/entry_points.txt": b"[console_scripts]\ntool-run = tool.core:answer\n",
-}
+_TOOL = {**_FILES, "INFO/entry_points.txt": b"[console_scripts]\ntool-run = tool.core:answer\n"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,16 +317,8 @@ SCENARIOS = {
             words=f"{_BUILD} -w",
             prepare=_write_required_project,
         ),
-        Scenario(
-            name="build both, nothing there",
-            words=_BUILD,
-            prepare=_write_required_project,
-        ),
-        Scenario(
-            name="build what is required",
-            words=f"{_BUILD} -w",
-            prepare=_write_source_stock,
-        ),
+        Scenario(name="build both, nothing there", words=_BUILD, prepare=_write_required_project),
+        Scenario(name="build what is required", words=f"{_BUILD} -w", prepare=_write_source_stock),
         Scenario(
             name="build and collect",
             words=f"{_BUILD} -w --cache-max-size 1",

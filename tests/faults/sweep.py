@@ -1,27 +1,20 @@
 """All points of some scenarios, or a share of them, in processes that share the work."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.faults.calls import LAST
+from tests.faults.calls import LAST, Call
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.workshop import Finding, Point, Workshop
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-
-    from tests.faults.calls import Call
 
 _MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
 

@@ -1,12 +1,11 @@
 """Findings of the sweeps, each once more by itself: it was wrong, and is not any more."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +16,6 @@ from tests.support.stock import Stock, this_python
 from wheelforge_isolation import Layout, open_cache, open_stage, unpack
 from wheelforge_isolation.errors import DestinationNotEmptyError, FileAccessError
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 _KILLED = """
 import os, signal, sys

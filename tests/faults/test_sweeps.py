@@ -1,7 +1,5 @@
 """The cache stays sound, without repair by hand, at any kill and any failed system call."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -7,27 +7,21 @@
 - Whoever was not killed has succeeded, or has said in one sentence why not.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from tests.faults.calls import Call
 from tests.faults.ground import Ground
 from tests.faults.processes import Ended, Stage, do_aside
 from tests.faults.sabotage import SABOTAGES
+from tests.faults.scenarios import Scenario
 from tests.support.source import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.faults.calls import Call
-    from tests.faults.scenarios import Scenario
 
 _CODES = re.compile(r"^\| `([a-z-]+)` \| (\d+) \|", re.MULTILINE)
 _PASSING = re.compile(

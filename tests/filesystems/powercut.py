@@ -16,23 +16,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.filesystems.mounts import RECIPES, Recipe, _run, _unmount, mounted
 from tests.races.goods import LITTER, Goods, digest_tree, list_litter
 from tests.races.storm import TOP, crew
 from tests.support.stock import Reporter, chance_of
-from wheelforge_isolation import collect_garbage, open_cache
+from tests.trust import Extent, Figures
+from wheelforge_isolation import Cache, collect_garbage, open_cache
 from wheelforge_isolation.cache import records
 from wheelforge_isolation.cache.environments import _key
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from tests.trust import Extent, Figures
-    from wheelforge_isolation import Cache
 
 HOST = replace(RECIPES["xfs"], mebibytes=8192)
 """Copies a file in one step; its own image stays as small as what is in it."""

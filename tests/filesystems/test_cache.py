@@ -1,22 +1,15 @@
 """Every file system holds the cache: links where there are any, and nothing lost where not."""
 
-from __future__ import annotations
-
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.filesystems.mounts import RECIPES, _run, _unmount, mounted, mounted_tmpfs
 from tests.support.caches import NOTHING
 from tests.support.stock import Reporter, Stock, this_python
-from wheelforge_isolation import Layout, collect_garbage, open_cache
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wheelforge_isolation import Environment, Event, WheelKey
+from wheelforge_isolation import Environment, Event, Layout, WheelKey, collect_garbage, open_cache
 
 pytestmark = pytest.mark.filesystems
 

@@ -1,17 +1,12 @@
 """After a loss of power nothing wrong is given out, and what was delivered is there."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.filesystems.powercut import CARELESS, DISKS, Session, host, summary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.filesystems
 

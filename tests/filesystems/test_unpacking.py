@@ -1,14 +1,13 @@
 """Every file system holds what it can, whole, or gets nothing and one clear reason."""
 
-from __future__ import annotations
-
 import io
 import os
 import re
 import subprocess
 import sys
 import tarfile
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -16,17 +15,12 @@ from tests.filesystems.mounts import RECIPES, mounted, mounted_tmpfs
 from tests.support.processes import holders, kill_holder
 from wheelforge_isolation import Collection, Links, collect_stages, open_stage, unpack
 from wheelforge_isolation.errors import (
+    ArchiveError,
     DiskFullError,
     LinksUnavailableError,
     MemberNameError,
     MembersClashError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from wheelforge_isolation.errors import ArchiveError
 
 pytestmark = pytest.mark.filesystems
 

@@ -5,31 +5,23 @@ so a run that was ended goes on where it was. ``table.md`` is written when all w
 code is 1 if a difference is not explained, or an explanation explains nothing.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import shutil
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.peers import Tools
 from tests.foreign.callers import list_callers
-from tests.foreign.compare import find_differences, judge, read_explanations
+from tests.foreign.compare import Difference, find_differences, judge, read_explanations
 from tests.foreign.environments import Environments
 from tests.foreign.matrix import HOME, PYTHONS, Scenario, fetch_sources, list_scenarios
 from tests.foreign.programs import OURS, Programs
-from tests.foreign.results import load_result
+from tests.foreign.results import Result, load_result
 from tests.foreign.table import format_table, list_problems
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tests.foreign.compare import Difference
-    from tests.foreign.results import Result
 
 TABLE = Path(__file__).with_name("table.md")
 

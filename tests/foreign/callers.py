@@ -4,18 +4,13 @@ A program that calls `python -m build` by that name finds wheelforge there, thro
 path. A suite runs as it is, and then with its hooks run by a pool of our runners.
 """
 
-from __future__ import annotations
-
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.foreign.matrix import SUITES, USUAL, Kind, Scenario, unpack_suite
 from tests.support.corpus import FIXTURES
 from tests.support.source import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 CALLERS = "callers"
 INSTALLED = (

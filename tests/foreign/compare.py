@@ -4,19 +4,14 @@ A difference that nothing in ``explained.toml`` explains fails the command, and 
 explanation of nothing, where all that it is about was run.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from tests.foreign.results import Result
+from tests.foreign.results import Result
 
 EXPLAINED = Path(__file__).with_name("explained.toml")
 

@@ -3,8 +3,6 @@
 ``python -m build`` has no such option; this is run by the Python that has ``build``.
 """
 
-from __future__ import annotations
-
 import sys
 
 from build import ProjectBuilder

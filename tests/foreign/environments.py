@@ -1,22 +1,17 @@
 """The Pythons, the environments and the variables that all programs are given alike."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.peers import PINS, Tools, hash_sources
 from tests.foreign.callers import INSTALLED
 from tests.foreign.matrix import BEFORE, HOME
 from wheelforge_isolation import find_interpreter
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 EPOCH = "1700000000"
 _PLAIN = ("PATH", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")

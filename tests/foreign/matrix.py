@@ -4,21 +4,16 @@
 built as they are, by file name and SHA-256; ``fixtures/sdists.json`` pins forty more of these.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import tarfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.support.corpus import FIXTURES, SDISTS, Listed, fetch_missing, parse_name
 from tests.support.source import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 HOME = ROOT / ".foreign"
 _LOCK = json.loads((FIXTURES / "foreign.json").read_text(encoding="utf-8"))

@@ -1,16 +1,14 @@
 """The programs that are compared; each builds a scenario in processes of its own."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.benchmarks.peers import PINS, hash_sources
 from tests.foreign.callers import INSTALLED, compose_call
@@ -18,10 +16,7 @@ from tests.foreign.environments import BACKENDS, EPOCH, Environments
 from tests.foreign.matrix import BEFORE, REAL, Kind, Scenario
 from tests.foreign.results import Result, read_result
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    _Call = tuple[Sequence[str], Mapping[str, str]]
+_Call = tuple[Sequence[str], Mapping[str, str]]
 
 OURS = "wheelforge"
 BUILD = "build"
@@ -44,11 +39,7 @@ _OPTIONS: Mapping[str, Mapping[Kind, Sequence[str]]] = {
         Kind.EDITABLE: (),
         Kind.HERE: ("--wheel", "--no-isolation"),
     },
-    UV: {
-        Kind.BOTH: (),
-        Kind.WHEEL: ("--wheel",),
-        Kind.HERE: ("--wheel", "--no-build-isolation"),
-    },
+    UV: {Kind.BOTH: (), Kind.WHEEL: ("--wheel",), Kind.HERE: ("--wheel", "--no-build-isolation")},
 }
 
 

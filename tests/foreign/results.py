@@ -1,18 +1,13 @@
 """The outcome of a scenario with one program, and the members of each file that it has written."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from pathlib import Path
 
 BUILT = "built"
 FAILED = "failed"

@@ -1,18 +1,13 @@
 """The table that a run writes: what was compared, what differs, and why."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from tests.foreign.compare import Verdict
+from tests.foreign.matrix import Scenario
+from tests.foreign.results import Result
 
-    from tests.foreign.compare import Verdict
-    from tests.foreign.matrix import Scenario
-    from tests.foreign.results import Result
-
-    Results = Mapping[Scenario, Mapping[str, Result]]
+Results = Mapping[Scenario, Mapping[str, Result]]
 
 _HEAD = """\
 # Other people's projects, built here and by others

@@ -1,7 +1,5 @@
 """The comparison of foreign projects sees differences, and only those that count."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +22,7 @@ MINIMAL = Scenario(
     python=sys.executable,
 )
 BUILT = Result(
-    outcome="built",
-    code=0,
-    files={"a-1.whl": {"a.py": "1", "b.py": "2"}},
-    said="",
-    seconds=1,
+    outcome="built", code=0, files={"a-1.whl": {"a.py": "1", "b.py": "2"}}, said="", seconds=1
 )
 MEMBER = Difference(where="own/minimal/both/3/uv", what="member: only ours has b.py")
 

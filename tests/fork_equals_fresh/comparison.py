@@ -1,25 +1,19 @@
 """The process of a hook, described twice: forked from a server, and spawned."""
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import BACKEND, find_hook_script
-from wheelforge.hooks.runner import HookOptions, HookRunner
+from wheelforge.hooks.runner import HookOptions, HookResult, HookRunner
 from wheelforge.hooks.server import ForkServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from wheelforge.hooks.runner import HookResult
 
 FACTS = ROOT / "fixtures" / "hooks" / "process_facts.py"
 LIST = Path(__file__).with_name("differences.toml")

@@ -4,13 +4,12 @@ The long part installs every backend of `backends.toml` for each Python of this 
 takes about an hour: ``pytest -m "network and stress" tests/fork_equals_fresh``.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -19,9 +18,6 @@ from tests.support.hooks import LINUX_ONLY
 from tests.support.hooks import Place as HookPlace
 from tests.support.interpreters import real
 from wheelforge.errors import HookFailedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = LINUX_ONLY
 

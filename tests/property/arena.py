@@ -1,19 +1,15 @@
 """A place to unpack in that notices whatever happens around it."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 from tests.support.trees import Node, Tree, read_tree
 from wheelforge_isolation import ForgeError, Links, Unpacked, unpack
 from wheelforge_isolation.files.fs import remove_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
 
 PATIENCE_SECONDS = 10
 _BAIT = ["outside", "a", "b/a", "p-1.0/a", "p-1.0/d/a", "q/a", "setup.py"]

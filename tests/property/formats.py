@@ -1,7 +1,5 @@
 """Members into archives, as hostile as asked: the standard library's writers would object."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 import zlib

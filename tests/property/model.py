@@ -5,18 +5,14 @@ should be on disk, or nothing where the archive should be refused. It is about a
 takes every name and has links. Slow and short, so that it can be held against the rules by eye.
 """
 
-from __future__ import annotations
-
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 from tests.property.formats import Entry, Form, Kind, Sketch, raw
 from tests.support.trees import Node, Tree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Place: TypeAlias = tuple[str, ...]
 _NAMELESS_CONTROLS = "\u061c\u200e\u200f"

@@ -4,8 +4,6 @@ A case is a number, which alone decides what is damaged and how; a failure is re
 ``python -m tests.property.mutations 1234``.
 """
 
-from __future__ import annotations
-
 import functools
 import gzip
 import io

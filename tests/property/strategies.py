@@ -1,16 +1,11 @@
 """Archives that a program wrote, that an old program wrote, and that nobody wrote in good faith."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from tests.property.formats import Entry, Form, Kind, Sketch
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 TOP = "p-1.0"
 _TAME = ["a", "b", "d", "l"]

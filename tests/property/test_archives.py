@@ -1,27 +1,21 @@
 """Thousands of archives, most of which nobody would publish, against the rules and the disk."""
 
-from __future__ import annotations
-
 import os
 import posixpath
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.arena import Arena
+from tests.property.formats import Sketch
 from tests.property.model import predict
 from tests.property.strategies import sketches
+from tests.support.trees import Tree
 from wheelforge_isolation import Links
 from wheelforge_isolation.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.property.formats import Sketch
-    from tests.support.trees import Tree
 
 pytestmark = [
     pytest.mark.skipif(

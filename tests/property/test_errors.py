@@ -1,12 +1,11 @@
 """Every error of ours, with any facts, is the same after a trip between processes."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import inspect
 import pickle
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,10 +14,6 @@ from hypothesis import strategies as st
 from tests.support.source import MODULES, parse
 from wheelforge import errors as frontend_errors
 from wheelforge_isolation import errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 TEXTS = st.text(st.characters(), max_size=300)  # lone surrogates too: archives have them
 
@@ -96,9 +91,7 @@ def test_error__can_be_copied(error: errors.ForgeError) -> None:
 
 
 @given(TEXTS)
-def test_error__foreign_name_is_shown_in_printable_characters_and_not_at_length(
-    name: str,
-) -> None:
+def test_error__foreign_name_is_shown_in_printable_characters_and_not_at_length(name: str) -> None:
     shown = errors.quoted(name)
 
     assert shown.isprintable()

@@ -1,9 +1,7 @@
 """Findings of the generated archives, once each and by name."""
 
-from __future__ import annotations
-
 import struct
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +10,6 @@ from tests.property.formats import Entry, Form, Kind, pack_tar, pack_zip
 from tests.property.strategies import TOP
 from wheelforge_isolation import ForgeError, Links, unpack, unpack_archive
 from wheelforge_isolation.errors import ArchiveDamagedError, ArchiveError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = f"{TOP}.tar.gz"
 SETUP = Entry(kind=Kind.FILE, name=f"{TOP}/setup.py", content=b"")

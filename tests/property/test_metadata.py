@@ -1,8 +1,7 @@
 """Metadata of an sdist may hold anything, and does no harm."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,6 @@ from tests.property.arena import Arena
 from tests.property.formats import Entry, Kind, pack_tar
 from tests.property.strategies import TOP
 from wheelforge_isolation import Links
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Line: TypeAlias = tuple[str, list[tuple[str, int]]]
 """A field, and the runs of its value: short to show, however long it is."""

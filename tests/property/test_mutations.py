@@ -1,20 +1,15 @@
 """Damaged copies of real sdists: whatever is wrong with a file, nothing bad comes of it."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.property.mutations import survive_all
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("real_sdists")
 SHORT, LONG, PIECE = 800, 50_000, 250

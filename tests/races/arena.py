@@ -1,21 +1,14 @@
 """One cache, and processes that use it at the same time."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.support.processes import needs
 from tests.support.stock import Reporter, Stock
-from wheelforge_isolation import Layout, open_cache
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation import Event, Interpreter, WheelKey
+from wheelforge_isolation import Event, Interpreter, Layout, WheelKey, open_cache
 
 pytestmark = needs(posix="fork")
 

@@ -1,29 +1,22 @@
 """Plays by the hundred thousand, and rules broken on purpose to see that they are found out."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import traceback
 from collections import Counter
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.races.model import Count, Play, open_wheel, perform, plays
 from tests.races.system import MACHINE, SYSTEM, simulated
+from tests.trust import Extent, Figures
 from wheelforge_isolation.cache import gc, records, trees
 from wheelforge_isolation.files import locks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from pathlib import Path
-
-    import pytest
-
-    from tests.trust import Extent, Figures
 
 PLAYS = 107_500
 """Of which more than a hundred thousand differ."""

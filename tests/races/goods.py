@@ -1,21 +1,23 @@
 """Wheels, what environments may be made of them, and what every file in those has to be."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.support.stock import Stock, this_python
-from wheelforge_isolation import Bounds, Layout, WheelKey, collect_garbage, open_cache
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation import Cache, Event, Interpreter
+from wheelforge_isolation import (
+    Bounds,
+    Cache,
+    Event,
+    Interpreter,
+    Layout,
+    WheelKey,
+    collect_garbage,
+    open_cache,
+)
 
 LITTER = Bounds(kept_days=0)
 _SAME = {"shared/__init__.py": b"", "shared/same.py": b"same = 1\n"}

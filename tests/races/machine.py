@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import stat
 import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
+from typing import NoReturn
 
 START = 1_000_000_000.0
 _TICK_SECONDS = 0.001

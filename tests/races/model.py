@@ -4,15 +4,14 @@ One play: what was there before, parties that act at once, perhaps a cut of the 
 comes next. Then everything is built that can be built, and collected twice: what is litter first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
@@ -20,28 +19,14 @@ from tests.races.machine import Directory, File, Loss, Saved, Turns
 from tests.races.system import MACHINE, SYSTEM, SimulatedPath, write_file
 from tests.support.caches import NOTHING, ignore
 from tests.support.stock import chance_of
-from wheelforge_isolation import (
-    Bounds,
-    Layout,
-    WheelKey,
-    WheelStore,
-    collect_garbage,
-    deliver_file,
-)
-from wheelforge_isolation.cache.records import parse_record, read_record
-from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation import Bounds, Layout, WheelKey, WheelStore, collect_garbage, deliver_file
+from wheelforge_isolation.cache.records import About, parse_record, read_record
+from wheelforge_isolation.cache.trees import LeasedTree, TreeStore
 from wheelforge_isolation.errors import FileMissingError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.capabilities import FileCloner
 from wheelforge_isolation.files.locks import Lease
 from wheelforge_isolation.files.staging import open_stage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-    from pathlib import Path
-
-    from wheelforge_isolation.cache.records import About
-    from wheelforge_isolation.cache.trees import LeasedTree
 
 LAYOUT = Layout(root=SimulatedPath("/cache"))
 LITTER = Bounds(kept_days=0)

@@ -5,34 +5,34 @@ child lives at a time, for a moment that chance decides, and is killed; with the
 lives to the end. What it did stands in the log, a line for each thing that began or ended.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib
 import os
+import random
 import signal
 import subprocess  # ruff: ignore[unused-import]
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import installer.scripts  # ruff: ignore[unused-import]
 import pytest
 
-from tests.races.goods import LITTER, Goods, digest_tree
+from tests.races.goods import LITTER, Goods, Wanted, digest_tree
 from tests.support.stock import chance_of
-from wheelforge_isolation import Bounds, collect_garbage, deliver_file, open_cache, open_stage
+from wheelforge_isolation import (
+    Bounds,
+    Cache,
+    Event,
+    collect_garbage,
+    deliver_file,
+    open_cache,
+    open_stage,
+)
 from wheelforge_isolation.cache import gc, trees
 from wheelforge_isolation.files import fs, locks
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
-
-    from tests.races.goods import Wanted
-    from wheelforge_isolation import Cache, Event
 
 _PATCH = pytest.MonkeyPatch()
 

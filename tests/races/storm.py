@@ -1,24 +1,17 @@
 """Builders, collectors, a killer and a vandal on one cache, for seconds or for hours."""
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.races.goods import LITTER, Goods, digest_tree, list_litter
 from tests.support.caches import NOTHING
-from wheelforge_isolation import collect_garbage, open_cache
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-    from tests.trust import Extent, Figures
-    from wheelforge_isolation import Event
+from tests.trust import Extent, Figures
+from wheelforge_isolation import Event, collect_garbage, open_cache
 
 _MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
 TOP = Path(__file__).parents[2]

@@ -4,20 +4,19 @@ All of it acts on one machine that is made up. What these do not know fails loud
 that escaped to the real machine would be proof of nothing.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import io
 import os
 import posixpath
 import stat
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PosixPath
 from pkgutil import walk_packages
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -32,9 +31,6 @@ from tests.races.machine import (
     Status,
     refuse,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 MACHINE = Machine()
 MODULES = [

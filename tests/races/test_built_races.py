@@ -1,18 +1,13 @@
 """Many who build the same at once, and a collector: what is found is whole, to the last."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.caches import NOTHING, ignore, write_wheels
 from wheelforge_isolation import Bounds, Layout, collect_garbage, open_cache, read_wheel_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _BUILDER = """
 import sys, time

@@ -1,8 +1,6 @@
 """Many processes, one cache: everything is done once, and whoever dies leaves nothing behind."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +10,6 @@ from tests.support.processes import needs
 from tests.support.stock import Stock, chance_of, this_python
 from wheelforge_isolation import Bounds, Layout, collect_garbage
 from wheelforge_isolation.files.fs import remove_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 pytestmark = needs(posix="fork")
 

@@ -1,10 +1,8 @@
 """Builders and collectors on one cache: whoever is handed a wheel finds all of it, to the last."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +10,6 @@ from tests.benchmarks.collecting import measure_cost, measure_waits
 from tests.support.caches import NOTHING, crowd, fill_cache, ignore, versions, write_wheels
 from tests.support.processes import needs
 from wheelforge_isolation import Bounds, Layout, collect_garbage, list_entries, open_cache
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COUNT = 30
 

@@ -1,15 +1,14 @@
 """Processes that build in one directory: never two at once, none starved, none kept by the dead."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +17,6 @@ from tests.support.processes import _end, needs
 from tests.support.stock import chance_of
 from wheelforge_isolation import wait_for_turn
 from wheelforge_isolation.errors import WaitCancelledError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from pathlib import Path
 
 pytestmark = needs(posix="TMPDIR and signals")
 
@@ -340,10 +335,7 @@ def test_directory_lock__is_never_held_twice_however_many_are_killed(
 @pytest.mark.filesystems
 @pytest.mark.parametrize("kind", ["exfat", "ntfs", "btrfs"])
 def test_directory_lock__works_on_every_file_system(tmp_path: Path, kind: str) -> None:
-    with (
-        mounted(kind, tmp_path / "mount") as place,
-        open_site(place / "project", tmp_path) as site,
-    ):
+    with mounted(kind, tmp_path / "mount") as place, open_site(place / "project", tmp_path) as site:
         builders = [site.join(name) for name in NAMES[:3]]
 
         finish(*builders)

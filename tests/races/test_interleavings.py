@@ -5,30 +5,24 @@ may have to leave the turn to the next one. So a schedule, a set of such moments
 of all operations, and all schedules with up to so many switches can be gone through.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import os
 import random
 import threading
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 
 from tests.support.caches import NOTHING, ignore, write_wheels
 from wheelforge_isolation import BuiltStore, Layout, WheelStore, collect_garbage
 from wheelforge_isolation.cache.layout import CacheBucket
-from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation.cache.records import About
+from wheelforge_isolation.cache.trees import LeasedTree, TreeStore
 from wheelforge_isolation.files import locks
 from wheelforge_isolation.files.locks import Lease
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-    from pathlib import Path
-
-    from wheelforge_isolation.cache.records import About
-    from wheelforge_isolation.cache.trees import LeasedTree
 
 P = ParamSpec("P")
 T = TypeVar("T")

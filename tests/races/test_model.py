@@ -1,9 +1,7 @@
 """Every order of operations, every death and every cut of the power that chance comes upon."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,8 @@ from tests.support.stock import chance_of
 from wheelforge_isolation import Bounds, Layout, collect_garbage
 from wheelforge_isolation.cache import gc
 from wheelforge_isolation.cache.gc import _Collector
-from wheelforge_isolation.cache.trees import TreeStore
+from wheelforge_isolation.cache.trees import LeasedTree, TreeStore
 from wheelforge_isolation.files.locks import Lease, read_leases, try_lock
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation.cache.trees import LeasedTree
 
 
 @pytest.mark.parametrize("examples", [300, pytest.param(20_000, marks=pytest.mark.stress)])
@@ -35,8 +28,7 @@ def test_model__nothing_wrong_is_handed_out_or_left_over(examples: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.stress] * (name in RARE)) for name in BROKEN],
+    "name", [pytest.param(name, marks=[pytest.mark.stress] * (name in RARE)) for name in BROKEN]
 )
 def test_model__broken_rule_is_found_out(name: str) -> None:
     assert find_out(name)

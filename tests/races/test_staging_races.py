@@ -1,21 +1,16 @@
 """Many processes, one name: who shares a stage with another finds the other's marker in it."""
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys
 import tarfile
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.processes import holders, needs
 from wheelforge_isolation import Collection, collect_stages, stage_name
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = stage_name("demo-1.0.tar.gz", "the same inputs")
 

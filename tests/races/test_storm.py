@@ -1,18 +1,13 @@
 """Builders, collectors, a killer and a vandal on one cache: no build is the worse for it."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.races.goods import Goods
 from tests.races.storm import CONTROLS, look_after, rage
 from tests.support.processes import needs
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = needs(posix="fork")
 

@@ -4,16 +4,15 @@ A case is a number, which alone decides what is wrong; a failure is repeated by
 ``python -m tests.security.hook_results 1234``.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from tests.property.arena import TooSlowError, time_limit
 from tests.support.builds import write_project, write_sdist
@@ -25,9 +24,6 @@ from wheelforge.build.project import read_project
 from wheelforge.build.results import check_result
 from wheelforge.models import Kind
 from wheelforge_isolation import ForgeError, deliver_file
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 Chance: TypeAlias = random.Random
 _KINDS = (Kind.SDIST, Kind.WHEEL, Kind.EDITABLE, Kind.METADATA)

@@ -3,22 +3,18 @@
 A case is a number, which alone decides what is damaged and how.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json
 import lzma
 import random
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.corpus import FIXTURES
 from tests.support.wheels import Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Chance = random.Random  # ruff: ignore[suspicious-non-cryptographic-random-usage]  # repeatable
 PROJECT = "iniconfig"

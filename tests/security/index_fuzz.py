@@ -3,8 +3,6 @@
 python -m tests.security.index_fuzz FIRST [COUNT]
 """
 
-from __future__ import annotations
-
 import contextlib
 import random
 import re
@@ -13,9 +11,10 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from tests.property.arena import TooSlowError, time_limit
 from tests.security.hostile_answers import METADATA, PAGE, PART, PROJECT, WHEEL, make_answers
@@ -25,9 +24,6 @@ from wheelforge.index import Index, IndexSettings
 from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import remove_tree
 from wheelforge_isolation.errors import ForgeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
 
 MOST_MEMORY_BYTES = 512 << 20
 T = TypeVar("T")

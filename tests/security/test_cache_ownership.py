@@ -1,13 +1,13 @@
 """A cache that another user can change is not used; one of ours is private, whatever the umask."""
 
-from __future__ import annotations
-
 import os
 import stat
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +15,6 @@ from tests.security.users import User, make_users
 from tests.support.builds import write_sdist
 from wheelforge.build.prestart import Prestarter
 from wheelforge_isolation import Layout, stage_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(name="two")

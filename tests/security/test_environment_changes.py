@@ -1,17 +1,12 @@
 """A build that changes a shared environment, and puts the times back, is found out by the next."""
 
-from __future__ import annotations
-
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.builds import Ground, Hearer, ask, write_sdist
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows keeps no time of change that is not to be put back"

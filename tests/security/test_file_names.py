@@ -1,9 +1,7 @@
 """File names from outside: paths are no names, and what would take long is refused at once."""
 
-from __future__ import annotations
-
 import tracemalloc
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +17,6 @@ from wheelforge_isolation.formats.file_names import (
     parse_version,
     parse_wheel_name,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MANY = ".".join(f"a{number}" for number in range(2000))
 LONG = "1" * 5000

@@ -1,7 +1,5 @@
 """Hostile hook results end in a result or in an error of ours, soon and within bounds."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import sys

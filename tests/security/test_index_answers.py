@@ -1,18 +1,17 @@
 """Answers of a hostile index: bounded in bytes and seconds, and never worse than a missing file."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import tracemalloc
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.codes import raises
 from tests.support.index import (
     JSON,
+    Fault,
     File,
     Manners,
     Other,
@@ -24,17 +23,8 @@ from tests.support.index import (
     wheel,
 )
 from tests.support.indexes import asking, open_index
-from wheelforge.errors import (
-    BuildError,
-    MetadataInvalidError,
-    PackageIndexError,
-)
+from wheelforge.errors import BuildError, MetadataInvalidError, PackageIndexError
 from wheelforge.index import downloads, pages
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.index import Fault
 
 GOOD = wheel("demo", "1.0")
 MANY_DIGITS = "1" * 5000
@@ -374,11 +364,7 @@ def test_page__is_not_redirected_to_a_place_without_tls() -> None:
 def test_wheel__whose_metadata_by_ranges_were_others_is_refused(tmp_path: Path) -> None:
     honest = wheel("demo", "1.0", "evil", padding=3 << 20)
     lying = wheel("demo", "1.0", padding=3 << 20)
-    one = File(
-        name=honest.name,
-        content=honest.content,
-        faults=(Other(content=lying.content),),
-    )
+    one = File(name=honest.name, content=honest.content, faults=(Other(content=lying.content),))
 
     with serve(Project("demo", one)) as server, open_index(server) as index:
         (found,) = index.find("demo").usable

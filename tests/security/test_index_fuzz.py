@@ -1,7 +1,5 @@
 """Damaged answers of an index cause no traceback, hang or flood, and no file out of place."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import time

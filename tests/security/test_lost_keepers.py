@@ -1,13 +1,12 @@
 """A build that is cancelled ends, whoever has stopped the processes that watch over its hooks."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from tests.support.codes import raises
 from tests.support.hooks import LINUX_ONLY, Place, runners, wait_until, wait_until_ended
 from wheelforge.errors import HookError
 from wheelforge.hooks.runner import HookOptions, HookRunner
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
 
 pytestmark = LINUX_ONLY
 

@@ -1,9 +1,7 @@
 """Requirements from outside: what would take long, or cannot be converted, is refused at once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,19 +10,13 @@ from tests.support.forge import Place
 from tests.support.index import Project, core_metadata, wheel
 from tests.support.indexes import asking
 from tests.support.universe import Universe
-from wheelforge.errors import (
-    MetadataInvalidError,
-    RequirementInvalidError,
-)
+from wheelforge.errors import MetadataInvalidError, RequirementInvalidError
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.requirements import (
     admits_python,
     parse_requirement,
     parse_specifier,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LONG = "1" * 5000
 HOSTILE = [

@@ -1,19 +1,12 @@
 """Secrets in URLs: in no message, no report, no file of the cache."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.forge import Place
 from tests.support.universe import Universe, ask
-from wheelforge.resolve import Resolution, ResolutionCache, resolve
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge.resolve import ResolutionRequest
+from wheelforge.resolve import Resolution, ResolutionCache, ResolutionRequest, resolve
 
 PASSWORD, TOKEN = "s3cr@et@B", "t0ken"
 
@@ -61,8 +54,7 @@ def test_remembered_answer__is_not_kept_if_an_index_signs_its_urls(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "where",
-    ["http://user:{0}@127.0.0.1:1/demo-1.0.tar.gz?token={1}", "demo==1.0"],
+    "where", ["http://user:{0}@127.0.0.1:1/demo-1.0.tar.gz?token={1}", "demo==1.0"]
 )
 def test_failed_build__shows_no_secret_anywhere(tmp_path: Path, where: str) -> None:
     place = Place(path=tmp_path, variables={"PIP_RETRIES": "0"})

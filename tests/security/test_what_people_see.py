@@ -1,14 +1,12 @@
 """Foreign text cannot steer the terminal or a CI system, and a closed stream stops no build."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,9 +16,6 @@ from tests.support.builds import write_sdist
 from tests.support.forge import Place
 from tests.support.processes import needs
 from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = "\x1b]52;c;aGk=\x07 \x9b2J \u202egnp.\u202c \x00 \r over"
 STEERING = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F)]

@@ -1,10 +1,8 @@
 """Wheels from outside: no part of an environment is theirs to make, and none costs without end."""
 
-from __future__ import annotations
-
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,18 +13,8 @@ from tests.support.wheels import FILE_NAME, WHEEL, Draft
 from wheelforge_isolation import inspect_wheel
 from wheelforge_isolation.errors import ArchiveTooLargeError, WheelInvalidError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 LIBRARY = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}"
-SKELETON = [
-    "pyvenv.cfg",
-    "pyvenv.cfg/x",
-    "bin",
-    "lib",
-    LIBRARY,
-    f"{LIBRARY}/site-packages",
-]
+SKELETON = ["pyvenv.cfg", "pyvenv.cfg/x", "bin", "lib", LIBRARY, f"{LIBRARY}/site-packages"]
 NUMBERS = [b"a%d" % number for number in range(400)]
 ENDLESS = b"Tag: " + b"-".join([b".".join(NUMBERS)] * 3)
 """A tag that stands for 64 million."""

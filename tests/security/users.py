@@ -1,21 +1,16 @@
 """Users of this machine, made for a test and removed after it, and a place that all can enter."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
 
 _PYTHONS = (sys.executable, "/usr/bin/python3")
 """The interpreter of the tests may lie where only root can enter."""

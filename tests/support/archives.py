@@ -1,24 +1,20 @@
 """Archives made in memory, sound or broken in one chosen place, and what becomes of them."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import pickle
 import stat
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from wheelforge_isolation import Limits, Links, Unpacked, unpack
 from wheelforge_isolation.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 Tree: TypeAlias = "dict[str, bytes | str | None]"
 """A tree below a directory: bytes for a file, text for a link, nothing for a directory."""

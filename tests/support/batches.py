@@ -1,7 +1,5 @@
 """Many small projects, and the command line that builds them."""
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -9,16 +7,13 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.support.index import core_metadata
 from tests.support.source import ROOT
 from tests.support.wheels import Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _BACKEND = (ROOT / "fixtures" / "projects" / "minimal" / "backend.py").read_text(encoding="utf-8")
 _DURING = """

@@ -2,8 +2,6 @@
 
 # ruff: file-ignore[any-type]
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json
@@ -12,12 +10,10 @@ import select
 import shutil
 import signal
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+from pathlib import Path
+from typing import Any
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _WORDS = (

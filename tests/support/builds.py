@@ -9,23 +9,17 @@ import io
 import json
 import tarfile
 import zipfile
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tests.support.source import ROOT
 from tests.support.stock import Stock
-from wheelforge.build.forge import open_forge
-from wheelforge.events import ignore
-from wheelforge.models import BuildRequest, Kind
+from wheelforge.build.forge import Components, Forge, open_forge
+from wheelforge.events import BuildEvent, Reporter, ignore
+from wheelforge.models import BuildRequest, Kind, Outcome
 from wheelforge.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
-    from wheelforge.build.forge import Components, Forge
-    from wheelforge.events import BuildEvent, Reporter
-    from wheelforge.models import Outcome
 
 WILLING = (ROOT / "fixtures" / "backends" / "willing" / "willing.py").read_text(encoding="utf-8")
 NEWEST = 1_600_000_000

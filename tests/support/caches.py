@@ -1,30 +1,24 @@
 """Caches with something in them, and other processes that use one until they are told to stop."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 from tests.support.processes import Holder, _end, _pipes, _read_path
 from tests.support.wheels import METADATA, Draft
-from wheelforge_isolation import Bounds, Layout, list_entries, open_cache
+from wheelforge_isolation import Bounds, Event, Layout, list_entries, open_cache
+from wheelforge_isolation.cache.records import About
 from wheelforge_isolation.cache.trees import TreeStore
 from wheelforge_isolation.files.locks import Lease
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
-    import pytest
-
-    from wheelforge_isolation import Event
-    from wheelforge_isolation.cache.records import About
 
 NOTHING = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 DAY_SECONDS = 86400

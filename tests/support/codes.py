@@ -1,7 +1,5 @@
 """Errors told apart by their code, where a class has several."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,21 +1,17 @@
 """Real sdists and wheels: listed with their hashes, fetched by name, kept out of the repository."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import Request, urlopen
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 DOWNLOADS = FIXTURES / "downloads"

@@ -1,22 +1,17 @@
 """wheelforge as it is called: words in, an exit code and two texts out, a cache of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from wheelforge.cli import main
 from wheelforge_isolation import Layout
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 EPOCH = "1700000000"
 _PLAIN = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")

@@ -10,9 +10,10 @@ import signal
 import sys
 import time
 import venv
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pyproject_hooks import BuildBackendHookCaller
@@ -21,9 +22,6 @@ from tests.support.source import ROOT
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.runner import HookOptions, HookResult, HookRunner
 from wheelforge.hooks.server import ForkServer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 WAYS = ("fork", "spawn", "direct")
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, fork and signals")

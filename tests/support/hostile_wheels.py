@@ -1,11 +1,9 @@
 """Wheels that break a rule: each with the rule, and with words of the refusal."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -33,9 +31,6 @@ from wheelforge_isolation.errors import (
     MembersClashError,
     MemberTypeError,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODULE = b"print('demo')\n"
 SMALL = Limits(total_bytes=100, member_bytes=1000, members=8)

@@ -21,17 +21,15 @@ import ssl
 import threading
 import time
 from base64 import b64encode
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from tests.support.archives import file, gz, tar
 from tests.support.wheels import Draft
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
-    from pathlib import Path
 
 JSON = "application/vnd.pypi.simple.v1+json"
 PAGES, FILES = "/simple/", "/files/"

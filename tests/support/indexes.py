@@ -1,19 +1,12 @@
 """Helpers shared by the tests of the index room."""
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+import tests.support.index
 from tests.support.index import File, Manners, Pauses, Project, serve
-from wheelforge.index import Index, IndexSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    import tests.support.index
-    from wheelforge.index import Candidate
+from wheelforge.index import Candidate, Index, IndexSettings
 
 TAGS = ("cp311-cp311-manylinux_2_17_x86_64", "cp311-abi3-linux_x86_64", "py3-none-any")
 

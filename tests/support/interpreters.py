@@ -1,7 +1,5 @@
 """Pythons of this machine, and programs that pretend to be one."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

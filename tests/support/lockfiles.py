@@ -1,22 +1,16 @@
 """Pins, Pythons and locks as tests need them."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from tests.support.universe import ORIGIN, PYTHON, sha256_of
-from wheelforge.lockfile import Recorder, Source, read_lock, write_lock
+from wheelforge.lockfile import Lock, Recorder, Source, read_lock, write_lock
 from wheelforge.resolve import Pin, Resolution
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge.lockfile import Lock
-    from wheelforge_isolation import Interpreter
+from wheelforge_isolation import Interpreter
 
 SIX = Source(label="six-1.16.0.tar.gz", sha256="5" * 64)
 DEMO = Source(label="demo")

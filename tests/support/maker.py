@@ -3,18 +3,13 @@
 What was really used for a build can so be read from its result, whoever says what it should be.
 """
 
-from __future__ import annotations
-
 import ast
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.support.archives import file, gz, tar
 from tests.support.index import File, core_metadata
 from tests.support.wheels import Draft
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _BACKEND = """
 import zipfile

@@ -3,15 +3,11 @@
 A block marked `py` needs a program that the tests do not install, and is left out.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from tests.support.source import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TEXTS = sorted((ROOT / "frontend" / "wheelforge" / "help").glob("*.md"))
 BLOCKS = [

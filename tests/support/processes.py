@@ -1,19 +1,14 @@
 """Other processes, real ones: users of a stage that can be killed, and code without privileges."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 NOBODY = 65534
 _PATIENCE_SECONDS = 60

@@ -1,15 +1,10 @@
 """Projects for the backends in widest use: one module each, and a part in C where that is usual."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from pathlib import Path
 
 _PROJECT = """
 [project]
@@ -98,10 +93,7 @@ def _commit(place: Path) -> None:
 
 PROJECTS = {
     "setuptools": Project(requires='"setuptools"', backend="setuptools.build_meta"),
-    "flit-core": Project(
-        requires='"flit_core"',
-        backend="flit_core.buildapi",
-    ),
+    "flit-core": Project(requires='"flit_core"', backend="flit_core.buildapi"),
     "hatchling": Project(requires='"hatchling"', backend="hatchling.build"),
     "poetry-core": Project(requires='"poetry-core"', backend="poetry.core.masonry.api"),
     "pdm-backend": Project(requires='"pdm-backend"', backend="pdm.backend"),

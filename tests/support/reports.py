@@ -2,23 +2,19 @@
 
 # ruff: file-ignore[any-type, suspicious-non-cryptographic-random-usage]
 
-from __future__ import annotations
-
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wheelforge.errors import BackendFailedError, Failure, HookError
 from wheelforge.models import Artifact, BuildRequest, Kind, Outcome, Phase
 from wheelforge.report import Run
 from wheelforge_isolation import WheelKey
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 JSON_SCHEMA: dict[str, Any] = json.loads(
     files("wheelforge.report").joinpath("report.schema.json").read_text(encoding="utf-8")

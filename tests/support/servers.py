@@ -3,20 +3,15 @@
 with running(sys.executable, "-m", "proxy", "--port", "PORT") as port: ...
 """
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import subprocess
 import time
+from collections.abc import Generator
+from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
 
 _CERTIFICATE = (
     "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 2 -subj /CN=localhost"

@@ -1,7 +1,5 @@
 """The source tree as the architecture tests see it."""
 
-from __future__ import annotations
-
 import ast
 from functools import cache
 from pathlib import Path

@@ -1,20 +1,13 @@
 """Wheels to be fetched, a log of what was, and the environments that are made of them."""
 
-from __future__ import annotations
-
 import random
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.support.wheels import Draft
-from wheelforge_isolation import Interpreter, WheelKey, find_interpreter, read_wheel_key
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from wheelforge_isolation import Event
+from wheelforge_isolation import Event, Interpreter, WheelKey, find_interpreter, read_wheel_key
 
 PYENV = Path.home() / ".pyenv" / "versions"
 

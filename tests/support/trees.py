@@ -1,7 +1,5 @@
 """Trees on disk, as values to compare."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

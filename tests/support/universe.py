@@ -1,29 +1,20 @@
 """An index in memory: files with what they ask for, and everything that can be odd about them."""
 
-from __future__ import annotations
-
 import hashlib
 import random
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import NotRequired, TypedDict, Unpack
 
 from wheelforge.errors import BuildError, PackageNotFoundError
-from wheelforge.index import Index, IndexSettings, Metadata
-from wheelforge.index.candidates import OTHER_NAME, Selector, merge
+from wheelforge.index import Candidate, Index, IndexSettings, Metadata
+from wheelforge.index.candidates import OTHER_NAME, Candidates, Selector, merge
 from wheelforge.index.pages import Listed
-from wheelforge.resolve import ResolutionRequest, resolve
+from wheelforge.resolve import Resolution, ResolutionRequest, resolve
 from wheelforge_isolation import Interpreter
 from wheelforge_isolation.interpreter import Scheme
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
-    from typing import NotRequired, Unpack
-
-    from wheelforge.index import Candidate
-    from wheelforge.index.candidates import Candidates
-    from wheelforge.resolve import Resolution
 
 ORIGIN = "https://index.test/simple"
 TAGS = ("cp311-cp311-linux_x86_64", "cp311-abi3-linux_x86_64", "py3-none-linux_x86_64")

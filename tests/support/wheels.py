@@ -1,28 +1,21 @@
 """Wheels made in memory, good unless one thing is said to be wrong, and what becomes of them."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import hashlib
 import io
 import pickle
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.archives import SOUND_END, ZipEnd, ZipMember, raw_zip, zipped
 from wheelforge_isolation import Limits
 from wheelforge_isolation.errors import ArchiveError
-from wheelforge_isolation.wheels import open_wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from wheelforge_isolation.wheels import Wheel
+from wheelforge_isolation.wheels import Wheel, open_wheel
 
 FILE_NAME = "demo-1.0-py3-none-any.whl"
 DIST_INFO, DATA = "demo-1.0.dist-info", "demo-1.0.data"

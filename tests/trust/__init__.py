@@ -4,8 +4,6 @@ A section is a module with ``run(extent) -> Figures``, listed by its name in ``S
 figures are always ``runs`` and ``violations``; those that go over points have ``points`` too.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """``python -m tests.trust [SECTION ...]``: do what the sections do, and keep their figures."""
 
-from __future__ import annotations
-
 import argparse
 import datetime as dt
 import json

@@ -1,7 +1,5 @@
 """The table that ``tests/README.md`` shows of ``tests/trust.json``."""
 
-from __future__ import annotations
-
 from typing import Any
 
 HEAD = """\

@@ -1,7 +1,5 @@
 """tests/README.md says of trust what was measured, and nothing else."""
 
-from __future__ import annotations
-
 import json
 
 from tests.support.source import ROOT

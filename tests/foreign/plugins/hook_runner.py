@@ -1,18 +1,13 @@
 """``pytest -p hook_runner``: a pool of our runners runs the hooks of a suite."""
 
-from __future__ import annotations
-
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import pyproject_hooks
 from pyproject_hooks import _impl
 
 from wheelforge import HookOptions, RunnerPool, compose_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 _POOL = RunnerPool()
 _STEERING = ("PYTHONPATH", "PYTHONWARNINGS")

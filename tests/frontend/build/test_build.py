@@ -1,19 +1,14 @@
 """Whole builds: real backends, real environments, no network."""
 
-from __future__ import annotations
-
 import hashlib
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.corpus import DOWNLOADS
 from tests.support.index import free_port_url
 from wheelforge.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("real_sdists", "real_wheels")
 

@@ -1,27 +1,19 @@
 """Builds of one directory take turns; those of archives never meet; nothing is left in a tree."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import pytest
 
 import wheelforge.build.session
-from tests.support.builds import Hearer, ask, facts_of, names_in, write_project, write_sdist
+from tests.support.builds import Ground, Hearer, ask, facts_of, names_in, write_project, write_sdist
 from tests.support.hooks import wait_until
-from wheelforge.models import Kind
+from wheelforge.build.forge import Forge
+from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import wait_for_turn
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
-
-    from tests.support.builds import Ground
-    from wheelforge.build.forge import Forge
-    from wheelforge.models import Outcome
 
 ALONE = """
 import os, time

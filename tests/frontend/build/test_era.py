@@ -2,30 +2,23 @@
 
 # ruff: file-ignore[any-type]
 
-from __future__ import annotations
-
 import contextlib
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.builds import NEWEST, WILLING, Ground, ask, facts_of, write_project, write_sdist
-from tests.support.index import File, Project, serve
+from tests.support.index import File, Index, Project, serve
+from wheelforge.build.forge import Forge
 from wheelforge.errors import BackendFailedError
-from wheelforge.models import Era, Policy
+from wheelforge.models import Era, Outcome, Policy
 from wheelforge.report import tail_of
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from pathlib import Path
-
-    from tests.support.index import Index
-    from wheelforge.build.forge import Forge
-    from wheelforge.models import Outcome
-
-    Build = Callable[..., Outcome]
+Build = Callable[..., Outcome]
 
 DROPPED = "import willing; assert not hasattr(willing, 'NEW'), 'dropped'"
 """Works with the older backend only."""

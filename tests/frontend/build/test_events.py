@@ -1,21 +1,14 @@
 """Events during a build, and the facts that it leaves."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.builds import Hearer, ask, write_project, write_sdist
+from tests.support.builds import Ground, Hearer, ask, write_project, write_sdist
 from wheelforge.cli import main
 from wheelforge.events import BuildEvent, EventLog
 from wheelforge.models import BuildRequest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.builds import Ground
 
 
 def test_events__cover_a_build_from_start_to_end(tmp_path: Path, ground: Ground) -> None:

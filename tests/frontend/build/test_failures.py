@@ -1,12 +1,11 @@
 """Backends that come to a bad end, each of them with a clear word and without a trace."""
 
-from __future__ import annotations
-
 import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +23,6 @@ from tests.support.hooks import (
 )
 from wheelforge.cli import main
 from wheelforge.errors import ResultInvalidError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 pytestmark = LINUX_ONLY
 
@@ -90,10 +85,7 @@ def test_hook__garbled_answer_is_refused(tmp_path: Path, ground: Ground, content
     code = GARBAGE.format(content=content)
     project = write_project(tmp_path / "project", get_requires_for_build_wheel=code)
 
-    with raises(
-        "hook-answer-invalid",
-        match="`get_requires_for_build_wheel` should",
-    ):
+    with raises("hook-answer-invalid", match="`get_requires_for_build_wheel` should"):
         ground.build(project, tmp_path / "out")
 
 

@@ -1,20 +1,14 @@
 """A hook that fails in a fork, and what becomes of its build: it is tried in a fresh process."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.builds import Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.support.hooks import LINUX_ONLY
 from wheelforge.errors import BackendFailedError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge.models import Outcome
+from wheelforge.models import Outcome
 
 pytestmark = LINUX_ONLY
 

@@ -3,25 +3,19 @@
 Run with ``-m stress tests/frontend/build/test_forty_sdists.py``; it takes some minutes.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.corpus import SDISTS, Sdist
-from tests.support.forge import Place
+from tests.support.forge import Done, Place
 from wheelforge.build.sources import fetch_source, parse_source
 from wheelforge.index import Index, IndexSettings
-
-if TYPE_CHECKING:
-    from tests.support.forge import Done
 
 pytestmark = [pytest.mark.network, pytest.mark.stress]
 

@@ -1,28 +1,21 @@
 """Stages kept for inspection, and the script that runs a failed hook again."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.builds import ask, names_in, write_project, write_sdist
+from tests.support.builds import Ground, ask, names_in, write_project, write_sdist
 from wheelforge.cli import main
 from wheelforge.errors import BackendFailedError, ResultInvalidError
-from wheelforge.models import Keep, Policy
+from wheelforge.models import Keep, Outcome, Policy
 from wheelforge_isolation import collect_stages
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.builds import Ground
-    from wheelforge.models import Outcome
 
 FAILING = "import os; print('tries in', os.getcwd()); raise SystemExit(7)"
 

@@ -1,35 +1,18 @@
 """The kinds of artifacts from each kind of source, and the environment that the backend sees."""
 
-from __future__ import annotations
-
 import zipfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.builds import (
-    NEWEST,
-    ask,
-    facts_of,
-    names_in,
-    write_project,
-    write_sdist,
-)
+from tests.support.builds import NEWEST, Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.support.codes import raises
 from tests.support.stock import PYENV
-from wheelforge.errors import (
-    BackendFailedError,
-    HookMissingError,
-    RequirementInvalidError,
-)
+from wheelforge.errors import BackendFailedError, HookMissingError, RequirementInvalidError
 from wheelforge.models import Kind, Policy
+from wheelforge_isolation import WheelKey
 from wheelforge_isolation.formats.metadata import to_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.builds import Ground
-    from wheelforge_isolation import WheelKey
 
 SDIST, WHEEL = "demo-1.0.tar.gz", "demo-1.0-py3-none-any.whl"
 

@@ -1,17 +1,12 @@
 """Builds with just what is locked, and wheels that are built once and kept."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.builds import Ground, ask, names_in, write_project, write_sdist
 from tests.support.stock import PYENV
 from wheelforge.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 

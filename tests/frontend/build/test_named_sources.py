@@ -1,25 +1,18 @@
 """Sources that are no paths: a name, a URL, or both; and what a lock says of a machine."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.forge import Place
+from tests.support.forge import Done, Place
 from tests.support.index import File, Index, Manners, Project, serve, sha256
 from tests.support.maker import helper, maker, read_mark, thing_file, write_thing
 from tests.support.stock import PYENV
 from wheelforge_isolation import remove_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.forge import Done
 
 THEN, NOW = "2020-05-01T00:00:00Z", "2024-05-01T00:00:00Z"
 OTHER_PYTHON = PYENV / "3.12.1" / "bin" / "python"

@@ -8,28 +8,24 @@ import contextlib
 import subprocess
 import sys
 import venv
+from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.builds import WILLING, ask, facts_of, names_in, write_project
+from tests.support.builds import WILLING, Ground, ask, facts_of, names_in, write_project
 from wheelforge.build.forge import Components
 from wheelforge.build.host_environment import HostProvider
 from wheelforge.build.targets import Targets, find_layout
 from wheelforge.cli import main
 from wheelforge.errors import RequirementInvalidError, RequirementsError
-from wheelforge.hooks.runner import HookRunner
+from wheelforge.hooks.runner import HookOptions, HookRunner
 from wheelforge.models import EnvironmentRequest, PreparedEnvironment
-from wheelforge_isolation import open_stage
+from wheelforge_isolation import Interpreter, Stage, WheelKey, open_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from pathlib import Path
-
-    from tests.support.builds import Ground
-    from wheelforge.hooks.runner import HookOptions
     from wheelforge.models import Builder
-    from wheelforge_isolation import Interpreter, Stage, WheelKey
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 """The server of a source starts early, in the environment of its last build."""
 
-from __future__ import annotations
-
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +11,9 @@ from wheelforge.build.forge import Components
 from wheelforge.build.prestart import Prestarter
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge_isolation import Layout
+from wheelforge_isolation.cache.records import About
 from wheelforge_isolation.cache.trees import TreeStore
 from wheelforge_isolation.files.locks import Lease
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation.cache.records import About
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
 

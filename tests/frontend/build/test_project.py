@@ -1,9 +1,7 @@
 """The `[build-system]` table, and the errors for an invalid one."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +10,6 @@ from hypothesis import strategies as st
 from tests.support.codes import raises
 from wheelforge.build.project import Project, read_project
 from wheelforge.errors import SourceError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LEGACY = "setuptools.build_meta:__legacy__"
 
@@ -80,10 +75,7 @@ def test_project__without_a_backend_gets_the_legacy_one(
         ("build-system = 1", "[build-system] `build-system` must be a table"),
         ("[[build-system]]", "[build-system] `build-system` must be a table"),
         ("[build-system]", "[build-system] `requires` is a required property"),
-        (
-            "[build-system]\nrequires = 'a'",
-            "[build-system] `requires` must be an array of strings",
-        ),
+        ("[build-system]\nrequires = 'a'", "[build-system] `requires` must be an array of strings"),
         (
             "[build-system]\nrequires = ['a', 1]",
             "[build-system] `requires` must be an array of strings",

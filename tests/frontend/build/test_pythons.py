@@ -1,27 +1,20 @@
 """Every Python of this machine builds with every backend in wide use, whatever is built."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess
 import zipfile
 from email.parser import BytesParser
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support import corpus
-from tests.support.builds import ask
+from tests.support.builds import Ground, ask
 from tests.support.interpreters import VERSIONS, real
 from tests.support.projects import PROJECTS, Project
-from wheelforge.models import Kind
-
-if TYPE_CHECKING:
-    from tests.support.builds import Ground
-    from wheelforge.models import Outcome
-    from wheelforge_isolation import Interpreter
+from wheelforge.models import Kind, Outcome
+from wheelforge_isolation import Interpreter
 
 KINDS = (Kind.SDIST, Kind.WHEEL, Kind.EDITABLE, Kind.METADATA)
 FAST = {

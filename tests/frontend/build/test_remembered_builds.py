@@ -1,22 +1,15 @@
 """Cached resolutions: the work that they save a second build, and when they are stale."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.forge import Place
+from tests.support.forge import Done, Place
 from tests.support.index import File, Project, sdist, serve
 from tests.support.maker import helper, maker, read_mark, write_thing
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.forge import Done
 
 _WITNESS = """
 import atexit, sys

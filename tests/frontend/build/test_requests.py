@@ -1,30 +1,22 @@
 """Settings of a single build request, and handles on running builds."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.support.builds import ask, facts_of, names_in, write_project, write_sdist
+from tests.support.builds import Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.support.codes import raises
 from tests.support.hooks import wait_until, wait_until_ended
 from tests.support.stock import PYENV
 from wheelforge import BuildRequest, Forge, Kind, RunningBuild
-from wheelforge.errors import (
-    BuildCancelledError,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.support.builds import Ground
+from wheelforge.errors import BuildCancelledError
 
 WAITS = "import os, time; open('waiting', 'a').write(f'{os.getpid()}\\n'); time.sleep(600)"
 
@@ -184,10 +176,7 @@ def test_request__a_wrong_type_is_one_clear_error(reason: str, facts: dict[str, 
 def test_forge__what_is_no_request_is_refused(ground: Ground) -> None:
     request: Any = "/project"
 
-    with (
-        ground.forge() as forge,
-        raises("request-invalid", match="no `BuildRequest`"),
-    ):
+    with ground.forge() as forge, raises("request-invalid", match="no `BuildRequest`"):
         forge.try_build(request)
 
 
@@ -323,10 +312,7 @@ def test_prepare_environment__it_has_the_requirements(own: Ground) -> None:
 
 
 def test_prepare_environment__one_text_is_not_several_requirements(own: Ground) -> None:
-    with (
-        own.forge() as forge,
-        raises("request-invalid", match="not `'helper'`"),
-    ):
+    with own.forge() as forge, raises("request-invalid", match="not `'helper'`"):
         forge.prepare_environment("helper")
 
 

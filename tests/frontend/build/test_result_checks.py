@@ -1,30 +1,23 @@
 """Checks of built files: only consistent ones, of the expected project, are delivered."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.archives import PROJECT, file, gz, symlink, tar
 from tests.support.corpus import SDISTS, Sdist
 from tests.support.wheels import DIST_INFO, FILE_NAME, METADATA, RECORD, Draft, replaced
-from wheelforge.build.results import check_built_name, check_result
+from wheelforge.build.results import Result, check_built_name, check_result
 from wheelforge.errors import ResultInvalidError
 from wheelforge.models import Kind
 from wheelforge_isolation import ArchiveError, inspect_wheel
 from wheelforge_isolation.formats.metadata import to_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge.build.results import Result
 
 SDIST = "p-1.tar.gz"
 PKG_INFO = b"Metadata-Version: 2.1\nName: p\nVersion: 1\n"
@@ -185,8 +178,7 @@ def test_wheel__may_be_larger_than_a_fetched_one(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "version"),
-    [("", ""), ("demo", ""), ("Demo", "1"), ("demo", "v1.0.0"), ("", "1.0")],
+    ("name", "version"), [("", ""), ("demo", ""), ("Demo", "1"), ("demo", "v1.0.0"), ("", "1.0")]
 )
 def test_release__names_and_versions_are_compared_by_meaning(
     name: str, version: str, bench: Bench

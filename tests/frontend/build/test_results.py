@@ -1,19 +1,12 @@
 """Built files are checked before they are delivered, and delivered whole."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.builds import ask, names_in, write_project, write_sdist
+from tests.support.builds import Ground, ask, names_in, write_project, write_sdist
 from wheelforge.errors import ResultInvalidError
 from wheelforge.models import Kind
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.builds import Ground
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 WRITE = f"open(directory + '/{WHEEL}', 'wb').write"

@@ -1,13 +1,12 @@
 """Fork servers seen through whole builds: when they serve, when they end, and what they hide."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,12 +24,7 @@ from wheelforge.build.forge import Forge
 from wheelforge.errors import BuildCancelledError
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge.hooks.runner import HookOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from wheelforge_isolation import ForgeError
+from wheelforge_isolation import ForgeError
 
 pytestmark = LINUX_ONLY
 

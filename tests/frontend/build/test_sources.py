@@ -1,19 +1,17 @@
 """Sources that can be built, and when each was published."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tests.support.index
 from tests.support.archives import zip_sdist
 from tests.support.codes import raises
 from tests.support.index import Manners, Project, Status, sdist, serve, sha256, wheel
@@ -30,14 +28,7 @@ from wheelforge.build.sources import (
     parse_source,
 )
 from wheelforge.cli.argument_types import read_source
-from wheelforge.errors import (
-    DownloadMismatchError,
-    PackageNotFoundError,
-    SourceError,
-)
-
-if TYPE_CHECKING:
-    import tests.support.index
+from wheelforge.errors import DownloadMismatchError, PackageNotFoundError, SourceError
 
 UPLOADED = "2024-05-01T12:00:00Z"
 MOMENT = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -423,11 +414,7 @@ def test_source__credentials_are_used_and_not_told(tmp_path: Path) -> None:
 
 
 def test_source__what_is_not_there_is_an_error_of_the_index(tmp_path: Path) -> None:
-    with (
-        serve() as server,
-        open_index(server) as index,
-        raises("index-unreachable"),
-    ):
+    with serve() as server, open_index(server) as index, raises("index-unreachable"):
         fetch_source(parse_source(f"{server.origin}/files/demo-1.0.tar.gz"), index, tmp_path)
 
 
@@ -441,9 +428,7 @@ def archive(place: Path, content: bytes = b"demo") -> Path:
 
 
 @pytest.mark.parametrize("cutoff", [None, datetime(2020, 1, 1, tzinfo=UTC)])
-def test_source__an_sdist_that_is_here_is_recognised_by_the_index(
-    cutoff: datetime | None,
-) -> None:
+def test_source__an_sdist_that_is_here_is_recognised_by_the_index(cutoff: datetime | None) -> None:
     one = demo("1.0", uploaded=UPLOADED)
 
     with (

@@ -1,7 +1,5 @@
 """Diagnoses of failed hooks, from the real output of compilers and build tools."""
 
-from __future__ import annotations
-
 import pickle
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """A pyproject-hooks whose insides are unlike the known ones: nothing is forked, all is built."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Guarantees of every hook runner, tested alike on each."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import pickle
@@ -10,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from build import BuildBackendException, ProjectBuilder
@@ -32,18 +31,12 @@ from tests.support.hooks import (
     wait_until_ended,
 )
 from tests.support.stock import this_python
-from wheelforge.errors import (
-    HookFailedError,
-)
+from wheelforge.errors import HookFailedError
+from wheelforge.hooks.runner import HookRunner
+from wheelforge.hooks.server import ForkServer
 from wheelforge_isolation import adopt_environment
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from wheelforge.hooks.runner import HookRunner
-    from wheelforge.hooks.server import ForkServer
-
-    Make = Callable[..., HookRunner]
+Make = Callable[..., HookRunner]
 
 pytestmark = LINUX_ONLY
 

@@ -1,10 +1,10 @@
 """When a hook is forked, when it is not, and what becomes of it if the server dies."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pyproject_hooks import BackendUnavailable
@@ -14,10 +14,6 @@ from tests.support.hooks import LINUX_ONLY, Place, kill, wait_until
 from wheelforge.errors import HookFailedError
 from wheelforge.hooks.runner import HookRunner
 from wheelforge.hooks.server import ForkServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 pytestmark = LINUX_ONLY
 

@@ -1,7 +1,5 @@
 """The variables of a hook, composed; and what a hook prints, taken apart."""
 
-from __future__ import annotations
-
 import os
 
 from hypothesis import given

@@ -1,10 +1,10 @@
 """Files: what arrives is what was published, or nothing does."""
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Callable, Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +27,6 @@ from tests.support.index import (
 from tests.support.indexes import TAGS, offering, open_index
 from wheelforge.errors import DownloadMismatchError
 from wheelforge.index import Index, IndexSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from pathlib import Path
 
 LARGE = 3 << 20
 SMALL = wheel("demo", "1.0", "b", 'c; extra == "X_y"', more="Provides-Extra: X_y")

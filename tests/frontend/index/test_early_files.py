@@ -1,21 +1,14 @@
 """Files that will be needed come at the same time, and each of them once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.index import Project, Status, serve, sha256, wheel
+from tests.support.index import File, Project, Status, serve, sha256, wheel
 from tests.support.indexes import open_index
 from wheelforge.errors import DownloadMismatchError, PackageIndexError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.index import File
-    from wheelforge_isolation import ForgeError
+from wheelforge_isolation import ForgeError
 
 COUNT = 9
 LARGE = 17 << 20

@@ -1,11 +1,9 @@
 """The files of a project: index pages, the usable files, and their order of preference."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -23,13 +21,8 @@ from tests.support.index import (
     wheel,
 )
 from tests.support.indexes import TAGS, asking, open_index
-from wheelforge.errors import (
-    PackageNotFoundError,
-)
+from wheelforge.errors import PackageNotFoundError
 from wheelforge.index import Index, IndexSettings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BOTH = pytest.mark.parametrize("manners", [Manners(), Manners(json=True)], ids=["html", "json"])
 DIGEST = "0" * 64
@@ -305,10 +298,7 @@ def test_index__a_redirected_page_is_the_base_of_its_links() -> None:
 def test_index__redirects_in_a_circle_end() -> None:
     circle = Project("demo", faults=[Redirect(to="{here}")] * 50)
 
-    with (
-        asking(circle) as (_, index),
-        raises("index-unreachable", match="in a circle"),
-    ):
+    with asking(circle) as (_, index), raises("index-unreachable", match="in a circle"):
         index.find("demo")
 
 

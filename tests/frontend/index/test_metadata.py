@@ -1,10 +1,9 @@
 """Metadata of wheels: read beside them, from a part of them, or from all of them."""
 
-from __future__ import annotations
-
 import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +24,6 @@ from tests.support.wheels import Draft
 from wheelforge.errors import DownloadMismatchError, MetadataInvalidError
 from wheelforge.index import Metadata
 from wheelforge.index.metadata import TAIL_BYTES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LARGE = 3 << 20
 PADDING = bytes(range(256)) * (LARGE >> 8)

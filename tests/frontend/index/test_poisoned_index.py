@@ -3,15 +3,14 @@
 Every mark in a result tells which bytes have really built it.
 """
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.forge import Place
+from tests.support.forge import Done, Place
 from tests.support.index import (
     File,
     Index,
@@ -26,12 +25,6 @@ from tests.support.index import (
 )
 from tests.support.maker import helper, maker, read_mark, thing, write_thing
 from wheelforge_isolation import remove_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
-    from tests.support.forge import Done
 
 GOOD, EVIL = maker(), maker(mark="evil")
 

@@ -1,9 +1,7 @@
 """Through which proxy a server is asked, and where files of other hosts are."""
 
-from __future__ import annotations
-
 import urllib.request
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,9 +14,6 @@ from tests.support.indexes import TAGS
 from tests.support.maker import maker, read_mark, write_thing
 from wheelforge.index import Index, IndexSettings, find_index_settings
 from wheelforge.index.proxies import find_proxy, read_system_proxies
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROXY = "http://proxy:3128"
 
@@ -111,10 +106,7 @@ def test_proxy__a_proxy_of_the_process_is_none_of_the_settings(
 
 def test_proxy__a_proxy_that_makes_no_sense_is_named() -> None:
     settings = IndexSettings(index_urls=("http://localhost:1/",), proxy="gopher://me:pw@proxy")
-    with (
-        Index(settings, TAGS) as index,
-        raises("index-settings-invalid") as caught,
-    ):
+    with Index(settings, TAGS) as index, raises("index-settings-invalid") as caught:
         index.find("demo")
 
     assert caught.value.source == "gopher://proxy"

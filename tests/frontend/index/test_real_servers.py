@@ -1,26 +1,20 @@
 """Proxies and an index as others have written them, over TLS and without."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import sys
+from collections.abc import Generator
+from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING
 
 import pytest
 
+import tests.support.index
 from tests.support.codes import raises
 from tests.support.index import Project, serve, wheel
 from tests.support.indexes import asking, open_index
 from tests.support.servers import make_certificate, running
 from wheelforge.errors import PackageIndexError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
-    import tests.support.index
 
 DEMO = wheel("demo", "1.0", "b")
 BOTH = pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
@@ -142,10 +136,7 @@ def test_proxy__may_speak_tls(certificate: Path, tmp_path: Path, *, is_secure: b
         proxy = f"https://localhost:{port}"
         content = fetch(server, tmp_path / "file", proxy=proxy, ca_bundle=str(certificate))
 
-        with (
-            open_index(server, proxy=proxy) as index,
-            raises("index-unreachable"),
-        ):
+        with open_index(server, proxy=proxy) as index, raises("index-unreachable"):
             index.find("demo")
     assert content == DEMO.content
 
@@ -154,10 +145,7 @@ def test_proxy__does_not_vouch_for_a_server(tinyproxy: str, certificate: Path) -
     with (
         origin(certificate, is_secure=True) as server,
         open_index(server, proxy=tinyproxy) as index,
-        raises(
-            "index-unreachable",
-            match="CERTIFICATE_VERIFY_FAILED",
-        ) as caught,
+        raises("index-unreachable", match="CERTIFICATE_VERIFY_FAILED") as caught,
     ):
         index.find("demo")
 

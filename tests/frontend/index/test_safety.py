@@ -1,11 +1,9 @@
 """TLS as real servers speak it: certificates, trusted hosts, redirects."""
 
-from __future__ import annotations
-
 import subprocess
 from os import utime
+from pathlib import Path
 from shutil import copy
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,9 +12,6 @@ from tests.support.index import Project, Redirect, sdist, serve
 from tests.support.indexes import TAGS, asking, open_index
 from tests.support.servers import make_certificate
 from wheelforge.index import Index, IndexSettings, find_index_settings, tls
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEMO = Project("demo", sdist("demo", "1.0"))
 
@@ -120,10 +115,7 @@ def test_index__a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -
 
     with (
         open_index(index_urls=("https://index.invalid/simple/",), ca_bundle=str(path)) as index,
-        raises(
-            "index-unreachable",
-            match=r"absent\.pem.*unusable certificates",
-        ),
+        raises("index-unreachable", match=r"absent\.pem.*unusable certificates"),
     ):
         index.find("demo")
 
@@ -143,10 +135,7 @@ def test_index__a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Pa
 def test_index__a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
     away = Project("demo", faults=[Redirect(to=target)])
 
-    with (
-        asking(away) as (_, index),
-        raises("index-unreachable", match="is not safe"),
-    ):
+    with asking(away) as (_, index), raises("index-unreachable", match="is not safe"):
         index.find("demo")
 
 

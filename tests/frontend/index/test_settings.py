@@ -1,7 +1,5 @@
 """Where to look: what pip is told holds for us too."""
 
-from __future__ import annotations
-
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.codes import raises
-from wheelforge.index import (
-    IndexOptions,
-    IndexSettings,
-    find_index_settings,
-    list_config_files,
-)
+from wheelforge.index import IndexOptions, IndexSettings, find_index_settings, list_config_files
 
 PYPI = "https://pypi.org/simple/"
 
@@ -134,11 +127,7 @@ def test_index_settings__a_cut_off_can_be_so_many_days_ago() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [
-        ("PIP_RETRIES", "many"),
-        ("PIP_NO_INDEX", "perhaps"),
-        ("PIP_UPLOADED_PRIOR_TO", "yesterday"),
-    ],
+    [("PIP_RETRIES", "many"), ("PIP_NO_INDEX", "perhaps"), ("PIP_UPLOADED_PRIOR_TO", "yesterday")],
 )
 def test_index_settings__what_makes_no_sense_is_refused_by_its_name(
     variable: str, value: str
@@ -172,11 +161,7 @@ def test_index_settings__this_machine_is_understood() -> None:
 @pytest.mark.parametrize(
     ("environ", "platform", "expected"),
     [
-        (
-            {"HOME": "/h"},
-            "linux",
-            ["/etc/xdg/pip", "/etc", "/h/.pip", "/h/.config/pip", "/venv"],
-        ),
+        ({"HOME": "/h"}, "linux", ["/etc/xdg/pip", "/etc", "/h/.pip", "/h/.config/pip", "/venv"]),
         (
             {"HOME": "/h", "XDG_CONFIG_DIRS": "/x:/y", "XDG_CONFIG_HOME": "/c"},
             "linux",

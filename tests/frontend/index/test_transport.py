@@ -1,10 +1,8 @@
 """Answers over urllib3: connections kept and replaced, bodies whole or refused, never endless."""
 
-from __future__ import annotations
-
 import gzip
+from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,9 +12,6 @@ from tests.support.indexes import asking, open_index
 from wheelforge.index import IndexSettings, pages
 from wheelforge.index.tls import is_safe, is_trusted
 from wheelforge.index.transport import Connections, RequestFailedError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 DEMO = wheel("demo", "1.0")
 FILE = f"/files/{DEMO.name}"

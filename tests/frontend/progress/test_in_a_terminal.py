@@ -1,7 +1,5 @@
 """The screen of a real terminal while slow builds run."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -10,16 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.builds import write_project
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _PATIENCE_SECONDS = 120
 _TMUX = shutil.which("tmux")

@@ -1,18 +1,16 @@
 """The display of running builds: live lines in a terminal, plain ones in CI."""
 
-from __future__ import annotations
-
 import io
 import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 import pytest
 from rich.console import Console as RichConsole
 
-from tests.support.builds import Hearer, ask, write_project
+from tests.support.builds import Ground, Hearer, ask, write_project
 from wheelforge.batch import BatchOptions, make_input, run_batch
 from wheelforge.cli.console import Console
 from wheelforge.errors import HookMissingError
@@ -21,11 +19,6 @@ from wheelforge.models import Artifact, BuildRequest, Kind, Outcome, Phase
 from wheelforge.progress import Progress, open_progress
 from wheelforge.progress.live import Board, LiveProgress, describe_time
 from wheelforge.progress.plain import GitHubGroups, GitLabSections, Lines
-
-if TYPE_CHECKING:
-    from typing import TextIO
-
-    from tests.support.builds import Ground
 
 MARK = "mark"
 BAR = "\u2501" * 6 + " " * 18
@@ -431,9 +424,7 @@ def test_live__has_colours_unless_they_are_off(*, has_colours: bool) -> None:
     assert ("\x1b[36m" in stream.getvalue()) is has_colours
 
 
-def test_github__a_quiet_run_shows_failures_only(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_github__a_quiet_run_shows_failures_only(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(-1, {"GITHUB_ACTIONS": "true"})
 
     with console.watch():

@@ -1,7 +1,5 @@
 """Answers that are given again, and what they are made of."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -9,16 +7,12 @@ import sys
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.codes import raises
 from tests.support.universe import PYTHON, Universe, ask
-from wheelforge.resolve import Resolution, ResolutionCache, resolve
-
-if TYPE_CHECKING:
-    from wheelforge.resolve import ResolutionRequest
+from wheelforge.resolve import Resolution, ResolutionCache, ResolutionRequest, resolve
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

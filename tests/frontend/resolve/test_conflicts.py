@@ -1,18 +1,13 @@
 """Why there is no answer, as it is said."""
 
-from __future__ import annotations
-
 import pickle
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.universe import ORIGIN, Universe
 from wheelforge.errors import RequirementsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def text_of(error: Exception) -> list[str]:

@@ -1,7 +1,5 @@
 """Constraints and points in time, as people write them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 

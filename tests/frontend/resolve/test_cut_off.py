@@ -3,22 +3,17 @@
 Run with ``-m network tests/frontend/resolve/test_cut_off.py``, as root.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.corpus import DOWNLOADS
 from tests.support.forge import Place
 from wheelforge_isolation import remove_tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SDISTS = [
     "six-1.17.0.tar.gz",  # setuptools

@@ -1,11 +1,9 @@
 """Pins become keys, files, and finally an environment that runs."""
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +11,9 @@ from tests.support.codes import raises
 from tests.support.index import Project, sdist, serve, wheel
 from tests.support.stock import Reporter, this_python
 from tests.support.universe import Universe, ask, content_of, sha256_of
-from wheelforge.index import Index, IndexSettings
-from wheelforge.resolve import ResolutionCache, prepare_wheels, resolve
+from wheelforge.index import Candidate, Index, IndexSettings
+from wheelforge.resolve import FetchPlan, Resolution, ResolutionCache, prepare_wheels, resolve
 from wheelforge_isolation import Layout, open_cache
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge.index import Candidate
-    from wheelforge.resolve import FetchPlan, Resolution
 
 
 def deliver(

@@ -1,22 +1,16 @@
 """The file chosen of a version: wheels and sdists, URLs and paths, cut-off and hashes."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.codes import raises
 from tests.support.universe import PYTHON, Universe, ask, sha256_of
 from wheelforge.errors import RequirementInvalidError, UsageError
+from wheelforge.index import Candidate
 from wheelforge.resolve import resolve
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge.index import Candidate
 
 EARLY, LATE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
 CUTOFF = datetime(2022, 1, 1, tzinfo=UTC)

@@ -1,10 +1,8 @@
 """The resolver against brute force, in small worlds that nobody would think of."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,12 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from tests.support.universe import PYTHON, Universe, ask
 from wheelforge.errors import RequirementsError
-from wheelforge.resolve import resolve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from wheelforge.resolve import Resolution
+from wheelforge.resolve import Resolution, resolve
 
 NAMES = ("a", "b", "c", "d")
 VERSIONS = ("1", "2", "3", "4b1")

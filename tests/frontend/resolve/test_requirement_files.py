@@ -1,11 +1,10 @@
 """Requirement files, line by line: whatever pip reads in them, we do."""
 
-from __future__ import annotations
-
 import codecs
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +18,6 @@ from wheelforge.resolve.requirement_files import (
     RequirementLine,
     read_requirement_files,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HASH, OTHER = "ab" * 32, "cd" * 64
 VARIABLES = {"TOKEN": "s3cret", "EMPTY": "", "NAME_2": "two words"}

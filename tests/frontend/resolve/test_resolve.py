@@ -1,14 +1,9 @@
 """The versions chosen for given requirements."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import pytest
 
 from tests.support.universe import ORIGIN, Universe, sha256_of
 from wheelforge.resolve import search
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_resolver__nothing_needs_nothing(universe: Universe) -> None:
@@ -55,9 +50,7 @@ def test_resolver__what_is_needed_by_what_is_needed_is_there_too(universe: Unive
     assert universe.pins("a") == ["a 1.0", "b 1.0", "c 1.0"]
 
 
-def test_resolver__an_older_version_is_taken_where_the_newest_conflicts(
-    universe: Universe,
-) -> None:
+def test_resolver__an_older_version_is_taken_where_the_newest_conflicts(universe: Universe) -> None:
     universe.add("a", "2.0", "b>=2")
     universe.add("a", "1.0", "b")
     universe.add_many("b", "1.0", "2.0")

@@ -3,19 +3,14 @@
 Run with ``-m network tests/frontend/resolve/test_whole_sets.py``.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.forge import Place
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.network
 

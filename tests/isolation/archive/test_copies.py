@@ -1,13 +1,12 @@
 """L10 and X6: what becomes of links where there are none."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.archives import (
     ZIP,
+    Tree,
     accept,
     file,
     folder,
@@ -21,11 +20,6 @@ from tests.support.archives import (
 )
 from wheelforge_isolation import Limits, Links
 from wheelforge_isolation.errors import ArchiveTooLargeError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.archives import Tree
 
 TARGET = file("p-1/a", b"text")
 DIRECTORY = folder("p-1/d") + file("p-1/d/x", b"1") + file("p-1/d/e/y", b"2")

@@ -1,15 +1,14 @@
 """D: members that contradict each other."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.archives import (
     PROJECT,
     ZIP,
+    Tree,
     accept,
     file,
     folder,
@@ -21,11 +20,6 @@ from tests.support.archives import (
     zipped,
 )
 from wheelforge_isolation.errors import MembersClashError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.archives import Tree
 
 CLASHES = {
     "file, then directory": (file("p-1/x") + folder("p-1/x"), "D2", ["p-1/x"]),
@@ -100,9 +94,7 @@ def test_repeats__last_one_wins(
     assert outcome.warnings == warnings
 
 
-def test_repeats__of_everything_are_taken_in_silence(
-    tmp_path: Path,
-) -> None:
+def test_repeats__of_everything_are_taken_in_silence(tmp_path: Path) -> None:
     parts = (*PROJECT, file("p-1/a", b"1"), symlink("p-1/l", "a"), folder("p-1/d"))
 
     outcome = accept(sdist(*parts, *parts), tmp_path)
@@ -134,9 +126,7 @@ def test_repeats__of_a_decisive_file_in_a_zip_are_refused(
     assert (error.rule, type(error)) == ("D1", MembersClashError)
 
 
-def test_repeats__link_for_a_decisive_file_is_refused(
-    tmp_path: Path,
-) -> None:
+def test_repeats__link_for_a_decisive_file_is_refused(tmp_path: Path) -> None:
     parts = file("p-1/setup.py", b"good") + symlink("p-1/setup.py", "evil.py")
 
     error = refuse(sdist(parts), tmp_path)
@@ -154,9 +144,7 @@ def test_repeats__last_one_in_a_zip_wins(first: bytes, tmp_path: Path) -> None:
     assert outcome.warnings == ["D1"]
 
 
-def test_repeats__are_judged_in_linear_time(
-    tmp_path: Path,
-) -> None:
+def test_repeats__are_judged_in_linear_time(tmp_path: Path) -> None:
     files = file("p-1/a", bytes(16 << 20)) + file("p-1/b", bytes(16 << 20))
     flips = (hardlink("p-1/x", f"p-1/{'ab'[n % 2]}") for n in range(2000))
     archive = sdist(files, *flips)

@@ -1,24 +1,17 @@
 """Plans for an archive on file systems that this one is not."""
 
-from __future__ import annotations
-
 import io
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.archives import NO_LIMITS, PROJECT, file, folder, pax, symlink, tar
 from wheelforge_isolation import Links
-from wheelforge_isolation.archive.members import RuleError
+from wheelforge_isolation.archive.members import Plan, RuleError
 from wheelforge_isolation.archive.plan import PlanOptions, make_plan
 from wheelforge_isolation.archive.spool import open_spool
 from wheelforge_isolation.archive.tar import read_tar
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation.archive.members import Plan
 
 
 class FakeFileSystem(FilesystemCapabilities):
@@ -133,9 +126,7 @@ def test_file_system__twins_are_noted_where_they_can_be(one: str, other: str) ->
 
 
 @pytest.mark.parametrize("system", FILE_SYSTEMS.values(), ids=FILE_SYSTEMS)
-def test_file_system__directory_twins_are_refused(
-    system: FakeFileSystem,
-) -> None:
+def test_file_system__directory_twins_are_refused(system: FakeFileSystem) -> None:
     assert refused_rule(folder("p-1/D"), file("p-1/d/x"), system=system) == "N13"
 
 
@@ -189,12 +180,7 @@ def test_file_system__links_are_judged_alike_where_there_are_none(target: str) -
 def test_file_system__capabilities_are_found_by_trying_and_left_clean(tmp_path: Path) -> None:
     system = FilesystemCapabilities(str(tmp_path))
 
-    found = (
-        system.has_links,
-        system.folds_names,
-        system.has_windows_names,
-        system.takes_raw_names,
-    )
+    found = (system.has_links, system.folds_names, system.has_windows_names, system.takes_raw_names)
 
     assert all(isinstance(answer, bool) for answer in found)
     assert list(tmp_path.iterdir()) == []

@@ -1,13 +1,11 @@
 """F9 to F12, F20 and F21: the file around the archive, read to its very end."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import lzma
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -27,9 +25,6 @@ from tests.support.archives import (
 )
 from wheelforge_isolation import unpack
 from wheelforge_isolation.errors import ArchiveDamagedError, ArchiveKindError, ArchiveLayoutError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PLAIN = tar(*PROJECT, file("p-1/a", b"1"))
 SOUND = gz(PLAIN)

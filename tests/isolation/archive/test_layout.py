@@ -1,10 +1,8 @@
 """Y: what an sdist holds, what it says of itself, and where it is put."""
 
-from __future__ import annotations
-
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -32,17 +30,10 @@ from wheelforge_isolation.errors import (
     FileMissingError,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 BOTH_MODES = pytest.mark.parametrize("links", Links, ids=lambda links: links.value)
 PYPROJECT = file("p-1/pyproject.toml")
 PKG_INFO = file("p-1/PKG-INFO", METADATA)
-SAME_RELEASE = {
-    "p-1": "p-1",
-    "capitals": "P-1",
-    "zeros": "p-1.0.0",
-}
+SAME_RELEASE = {"p-1": "p-1", "capitals": "P-1", "zeros": "p-1.0.0"}
 SAME_NAMES = [
     ("PyBabel_json-0.2.0", "PyBabel-json-0.2.0"),
     ("bitmath-1.0.2.post3", "bitmath-1.0.2-3"),
@@ -173,14 +164,8 @@ def test_sdist__other_metadata_is_refused(line: str, format_: str, tmp_path: Pat
 
 
 NOTED = {
-    "old metadata of another release": (
-        packed("p-1", metadata("q", "1", format_="1.0")),
-        ["Y4"],
-    ),
-    "metadata 2.1 of another release": (
-        packed("p-1", metadata("q", "1", format_="2.1")),
-        ["Y4"],
-    ),
+    "old metadata of another release": (packed("p-1", metadata("q", "1", format_="1.0")), ["Y4"]),
+    "metadata 2.1 of another release": (packed("p-1", metadata("q", "1", format_="2.1")), ["Y4"]),
     "lines that end as on Windows, and a description": (
         packed("p-1", metadata("p", "1.0", "Summary: x").replace(b"\n", b"\r\n")),
         [],
@@ -235,10 +220,7 @@ def test_sdist__metadata_is_judged_in_linear_time(tmp_path: Path) -> None:
 LICENSED = file("p-1/PKG-INFO", metadata("p", "1", "License-File: LICENSE", format_="2.4"))
 LINKED = {
     "a project file": ([PKG_INFO, symlink("p-1/setup.py", "d/real"), file("p-1/d/real")], set()),
-    "metadata": (
-        [PYPROJECT, symlink("p-1/PKG-INFO", "real"), file("p-1/real", METADATA)],
-        set(),
-    ),
+    "metadata": ([PYPROJECT, symlink("p-1/PKG-INFO", "real"), file("p-1/real", METADATA)], set()),
     "metadata that leads nowhere": ([PYPROJECT, symlink("p-1/PKG-INFO", "x")], {"L4", "Y5"}),
     "a licence": (
         [PYPROJECT, LICENSED, symlink("p-1/LICENSE", "COPYING"), file("p-1/COPYING")],

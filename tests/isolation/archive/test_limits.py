@@ -1,9 +1,8 @@
 """X: how much an archive may ask for."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,10 +27,6 @@ from wheelforge_isolation.archive.members import Kind, Member, Plan
 from wheelforge_isolation.archive.spool import Contents
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.errors import ArchiveTooLargeError, DiskFullError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 METADATA_BYTES = len(PROJECT[0].rstrip(b"\0")) - 512
 MEBIBYTE = 1 << 20

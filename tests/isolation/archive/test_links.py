@@ -1,13 +1,12 @@
 """L: where a link may lead; decided alike whether links are kept or copied."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.archives import (
     ZIP,
+    Tree,
     accept,
     file,
     folder,
@@ -24,11 +23,6 @@ from tests.support.archives import (
 )
 from wheelforge_isolation import Limits, Links
 from wheelforge_isolation.errors import MemberEscapesError, MemberLinkError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.archives import Tree
 
 BOTH_MODES = pytest.mark.parametrize("links", Links, ids=lambda links: links.value)
 TARGET = file("p-1/a", b"text")
@@ -118,11 +112,7 @@ BAD = {
         "p-1/evil",
     ),
     "long target": (pax(linkpath="a/" * 513) + symlink("p-1/evil", "a"), "L19", "p-1/evil"),
-    "long hard target": (
-        pax(linkpath="é" * 600) + hardlink("p-1/evil", "a"),
-        "L19",
-        "p-1/evil",
-    ),
+    "long hard target": (pax(linkpath="é" * 600) + hardlink("p-1/evil", "a"), "L19", "p-1/evil"),
 }
 BAD_TEXTS = {
     "drive": ("C:/x", "N4"),

@@ -1,10 +1,8 @@
 """N: which names are names everywhere, and what is left of the others."""
 
-from __future__ import annotations
-
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +22,6 @@ from tests.support.archives import (
     zipped,
 )
 from wheelforge_isolation.errors import MemberEscapesError, MemberNameError, MembersClashError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECOND_NAME = extra_field(0x7075, struct.pack("<BL", 1, zlib.crc32(b"p-1/\xe9")) + "p-1/é".encode())
 LONGEST_COMPONENT = "c" * 255
@@ -147,9 +142,7 @@ def test_name__harmless_name_is_taken_and_noted(
     assert outcome.tree[path] == b"x"
 
 
-def test_name__names_that_only_windows_reserves_are_no_reason_for_a_warning(
-    tmp_path: Path,
-) -> None:
+def test_name__names_that_only_windows_reserves_are_no_reason_for_a_warning(tmp_path: Path) -> None:
     outcome = accept(sdist(file("p-1/aux.c"), file("p-1/a:b"), file("p-1/a.")), tmp_path)
 
     assert outcome.warnings == []
@@ -182,9 +175,7 @@ def test_name__twins_that_are_no_files_are_refused(part: bytes, tmp_path: Path) 
     assert "only by letter case or Unicode form" in str(error)
 
 
-def test_name__files_that_differ_in_case_are_both_written_where_they_can_be(
-    tmp_path: Path,
-) -> None:
+def test_name__files_that_differ_in_case_are_both_written_where_they_can_be(tmp_path: Path) -> None:
     outcome = accept(sdist(file("p-1/A", b"1"), file("p-1/a", b"2")), tmp_path)
 
     assert outcome.warnings == ["N13"]

@@ -1,12 +1,10 @@
 """Promises about every archive: nothing by halves, nothing through links, no umask."""
 
-from __future__ import annotations
-
 import io
 import os
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -24,9 +22,6 @@ from tests.support.archives import (
     zipped,
 )
 from wheelforge_isolation import unpack
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONTENTS: dict[str, bytes] = {
     "PKG-INFO": METADATA,

@@ -1,19 +1,14 @@
 """Forty sdists that people really published, held against what GNU tar makes of them."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.corpus import SDISTS, Sdist
 from tests.support.trees import Node, Tree, read_tree
 from wheelforge_isolation import Links, unpack
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TAR = shutil.which("tar")
 

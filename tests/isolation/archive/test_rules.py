@@ -1,7 +1,5 @@
 """The list of rules is the one that the code has."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,7 +1,5 @@
 """The filter of tarfile, asked about plans that no rule would make."""
 
-from __future__ import annotations
-
 import tarfile
 
 import pytest

@@ -1,8 +1,6 @@
 """F1 to F8 and F13 to F19: the format of tar, of which every block is accounted for."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -27,9 +25,6 @@ from tests.support.archives import (
     tar,
 )
 from wheelforge_isolation.errors import ArchiveDamagedError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 EVIL = file("p-1/evil")
 
@@ -96,10 +91,7 @@ EXTENSIONS = {
         "F3",
     ),
     "pax and gnu name": (pax(path="p-1/a") + gnu_name("p-1/b") + EVIL, "F4"),
-    "gnu and pax target": (
-        gnu_target("a") + pax(linkpath="b") + symlink("p-1/evil", "c"),
-        "F4",
-    ),
+    "gnu and pax target": (gnu_target("a") + pax(linkpath="b") + symlink("p-1/evil", "c"), "F4"),
     "one name for all": (raw_pax(record("path", "p-1/x"), b"g") + EVIL, "F5"),
     "one target for all": (raw_pax(record("linkpath", "x"), b"g") + EVIL, "F5"),
     "one size for all": (raw_pax(record("size", "0"), b"g") + EVIL, "F5"),
@@ -127,15 +119,9 @@ EXTENSIONS = {
     "large pax header": (pax(comment="c" * (256 << 10)) + EVIL, "F19"),
     "large gnu name": (gnu_name("c" * (128 << 10)) + EVIL, "F19"),
     "many headers for all": (raw_pax(record("comment", "c"), b"g") * 17 + EVIL, "F19"),
-    "large headers for all": (
-        (raw_pax(record("comment", "c" * 250_000), b"g") + EVIL) * 5,
-        "F19",
-    ),
+    "large headers for all": ((raw_pax(record("comment", "c" * 250_000), b"g") + EVIL) * 5, "F19"),
     "chain of pax headers": (pax(comment="c") * 1200 + EVIL, "F3"),
-    "extension of negative size": (
-        header(flag=b"x", size=binary(-512)) + EVIL,
-        "F19",
-    ),
+    "extension of negative size": (header(flag=b"x", size=binary(-512)) + EVIL, "F19"),
     "extension beyond the end": (header(flag=b"x", size=octal(99_999)), "F17"),
 }
 SIZES = {

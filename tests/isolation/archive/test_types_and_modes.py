@@ -1,10 +1,9 @@
 """S, M and T: what kinds of members there are, and which modes and times they get."""
 
-from __future__ import annotations
-
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +24,6 @@ from tests.support.archives import (
     zipped,
 )
 from wheelforge_isolation.errors import MemberTypeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 EARLIEST = 315_619_200
 """1980-01-02."""

@@ -1,7 +1,5 @@
 """How much memory a large archive takes, as the operating system counts it."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Z: a zip's directory is the truth, and every byte of the file agrees with it."""
 
-from __future__ import annotations
-
 import bz2
 import io
 import lzma
@@ -9,7 +7,8 @@ import os
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -31,10 +30,6 @@ from tests.support.archives import (
 )
 from wheelforge_isolation import Links
 from wheelforge_isolation.errors import ArchiveDamagedError, ArchiveKindError, MemberLinkError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 TEXT = b"text" * 30
 CRC = zlib.crc32(TEXT)
@@ -154,10 +149,7 @@ FILES = {
         raw_zip(*ZIP_PROJECT, ZipMember(b"", {**zipped("p-1/x").central, "offset": 0}, b"")),
         "Z5",
     ),
-    "one member inside another": (
-        zip_sdist(zipped("p-1/a", TEXT, central={"offset": 10})),
-        "Z5",
-    ),
+    "one member inside another": (zip_sdist(zipped("p-1/a", TEXT, central={"offset": 10})), "Z5"),
     "bytes before": (zip_sdist(prefix=b"PK junk"), "Z8"),
     "bytes before that nobody counts": (b"PK junk" + SOUND, "Z8"),
     "bytes behind": (SOUND + b"junk", "Z8"),
@@ -178,20 +170,11 @@ FILES = {
     "half an end": (SOUND[:-10], "F10"),
     "nothing but magic": (b"PK", "F10"),
     "more in the wide end": (zip_sdist(end=ZipEnd(wide={}, wide_data=b"data")), "Z12"),
-    "ends that disagree": (
-        zip_sdist(end=ZipEnd(wide={}, facts={"here": 1, "count": 1})),
-        "Z12",
-    ),
+    "ends that disagree": (zip_sdist(end=ZipEnd(wide={}, facts={"here": 1, "count": 1})), "Z12"),
     "a wide end elsewhere": (zip_sdist(end=ZipEnd(wide={"position": 0})), "Z12"),
     "a wide end beyond the file": (zip_sdist(end=ZipEnd(wide={"position": 1 << 40})), "Z12"),
-    "a wide end beyond any file": (
-        zip_sdist(end=ZipEnd(wide={"position": (1 << 63) - 1})),
-        "Z12",
-    ),
-    "a wide end beyond anything": (
-        zip_sdist(end=ZipEnd(wide={"position": (1 << 64) - 1})),
-        "Z12",
-    ),
+    "a wide end beyond any file": (zip_sdist(end=ZipEnd(wide={"position": (1 << 63) - 1})), "Z12"),
+    "a wide end beyond anything": (zip_sdist(end=ZipEnd(wide={"position": (1 << 64) - 1})), "Z12"),
     "a wide directory elsewhere": (zip_sdist(end=ZipEnd(wide={"start": 1 << 63})), "Z8"),
     "a wide count": (zip_sdist(end=ZipEnd(wide={"count": 5})), "Z7"),
 }
@@ -375,9 +358,7 @@ def test_zip__link_from_a_system_without_links_is_a_file(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("target", "rule"),
-    [("", "L5"), ("a/" * 512 + "b", "L19")],
-    ids=["no target", "long target"],
+    ("target", "rule"), [("", "L5"), ("a/" * 512 + "b", "L19")], ids=["no target", "long target"]
 )
 def test_zip__link_that_means_nothing_is_refused(target: str, rule: str, tmp_path: Path) -> None:
     error = refuse(zip_sdist(zipped_link("p-1/evil", target)), tmp_path, name=ZIP)

@@ -1,17 +1,11 @@
 """A cache with six wheels in it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.caches import COUNT, fill_cache, write_wheels
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation import Layout
+from wheelforge_isolation import Layout
 
 
 @pytest.fixture

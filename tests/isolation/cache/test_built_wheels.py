@@ -1,25 +1,19 @@
 """Built wheels are found again as long as they are whole and of the same key."""
 
-from __future__ import annotations
-
 import errno
 import os
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.support.caches import DAY_SECONDS, grow_older, ignore, write_wheels
 from tests.support.stock import Reporter
 from tests.support.trees import read_tree
-from wheelforge_isolation import Layout, open_cache, read_wheel_key
+from wheelforge_isolation import Event, Layout, WheelKey, open_cache, read_wheel_key
 from wheelforge_isolation.files import fs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from wheelforge_isolation import Event, WheelKey
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """The collector, as it is seen from outside: what is on disk, and what it says it did."""
 
-from __future__ import annotations
-
 import errno
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -36,10 +35,6 @@ from wheelforge_isolation.cache.records import parse_record
 from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.locks import read_leases, try_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 UNBOUNDED = Bounds()
 IN_USE = {"use": 2, "keep": 1, "fetch": 1, "fill": 1, "stage": 0}

@@ -1,35 +1,18 @@
 """The collector, and the wheels that were built here."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.caches import (
-    NOTHING,
-    grow_older,
-    ignore,
-    leftovers,
-    store_built,
-    versions,
-)
-from wheelforge_isolation import (
-    Bounds,
-    Layout,
-    collect_garbage,
-    open_cache,
-)
+from tests.support.caches import NOTHING, grow_older, ignore, leftovers, store_built, versions
+from wheelforge_isolation import Bounds, Layout, collect_garbage, open_cache
 from wheelforge_isolation.cache import gc
 from wheelforge_isolation.files import locks
 from wheelforge_isolation.files.locks import read_leases
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(("age_days", "is_left"), [(3, True), (5, False)])

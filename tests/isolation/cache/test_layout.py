@@ -1,10 +1,9 @@
 """The cache directory as others see it: backup programs, version control, backends."""
 
-from __future__ import annotations
-
 import os
 import tempfile
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,9 +11,6 @@ from tests.support.caches import ignore
 from tests.support.processes import needs
 from wheelforge_isolation import Layout, default_layout, list_entries, open_cache
 from wheelforge_isolation.errors import CacheForeignError, FileAccessError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 

@@ -1,25 +1,12 @@
 """The entries of a cache, and the place that it takes."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from tests.support.caches import (
-    COUNT,
-    DAY_SECONDS,
-    store_built,
-)
-from wheelforge_isolation import (
-    Layout,
-    list_entries,
-    measure_disk,
-)
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.caches import COUNT, DAY_SECONDS, store_built
+from wheelforge_isolation import Layout, list_entries, measure_disk
 
 
 def test_listing__has_wheels_and_files(filled: Layout, wheels: list[Path]) -> None:

@@ -1,7 +1,5 @@
 """Every line of the cache's protocol names a test, and the tests exist."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,28 +1,21 @@
 """Changes to a published directory, its record or a kept file are detected before use."""
 
-from __future__ import annotations
-
 import os
+import random
 import shutil
 import tarfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.processes import needs
 from tests.support.stock import Reporter, Stock, chance_of, this_python
-from wheelforge_isolation import Layout, open_cache
+from wheelforge_isolation import Interpreter, Layout, WheelKey, open_cache
 from wheelforge_isolation.cache import records
 from wheelforge_isolation.files.fs import remove_tree
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Iterator
-
-    from wheelforge_isolation import Interpreter, WheelKey
 
 FILES = {
     "demo/__init__.py": b"from demo import data\n",
@@ -264,9 +257,7 @@ def change_times(top: Path) -> None:
         os.utime(path, (1, 1), follow_symlinks=False)
 
 
-def test_trees__changed_times_are_hashed_once(
-    ground: Ground,
-) -> None:
+def test_trees__changed_times_are_hashed_once(ground: Ground) -> None:
     _, right = ground.use()
     trees = ground.trees()
     for tree in trees:

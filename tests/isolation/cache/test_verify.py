@@ -1,11 +1,11 @@
 """Verification: every kind of damage is found, and mended without a network."""
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -13,17 +13,12 @@ from tests.support.caches import NOTHING, crowd, fill_cache, ignore, users, vers
 from wheelforge_isolation import (
     Bounds,
     Layout,
+    Problem,
     collect_garbage,
     find_interpreter,
     open_cache,
     read_wheel_key,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from wheelforge_isolation import Problem
 
 COUNT = 5
 

@@ -1,11 +1,10 @@
 """The wheel cache as its users see it: what goes in comes out, and nothing else does."""
 
-from __future__ import annotations
-
 import errno
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -14,7 +13,15 @@ from tests.support.processes import needs, run_unprivileged
 from tests.support.source import ROOT
 from tests.support.stock import Reporter, Stock
 from tests.support.wheels import read_tree
-from wheelforge_isolation import Bounds, Layout, collect_garbage, open_cache, read_wheel_key
+from wheelforge_isolation import (
+    Bounds,
+    Cache,
+    Layout,
+    WheelKey,
+    collect_garbage,
+    open_cache,
+    read_wheel_key,
+)
 from wheelforge_isolation.errors import (
     FileAccessError,
     HashMismatchError,
@@ -22,11 +29,6 @@ from wheelforge_isolation.errors import (
     MemberEscapesError,
     WheelInvalidError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wheelforge_isolation import Cache, WheelKey
 
 
 @pytest.fixture

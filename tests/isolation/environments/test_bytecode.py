@@ -1,7 +1,5 @@
 """Bytecode is that of the files that won their places, made while others are on their way."""
 
-from __future__ import annotations
-
 import sys
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path

@@ -1,12 +1,10 @@
 """An environment is a Python with exact wheels: programs, modules and data where they belong."""
 
-from __future__ import annotations
-
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import build
 import pytest
@@ -17,19 +15,17 @@ from tests.support.source import ROOT
 from tests.support.stock import PYENV, Reporter, Stock, chance_of, this_python
 from tests.support.wheels import read_tree
 from wheelforge_isolation import (
+    Cache,
     Environment,
+    Interpreter,
     Layout,
+    WheelKey,
     adopt_environment,
     open_cache,
 )
 from wheelforge_isolation.errors import WheelInvalidError
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 from wheelforge_isolation.files.fs import remove_tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from wheelforge_isolation import Cache, Interpreter, WheelKey
 
 MINIMAL = ROOT / "fixtures" / "projects" / "minimal"
 PROGRAMS = {
@@ -136,7 +132,7 @@ def test_environment__data_files_go_where_their_scheme_says(make: Maker, stock: 
             "DATA/data/share/doc/demo.txt": b"doc\n",
             "DATA/scripts/asks": b"#!python\nprint('asks')\n",
             "DATA/scripts/shell": b"#!/bin/sh\necho shell\n",
-        },
+        }
     )
 
     made = make(key)

@@ -1,12 +1,10 @@
 """Files that are replaced and delivered: whole, and with nothing left behind by the dead."""
 
-from __future__ import annotations
-
 import os
 import stat
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +14,6 @@ from wheelforge_isolation.errors import DiskFullError, LocksUnavailableError
 from wheelforge_isolation.files import locks
 from wheelforge_isolation.files.atomic import sweep_drafts
 from wheelforge_isolation.files.locks import try_lock
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _DRAFT = f".{'a' * 32}.wheelforge"
 _KILLED = """

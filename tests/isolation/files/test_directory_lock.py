@@ -1,7 +1,5 @@
 """The lock on a directory: its owner, what others are told of it, and what is left behind."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -11,7 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +18,6 @@ from tests.support.processes import NOBODY, needs, run_unprivileged
 from wheelforge_isolation import LockOwner, remove_tree, wait_for_turn
 from wheelforge_isolation.errors import DirectoryHeldError, FileAccessError, WaitCancelledError
 from wheelforge_isolation.files import directory_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = [needs(posix="locks on directories"), pytest.mark.usefixtures("temporary")]
 

@@ -1,14 +1,13 @@
 """The door to the file system: what it makes, what it removes, and how it says no."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -21,9 +20,6 @@ from wheelforge_isolation.errors import (
     LinksUnavailableError,
 )
 from wheelforge_isolation.files import fs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MTIME = 10**9
 

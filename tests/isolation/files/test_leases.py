@@ -1,7 +1,5 @@
 """Leases: what a process says it uses is known to others, as long as it lives and no longer."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess

@@ -1,13 +1,12 @@
 """Locks: taken at once or not at all, free when their owner is dead."""
 
-from __future__ import annotations
-
 import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import filelock
 import pytest
@@ -16,9 +15,6 @@ from tests.support.caches import refuse_with
 from tests.support.processes import needs
 from wheelforge_isolation.errors import ForgeError, LocksUnavailableError
 from wheelforge_isolation.files.locks import Lock, try_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DESCRIPTORS = Path("/proc/self/fd")
 _TRY = """

@@ -1,7 +1,5 @@
 """Stages, as their users see them: paths, and what is found on disk afterwards."""
 
-from __future__ import annotations
-
 import errno
 import os
 import tarfile

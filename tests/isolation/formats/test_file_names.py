@@ -1,7 +1,5 @@
 """File names mean what `packaging.utils` says, and are refused cheaply."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

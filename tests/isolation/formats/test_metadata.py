@@ -1,7 +1,5 @@
 """METADATA, PKG-INFO and WHEEL have the fields that `packaging.metadata` finds."""
 
-from __future__ import annotations
-
 import pytest
 from packaging.metadata import parse_email
 

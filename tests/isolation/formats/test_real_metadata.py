@@ -4,8 +4,6 @@
 most downloaded, each up to the first words of its description; bytes are written as Latin-1.
 """
 
-from __future__ import annotations
-
 import json
 import lzma
 from typing import cast

@@ -1,7 +1,5 @@
 """Requirements mean what `packaging` says, or are refused with a reason."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Sealed JSON: read as it was written, or not at all."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

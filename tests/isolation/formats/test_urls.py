@@ -1,7 +1,5 @@
 """URLs: what they name, and what of them is shown or written down."""
 
-from __future__ import annotations
-
 from urllib.parse import quote
 
 import pytest

@@ -1,7 +1,5 @@
 """Interpreters are found by path, name and version, and a problem with one is told."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import sys

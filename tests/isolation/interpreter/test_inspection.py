@@ -1,10 +1,9 @@
 """Archives are inspected without unpacking them, and judged as strictly."""
 
-from __future__ import annotations
-
 import hashlib
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,10 +29,6 @@ from wheelforge_isolation import Limits, inspect_sdist, inspect_wheel, unpack
 from wheelforge_isolation.errors import ArchiveError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.wheels import open_wheel
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 DRAFTS = {
     **{case: evil.wheel for case, evil in EVIL.items()},

@@ -1,7 +1,5 @@
 """Interpreters are described as they describe themselves, whatever surrounds them."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import json
@@ -13,7 +11,6 @@ import sys
 import sysconfig
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,14 +26,10 @@ from tests.support.interpreters import (
     write_disguise,
     write_program,
 )
-from wheelforge_isolation.errors import (
-    InterpreterUnusableError,
-)
+from wheelforge_isolation import WheelKey
+from wheelforge_isolation.errors import InterpreterUnusableError
 from wheelforge_isolation.interpreter import find_interpreter, probe
 from wheelforge_isolation.interpreter.tags import list_tags
-
-if TYPE_CHECKING:
-    from wheelforge_isolation import WheelKey
 
 DEBIAN = ["/usr/bin/python3", "/usr/bin/pypy3"]
 _SUPPORT = """

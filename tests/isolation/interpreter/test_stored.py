@@ -1,29 +1,18 @@
 """Interpreters are probed once, and again when anything has changed that matters."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.interpreters import (
-    count,
-    find,
-    needs_bash,
-    write_disguise,
-)
+from tests.support.interpreters import count, find, needs_bash, write_disguise
 from wheelforge_isolation.interpreter import find_interpreter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 _RECALL = """
 import sys
@@ -60,9 +49,7 @@ def test_stored__many_threads_may_ask_at_once(cache_dir: Path) -> None:
     assert len(list(cache_dir.iterdir())) == 1
 
 
-def test_stored__loading_imports_neither_packaging_nor_subprocess(
-    cache_dir: Path,
-) -> None:
+def test_stored__loading_imports_neither_packaging_nor_subprocess(cache_dir: Path) -> None:
     find_interpreter(None, search=[], cache_dir=cache_dir)
 
     command = [sys.executable, "-c", _RECALL, str(cache_dir)]

@@ -1,7 +1,5 @@
 """Tags of Pythons that this machine does not have, made of the facts that they would report."""
 
-from __future__ import annotations
-
 import struct
 
 import pytest

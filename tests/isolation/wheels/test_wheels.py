@@ -1,7 +1,5 @@
 """W: a wheel has one meaning for every reader, or it gets no name in the cache."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tempfile
@@ -13,15 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.archives import zipped
-from tests.support.hostile_wheels import (
-    EVIL,
-    HOSTILE,
-    data,
-    metadata,
-    script,
-    stray,
-    wheel_file,
-)
+from tests.support.hostile_wheels import EVIL, HOSTILE, data, metadata, script, stray, wheel_file
 from tests.support.wheels import (
     DATA,
     DIST_INFO,
@@ -39,11 +29,7 @@ from tests.support.wheels import (
     row,
 )
 from wheelforge_isolation import Limits
-from wheelforge_isolation.errors import (
-    ArchiveTooLargeError,
-    FileMissingError,
-    WheelInvalidError,
-)
+from wheelforge_isolation.errors import ArchiveTooLargeError, FileMissingError, WheelInvalidError
 from wheelforge_isolation.wheels import EntryPoint, open_wheel, parse_wheel_name
 from wheelforge_isolation.wheels import metadata as wheel_metadata
 

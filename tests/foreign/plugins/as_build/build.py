@@ -1,7 +1,5 @@
 """``python -m build`` runs wheelforge where this directory is on the path."""
 
-from __future__ import annotations
-
 import runpy
 import sys
 from pathlib import Path
