@@ -338,7 +338,7 @@ def test_file__of_another_machine_needs_tls_or_a_hash(
         url="http://files.invalid/demo-2.0.tar.gz",
     )
 
-    with asking(Project("demo", away, GOOD), manners=manners, **more) as (_, index):
+    with asking(Project("demo", away, GOOD), manners=manners, **more) as (_, index):  # type: ignore[arg-type]
         found = {candidate.file_name for candidate in index.find("demo").usable}
 
     assert found == {GOOD.name, *([away.name] if is_found else [])}

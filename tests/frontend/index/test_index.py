@@ -20,9 +20,10 @@ from tests.support.index import (
     sha256,
     wheel,
 )
-from tests.support.indexes import TAGS, asking, open_index
+from tests.support.indexes import TAGS, asking, find_files, open_index
 from wheelforge.errors import PackageNotFoundError
 from wheelforge.index import Index, IndexSettings
+from wheelforge.index.pages import HTML, JSON, parse_page
 
 BOTH = pytest.mark.parametrize("manners", [Manners(), Manners(json=True)], ids=["html", "json"])
 DIGEST = "0" * 64
@@ -68,23 +69,21 @@ def test_index__metadata_files_are_known_by_their_first_name_and_without_hash(
     manners: Manners, digest: str, expected: dict[str, str]
 ) -> None:
     one = File(
-        name="demo-1.0-py3-none-any.whl",
+        name=wheel("demo", "1.0").name,
         content=b"",
         metadata=b"",
         metadata_hash=digest,
         old_attribute=True,
     )
 
-    with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
-        assert index.find("demo").usable[0].metadata_hashes == expected
+    assert find_files(one, manners=manners)[0].metadata_hashes == expected
 
 
 @BOTH
 def test_index__a_yank_without_a_reason_is_a_yank(manners: Manners) -> None:
-    one = File(name="demo-1.0.tar.gz", content=b"", yanked="")
+    (found,) = find_files(File(name="demo-1.0.tar.gz", content=b"", yanked=""), manners=manners)
 
-    with serve(Project("demo", one), manners=manners) as server, open_index(server) as index:
-        assert index.find("demo").usable[0].yanked == ""  # ruff: ignore[compare-to-empty-string]
+    assert found.yanked == ""  # ruff: ignore[compare-to-empty-string]
 
 
 def test_index__the_best_file_comes_first() -> None:
@@ -117,8 +116,9 @@ def test_index__the_best_file_comes_first() -> None:
 def test_index__a_yanked_file_comes_after_the_others_of_its_version() -> None:
     bad = File(name="demo-1.0-py3-none-any.whl", content=b"", yanked="broken")
 
-    with serve(Project("demo", bad, sdist("demo", "1.0"))) as server, open_index(server) as index:
-        assert names(index) == ["demo-1.0.tar.gz", bad.name]
+    found = find_files(bad, sdist("demo", "1.0"))
+
+    assert [candidate.file_name for candidate in found] == ["demo-1.0.tar.gz", bad.name]
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,7 @@ def test_index__a_yanked_file_comes_after_the_others_of_its_version() -> None:
     ],
 )
 def test_index__a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
-    odd = File(name=file_name, content=b"")
-
-    with serve(Project("demo", odd)) as server, open_index(server) as index:
-        assert index.find("demo").usable == []
+    assert find_files(File(name=file_name, content=b"")) == []
 
 
 @pytest.mark.parametrize(
@@ -158,9 +155,7 @@ def test_index__a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
 def test_index__names_and_versions_are_understood_as_they_are_written(
     name: str, file_name: str, version: str
 ) -> None:
-    one = File(name=file_name, content=b"")
-
-    with serve(Project(name, one)) as server, open_index(server) as index:
+    with asking(Project(name, File(name=file_name, content=b""))) as (_, index):
         assert [str(candidate.version) for candidate in index.find(name).usable] == [version]
 
 
@@ -204,24 +199,22 @@ def test_index__what_is_newer_than_the_cut_off_or_undated_is_left_out_and_said()
     )
 
 
-def test_cut_off__excludes_what_was_uploaded_at_that_very_time() -> None:
-    file = dated(sdist("demo", "1"), "2020-01-02T00:00:00Z")
+@pytest.mark.parametrize(
+    ("uploaded", "cut_off", "count"),
+    [
+        ("2020-01-02T00:00:00Z", "2020-01-02T00:00:00Z", 0),
+        ("2020-01-02T00:00:00Z", "2020-01-02T00:00:01Z", 1),
+        ("2020-01-01T23:59:59", "2020-01-01T00:00:00", 0),
+        ("2020-01-01T23:59:59", "2020-01-02T00:00:00", 1),
+    ],
+    ids=["that very time", "a second later", "without time zone", "a day later without"],
+)
+def test_cut_off__excludes_its_own_time_and_is_in_utc_without_a_time_zone(
+    uploaded: str, cut_off: str, count: int
+) -> None:
+    file = dated(sdist("demo", "1"), uploaded)
 
-    with serve(Project("demo", file)) as server:
-        for second, count in ((0, 0), (1, 1)):
-            cut_off = datetime(2020, 1, 2, 0, 0, second, tzinfo=UTC)
-            with open_index(server, exclude_newer=cut_off) as index:
-                assert len(index.find("demo").usable) == count
-
-
-def test_index__a_cut_off_without_time_zone_is_in_utc() -> None:
-    one = dated(sdist("demo", "1"), "2020-01-01T23:59:59")
-
-    with serve(Project("demo", one)) as server:
-        for day, expected in ((1, []), (2, [one.name])):
-            cut_off = datetime(2020, 1, day)  # ruff: ignore[call-datetime-without-tzinfo]
-            with open_index(server, exclude_newer=cut_off) as index:
-                assert names(index) == expected
+    assert len(find_files(file, exclude_newer=datetime.fromisoformat(cut_off))) == count
 
 
 # Pages
@@ -242,45 +235,30 @@ def test_index__a_page_is_read_as_a_browser_would() -> None:
 
 
 @pytest.mark.parametrize(
-    ("json", "page"),
+    ("kind", "page", "reason"),
     [
-        (False, "<meta name='pypi:repository-version' content='2.0'>"),
-        (True, '{"meta": {"api-version": "2.0"}, "files": []}'),
-        (True, '{"meta": {}}'),
-        (True, "[]"),
-        (True, "<html>"),
-        (True, "[" * 100_000),
+        (HTML, "<meta name='pypi:repository-version' content='2.0'>", None),
+        (JSON, '{"meta": {"api-version": "2.0"}, "files": []}', None),
+        (JSON, '{"meta": {}}', None),
+        (JSON, "[]", None),
+        (JSON, "<html>", None),
+        (JSON, "[" * 100_000, None),
+        ("text/plain", "", "answers with `text/plain`"),
+        ("text/html", '<a "' * 20_000, "a tag without an end"),
     ],
 )
-def test_index__what_is_no_list_of_files_is_refused(*, json: bool, page: str) -> None:
-    from wheelforge.index.pages import HTML, JSON, parse_page
-
-    with raises("index-page-invalid"):
-        parse_page(page.encode(), JSON if json else HTML, "https://x/", "x")
-
-
-def test_index__another_kind_of_page_is_refused() -> None:
-    from wheelforge.index.pages import parse_page
-
-    with raises("index-page-invalid", match="answers with `text/plain`"):
-        parse_page(b"", "text/plain", "https://x/", "x")
+def test_index__what_is_no_list_of_files_is_refused(
+    kind: str, page: str, reason: str | None
+) -> None:
+    with raises("index-page-invalid", match=reason):
+        parse_page(page.encode(), kind, "https://x/", "x")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://[", "javascript:x", "ftp://x/y"])
 def test_index__a_server_cannot_make_us_read_something_else(url: str) -> None:
     odd = File(name="demo-1.0.tar.gz", content=b"", url=f"{url}/demo-1.0.tar.gz")
 
-    with serve(Project("demo", odd)) as server, open_index(server) as index:
-        found = [each for each in index.find("demo").usable if not each.url.startswith("http://[")]
-
-    assert found == []
-
-
-def test_html__with_a_tag_without_an_end_is_refused() -> None:
-    from wheelforge.index.pages import parse_page
-
-    with raises("index-page-invalid", match="a tag without an end"):
-        parse_page(b'<a "' * 20_000, "text/html", "https://x/", "x")
+    assert [each for each in find_files(odd) if not each.url.startswith("http://[")] == []
 
 
 def test_index__a_redirected_page_is_the_base_of_its_links() -> None:

@@ -117,20 +117,10 @@ def test_proxy__without_a_login_is_asked(
 @BOTH
 def test_proxy__may_speak_tls(certificate: Path, tmp_path: Path, *, is_secure: bool) -> None:
     pytest.importorskip("proxy")
-    words = [
-        "-m",
-        "proxy",
-        "--hostname",
-        "127.0.0.1",
-        "--port",
-        "PORT",
-        "--num-workers",
-        "1",
-        "--cert-file",
-    ]
+    words = "-m proxy --hostname 127.0.0.1 --port PORT --num-workers 1 --cert-file"
     key = ("--key-file", certificate.with_name("key.pem"))
     with (
-        running(sys.executable, *words, certificate, *key) as port,
+        running(sys.executable, *words.split(), certificate, *key) as port,
         origin(certificate, is_secure=is_secure) as server,
     ):
         proxy = f"https://localhost:{port}"

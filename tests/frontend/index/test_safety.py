@@ -21,39 +21,32 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
-def test_index__a_certificate_that_is_named_is_trusted(certificate: Path) -> None:
-    with (
-        serve(DEMO, certificate=certificate) as server,
-        open_index(server, ca_bundle=str(certificate)) as index,
-    ):
+@pytest.mark.parametrize("way", ["named", "in a directory", "trusted host", "with one of ours"])
+def test_index__certificate_is_accepted(certificate: Path, tmp_path: Path, way: str) -> None:
+    words = ["openssl", "x509", "-noout", "-hash", "-in", str(certificate)]
+    name = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    copy(certificate, tmp_path / f"{name}.0")
+    own = str(certificate)
+    settings: dict[str, dict[str, object]] = {
+        "named": {"ca_bundle": own},
+        "in a directory": {"ca_bundle": str(tmp_path)},
+        "trusted host": {"trusted_hosts": ("localhost",)},
+        "with one of ours": {"ca_bundle": own, "client_certificate": own},
+    }
+
+    with asking(DEMO, certificate=certificate, **settings[way]) as (_, index):  # type: ignore[arg-type]
         assert len(index.find("demo").usable) == 1
 
 
 def test_index__a_certificate_that_has_no_stated_hash_is_refused_at_once(certificate: Path) -> None:
     with (
-        serve(DEMO, certificate=certificate) as server,
-        open_index(server) as index,
+        asking(DEMO, certificate=certificate) as (_, index),
         raises("index-unreachable") as caught,
     ):
         index.find("demo")
 
     assert caught.value.attempts == 1
     assert "PIP_CERT" in caught.value.hint
-
-
-def test_certificates__may_be_a_directory(certificate: Path, tmp_path: Path) -> None:
-    copy(certificate, tmp_path / f"{find_hash(certificate)}.0")
-
-    with (
-        serve(DEMO, certificate=certificate) as server,
-        open_index(server, ca_bundle=str(tmp_path)) as index,
-    ):
-        assert len(index.find("demo").usable) == 1
-
-
-def find_hash(certificate: Path) -> str:
-    words = ["openssl", "x509", "-noout", "-hash", "-in", str(certificate)]
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_certificates__that_change_are_read_again(certificate: Path, tmp_path: Path) -> None:
@@ -92,24 +85,6 @@ def test_certificates__are_named_by_variables(certificate: Path, variable: str) 
             assert len(index.find("demo").usable) == 1
 
 
-def test_index__the_certificate_of_a_trusted_host_does_not_matter(certificate: Path) -> None:
-    with (
-        serve(DEMO, certificate=certificate) as server,
-        open_index(server, trusted_hosts=("localhost",)) as index,
-    ):
-        assert len(index.find("demo").usable) == 1
-
-
-def test_index__we_can_show_a_certificate_of_our_own(certificate: Path) -> None:
-    own = str(certificate)
-
-    with (
-        serve(DEMO, certificate=certificate) as server,
-        open_index(server, ca_bundle=own, client_certificate=own) as index,
-    ):
-        assert len(index.find("demo").usable) == 1
-
-
 def test_index__a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "absent.pem"
 
@@ -120,22 +95,20 @@ def test_index__a_bundle_of_certificates_that_is_none_is_named(tmp_path: Path) -
         index.find("demo")
 
 
-def test_index__a_safe_connection_does_not_lead_to_an_unsafe_one(certificate: Path) -> None:
-    away = Project("demo", faults=[Redirect(to="http://index.invalid/{here}")])
+@pytest.mark.parametrize(
+    ("target", "is_secure"),
+    [("http://index.invalid/{here}", True), ("file:///etc/passwd", False), ("ftp://x/y", False)],
+)
+def test_index__a_redirect_does_not_lead_to_an_unsafe_place(
+    certificate: Path, target: str, *, is_secure: bool
+) -> None:
+    away = Project("demo", faults=[Redirect(to=target)])
+    own = certificate if is_secure else None
 
     with (
-        serve(away, certificate=certificate) as server,
-        open_index(server, ca_bundle=str(certificate)) as index,
+        asking(away, certificate=own, ca_bundle=str(certificate)) as (_, index),
         raises("index-unreachable", match="is not safe"),
     ):
-        index.find("demo")
-
-
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://x/y"])
-def test_index__a_redirect_leads_to_no_other_kind_of_place(target: str) -> None:
-    away = Project("demo", faults=[Redirect(to=target)])
-
-    with asking(away) as (_, index), raises("index-unreachable", match="is not safe"):
         index.find("demo")
 
 

@@ -1,6 +1,6 @@
 """Files that are replaced and delivered: whole, and with nothing left behind by the dead."""
 
-import os
+import errno
 import stat
 import subprocess
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.caches import refuse_with
 from tests.support.processes import needs
 from wheelforge_isolation import deliver_file, replace_file
 from wheelforge_isolation.errors import DiskFullError, LocksUnavailableError
@@ -72,16 +73,12 @@ def test_draft__in_use_is_left_alone(output: Path) -> None:
 def test_replaced_file__failure_leaves_nothing(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: int, chunk: bytes) -> int:
-        raise OSError(28, f"no room for {len(chunk)} bytes")
-
-    replace_file_at = str(output / "file")
     output.mkdir()
-    replace_file(replace_file_at, b"old")
-    monkeypatch.setattr(os, "write", refuse)
+    replace_file(str(output / "file"), b"old")
+    refuse_with(errno.ENOSPC, monkeypatch, "os.write")
 
     with pytest.raises(DiskFullError):
-        replace_file(replace_file_at, b"new")
+        replace_file(str(output / "file"), b"new")
 
     assert [(path.name, path.read_bytes()) for path in output.iterdir()] == [("file", b"old")]
 

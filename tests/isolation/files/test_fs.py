@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from tests.support.caches import refuse_with
 from tests.support.processes import needs, run_unprivileged
 from wheelforge_isolation.errors import (
     DestinationNotEmptyError,
@@ -75,13 +75,6 @@ def names_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def refuse(number: int) -> Callable[..., NoReturn]:
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(number, os.strerror(number))
-
-    return refuse
-
-
 @needs(posix="modes")
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(("executable", "mode"), [(False, 0o644), (True, 0o755)])
@@ -134,25 +127,20 @@ def test_created_file__is_whole_when_written_byte_by_byte(
     assert (tmp_path / "file").read_bytes() == b"shortwrites"
 
 
-@pytest.mark.parametrize("target", ["precious", "absent"])
-def test_created_file__is_never_written_through_a_link(tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "target"), [("link", "precious"), ("link", "absent"), ("precious", "absent")]
+)
+def test_created_file__never_overwrites_another_nor_writes_through_a_link(
+    tmp_path: Path, name: str, target: str
+) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
     (tmp_path / "link").symlink_to(target)
 
-    with pytest.raises(FileAccessError, match="link"):
-        fs.create_file(str(tmp_path / "link"), [b"theirs"])
+    with pytest.raises(FileAccessError, match=name):
+        fs.create_file(str(tmp_path / name), [b"theirs"])
 
     assert (tmp_path / "precious").read_bytes() == b"mine"
     assert not (tmp_path / "absent").exists()
-
-
-def test_created_file__never_overwrites_another(tmp_path: Path) -> None:
-    (tmp_path / "precious").write_bytes(b"mine")
-
-    with pytest.raises(FileAccessError, match="precious"):
-        fs.create_file(str(tmp_path / "precious"), [b"theirs"])
-
-    assert (tmp_path / "precious").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -168,7 +156,7 @@ def test_full_disk__is_an_error_of_its_own(
         "replace": lambda: fs.move(path, path),
         "symlink": lambda: fs.create_link(path, "target", to_directory=False),
     }
-    monkeypatch.setattr(f"wheelforge_isolation.files.fs.os.{call}", refuse(number))
+    refuse_with(number, monkeypatch, f"wheelforge_isolation.files.fs.os.{call}")
 
     with pytest.raises(DiskFullError) as caught:
         acts[call]()
@@ -182,7 +170,7 @@ def test_full_disk__is_an_error_of_its_own(
 def test_created_link__without_links_is_an_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.symlink", refuse(number))
+    refuse_with(number, monkeypatch, "wheelforge_isolation.files.fs.os.symlink")
 
     with pytest.raises(LinksUnavailableError, match="no symbolic links") as caught:
         fs.create_link(str(tmp_path / "link"), "target", to_directory=False)
@@ -195,8 +183,8 @@ def test_created_link__without_links_is_an_error_of_its_own(
 def test_created_file__needs_no_modes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.fchmod", refuse(number))
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.chmod", refuse(number))
+    for call in ("fchmod", "chmod"):
+        refuse_with(number, monkeypatch, f"wheelforge_isolation.files.fs.os.{call}")
 
     fs.ensure_private_directory(str(tmp_path / "directory"))
     fs.create_file(str(tmp_path / "directory" / "file"), [b"x"], executable=True)
@@ -240,7 +228,7 @@ def test_moved_file__held_for_ten_seconds_is_an_error_that_names_it(
 def test_moved_file__refused_for_good_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", refuse(errno.EACCES))
+    refuse_with(errno.EACCES, monkeypatch, "wheelforge_isolation.files.fs.os.replace")
 
     with pytest.raises(FileAccessError):
         fs.move(str(tmp_path / "source"), str(tmp_path / "destination"))
@@ -271,36 +259,23 @@ def test_moved_file__never_replaces_a_full_directory(tmp_path: Path) -> None:
     assert names_in(tmp_path / "theirs") == ["theirs"]
 
 
-def make_nothing(_: Path) -> None:
-    pass
-
-
-def make_file(path: Path) -> None:
-    path.touch(0o444)
-
-
-def make_link_to_directory(path: Path) -> None:
-    path.symlink_to(path.parent / "precious")
-
-
-def make_dead_link(path: Path) -> None:
-    path.symlink_to("nowhere")
-
-
-def make_link_loop(path: Path) -> None:
-    path.symlink_to(path.name)
-
-
 def make_tree(path: Path) -> None:
     (path / "a" / "b").mkdir(parents=True)
     (path / "a" / "file").touch(0o444)
     (path / "a" / "b" / "link").symlink_to(path.parent / "precious")
 
 
-@pytest.mark.parametrize(
-    "make",
-    [make_nothing, make_file, make_link_to_directory, make_dead_link, make_link_loop, make_tree],
-)
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "nothing": lambda _: None,
+    "file": lambda path: path.touch(0o444),
+    "link to a directory": lambda path: path.symlink_to(path.parent / "precious"),
+    "dead link": lambda path: path.symlink_to("nowhere"),
+    "link to itself": lambda path: path.symlink_to(path.name),
+    "tree": make_tree,
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_removed_tree__is_gone_and_nothing_outside_is(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
@@ -372,7 +347,7 @@ def test_removed_tree__failure_names_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "target").mkdir()
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.rmdir", refuse(errno.EBUSY))
+    refuse_with(errno.EBUSY, monkeypatch, "wheelforge_isolation.files.fs.os.rmdir")
 
     with pytest.raises(FileAccessError, match="target"):
         fs.remove_tree(str(tmp_path / "target"))
@@ -380,7 +355,12 @@ def test_removed_tree__failure_names_the_path(
 
 @pytest.mark.parametrize(
     ("make", "is_gone"),
-    [(make_nothing, True), (Path.mkdir, True), (make_tree, False), (make_file, False)],
+    [
+        (MAKERS["nothing"], True),
+        (Path.mkdir, True),
+        (MAKERS["tree"], False),
+        (MAKERS["file"], False),
+    ],
 )
 def test_removed_directory__must_be_empty(
     tmp_path: Path, make: Callable[[Path], None], *, is_gone: bool
