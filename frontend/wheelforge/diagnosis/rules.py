@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from wheelforge.diagnosis.known_packages import (
     find_distribution,
@@ -13,9 +14,6 @@ from wheelforge.diagnosis.known_packages import (
     is_tool,
     suggest_package,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Cause(NamedTuple):
@@ -207,14 +205,8 @@ _TABLE: tuple[tuple[str, Cause], ...] = (
     # Python, and what the project expects of its requirements.
     (r"\bModuleNotFoundError: No module named '?([\w.]+)", _MODULE),
     (r"\bpython[\d.]*(?:\.exe)?: No module named ([\w.]+)", _MODULE),
-    (
-        r"'pip', [^\n]{1,400}'--quiet', '([^'\n]+)'\]' returned non-zero",
-        Cause("module-missing"),
-    ),
-    (
-        r"error: invalid command '(bdist_wheel)'",
-        Cause("module-missing", "wheel", "wheel"),
-    ),
+    (r"'pip', [^\n]{1,400}'--quiet', '([^'\n]+)'\]' returned non-zero", Cause("module-missing")),
+    (r"error: invalid command '(bdist_wheel)'", Cause("module-missing", "wheel", "wheel")),
     (r"\bImportError: cannot import name '(\w+)' from '([\w.]+)'", Cause("an attribute", r"\2.\1")),
     (
         r"\bAttributeError: module '([\w.]+)' has no attribute '(\w+)'",
@@ -244,15 +236,9 @@ _TABLE: tuple[tuple[str, Cause], ...] = (
     ),
     (r"Missing parentheses in call to '(?:print|exec)'", _TWO),
     (r"multiple exception types must be parenthesized", _TWO),
-    (
-        r"name '(?:basestring|execfile|raw_input|unicode|xrange)' is not defined",
-        _TWO,
-    ),
+    (r"name '(?:basestring|execfile|raw_input|unicode|xrange)' is not defined", _TWO),
     (r"requires a different Python: ([^\n]{1,100})", _REFUSED),
-    (
-        r"(?i:requires) (Python (?:version )?'?[<>=!~]=? ?\d[^\n]{0,80})",
-        _REFUSED,
-    ),
+    (r"(?i:requires) (Python (?:version )?'?[<>=!~]=? ?\d[^\n]{0,80})", _REFUSED),
     (r"Error: (Python version [<>=!~]+ ?[\d.]+) required", _REFUSED),
     (r"Cannot install on (Python version [^\n]{1,100})", _REFUSED),
     (r"version \(([\d.]+)\) is newer than PyO3's maximum supported version \(([\d.]+)\)", _PYO3),

@@ -1,6 +1,4 @@
-from wheelforge.errors.base import (
-    BuildError as BuildError,
-)
+from wheelforge.errors.base import BuildError as BuildError
 from wheelforge.errors.hooks import (
     BackendError as BackendError,
     BackendFailedError as BackendFailedError,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from wheelforge.errors.base import BuildError, Kind
 from wheelforge_isolation.formats.text import escape_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wheelforge.errors.base import Text
 
 TAIL_BYTES = 1 << 16
@@ -91,9 +90,7 @@ class HookError(BuildError):
         ),
         "hook-not-started": Kind(5, "hook reason", "`{hook}` cannot be started: {reason}"),
         "hook-answer-invalid": Kind(
-            4,
-            "hook wanted found",
-            "`{hook}` should answer with {wanted}, and there is: {found}",
+            4, "hook wanted found", "`{hook}` should answer with {wanted}, and there is: {found}"
         ),
     }
 
@@ -154,9 +151,7 @@ class BackendError(BuildError):
             _how_to_import,
         ),
         "hook-unsupported": Kind(
-            4,
-            "hook traceback",
-            _with_output("the build backend does not support `{hook}` here"),
+            4, "hook traceback", _with_output("the build backend does not support `{hook}` here")
         ),
     }
 
@@ -336,10 +331,7 @@ _CAUSES: dict[str, tuple[Text, Text]] = {
         "the library `{finding}` is missing",
         _if_known("remedy", "install {remedy}", "install its development files"),
     ),
-    "tool-missing": (
-        "it needs `{finding}`, which was not found",
-        _how_to_find_it,
-    ),
+    "tool-missing": ("it needs `{finding}`, which was not found", _how_to_find_it),
     "module-missing": ("the Python module `{finding}` is missing", _how_to_require_it),
     "removed-from-python": (
         "it uses `{finding}`, which newer Pythons do not have",

@@ -49,23 +49,14 @@ class RequirementsError(BuildError):
     requirement: str
 
     kinds: ClassVar[dict[str, Kind]] = {
-        "requirements-conflict": Kind(
-            3,
-            "names summary details",
-            _conflict,
-        ),
+        "requirements-conflict": Kind(3, "names summary details", _conflict),
         "resolution-unfinished": Kind(
             3,
             "subject rounds",
             "the requirements of {subject} were not resolved in {rounds} rounds",
             "name versions, in the requirements or with `--build-constraint`",
         ),
-        "build-cycle": Kind(
-            3,
-            "ring",
-            _cycle,
-            _end_of_cycle,
-        ),
+        "build-cycle": Kind(3, "ring", _cycle, _end_of_cycle),
         "needs-build": Kind(
             3, "file_name origin", "`{file_name}` at `{origin}` would have to be built first"
         ),
@@ -190,10 +181,7 @@ class PackageNotFoundError(BuildError):
     searched: tuple[str, ...]
     kinds: ClassVar[dict[str, Kind]] = {
         code: Kind(
-            3,
-            "name searched",
-            _not_found,
-            "check its spelling, and which indexes are asked",
+            3, "name searched", _not_found, "check its spelling, and which indexes are asked"
         )
     }
 

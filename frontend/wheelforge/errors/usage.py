@@ -55,12 +55,7 @@ UsageError.kinds = {
         "`{text}` is neither a time nor an age",
         "write `2024-05-01`, `2024-05-01T12:00:00Z`, `7 days` or `12 hours`",
     ),
-    "hashes-missing": Kind(
-        2,
-        "files",
-        _without_hash,
-        _known_hashes,
-    ),
+    "hashes-missing": Kind(2, "files", _without_hash, _known_hashes),
 }
 
 
@@ -116,12 +111,7 @@ def _known_versions(error: SourceError) -> str:
 SourceError.kinds = {
     "source-invalid": Kind(2, "source reason", "`{source}` cannot be built: {reason}"),
     "project-invalid": Kind(3, "source reason", "`{source}` cannot be built: {reason}"),
-    "source-not-found": Kind(
-        3,
-        "requirement reasons versions",
-        _no_sdist,
-        _known_versions,
-    ),
+    "source-not-found": Kind(3, "requirement reasons versions", _no_sdist, _known_versions),
     "result-collides": Kind(
         3,
         "source file other",
@@ -206,8 +196,6 @@ LockError.kinds = {
         f"write it again, with `--python` for each Python: {_WRITE}",
     ),
     "lock-impossible": Kind(
-        3,
-        "file source reason",
-        "`{file}`, which `{source}` needs, cannot be locked: {reason}",
+        3, "file source reason", "`{file}`, which `{source}` needs, cannot be locked: {reason}"
     ),
 }

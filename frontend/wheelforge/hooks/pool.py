@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Self
 
 from wheelforge.hooks.protocol import Cancellation
 from wheelforge.hooks.runner import HookRunner
 from wheelforge.hooks.server import ForkServer, can_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-    from typing import Self
-
     from wheelforge.hooks.runner import HookOptions
 
 _IDLE_SERVERS = 16

@@ -18,13 +18,12 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import HookError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
     from wheelforge.hooks.runner import Output
 
 LENGTH_BYTES = 4

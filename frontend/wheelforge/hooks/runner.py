@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
@@ -15,8 +16,6 @@ from wheelforge.hooks.protocol import Cancellation, Command, Unserved, Watch
 from wheelforge.hooks.server import ServerProcess, can_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from wheelforge.hooks.protocol import Outcome
     from wheelforge.hooks.server import ForkServer
 

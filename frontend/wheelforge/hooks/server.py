@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -17,8 +18,6 @@ from wheelforge.hooks.in_process import BACKEND, BACKEND_PATH, find_hook_script
 from wheelforge.hooks.protocol import HookChannel, Unserved, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from wheelforge.hooks.protocol import Command, Outcome, Watch
 
 _SCRIPT = str(Path(__file__).with_name("start.py"))

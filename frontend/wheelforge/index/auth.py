@@ -7,6 +7,7 @@ build may run without a user at a terminal.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import takewhile
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from wheelforge.index.settings import IndexSettings
 
 

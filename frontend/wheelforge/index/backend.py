@@ -6,6 +6,7 @@ A list of files is the page of an index for one name, or a location that has fil
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -20,8 +21,6 @@ from wheelforge.index.pages import ACCEPTED, MOST_PAGE_BYTES, Listed, parse_page
 from wheelforge_isolation.formats.urls import file_name_of, local_place, redact, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from wheelforge.index.models import Candidate, Sleep
     from wheelforge.index.settings import IndexSettings
 

@@ -9,6 +9,7 @@ requirements state: yanked files, hashes.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -32,8 +33,6 @@ from wheelforge_isolation.formats.requirements import admits_python
 from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from io import SEEK_END
 from pathlib import Path
@@ -18,8 +19,6 @@ from wheelforge_isolation import spool
 from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
-
     from wheelforge.index.http import Client
     from wheelforge.index.models import Candidate, Hashes
     from wheelforge.index.transport import Answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -24,8 +25,6 @@ from wheelforge.index.transport import Connections, RequestFailedError
 from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
     from wheelforge.index.models import Sleep
     from wheelforge.index.settings import IndexSettings
     from wheelforge.index.transport import Answer
@@ -104,12 +103,7 @@ class Client:
         raise _unreachable(url, "it redirects in a circle")
 
     def get(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        most_bytes: int,
-        *,
-        is_verified: bool = False,
+        self, url: str, headers: Mapping[str, str], most_bytes: int, *, is_verified: bool = False
     ) -> tuple[Answer, bytes] | None:
         """Return an answer with its whole body; None if there is nothing at ``url``."""
 

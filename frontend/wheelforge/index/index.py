@@ -9,16 +9,15 @@ it may be a part of what there is, it ends no search.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from wheelforge_isolation.formats.urls import local_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
-    from typing import Self
 
     from wheelforge.index.backend import IndexBackend
     from wheelforge.index.candidates import Candidates
@@ -39,10 +38,7 @@ class Index:
     """
 
     def __init__(
-        self,
-        settings: IndexSettings,
-        interpreter_tags: Sequence[str],
-        sleep: Sleep = time.sleep,
+        self, settings: IndexSettings, interpreter_tags: Sequence[str], sleep: Sleep = time.sleep
     ) -> None:
         self.settings = settings
         self._tags = interpreter_tags

@@ -7,6 +7,7 @@ the end of a wheel is asked for first, and most build backends are so small that
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from io import SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -25,7 +26,6 @@ from wheelforge_isolation.formats.metadata import all_values, first_value, only_
 from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from wheelforge.index.downloads import EarlyFiles

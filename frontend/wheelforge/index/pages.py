@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from urllib.parse import urljoin
@@ -19,8 +20,6 @@ from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats.urls import check_url, file_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     from wheelforge.index.models import Hashes
 
 JSON, HTML = "application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.v1+html"

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelforge.index.models import as_utc
 from wheelforge.index.proxies import read_direct_hosts, read_proxies, with_scheme
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.sealed import fingerprint
 from wheelforge_isolation.formats.urls import check_url, redact, without_secrets
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 PYPI = "https://pypi.org/simple/"
 _IDENTITY_LENGTH = 32

@@ -7,6 +7,7 @@ import functools
 import re
 import ssl
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +17,6 @@ from urllib.parse import urlsplit
 from wheelforge.errors import PackageIndexError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wheelforge.index.settings import IndexSettings
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d")

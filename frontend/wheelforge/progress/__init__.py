@@ -7,13 +7,10 @@ that has ended, and on GitHub and GitLab a group for what a build has printed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TextIO
 
 from wheelforge.progress.plain import GitHubGroups, GitLabSections, Lines, Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import TextIO
 
 __all__ = ["Progress", "open_progress"]
 

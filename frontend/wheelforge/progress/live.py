@@ -11,17 +11,15 @@ import contextlib
 import math
 import threading
 import time
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from wheelforge.events import PHASE_WORDS
 from wheelforge.progress.plain import Progress, to_encodable
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from typing import TextIO
-
     from rich.console import Console, Group, RenderableType
     from rich.live import Live
     from rich.table import Table

@@ -7,14 +7,12 @@ import itertools
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Self, TextIO
 
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from typing import TextIO
-
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
 
@@ -145,11 +143,7 @@ class GitHubGroups(Groups):
     """Groups as the logs of GitHub fold them, and failures as it shows them beside a job."""
 
     def __init__(
-        self,
-        stream: TextIO,
-        *,
-        is_quiet: bool = False,
-        make_token: Callable[[], str] | None = None,
+        self, stream: TextIO, *, is_quiet: bool = False, make_token: Callable[[], str] | None = None
     ) -> None:
         super().__init__(stream, is_quiet=is_quiet)
         self._make_token = make_token or _make_token

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,8 +12,6 @@ from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from wheelforge.resolve.requirement_files import RequirementLine
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{8}")

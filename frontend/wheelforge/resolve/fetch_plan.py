@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import RequirementsError
 from wheelforge_isolation import WheelKey, copy_file, digest, ensure_directory, read_wheel_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from wheelforge.index import Candidate, Index
     from wheelforge.resolve.types import Builder, Pin, Resolution
 

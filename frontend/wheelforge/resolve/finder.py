@@ -5,6 +5,7 @@ Each name is looked up, each file is judged and each sdist is built once.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,8 +40,6 @@ from wheelforge_isolation.formats.urls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 

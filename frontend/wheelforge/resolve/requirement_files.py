@@ -13,6 +13,7 @@ import optparse
 import os
 import re
 import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
@@ -21,8 +22,6 @@ from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.urls import is_url, local_place, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
     Read = Callable[[Path], bytes]
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")

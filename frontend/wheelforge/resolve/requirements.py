@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from wheelforge_isolation.formats.requirements import parse_specifier
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from packaging.specifiers import SpecifierSet
     from resolvelib.structs import RequirementInformation
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import stat
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.urls import local_path, without_credentials, without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from os import stat_result
 
     from wheelforge.resolve.types import ResolutionRequest

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
-from resolvelib import (
-    AbstractProvider,
-    BaseReporter,
-    ResolutionError,
-    ResolutionTooDeep,
-    resolvers,
-)
+from resolvelib import AbstractProvider, BaseReporter, ResolutionError, ResolutionTooDeep, resolvers
 from resolvelib.structs import RequirementInformation
 
 from wheelforge.errors import (
@@ -36,8 +31,6 @@ from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
     from resolvelib import ResolutionImpossible
 
     from wheelforge.index import Candidate, Index, Metadata

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from wheelforge.index import Candidate
     from wheelforge_isolation import Interpreter

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from wheelforge_isolation.archive.members import (
     Limits,
@@ -39,10 +41,6 @@ from wheelforge_isolation.archive.zip import list_zip, read_zip
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
 
 __all__ = [
     "DEFAULT_LIMITS",

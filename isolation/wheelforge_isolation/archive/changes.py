@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from wheelforge_isolation.archive.members import Kind, Limits, Member, RuleError
 from wheelforge_isolation.archive.tree import check_names, clean_name
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _LIMITS = Limits()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tarfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,8 +23,6 @@ from wheelforge_isolation.formats.file_names import normalize_name, parse_versio
 from wheelforge_isolation.formats.metadata import Fields, all_values, first_value, parse_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from wheelforge_isolation.archive.spool import Contents
     from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import IO
 
 from wheelforge_isolation.archive.members import Limits, Member, RuleError
 from wheelforge_isolation.archive.tar_headers import BLOCK, has_right_checksum
 from wheelforge_isolation.formats.file_names import OLD_SDIST, OLD_SDIST_SUFFIXES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 
 TAR_GZ, ZIP = ".tar.gz", ".zip"
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import tarfile
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple, Self
 
 from wheelforge_isolation.archive import tar_headers as raw
 from wheelforge_isolation.archive.members import Kind, Limits, Member, Note, RuleError
-
-if TYPE_CHECKING:
-    from typing import Self
-
 
 _BLOCK = raw.BLOCK
 _CHUNK = 1 << 18

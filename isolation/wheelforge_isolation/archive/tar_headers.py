@@ -16,12 +16,7 @@ ZEROS = bytes(BLOCK)
 FLAG = slice(156, 157)
 NAME, TARGET, PREFIX, MTIME = slice(0, 100), slice(157, 257), slice(345, 500), slice(136, 148)
 _MAGIC, _CHECKSUM = slice(257, 263), slice(148, 156)
-_NUMBERS = {
-    "checksum": _CHECKSUM,
-    "mode": slice(100, 108),
-    "size": slice(124, 136),
-    "mtime": MTIME,
-}
+_NUMBERS = {"checksum": _CHECKSUM, "mode": slice(100, 108), "size": slice(124, 136), "mtime": MTIME}
 """The numbers that are used. tarfile reads the others too, and refuses what it cannot read."""
 _NUMBER = re.compile(rb"[\x80\xff].*| *[0-7]*[\0 ]*", re.DOTALL)
 """Octal digits, or a binary number with GNU's mark. tarfile also takes `0o17`, `1_7` and `-1`."""

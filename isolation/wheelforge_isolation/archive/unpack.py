@@ -9,28 +9,21 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheelforge_isolation.archive import DEFAULT_LIMITS, Limits, Links, Unpacked, unpack_archive
 from wheelforge_isolation.errors import DestinationNotEmptyError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.staging import collect_stages, open_stage
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
 _STAGE = ".wheelforge-unpacking-"
 _LEFTOVER = re.compile(re.escape(_STAGE) + "[0-9a-f]{32}")
 
 
 def unpack(
-    archive: Path,
-    destination: Path,
-    *,
-    links: Links | None = None,
-    limits: Limits = DEFAULT_LIMITS,
+    archive: Path, destination: Path, *, links: Links | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Unpacked:
     """Unpack ``archive`` into ``destination``, which must be absent or empty.
 

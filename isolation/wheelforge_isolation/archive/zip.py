@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterator
+from typing import IO
 
 from wheelforge_isolation.archive.members import Kind, Limits, Member, Note, RuleError, Source
 from wheelforge_isolation.archive.spool import Contents, Meter
 from wheelforge_isolation.archive.zip_directory import Entry, check_local, read_directory
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _CHUNK = 1 << 18
 _STORED, _DEFLATED = 0, 8

@@ -10,14 +10,11 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from wheelforge_isolation.archive.members import Member, RuleError, Source
 from wheelforge_isolation.errors import quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import IO, TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from wheelforge_isolation.errors import EnvironmentFailedError, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from subprocess import Popen
-    from types import TracebackType
-    from typing import Self
 
 _MOST_PROCESSES = 3
 _UNCHECKED, _CHECKED = 1, 3

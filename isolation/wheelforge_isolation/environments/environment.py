@@ -17,13 +17,12 @@ the wheel whose file name sorts last wins, whatever the order of arrival, and a 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from wheelforge_isolation.interpreter import Interpreter
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wheelforge_isolation.archive import fold
@@ -19,9 +21,6 @@ from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.capabilities import FileCloner, FilesystemCapabilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
     from wheelforge_isolation.interpreter import Interpreter
 
 _LONGEST_SHEBANG = 127

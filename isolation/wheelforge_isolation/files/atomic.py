@@ -10,16 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wheelforge_isolation.errors import FileAccessError, IsolationError, LocksUnavailableError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.locks import Lock, try_lock
 from wheelforge_isolation.formats.sealed import fingerprint, seal_json, unseal_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _DRAFT = re.compile(r"\.[0-9a-f]{32}\.wheelforge")
 _ROUNDS = 3

@@ -12,13 +12,10 @@ import functools
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from wheelforge_isolation.errors import FileAccessError, file_access_error
 from wheelforge_isolation.files import fs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _ON_WINDOWS = os.name == "nt"
 _FICLONE = 0x40049409

@@ -31,10 +31,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelforge_isolation.errors import (
     DirectoryHeldError,
@@ -52,9 +52,6 @@ from wheelforge_isolation.files.locks import (
     try_lock,
     unlock_descriptor,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 _POLL_SECONDS = 0.02
 _KEY_LENGTH = 20

@@ -17,7 +17,9 @@ import shutil
 import stat
 import tempfile
 import time
-from typing import IO, TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+from typing import IO, TypeVar
 
 from wheelforge_isolation.errors import (
     DestinationNotEmptyError,
@@ -25,10 +27,6 @@ from wheelforge_isolation.errors import (
     file_access_error,
     is_held_elsewhere,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-    from pathlib import Path
 
 T = TypeVar("T")
 

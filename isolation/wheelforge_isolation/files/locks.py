@@ -32,7 +32,8 @@ import os
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
+from pathlib import Path
 
 from wheelforge_isolation.errors import (
     DiskFullError,
@@ -41,10 +42,6 @@ from wheelforge_isolation.errors import (
     LocksUnavailableError,
 )
 from wheelforge_isolation.files import fs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from pathlib import Path
 
 PATIENCE_SECONDS = 600.0
 ANNOUNCEMENT_SECONDS = 2.0

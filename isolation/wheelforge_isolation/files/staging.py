@@ -15,16 +15,13 @@ import itertools
 import os
 import re
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wheelforge_isolation.errors import FileAccessError, LocksUnavailableError, StageLostError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.locks import Lock, try_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 _LOCK, _KEPT = ".lock", ".kept"
 _KEY_LENGTH = 12

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.formats import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     from packaging.version import Version
 
 WHEEL_SUFFIX = ".whl"

@@ -11,11 +11,6 @@ is described as the Python that it starts now, and this description is not store
 """
 
 from wheelforge_isolation.interpreter.find import find_interpreter
-from wheelforge_isolation.interpreter.inspect import (
-    OLDEST,
-    TIMEOUT_SECONDS,
-    Interpreter,
-    Scheme,
-)
+from wheelforge_isolation.interpreter.inspect import OLDEST, TIMEOUT_SECONDS, Interpreter, Scheme
 
 __all__ = ["OLDEST", "TIMEOUT_SECONDS", "Interpreter", "Scheme", "find_interpreter"]

@@ -6,8 +6,10 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from wheelforge_isolation.errors import (
     InterpreterNotFoundError,
@@ -22,11 +24,6 @@ from wheelforge_isolation.interpreter.inspect import (
     format_version,
     inspect_interpreter,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
 
 _ON_WINDOWS = os.name == "nt"
 _BIN, _SUFFIX = ("Scripts", ".exe") if _ON_WINDOWS else ("bin", "")

@@ -10,20 +10,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from wheelforge_isolation.errors import (
-    InterpreterTooOldError,
-    InterpreterUnusableError,
-    quoted,
-)
+from wheelforge_isolation.errors import InterpreterTooOldError, InterpreterUnusableError, quoted
 from wheelforge_isolation.files.atomic import JsonCache
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping
     from importlib.machinery import ModuleSpec
 
 OLDEST = (3, 9)

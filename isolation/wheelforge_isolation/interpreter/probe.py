@@ -14,10 +14,8 @@ import platform
 import struct
 import sys
 import sysconfig
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from types import ModuleType
+from typing import Any, BinaryIO
 
 _WITHIN: tuple[str, ...] = ("base", "platbase", "installed_base", "installed_platbase")
 _SETTINGS = "pyvenv.cfg"

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from packaging import tags
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _UNAMBIGUOUS = frozenset({
-    *("x86_64", "aarch64", "ppc64", "ppc64le", "s390x", "loongarch64", "riscv64"),
+    *("x86_64", "aarch64", "ppc64", "ppc64le", "s390x", "loongarch64", "riscv64")
 })
 """The machines on which all programs have the ABI that manylinux means."""
 _GLIBC_MAJOR = 2

@@ -10,7 +10,9 @@ when the wheel is installed: the tree written here is the archive's, unchanged.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge_isolation.archive import (
@@ -39,9 +41,6 @@ from wheelforge_isolation.wheels.metadata import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
     from wheelforge_isolation.formats.file_names import WheelName
 
 __all__ = [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from configparser import Error
 from itertools import starmap
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from installer.utils import parse_entrypoints
 
@@ -22,10 +23,6 @@ from wheelforge_isolation.formats.metadata import (
     parse_fields,
 )
 from wheelforge_isolation.wheels.files import Scheme, WheelFile, is_interpreter
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 
 _MOST_METADATA_BYTES = 16 << 20
 _MOST_WHEEL_BYTES = 1 << 20
