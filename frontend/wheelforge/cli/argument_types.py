@@ -96,11 +96,20 @@ def _find_reason_against(text: str, path: Path) -> str:
         return f"`-r {text}` builds what a requirements file names"
     if path.is_file() and path.suffix != ".whl" and not is_archive_name(text):
         return "it is neither the directory of a project nor a `.tar.gz` or `.zip` file"
-    if path.is_dir() and not any((path / name).exists() for name in ("pyproject.toml", "setup.py")):
-        count = sum(is_archive_name(found.name) for found in path.iterdir())
-        if count:
-            return f"it is no project; `{text.rstrip('/')}/*.tar.gz` builds its sdists ({count})"
     return ""
+
+
+def list_sdists(source: Path | str) -> list[Path | str]:
+    """Return the sdists in a directory that is no project; any other source as it is."""
+    if not isinstance(source, Path) or not source.is_dir():
+        return [source]
+    if any((source / name).exists() for name in ("pyproject.toml", "setup.py")):
+        return [source]
+    found = [path for path in sorted(source.iterdir()) if is_archive_name(path.name)]
+    if not found:
+        reason = "it has neither a `pyproject.toml` nor a `setup.py`, and no sdists"
+        raise SourceError("project-invalid", str(source), reason)
+    return [*found]
 
 
 def is_archive_name(text: str) -> bool:

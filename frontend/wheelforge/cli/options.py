@@ -42,7 +42,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         type=read_source,
         nargs="*",
         metavar="SRC",
-        help="a project directory, an sdist, its URL, or a release: six==1.17.0 (default: .)",
+        help="a project's directory, an sdist, a directory of sdists, a URL, or a release: six==1.17.0 "
+        "(default: .)",
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from wheelforge.cli import options
 from wheelforge.cli.argument_types import (
     absolute_path,
+    list_sdists,
     parse_days,
     parse_flag,
     parse_output_directory,
@@ -61,6 +62,8 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     if unknown:
         reject_option(unknown[0], parser)
     fill_places(parser, defaults, found)
+    if getattr(found, "sources", None):
+        found.sources = [each for source in found.sources for each in list_sdists(source)]
     found.words, found.config_files = words, files
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found

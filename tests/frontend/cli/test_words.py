@@ -119,7 +119,6 @@ def test_value__that_is_wrong_is_one_sentence(
     [
         ("demo/pyproject.toml", "name the directory of the project"),
         ("./list.txt", "`-r ./list.txt`"),
-        ("sdists", "`sdists/*.tar.gz` builds its sdists (1)"),
         ("demo-1.0-py3-none-any.whl", "`wheelforge metadata` reads it"),
         ("", "its name is empty"),
         ("notes.rst", "neither the directory of a project nor a `.tar.gz` or `.zip` file"),
@@ -132,6 +131,29 @@ def test_source__of_another_kind_is_answered_with_what_to_name(
 
     assert error.startswith(f"error[source-invalid]: `{source}`")
     assert instead in error
+
+
+def test_source__may_be_a_directory_of_sdists(project: Path) -> None:
+    (project / "sdists" / "z-2.zip").touch()
+    (project / "sdists" / "notes.txt").touch()
+
+    found = parse_words(["demo", "sdists/", "six==1.0"]).sources
+
+    sdists = [project / "sdists" / name for name in ("a-1.0.tar.gz", "z-2.zip")]
+    assert found == [project / "demo", *sdists, "six==1.0"]
+
+
+def test_source__that_is_no_project_and_has_no_sdists_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "empty").mkdir()
+
+    assert main(["demo", "empty"]) == 3
+
+    reason = "it has neither a `pyproject.toml` nor a `setup.py`, and no sdists"
+    assert capsys.readouterr().err.startswith(
+        f"error[project-invalid]: `{project / 'empty'}` cannot be built: {reason}\n"
+    )
 
 
 def test_options__may_stand_between_sources(project: Path) -> None:
@@ -150,6 +172,7 @@ def test_switches__may_stand_before_a_command(project: Path) -> None:
 
 def test_directory__named_like_a_command_can_be_built(project: Path) -> None:
     (project / "fetch").mkdir()
+    (project / "fetch" / "setup.py").touch()
 
     assert parse_words(["-q", "fetch"]).sources == [project / "fetch"]
 
