@@ -60,7 +60,7 @@ def toposort(jobs: Sequence[Job], place: Path) -> list[Job]:
 
 def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path | str, Project]]:
     """Yield the project of each source that is built, as far as it can be read without a build."""
-    sources = dict.fromkeys(job.request.source for job in jobs if job.make is None)
+    sources = dict.fromkeys(job.request.source for job in jobs if _is_built(job))
     paths = [source for source in sources if isinstance(source, Path)]
     if len(sources) < 2 or not any(path.is_dir() for path in paths):  # ruff: ignore[magic-value-comparison]
         return
@@ -70,6 +70,10 @@ def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path | st
             yield path, read_project(root)
         except ForgeError:
             continue  # which its build will say
+
+
+def _is_built(job: Job) -> bool:
+    return job.make is None and not job.request.stops_early
 
 
 def _arrange(jobs: list[Job], projects: Mapping[int, Project]) -> list[Job]:

@@ -31,10 +31,11 @@ def build_many(
     """Build all that is named, several at a time; ``on_outcome`` is told how each has ended."""
     _refuse_nonsense(options)
     inputs = list_inputs(options)
-    run_batch(inputs, make_settings(options), _make_options(options, inputs), reporter, on_outcome)
+    run_batch(inputs, make_settings(options), make_options(options, inputs), reporter, on_outcome)
 
 
-def _make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:
+def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:
+    """Return how the batch is built."""
     named = [("--no-binary", text) for text in options.no_binary or ()]
     no_binary, only_binary = read_format_control([*named, *getattr(options, "formats", ())])
     return BatchOptions(

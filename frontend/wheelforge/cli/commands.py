@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from wheelforge.build.forge import Forge
     from wheelforge.events import Reporter
     from wheelforge.hooks.pool import RunnerPool
-    from wheelforge.lockfile import Recorder
     from wheelforge.models import BuildRequest, Outcome
 
 
@@ -80,18 +79,6 @@ def _read_metadata(forge: Forge, request: BuildRequest) -> bytes:
     return forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
 
 
-def run_lock(options: argparse.Namespace) -> None:
-    """Write down what builds need, and build nothing but what is needed for that."""
-    from wheelforge.lockfile import Recorder, write_lock
-
-    recorder, console = Recorder(), open_console(options)
-    with console.watch():
-        for forge, request in pair(options, console, recorder):
-            forge.build(replace(request, stops_early=True))
-    write_lock(recorder.lock(), options.output)
-    sys.stdout.write(f"{options.output}\n")
-
-
 def run_fetch(options: argparse.Namespace) -> None:
     """Put what is locked into the cache."""
     from wheelforge.build.forge import fetch_locked
@@ -117,16 +104,14 @@ def run_unpack(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{unpacked.root}\n")
 
 
-def pair(
-    options: argparse.Namespace, console: Console, recorder: Recorder | None = None
-) -> Iterator[tuple[Forge, BuildRequest]]:
+def pair(options: argparse.Namespace, console: Console) -> Iterator[tuple[Forge, BuildRequest]]:
     """Yield each source with a forge for each Python."""
     from wheelforge.build.forge import open_forge
     from wheelforge.cli.settings import make_requests, make_settings
 
     requests = list(make_requests(options))
     with open_cache_place(options):
-        settings = replace(make_settings(options), recorder=recorder)
+        settings = make_settings(options)
         for python in options.pythons or [None]:
             with open_forge(replace(settings, python=python), reporter=console.on_event) as forge:
                 for request in requests:

@@ -42,8 +42,8 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         type=read_source,
         nargs="*",
         metavar="SRC",
-        help="a project's directory, an sdist, a directory of sdists, a URL, or a release: six==1.17.0 "
-        "(default: .)",
+        help="a project's directory, an sdist or a directory of them, a URL, or a release: "
+        "six==1.17.0 (default: .)",
     )
 
 
@@ -120,16 +120,7 @@ def add_links(parser: Options) -> None:
 def add_batch(parser: argparse.ArgumentParser) -> None:
     """Add how many are built together."""
     group = parser.add_argument_group("batches")
-    group.add_argument(
-        *("-r", "--requirement"),
-        type=parse_requirement_file,
-        action="append",
-        metavar="FILE",
-        help="build what a requirements file names; `-`: standard input (repeatable)",
-    )
-    group.add_argument(
-        *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"
-    )
+    add_many(group)
     ends = group.add_mutually_exclusive_group()
     ends.add_argument(
         "--keep-going", action="store_true", help="go on after a failure (default for several)"
@@ -148,6 +139,20 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help="with --with-deps: build this even if there is a wheel; `:all:` for everything",
+    )
+
+
+def add_many(parser: Options) -> None:
+    """Add where many sources are named, and how many are at work at a time."""
+    parser.add_argument(
+        *("-r", "--requirement"),
+        type=parse_requirement_file,
+        action="append",
+        metavar="FILE",
+        help="the sources that a requirements file names; `-`: standard input (repeatable)",
+    )
+    parser.add_argument(
+        *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"
     )
 
 

@@ -201,6 +201,10 @@ def _add_metadata(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(kinds=None, outdir=None)
 
 
+_ONE_BY_ONE = {"no_binary": None, "with_deps": False, "resume": False, "fail_fast": False}
+"""For a batch whose sources are all built, and nothing else."""
+
+
 def _add_lock(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     parser.add_argument(
@@ -210,8 +214,16 @@ def _add_lock(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file to write (default: pylock.build.toml)",
     )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the lock would change"
+    )
+    group = parser.add_argument_group("batches")
+    options.add_many(group)
+    group.add_argument(
+        "--keep-going", action="store_true", help="lock the others if a source fails"
+    )
     _add_making(parser)
-    parser.set_defaults(kinds=None, outdir=None)
+    parser.set_defaults(kinds=None, outdir=None, **_ONE_BY_ONE)
 
 
 def _add_making(parser: argparse.ArgumentParser) -> None:
@@ -323,7 +335,7 @@ COMMANDS = {
     "metadata": Command(
         _add_metadata, "print a project's core metadata as JSON", "commands.run_metadata"
     ),
-    "lock": Command(_add_lock, "pin build requirements by hash", "commands.run_lock"),
+    "lock": Command(_add_lock, "pin build requirements by hash", "lock.run_lock"),
     "fetch": Command(
         _add_fetch, "download everything in a lock into the cache", "commands.run_fetch"
     ),

@@ -138,6 +138,7 @@ class LockError(BuildError):
     """The Pythons or files that it is locked for; or the SHA-256 of each archive of that name."""
     found: str
     python: str
+    lines: tuple[str, ...]
 
 
 def _wrong_place(error: LockError) -> str:
@@ -169,6 +170,11 @@ def _other_python(error: LockError) -> str:
     return f"`{error.source}` is locked in `{error.lock}` for {locked}, and this is {error.python}"
 
 
+def _differences(error: LockError) -> str:
+    lines = "".join(f"\n  {line}" for line in error.lines)
+    return f"`{error.lock}` is not what would be written:{lines}"
+
+
 _WRITE = "`wheelforge lock SRC ... -o {lock}`"
 LockError.kinds = {
     "lock-invalid": Kind(
@@ -194,6 +200,9 @@ LockError.kinds = {
         "lock source locked python",
         _other_python,
         f"write it again, with `--python` for each Python: {_WRITE}",
+    ),
+    "lock-outdated": Kind(
+        1, "lock lines", _differences, "the same command without `--check` writes it"
     ),
     "lock-impossible": Kind(
         3, "file source reason", "`{file}`, which `{source}` needs, cannot be locked: {reason}"

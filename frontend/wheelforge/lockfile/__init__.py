@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelforge.lockfile.difference import list_differences
 from wheelforge.lockfile.model import (
     Lock,
     LockedAnswer,
@@ -37,6 +38,7 @@ __all__ = [
     "Recorder",
     "Source",
     "describe_python",
+    "list_differences",
     "read_lock",
     "write_lock",
 ]

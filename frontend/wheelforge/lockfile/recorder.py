@@ -63,6 +63,16 @@ class Recorder:
             if is_wanted:
                 self._wanted.add(key)
 
+    def drop(self, source: Source, python: str) -> None:
+        """Leave out a build that has failed with that version: not all that it needs is noted."""
+        named = source._replace(label=normalize_label(source.label))
+        with self._mutex:
+            self._wanted = {
+                (other, kind)
+                for other, kind in self._wanted
+                if other != named or not python.startswith(f"{kind.version}.")
+            }
+
     def lock(self) -> Lock:
         """Return all that was noted so far, or say why it cannot be locked."""
         with self._mutex:

@@ -172,6 +172,8 @@ def describe(outcome: Outcome) -> str:
         return f"failed {label}: {outcome.error.code}{took}"
     if outcome.is_resumed:
         return f"kept {label} -> {names}"
+    if outcome.request.stops_early:
+        return f"locked {label}{took}"
     return f"built {label} -> {names}{took}"
 
 

@@ -1,0 +1,62 @@
+"""The command `lock`: all that is named is asked what it needs, and nothing of it is built."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wheelforge.batch import run_batch
+from wheelforge.cli.batch import list_inputs, make_options
+from wheelforge.cli.commands import open_cache_place, open_console
+from wheelforge.cli.settings import make_settings
+from wheelforge.errors import LockError, UsageError
+from wheelforge.lockfile import Recorder, Source, list_differences, read_lock, write_lock
+
+if TYPE_CHECKING:
+    import argparse
+
+    from wheelforge.cli.console import Console
+    from wheelforge.models import Outcome
+
+
+def run_lock(options: argparse.Namespace) -> int:
+    """Write down what builds need, or check what is written; return the exit code."""
+    if options.no_isolation:
+        raise UsageError("option-invalid", "--no-isolation", "such builds need nothing from a lock")
+    options.locked = None  # a default that is for builds
+    console, recorder = open_console(options), Recorder()
+    failed = [each for each in _ask(options, console, recorder) if each.verdict == "failed"]
+    lock = recorder.lock()
+    if failed and not (options.keep_going and lock.sources):
+        return max(each.error.exit_code for each in failed if each.error)
+    if options.check:
+        old = read_lock(options.output) if options.output.exists() else None
+        differences = list_differences(old, lock)
+        if differences:
+            raise LockError("lock-outdated", str(options.output), differences)
+    else:
+        write_lock(lock, options.output)
+        sys.stdout.write(f"{options.output}\n")
+    if failed:
+        names = ", ".join(f"`{each.request.label}`" for each in failed)
+        console.say("error", f"not in the lock, as they have failed: {names}", is_needed=True)
+    return 1 if failed else 0
+
+
+def _ask(options: argparse.Namespace, console: Console, recorder: Recorder) -> list[Outcome]:
+    """Let the builds of all sources begin, and return how that has ended."""
+
+    def on_outcome(outcome: Outcome) -> None:
+        console.show_outcome(outcome)
+        if outcome.error is not None:
+            recorder.drop(Source(outcome.request.label, outcome.sha256), outcome.python)
+
+    with open_cache_place(options), console.watch():
+        inputs = [
+            each._replace(request=replace(each.request, stops_early=True))
+            for each in list_inputs(options)
+        ]
+        chosen = make_options(options, inputs)._replace(keeps_going=options.keep_going)
+        settings = replace(make_settings(options), recorder=recorder)
+        return run_batch(inputs, settings, chosen, console.on_event, on_outcome)
