@@ -24,6 +24,8 @@ class BuildInput(NamedTuple):
     """As it was spelled, with extras and marker, if it is one."""
     config_settings: Mapping[str, object] = {}
     """For this source alone, besides those of the request."""
+    pythons: frozenset[str | None] | None = None
+    """Those that it is for, as they were asked for; None: all of them."""
 
     @property
     def name(self) -> str:
@@ -75,7 +77,11 @@ def merge(inputs: Sequence[BuildInput]) -> list[BuildInput]:
         key = (each.request.source, each.requirement)
         request = merged[key].request if key in merged else replace(each.request, hashes=())
         hashes = (*request.hashes, *each.request.hashes)
-        merged[key] = each._replace(request=replace(request, hashes=hashes))
+        pythons = each.pythons
+        if key in merged and pythons is not None:
+            others = merged[key].pythons
+            pythons = None if others is None else pythons | others
+        merged[key] = each._replace(request=replace(request, hashes=hashes), pythons=pythons)
     return list(merged.values())
 
 

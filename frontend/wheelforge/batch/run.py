@@ -174,7 +174,8 @@ class _Batch:
                 stated, others = list_requirements(self._inputs)
                 yield from self._list_set(stated, python) if stated else ()
             for each in others:
-                if applies(each.requirement, interpreter.markers):
+                is_for_it = each.pythons is None or python in each.pythons
+                if is_for_it and applies(each.requirement, interpreter.markers):
                     request = each.constrain(self._options.constraints, interpreter.markers)
                     yield Job(number=next(self._numbers), request=request, python=python)
 

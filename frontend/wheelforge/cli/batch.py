@@ -59,6 +59,9 @@ def list_inputs(options: argparse.Namespace) -> list[BuildInput]:
     if options.sources or not options.requirement:
         named = list(map(make_input, make_requests(options)))
     inputs = [*named, *(_make_line_input(line, options) for line in lines)]
+    for each, pythons in getattr(options, "locked_inputs", ()):
+        request = replace(make_request(options, each.source), hashes=each.hashes)
+        inputs.append(BuildInput(request=request, pythons=pythons))
     if getattr(options, "requires_source_hashes", False):
         bare = [each for each in inputs if not each.request.hashes]
         if bare:

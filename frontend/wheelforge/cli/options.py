@@ -149,7 +149,8 @@ def add_many(parser: Options) -> None:
         type=parse_requirement_file,
         action="append",
         metavar="FILE",
-        help="the sources that a requirements file names; `-`: standard input (repeatable)",
+        help="the sources that a requirements file, pylock.toml or uv.lock names; `-`: standard "
+        "input (repeatable)",
     )
     parser.add_argument(
         *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.batch import strip_requirement
+from wheelforge.batch.locked_inputs import LockedFile, is_locked_file
 from wheelforge.build.sources import parse_source
+from wheelforge.build.targets import find_layout, find_python
 from wheelforge.cli.argument_types import is_archive_name, read_source
+from wheelforge.cli.settings import make_places
 from wheelforge.errors import SourceError
 from wheelforge.resolve.requirement_files import (
     FileOptions,
@@ -22,6 +25,8 @@ from wheelforge_isolation.formats.requirements import find_requirement
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
+
+    from wheelforge.batch.locked_inputs import LockedInput
 
 STANDARD_INPUT = Path("-")
 _EXTRAS = re.compile(r"\[[^\[\]]*\]$")
@@ -35,11 +40,15 @@ def read_option_files(options: argparse.Namespace, tell: Callable[[str], None]) 
     ignored: dict[str, None] = {}
     for _ in _read(options, options.build_constraint or (), ignored, is_constraint=True):
         pass  # each environment reads the constraints
-    options.lines = list[RequirementLine]()
+    options.lines, options.locked_inputs = list[RequirementLine](), []
     for path in getattr(options, "requirement", None) or ():
-        found = list(_read(options, (path,), ignored))
-        options.lines += found
-        if all(line.is_constraint for line in found):
+        if is_locked_file(path):
+            is_empty = not _read_locked(options, path, tell)
+        else:
+            found = list(_read(options, (path,), ignored))
+            options.lines += found
+            is_empty = all(line.is_constraint for line in found)
+        if is_empty:
             tell(f"`{path}` names nothing to build")
     for name in ignored:
         tell(f"`{name}` in a requirements file is ignored: it has no meaning here")
@@ -60,6 +69,23 @@ def _read(
             _apply(options, said)
         else:
             yield said
+
+
+def _read_locked(options: argparse.Namespace, path: Path, tell: Callable[[str], None]) -> bool:
+    """Add what the lock of a project has for each Python; return whether there is anything."""
+    settings, file = make_places(options), LockedFile(path)
+    found: dict[LockedInput, set[str | None]] = {}
+    for python in options.pythons or [None]:
+        interpreter = find_python(settings, find_layout(settings.cache_dir), python)
+        for each in file.select(interpreter.markers):
+            found.setdefault(each, set()).add(python)
+    wheels = sorted(f"`{each.name}`" for each in found if each.source is None)
+    if wheels:
+        tell(f"`{path}` has nothing but wheels of {', '.join(wheels)}: these are left out")
+    options.locked_inputs += [
+        (each, frozenset(pythons)) for each, pythons in found.items() if each.source is not None
+    ]
+    return len(wheels) < len(found)
 
 
 def _read_bytes(path: Path) -> bytes:
