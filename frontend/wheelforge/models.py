@@ -136,6 +136,8 @@ class Policy:
     """For each hook."""
     source_date_epoch: str | None = None
     """Unless given, that of the sdist."""
+    compiler_cache: str = "off"
+    """``ccache``, ``sccache``, or ``auto`` for the one that is there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,6 +200,9 @@ class Outcome:
     environments_found: int = 0
     """How many environments were in the cache."""
     environments_made: int = 0
+    compiler_hits: int = 0
+    """How many compilations were in the compiler cache, if one was wished for."""
+    compiler_misses: int = 0
     is_resumed: bool = False
     """Whether the artifacts were there already, so that nothing was built."""
     notes: tuple[str, ...] = ()

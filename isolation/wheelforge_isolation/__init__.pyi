@@ -20,6 +20,7 @@ from wheelforge_isolation.files.fs import (
     digest as digest,
     ensure_directory as ensure_directory,
     move as move,
+    create_file as create_file,
     open_new_file as open_new_file,
     remove_file as remove_file,
     remove_tree as remove_tree,

@@ -34,7 +34,7 @@ def make_certificate(directory: Path) -> Path:
 @contextlib.contextmanager
 def running(*words: str | Path) -> Generator[int]:
     """Yield the port of a server that is started with it, in place of ``PORT``."""
-    port = _find_port()
+    port = find_port()
     command = [str(word).replace("PORT", str(port)) for word in words]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
@@ -44,7 +44,8 @@ def running(*words: str | Path) -> Generator[int]:
             server.terminate()
 
 
-def _find_port() -> int:
+def find_port() -> int:
+    """Return a port that is free."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port: int = unused.getsockname()[1]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from wheelforge.build.compiler_cache import CompilerCache
     from wheelforge.build.project import Project, SourceTree
     from wheelforge.build.session import BuildSession
     from wheelforge.errors import BackendFailedError
@@ -87,6 +88,11 @@ class Attempt:
         """Whether hooks may run in a fork."""
         self.tried: AbstractSet[WheelKey] | None = None
         """The wheels of an attempt that has failed: with the same ones it is not made again."""
+        self.compiler_cache: CompilerCache | None = None
+        if session.context.compiler_cache:
+            from wheelforge.build.compiler_cache import CompilerCache
+
+            self.compiler_cache = CompilerCache(session.context.compiler_cache, place)
         self._session = session
         self._tree = tree
         self._request = session.request
@@ -225,6 +231,10 @@ class Attempt:
                     session.hook_variables, environment.make_extra_environ()
                 ),
                 terms=options,
+            )
+        if self.compiler_cache is not None:
+            environment = self.compiler_cache.cover(
+                environment, session.hook_variables, project.root
             )
         with opened as runner, session.cancelling(runner):
             settings = dict(self._request.config_settings)

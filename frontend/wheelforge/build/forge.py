@@ -94,6 +94,12 @@ def open_forge(
             workspace = stack.enter_context(open_stage(cache.layout.stages, name)).path
             provider = EnvironmentManager(settings, cache, targets, workspace, components.install)
             tidy = provider.discard_private
+        compiler_cache = ""
+        if settings.policy.compiler_cache != "off":
+            from wheelforge.build.compiler_cache import find_compiler_cache
+
+            wanted = settings.policy.compiler_cache
+            compiler_cache = find_compiler_cache(wanted, settings.variables)
         context = BuildContext(
             settings=settings,
             components=components,
@@ -103,6 +109,7 @@ def open_forge(
             pool=components.pool or stack.enter_context(RunnerPool()),
             reporter=reporter,
             tidy=tidy,
+            compiler_cache=compiler_cache,
         )
         forge = Forge(context)
         try:

@@ -61,6 +61,8 @@ class BuildContext(NamedTuple):
     reporter: Reporter
     tidy: Callable[[], None] | None = None
     """Called after each build that went well."""
+    compiler_cache: str = ""
+    """The program that is put in front of compilers, if there is one."""
     numbers: Iterator[int] = itertools.count(1)
     """The ids of builds that are given none."""
 
@@ -91,6 +93,7 @@ class BuildSession:
         self._attempts: list[BuildAttempt] = []
         self._peak_bytes = 0
         self._cpu_seconds = 0.0
+        self._compiler_counts = (0, 0)
         self._result = BuildResult()
         self.override: Override | None = None
         """The differences that are in force for the release, once it is known."""
@@ -140,6 +143,8 @@ class BuildSession:
             wheels=tuple(self._result.wheels),
             environments_found=self._result.environments_found,
             environments_made=self._result.environments_made,
+            compiler_hits=self._compiler_counts[0],
+            compiler_misses=self._compiler_counts[1],
             notes=tuple(self.events.notes),
             era=self._era,
             peak_bytes=self._peak_bytes,
@@ -293,8 +298,21 @@ class BuildSession:
         finally:
             self._peak_bytes = max(self._peak_bytes, attempt.result.peak_bytes)
             self._cpu_seconds += attempt.result.cpu_seconds
+            self._count_compilations(attempt)
             phases, span = tuple(self.events.phases[begin:]), (start, attempt.log.tell())
             self._attempts.append(BuildAttempt(attempt.reason, attempt.cutoff, phases, error, span))
+
+    def _count_compilations(self, attempt: Attempt) -> None:
+        if attempt.compiler_cache is None:
+            return
+        hits, misses = attempt.compiler_cache.count()
+        if hits + misses:
+            name = attempt.compiler_cache.name
+            text = f"{hits} of {hits + misses} compilations were in the cache of {name}"
+            attempt.log.write(f"\n-- {text} --\n".encode())
+            self.events.note(text)
+            before = self._compiler_counts
+            self._compiler_counts = (before[0] + hits, before[1] + misses)
 
     def _run(self, attempt: Attempt, fetched: FetchedSource) -> None:
         """Build; what fails in a forked process is tried once more in fresh ones."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _LINKS = ("keep", "copy")
 _KEEP = ("never", "failed", "always")
 _ERA = ("off", "fallback", "always")
+_COMPILER_CACHES = ("auto", "off", "ccache", "sccache")
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +88,12 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         choices=_KEEP,
         default="never",
         help="keep the build directory, with a script that runs a failed hook again",
+    )
+    group.add_argument(
+        "--compiler-cache",
+        choices=_COMPILER_CACHES,
+        default="off",
+        help="run compilers through ccache or sccache (default: off)",
     )
     group.add_argument(
         "--sdist-extract-dir",

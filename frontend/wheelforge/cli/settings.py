@@ -38,7 +38,10 @@ def make_settings(options: argparse.Namespace) -> Settings:
         lock=lock,
         overrides=find_overrides(options),
         policy=Policy(
-            keep=Keep(options.keep), era=Era(options.era), timeout_seconds=options.timeout
+            keep=Keep(options.keep),
+            era=Era(options.era),
+            timeout_seconds=options.timeout,
+            compiler_cache=options.compiler_cache,
         ),
     )
 

@@ -99,6 +99,10 @@ def _list_facts(batch: Batch) -> list[str]:
     made = sum(outcome.environments_made for outcome in batch.outcomes)
     if found + made:
         lines.append(f"environments: {found} from the cache, {made} made")
+    hits = sum(outcome.compiler_hits for outcome in batch.outcomes)
+    compiled = hits + sum(outcome.compiler_misses for outcome in batch.outcomes)
+    if compiled:
+        lines.append(f"compilations: {hits} of {compiled} from the compiler cache")
     return [*lines, *_list_places(batch)]
 
 

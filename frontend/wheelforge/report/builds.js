@@ -129,12 +129,13 @@ function showArtifact(artifact) {
 }
 
 function showDetails(build) {
-  const { environments_found: found, environments_made: made } = build.cache;
+  const { environments_found: found, environments_made: made, compiler_hits: hits, compiler_misses: misses } = build.cache;
   const parts = [
     showPart("Build", listPairs([
       ["id", make("a", { href: `#b=${encodeURIComponent(build.id)}`, title: "A link to this build" }, `#${build.id}`)],
       ["source", link(build.source)], ["sha256", build.sha256 ? make("span", { className: "mono" }, build.sha256) : ""],
       ["Python", build.python], ["as of", build.era || ""], ["environments", `${found} found, ${made} made`],
+      ["compilations", hits + misses ? `${hits} of ${hits + misses} from the compiler cache` : ""],
       ["backend", build.backendName], ["waited", spellWaits(build)], ["log", build.log ? link(build.log) : ""],
     ])),
     build.phases.length ? showPart("Phases", listSteps(build)) : null,

@@ -90,6 +90,8 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "cache": {
             "environments_found": outcome.environments_found,
             "environments_made": outcome.environments_made,
+            "compiler_hits": outcome.compiler_hits,
+            "compiler_misses": outcome.compiler_misses,
         },
         "era": None if outcome.era is None else outcome.era.isoformat(),
         "notes": list(outcome.notes),
