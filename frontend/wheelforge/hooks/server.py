@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
 from wheelforge.hooks.in_process import BACKEND, BACKEND_PATH, find_hook_script
 from wheelforge.hooks.protocol import HookChannel, Unserved, unpack
@@ -26,9 +26,12 @@ _GLANCE_SECONDS = 0.05
 _LONGEST_IMPORT_SECONDS = 60.0
 _PIECE_BYTES = 1 << 16
 _ANYTHING = "*"
-_EARLY = frozenset({"HOME", "LANG", "TZ"})
-_EARLY_PREFIXES = ("DYLD_", "GLIBC_", "LC_", "LD_", "MALLOC_", "PYTHON")
-"""Variables that a process looks at before any Python code runs."""
+_EARLY = frozenset({"HOME", "LANG", "TMPDIR", "TZ"})
+_EARLY_PREFIXES = (
+    *("DYLD_", "GLIBC_", "LC_", "LD_", "MALLOC_", "PYTHON"),
+    *("GOTO_", "MKL_", "NUMEXPR_", "OMP_", "OPENBLAS_"),
+)
+"""Variables that a process looks at before any Python code runs, or a library when it is loaded."""
 
 
 def can_fork() -> bool:
@@ -39,11 +42,26 @@ def can_fork() -> bool:
     return hasattr(os, "fork") and hasattr(socket, "send_fds") and sys.platform != "darwin"
 
 
+class Depot(Protocol):
+    """Keeps servers that outlive the process which has started them."""
+
+    def borrow(self, server: ForkServer) -> ServerProcess | None:
+        """Return the process of a server that is just like ``server``, if there is one."""
+        ...
+
+    def keep(self, server: ForkServer, process: ServerProcess) -> bool:
+        """Take over a process that is no longer needed; return whether that was done."""
+        ...
+
+
 class ForkServer:
     """A process in a build environment that has imported a backend, and is forked for each hook.
 
     Keyed by all that it depends on. Starting does not wait; the first hook does.
     """
+
+    depot: ClassVar[Depot | None] = None
+    """Asked before a process is started, and offered it in the end; of a worker of the service."""
 
     def __init__(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
         """Describe one; ``backend`` is as in `build-backend`, ``environment`` is complete."""
@@ -73,7 +91,8 @@ class ForkServer:
             if self._process is None and not self._reason:
                 argv = [self.python, self._script, self.module]
                 try:
-                    self._process = ServerProcess.start(argv, self.environment)
+                    lent = None if self.depot is None else self.depot.borrow(self)
+                    self._process = lent or ServerProcess.start(argv, self.environment)
                 except Unserved as error:
                     self._reason = f"the server cannot be started: {error}"
         return self
@@ -105,7 +124,7 @@ class ForkServer:
         with self._lock:
             self._reason = "the server is closed"
             process, self._process = self._process, None
-        if process is not None:
+        if process is not None and not (self.depot and self.depot.keep(self, process)):
             process.close()
 
     def __enter__(self) -> Self:
@@ -137,10 +156,9 @@ class ForkServer:
 
     def _find_difference(self, command: Command, report: Report) -> str:
         """Return what the import has seen and a fresh process would see otherwise, or nothing."""
-        theirs, ours = command.environment, self.environment
-        for name in sorted(theirs.keys() | ours.keys()):
-            if theirs.get(name) != ours.get(name) and _is_used(name, report.names):
-                return f"`{self.module}` was imported with another `{name}`"
+        name = find_changed(command.environment, self.environment, report.names)
+        if name:
+            return f"`{self.module}` was imported with another `{name}`"
         for path in sorted(report.absent):
             if not _is_absent(Path(command.directory, path)):
                 return f"`{self.module}` looks for `{path}` when it is imported, and it is there"
@@ -155,6 +173,12 @@ def _is_absent(path: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def find_changed(theirs: Mapping[str, str], ours: Mapping[str, str], names: frozenset[str]) -> str:
+    """Return the first variable that was used and differs, or nothing; ``names`` were read."""
+    changed = (name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+    return min((name for name in changed if _is_used(name, names)), default="")
 
 
 def _is_used(name: str, names: frozenset[str]) -> bool:
@@ -180,18 +204,30 @@ class Report(NamedTuple):
 class ServerProcess:
     """A server that runs, until it is closed; any number of threads may use it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes] | None,
+        channel: socket.socket,
+        report: Report | None = None,
+    ) -> None:
+        """Talk to it over ``channel``; without a ``process`` it is not ours, and ready."""
         self._process = process
         self._channel = channel
         self._lock = threading.Lock()
         self._said = b""
-        self._report: Report | None = None
+        self.report = report
+        """Known once it has imported the backend."""
         self._born = time.monotonic()
 
     @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
+    def pid(self) -> int | None:
+        """The number of the process, if this process has started it."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def channel(self) -> socket.socket | None:
+        """The line by which it is told to fork, unless it is another's."""
+        return self._channel if self._process is not None else None
 
     @classmethod
     def start(cls, argv: list[str], environment: Mapping[str, str]) -> ServerProcess:
@@ -230,7 +266,7 @@ class ServerProcess:
         """Return what the server has seen, as soon as it is ready."""
         while True:
             with self._lock:
-                report = self._report = self._report or self._receive_report()
+                report = self.report = self.report or self._receive_report()
             if report is not None:
                 return report
             if watch.is_over or time.monotonic() > self._born + _LONGEST_IMPORT_SECONDS:
@@ -254,10 +290,19 @@ class ServerProcess:
                 os.close(writer)
             return HookChannel(line, reader, watch).run(command)
 
+    def release(self) -> None:
+        """Leave it to somebody who has a copy of its channel."""
+        self._channel.close()
+        if self._process is not None:
+            self._process.returncode = 0  # it outlives this process, which does not wait for it
+            self._process = None
+
     def close(self) -> None:
         """Let the server end; hooks of it that still run do so under their own eyes."""
         self._channel.close()
-        if self._report is None:  # it is still importing, and nobody has asked it for anything
+        if self._process is None:
+            return
+        if self.report is None:  # it is still importing, and nobody has asked it for anything
             self._process.kill()
         try:
             self._process.wait(_PATIENCE_SECONDS)
