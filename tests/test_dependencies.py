@@ -1,5 +1,6 @@
 """The bounds of dependencies are what the environment `oldest` runs with."""
 
+import itertools
 import tomllib
 
 from packaging.requirements import Requirement
@@ -24,4 +25,6 @@ def _version(requirement: Requirement, operator: str) -> Version:
 def test_oldest__has_every_dependency_at_its_lower_bound() -> None:
     pinned = read(_PROJECT["tool"]["tox"]["env"]["oldest"]["deps"], "==")
 
-    assert pinned == read(_PROJECT["project"]["dependencies"], ">=")
+    extras = _PROJECT["project"]["optional-dependencies"].values()
+    bounds = [*_PROJECT["project"]["dependencies"], *itertools.chain(*extras)]
+    assert pinned == read(bounds, ">=")

@@ -31,6 +31,7 @@ FLOORS = {
         {"settings"},
         {"build"},
         {"batch", "report", "progress"},
+        {"service"},
         {"cli"},
         {"__init__", "__main__"},
     ],
@@ -59,6 +60,8 @@ DOORS = {
     "argparse": {"cli"},
     "tomli_w": {"lockfile"},
     "urllib3": {"index"},
+    "aiohttp": {"service"},
+    "sqlite3": {"service"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """Packages that every room may import."""
@@ -82,6 +85,7 @@ CHANGES = {
     "hooks/path_probe": {"os.mkdir", "os.rmdir"},  # in the Python of a backend
     "hooks/serve": {"os.write"},  # to a pipe
     "index/downloads": {"unlink", "open(w)"},  # a draft of the cache, removed on failure
+    "service/runs": {"open(w)", "os.open"},  # line by line, in the directory of a run
     "report/stream": {"open(w)"},  # line by line, for a reader beside the build
 }
 """Changes to a file system outside `files`, each with its reason."""

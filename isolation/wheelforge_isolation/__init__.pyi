@@ -19,6 +19,7 @@ from wheelforge_isolation.files.fs import (
     copy_file as copy_file,
     digest as digest,
     ensure_directory as ensure_directory,
+    ensure_private_directories as ensure_private_directories,
     move as move,
     create_file as create_file,
     open_new_file as open_new_file,
@@ -56,6 +57,10 @@ from wheelforge_isolation.cache.ownership import (
 )
 from wheelforge_isolation.cache.trees import (
     Event as Event,
+)
+from wheelforge_isolation.files.locks import (
+    Lock as Lock,
+    try_lock as try_lock,
 )
 from wheelforge_isolation.files.staging import (
     Collection as Collection,

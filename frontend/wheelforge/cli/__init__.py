@@ -1,13 +1,14 @@
 """The command line: words in, one request out; errors become a sentence and an exit code."""
 
 import gc
+import os
 import sys
 
 from wheelforge.version import VERSION
 
 TYPE_CHECKING = False  # the version is shown without waiting for ``typing``
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
 
@@ -24,9 +25,18 @@ def main(words: "Sequence[str] | None" = None) -> int:
 
             show_surroundings()
         return 0
+    refusal = ""
+    if "WHEELFORGE_SERVER" in os.environ or any(word[:8] == "--server" for word in words):
+        from wheelforge.cli.client import find_address, run_remotely
+
+        address = find_address(words)
+        if address:
+            code, refusal = run_remotely(words, address)
+            if code >= 0:
+                return code
     from wheelforge.cli.command_line import run_words
 
-    return run_words(words)
+    return run_words(words, refusal)
 
 
 def run() -> "NoReturn":
@@ -37,14 +47,20 @@ def run() -> "NoReturn":
         open_missing_streams()
     # Nearly all that a short process makes stays: looking through it 70 times took 20 ms.
     gc.set_threshold(_COLLECTED_AT)
+    code = run_safely(main)
+    # Else the interpreter would look through all that is alive for cycles at its end: 27 ms.
+    gc.freeze()
+    sys.exit(code)
+
+
+def run_safely(run: "Callable[[], int]") -> int:
+    """Return the exit code of ``run``, also if standard output cannot take what it has printed."""
     try:
-        code = main()
+        code = run()
         sys.stdout.flush()
     except OSError as error:
         from wheelforge.cli.command_line import abandon_output, explain_refusal
 
         code = explain_refusal(error)
         abandon_output()
-    # Else the interpreter would look through all that is alive for cycles at its end: 27 ms.
-    gc.freeze()
-    sys.exit(code)
+    return code

@@ -124,6 +124,14 @@ def parse_python(text: str) -> str:
     return str(absolute_path(text)) if os.sep in text or Path(text).exists() else text
 
 
+def parse_target(text: str) -> tuple[str, str]:
+    """Return a name, and the Python that it means."""
+    name, _, python = text.partition("=")
+    if not re.fullmatch(r"[\w.-]+", name) or not python:
+        raise ArgumentTypeError(f"`{text}` is not like `py312=3.12`")
+    return name, parse_python(python)
+
+
 def parse_place(text: str) -> str:
     """Return a URL as it is, and the absolute path of a file or directory that there is."""
     from wheelforge_isolation.formats.urls import FETCHED_SCHEMES, check_url, is_url, scheme_of

@@ -15,17 +15,19 @@ from wheelforge.errors import BuildCancelledError, UnexpectedError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
+
+    from wheelforge.cli.hosted import Hosting
 
 
-def run_words(words: Sequence[str]) -> int:
-    """Do what ``words`` ask for, and return the exit code."""
+def run_words(words: Sequence[str], refusal: str = "", hosting: Hosting | None = None) -> int:
+    """Do what ``words`` ask for, and return the exit code.
+
+    A server has not done it for the reason ``refusal``; or this is ``hosting`` a command for one.
+    """
     try:
-        options = parse_words(words)
         with _ending_on_request():
-            module, _, function = options.run.partition(".")
-            run = getattr(import_module(f"wheelforge.cli.{module}"), function)
-            code: int | None = run(options)
+            return _run(words, refusal, hosting) or 0
     except ForgeError as error:
         return _fail(error)
     except OSError as error:
@@ -38,7 +40,21 @@ def run_words(words: Sequence[str]) -> int:
         return BuildCancelledError.exit_code
     except MemoryError:
         return _fail(UnexpectedError("memory-exhausted"))
-    return code or 0
+
+
+def _run(words: Sequence[str], refusal: str, hosting: Hosting | None) -> int | None:
+    options = parse_words(words)
+    if hosting is not None:
+        hosting.check(options)
+    elif getattr(options, "server", None):
+        from wheelforge.cli.delegation import try_server
+
+        code = try_server(options, words, refusal)
+        if code is not None:
+            return code
+    module, _, function = options.run.partition(".")
+    run: Callable[..., int | None] = getattr(import_module(f"wheelforge.cli.{module}"), function)
+    return run(options)
 
 
 def explain_refusal(error: OSError) -> int:

@@ -124,6 +124,7 @@ def open_console(options: argparse.Namespace) -> Console:
 
     check_contradictions(options)
     console = Console(options.verbosity)
+    console.observer = getattr(options, "observer", None)
     if getattr(options, "requirement", None) or options.build_constraint:
         from wheelforge.cli.requirement_files import read_option_files
 

@@ -15,6 +15,7 @@ from wheelforge_isolation.formats.text import escape_controls, escape_line, esca
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    from wheelforge.cli.hosted import Observer
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
     from wheelforge.progress import Progress
@@ -34,6 +35,8 @@ class Console:
         self._variables = os.environ if variables is None else variables
         self.is_batch = False
         """Whether there are so many builds that each has to be brief."""
+        self.observer: Observer | None = None
+        """The service, if this is a worker of it."""
         self._warnings: dict[str, list[str]] = {}
         """The builds of each warning of a backend."""
         self._lock = Lock()
@@ -50,6 +53,8 @@ class Console:
     def on_event(self, event: BuildEvent) -> None:
         """Tell of an event."""
         self._tell(event)
+        if self.observer is not None:
+            self.observer.on_event(event)
         # Afterwards: the last words of a build belong to it still.
         self._progress.on_event(event)
 
@@ -114,6 +119,8 @@ class Console:
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Say how a build has ended, and print where its results are."""
+        if self.observer is not None:
+            self.observer.on_outcome(outcome)
         if outcome.verdict in {"cancelled", "not-started"}:
             return  # all of them are counted in the end
         has_told = self._progress.add(outcome)

@@ -25,6 +25,7 @@ TOPICS = {
     "build": "sources, options, locks, and how a build runs",
     "batch": "many sources, Pythons and cores",
     "config": "defaults from files, and which value is in force",
+    "serve": "a server that builds for its clients, and its API",
     "overrides": "other requirements, variables, patches and metadata for single packages",
     "ci": "GitHub, GitLab, Jenkins, tox, nox, pre-commit, Docker, cibuildwheel",
     "reports": "JSON, HTML, JUnit and events",

@@ -13,6 +13,7 @@ from wheelforge.cli.argument_types import (
     parse_requirement_file,
     parse_seconds,
     parse_size,
+    parse_target,
     parse_time,
     read_source,
 )
@@ -80,9 +81,7 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         "--config-json", metavar="JSON", help="pass all config settings, as a JSON object"
     )
     add_overrides(group)
-    group.add_argument(
-        "--timeout", type=parse_seconds, metavar="SECONDS", help="stop hooks after 600 or 10m"
-    )
+    add_timeout(group)
     group.add_argument(
         "--keep",
         choices=_KEEP,
@@ -102,6 +101,13 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         help="unpack the sdist there, and leave it",
     )
     add_links(group)
+
+
+def add_timeout(parser: Options) -> None:
+    """Add how long a hook may take."""
+    parser.add_argument(
+        "--timeout", type=parse_seconds, metavar="SECONDS", help="stop hooks after 600 or 10m"
+    )
 
 
 def add_overrides(parser: Options) -> None:
@@ -310,6 +316,48 @@ def add_cache_directory(parser: Options) -> None:
         type=parse_output_directory,
         metavar="DIR",
         help="cache directory (default: the platform's)",
+    )
+
+
+def add_listening(parser: argparse.ArgumentParser) -> None:
+    """Add where a server listens, and how it lives."""
+    group = parser.add_argument_group("server")
+    group.add_argument(
+        "--socket",
+        type=absolute_path,
+        metavar="PATH",
+        help="listen there (default: in the cache directory)",
+    )
+    group.add_argument(
+        *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"
+    )
+    group.add_argument(
+        "--idle",
+        type=parse_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="end after 900 or 15m without clients and builds (default: never)",
+    )
+    group.add_argument(
+        "--target",
+        dest="targets",
+        type=parse_target,
+        action="append",
+        metavar="NAME=PYTHON",
+        help="let clients build with this Python by that name (repeatable)",
+    )
+
+
+def add_server(parser: argparse.ArgumentParser) -> None:
+    """Add which server is to do it."""
+    group = parser.add_argument_group("server")
+    group.add_argument(
+        "--server",
+        metavar="ADDRESS",
+        help="let the server at unix:PATH do it (see `wheelforge help serve`)",
+    )
+    group.add_argument(
+        "--server-required", action="store_true", help="fail if it cannot, instead of doing it here"
     )
 
 

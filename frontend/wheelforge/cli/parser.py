@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _PREFIX = "WHEELFORGE_"
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
 """Options without a value, which may therefore stand before a command."""
-GROUPS = ("cache", "config", "overrides")
+GROUPS = ("cache", "config", "overrides", "server")
 """Words that begin commands of two words."""
 
 
@@ -193,11 +193,13 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     options.add_batch(parser)
     options.add_reports(parser)
     _add_making(parser)
+    options.add_server(parser)
 
 
 def _add_metadata(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     _add_making(parser)
+    options.add_server(parser)
     parser.set_defaults(kinds=None, outdir=None)
 
 
@@ -223,6 +225,7 @@ def _add_lock(parser: argparse.ArgumentParser) -> None:
         "--keep-going", action="store_true", help="lock the others if a source fails"
     )
     _add_making(parser)
+    options.add_server(parser)
     parser.set_defaults(kinds=None, outdir=None, **_ONE_BY_ONE)
 
 
@@ -319,6 +322,23 @@ def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    options.add_listening(parser)
+    group = parser.add_argument_group("builds")
+    options.add_overrides(group)
+    options.add_timeout(group)
+    options.add_links(group)
+    options.add_requirements(parser)
+    options.add_index(parser)
+    options.add_cache_directory(parser)
+    options.add_verbosity(parser)
+
+
+def _add_server_stop(parser: argparse.ArgumentParser) -> None:
+    options.add_cache_directory(parser)
+    parser.add_argument("--drain", action="store_true", help="let what is at work end by itself")
+
+
 class Command(NamedTuple):
     """A command: its options, a line about it, and the module and function that run it."""
 
@@ -359,6 +379,11 @@ COMMANDS = {
     "overrides explain": Command(
         _add_overrides_explain, "show the overrides of a release", "overrides.explain"
     ),
+    "serve": Command(_add_serve, "be a server that builds for its clients", "serve.run_serve"),
+    "server status": Command(
+        _add_cache_facts, "show what the server is doing", "serve.show_status"
+    ),
+    "server stop": Command(_add_server_stop, "stop the server", "serve.stop"),
     "help": Command(_add_help, "show a reference text", "help.show_topic"),
     "explain": Command(_add_explain, "explain an error code", "help.explain_code"),
     "completion": Command(
@@ -374,6 +399,7 @@ examples:
   wheelforge -r requirements.txt --with-deps -o wheels
 
 `wheelforge help` lists the reference texts, `wheelforge explain CODE` explains an error.""",
+    "serve": "`wheelforge help serve` tells how servers are used.",
     "lock": "`wheelforge help build` tells how locks are used.",
     "cache gc": "`wheelforge help cache` tells what is kept.",
 }

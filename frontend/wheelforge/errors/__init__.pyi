@@ -20,6 +20,9 @@ from wheelforge.errors.requirements import (
     RequirementInvalidError as RequirementInvalidError,
     RequirementsError as RequirementsError,
 )
+from wheelforge.errors.service import (
+    ServiceError as ServiceError,
+)
 from wheelforge.errors.usage import (
     BuildCancelledError as BuildCancelledError,
     BuildNotStartedError as BuildNotStartedError,

@@ -1,0 +1,26 @@
+"""The server that was named cannot do a command, or was named by a configuration file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelforge.cli.client import run_remotely
+from wheelforge.cli.console import Console
+from wheelforge.errors import ServiceError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+def try_server(options: argparse.Namespace, words: Sequence[str], refusal: str) -> int | None:
+    """Return the exit code if a server does the command; say why it does not, if it was asked."""
+    if not refusal:
+        code, refusal = run_remotely(words, options.server)
+        if code >= 0:
+            return code
+    if options.server_required:
+        raise ServiceError("server-unusable", options.server, refusal)
+    text = f"the server `{options.server}` does not do this: {refusal}; it is done here"
+    Console(options.verbosity).say("note", text)
+    return None

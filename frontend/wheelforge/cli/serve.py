@@ -1,0 +1,149 @@
+"""The commands `serve` and `server`: start a server, show it, stop it.
+
+Only `serve` ever starts one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from wheelforge.batch.machine import count_cores
+from wheelforge.build.targets import find_layout
+from wheelforge.cli.console import Console
+from wheelforge.errors import ServiceError
+from wheelforge.service.home import Home, choose_socket
+from wheelforge.service.zygote import Zygote
+from wheelforge_isolation import claim_cache
+
+if TYPE_CHECKING:
+    import argparse
+
+    from wheelforge.service.server import Server
+
+_OF_BUILDS = (
+    *("--index-url", "--extra-index-url", "--find-links", "--no-index", "--offline"),
+    *("--overrides", "--build-constraint", "--require-hashes", "--exclude-newer", "--era"),
+    *("--timeout", "--links"),
+)
+"""Options of a server that are those of the builds that it is asked for over its API."""
+_PATIENCE_SECONDS = 600
+
+
+def run_serve(options: argparse.Namespace) -> None:
+    """Serve until it is told to end."""
+    if not hasattr(os, "fork"):
+        raise ServiceError("server-failed", "this platform cannot fork processes")
+    try:
+        import_module("aiohttp")
+    except ImportError as error:
+        raise ServiceError("extra-missing", "service", str(error)) from error
+    from wheelforge.cli import hosted
+
+    layout = find_layout(options.cache_dir)
+    layout.prepare()
+    claim_cache(layout)
+    home = Home.of(layout.root)
+    home.prepare()
+    path = options.socket or choose_socket(home, os.environ)
+    zygote = Zygote(hosted.prepare, hosted.work)
+    from wheelforge.service.server import ServerOptions, serve
+
+    found = ServerOptions(
+        cache=layout.root,
+        socket=path,
+        jobs=options.jobs or count_cores(),
+        idle_seconds=options.idle,
+        targets=dict(options.targets or ()),
+        words=_list_words(options),
+    )
+    console = Console(options.verbosity)
+
+    def on_ready(server: Server) -> None:
+        left = len(server.runs.active)
+        more = f"; {left} builds of an earlier server are taken up" if left else ""
+        console.say("note", f"listening on {server.address}{more}")
+        _notify("READY=1")
+
+    serve(found, zygote, on_ready)
+
+
+def _notify(text: str) -> None:
+    """Tell the service manager, if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        import socket
+
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+            line.connect(f"\0{address[1:]}" if address[0] == "@" else address)
+            line.send(text.encode())
+
+
+def _list_words(options: argparse.Namespace) -> list[str]:
+    """Return the options for builds as words."""
+    from wheelforge.cli.parser import build_parser
+
+    words = [f"--cache-dir={find_layout(options.cache_dir).root}"]
+    for action in build_parser("serve")._actions:  # ruff: ignore[private-member-access]
+        name = next((name for name in action.option_strings if name in _OF_BUILDS), "")
+        value = getattr(options, action.dest, None)
+        if not name or value is None or value is False or value == action.default:
+            continue
+        if value is True:
+            words.append(name)
+        else:
+            values = cast("list[object]", value) if isinstance(value, list) else [value]
+            words += [f"{name}={each}" for each in values]
+    return words
+
+
+def show_status(options: argparse.Namespace) -> None:
+    """Show what the server of a cache is doing."""
+    facts = _ask(options, "GET", "/api/v1/server")
+    if options.json:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+        return
+    counts = facts["counts"]
+    done = ", ".join(
+        f"{count} {name}" for name, count in counts.items() if name not in {"queued", "running"}
+    )
+    lines = [
+        f"wheelforge {facts['version']} at {facts['address']}, process {facts['pid']}",
+        f"  up for {facts['seconds']:.0f} s, {facts['jobs']} builds at a time",
+        f"  cache: {facts['cache_dir']}",
+        f"  done: {done or 'nothing yet'}",
+        f"  queued: {facts['queued']}",
+        f"  backends in memory: {facts['backends']['kept']}",
+    ]
+    for run in facts["running"]:
+        seconds = time.time() - run["started"]
+        lines.append(f"  running: {run['label']}, {run['phase'] or 'starting'}, {seconds:.1f} s")
+    Console().print_data("\n".join(lines) + "\n")
+
+
+def stop(options: argparse.Namespace) -> None:
+    """Stop the server of a cache, and wait until it has ended."""
+    home = Home.of(find_layout(options.cache_dir).root)
+    _ask(options, "POST", f"/api/v1/server/stop?drain={int(options.drain)}")
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while home.is_served():
+        if time.monotonic() > deadline:
+            raise ServiceError("server-failed", "it has not ended so far")
+        time.sleep(0.02)
+
+
+def _ask(options: argparse.Namespace, method: str, target: str) -> dict[str, Any]:
+    """Return the answer of the server of a cache; nothing is started if there is none."""
+    from wheelforge.service.client import ask
+
+    root = find_layout(options.cache_dir).root
+    home = Home.of(root)
+    record = home.read_record() if home.is_served() else None
+    if record is None:
+        raise ServiceError("server-absent", str(root))
+    return ask(Path(str(record["address"]).removeprefix("unix:")), method, target)

@@ -1,0 +1,43 @@
+"""Errors of the build server and of its clients."""
+
+from __future__ import annotations
+
+from wheelforge.errors.base import BuildError, Kind
+
+
+class ServiceError(BuildError):
+    """A server cannot be started, cannot be reached, or does not do what it is asked for."""
+
+    address: str
+    reason: str
+    extra: str
+
+
+ServiceError.kinds = {
+    "server-unusable": Kind(
+        5,
+        "address reason",
+        "the server `{address}` does not do this: {reason}",
+        "without `--server-required` it is done in this process",
+    ),
+    "server-running": Kind(
+        5,
+        "address",
+        "a server of this cache is running already, at `{address}`",
+        "`wheelforge server status` shows it, `wheelforge server stop` ends it",
+    ),
+    "server-absent": Kind(
+        5,
+        "address",
+        "no server of the cache `{address}` is running",
+        "`wheelforge serve` starts one",
+    ),
+    "server-failed": Kind(5, "reason", "the server cannot go on: {reason}"),
+    "socket-invalid": Kind(2, "address reason", "`{address}` cannot be listened on: {reason}"),
+    "extra-missing": Kind(
+        2,
+        "extra reason",
+        "this needs what `wheelforge[{extra}]` brings: {reason}",
+        "install `wheelforge[{extra}]`",
+    ),
+}

@@ -1,0 +1,359 @@
+"""The API: a table of routes, and what is done for each of them."""
+
+# ruff: file-ignore[unused-async]  # every handler is called in the same way
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import socket
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import web
+
+from wheelforge.service import openapi
+from wheelforge.service.home import PROTOCOL, is_own_user
+from wheelforge.service.metrics import format_metrics
+from wheelforge.service.problems import Problem, answer_problems_first, read_json
+from wheelforge.service.requests import read_request
+from wheelforge.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from wheelforge.service.queue import Run, Want
+    from wheelforge.service.server import Server
+
+    Handler = Callable[[Server, web.Request], Awaitable[web.StreamResponse]]
+
+_MOST_BYTES = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_HEARTBEAT_SECONDS = 15.0
+
+
+class Route(NamedTuple):
+    """One route of the API."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: str = ""
+    """The name of a schema, or a content type."""
+    role: str = "read"
+    statuses: tuple[int, ...] = (200,)
+    body: str = ""
+    """The schema of what is posted."""
+
+    @property
+    def operation(self) -> str:
+        """The name of the function that answers."""
+        return self.handler.__name__
+
+
+def make_application(server: Server) -> web.Application:
+    """Return what answers requests."""
+
+    async def count(request: web.Request, handler: Any) -> Any:  # ruff: ignore[any-type]
+        server.connections += 1
+        try:
+            return await handler(request)
+        finally:
+            server.connections -= 1
+            server.mark_active()
+
+    application = web.Application(
+        client_max_size=_MOST_BYTES, middlewares=[web.middleware(count), answer_problems_first]
+    )
+    for route in ROUTES:
+        application.router.add_route(route.method, route.path, _bind(server, route))
+    return application
+
+
+def _bind(server: Server, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "POST":
+            kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                raise Problem(415, "content-type", "the body must be application/json")
+        return await route.handler(server, request)
+
+    return answer
+
+
+def is_trusted(request: web.Request) -> bool:
+    """Return whether it comes from a process of the server's own user on this machine."""
+    transport = request.transport
+    line = None if transport is None else transport.get_extra_info("socket")
+    return line is not None and line.family == socket.AF_UNIX and is_own_user(line)
+
+
+def _json(facts: object, status: int = 200, **headers: str) -> web.Response:
+    body = json.dumps(facts, ensure_ascii=False).encode(errors="replace") + b"\n"
+    return web.Response(
+        body=body, status=status, content_type="application/json", charset="utf-8", headers=headers
+    )
+
+
+# -- builds ---------------------------------------------------------------------------------------
+
+
+async def create_build(server: Server, request: web.Request) -> web.StreamResponse:
+    """Queue a build; the same `Idempotency-Key` again names the same one."""
+    if server.stopping.is_set():
+        raise Problem(503, "server-stopping", "the server is about to end")
+    body, trusted = await request.read(), is_trusted(request)
+    key, digest = request.headers.get("Idempotency-Key"), hashlib.sha256(body).hexdigest()
+    if key is not None:
+        if not _KEY.fullmatch(key):
+            raise Problem(400, "request-invalid", "`Idempotency-Key` must be 1 to 200 characters")
+        known = server.runs.queue.find_want(key)
+        if known is not None and known.digest != digest:
+            detail = "this `Idempotency-Key` came with another request before"
+            raise Problem(422, "idempotency-key-reused", detail)
+        if known is not None:
+            return _json(describe_build(server, known))
+    spec = read_request(read_json(body), server.options.targets, is_trusted=trusted)
+    client = spec.fields.get("client") or (f"uid {os.geteuid()}" if trusted else "remote")
+    want = server.runs.submit(spec, client, key, digest)
+    facts = describe_build(server, want)
+    return _json(facts, 202, Location=f"/api/v1/builds/{want.id}")
+
+
+async def list_builds(server: Server, request: web.Request) -> web.StreamResponse:
+    """List builds that are done, the last first."""
+    limit, offset = _count(request, "limit", 50, 500), _count(request, "offset", 0, 10**9)
+    runs = server.runs.queue.list_runs("done", limit, offset)
+    return _json({"builds": [describe_run(server, run) for run in runs]})
+
+
+async def show_build(server: Server, request: web.Request) -> web.StreamResponse:
+    """Show one build."""
+    return _json(describe_build(server, find_want(server, request)))
+
+
+async def cancel_build(server: Server, request: web.Request) -> web.StreamResponse:
+    """Withdraw a request; the last one for a build cancels it."""
+    want = find_want(server, request)
+    server.runs.withdraw(want)
+    return _json(describe_build(server, want))
+
+
+async def stream_events(server: Server, request: web.Request) -> web.StreamResponse:
+    """Follow the events of a build, as lines of JSON or as server-sent events."""
+    want = find_want(server, request)
+    last = request.headers.get("Last-Event-ID") or request.query.get("after", "0")
+    after = int(last) if last.isascii() and last.isdigit() else 0
+    is_sse = "text/event-stream" in request.headers.get("Accept", "")
+    kind = "text/event-stream" if is_sse else "application/x-ndjson"
+    headers = {"Content-Type": kind, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        async for number, line in server.runs.follow(want.run, after):
+            text = f'{{"seq": {number}, {line[1:]}'
+            await response.write(_frame(text, number, is_sse=is_sse))
+        end = {"kind": "end", "build": describe_build(server, want)}
+        await response.write(_frame(json.dumps(end), None, is_sse=is_sse))
+        await response.write_eof()
+    return response
+
+
+def _frame(text: str, number: int | None, *, is_sse: bool) -> bytes:
+    if not is_sse:
+        return f"{text}\n".encode()
+    name = "" if number is None else f"id: {number}\n"
+    return f"{name}event: {'end' if number is None else 'event'}\ndata: {text}\n\n".encode()
+
+
+async def show_log(server: Server, request: web.Request) -> web.StreamResponse:
+    """Show the output of the backend; `Range` is honoured."""
+    path = server.home.runs / find_want(server, request).run / "log"
+    headers = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+    if not path.exists():
+        return web.Response(headers=headers)
+    return web.FileResponse(path, headers=headers)
+
+
+async def fetch_artifact(server: Server, request: web.Request) -> web.StreamResponse:
+    """Fetch a result by its hash."""
+    sha256 = request.match_info["sha256"]
+    path = server.runs.results.find(sha256) if _SHA256.fullmatch(sha256) else None
+    if path is None:
+        raise Problem(404, "artifact-unknown", f"there is no artifact `{sha256}`")
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{path.name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return web.FileResponse(path, headers=headers)
+
+
+def find_want(server: Server, request: web.Request) -> Want:
+    """Return the build that is named."""
+    want = server.runs.queue.want(request.match_info["id"])
+    if want is None:
+        raise Problem(404, "build-unknown", f"there is no build `{request.match_info['id']}`")
+    return want
+
+
+def describe_build(server: Server, want: Want) -> dict[str, Any]:
+    """Return a build as the one who has asked for it sees it."""
+    run = server.runs.queue.run(want.run)
+    if run is None:
+        raise Problem(410, "build-forgotten", "the build is too long ago")
+    facts = {**describe_run(server, run), "id": want.id, "run": run.id, "client": want.client}
+    if want.cancelled and facts["state"] != "done":
+        facts.update(state="done", verdict="cancelled")
+    return facts
+
+
+def describe_run(server: Server, run: Run) -> dict[str, Any]:
+    """Return a run, without the variables of its request."""
+    active = server.runs.active.get(run.id)
+    outcome = run.outcome
+    artifacts = [
+        {
+            "name": each["name"],
+            "kind": each["kind"],
+            "size": each["size"],
+            "sha256": each["hashes"]["sha256"],
+            "url": f"/api/v1/artifacts/{each['hashes']['sha256']}",
+        }
+        for each in outcome.get("artifacts", ())
+        if run.kind == "build"
+    ]
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "state": run.state,
+        "verdict": run.verdict,
+        "label": run.label,
+        "client": run.client,
+        "priority": run.priority,
+        "waiters": len(server.runs.queue.wants_of(run.id)),
+        "attempts": run.attempts,
+        "phase": active.phase if active else "",
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "error": outcome.get("error"),
+        "outcome": outcome,
+        "artifacts": artifacts,
+    }
+
+
+# -- the server -----------------------------------------------------------------------------------
+
+
+async def show_server(server: Server, _: web.Request) -> web.StreamResponse:
+    """Show the server: version, settings, and what it is doing."""
+    counts, options = server.runs.queue.count(), server.options
+    facts = {
+        "version": VERSION,
+        "protocol": PROTOCOL,
+        "pid": os.getpid(),
+        "address": server.address,
+        "born": server.born,
+        "seconds": round(time.time() - server.born, 3),
+        "cache_dir": str(options.cache),
+        "jobs": options.jobs,
+        "idle_seconds": options.idle_seconds,
+        "options": list(options.words),
+        "targets": dict(options.targets),
+        "stopping": server.stopping.is_set(),
+        "running": [describe_run(server, each.run) for each in server.runs.running],
+        "queued": counts.get("queued", 0),
+        "counts": counts,
+        "backends": {"kept": len(server.depot), "hits": server.depot.hits},
+    }
+    return _json(facts)
+
+
+async def show_queue(server: Server, request: web.Request) -> web.StreamResponse:
+    """List what is at work and what waits."""
+    queued = server.runs.queue.list_runs("queued", _count(request, "limit", 100, 1000))
+    running = [describe_run(server, each.run) for each in server.runs.running]
+    return _json({"running": running, "queued": [describe_run(server, run) for run in queued]})
+
+
+async def list_targets(server: Server, _: web.Request) -> web.StreamResponse:
+    """List the Pythons that clients may name."""
+    targets = server.options.targets.items()
+    return _json({"targets": [{"name": name, "python": python} for name, python in targets]})
+
+
+async def stop_server(server: Server, request: web.Request) -> web.StreamResponse:
+    """Stop the server; with `drain` once what is at work is done."""
+    drain = request.query.get("drain", "") in {"1", "true"}
+    server.stop(drain=drain)
+    return _json({"stopping": True, "drain": drain}, 202)
+
+
+async def show_health(_: Server, __: web.Request) -> web.StreamResponse:
+    """Say that the server lives."""
+    return web.Response(text="ok\n")
+
+
+async def show_readiness(server: Server, _: web.Request) -> web.StreamResponse:
+    """Say whether it takes requests."""
+    if server.stopping.is_set():
+        raise Problem(503, "server-stopping", "the server is about to end")
+    return web.Response(text="ready\n")
+
+
+async def show_metrics(server: Server, _: web.Request) -> web.StreamResponse:
+    """Show numbers, in the text format of Prometheus."""
+    return web.Response(
+        body=format_metrics(server).encode(),
+        headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+    )
+
+
+async def show_openapi(_: Server, __: web.Request) -> web.StreamResponse:
+    """Describe the API."""
+    return _json(openapi.describe(ROUTES))
+
+
+def _count(request: web.Request, name: str, otherwise: int, most: int) -> int:
+    text = request.query.get(name, str(otherwise))
+    if not (text.isascii() and text.isdigit()):
+        raise Problem(400, "request-invalid", f"`{name}` must be a number")
+    return min(int(text), most)
+
+
+_V1 = "/api/v1"
+ROUTES = (
+    Route(
+        *("POST", f"{_V1}/builds", create_build, "queue a build", "Build"),
+        *("build", (200, 202), "Request"),
+    ),
+    Route("GET", f"{_V1}/builds", list_builds, "builds that are done", "application/json"),
+    Route("GET", f"{_V1}/builds/{{id}}", show_build, "one build", "Build"),
+    Route("DELETE", f"{_V1}/builds/{{id}}", cancel_build, "withdraw a request", "Build", "build"),
+    Route(
+        *("GET", f"{_V1}/builds/{{id}}/events", stream_events),
+        *("follow a build; resumes after `Last-Event-ID`", "application/x-ndjson"),
+    ),
+    Route("GET", f"{_V1}/builds/{{id}}/log", show_log, "output of the backend", "text/plain"),
+    Route(
+        *("GET", f"{_V1}/artifacts/{{sha256}}", fetch_artifact, "a result by its hash"),
+        "application/octet-stream",
+    ),
+    Route("GET", f"{_V1}/queue", show_queue, "what is at work and what waits", "application/json"),
+    Route("GET", f"{_V1}/targets", list_targets, "the Pythons to build for", "application/json"),
+    Route("GET", f"{_V1}/server", show_server, "the server itself", "application/json"),
+    Route(
+        *("POST", f"{_V1}/server/stop", stop_server, "stop the server", "application/json"),
+        *("admin", (202,)),
+    ),
+    Route("GET", f"{_V1}/openapi.json", show_openapi, "this description", "application/json"),
+    Route("GET", "/healthz", show_health, "whether it lives", "text/plain"),
+    Route("GET", "/readyz", show_readiness, "whether it takes requests", "text/plain"),
+    Route("GET", "/metrics", show_metrics, "numbers for Prometheus", "text/plain"),
+)

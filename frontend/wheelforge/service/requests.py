@@ -1,0 +1,217 @@
+"""A request of a client, as JSON: checked, and turned into the words of a command.
+
+A table has a row for each field: its type, the option that it becomes, and whether it is left to
+clients that are the server's own user on the same machine. Others may name releases, URLs and
+targets, but no paths, programs or variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from wheelforge.service.queue import PRIORITIES
+from wheelforge_isolation.formats.urls import file_name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_KINDS = {"sdist", "wheel", "editable", "metadata"}
+_ERAS = {"off", "fallback", "always"}
+_PLAIN = re.compile(r"[A-Za-z0-9._+~@:/-]+")
+UMASK = 0o022
+"""Of builds that are asked for over the API, whatever the umask of the server."""
+VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+"""Those of a build whose request says nothing of them."""
+
+
+class RequestError(Exception):
+    """A request makes no sense, or is not this client's to make."""
+
+    def __init__(self, field: str, reason: str, *, is_forbidden: bool = False) -> None:
+        super().__init__(f"`{field}`: {reason}" if field else reason)
+        self.field = field
+        self.is_forbidden = is_forbidden
+
+
+class Field(NamedTuple):
+    """One field of a request."""
+
+    kind: str
+    """``text``, ``flag``, ``number``, ``texts``, ``object``."""
+    text: str
+    option: str = ""
+    is_trusted: bool = False
+    """Whether only the server's own user may give it."""
+
+
+FIELDS = {
+    "source": Field("text", "a directory, an sdist, a URL, or a release: six==1.17.0"),
+    "kinds": Field("texts", "of sdist, wheel, editable, metadata"),
+    "config_settings": Field("object", "for the backend", "--config-json"),
+    "target": Field("text", "the name of one of the server's Pythons"),
+    "python": Field("text", "a path, or a version like 3.12", "--python", is_trusted=True),
+    "variables": Field("object", "all variables of the build", is_trusted=True),
+    "output": Field("text", "a directory for the results", is_trusted=True),
+    "constraints": Field(
+        "texts", "files that limit build requirements", "--build-constraint", is_trusted=True
+    ),
+    "locked": Field("text", "a lock, which is used as it is", "--locked", is_trusted=True),
+    "index_url": Field("text", "the index", "--index-url", is_trusted=True),
+    "extra_index_urls": Field("texts", "more indexes", "--extra-index-url", is_trusted=True),
+    "find_links": Field("texts", "places with files", "--find-links", is_trusted=True),
+    "no_index": Field("flag", "ignore indexes", "--no-index", is_trusted=True),
+    "offline": Field("flag", "use only the cache", "--offline"),
+    "refresh": Field("flag", "ask the index again", "--refresh"),
+    "exclude_newer": Field("text", "ignore files published later", "--exclude-newer"),
+    "require_hashes": Field("flag", "only files whose hash is stated", "--require-hashes"),
+    "era": Field("text", "off, fallback or always", "--era"),
+    "timeout": Field("number", "seconds for each hook", "--timeout"),
+    "priority": Field("text", f"one of {', '.join(PRIORITIES)}"),
+    "client": Field("text", "a name; clients get equal shares"),
+    "detach": Field("flag", "build although nobody waits"),
+    "fresh": Field("flag", "build although it has failed a short while ago"),
+}
+_ABOUT_THE_QUEUE = {"priority", "client", "detach", "fresh", "output"}
+_TYPES = {"text": str, "flag": bool, "number": int | float, "texts": list, "object": dict}
+
+
+class BuildSpec(NamedTuple):
+    """A request that makes sense."""
+
+    fields: dict[str, Any]
+    python: str | None
+    """That of the target."""
+
+    @property
+    def label(self) -> str:
+        """The source in a word."""
+        source = str(self.fields["source"])
+        return (Path(source).name if source.startswith("/") else file_name_of(source)) or "source"
+
+    @property
+    def priority(self) -> int:
+        """The number of the priority."""
+        return PRIORITIES[self.fields.get("priority", "interactive")]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """All variables of the build."""
+        return {**self.fields.get("variables", VARIABLES)}
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether the source cannot change while it is built."""
+        source = str(self.fields["source"])
+        return not source.startswith("/") or Path(source).is_file()
+
+    def key(self) -> str:
+        """Return the key of the build: requests with the same one have the same run."""
+        facts = {name: self.fields[name] for name in self.fields.keys() - _ABOUT_THE_QUEUE}
+        source = str(self.fields["source"])
+        if source.startswith("/"):
+            status = Path(source).stat()
+            facts["state"] = [status.st_size, status.st_mtime_ns]
+        return hashlib.sha256(dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def list_words(self, place: Path) -> list[str]:
+        """Return the words of the command that builds this into ``place``."""
+        words = [f"--outdir={place / 'out'}"]
+        kinds = self.fields.get("kinds", ["wheel"] if self._is_archive else [])
+        words += [f"--{kind}" for kind in kinds]
+        if "metadata" not in kinds:
+            words.append(f"--report={place / 'report.json'}")
+        if self.python is not None:
+            words.append(f"--python={self.python}")
+        for name, value in self.fields.items():
+            if FIELDS[name].option:
+                words += _list_option(FIELDS[name].option, value)
+        return [*words, self.fields["source"]]
+
+    @property
+    def _is_archive(self) -> bool:
+        source = str(self.fields["source"])
+        return not source.startswith("/") or Path(source).is_file()
+
+
+def _list_option(option: str, value: object) -> Iterator[str]:
+    if isinstance(value, bool):
+        if value:
+            yield option
+    elif isinstance(value, dict):
+        yield f"{option}={dumps(value)}"
+    else:
+        values = cast("list[object]", value) if isinstance(value, list) else [value]
+        yield from (f"{option}={each}" for each in values)
+
+
+def read_request(document: object, targets: Mapping[str, str], *, is_trusted: bool) -> BuildSpec:
+    """Return what ``document`` asks for; an error says which field is wrong."""
+    if not isinstance(document, dict):
+        raise RequestError("", "it is no JSON object")
+    fields = cast("dict[str, Any]", document)
+    for name, value in fields.items():
+        field = FIELDS.get(name)
+        if field is None:
+            raise RequestError(name, "there is no such field")
+        if field.is_trusted and not is_trusted:
+            reason = "only the server's own user may give it, over the socket"
+            raise RequestError(name, reason, is_forbidden=True)
+        if not _is_of(field.kind, value):
+            raise RequestError(name, f"it must be: {field.text}")
+    _check_choices(fields)
+    _check_source(fields.get("source", ""), is_trusted=is_trusted)
+    target = fields.get("target")
+    if target is not None and target not in targets:
+        raise RequestError("target", f"it is none of {', '.join(targets) or 'the targets: none'}")
+    return BuildSpec(fields, targets[target] if target else None)
+
+
+def _is_of(kind: str, value: Any) -> bool:  # ruff: ignore[any-type]
+    """Return whether a value has the type of its field; no text may be empty or have a NUL."""
+    if not isinstance(value, _TYPES[kind]) or isinstance(value, bool) != (kind == "flag"):
+        return False
+    texts: Any = value if kind == "texts" else [value] if kind == "text" else ["-"]
+    has_nul = "\\u0000" in dumps(value)
+    return not has_nul and all(isinstance(text, str) and bool(text) for text in texts)
+
+
+def _check_choices(fields: Mapping[str, Any]) -> None:
+    if not set(fields.get("kinds", ())) <= _KINDS:
+        raise RequestError("kinds", f"they are of {', '.join(sorted(_KINDS))}")
+    if len(fields.get("kinds", ())) > 1 and "metadata" in fields["kinds"]:
+        raise RequestError("kinds", "`metadata` is asked for alone")
+    if fields.get("priority", "set") not in PRIORITIES:
+        raise RequestError("priority", f"it is one of {', '.join(PRIORITIES)}")
+    if fields.get("era", "off") not in _ERAS:
+        raise RequestError("era", f"it is one of {', '.join(sorted(_ERAS))}")
+    for name, value in fields.get("variables", {}).items():
+        if not isinstance(value, str) or not name or {"=", "\0"} & {*name} or "\0" in value:
+            raise RequestError("variables", f"`{name}` is no variable with a text")
+    if not str(fields.get("output", "/")).startswith("/"):
+        raise RequestError("output", "it must be an absolute path")
+
+
+def _check_source(source: str, *, is_trusted: bool) -> None:
+    if not source or source.startswith("-"):
+        raise RequestError("source", FIELDS["source"].text)
+    if source.startswith("/"):
+        _check_path(source, is_trusted=is_trusted)
+    elif "://" in source:
+        if not source.startswith(("https://", "http://")):
+            raise RequestError("source", "a URL begins with https://", is_forbidden=True)
+    elif source.startswith(".") or "/" in source.partition("@")[0]:
+        raise RequestError("source", "a path must be absolute", is_forbidden=not is_trusted)
+    elif "@" in source and not is_trusted:
+        raise RequestError("source", "name a release, or its URL", is_forbidden=True)
+
+
+def _check_path(source: str, *, is_trusted: bool) -> None:
+    if not is_trusted:
+        reason = "paths are for the server's own user, over the socket; upload the archive"
+        raise RequestError("source", reason, is_forbidden=True)
+    if not Path(source).exists():
+        raise RequestError("source", f"there is no `{source}`")

@@ -1,0 +1,88 @@
+"""The results of runs: files by their SHA-256, and copies where somebody wants them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge_isolation import (
+    IsolationError,
+    deliver_file,
+    digest,
+    ensure_directory,
+    move,
+    remove_tree,
+)
+
+if TYPE_CHECKING:
+    from wheelforge.service.home import Home
+
+_ERROR = re.compile(r"^error\[([\w-]+)\]: (.*)$", re.MULTILINE)
+_HINT = re.compile(r"^hint: (.*)$", re.MULTILINE)
+_TAIL_BYTES = 1 << 16
+
+
+class Results:
+    """The artifacts of runs, below the directory of the server."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def read_report(self, place: Path) -> dict[str, Any] | None:
+        """Return what the worker has written down of its one build, if it came to that."""
+        try:
+            builds = json.loads((place / "report.json").read_bytes())["builds"]
+        except (OSError, ValueError, KeyError):
+            return None
+        return builds[0] if builds else None
+
+    def read_error(self, place: Path, code: int) -> dict[str, Any]:
+        """Return an outcome of what a command has printed that came to none."""
+        if code == 0:
+            return {}
+        try:
+            text = (place / "stderr").read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+        except OSError:
+            text = ""
+        found, hint = _ERROR.search(text), _HINT.search(text)
+        error = {
+            "code": found[1] if found else "worker-lost",
+            "exit_code": code,
+            "message": found[2] if found else "the process that built has died",
+            "hint": hint[1] if hint else None,
+        }
+        return {"outcome": "failed", "error": error, "artifacts": []}
+
+    def publish(self, place: Path, outcome: dict[str, Any]) -> None:
+        """Keep the artifacts of a run by their hashes, and forget what else it has left."""
+        for artifact in outcome.get("artifacts", ()):
+            source, target = Path(artifact["path"]), self.locate(artifact)
+            if source.is_file() and not target.exists():
+                ensure_directory(str(target.parent))
+                move(str(source), str(target))
+            artifact["path"] = str(target)
+        if outcome.get("artifacts"):
+            remove_tree(str(place / "out"))
+
+    def locate(self, artifact: dict[str, Any]) -> Path:
+        """Return where the file of an artifact is."""
+        sha256, name = str(artifact["hashes"]["sha256"]), str(artifact["name"])
+        return self._home.artifacts / sha256 / name
+
+    def find(self, sha256: str) -> Path | None:
+        """Return the file with that content, if it is there and whole."""
+        try:
+            path = next((self._home.artifacts / sha256).iterdir())
+        except (OSError, StopIteration):
+            return None
+        return path if digest(path) == sha256 else None
+
+    def deliver(self, outcome: dict[str, Any], directory: Path) -> None:
+        """Put copies of the artifacts into ``directory``, each whole."""
+        for artifact in outcome.get("artifacts", ()):
+            try:
+                deliver_file(self.locate(artifact), directory)
+            except (IsolationError, OSError) as error:
+                artifact["undelivered"] = str(error)

@@ -1,0 +1,422 @@
+"""The runs: each is done by a worker, and followed by any number of clients.
+
+All of a run is in a directory of its own: its events, one JSON object a line, which are written as
+they come; its log; its results. A run that was at work when the server died is done again, unless
+its worker had written its report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
+from wheelforge.service.requests import UMASK, BuildSpec
+from wheelforge.service.results import Results
+from wheelforge.service.wire import AsyncLine, list_pairs
+from wheelforge_isolation import ensure_directory, remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from wheelforge.service.home import Home
+    from wheelforge.service.zygote import Zygote
+
+_ATTEMPTS = 3
+_MACHINE = 5
+"""The exit code of failures that are not the project's."""
+_REMEMBERED_SECONDS = 3600.0
+_ATTACH_SECONDS = 10.0
+"""How long a request without `detach` may be without anybody who follows it, at its beginning."""
+_RETURN_SECONDS = 1.0
+"""How long, after the last one has gone."""
+_END_SECONDS = 5.0
+_KEPT_RUNS = 1000
+
+
+@dataclass
+class Active:
+    """A run in the queue or at work, as this server knows it."""
+
+    run: Run
+    command: list[str] = field(default_factory=list[str])
+    """Directory, umask, encoding, errors, count of words, words, variables."""
+    streams: list[int] = field(default_factory=list[int])
+    client: AsyncLine | None = None
+    """The line to the client that has given the command, and waits for its exit code."""
+    line: AsyncLine | None = None
+    """To the worker."""
+    followers: int = 0
+    is_cancelled: bool = False
+    phase: str = ""
+    outcome: dict[str, Any] = field(default_factory=dict[str, Any])
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def notify(self) -> None:
+        """Wake all who follow it."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class Runs:
+    """Everything that is queued or at work; for the one thread of the event loop."""
+
+    def __init__(
+        self, home: Home, zygote: Zygote, *, jobs: int, cache: Path, words: Sequence[str] = ()
+    ) -> None:
+        """Take up what an earlier server has left; ``words`` are options of all its builds."""
+        self.home = home
+        self.jobs = jobs
+        self.queue = Queue(home.database)
+        self.results = Results(home)
+        self.active: dict[str, Active] = {}
+        self.started = self.retried = 0
+        self.depot_address = ""
+        self.is_stopping = False
+        self._zygote = zygote
+        self._cache = str(cache)
+        self._words = list(words)
+        self._tasks = set[asyncio.Task[None]]()
+
+    def recover(self) -> int:
+        """Take up what was queued or at work; return how many runs that are."""
+        found = [*self.queue.list_runs("running", -1), *self.queue.list_runs("queued", -1)]
+        for run in found:
+            report = self.results.read_report(self.directory(run))
+            if run.kind == "command":  # its client has done it, or is gone as well
+                self._store_end(run, "cancelled", {})
+            elif report is not None and report["outcome"] == "built":
+                self._store_end(run, report["outcome"], report)
+            else:
+                self.queue.update(run.id, state="queued", started=None)
+                self.active[run.id] = Active(run=run._replace(state="queued"))
+        self.fill()
+        return len(self.active)
+
+    def directory(self, run: Run) -> Path:
+        """Return the directory of a run."""
+        return self.home.runs / run.id
+
+    @property
+    def running(self) -> list[Active]:
+        """Those at work."""
+        return [each for each in self.active.values() if each.run.state == "running"]
+
+    # -- asking -----------------------------------------------------------------------------------
+
+    def submit(
+        self, spec: BuildSpec, client: str, idempotency: str | None = None, digest: str = ""
+    ) -> Want:
+        """Take a request in: it joins a run of the same key, or gets one of its own."""
+        key, states = spec.key(), ["queued", *(["running"] if spec.is_lasting else [])]
+        run = self.queue.find_run(key, *states)
+        if run is None and not spec.fields.get("fresh"):
+            last = self.queue.find_run(key, "done")
+            if last is not None and self._is_remembered(last):
+                run = last
+        if run is None:
+            run = Run(
+                id=new_id(),
+                key=key,
+                kind="build",
+                label=spec.label,
+                request={"fields": spec.fields, "python": spec.python},
+                client=client,
+                priority=spec.priority,
+                state="queued",
+                created=time.time(),
+            )
+            self._add(Active(run=run))
+        elif spec.priority > run.priority and run.state == "queued":
+            self.queue.update(run.id, priority=spec.priority)
+        want = Want(
+            id=new_id(),
+            run=run.id,
+            client=client,
+            created=time.time(),
+            detached=bool(spec.fields.get("detach")),
+            idempotency=idempotency,
+            digest=digest,
+            output=spec.fields.get("output", ""),
+        )
+        self.queue.add_want(want)
+        if run.state == "done" or want.detached:
+            self._deliver(run, [want])
+        else:
+            self._keep(self._expect_followers(run.id, _ATTACH_SECONDS))
+        self.fill()
+        return want
+
+    def _is_remembered(self, run: Run) -> bool:
+        """Return whether it has failed by itself, and not long ago."""
+        is_recent = time.time() - (run.ended or 0) < _REMEMBERED_SECONDS
+        error: dict[str, Any] = run.outcome.get("error") or {}
+        is_own = error.get("exit_code", _MACHINE) != _MACHINE
+        return run.verdict == "failed" and is_recent and is_own
+
+    def add_command(self, client: AsyncLine, texts: Sequence[str], streams: list[int]) -> Active:
+        """Take a command of a client in, whose streams it gets."""
+        session, *command = texts
+        count = int(command[4])
+        words = command[5 : 5 + count]
+        label = next((Path(word).name for word in reversed(words) if word[:1] != "-"), "") or "."
+        run = Run(
+            id=new_id(),
+            key="",
+            kind="command",
+            label=label,
+            request={"directory": command[0], "words": words},
+            client=f"session {session}",
+            priority=PRIORITIES["interactive"],
+            state="queued",
+            created=time.time(),
+        )
+        active = Active(run=run, command=command, streams=streams, client=client)
+        self._add(active)
+        self.fill()
+        return active
+
+    def _add(self, active: Active) -> None:
+        ensure_directory(str(self.directory(active.run)))
+        self.queue.add_run(active.run)
+        self.active[active.run.id] = active
+
+    def cancel(self, run_id: str) -> None:
+        """End a run, wherever it is."""
+        active = self.active.get(run_id)
+        if active is None or active.is_cancelled:
+            return
+        active.is_cancelled = True
+        if active.line is None:
+            self._end(active, "cancelled", {})
+        else:
+            self._keep(self._interrupt(active, active.line))
+
+    async def _interrupt(self, active: Active, line: AsyncLine) -> None:
+        await line.send("interrupt")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(active.ended.wait(), _END_SECONDS)
+            return
+        line.close()  # at which the worker ends, whatever it does
+
+    def withdraw(self, want: Want) -> None:
+        """Let a request be without effect; the last one takes its run with it."""
+        self.queue.cancel_want(want.id)
+        if not self.queue.wants_of(want.run):
+            self.cancel(want.run)
+
+    # -- doing ------------------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        """Start runs while there is room for them."""
+        clients = Counter(each.run.client for each in self.running)
+        while clients.total() < self.jobs:
+            run = self.queue.choose(clients)
+            if run is None:
+                return
+            active = self.active[run.id]
+            run = run._replace(state="running", started=time.time(), attempts=run.attempts + 1)
+            active.run = run
+            self.queue.update(run.id, state="running", started=run.started, attempts=run.attempts)
+            clients[run.client] += 1
+            self.started += 1
+            self._keep(self._do(active))
+
+    async def _do(self, active: Active) -> None:
+        if active.client is None:
+            self._prepare(active)
+        line = active.line = AsyncLine(self._zygote.fork(active.streams))
+        for stream in active.streams:
+            os.close(stream)
+        active.streams = []
+        await line.send(self.depot_address, self._cache, *active.command)
+        if active.is_cancelled:
+            await line.send("interrupt")
+        ending: list[str] = []
+        with (self.directory(active.run) / "events.ndjson").open("ab", buffering=0) as events:
+            while not ending:
+                texts, _ = await line.receive()
+                if not texts:
+                    break
+                if texts[0] == "event":
+                    self._note(active, texts[1], events.write)
+                elif texts[0] == "outcome":
+                    active.outcome = json.loads(texts[1])
+                else:
+                    ending = texts
+        line.close()
+        active.line = None
+        await self._conclude(active, ending)
+
+    def _prepare(self, active: Active) -> None:
+        """Compose the command of a build, with files as its streams."""
+        place = self.directory(active.run)
+        remove_tree(str(place / "out"))
+        ensure_directory(str(place))
+        request = active.run.request
+        spec = BuildSpec(request["fields"], request["python"])
+        words = ["build", "--no-config", *self._words, *spec.list_words(place)]
+        active.command = [
+            *(str(place), str(UMASK), "utf-8", "strict", str(len(words))),
+            *words,
+            *list_pairs(spec.variables),
+        ]
+        flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+        active.streams = [
+            os.open(os.devnull, os.O_RDONLY),
+            os.open(place / "stdout", flags, 0o600),
+            os.open(place / "stderr", flags, 0o600),
+        ]
+
+    def _note(self, active: Active, text: str, write: Any) -> None:  # ruff: ignore[any-type]
+        event = json.loads(text)
+        if event["kind"] == "started":
+            active.phase = event["phase"] or active.phase
+        write(text.encode() + b"\n")
+        if event["kind"] == "output":
+            with (self.directory(active.run) / "log").open("ab") as log:
+                log.write(event["text"].encode(errors="replace"))
+        active.notify()
+
+    async def _conclude(self, active: Active, ending: Sequence[str]) -> None:
+        """Decide what has become of a run whose worker is gone, and say so."""
+        if active.client is not None:
+            await active.client.send(*(ending or ("gone", "its worker has died")))
+        if ending and ending[0] == "declined":
+            self._end(active, "declined", {})
+            return
+        code = int(ending[1]) if ending else _MACHINE
+        outcome = active.outcome or self.results.read_error(self.directory(active.run), code)
+        verdict = outcome.get("outcome", "built" if code == 0 else "failed")
+        if active.is_cancelled or active.client is not None:
+            self._end(active, "cancelled" if active.is_cancelled else verdict, outcome)
+        elif self.is_stopping:  # the next server takes it up
+            self.queue.update(active.run.id, state="queued")
+            active.ended.set()
+        elif code == _MACHINE and active.run.attempts < _ATTEMPTS:
+            self._try_again(active)
+        else:
+            self._end(active, verdict, outcome)
+
+    def _try_again(self, active: Active) -> None:
+        """Let a run wait a little that failed for a reason that is not its own."""
+        self.retried += 1
+        active.outcome = {}
+        seconds = 2.0**active.run.attempts
+        self.queue.update(active.run.id, state="queued", not_before=time.time() + seconds)
+        active.run = active.run._replace(state="queued")
+        asyncio.get_running_loop().call_later(seconds + 0.01, self.fill)
+        self.fill()
+
+    def _end(self, active: Active, verdict: str, outcome: dict[str, Any]) -> None:
+        run = self._store_end(active.run, verdict, outcome)
+        active.run = run
+        self.active.pop(run.id, None)
+        active.ended.set()
+        active.notify()
+        for stream in active.streams:
+            os.close(stream)
+        active.streams = []
+        self.fill()
+
+    def _store_end(self, run: Run, verdict: str, outcome: dict[str, Any]) -> Run:
+        run = run._replace(state="done", verdict=verdict, outcome=outcome, ended=time.time())
+        if run.kind == "build":
+            self.results.publish(self.directory(run), outcome)
+            self._deliver(run, self.queue.wants_of(run.id))
+        self.queue.update(run.id, state="done", verdict=verdict, outcome=outcome, ended=run.ended)
+        for old in self.queue.remove_old(_KEPT_RUNS):
+            remove_tree(str(self.home.runs / old))
+        return run
+
+    def _deliver(self, run: Run, wants: Sequence[Want]) -> None:
+        if run.state == "done" and run.verdict in {"built", "resumed"}:
+            for want in wants:
+                if want.output:
+                    self.results.deliver(run.outcome, Path(want.output))
+
+    # -- following --------------------------------------------------------------------------------
+
+    async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[tuple[int, str]]:
+        """Yield the events of a run after the given number, until it has ended."""
+        active = self.active.get(run_id)
+        path = self.home.runs / run_id / "events.ndjson"
+        if active is None:
+            for number, line in enumerate(_read_lines(path, 0)[0], 1):
+                if number > after:
+                    yield number, line
+            return
+        active.followers += 1
+        try:
+            async for number, line in _follow_file(path, active):
+                if number > after:
+                    yield number, line
+        finally:
+            active.followers -= 1
+            if not active.followers and not active.ended.is_set():
+                self._keep(self._expect_followers(run_id, _RETURN_SECONDS))
+
+    async def _expect_followers(self, run_id: str, seconds: float) -> None:
+        """Cancel a run that nobody follows, unless somebody wants it all the same."""
+        await asyncio.sleep(seconds)
+        active = self.active.get(run_id)
+        if active is None or active.followers:
+            return
+        if not any(want.detached for want in self.queue.wants_of(run_id)):
+            self.cancel(run_id)
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    async def close(self, *, drain: bool) -> None:
+        """Let all that is at work end, by itself or now; the queue stays for the next server."""
+        self.is_stopping = not drain
+        actives = [each for each in self.active.values() if each.run.state == "running"]
+        self.jobs = 0
+        for active in () if drain else actives:
+            if active.line is not None:
+                await active.line.send("interrupt")
+        for active in actives:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(active.ended.wait(), None if drain else _END_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        self.queue.close()
+
+    def _keep(self, coroutine: Any) -> None:  # ruff: ignore[any-type]
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _follow_file(path: Path, active: Active) -> AsyncIterator[tuple[int, str]]:
+    number = position = 0
+    while True:
+        changed, is_over = active.changed, active.ended.is_set()
+        lines, position = _read_lines(path, position)
+        for line in lines:
+            number += 1
+            yield number, line
+        if is_over:
+            return
+        if not lines:
+            await changed.wait()
+
+
+def _read_lines(path: Path, position: int) -> tuple[list[str], int]:
+    """Return the whole lines of a file from there on, and where they end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            content = file.read()
+    except FileNotFoundError:
+        return [], position
+    whole = content[: content.rfind(b"\n") + 1]
+    return whole.decode().splitlines(), position + len(whole)

@@ -1,0 +1,206 @@
+"""The server: its listeners, its clients, and how long it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from aiohttp import web
+
+from wheelforge.errors import ServiceError
+from wheelforge.service.api import make_application
+from wheelforge.service.depot import BORROW, KEEP, Depot
+from wheelforge.service.home import COMMANDS_SUFFIX, PROTOCOL, Home, is_own_user, listen
+from wheelforge.service.runs import Runs
+from wheelforge.service.wire import AsyncLine
+from wheelforge.version import VERSION
+from wheelforge_isolation import remove_file
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from wheelforge.service.runs import Active
+    from wheelforge.service.zygote import Zygote
+
+_LOOK_SECONDS = 1.0
+_COMMAND = "command"
+
+
+class ServerOptions(NamedTuple):
+    """How a server works."""
+
+    cache: Path
+    socket: Path
+    jobs: int
+    idle_seconds: float = 0.0
+    """After which it ends, with nobody connected and nothing to do; 0: never."""
+    targets: Mapping[str, str] = {}
+    words: Sequence[str] = ()
+    """Options of all builds that are asked for over the API."""
+
+
+class Server:
+    """One server of one cache, from its first client to its last."""
+
+    def __init__(self, options: ServerOptions, zygote: Zygote) -> None:
+        self.options = options
+        self.home = Home.of(options.cache)
+        self.depot = Depot()
+        self.born = time.time()
+        self.runs = Runs(
+            self.home, zygote, jobs=options.jobs, cache=options.cache, words=options.words
+        )
+        self.stopping = asyncio.Event()
+        self.drains = False
+        self.connections = 0
+        self._last = time.monotonic()
+        self._tasks = set[asyncio.Task[None]]()
+
+    @property
+    def address(self) -> str:
+        """The address that clients use."""
+        return f"unix:{self.options.socket}"
+
+    def stop(self, *, drain: bool) -> None:
+        """Let it end; it does so once it has answered."""
+        self.drains = drain
+        self.stopping.set()
+
+    def mark_active(self) -> None:
+        """Take note that somebody is there."""
+        self._last = time.monotonic()
+
+    async def run(self, on_ready: Callable[[Server], None]) -> None:
+        """Serve until it is told to end, or nobody has been there for long."""
+        paths = (
+            self.options.socket,
+            self.options.socket.with_name(self.options.socket.name + COMMANDS_SUFFIX),
+        )
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, lambda: self.stop(drain=False))
+        async with AsyncExitStack() as stack:
+            listeners = [stack.enter_context(listen(path)) for path in paths]
+            for path in paths:
+                stack.callback(remove_file, str(path))
+            self.runs.depot_address = str(paths[1])
+            runner = web.AppRunner(
+                make_application(self),
+                access_log=None,
+                shutdown_timeout=_LOOK_SECONDS,
+                handler_cancellation=True,
+            )
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.SockSite(runner, listeners[0]).start()
+            accepting = asyncio.ensure_future(self._accept(listeners[1]))
+            stack.callback(accepting.cancel)
+            facts = {"address": self.address, "born": self.born, "protocol": PROTOCOL}
+            nonce = self.home.write_record(facts)
+            stack.callback(self.home.remove_record, nonce)
+            taken_up = self.runs.recover()
+            on_ready(self)
+            await self._wait_for_end(taken_up)
+            self.home.remove_record(nonce)
+            await self.runs.close(drain=self.drains)
+            self.depot.sweep(leave=0)
+
+    async def _wait_for_end(self, _: int) -> None:
+        while not self.stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), _LOOK_SECONDS)
+            self.depot.sweep()
+            if self.connections or self.runs.active:
+                self.mark_active()
+            idle = self.options.idle_seconds
+            if idle and time.monotonic() - self._last > idle:
+                return
+
+    async def _accept(self, listener: socket.socket) -> None:
+        listener.setblocking(False)  # ruff: ignore[boolean-positional-value-in-call]
+        loop = asyncio.get_running_loop()
+        while True:
+            line, _ = await loop.sock_accept(listener)
+            task = asyncio.ensure_future(self._meet(line))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _meet(self, connection: socket.socket) -> None:
+        """Do what one client or worker has connected for."""
+        line, files = AsyncLine(connection), list[int]()
+        self.connections += 1
+        try:
+            if not is_own_user(connection):
+                return
+            texts, files = await line.receive()
+            kind = texts[0] if texts else ""
+            if kind in {BORROW, KEEP}:
+                words, lent = self.depot.answer(texts, files)
+                files = [] if kind == KEEP else files
+                if words:
+                    await line.send(*words, files=lent)
+            elif kind == _COMMAND:
+                streams, files = files, []
+                await self._host(line, texts[1:], streams)
+        finally:
+            self.connections -= 1
+            self.mark_active()
+            line.close()
+            for file in files:
+                os.close(file)
+
+    async def _host(self, line: AsyncLine, texts: Sequence[str], streams: list[int]) -> None:
+        """Have a command of a client done, and end it with its client."""
+        version, session, directory, umask, encoding, *rest = texts
+        if version != VERSION or len(streams) != 3 or self.stopping.is_set():  # ruff: ignore[magic-value-comparison]
+            for stream in streams:
+                os.close(stream)
+            reason = "it is about to end"
+            if version != VERSION:
+                reason = f"it is wheelforge {VERSION}, and this is {version}"
+            await line.send("declined", reason)
+            return
+        name, _, errors = encoding.partition(":")
+        command = [session, directory, umask, name, errors, *rest]
+        active = self.runs.add_command(line, command, streams)
+        listening = asyncio.ensure_future(self._listen(line, active))
+        await active.ended.wait()
+        listening.cancel()
+        await asyncio.wait([listening])
+
+    async def _listen(self, line: AsyncLine, active: Active) -> None:
+        """Interrupt a command when its client says so, and cancel it when its client is gone."""
+        while (await line.receive())[0]:
+            if active.line is None:
+                self.runs.cancel(active.run.id)
+            else:
+                await active.line.send("interrupt")
+        self.runs.cancel(active.run.id)
+
+
+def serve(options: ServerOptions, zygote: Zygote, on_ready: Callable[[Server], None]) -> None:
+    """Be the server of a cache; an error if another process is."""
+    home = Home.of(options.cache)
+    home.prepare()
+    lock = home.lock()
+    umask = os.umask(0o077)
+    try:
+        asyncio.run(_serve(options, zygote, on_ready))
+    except OSError as error:
+        raise ServiceError("server-failed", error.strerror or str(error)) from error
+    finally:
+        os.umask(umask)
+        zygote.close()
+        lock.release(remove=False)
+
+
+async def _serve(
+    options: ServerOptions, zygote: Zygote, on_ready: Callable[[Server], None]
+) -> None:
+    await Server(options, zygote).run(on_ready)
