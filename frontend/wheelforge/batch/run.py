@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from wheelforge.batch.inputs import BuildInput
+    from wheelforge.batch.shards import Shard
     from wheelforge.events import Reporter
     from wheelforge.settings import Settings
     from wheelforge_isolation import Layout
@@ -65,6 +66,8 @@ class BatchOptions(NamedTuple):
     """Of these, what is not built, though there is an sdist: normalised names, or ``:all:``."""
     constraints: Constraints = Constraints()
     """For what is built and its dependencies; not for what that is built with."""
+    shard: Shard | None = None
+    """The part of all builds that is built here."""
     require_hashes: bool = False
     """Whether each of the dependencies needs a stated hash."""
 
@@ -141,6 +144,7 @@ class _Batch:
         jobs = list(self._list_jobs())
         try:
             jobs = toposort(jobs, self._worker.place / "looked-at")
+            jobs = self._choose(jobs, self._options.shard) if self._options.shard else jobs
             self._build(jobs)
         finally:
             for job in jobs:
@@ -162,6 +166,19 @@ class _Batch:
             finally:
                 scheduler.collect(self._note_outcome)
                 self._outcomes |= scheduler.outcomes
+
+    def _choose(self, jobs: list[Job], shard: Shard) -> list[Job]:
+        """Return the jobs of a shard, and say how all of them were split."""
+        from wheelforge.batch.shards import digest, split
+
+        timings = ((job.number, self._worker.timings.load(job)) for job in jobs)
+        seconds = {number: timing.seconds for number, timing in timings if timing}
+        parts = split(jobs, seconds, shard.total)
+        chosen = parts[shard.number - 1]
+        past = f"{len(seconds)} of them with a known duration"
+        text = f"shard {shard}: {len(chosen)} of {len(jobs)} builds, {past}; split {digest(parts)}"
+        self._worker.forges.emit(None, BuildEvent(kind="note", build="", text=text))
+        return chosen
 
     def _note_outcome(self, outcome: Outcome) -> bool:
         self._on_outcome(outcome)

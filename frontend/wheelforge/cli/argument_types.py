@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Collection
 
+    from wheelforge.batch.shards import Shard
+
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
 _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
@@ -55,6 +57,16 @@ def parse_count(text: str) -> int:
     if not text.strip().isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"`{text}` is not a number from 1 on")
     return int(text)
+
+
+def parse_shard(text: str) -> Shard:
+    """Return which of how many parts: ``2/5``."""
+    from wheelforge.batch.shards import Shard
+
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise ArgumentTypeError(f"`{text}` is not K/N, like 2/5, with K from 1 to N")
+    return Shard(int(number), int(count))
 
 
 def parse_days(text: str) -> float:

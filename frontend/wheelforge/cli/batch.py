@@ -47,6 +47,7 @@ def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> Batch
         with_dependencies=options.with_deps,
         no_binary=no_binary,
         only_binary=only_binary,
+        shard=options.shard,
         constraints=merge_constraints(line for line in list_lines(options) if line.is_constraint),
         require_hashes=getattr(options, "requires_source_hashes", False),
     )
@@ -92,6 +93,9 @@ def _refuse_nonsense(options: argparse.Namespace) -> None:
         raise UsageError(
             "option-invalid", "--with-deps", "with `--offline` there is no index to choose from"
         )
+    if options.with_deps and options.shard:
+        reason = "`--with-deps` builds sdists to learn what they require, on every machine"
+        raise UsageError("option-invalid", "--shard", reason)
     if options.fail_fast and options.keep_going:
         raise UsageError("option-invalid", "--fail-fast", "`--keep-going` says the opposite")
     if options.env_dir and len(options.pythons or ()) > 1:

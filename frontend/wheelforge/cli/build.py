@@ -50,7 +50,7 @@ def _is_alone(options: argparse.Namespace) -> bool:
     """Return whether there is one build and nothing else: it need not wait for what many need."""
     is_one = len(options.sources) <= 1 and len(options.pythons or ()) <= 1
     is_plain = not (options.requirement or options.with_deps or options.no_binary)
-    return is_one and is_plain and not options.resume
+    return is_one and is_plain and not (options.resume or options.shard)
 
 
 def _run(options: argparse.Namespace, build: Build, *, is_batch: bool = False) -> int:

@@ -12,6 +12,7 @@ from wheelforge.cli.argument_types import (
     parse_python,
     parse_requirement_file,
     parse_seconds,
+    parse_shard,
     parse_size,
     parse_target,
     parse_time,
@@ -143,6 +144,12 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="skip sources whose wheels are in the output directory, unchanged",
+    )
+    group.add_argument(
+        "--shard",
+        type=parse_shard,
+        metavar="K/N",
+        help="build the K-th of N parts that take equally long, each on a machine of its own",
     )
     group.add_argument(
         "--with-deps", action="store_true", help="also collect everything required at run time"

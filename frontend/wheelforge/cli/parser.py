@@ -203,7 +203,10 @@ def _add_metadata(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(kinds=None, outdir=None)
 
 
-_ONE_BY_ONE = {"no_binary": None, "with_deps": False, "resume": False, "fail_fast": False}
+_ONE_BY_ONE = {
+    **dict.fromkeys(("no_binary", "shard")),
+    **dict.fromkeys(("with_deps", "resume", "fail_fast"), False),
+}
 """For a batch whose sources are all built, and nothing else."""
 
 

@@ -104,6 +104,7 @@ def test_batch__an_interrupt_ends_all_builds_and_leaves_deliveries(yard: Yard) -
     [
         ["--no-binary", "one"],
         ["--with-deps", "--offline"],
+        ["--with-deps", "--shard", "1/2"],
         ["--keep-going", "--fail-fast", "one", "two"],
         ["--jobs", "0"],
     ],

@@ -78,6 +78,7 @@ def test_typo__is_answered_with_the_word_that_is_meant(
     ("words", "reason"),
     [
         (["demo", "-j", "0"], "`-j/--jobs` cannot be used: `0`"),
+        (["demo", "--shard", "3/2"], "`--shard` cannot be used: `3/2` is not K/N"),
         (["demo", "--timeout", "abc"], "`--timeout` cannot be used: `abc`"),
         (["demo", "--timeout", "0"], "`0` is no time at all"),
         (["demo", "--era", "maybe"], "`maybe` is not one of off, fallback, always"),
