@@ -72,7 +72,7 @@ def _judge_tool(name: str, _: re.Match[str]) -> Cause:
 
 def _judge_file(name: str, match: re.Match[str]) -> Cause:
     """Return nothing sure for a file that may be any: only some names are those of programs."""
-    return _judge_tool(name, match) if is_tool(name) else UNKNOWN
+    return _judge_tool(name, match) if is_tool(re.split(r"[\\/]", name)[-1]) else UNKNOWN
 
 
 def _judge_language(name: str, match: re.Match[str]) -> Cause:
@@ -179,7 +179,7 @@ _TABLE: tuple[tuple[str, Cause], ...] = (
     (r"Could not find directory of (OpenSSL) installation", _LIBRARY),
     (r"command '([^'\n]+)' failed: No such file or directory", _TOOL),
     (r"unable to execute '([^'\n]+)': No such file or directory", _TOOL),
-    (r"[eE]rror: \[Errno 2\] No such file or directory: '([\w+.-]+)'", _FILE),
+    (r"[eE]rror: \[Errno 2\] No such file or directory: '([^'\n]+)'", _FILE),
     (r"sh: (?:line )?(?:\d+: )?([\w.+-]+): (?:command )?not found", _TOOL),
     (r"\bmake(?:\[\d+\])?: ([\w.+-]+): (?:No such file or directory|[Cc]ommand not found)", _TOOL),
     (r"'([\w.+-]+)' is not recognized as an internal or external command", _TOOL),
