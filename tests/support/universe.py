@@ -148,7 +148,7 @@ class Universe(Index):
         found = Selector(IndexSettings(), self.python.tags).select(name, files, ORIGIN)
         del found.left_out[OTHER_NAME]
         if not (found.usable or found.elsewhere):
-            raise PackageNotFoundError(name, (ORIGIN,))
+            raise PackageNotFoundError(name, (ORIGIN,), ())
         return merge([found])
 
     def prefetch(self, names: Iterable[str]) -> None:

@@ -21,7 +21,6 @@ _OF_THE_MACHINE = {
 _OF_THEIR_TIME = {
     "backend-unavailable",
     "hook-missing",
-    "package-not-found",
     "requirements-conflict",
     "result-invalid",  # newer backends find other versions than older ones did
 }

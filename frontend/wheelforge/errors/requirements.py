@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from wheelforge.errors.base import BuildError, Kind, in_backticks
 
+_SIMPLE = "the URL of an index often ends in `/simple/`"
 _CHANGED = "do not use it before you know why: it was changed"
 
 
@@ -163,14 +164,22 @@ PackageIndexError.kinds = {
         5,
         "origin reason",
         "`{origin}` is no package index: {reason}",
-        "the URL of an index often ends in `/simple/`",
+        _SIMPLE,
     ),
     "download-unwritable": Kind(5, "path problem", "cannot write the download `{path}`: {problem}"),
 }
 
 
 def _not_found(error: PackageNotFoundError) -> str:
-    return f"there is no `{error.name}` at {in_backticks(error.searched) or 'no place at all'}"
+    places = in_backticks(error.searched) or "no place at all"
+    return "\n  ".join((f"there is no `{error.name}` at {places}", *error.details))
+
+
+def _find_right_place(error: PackageNotFoundError) -> str:
+    servers = [url for url in error.searched if url.startswith("http")]
+    if servers and not any("/simple" in url for url in servers):
+        return f"{_SIMPLE}: is `{servers[-1].rstrip('/')}/simple/` meant?"
+    return "check its spelling, and which indexes are asked"
 
 
 class PackageNotFoundError(BuildError):
@@ -179,10 +188,10 @@ class PackageNotFoundError(BuildError):
     code = "package-not-found"
     name: str
     searched: tuple[str, ...]
+    details: tuple[str, ...]
+    """Who requires it."""
     kinds: ClassVar[dict[str, Kind]] = {
-        code: Kind(
-            3, "name searched", _not_found, "check its spelling, and which indexes are asked"
-        )
+        code: Kind(3, "name searched details", _not_found, _find_right_place)
     }
 
 

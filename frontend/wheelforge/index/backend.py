@@ -63,7 +63,7 @@ class IndexBackend:
         every = merge(found)
         if not (is_known or every.usable or every.left_out):
             searched = (*settings.find_links, *settings.asked_urls)
-            raise PackageNotFoundError(name, tuple(map(without_secrets, searched)))
+            raise PackageNotFoundError(name, tuple(map(without_secrets, searched)), ())
         return every
 
     def fetch(self, candidate: Candidate, path: str) -> None:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 from resolvelib.structs import RequirementInformation
 
-from wheelforge.errors import RequirementsError
+from wheelforge.errors import PackageNotFoundError, RequirementsError
 from wheelforge.index.candidates import MOST_SHOWN, group_by_reason, list_versions
+from wheelforge.resolve.requirements import ANY
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_version
+from wheelforge_isolation.formats.requirements import is_exact
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    from wheelforge.errors import BuildError
     from wheelforge.resolve.finder import CandidateFinder
     from wheelforge.resolve.requirements import Requested, ResolverCandidate, WantedPackage
     from wheelforge.resolve.types import ResolutionRequest
@@ -39,9 +42,7 @@ class Explainer:
         self._dependencies = dependencies
         """Those of each file that was looked at."""
 
-    def explain(
-        self, causes: Sequence[Requested], roots: Sequence[WantedPackage]
-    ) -> RequirementsError:
+    def explain(self, causes: Sequence[Requested], roots: Sequence[WantedPackage]) -> BuildError:
         """Return the error that says which requirement of which parent excludes what."""
         wanted: dict[str, list[WantedPackage]] = {}
         for cause in sorted(causes, key=lambda cause: cause.requirement.name):
@@ -50,12 +51,22 @@ class Explainer:
         names = [*wanted]
         stuck = [name for name in names if not self._finder.pick(name, wanted[name])]
         details = _describe_requests([*causes, *self._find_reasons(causes, roots)], self._subject)
+        absent = self._find_absent(stuck, wanted)
+        if absent is not None:
+            return PackageNotFoundError(absent.name, absent.searched, tuple(details))
         for name in stuck or names:
             details += self._describe(name, wanted[name])
         summary = self._summarize(stuck, names, causes)
         return RequirementsError(
             "requirements-conflict", tuple(stuck or names), summary, tuple(details)
         )
+
+    def _find_absent(
+        self, names: Sequence[str], wanted: Mapping[str, Sequence[WantedPackage]]
+    ) -> PackageNotFoundError | None:
+        """Return the error of the first name that no index has, if it is not to come from a URL."""
+        asked = (name for name in names if not any(each.url for each in wanted[name]))
+        return next(filter(None, map(self._finder.find_absence, asked)), None)
 
     def _find_reasons(
         self, causes: Sequence[Requested], roots: Sequence[WantedPackage]
@@ -113,11 +124,13 @@ class Explainer:
         free = [version for version, reason in reasons.items() if not reason]
         if free:
             yield f"available: `{name}` {list_versions(free)}{_describe_closest(free, wanted)}"
-        groups = group_by_reason(reasons, [each.specifier for each in wanted])
+        # Versions that only `a` without a version admits say nothing about `a>=2`.
+        bounds = [each.specifier for each in wanted if each.specifier] or [ANY]
+        groups = group_by_reason(reasons, bounds)
         for reason, versions in islice(groups, _MOST_LINES):
             yield f"`{name}` {versions} cannot be taken: {reason}"
         left_out = self._finder.explain_left_out(name)
-        if left_out:
+        if left_out and (not free or any(is_exact(bound) for bound in bounds)):
             yield left_out
 
 

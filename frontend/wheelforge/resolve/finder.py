@@ -145,12 +145,17 @@ class CandidateFinder:
         objection = partial(self._object, stated, may_be_yanked=is_exact(combine(wanted)))
         return self.project(name).explain(objection, late=self._request.oldest)
 
-    def explain_left_out(self, name: str) -> str:
-        """Return which files the index leaves out, and why, or why it has nothing at all."""
+    def find_absence(self, name: str) -> PackageNotFoundError | None:
+        """Return the error of a name that no index has, if it is one."""
         try:
-            left_out = self.index.find(name).explain()
+            self.index.find(name)
         except PackageNotFoundError as error:
-            return str(error)
+            return error
+        return None
+
+    def explain_left_out(self, name: str) -> str:
+        """Return which files the index leaves out, and why."""
+        left_out = self.index.find(name).explain()
         return f"of `{name}` the index leaves out {left_out}" if left_out else ""
 
     # At a URL

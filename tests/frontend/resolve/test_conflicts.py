@@ -7,21 +7,48 @@ from pathlib import Path
 import pytest
 
 from tests.support.universe import ORIGIN, Universe
-from wheelforge.errors import RequirementsError
+from wheelforge.errors import BuildError, PackageNotFoundError
 
 
-def text_of(error: Exception) -> list[str]:
-    assert isinstance(error, RequirementsError)
-    assert error.code == "requirements-conflict"
+def text_of(error: Exception, code: str = "requirements-conflict") -> list[str]:
+    assert isinstance(error, BuildError)
+    assert error.code == code
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # ruff: ignore[suspicious-pickle-usage]
     return [line.strip() for line in str(error).splitlines()]
 
 
 def test_conflict__a_name_that_is_not_known() -> None:
-    assert text_of(Universe().refuse("setupotols")) == [
-        "there is nothing of `setupotols` that could be used",
-        "the project asks for `setupotols`",
+    universe = Universe()
+    universe.add("app", "1.0", "setupotols")
+
+    assert text_of(universe.refuse("app"), "package-not-found") == [
         f"there is no `setupotols` at `{ORIGIN}`",
+        "`app 1.0` asks for `setupotols`",
+        "the project asks for `app`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("searched", "hint"),
+    [
+        ("https://pypi.org/simple/", "check its spelling, and which indexes are asked"),
+        ("https://pypi.org/", "ends in `/simple/`: is `https://pypi.org/simple/` meant?"),
+        ("/opt/wheels", "check its spelling"),
+    ],
+)
+def test_conflict__an_index_that_knows_no_name_may_be_none(searched: str, hint: str) -> None:
+    assert hint in PackageNotFoundError("a", ("/opt/wheels", searched), ()).hint
+
+
+def test_conflict__does_not_list_files_that_no_bound_admits() -> None:
+    universe = Universe()
+    universe.add("a", "2.0", tag="cp312-cp312-win32")
+    universe.add("a", "1.1", yanked="broken")
+    universe.add("a", "1.0")
+
+    assert text_of(universe.refuse("a", constraints=("a>=999",)))[2:] == [
+        "the constraints demand `a>=999`",
+        "available: `a` 1.0",
     ]
 
 
