@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from wheelforge.build.backend import Backend
 from wheelforge.build.prestart import Prestarter
-from wheelforge.build.project import read_project, unpack_source
+from wheelforge.build.project import check_python, read_project, unpack_source
 from wheelforge.errors import (
     BuildCancelledError,
     BuildError,
@@ -169,6 +169,8 @@ class Attempt:
     @contextlib.contextmanager
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
+        python = self._session.context.targets.find(self._request.python).python
+        check_python(project, self._tree.metadata, self._request.label, python.version)
         override, stated = self._session.override, frozenset(project.requires)
         required = override.change(stated, "build-requires") if override else stated
         with self._start(project, self._prepare(required), newest) as backend:

@@ -10,6 +10,8 @@ from build import BuildException, ProjectBuilder
 
 from wheelforge.errors import SourceError
 from wheelforge_isolation import move, remove_tree, unpack
+from wheelforge_isolation.formats.metadata import first_value, parse_fields
+from wheelforge_isolation.formats.requirements import admits_python
 from wheelforge_isolation.formats.tables import as_table
 from wheelforge_isolation.formats.text import find_meant
 
@@ -73,6 +75,8 @@ class Project(NamedTuple):
     name: str = ""
     """As far as the table `[project]` says."""
     version: str = ""
+    requires_python: str = ""
+    """As that table says, too."""
     notes: tuple[str, ...] = ()
     """Oddities, for the user."""
 
@@ -81,12 +85,14 @@ def read_project(root: Path) -> Project:
     """Return what the tree at ``root`` says; one that says nothing is built as in olden times."""
     content = _read_pyproject(root)
     static = as_table(content.get("project"))
-    name, version = str(static.get("name", "")), str(static.get("version", ""))
+    name, version, python = (
+        str(static.get(key, "")) for key in ("name", "version", "requires-python")
+    )
     if "build-system" not in content:
         alike = [name for name in content if find_meant(name, ["build-system"], _ALIKE)][:1]
         note = "`[{}]` in pyproject.toml is not read; `[build-system]` was probably meant"
         notes = tuple(map(note.format, alike))
-        return Project(root=root, name=name, version=version, notes=notes)
+        return Project(root=root, name=name, version=version, requires_python=python, notes=notes)
     table = _check_build_system(root, as_table(content["build-system"]))
     return Project(
         root=root,
@@ -95,7 +101,15 @@ def read_project(root: Path) -> Project:
         backend_path=tuple(table.get("backend-path", ())),
         name=name,
         version=version,
+        requires_python=python,
     )
+
+
+def check_python(project: Project, metadata: bytes, label: str, version: str) -> None:
+    """Refuse a Python that the project, or the PKG-INFO of its sdist, does not admit."""
+    wanted = project.requires_python or first_value(parse_fields(metadata), "Requires-Python")
+    if wanted and not admits_python(wanted, version):
+        raise SourceError("python-unsupported", label, wanted, version)
 
 
 def _check_build_system(root: Path, table: dict[str, Any]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class SourceError(BuildError):
     source: str
     reason: str
     requirement: str
+    requires: str
+    python: str
     file: str
     other: str
     """The source that has made another file of that name."""
@@ -111,6 +113,12 @@ def _known_versions(error: SourceError) -> str:
 SourceError.kinds = {
     "source-invalid": Kind(2, "source reason", "`{source}` cannot be built: {reason}"),
     "project-invalid": Kind(3, "source reason", "`{source}` cannot be built: {reason}"),
+    "python-unsupported": Kind(
+        3,
+        "source requires python",
+        "`{source}` is for Python {requires}, and this is Python {python}",
+        "name a Python that it is for: `--python`",
+    ),
     "source-not-found": Kind(3, "requirement reasons versions", _no_sdist, _known_versions),
     "result-collides": Kind(
         3,

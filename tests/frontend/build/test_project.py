@@ -1,12 +1,14 @@
 """The `[build-system]` table, and the errors for an invalid one."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.builds import Ground, ask, write_project
 from tests.support.codes import raises
 from wheelforge.build.project import Project, read_project
 from wheelforge.errors import SourceError
@@ -160,6 +162,40 @@ def test_project__misspelled_table_is_noted(tmp_path: Path) -> None:
     assert project.notes == (
         "`[build_system]` in pyproject.toml is not read; `[build-system]` was probably meant",
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "is_built"),
+    [
+        (">=3.99", "", False),
+        ("", "<3", False),
+        (">=3.9", "<3", True),  # the static one is what counts: patches change it
+        ("", ">=3.9", True),
+        ("nonsense", "", True),
+        ("", "", True),
+    ],
+)
+def test_project__for_other_pythons_is_refused_before_anything_is_made(
+    tmp_path: Path, ground: Ground, table: str, field: str, *, is_built: bool
+) -> None:
+    project = write_project(tmp_path / "trees" / "demo-1.0")
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    static = f'[project]\nrequires-python = "{table}"' if table else "[project]"
+    (project / "pyproject.toml").write_text(text.replace("[project]", static), encoding="utf-8")
+    metadata = "Metadata-Version: 2.2\nName: demo\nVersion: 1.0\n"
+    metadata += f"Requires-Python: {field}\n" if field else ""
+    (project / "PKG-INFO").write_text(metadata, encoding="utf-8")
+    sdist = tmp_path / "demo-1.0.tar.gz"
+    with tarfile.open(sdist, "w:gz") as archive:
+        archive.add(project, "demo-1.0")
+
+    with ground.forge() as forge:
+        outcomes = [forge.try_build(ask(each, tmp_path / "out")) for each in (sdist, project)]
+
+    found = [(outcome.error.code if outcome.error else "") for outcome in outcomes]
+    of_directory = "python-unsupported" if table == ">=3.99" else ""
+    assert found == ["" if is_built else "python-unsupported", of_directory]
+    assert outcomes[0].environments_found + outcomes[0].environments_made == is_built
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
