@@ -93,6 +93,9 @@ class EventLog:
         """The artifacts that were delivered so far."""
         self.phases: list[Phase] = []
         self.notes: list[str] = []
+        self.remarks: list[str] = []
+        """Notes that are told with the outcome, and not before."""
+        self._held: list[str] | None = None
         self._warnings: set[str] = set()
         self._environment = ""
         self._reporter = reporter
@@ -121,10 +124,27 @@ class EventLog:
 
     def note(self, *texts: str) -> None:
         """Say something that whoever wanted the build should know, once."""
+        if self._held is not None:
+            self._held += texts
+            return
         for text in texts:
             if text not in self.notes:
                 self.notes.append(text)
                 self._reporter(self._event(kind="note", text=text))
+
+    @contextlib.contextmanager
+    def holding_notes(self) -> Generator[list[str]]:
+        """Yield the notes of what is done inside, which are not told."""
+        self._held = held = list[str]()
+        try:
+            yield held
+        finally:
+            self._held = None
+
+    def remark(self, text: str) -> None:
+        """Take note of something that belongs to the outcome."""
+        self.notes.append(text)
+        self.remarks.append(text)
 
     def warn(self, text: str) -> None:
         """Emit a warning of the backend, once."""

@@ -206,6 +206,8 @@ class Outcome:
     is_resumed: bool = False
     """Whether the artifacts were there already, so that nothing was built."""
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """Those of the notes that no event has told: they are about the outcome."""
     era: datetime | None = None
     """As of when the requirements were resolved, if not as of now."""
     peak_bytes: int = 0

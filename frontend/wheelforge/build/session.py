@@ -146,6 +146,7 @@ class BuildSession:
             compiler_hits=self._compiler_counts[0],
             compiler_misses=self._compiler_counts[1],
             notes=tuple(self.events.notes),
+            remarks=tuple(self.events.remarks),
             era=self._era,
             peak_bytes=self._peak_bytes,
             cpu_seconds=self._cpu_seconds,
@@ -227,7 +228,11 @@ class BuildSession:
 
     def _keep(self, stage: Stage) -> None:
         stage.keep()
-        self.events.note(f"kept: {stage.path}")
+        script = stage.path / "retry.py"
+        again = f"; `python {script}` runs the failed hook again" if script.exists() else ""
+        # A build requirement has no outcome that is told.
+        tell = self.events.note if self.request.chain else self.events.remark
+        tell(f"kept: {stage.path}{again}")
 
     def _build_in(self, stage: Stage, log: BinaryIO) -> None:
         """Build as of now or of then, and once more as of then if that may help."""
@@ -243,8 +248,7 @@ class BuildSession:
             era = Era(self.override.value("era") or era)
         if era is Era.ALWAYS and cutoff is None and fetched.sha256:
             cutoff, then = self._find_publication(fetched, tree.newest)
-            if cutoff is not None:
-                self.events.note(f"built with {then}")
+            self.events.note(then if cutoff is None else f"built with {then}")
         try:
             self._run(self._prepare(tree, place, log, cutoff), fetched)
         except BuildError as error:
@@ -252,9 +256,11 @@ class BuildSession:
             if not is_hopeful or not is_of_its_time(error):
                 raise
             stage.check()
-            self.events.note(f"with what there is today it fails: {error.code}")
-            if not self._is_built_as_of_then(fetched, place / "era", log, tree.newest):
+            with self.events.holding_notes() as held:
+                is_built = self._is_built_as_of_then(fetched, place / "era", log, tree.newest)
+            if not is_built:
                 raise
+            self.events.note(f"with what there is today it fails: {error.code}", *held)
 
     def _lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
         tree = SourceTree(fetched.path, fetched)
@@ -341,6 +347,7 @@ class BuildSession:
         """Build with what there was when the sdist was made, unless that is the same."""
         cutoff, then = self._find_publication(fetched, newest)
         if cutoff is None:
+            self.events.remark(then)
             return False
         failed = self._result
         try:
@@ -351,11 +358,11 @@ class BuildSession:
             self._try(attempt)
         except NothingNew:
             self._attempts.pop()
-            self.events.note(f"{then}, is the same, so it is not built once more")
+            self.events.remark(f"{then}, is the same, so it is not built once more")
         except ForgeError as second:
             if self.cancellation.is_cancelled():
                 raise
-            self.events.note(f"with {then}, it fails too: {second.code}")
+            self.events.remark(f"with {then}, it fails too: {second.code}")
         else:
             self.events.note(f"built once more with {then}")
             return True
@@ -366,7 +373,10 @@ class BuildSession:
     def _find_publication(
         self, fetched: FetchedSource, newest: int | None
     ) -> tuple[datetime | None, str]:
-        """Return a day after the sdist was published, and in words what there was then."""
+        """Return a day after the sdist was published, and in words what there was then.
+
+        Without a day the words say why there is none.
+        """
         dating: Dating | None = None
         if fetched.uploaded is not None:
             dating = Dating(moment=fetched.uploaded, origin="the index")
@@ -374,8 +384,7 @@ class BuildSession:
             index = self.context.targets.find(self.request.python).index
             dating = find_dating(fetched.path, fetched.sha256, newest, index)
         if dating is None:
-            self.events.note("nothing tells when it was published")
-            return None, ""
+            return None, "nothing tells when it was published"
         cutoff = dating.moment + _GRACE
         return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"
 

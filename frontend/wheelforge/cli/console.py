@@ -131,6 +131,8 @@ class Console:
             self.print_data("".join(f"{text}\n" for text in _list_results(outcome)))
         if outcome.error is not None:
             self.show_error(outcome.error, outcome)
+        for text in outcome.remarks:
+            self.say("note", f"{escape_line(outcome.request.label)}: {text}")
 
     def print_data(self, text: str) -> None:
         """Print what was asked for, and nothing else."""

@@ -158,6 +158,7 @@ def test_era__unmeetable_requirements_are_reported_as_of_today(
 
     assert outcome.error is not None
     assert outcome.error.code == "requirements-conflict"
+    assert outcome.notes == outcome.remarks
     assert outcome.notes[-1].startswith("with what there was on ")
     assert outcome.notes[-1].endswith(", it fails too: requirements-conflict")
     assert not any(note.startswith("built") for note in outcome.notes)

@@ -38,7 +38,11 @@ def try_build(ground: Ground, source: Path, keep: Keep, **variables: str) -> Out
 
 def find_kept(outcome: Outcome) -> Path:
     (note,) = (note for note in outcome.notes if note.startswith("kept: "))
-    return type(outcome.request.output)(note.removeprefix("kept: "))
+    place, _, command = note.removeprefix("kept: ").partition("; ")
+    stage = type(outcome.request.output)(place)
+    has_script = (stage / "retry.py").exists()
+    assert command == (f"`python {stage / 'retry.py'}` runs the failed hook again" * has_script)
+    return stage
 
 
 def retry(stage: Path) -> subprocess.CompletedProcess[str]:
@@ -143,7 +147,7 @@ def test_keep__place_is_shown_on_the_command_line(
     code = main(ground.words(sdist, "--keep", "failed", "-o", tmp_path / "out"))
 
     assert code == 4
-    (place,) = re.findall(
-        r"^note: demo-1.0.tar.gz: kept: (.*)$", capsys.readouterr().err, re.MULTILINE
-    )
+    said = capsys.readouterr().err
+    (place,) = re.findall(r"^note: demo-1.0.tar.gz: kept: (.*);", said, re.MULTILINE)
     assert place.startswith(str(ground.cache / "stage-v1" / "demo-1.0-"))
+    assert said.index("error[backend-failed]") < said.index("kept: ")
