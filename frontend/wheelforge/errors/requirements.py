@@ -189,7 +189,7 @@ class PackageNotFoundError(BuildError):
     name: str
     searched: tuple[str, ...]
     details: tuple[str, ...]
-    """Who requires it."""
+    """The requirements that ask for it."""
     kinds: ClassVar[dict[str, Kind]] = {
         code: Kind(3, "name searched details", _not_found, _find_right_place)
     }
