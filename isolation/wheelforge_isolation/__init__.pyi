@@ -15,11 +15,15 @@ from wheelforge_isolation.environments.environment import (
     Environment as Environment,
     adopt_environment as adopt_environment,
 )
+from wheelforge_isolation.files.capabilities import (
+    FilesystemCapabilities as FilesystemCapabilities,
+)
 from wheelforge_isolation.files.fs import (
     copy_file as copy_file,
     digest as digest,
     ensure_directory as ensure_directory,
     ensure_private_directories as ensure_private_directories,
+    free_bytes as free_bytes,
     move as move,
     create_file as create_file,
     open_new_file as open_new_file,
@@ -40,6 +44,7 @@ from wheelforge_isolation.cache.gc import (
 from wheelforge_isolation.interpreter import (
     Interpreter as Interpreter,
     find_interpreter as find_interpreter,
+    list_executables as list_executables,
 )
 from wheelforge_isolation.cache.listing import (
     Entry as Entry,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.build.programs import ask_version, find_programs
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge.hooks.runner import HookRunner
 
@@ -31,7 +31,6 @@ _SINCE = (4, 4)
 _VERSION = re.compile(r"GNU Make (\d+)\.(\d+)")
 _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 """Paths that have the same meaning in every makefile."""
-_PATIENCE_SECONDS = 10
 _LOOK_SECONDS = 0.05
 _PIPE_BYTES = 1 << 20
 """More than a pipe holds."""
@@ -60,24 +59,11 @@ def can_share(variables: Mapping[str, str]) -> bool:
     """Return whether every make that is found by ``variables`` understands our job server."""
     if not hasattr(os, "mkfifo") or "MAKEFLAGS" in variables:
         return False
-    places = os.get_exec_path(dict(variables))
-    programs = [os.path.join(place, name) for place in places for name in _MAKES]  # ruff: ignore[os-path-join]
-    return all(_understands(path) for path in programs if os.access(path, os.X_OK))
+    return all(map(_understands, find_programs(_MAKES, variables)))
 
 
 def _understands(program: str) -> bool:
-    try:
-        said = subprocess.run(
-            [program, "--version"],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_PATIENCE_SECONDS,
-            check=False,
-        ).stdout
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return False
-    match = _VERSION.search(said)
+    match = _VERSION.search(ask_version([program]))
     return match is not None and (int(match[1]), int(match[2])) >= _SINCE
 
 

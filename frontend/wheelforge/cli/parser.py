@@ -286,6 +286,13 @@ def _add_overrides_explain(parser: argparse.ArgumentParser) -> None:
     options.add_cache_directory(parser)
 
 
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_pythons(parser)
+    options.add_index(parser)
+    options.add_cache_directory(parser)
+
+
 def _add_help(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", nargs="?", metavar="TOPIC", help="default: list the topics")
 
@@ -387,6 +394,7 @@ COMMANDS = {
         _add_cache_facts, "show what the server is doing", "serve.show_status"
     ),
     "server stop": Command(_add_server_stop, "stop the server", "serve.stop"),
+    "doctor": Command(_add_doctor, "check what builds need of this machine", "doctor.run"),
     "help": Command(_add_help, "show a reference text", "help.show_topic"),
     "explain": Command(_add_explain, "explain an error code", "help.explain_code"),
     "completion": Command(

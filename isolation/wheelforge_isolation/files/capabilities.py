@@ -55,6 +55,19 @@ class FilesystemCapabilities:
         """Whether a name may be any bytes, valid UTF-8 or not."""
         return self._takes("probe-\udcff")
 
+    @functools.cached_property
+    def sharing(self) -> str:
+        """How a file gets a second place here: by ``reflink``, ``hard link`` or ``copy``."""
+        paths = [os.path.join(self._directory, f"probe-share-{number}") for number in "12"]
+        cloner = FileCloner()
+        try:
+            fs.create_file(paths[0], [b"x"])
+            cloner(*paths)
+        finally:
+            for path in paths:
+                fs.remove_file(path)
+        return cloner.way
+
     def _takes(
         self, name: str, create: Callable[[str], None] = lambda path: fs.create_file(path, ())
     ) -> bool:
@@ -78,6 +91,13 @@ class FileCloner:
 
     def __init__(self, *, shares: bool = True) -> None:
         self._ways: list[Callable[[str, str], None]] = [_clone_file, *[os.link] * shares]
+
+    @property
+    def way(self) -> str:
+        """The cheapest way that has not failed so far."""
+        if not self._ways:
+            return "copy"
+        return "reflink" if self._ways[0] is _clone_file else "hard link"
 
     def __call__(self, source: str, destination: str) -> None:
         """Put the file ``source`` to the new place ``destination`` as well."""

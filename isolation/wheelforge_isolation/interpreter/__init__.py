@@ -10,7 +10,14 @@ A program that starts another Python, as a pyenv shim does, may start a differen
 is described as the Python that it starts now, and this description is not stored.
 """
 
-from wheelforge_isolation.interpreter.find import find_interpreter
+from wheelforge_isolation.interpreter.find import find_interpreter, list_executables
 from wheelforge_isolation.interpreter.inspect import OLDEST, TIMEOUT_SECONDS, Interpreter, Scheme
 
-__all__ = ["OLDEST", "TIMEOUT_SECONDS", "Interpreter", "Scheme", "find_interpreter"]
+__all__ = [
+    "OLDEST",
+    "TIMEOUT_SECONDS",
+    "Interpreter",
+    "Scheme",
+    "find_interpreter",
+    "list_executables",
+]

@@ -170,6 +170,15 @@ def _search(
 
 def _list_candidates(request: PythonRequest, search: Sequence[Path]) -> Iterator[str]:
     """Yield the executables that may fit, best names first, so that few others are probed."""
+    directories = _list_directories(request, search)
+    for name in request.names:
+        for directory in directories:
+            path = os.path.join(directory, name)
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                yield path
+
+
+def _list_directories(request: PythonRequest, search: Sequence[Path]) -> list[str]:
     directories: dict[tuple[int, int], str] = {}
     for place in search:
         for directory in _expand(os.path.abspath(place), request):
@@ -177,11 +186,26 @@ def _list_candidates(request: PythonRequest, search: Sequence[Path]) -> Iterator
                 status = os.stat(directory)
                 # On many systems /bin is /usr/bin: the first name counts.
                 directories.setdefault((status.st_dev, status.st_ino), directory)
-    for name in request.names:
-        for directory in directories.values():
+    return [*directories.values()]
+
+
+def list_executables(search: Sequence[Path]) -> list[str]:
+    """Return the programs that may be Pythons, each once, in the order of ``search``.
+
+    The versions of pyenv are among them, and its shims are not, which start one of these.
+    """
+    found: dict[str, str] = {}
+    for directory in _list_directories(PythonRequest(text="", names=()), search):
+        if os.path.basename(directory) == "shims":
+            continue
+        for name in sorted(_list(directory)):
             path = os.path.join(directory, name)
-            if os.path.isfile(path) and os.access(path, os.X_OK):
-                yield path
+            versioned = _VERSIONED_NAME.fullmatch(name)
+            is_new = not versioned or int(versioned[1]) >= OLDEST[1]
+            is_python = bool(versioned) or name.removesuffix(_SUFFIX) in _USUAL_NAMES
+            if is_python and is_new and os.path.isfile(path) and os.access(path, os.X_OK):
+                found.setdefault(os.path.realpath(path), path)
+    return [*found.values()]
 
 
 def _expand(directory: str, request: PythonRequest) -> list[str]:

@@ -30,7 +30,7 @@ _FORMAT = 2
 _SETTINGS = "pyvenv.cfg"
 _IDENTITY_LENGTH = 16
 _MAX_OUTPUT_BYTES = 1 << 20
-_PATHS = ("executable", "prefix", "base_prefix", "base_executable")
+_PATHS = ("executable", "prefix", "base_prefix", "base_executable", "include")
 _REPORTED = (
     *(*_PATHS, "scheme", "implementation", "version", "version_info", "soabi"),
     *("extension_suffix", "abiflags", "is_free_threaded", "is_debug", "platform", "markers"),
@@ -94,6 +94,8 @@ class Interpreter:
     scheme: Scheme
     identity: str
     """Equal for interpreters whose environments are interchangeable."""
+    include: Path = Path()
+    """Where its headers are, if it has any."""
     build_details: Mapping[str, object] | None = field(default=None, hash=False)
     """The ``build-details.json`` of PEP 739, from Python 3.14 on."""
 

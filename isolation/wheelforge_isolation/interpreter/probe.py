@@ -126,6 +126,7 @@ def describe_build() -> dict[str, Any]:
         "is_free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
         "is_debug": is_debug,
         "platform": sysconfig.get_platform(),
+        "include": to_utf8(sysconfig.get_path("include")),
         "scheme": describe_scheme(),
         "build_details": read_build_details(),
     }

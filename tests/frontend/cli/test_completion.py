@@ -58,6 +58,7 @@ COMPLETIONS = [
     ("help over", ["overrides"]),
     ("explain header-m", ["header-missing"]),
     ("completion z", ["zsh"]),
+    ("doct", ["doctor"]),
     ("demo --outdir demo", ["demo files"]),
     ("demo --report scr", ["script.{}"]),
     ("scr", ["script.{}"]),
