@@ -30,6 +30,10 @@ if TYPE_CHECKING:
             """Add one option."""
             ...
 
+        def add_mutually_exclusive_group(self) -> Options:
+            """Add a group of which one may be given."""
+            ...
+
 
 # The values of enumerations that need not be imported before the backend's server has started.
 _LINKS = ("keep", "copy")
@@ -171,6 +175,16 @@ def add_many(parser: Options) -> None:
         metavar="FILE",
         help="the sources that a requirements file, pylock.toml or uv.lock names; `-`: standard "
         "input (repeatable)",
+    )
+    members = parser.add_mutually_exclusive_group()
+    members.add_argument(
+        "--all-packages", action="store_true", help="all members of the workspace of uv or hatch"
+    )
+    members.add_argument(
+        "--package",
+        action="append",
+        metavar="NAME",
+        help="the member of the workspace that is called so (repeatable)",
     )
     parser.add_argument(
         *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"

@@ -62,7 +62,11 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     if unknown:
         reject_option(unknown[0], parser)
     fill_places(parser, defaults, found)
-    if getattr(found, "sources", None):
+    if getattr(found, "all_packages", False) or getattr(found, "package", None):
+        from wheelforge.cli.workspaces import choose_members
+
+        choose_members(found)
+    elif getattr(found, "sources", None):
         found.sources = [each for source in found.sources for each in list_sdists(source)]
     found.words, found.config_files = words, files
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
