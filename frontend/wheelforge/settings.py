@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge.index.settings import IndexOptions
 from wheelforge.models import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from wheelforge.lockfile import Lock, Recorder
@@ -46,3 +47,8 @@ class Settings(IndexOptions):
     recorder: Recorder | None = None
     """Takes down what builds get."""
     policy: Policy = field(default_factory=Policy)
+
+    def find_refusal(self, markers: Mapping[str, str]) -> Callable[[str, str], bool] | None:
+        """Return what tells of a release whether its wheels are not taken; nothing if all are."""
+        overrides = self.overrides
+        return None if overrides is None else partial(overrides.refuses_wheel, markers)

@@ -80,6 +80,7 @@ class DependencySet:
             require_hashes=settings.require_hashes or self._options.require_hashes,
             exclude_newer=settings.exclude_newer,
             subject=_SUBJECT,
+            refuses_wheel=settings.find_refusal(markers),
         )
         answer = resolve(wanted, self._index, self._build_once)
         place = self._make_place()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from wheelforge.build.project import read_project
 from wheelforge.errors import RequirementsError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from wheelforge.build.project import Project
     from wheelforge.models import BuildRequest
+    from wheelforge.overrides.model import Overrides
 
     Make = Callable[[Path], Path]
 
@@ -41,6 +42,11 @@ class Job(NamedTuple):
     level: int = 0
     """How many builds there are before it in the longest row of such needs."""
 
+    memory: int = 0
+    """How many bytes it needs, as overrides say."""
+    is_alone: bool = False
+    """Whether nothing else is built meanwhile."""
+
     @property
     def id(self) -> str:
         """The id of its build in events and reports."""
@@ -56,6 +62,16 @@ def toposort(jobs: Sequence[Job], place: Path) -> list[Job]:
         own = [job for job in jobs if job.python == python]
         arranged += _arrange(own, projects)
     return sorted(arranged, key=lambda job: job.number)
+
+
+def limit(job: Job, overrides: Overrides, markers: Mapping[str, str]) -> Job:
+    """Return ``job`` with the limits that ``overrides`` have for it."""
+    from wheelforge.overrides.apply import identify_source
+
+    request = job.request
+    override = overrides.find(*identify_source(request.source, request.label), markers)
+    memory, is_alone = (override.value("limits", name) for name in ("memory", "exclusive"))
+    return job._replace(memory=int(cast("float", memory or 0)), is_alone=bool(is_alone))
 
 
 def _read_projects(jobs: Sequence[Job], place: Path) -> Iterator[tuple[Path | str, Project]]:

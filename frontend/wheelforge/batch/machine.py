@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.build.programs import ask_version, find_programs
+from wheelforge.hooks.environ import share_jobs
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge.hooks.runner import HookRunner
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from wheelforge.hooks.runner import HookOptions
 
-_SHARES = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 _MAKES = ("make", "gmake")
 _SINCE = (4, 4)
 """The first make that understands a job server with a name; older ones refuse to run at all."""
@@ -48,8 +48,7 @@ def count_cores() -> int:
 
 def share_out(variables: Mapping[str, str], cores: int, builds: int, server: str) -> dict[str, str]:
     """Return ``variables`` and how many jobs each of ``builds`` may have; what is given wins."""
-    share = str(max(1, cores // max(1, builds)))
-    added: dict[str, str] = dict.fromkeys(_SHARES, share)
+    added = share_jobs(max(1, cores // max(1, builds)))
     if server:
         added["MAKEFLAGS"] = f" -j{cores} --jobserver-auth=fifo:{server}"
     return {**added, **variables}

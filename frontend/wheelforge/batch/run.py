@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.history import Deliveries, Timings, digest_settings
 from wheelforge.batch.inputs import applies, list_requirements, merge
-from wheelforge.batch.jobs import Job, toposort
+from wheelforge.batch.jobs import Job, limit, toposort
 from wheelforge.batch.machine import (
     can_share,
     count_cores,
@@ -194,7 +194,12 @@ class _Batch:
                 is_for_it = each.pythons is None or python in each.pythons
                 if is_for_it and applies(each.requirement, interpreter.markers):
                     request = each.constrain(self._options.constraints, interpreter.markers)
-                    yield Job(number=next(self._numbers), request=request, python=python)
+                    yield self._limit(Job(next(self._numbers), request, python))
+
+    def _limit(self, job: Job) -> Job:
+        forges = self._worker.forges
+        overrides, markers = forges.settings.overrides, forges.pythons[job.python].markers
+        return job if overrides is None else limit(job, overrides, markers)
 
     def _list_set(self, stated: dict[str, tuple[str, ...]], python: str | None) -> list[Job]:
         """Return the jobs of a whole set; one that cannot be chosen is an outcome."""

@@ -69,7 +69,8 @@ class Scheduler:
     def _start(self, threads: ThreadPoolExecutor, at_once: int) -> None:
         self._note_waiting()
         while len(self._running) < at_once:
-            job = next((job for job in self._waiting if self._is_ready(job)), None)
+            ready = (job for job in self._waiting if self._is_ready(job))
+            job = next(filter(self._may_start, ready), None)
             self._lacks_memory = job is not None and not self._has_memory(job)
             if job is None or self._lacks_memory:
                 return
@@ -91,6 +92,11 @@ class Scheduler:
         # The offers of a forge are listed once, so all of a lower level has to be there.
         return all(number in self.outcomes for number in self._list_lower(job))
 
+    def _may_start(self, job: Job) -> bool:
+        """Return whether no build has to be alone: this one, or one of those at work."""
+        at_work = [*self._running.values()]
+        return not at_work or not any(each.is_alone for each in (job, *at_work))
+
     def _has_memory(self, job: Job) -> bool:
         """Return whether there is as much as the largest of those at work is known to need."""
         if not self._running:
@@ -102,7 +108,8 @@ class Scheduler:
 
     def _expect(self, job: Job) -> int:
         """Return how many bytes a job needs: as before, or as with another Python."""
-        return self._known_peaks.get(job.number) or self._source_peaks.get(job.request.source, 0)
+        known = self._known_peaks.get(job.number) or self._source_peaks.get(job.request.source, 0)
+        return max(known, job.memory)
 
     def _list_lower(self, job: Job) -> list[int]:
         """Return the jobs before ``job`` whose wheels one of its level may need."""

@@ -21,6 +21,7 @@ from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.runner import HookOptions
 from wheelforge.models import Artifact, EnvironmentRequest, Keep, Kind
 from wheelforge_isolation import (
+    Environment,
     deliver_file,
     ensure_directory,
     remove_tree,
@@ -29,7 +30,7 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from collections.abc import Set as AbstractSet
     from datetime import datetime
     from pathlib import Path
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from wheelforge.build.session import BuildSession
     from wheelforge.errors import BackendFailedError
     from wheelforge.hooks.runner import HookResult
-    from wheelforge.models import PreparedEnvironment
+    from wheelforge.models import BuildEnvironment, PreparedEnvironment
     from wheelforge_isolation import WheelKey
 
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -173,19 +174,32 @@ class Attempt:
         check_python(project, self._tree.metadata, self._request.label, python.version)
         override, stated = self._session.override, frozenset(project.requires)
         required = override.change(stated, "build-requires") if override else stated
-        with self._start(project, self._prepare(required), newest) as backend:
+        prepared = self._prepare(required)
+        with self._start(project, prepared, newest) as backend:
             with self._events.phase("ask"):
-                more = backend.ask_requirements(kind) - required
+                more = asked = backend.ask_requirements(kind) - required
             if override is not None:
-                if kind is not Kind.SDIST:
-                    made_of = {wheel.name for wheel in self.result.wheels}
-                    override.check_used(stated | more, made_of, "build-requires")
-                more = override.change(more, "build-requires", adds=False) - required
+                more = override.change(asked, "build-requires", adds=False) - required
             if not more:
+                self._check_used(kind, stated | asked, prepared)
                 yield backend
                 return
-        with self._start(project, self._prepare(required | more), newest) as backend:
+        prepared = self._prepare(required | more)
+        self._check_used(kind, stated | asked, prepared)
+        with self._start(project, prepared, newest) as backend:
             yield backend
+
+    def _check_used(
+        self, kind: Kind, required: frozenset[str], prepared: PreparedEnvironment
+    ) -> None:
+        """Refuse overrides of build requirements that nothing asks for."""
+        override = self._session.override
+        if override is None or kind is Kind.SDIST:
+            return
+        if override.texts("build-requires", "remove"):
+            required |= frozenset(_list_required(prepared.environment))
+        made_of = {wheel.name for wheel in self.result.wheels}
+        override.check_used(required, made_of, "build-requires")
 
     def _prepare(self, required: frozenset[str]) -> PreparedEnvironment:
         session, result, override = self._session, self.result, self._session.override
@@ -314,6 +328,16 @@ class Attempt:
             log=self.log.name,
         )
         return diagnose(failure)
+
+
+def _list_required(environment: BuildEnvironment) -> Iterator[str]:
+    """Yield what the distributions in an environment require, if it was made for the build."""
+    if isinstance(environment, Environment):
+        from importlib.metadata import distributions
+
+        place = environment.path / environment.interpreter.scheme.purelib
+        for distribution in distributions(path=[str(place)]):
+            yield from distribution.requires or ()
 
 
 def _load_checks(hook: str) -> None:

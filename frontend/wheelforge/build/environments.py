@@ -164,6 +164,7 @@ class _Preparation:
             replacements=request.replacements,
             excluded=request.excluded,
             overrides=settings.overrides.digest if settings.overrides else "",
+            refuses_wheel=settings.find_refusal(self._python.markers),
             is_local=index.is_local,
         )
 

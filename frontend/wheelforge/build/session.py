@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from wheelforge.build.attempt import Attempt, BuildResult, NothingNew
 from wheelforge.build.project import SourceTree, unpack_source
@@ -16,6 +16,7 @@ from wheelforge.build.retry import is_of_its_time, may_come_of_forking
 from wheelforge.build.sources import Dating, FetchedSource, find_dating, prepare_source
 from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
+from wheelforge.hooks.environ import share_jobs
 from wheelforge.hooks.protocol import Cancellation
 from wheelforge.models import BuildAttempt, Era, Keep, Outcome
 from wheelforge_isolation import (
@@ -111,8 +112,13 @@ class BuildSession:
     @property
     def hook_variables(self) -> Mapping[str, str]:
         """The same with those that overrides set for this release, and for none that it needs."""
-        own = {} if self.override is None else self.override.table("environment")
-        return {**self.variables, **{name: str(text) for name, text in own.items()}}
+        if self.override is None:
+            return self.variables
+        own = {name: str(text) for name, text in self.override.table("environment").items()}
+        jobs = cast("int | None", self.override.value("limits", "jobs"))
+        if jobs is not None:
+            own = {**share_jobs(jobs), "MAKEFLAGS": f" -j{jobs}", **own}
+        return {**self.variables, **own}
 
     def run(self) -> Outcome:
         """Build, and return how it went."""

@@ -30,6 +30,13 @@ _REMOVED_PREFIXES = (
 )
 """Settings of installers, passwords in them included, and traces of an environment or a build that
 this one runs in."""
+_JOBS = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
+"""Variables that tell build tools how many processes they may start."""
+
+
+def share_jobs(jobs: int) -> dict[str, str]:
+    """Return variables that have build tools run that many jobs at once."""
+    return dict.fromkeys(_JOBS, str(jobs))
 
 
 def compose_environment(

@@ -12,6 +12,7 @@ from wheelforge_isolation import change_tree, read_tree_file
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_sdist_name, parse_version
 from wheelforge_isolation.formats.metadata import all_values, only_value, parse_fields
+from wheelforge_isolation.formats.requirements import find_requirement, is_exact
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 _PATCHES, _DELETE = ("patches",), ("delete",)
 _REQUIRES = ("metadata", "requires-dist")
+_FIELDS = {
+    "requires-dist": "Requires-Dist",
+    "requires-python": "Requires-Python",
+    "summary": "Summary",
+    "classifiers": "Classifier",
+    "provides-extra": "Provides-Extra",
+}
 
 
 def change_source(
@@ -56,6 +64,22 @@ def identify(root: Path, metadata: bytes) -> tuple[str, str]:
             return normalize_name(name), str(parse_version(version)) if version else ""
         found = parse_sdist_name(f"{root.name}.tar.gz")
         return found.name, str(found.version)
+    return "", ""
+
+
+def identify_source(source: Path | str, label: str) -> tuple[str, str]:
+    """Return the release that a source is of, as far as its name or project tells."""
+    if not isinstance(source, str) and source.is_dir():
+        return identify(source, b"")
+    with contextlib.suppress(FormatError):
+        found = parse_sdist_name(label)
+        return found.name, str(found.version)
+    requirement = find_requirement(label)
+    if requirement is None:
+        return "", ""
+    exact = [each.version for each in requirement.specifier if is_exact(requirement.specifier)]
+    with contextlib.suppress(FormatError):
+        return normalize_name(requirement.name), str(parse_version(exact[0])) if exact else ""
     return "", ""
 
 
@@ -113,14 +137,41 @@ def _read_project(content: bytes | None) -> tuple[dict[str, object], str]:
 
 
 def change_metadata(override: Override, metadata: bytes) -> bytes:
-    """Return the METADATA of a wheel with its requirements changed; all else stays as it is."""
-    if not any(key[:2] == _REQUIRES for key in override.values):
-        return metadata
-    before = all_values(parse_fields(metadata), "Requires-Dist")
-    override.check_used(before, (), *_REQUIRES)
-    kept = override.change(before, *_REQUIRES)
-    after = [text for text in before if text in kept] + sorted(kept - {*before})
+    """Return the METADATA of a wheel with some of its fields changed; all else stays as it is."""
+    fields = parse_fields(metadata)
+    for key, field in _FIELDS.items():
+        path, before = ("metadata", key), all_values(fields, field)
+        if not any(each[:2] == path for each in override.values):
+            continue
+        if path == _REQUIRES:
+            override.check_used(before, (), *path)
+            kept = override.change(before, *path)
+            after = [text for text in before if text in kept] + sorted(kept - {*before})
+        elif path in override.values:
+            after = [str(override.value(*path))]
+            if after == before and not override.forgives(*path):
+                raise override.fail("the metadata has just that", *path)
+        else:
+            after = _change_list(override, before, path)
+        metadata = _put(metadata, field, after)
+    return metadata
+
+
+def _change_list(override: Override, before: list[str], path: tuple[str, ...]) -> list[str]:
+    added, removed = (override.texts(*path, name) for name in ("add", "remove"))
+    useless = {"add": {*added} & {*before}, "remove": {*removed} - {*before}}
+    for name, texts in useless.items():
+        for text in sorted(texts):
+            if not override.forgives(*path, name):
+                is_there = "has" if name == "add" else "has no"
+                raise override.fail(f"the metadata {is_there} `{text}`", *path, name)
+    return [text for text in dict.fromkeys([*before, *added]) if text not in removed]
+
+
+def _put(metadata: bytes, field: str, values: list[str]) -> bytes:
+    """Return metadata that has these values of a field and no others."""
     head, separator, body = metadata.replace(b"\r\n", b"\n").partition(b"\n\n")
-    fields = re.sub(rb"(?im)^Requires-Dist:.*\n(?:[ \t].*\n)*", b"", head.rstrip(b"\n") + b"\n")
-    added = "".join(f"Requires-Dist: {text}\n" for text in after).encode()
+    pattern = rf"(?im)^{field}:.*\n(?:[ \t].*\n)*".encode()
+    fields = re.sub(pattern, b"", head.rstrip(b"\n") + b"\n")
+    added = "".join(f"{field}: {text}\n" for text in values).encode()
     return fields + added + separator[1:] + body

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 _CODE = "overrides-invalid"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECONDS = re.compile(r"(\d+(?:\.\d+)?)([smh]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_BYTES = {"": 1, "MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 _MOST_PATCH_BYTES = 16 << 20
 _ANY = "*"
 
@@ -233,11 +234,34 @@ def _marker(value: object) -> Requirement:
     return found
 
 
-def _seconds(value: object) -> float:
-    match = _SECONDS.fullmatch(str(value)) if isinstance(value, int | float | str) else None
-    if match is None or isinstance(value, bool) or not float(match[1]):
-        raise ValueError("it must be a time like 600 or `2h`")
-    return float(match[1]) * _UNITS[match[2]]
+def _amount(units: Mapping[str, int], expected: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        match = _AMOUNT.fullmatch(str(value)) if isinstance(value, int | float | str) else None
+        if match is None or isinstance(value, bool) or not float(match[1]) * units.get(match[2], 0):
+            raise ValueError(f"it must be {expected}")
+        return float(match[1]) * units[match[2]]
+
+    return check
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("it must be a number from 1 on")
+    return value
+
+
+def _line(value: object) -> str:
+    if not _text(value).strip().isprintable() or not _text(value).strip():
+        raise ValueError("it must be one line of text")
+    return _text(value).strip()
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    return tuple(map(_line, _texts(value)))
+
+
+def _python_versions(value: object) -> str:
+    return str(_versions(_line(value)))
 
 
 def _one_of(*choices: str) -> Callable[[object], object]:
@@ -268,16 +292,24 @@ _LISTS: dict[str, Callable[[object], object]] = {
     "add": _requirements,
     "remove": _names,
 }
+_TEXTS: dict[str, Callable[[object], object]] = {"add": _lines, "remove": _lines}
 _CHECKS: dict[Key, Callable[[object], object]] = {
     **{("build-requires", name): check for name, check in _LISTS.items()},
     **{("metadata", "requires-dist", name): check for name, check in _LISTS.items()},
+    ("metadata", "requires-python"): _python_versions,
+    ("metadata", "summary"): _line,
+    **{("metadata", "classifiers", name): check for name, check in _TEXTS.items()},
+    **{("metadata", "provides-extra", name): check for name, check in _TEXTS.items()},
     ("environment", _ANY): _text,
     ("config-settings", _ANY): _setting,
     ("patches",): _texts,
     ("delete",): _texts,
-    ("limits", "timeout"): _seconds,
+    ("limits", "timeout"): _amount(_SECONDS, "a time like 600 or `2h`"),
+    ("limits", "memory"): _amount(_BYTES, "a size like `12GB`"),
+    ("limits", "jobs"): _count,
+    ("limits", "exclusive"): _flag,
     ("era",): _one_of("off", "fallback", "always"),
-    ("build",): _one_of("never"),
+    ("build",): _one_of("never", "from-source"),
 }
 
 

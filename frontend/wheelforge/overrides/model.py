@@ -136,6 +136,10 @@ class Overrides:
                 values[key], ranks[key] = Chosen(setting, entry), rank
         return Override(name=name, version=version, values=values)
 
+    def refuses_wheel(self, markers: Mapping[str, str], name: str, version: str) -> bool:
+        """Return whether a release has to be built although there is a wheel of it."""
+        return self.find(name, version, markers).value("build") == "from-source"
+
 
 def read_overrides(configs: Iterable[Path], files: Iterable[Path]) -> Overrides | None:
     """Return the entries of configuration files and, above them, of files of overrides."""

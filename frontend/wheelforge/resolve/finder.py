@@ -112,6 +112,9 @@ class CandidateFinder:
         """Return why a file of the right version may not be chosen, or nothing."""
         if any(each.only is not None and each.only is not file for each in wanted):
             return "an extra goes with another version"
+        refuses = self._request.refuses_wheel
+        if refuses is not None and file.is_wheel and refuses(file.name, str(file.version)):
+            return "the overrides have it built from source"
         return find_objection(
             file,
             stated_hashes(file, wanted),

@@ -49,6 +49,8 @@ class ResolutionRequest(NamedTuple):
     """Canonical names of which nothing is required, whatever says so."""
     overrides: str = ""
     """The digest of all overrides, which may change what is built on the way."""
+    refuses_wheel: Callable[[str, str], bool] | None = None
+    """Whether a release is not taken as a wheel; as ``overrides`` have it."""
     is_local: bool = False
     """Whether nothing but such directories is asked, which takes no network."""
 

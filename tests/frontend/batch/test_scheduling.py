@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -281,6 +282,35 @@ def test_scheduler__waits_for_the_memory_that_running_builds_need(
     work(hall, jobs, 2, free)
 
     assert (len(hall.order), hall.most) == (4, most)
+
+
+class SlowHall(Hall):
+    """Knows how many others were there at the end of each job."""
+
+    def run(self, job: Job, _: object) -> Outcome:
+        """Take a while."""
+        with self._lock:
+            self._inside += 1
+        time.sleep(0.1)
+        with self._lock:
+            self.order.append(f"{job.request.label} of {self._inside}")
+            self._inside -= 1
+        return Outcome(request=job.request)
+
+
+@pytest.mark.parametrize(
+    ("memory", "is_alone", "first"), [(0, True, "job0 of 2"), (100, False, "job0 of 1")]
+)
+def test_scheduler__heeds_the_limits_of_overrides(
+    tmp_path: Path, memory: int, *, is_alone: bool, first: str
+) -> None:
+    job, second, *others = (make_job(number) for number in range(4))
+    hall = SlowHall(remember(tmp_path, []))
+
+    limited = second._replace(memory=memory, is_alone=is_alone)
+    work(hall, [job, limited, *others], 2, 99)
+
+    assert {first, "job1 of 1"} <= {*hall.order}
 
 
 def test_scheduler__starts_the_longest_first_and_the_unknown_in_the_middle(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ LISTS = st.fixed_dictionaries(
         for name in ("replace", "add", "remove")
     },
 )
+LIMITS = ("timeout", "memory", "jobs", "exclusive")
+METADATA = {"requires-dist": LISTS, "classifiers": LISTS, "requires-python": TEXTS}
 ENTRIES = st.one_of(
     st.fixed_dictionaries(
         {"name": st.one_of(st.just("demo"), TEXTS), "reason": st.one_of(st.just("old"), TEXTS)},
@@ -40,12 +42,12 @@ ENTRIES = st.one_of(
             "when": TEXTS,
             "ignore-missing": st.booleans(),
             "build-requires": LISTS,
-            "metadata": st.one_of(st.fixed_dictionaries({"requires-dist": LISTS}), VALUES),
+            "metadata": st.one_of(st.fixed_dictionaries(METADATA), VALUES),
             "environment": st.dictionaries(TEXTS, TEXTS, max_size=2),
             "config-settings": st.dictionaries(TEXTS, VALUES, max_size=2),
             "patches": st.lists(TEXTS, max_size=2),
             "delete": st.lists(TEXTS, max_size=2),
-            "limits": st.one_of(st.fixed_dictionaries({"timeout": VALUES}), VALUES),
+            "limits": st.one_of(st.dictionaries(st.sampled_from(LIMITS), VALUES), VALUES),
             "era": TEXTS,
             "build": TEXTS,
         },
