@@ -85,6 +85,7 @@ CHANGES = {
     "hooks/path_probe": {"os.mkdir", "os.rmdir"},  # in the Python of a backend
     "hooks/serve": {"os.write"},  # to a pipe
     "index/downloads": {"unlink", "open(w)"},  # a draft of the cache, removed on failure
+    "service/access": {"os.fchmod"},  # of a file with tokens, which it has just made
     "service/runs": {"open(w)", "os.open"},  # line by line, in the directory of a run
     "report/stream": {"open(w)"},  # line by line, for a reader beside the build
 }

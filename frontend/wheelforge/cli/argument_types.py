@@ -22,6 +22,7 @@ _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
 }
+_LAST_PORT = 65535
 _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -142,6 +143,14 @@ def parse_target(text: str) -> tuple[str, str]:
     if not re.fullmatch(r"[\w.-]+", name) or not python:
         raise ArgumentTypeError(f"`{text}` is not like `py312=3.12`")
     return name, parse_python(python)
+
+
+def parse_listener(text: str) -> tuple[str, int]:
+    """Return a host and a port to listen on."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise ArgumentTypeError(f"`{text}` is not like `127.0.0.1:8765`")
+    return host, int(port)
 
 
 def parse_place(text: str) -> str:

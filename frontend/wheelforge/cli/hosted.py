@@ -40,6 +40,7 @@ _RUN_ELSEWHERE = {"serve", "start", "path_probe", "import_probe", "in_process", 
 _LIBRARIES = (
     *("build", "build.env", "pyproject_hooks", "filelock", "resolvelib", "urllib3", "tomllib"),
     *("packaging.metadata", "packaging.pylock", "packaging.markers", "packaging.tags"),
+    *("encodings.ascii", "encodings.cp437", "importlib.resources.readers"),
     *("installer.records", "installer.scripts", "installer.utils", "encodings.idna"),
     *("rich.console", "rich.live", "rich.progress", "rich.table", "rich.text", "ssl", "zipfile"),
 )

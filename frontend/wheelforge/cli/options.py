@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_count,
+    parse_listener,
     parse_output_directory,
     parse_place,
     parse_python,
@@ -348,6 +349,25 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         type=absolute_path,
         metavar="PATH",
         help="listen there (default: in the cache directory)",
+    )
+    group.add_argument(
+        "--listen",
+        type=parse_listener,
+        metavar="HOST:PORT",
+        help="listen on the network as well, for clients with a token",
+    )
+    group.add_argument(
+        "--token-file",
+        type=absolute_path,
+        metavar="FILE",
+        help="roles and tokens, one a line; made if absent (default: in the cache directory)",
+    )
+    group.add_argument(
+        "--host",
+        dest="hosts",
+        action="append",
+        metavar="NAME",
+        help="be called by this name as well, as by a proxy (repeatable)",
     )
     group.add_argument(
         *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"

@@ -33,6 +33,7 @@ _OF_BUILDS = (
 )
 """Options of a server that are those of the builds that it is asked for over its API."""
 _PATIENCE_SECONDS = 600
+_FILES_OF_PYPI = ("https://files.pythonhosted.org/packages/",)
 
 
 def run_serve(options: argparse.Namespace) -> None:
@@ -52,6 +53,7 @@ def run_serve(options: argparse.Namespace) -> None:
     home.prepare()
     path = options.socket or choose_socket(home, os.environ)
     zygote = Zygote(hosted.prepare, hosted.work)
+    from wheelforge.service.access import read_tokens
     from wheelforge.service.server import ServerOptions, serve
 
     found = ServerOptions(
@@ -61,16 +63,28 @@ def run_serve(options: argparse.Namespace) -> None:
         idle_seconds=options.idle,
         targets=dict(options.targets or ()),
         words=_list_words(options),
+        places=_list_places(options),
+        listen=options.listen,
+        tokens=read_tokens(options.token_file or home.root / "tokens") if options.listen else {},
+        hosts=tuple(options.hosts or ()),
     )
     console = Console(options.verbosity)
 
     def on_ready(server: Server) -> None:
         left = len(server.runs.active)
         more = f"; {left} builds of an earlier server are taken up" if left else ""
-        console.say("note", f"listening on {server.address}{more}")
+        where = f"{server.address} and {server.url}" if server.url else server.address
+        console.say("note", f"listening on {where}{more}")
         _notify("READY=1")
 
     serve(found, zygote, on_ready)
+
+
+def _list_places(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return what a URL has to begin with that a client of the network may name."""
+    given = (options.index_url, *(options.extra_index_url or ()), *(options.find_links or ()))
+    indexes = [f"{url.rstrip('/')}/" for url in given if url and "://" in url]
+    return (*indexes, *(() if options.no_index else _FILES_OF_PYPI))
 
 
 def _notify(text: str) -> None:
@@ -114,6 +128,7 @@ def show_status(options: argparse.Namespace) -> None:
     )
     lines = [
         f"wheelforge {facts['version']} at {facts['address']}, process {facts['pid']}",
+        *([f"  also at {facts['url']}"] if facts["url"] else []),
         f"  up for {facts['seconds']:.0f} s, {facts['jobs']} builds at a time",
         f"  cache: {facts['cache_dir']}",
         f"  done: {done or 'nothing yet'}",

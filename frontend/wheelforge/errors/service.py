@@ -34,6 +34,9 @@ ServiceError.kinds = {
     ),
     "server-failed": Kind(5, "reason", "the server cannot go on: {reason}"),
     "socket-invalid": Kind(2, "address reason", "`{address}` cannot be listened on: {reason}"),
+    "token-file-invalid": Kind(
+        2, "address reason", "the tokens of `{address}` cannot be used: {reason}"
+    ),
     "extra-missing": Kind(
         2,
         "extra reason",

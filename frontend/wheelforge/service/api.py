@@ -4,22 +4,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
 import os
 import re
-import socket
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
 from wheelforge.service import openapi
-from wheelforge.service.home import PROTOCOL, is_own_user
+from wheelforge.service.home import PROTOCOL
 from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
-from wheelforge.service.requests import read_request
+from wheelforge.service.requests import Scope, read_request
+from wheelforge.service.uploads import PREFIX
 from wheelforge.version import VERSION
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_HEARTBEAT_SECONDS = 15.0
+_BODY_SECONDS = 30.0
 
 
 class Route(NamedTuple):
@@ -46,6 +47,7 @@ class Route(NamedTuple):
     answer: str = ""
     """The name of a schema, or a content type."""
     role: str = "read"
+    """The role that it takes; none for supervisors."""
     statuses: tuple[int, ...] = (200,)
     body: str = ""
     """The schema of what is posted."""
@@ -61,10 +63,14 @@ def make_application(server: Server) -> web.Application:
 
     async def count(request: web.Request, handler: Any) -> Any:  # ruff: ignore[any-type]
         server.connections += 1
+        if server.network is not None:
+            server.network.begin(request.transport)
         try:
             return await handler(request)
         finally:
             server.connections -= 1
+            if server.network is not None:
+                server.network.end(request.transport)
             server.mark_active()
 
     application = web.Application(
@@ -77,6 +83,7 @@ def make_application(server: Server) -> web.Application:
 
 def _bind(server: Server, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
+        server.check_access(request, route.role)
         if request.method == "POST":
             kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
@@ -84,13 +91,6 @@ def _bind(server: Server, route: Route) -> Callable[[web.Request], Awaitable[web
         return await route.handler(server, request)
 
     return answer
-
-
-def is_trusted(request: web.Request) -> bool:
-    """Return whether it comes from a process of the server's own user on this machine."""
-    transport = request.transport
-    line = None if transport is None else transport.get_extra_info("socket")
-    return line is not None and line.family == socket.AF_UNIX and is_own_user(line)
 
 
 def _json(facts: object, status: int = 200, **headers: str) -> web.Response:
@@ -107,7 +107,7 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
     """Queue a build; the same `Idempotency-Key` again names the same one."""
     if server.stopping.is_set():
         raise Problem(503, "server-stopping", "the server is about to end")
-    body, trusted = await request.read(), is_trusted(request)
+    body, trusted = await _read_body(request), server.is_trusted(request)
     key, digest = request.headers.get("Idempotency-Key"), hashlib.sha256(body).hexdigest()
     if key is not None:
         if not _KEY.fullmatch(key):
@@ -118,7 +118,8 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
             raise Problem(422, "idempotency-key-reused", detail)
         if known is not None:
             return _json(describe_build(server, known))
-    spec = read_request(read_json(body), server.options.targets, is_trusted=trusted)
+    scope = Scope(server.options.targets, server.runs.uploads.find, server.options.places)
+    spec = read_request(read_json(body), scope, is_trusted=trusted)
     client = spec.fields.get("client") or (f"uid {os.geteuid()}" if trusted else "remote")
     want = server.runs.submit(spec, client, key, digest)
     facts = describe_build(server, want)
@@ -169,6 +170,14 @@ def _frame(text: str, number: int | None, *, is_sse: bool) -> bytes:
         return f"{text}\n".encode()
     name = "" if number is None else f"id: {number}\n"
     return f"{name}event: {'end' if number is None else 'event'}\ndata: {text}\n\n".encode()
+
+
+async def receive_upload(server: Server, request: web.Request) -> web.StreamResponse:
+    """Take an archive in, to be named as `sha256:...` in a request."""
+    name, sha256 = request.query.get("name", ""), request.match_info["sha256"]
+    content = request.content.iter_chunked(1 << 16)
+    path = await server.runs.uploads.receive(sha256, name, aiter(content))
+    return _json({"source": f"{PREFIX}{sha256}", "name": path.name}, 201)
 
 
 async def show_log(server: Server, request: web.Request) -> web.StreamResponse:
@@ -259,6 +268,7 @@ async def show_server(server: Server, _: web.Request) -> web.StreamResponse:
         "protocol": PROTOCOL,
         "pid": os.getpid(),
         "address": server.address,
+        "url": server.url or None,
         "born": server.born,
         "seconds": round(time.time() - server.born, 3),
         "cache_dir": str(options.cache),
@@ -320,6 +330,14 @@ async def show_openapi(_: Server, __: web.Request) -> web.StreamResponse:
     return _json(openapi.describe(ROUTES))
 
 
+async def _read_body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        raise Problem(408, "client-slow", "the body comes too slowly") from error
+
+
 def _count(request: web.Request, name: str, otherwise: int, most: int) -> int:
     text = request.query.get(name, str(otherwise))
     if not (text.isascii() and text.isdigit()):
@@ -340,6 +358,10 @@ ROUTES = (
         *("GET", f"{_V1}/builds/{{id}}/events", stream_events),
         *("follow a build; resumes after `Last-Event-ID`", "application/x-ndjson"),
     ),
+    Route(
+        *("PUT", f"{_V1}/uploads/{{sha256}}", receive_upload, "send an archive"),
+        *("application/json", "build", (201,)),
+    ),
     Route("GET", f"{_V1}/builds/{{id}}/log", show_log, "output of the backend", "text/plain"),
     Route(
         *("GET", f"{_V1}/artifacts/{{sha256}}", fetch_artifact, "a result by its hash"),
@@ -353,7 +375,7 @@ ROUTES = (
         *("admin", (202,)),
     ),
     Route("GET", f"{_V1}/openapi.json", show_openapi, "this description", "application/json"),
-    Route("GET", "/healthz", show_health, "whether it lives", "text/plain"),
-    Route("GET", "/readyz", show_readiness, "whether it takes requests", "text/plain"),
+    Route("GET", "/healthz", show_health, "whether it lives", "text/plain", ""),
+    Route("GET", "/readyz", show_readiness, "whether it takes requests", "text/plain", ""),
     Route("GET", "/metrics", show_metrics, "numbers for Prometheus", "text/plain"),
 )

@@ -17,7 +17,7 @@ from wheelforge.service.queue import PRIORITIES
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _KINDS = {"sdist", "wheel", "editable", "metadata"}
 _ERAS = {"off", "fallback", "always"}
@@ -148,26 +148,47 @@ def _list_option(option: str, value: object) -> Iterator[str]:
         yield from (f"{option}={each}" for each in values)
 
 
-def read_request(document: object, targets: Mapping[str, str], *, is_trusted: bool) -> BuildSpec:
+class Scope(NamedTuple):
+    """The things that a server lets clients name."""
+
+    targets: Mapping[str, str]
+    """The Pythons, by their names."""
+    find_upload: Callable[[str], Path | None]
+    places: Sequence[str] = ()
+    """The beginnings of URLs that a stranger may name."""
+
+
+def read_request(document: object, scope: Scope, *, is_trusted: bool) -> BuildSpec:
     """Return what ``document`` asks for; an error says which field is wrong."""
     if not isinstance(document, dict):
         raise RequestError("", "it is no JSON object")
     fields = cast("dict[str, Any]", document)
     for name, value in fields.items():
-        field = FIELDS.get(name)
-        if field is None:
-            raise RequestError(name, "there is no such field")
-        if field.is_trusted and not is_trusted:
-            reason = "only the server's own user may give it, over the socket"
-            raise RequestError(name, reason, is_forbidden=True)
-        if not _is_of(field.kind, value):
-            raise RequestError(name, f"it must be: {field.text}")
+        _check_field(name, value, is_trusted=is_trusted)
     _check_choices(fields)
-    _check_source(fields.get("source", ""), is_trusted=is_trusted)
+    source = str(fields.get("source", ""))
+    if source.startswith("sha256:"):
+        found = scope.find_upload(source.partition(":")[2])
+        if found is None:
+            raise RequestError("source", "no archive with this hash was uploaded")
+        fields["source"] = str(found)
+    else:
+        _check_source(source, None if is_trusted else scope.places)
     target = fields.get("target")
-    if target is not None and target not in targets:
-        raise RequestError("target", f"it is none of {', '.join(targets) or 'the targets: none'}")
-    return BuildSpec(fields, targets[target] if target else None)
+    if target is not None and target not in scope.targets:
+        raise RequestError("target", f"the targets are: {', '.join(scope.targets) or 'none'}")
+    return BuildSpec(fields, scope.targets[target] if target else None)
+
+
+def _check_field(name: str, value: object, *, is_trusted: bool) -> None:
+    field = FIELDS.get(name)
+    if field is None:
+        raise RequestError(name, "there is no such field")
+    if field.is_trusted and not is_trusted:
+        reason = "only the server's own user may give it, over the socket"
+        raise RequestError(name, reason, is_forbidden=True)
+    if not _is_of(field.kind, value):
+        raise RequestError(name, f"it must be: {field.text}")
 
 
 def _is_of(kind: str, value: Any) -> bool:  # ruff: ignore[any-type]
@@ -195,23 +216,26 @@ def _check_choices(fields: Mapping[str, Any]) -> None:
         raise RequestError("output", "it must be an absolute path")
 
 
-def _check_source(source: str, *, is_trusted: bool) -> None:
+def _check_source(source: str, places: Sequence[str] | None) -> None:
+    """Refuse what cannot be a source, and what strangers may not name: they have ``places``."""
     if not source or source.startswith("-"):
         raise RequestError("source", FIELDS["source"].text)
     if source.startswith("/"):
-        _check_path(source, is_trusted=is_trusted)
-    elif "://" in source:
-        if not source.startswith(("https://", "http://")):
-            raise RequestError("source", "a URL begins with https://", is_forbidden=True)
-    elif source.startswith(".") or "/" in source.partition("@")[0]:
-        raise RequestError("source", "a path must be absolute", is_forbidden=not is_trusted)
-    elif "@" in source and not is_trusted:
-        raise RequestError("source", "name a release, or its URL", is_forbidden=True)
+        if places is not None:
+            reason = "paths are for the server's own user, over the socket; upload the archive"
+            raise RequestError("source", reason, is_forbidden=True)
+        if not Path(source).exists():
+            raise RequestError("source", f"there is no `{source}`")
+    elif "://" in source or (places is not None and "@" in source):
+        _check_url(source, places)
+    elif source.startswith(".") or "/" in source:
+        raise RequestError("source", "a path must be absolute", is_forbidden=places is not None)
 
 
-def _check_path(source: str, *, is_trusted: bool) -> None:
-    if not is_trusted:
-        reason = "paths are for the server's own user, over the socket; upload the archive"
+def _check_url(source: str, places: Sequence[str] | None) -> None:
+    starts = ("https://", "http://") if places is None else tuple(places)
+    if places is None and "@" in source.partition("://")[0]:  # a requirement with a URL
+        return
+    if not source.startswith(starts) or "/../" in source:
+        reason = f"a URL begins with {' or '.join(starts)}"
         raise RequestError("source", reason, is_forbidden=True)
-    if not Path(source).exists():
-        raise RequestError("source", f"there is no `{source}`")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
 from wheelforge.service.requests import UMASK, BuildSpec
 from wheelforge.service.results import Results
+from wheelforge.service.uploads import Uploads
 from wheelforge.service.wire import AsyncLine, list_pairs
 from wheelforge_isolation import ensure_directory, remove_tree
 
@@ -77,6 +78,8 @@ class Runs:
         self.jobs = jobs
         self.queue = Queue(home.database)
         self.results = Results(home)
+        self.uploads = Uploads(home.root / "uploads")
+        self.uploads.sweep()
         self.active: dict[str, Active] = {}
         self.started = self.retried = 0
         self.depot_address = ""

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from aiohttp import web
 
 from wheelforge.errors import ServiceError
+from wheelforge.service.access import Access, Refusal, list_hosts
 from wheelforge.service.api import make_application
+from wheelforge.service.connections import Connections
 from wheelforge.service.depot import BORROW, KEEP, Depot
 from wheelforge.service.home import COMMANDS_SUFFIX, PROTOCOL, Home, is_own_user, listen
+from wheelforge.service.problems import Problem
 from wheelforge.service.runs import Runs
 from wheelforge.service.wire import AsyncLine
 from wheelforge.version import VERSION
 from wheelforge_isolation import remove_file
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
@@ -43,6 +46,13 @@ class ServerOptions(NamedTuple):
     targets: Mapping[str, str] = {}
     words: Sequence[str] = ()
     """Options of all builds that are asked for over the API."""
+    places: Sequence[str] = ()
+    """The beginnings of URLs that a stranger may name."""
+    listen: tuple[str, int] | None = None
+    """Host and port, for clients with a token."""
+    tokens: Mapping[str, str] = {}
+    hosts: Sequence[str] = ()
+    """Further names of the server, as a proxy has them."""
 
 
 class Server:
@@ -61,11 +71,31 @@ class Server:
         self.connections = 0
         self._last = time.monotonic()
         self._tasks = set[asyncio.Task[None]]()
+        self._access: Access | None = None
+        self.network: Connections | None = None
+        self.url = ""
+        """The address on the network, if there is one."""
 
     @property
     def address(self) -> str:
         """The address that clients use."""
         return f"unix:{self.options.socket}"
+
+    def is_trusted(self, request: web.Request) -> bool:
+        """Return whether a request comes from the server's own user, over the Unix socket."""
+        transport = request.transport
+        line = None if transport is None else transport.get_extra_info("socket")
+        return line is not None and line.family == socket.AF_UNIX and is_own_user(line)
+
+    def check_access(self, request: web.Request, role: str) -> None:
+        """Refuse a request from the network that may not be answered."""
+        if self.is_trusted(request):
+            return
+        refusal = None if self._access is None else self._access.check(request.headers, role)
+        if self._access is None:
+            refusal = Refusal(403, "user-refused", "this socket is another user's")
+        if refusal is not None:
+            raise Problem(*refusal)
 
     def stop(self, *, drain: bool) -> None:
         """Let it end; it does so once it has answered."""
@@ -99,9 +129,16 @@ class Server:
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             await web.SockSite(runner, listeners[0]).start()
+            if self.options.listen is not None:
+                await self._listen_on_network(runner, *self.options.listen)
             accepting = asyncio.ensure_future(self._accept(listeners[1]))
             stack.callback(accepting.cancel)
-            facts = {"address": self.address, "born": self.born, "protocol": PROTOCOL}
+            facts = {
+                "address": self.address,
+                "url": self.url,
+                "born": self.born,
+                "protocol": PROTOCOL,
+            }
             nonce = self.home.write_record(facts)
             stack.callback(self.home.remove_record, nonce)
             taken_up = self.runs.recover()
@@ -109,13 +146,28 @@ class Server:
             await self._wait_for_end(taken_up)
             self.home.remove_record(nonce)
             await self.runs.close(drain=self.drains)
+            for task in self._tasks:
+                task.cancel()
             self.depot.sweep(leave=0)
+
+    async def _listen_on_network(self, runner: web.AppRunner, host: str, port: int) -> None:
+        listener = socket.create_server(
+            (host.strip("[]"), port), family=socket.AF_INET6 if host[0] == "[" else socket.AF_INET
+        )
+        port = listener.getsockname()[1]
+        self._access = Access(self.options.tokens, list_hosts(host, port, self.options.hosts))
+        self.url = f"http://{host}:{port}"
+        self.network = Connections(cast("Callable[[], asyncio.Protocol]", runner.server))
+        task = asyncio.ensure_future(self.network.accept(listener))
+        self._tasks.add(task)
 
     async def _wait_for_end(self, _: int) -> None:
         while not self.stopping.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), _LOOK_SECONDS)
             self.depot.sweep()
+            if self.network is not None:
+                self.network.sweep()
             if self.connections or self.runs.active:
                 self.mark_active()
             idle = self.options.idle_seconds

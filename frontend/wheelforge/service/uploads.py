@@ -1,0 +1,86 @@
+"""Archives that clients send, kept by their SHA-256 until they are old."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+from wheelforge.service.problems import Problem
+from wheelforge_isolation import ensure_directory, move, open_new_file, remove_file, remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,200}\.(?:tar\.gz|zip)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+MOST_BYTES = 1 << 30
+_KEPT_SECONDS = 7 * 86400.0
+_PATIENCE_SECONDS = 30.0
+PREFIX = "sha256:"
+
+
+class Uploads:
+    """The archives below one directory, each in one that is named by its hash."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        ensure_directory(str(root))
+
+    def find(self, sha256: str) -> Path | None:
+        """Return the archive with that hash."""
+        if not _SHA256.fullmatch(sha256):
+            return None
+        try:
+            return next((self._root / sha256).iterdir(), None)
+        except OSError:
+            return None
+
+    async def receive(self, sha256: str, name: str, content: AsyncIterator[bytes]) -> Path:
+        """Take an archive in; it is there whole, with that hash, or not at all."""
+        if not _SHA256.fullmatch(sha256) or not _NAME.fullmatch(name):
+            detail = "the path is a SHA-256, and `name` that of a `.tar.gz` or `.zip` file"
+            raise Problem(400, "request-invalid", detail)
+        known = self.find(sha256)
+        if known is not None:
+            return known
+        draft = self._root / f"{sha256}.{time.time_ns():x}.draft"
+        try:
+            found = await _write(draft, content)
+            if found != sha256:
+                raise Problem(422, "hash-mismatch", f"the body has the SHA-256 {found}")
+            ensure_directory(str(self._root / sha256))
+            move(str(draft), str(self._root / sha256 / name))
+        finally:
+            remove_file(str(draft))
+        return self._root / sha256 / name
+
+    def sweep(self) -> None:
+        """Remove what is old, and drafts of a server that has died."""
+        for path in self._root.iterdir():
+            if path.name.endswith(".draft"):
+                remove_file(str(path))
+            elif time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+                remove_tree(str(path))
+
+
+async def _write(draft: Path, content: AsyncIterator[bytes]) -> str:
+    digest, count = hashlib.sha256(), 0
+    with os.fdopen(open_new_file(str(draft)), "wb") as file:
+        while True:
+            try:
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    piece = await anext(content, b"")
+            except TimeoutError as error:
+                raise Problem(408, "client-slow", "the body comes too slowly") from error
+            if not piece:
+                return digest.hexdigest()
+            count += len(piece)
+            if count > MOST_BYTES:
+                raise Problem(413, "upload-too-large", f"it has more than {MOST_BYTES} bytes")
+            digest.update(piece)
+            file.write(piece)

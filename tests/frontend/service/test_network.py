@@ -1,0 +1,273 @@
+"""A server on the network: what strangers and foreign pages are refused, each by a test."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
+
+from tests.support.builds import Ground, names_in, write_sdist
+from tests.support.service import Service, finish, serving, start_client
+from wheelforge.service.access import ROLES, read_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="a server forks"),
+    pytest.mark.xdist_group("service-network"),
+]
+JSON = "application/json"
+
+
+class Network:
+    """A server on loopback, as strangers see it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        url = json.loads((service.home / "server.json").read_bytes())["url"]
+        self.host = url.removeprefix("http://")
+        self.tokens = {role: token for token, role in read_tokens(service.home / "tokens").items()}
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes | object = None,
+        *,
+        role: str = "admin",
+        **headers: str,
+    ) -> tuple[int, Any]:
+        """Return the status and the document of an answer."""
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        given = {"Content-Type": JSON, "Authorization": f"Bearer {self.tokens.get(role, role)}"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        with contextlib.closing(connection):
+            connection.request(method, target, content, {k: v for k, v in given.items() if v})
+            answer = connection.getresponse()
+            found = answer.read()
+        kind = answer.headers.get_content_type()
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        return answer.status, json.loads(found) if kind.endswith("json") else found
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    ground = Ground.make(tmp_path_factory.mktemp("service"))
+    words = ["--listen", "127.0.0.1:0", "--host", "ci.example.org"]
+    with serving(ground, *words, "--target", "this=3.11", umask=0) as service:
+        yield Network(service)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Authorization": ""}, 401, "token-missing"),
+        ({"Authorization": "Bearer wrong-wrong-wrong-wrong"}, 401, "token-missing"),
+        ({"Authorization": "Basic !!!"}, 401, "token-missing"),
+        ({"Authorization": "Digest x"}, 401, "token-missing"),
+        ({"Host": "evil.example.org"}, 403, "host-refused"),
+        ({"Host": "ci.example.org.evil.org"}, 403, "host-refused"),
+        ({"Host": "127.0.0.1"}, 403, "host-refused"),
+        ({"Origin": "http://evil.example.org"}, 403, "origin-refused"),
+        ({"Origin": "null"}, 403, "origin-refused"),
+    ],
+)
+def test_request__of_a_stranger_or_a_foreign_page_is_refused(
+    network: Network, headers: dict[str, str], status: int, code: str
+) -> None:
+    found, problem = network.ask("GET", "/api/v1/queue", **headers)
+
+    assert (found, problem["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("host", ["", "ci.example.org"])
+def test_request__with_a_token_and_a_known_name_is_answered(network: Network, host: str) -> None:
+    name = host or network.host
+    basic = b":" + network.tokens["read"].encode()
+    import base64
+
+    given = f"Basic {base64.b64encode(basic).decode()}"
+    for token in ("", given):
+        more = {"Authorization": token} if token else {}
+        origin = f"http://{name}"
+        assert network.ask("GET", "/api/v1/queue", Host=name, Origin=origin, **more)[0] == 200
+    assert network.ask("GET", "/healthz", role="none")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "target", "status"),
+    [
+        ("read", "GET", "/api/v1/server", 200),
+        ("read", "POST", "/api/v1/builds", 403),
+        ("read", "PUT", f"/api/v1/uploads/{'0' * 64}?name=a-1.tar.gz", 403),
+        ("build", "POST", "/api/v1/server/stop", 403),
+        ("build", "POST", "/api/v1/builds", 400),
+    ],
+)
+def test_roles__may_do_so_much(
+    network: Network, role: str, method: str, target: str, status: int
+) -> None:
+    body: object = None if method == "GET" else {}
+
+    assert network.ask(method, target, body, role=role)[0] == status
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_post__of_a_form_is_refused(network: Network, kind: str) -> None:
+    status, problem = network.ask("POST", "/api/v1/builds", b"source=six", Content_Type=kind)
+
+    assert (status, problem["code"]) == (415, "content-type")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source": "/etc"},
+        {"source": "../etc"},
+        {"source": "file:///etc/passwd"},
+        {"source": "six @ file:///etc/passwd"},
+        {"source": "six @ git+ssh://host/x"},
+        {"source": "http://169.254.169.254/latest/x-1.0.tar.gz"},
+        {"source": "https://files.pythonhosted.org/packages/../../x-1.0.tar.gz"},
+        {"source": "six", "python": "/bin/sh"},
+        {"source": "six", "variables": {"PATH": "/opt"}},
+        {"source": "six", "output": "/etc"},
+        {"source": "six", "constraints": ["/etc/passwd"]},
+        {"source": "six", "locked": "/etc/passwd"},
+        {"source": "six", "index_url": "http://evil.example.org/simple"},
+        {"source": "six", "find_links": ["/etc"]},
+    ],
+)
+def test_paths_programs_and_places__are_not_for_strangers(
+    network: Network, fields: dict[str, object]
+) -> None:
+    status, problem = network.ask("POST", "/api/v1/builds", fields)
+
+    assert (status, problem["code"]) == (403, "request-forbidden")
+
+
+def test_body__that_is_too_large_is_refused(network: Network) -> None:
+    body = json.dumps({"source": "x" * (2 << 20)}).encode()
+
+    assert network.ask("POST", "/api/v1/builds", body)[0] == 413
+
+
+def test_headers__that_are_too_large_are_refused(network: Network) -> None:
+    assert network.ask("GET", "/api/v1/queue", X_Long="x" * 100_000)[0] == 400
+
+
+def test_upload__is_built_and_its_result_fetched(network: Network, tmp_path: Path) -> None:
+    ground = network.service.ground
+    sdist = write_sdist(tmp_path, own=True)
+    content = sdist.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    target = f"/api/v1/uploads/{sha256}?name={sdist.name}"
+
+    unknown = network.ask("POST", "/api/v1/builds", {"source": f"sha256:{sha256}"})
+    wrong = network.ask("PUT", target, content + b"x", role="build")
+    sent = network.ask("PUT", target, content, role="build")
+    again = network.ask("PUT", target, b"", role="build")
+    document = {"source": sent[1]["source"], "target": "this", "detach": True}
+    number = network.ask("POST", "/api/v1/builds", document, role="build")[1]["id"]
+    build = network.service.wait(number)
+
+    assert (unknown[0], wrong[0], sent[0], again[0]) == (400, 422, 201, 201)
+    assert build["verdict"] == "built", build["error"]
+    status, wheel = network.ask("GET", build["artifacts"][0]["url"], role="read")
+    assert (status, hashlib.sha256(wheel).hexdigest()) == (200, build["artifacts"][0]["sha256"])
+    assert names_in(network.service.home / "uploads") == [sha256]
+    assert ground.cache.exists()
+
+
+@pytest.mark.parametrize("name", ["../x-1.0.tar.gz", "x.exe", "", "-x-1.0.tar.gz", "a%2Fb-1.0.zip"])
+def test_upload__needs_the_name_of_an_archive(network: Network, name: str) -> None:
+    status, _ = network.ask("PUT", f"/api/v1/uploads/{'0' * 64}?name={name}", b"x")
+
+    assert status == 400
+
+
+@pytest.mark.long
+def test_client__that_sends_no_request_is_hung_up_on(network: Network) -> None:
+    host, _, port = network.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+        begun = time.monotonic()
+        assert line.recv(100) in {b"", b"HTTP/1.1 408"}
+        assert time.monotonic() - begun < 45
+
+
+def test_connections__beyond_the_limit_are_hung_up_on_and_others_served(network: Network) -> None:
+    host, _, port = network.host.partition(":")
+    with contextlib.ExitStack() as stack:
+        lines = [
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            for _ in range(300)
+        ]
+        assert lines[-1].recv(1) == b""
+        assert network.service.fetch("GET", "/healthz")[0] == 200
+    time.sleep(0.5)
+    assert network.ask("GET", "/healthz")[0] == 200
+
+
+def test_token_file__is_made_private_whatever_the_umask(network: Network) -> None:
+    path = network.service.home / "tokens"
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert network.tokens.keys() == set(ROLES)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"),
+    [("admin " + "x" * 32, 0o644), ("admin short", 0o600), ("", 0o600), ("god " + "x" * 32, 0o600)],
+)
+def test_token_file__that_is_open_or_empty_is_refused(
+    tmp_path: Path, content: str, mode: int
+) -> None:
+    ground = Ground.make(tmp_path)
+    path = tmp_path / "tokens"
+    path.write_text(content)
+    path.chmod(mode)
+
+    done = finish(start_client(ground, "serve", "--listen", "127.0.0.1:0", "--token-file", path))
+
+    assert (done.code, done.error) == (2, "token-file-invalid")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs a second user")
+def test_socket__of_another_user_is_refused_on_both_sides(network: Network) -> None:
+    """Not even a directory that anybody may enter lets a second user in."""
+    code = (
+        "import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX)\n"
+        "try: s.connect(sys.argv[1])\n"
+        "except PermissionError: print('refused'); sys.exit()\n"
+        "s.sendall(b'GET /api/v1/queue HTTP/1.0\\r\\n\\r\\n'); print(s.recv(1 << 16).decode())\n"
+    )
+    path = network.service.socket
+    closed = subprocess.check_output([sys.executable, "-c", code, str(path)], text=True)
+    places = [path, *path.parents[:3]]
+    modes = [place.stat().st_mode for place in places]
+    try:
+        for place in places:
+            place.chmod(0o777)
+        opened = subprocess.check_output([sys.executable, "-c", code, str(path)], text=True)
+    finally:
+        for place, mode in zip(places, modes, strict=True):
+            place.chmod(mode)
+
+    assert closed == "refused\n"
+    assert "403" in opened or opened == "refused\n"
