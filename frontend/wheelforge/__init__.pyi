@@ -15,6 +15,7 @@ from wheelforge.models import (
     EnvironmentRequest as EnvironmentRequest,
     Outcome as Outcome,
     Policy as Policy,
+    Reuse as Reuse,
     EnvironmentProvider as EnvironmentProvider,
     PreparedEnvironment as PreparedEnvironment,
     Runner as Runner,

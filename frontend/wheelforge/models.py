@@ -50,6 +50,17 @@ class Era(Enum):
     ALWAYS = "always"
 
 
+class Reuse(Enum):
+    """Which wheels of earlier builds are used again, if nothing that they depend on has changed.
+
+    SDISTS are archives, which do not change; ALL are directories too, by their content.
+    """
+
+    OFF = "off"
+    SDISTS = "sdists"
+    ALL = "all"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildRequest:
     """One build as it is asked for; the same object for library and command line.
@@ -138,6 +149,9 @@ class Policy:
     """Unless given, that of the sdist."""
     compiler_cache: str = "off"
     """``ccache``, ``sccache``, or ``auto`` for the one that is there."""
+    reuse: Reuse = Reuse.SDISTS
+    rebuild: frozenset[str] = frozenset()
+    """Of these, wheels are built in any case: normalised names, or ``:all:``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,7 +187,7 @@ class BuildAttempt(NamedTuple):
     """Where its part of the log begins and ends, in bytes."""
 
 
-Verdict: TypeAlias = Literal["built", "resumed", "failed", "cancelled", "not-started"]
+Verdict: TypeAlias = Literal["built", "reused", "resumed", "failed", "cancelled", "not-started"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,6 +219,8 @@ class Outcome:
     compiler_misses: int = 0
     is_resumed: bool = False
     """Whether the artifacts were there already, so that nothing was built."""
+    is_reused: bool = False
+    """Whether the wheel is one of an earlier build, with which nothing has changed."""
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     """Those of the notes that no event has told: they are about the outcome."""
@@ -230,7 +246,9 @@ class Outcome:
     def verdict(self) -> Verdict:
         """How it ended, in a word; `resumed`: the artifacts were there already."""
         if self.error is None:
-            return "resumed" if self.is_resumed else "built"
+            if self.is_resumed:
+                return "resumed"
+            return "reused" if self.is_reused else "built"
         if isinstance(self.error, BuildNotStartedError):
             return "not-started"
         return "cancelled" if self.error.exit_code == BuildCancelledError.exit_code else "failed"

@@ -1,5 +1,6 @@
 from wheelforge_isolation.cache.built_wheels import (
     BuiltStore as BuiltStore,
+    BuiltWheel as BuiltWheel,
 )
 from wheelforge_isolation.cache.open import (
     Cache as Cache,
@@ -27,6 +28,7 @@ from wheelforge_isolation.files.fs import (
     move as move,
     create_file as create_file,
     open_new_file as open_new_file,
+    read_umask as read_umask,
     remove_file as remove_file,
     remove_tree as remove_tree,
     spool as spool,

@@ -161,11 +161,10 @@ class Party:
         self._lease.close()
 
     def find(self) -> None:
-        key = self._built.find(KEY)
-        if key is not None:
-            file = self._layout.file(key.sha256, key.file_name)
+        found = self._built.find(KEY)
+        if found is not None:
             for _ in range(2):
-                assert file.read_bytes() == self._theatre.wheel.read_bytes()
+                assert found.path.read_bytes() == self._theatre.wheel.read_bytes()
                 self._theatre.stage.pause()
         self._lease.close()
 

@@ -18,7 +18,7 @@ from tests.support.source import ROOT
 from tests.support.stock import Stock
 from wheelforge.build.forge import Components, Forge, open_forge
 from wheelforge.events import BuildEvent, Reporter, ignore
-from wheelforge.models import BuildRequest, Kind, Outcome
+from wheelforge.models import BuildRequest, Kind, Outcome, Policy, Reuse
 from wheelforge.settings import Settings
 
 WILLING = (ROOT / "fixtures" / "backends" / "willing" / "willing.py").read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ class Ground:
 
     def build(self, source: Path, output: Path, **facts: Any) -> Outcome:
         """Build a wheel, unless something else is said, with a forge of its own."""
-        with self.forge() as forge:
+        with self.forge(policy=Policy(reuse=Reuse.OFF)) as forge:
             return forge.build(ask(source, output, **facts))
 
     def words(self, *words: str | Path) -> list[str]:

@@ -114,7 +114,7 @@ class Worker:
         outcome = BuildSession(forge.context, request, fetched, id=job.id).run()
         waited = tokens.waited() - waited
         seconds = time.monotonic() - start - waited
-        if outcome.error is None and not request.stops_early:
+        if outcome.error is None and not (request.stops_early or outcome.is_reused):
             self.timings.store(job, BuildTiming(seconds=seconds, peak_bytes=outcome.peak_bytes))
         return replace(outcome, request=job.request, waits={"token": waited} if waited else {})
 

@@ -8,8 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from wheelforge.build.backend import Backend
+from wheelforge.build.environment_request import make_environment_request
 from wheelforge.build.prestart import Prestarter
 from wheelforge.build.project import check_python, read_project, unpack_source
+from wheelforge.build.result import BuildResult
+from wheelforge.build.retry import NothingNew
 from wheelforge.errors import (
     BuildCancelledError,
     BuildError,
@@ -19,7 +22,7 @@ from wheelforge.errors import (
 )
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.runner import HookOptions
-from wheelforge.models import Artifact, EnvironmentRequest, Keep, Kind
+from wheelforge.models import Artifact, Keep, Kind
 from wheelforge_isolation import (
     Environment,
     deliver_file,
@@ -45,27 +48,6 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _EPOCH = "SOURCE_DATE_EPOCH"
-
-
-class NothingNew(Exception):  # ruff: ignore[error-suffix-on-exception-name]
-    """An attempt would be made with just what has failed before."""
-
-
-class BuildResult:
-    """The results of an attempt so far."""
-
-    def __init__(self) -> None:
-        self.artifacts: list[Artifact] = []
-        self.wheels: dict[WheelKey, None] = {}
-        self.metadata = b""
-        self.environments_found = 0
-        self.environments_made = 0
-        self.peak_bytes = 0
-        self.cpu_seconds = 0.0
-        self.backend: tuple[str, str] = ("", "")
-        """The last one that was opened: the Python of its environment, and its name."""
-        self.is_forked = False
-        """Whether the last hook ran in a fork."""
 
 
 class Attempt:
@@ -136,7 +118,8 @@ class Attempt:
                 result = check_result(kind, answer, directory, name=name, version=version)
                 if self._change_metadata(result.artifact):
                     result = check_result(kind, answer, directory, name=name, version=version)
-        self._events.note(*project.notes, *result.notes)
+        self.result.checked = [*project.notes, *result.notes]
+        self._events.note(*self.result.checked)
         return result.artifact
 
     def _change_metadata(self, artifact: Artifact) -> bool:
@@ -172,6 +155,7 @@ class Attempt:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
         python = self._session.context.targets.find(self._request.python).python
         check_python(project, self._tree.metadata, self._request.label, python.version)
+        self.result.environments.clear()
         override, stated = self._session.override, frozenset(project.requires)
         required = override.change(stated, "build-requires") if override else stated
         prepared = self._prepare(required)
@@ -202,24 +186,19 @@ class Attempt:
         override.check_used(required, made_of, "build-requires")
 
     def _prepare(self, required: frozenset[str]) -> PreparedEnvironment:
-        session, result, override = self._session, self.result, self._session.override
-        request = EnvironmentRequest(
-            requirements=tuple(sorted(required)),
-            label=self._request.label,
-            sha256=self._tree.fetched.sha256,
-            chain=self._request.chain,
-            cutoff=self.cutoff,
-            python=self._request.python,
-            constraints=self._request.constraints,
-            variables=session.variables,
-            replacements=override.texts("build-requires", "replace") if override else (),
-            excluded=override.texts("build-requires", "remove") if override else (),
+        session, result = self._session, self.result
+        request = make_environment_request(
+            replace(self._request, variables=session.variables, cutoff=self.cutoff),
+            required,
+            session.override,
+            self._tree.fetched.sha256,
         )
         with self._events.phase("isolate"):
             if session.cancellation.is_cancelled():
                 raise BuildCancelledError(self._request.label)
             prepared = session.context.provider.prepare(request, session.build_requirement)
         result.wheels |= dict.fromkeys(prepared.wheels)
+        result.environments.append((request.requirements, prepared.wheels))
         result.environments_made += prepared.is_new
         result.environments_found += not prepared.is_new
         self._events.note(*prepared.notes)

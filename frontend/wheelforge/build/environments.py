@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.build.sources import FetchedSource
 from wheelforge.errors import MetadataInvalidError, OfflineError, UsageError
 from wheelforge.models import BuildRequest, Kind, PreparedEnvironment
 from wheelforge.resolve import (
@@ -21,9 +25,9 @@ from wheelforge_isolation import digest, ensure_directory, remove_tree
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Generator, Sequence
 
+    from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.targets import Targets
     from wheelforge.index import Candidate, Index
     from wheelforge.lockfile import Source
@@ -60,6 +64,8 @@ class EnvironmentManager:
         self.private = settings.environment_dir and settings.environment_dir.resolve()
         self.built: dict[str, Path] = {}
         """The wheels that were built here and now, by their keys."""
+        self.reuse: WheelReuse | None = None
+        """Finds wheels that were built before, of what builds require."""
         self._workspace = workspace
         self._numbers = itertools.count()
         self._used: dict[tuple[Path, str], Environment] = {}
@@ -70,8 +76,19 @@ class EnvironmentManager:
     def prepare(self, request: EnvironmentRequest, build: Builder) -> PreparedEnvironment:
         """Return an environment with the requirements; it stays until the cache is closed."""
         preparation = _Preparation(self, request, build)
-        try:
+        with self._dropping(preparation):
             return preparation.run()
+
+    def choose(self, request: EnvironmentRequest, build: Builder) -> tuple[WheelKey, ...]:
+        """Return the wheels that such an environment would have now, and make none."""
+        preparation = _Preparation(self, request, build)
+        with self._dropping(preparation):
+            return preparation.plan().keys
+
+    @contextlib.contextmanager
+    def _dropping(self, preparation: _Preparation) -> Generator[None]:
+        try:
+            yield
         except MetadataInvalidError:
             # The index's metadata of a file was wrong, and has led to the answer.
             self.resolutions.drop(preparation.resolution_request)
@@ -127,6 +144,10 @@ class _Preparation:
 
     def run(self) -> PreparedEnvironment:
         """Resolve, deliver the wheels, and make the environment or find it in the cache."""
+        return self._make(self.plan())
+
+    def plan(self) -> FetchPlan:
+        """Resolve, and build what there is no wheel of."""
         request, settings = self._request, self._settings
         answer = self._answer()
         directory = self._manager.make_directory()
@@ -143,7 +164,7 @@ class _Preparation:
                 plan.resolution,
                 is_wanted=not request.chain,
             )
-        return self._make(plan)
+        return plan
 
     def _make_resolution_request(self, constraints: Constraints) -> ResolutionRequest:
         request, settings, index = self._request, self._settings, self._index
@@ -211,12 +232,11 @@ class _Preparation:
         if not sha256:
             sdist = self._fetch_sdist(candidate)
             sha256 = digest(sdist)
-        key = self._built_key(sha256)
-        found = self._find_built(key)
-        if found is not None:
-            return found
+        known = self._identify_build(sha256)
+        if known in self._manager.built:
+            return self._manager.built[known]
         request = BuildRequest(
-            source=sdist or self._fetch_sdist(candidate),
+            source=sdist or self._cache.layout.file(sha256, candidate.file_name),
             output=self._manager.make_directory(),
             kinds=(Kind.WHEEL,),
             python=self._request.python,
@@ -225,33 +245,33 @@ class _Preparation:
             chain=(*self._request.chain, candidate.name),
             cutoff=self._request.cutoff,
         )
-        wheel = self._build(request).artifacts[0].path
-        self._cache.built.store(key, wheel)
-        self._manager.built[key] = wheel
+        wheel = self._find_wheel(request, candidate, sha256)
+        if wheel is None:
+            request = replace(request, source=sdist or self._fetch_sdist(candidate))
+            wheel = self._build(request).artifacts[0].path
+        self._manager.built[known] = wheel
         return wheel
 
-    def _find_built(self, key: str) -> Path | None:
-        # When recording or refreshing, build again instead of using the cached wheel.
-        built, settings = self._manager.built, self._settings
-        if key in built or settings.refresh or settings.recorder is not None:
-            return built.get(key)
-        wheel = self._cache.built.find(key)
-        if wheel is None:
+    def _find_wheel(self, request: BuildRequest, candidate: Candidate, sha256: str) -> Path | None:
+        """Return the wheel of an earlier build, for which the sdist need not be here."""
+        if self._manager.reuse is None:
             return None
-        return self._cache.wheels.find_file(wheel.file_name, wheel.sha256)
+        version = str(candidate.version)
+        source = FetchedSource(Path(request.source), sha256, name=candidate.name, version=version)
+        found = self._manager.reuse.open(request, source)
+        wheel = found and found.find(self._build)
+        return wheel.artifact.path if wheel else None
 
-    def _built_key(self, sha256: str) -> str:
-        """Return what a wheel depends on; not the day, or a wheel would be of no use tomorrow."""
-        request, lock = self.resolution_request, self._settings.lock
-        facts = (
+    def _identify_build(self, sha256: str) -> str:
+        """Return all that the wheel of a requirement depends on while this process lives."""
+        request = self.resolution_request
+        return fingerprint((
             sha256,
             self._python.identity,
             request.index_identity,
             request.constraints,
             str(request.exclude_newer),
-            None if lock is None else lock.digest,
-        )
-        return fingerprint((*facts, request.overrides) if request.overrides else facts)
+        ))
 
     def _fetch_sdist(self, candidate: Candidate) -> Path:
         fetch = partial(self._index.fetch, candidate)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wheelforge.build.session import BuildContext, BuildSession
+from wheelforge.build.context import BuildContext
+from wheelforge.build.session import BuildSession
 from wheelforge.build.targets import Targets, find_layout, find_python, open_index
 from wheelforge.errors import UsageError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.hooks.pool import RunnerPool
-from wheelforge.models import BuildRequest, EnvironmentRequest, Outcome
+from wheelforge.models import BuildRequest, EnvironmentRequest, Outcome, Reuse
 from wheelforge.settings import Settings
 from wheelforge_isolation import open_cache, open_stage, stage_name
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from wheelforge.build.environments import Installer
+    from wheelforge.build.environments import EnvironmentManager, Installer
+    from wheelforge.build.reuse import WheelReuse
     from wheelforge.events import Reporter
     from wheelforge.hooks.runner import HookOptions
     from wheelforge.lockfile import Lock
@@ -83,6 +85,7 @@ def open_forge(
         targets = stack.enter_context(contextlib.closing(Targets(settings, cache.layout)))
         python = targets.find().python
         provider, tidy = components.provider, None
+        reuse: WheelReuse | None = None
         if provider is None and not settings.isolated:
             from wheelforge.build.host_environment import HostProvider
 
@@ -94,12 +97,7 @@ def open_forge(
             workspace = stack.enter_context(open_stage(cache.layout.stages, name)).path
             provider = EnvironmentManager(settings, cache, targets, workspace, components.install)
             tidy = provider.discard_private
-        compiler_cache = ""
-        if settings.policy.compiler_cache != "off":
-            from wheelforge.build.compiler_cache import find_compiler_cache
-
-            wanted = settings.policy.compiler_cache
-            compiler_cache = find_compiler_cache(wanted, settings.variables)
+            reuse = provider.reuse = _open_reuse(provider, components)
         context = BuildContext(
             settings=settings,
             components=components,
@@ -109,7 +107,8 @@ def open_forge(
             pool=components.pool or stack.enter_context(RunnerPool()),
             reporter=reporter,
             tidy=tidy,
-            compiler_cache=compiler_cache,
+            compiler_cache=_find_compiler_cache(settings),
+            reuse=reuse,
         )
         forge = Forge(context)
         try:
@@ -118,6 +117,25 @@ def open_forge(
             forge.close(cancels=True)
             raise
         forge.close()
+
+
+def _open_reuse(manager: EnvironmentManager, components: Components) -> WheelReuse | None:
+    """Return what finds the wheels of earlier builds, if all that a build depends on is known."""
+    settings = manager.settings
+    is_own = components.make_runner or components.install or settings.environment_dir
+    if is_own or settings.policy.reuse is Reuse.OFF:
+        return None
+    from wheelforge.build.reuse import WheelReuse
+
+    return WheelReuse(manager)
+
+
+def _find_compiler_cache(settings: Settings) -> str:
+    if settings.policy.compiler_cache == "off":
+        return ""
+    from wheelforge.build.compiler_cache import find_compiler_cache
+
+    return find_compiler_cache(settings.policy.compiler_cache, settings.variables)
 
 
 def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore) -> int:

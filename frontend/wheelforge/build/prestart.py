@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from wheelforge.build.targets import find_layout
 from wheelforge.hooks.environ import compose_environment
 from wheelforge_isolation import JsonCache, is_recorded_program, is_trusted
+from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,12 +34,24 @@ class Prestarter:
         self._records = JsonCache(self._layout.guesses, "start")
         self._python = python or ""
 
-    def start(self, source: Path | str, variables: Mapping[str, str], pool: RunnerPool) -> None:
-        """Start the server that the last build of ``source`` has used, if there was one."""
+    def start(
+        self,
+        source: Path | str,
+        variables: Mapping[str, str],
+        pool: RunnerPool,
+        *,
+        reuses: bool = False,
+    ) -> None:
+        """Start the server that the last build of ``source`` has used, if there was one.
+
+        If an earlier wheel may be used again, none is where that was so with the same variables.
+        """
         facts = self._identify(source)
         if facts is None or not is_trusted(self._layout):
             return
         server = self._records.read(*facts)
+        if reuses and server and server.get("reused") == _digest(variables):
+            return
         if server and is_recorded_program(self._layout, server["python"]):
             environment = compose_environment(variables, server["additions"])
             pool.start(python=server["python"], backend=server["backend"], environment=environment)
@@ -52,8 +65,19 @@ class Prestarter:
         """
         facts = self._identify(source)
         server = {"python": python, "backend": backend, "additions": {**additions}}
-        if facts is not None and (self._records.read(*facts) or {}) != (server if backend else {}):
+        if facts is None:
+            return
+        known = self._records.read(*facts) or {}
+        known.pop("reused", None)
+        if known != (server if backend else {}):
             self._records.write(server if backend else {}, *facts)
+
+    def expect_reuse(self, source: Path | str, variables: Mapping[str, str]) -> None:
+        """Keep that the wheel of ``source`` is here, so that most likely no server is wanted."""
+        facts = self._identify(source)
+        server = self._records.read(*facts) if facts else None
+        if facts and server and server.get("reused") != _digest(variables):
+            self._records.write({**server, "reused": _digest(variables)}, *facts)
 
     def _identify(self, source: Path | str) -> tuple[str, ...] | None:
         """Return the facts by which ``source`` is known, as it is now; nothing if it is no path."""
@@ -64,3 +88,7 @@ class Prestarter:
         except OSError:
             return None
         return str(source), str(status.st_size), str(status.st_mtime_ns), self._python
+
+
+def _digest(variables: Mapping[str, str]) -> str:
+    return fingerprint(sorted(variables.items()))

@@ -27,6 +27,10 @@ _OF_THEIR_TIME = {
 """Codes of errors that the requirements of another time may cure."""
 
 
+class NothingNew(Exception):  # ruff: ignore[error-suffix-on-exception-name]
+    """An attempt would be made with just what has failed before."""
+
+
 def may_come_of_forking(error: BuildError) -> bool:
     """Return whether a hook that was forked might have gone well in a process of its own."""
     if isinstance(error, BackendFailedError):

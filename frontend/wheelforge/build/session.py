@@ -8,11 +8,10 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
-from wheelforge.build.attempt import Attempt, BuildResult, NothingNew
-from wheelforge.build.project import SourceTree, unpack_source
-from wheelforge.build.retry import is_of_its_time, may_come_of_forking
+from wheelforge.build.result import BuildResult
+from wheelforge.build.retry import NothingNew, is_of_its_time, may_come_of_forking
 from wheelforge.build.sources import Dating, FetchedSource, find_dating, prepare_source
 from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
@@ -21,7 +20,6 @@ from wheelforge.hooks.protocol import Cancellation
 from wheelforge.models import BuildAttempt, Era, Keep, Outcome
 from wheelforge_isolation import (
     ForgeError,
-    JsonCache,
     ensure_directory,
     open_new_file,
     open_stage,
@@ -32,45 +30,21 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from datetime import datetime
     from typing import BinaryIO
 
-    from wheelforge.build.forge import Components
-    from wheelforge.build.targets import Targets
-    from wheelforge.events import Reporter
-    from wheelforge.hooks.pool import RunnerPool
-    from wheelforge.models import BuildRequest, EnvironmentProvider, Runner
+    from wheelforge.build.attempt import Attempt
+    from wheelforge.build.context import BuildContext
+    from wheelforge.build.project import SourceTree
+    from wheelforge.build.reuse import WheelBuild
+    from wheelforge.models import BuildRequest, Runner
     from wheelforge.overrides.model import Override
-    from wheelforge.settings import Settings
-    from wheelforge_isolation import Layout, LockOwner, Stage
+    from wheelforge_isolation import LockOwner, Stage
 
 _GRACE = timedelta(days=1)
 """A backend may have been released on the same day, for this very sdist."""
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
-
-
-class BuildContext(NamedTuple):
-    """Everything that the builds of one forge share; used by any number of threads at once."""
-
-    settings: Settings
-    components: Components
-    layout: Layout
-    targets: Targets
-    provider: EnvironmentProvider
-    pool: RunnerPool
-    reporter: Reporter
-    tidy: Callable[[], None] | None = None
-    """Called after each build that went well."""
-    compiler_cache: str = ""
-    """The program that is put in front of compilers, if there is one."""
-    numbers: Iterator[int] = itertools.count(1)
-    """The ids of builds that are given none."""
-
-    @property
-    def unforked(self) -> JsonCache:
-        """The backends whose hooks have failed in a fork only: by their Python, and by name."""
-        return JsonCache(self.layout.guesses, "unforked")
 
 
 class BuildSession:
@@ -99,6 +73,8 @@ class BuildSession:
         self.override: Override | None = None
         """The differences that are in force for the release, once it is known."""
         self._fetched = fetched
+        self._wheel: WheelBuild | None = None
+        """The wheel as earlier and later builds know it, if they may use it."""
         self._python = ""
         self._log: Path | None = None
         self._era: datetime | None = None
@@ -158,6 +134,7 @@ class BuildSession:
             cpu_seconds=self._cpu_seconds,
             log=self._log,
             id=self.id,
+            is_reused=self._result.is_reused,
             backend=self._result.backend[1],
             attempts=tuple(self._attempts),
         )
@@ -248,18 +225,17 @@ class BuildSession:
             with contextlib.nullcontext() if is_path else self.events.phase("fetch"):
                 self._fetched = prepare_source(self.context, self.request, place / "fetched")
         fetched = self._fetched
+        if self._is_reused(fetched):
+            log.write(b"nothing was run: the wheel is one of an earlier build\n")
+            return
         tree = self._lay_out(fetched, place)
-        era, cutoff = self.context.settings.policy.era, self.request.cutoff
-        if self.override is not None:
-            era = Era(self.override.value("era") or era)
-        if era is Era.ALWAYS and cutoff is None and fetched.sha256:
-            cutoff, then = self._find_publication(fetched, tree.newest)
-            self.events.note(then if cutoff is None else f"built with {then}")
+        if self.context.reuse is not None and self._wheel is None:
+            self._wheel = self.context.reuse.open(self.request, fetched, self.override)
         try:
-            self._run(self._prepare(tree, place, log, cutoff), fetched)
+            self._build_tree(tree, fetched, place, log)
         except BuildError as error:
-            is_hopeful = era is Era.FALLBACK and cutoff is None and bool(fetched.sha256)
-            if not is_hopeful or not is_of_its_time(error):
+            is_hopeful = self._find_era() is Era.FALLBACK and bool(fetched.sha256)
+            if not is_hopeful or self.request.cutoff or not is_of_its_time(error):
                 raise
             stage.check()
             with self.events.holding_notes() as held:
@@ -268,7 +244,35 @@ class BuildSession:
                 raise
             self.events.note(f"with what there is today it fails: {error.code}", *held)
 
+    def _find_era(self) -> Era:
+        era = self.context.settings.policy.era
+        return era if self.override is None else Era(self.override.value("era") or era)
+
+    def _build_tree(
+        self, tree: SourceTree, fetched: FetchedSource, place: Path, log: BinaryIO
+    ) -> None:
+        """Build with what there is now, or was at the time that is asked for."""
+        cutoff = self.request.cutoff
+        if self._find_era() is Era.ALWAYS and cutoff is None and fetched.sha256:
+            cutoff, then = self._find_publication(fetched, tree.newest)
+            self.events.note(then if cutoff is None else f"built with {then}")
+        self._run(self._prepare(tree, place, log, cutoff), fetched)
+        if self._wheel is not None:
+            self._wheel.store(self._result, place)
+
+    def _is_reused(self, fetched: FetchedSource) -> bool:
+        """Deliver the wheel of an earlier build that was the same, if there is one."""
+        if self.context.reuse is None:
+            return False
+        self._wheel = self.context.reuse.open(self.request, fetched)
+        if self._wheel is None or self.request.chain:
+            return False  # a build requirement was looked for before its sdist was fetched
+        self._result.reuse(self._wheel.find(self.build_requirement), self.events, self.request)
+        return self._result.is_reused
+
     def _lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
+        from wheelforge.build.project import SourceTree, unpack_source
+
         tree = SourceTree(fetched.path, fetched)
         if fetched.sha256:
             tree = unpack_source(fetched, place, self.request, self.events)
@@ -289,6 +293,8 @@ class BuildSession:
     def _prepare(
         self, tree: SourceTree, place: Path, log: BinaryIO, cutoff: datetime | None
     ) -> Attempt:
+        from wheelforge.build.attempt import Attempt
+
         self._era = cutoff
         attempt = Attempt(self, tree, place, log, cutoff)
         self._result = attempt.result

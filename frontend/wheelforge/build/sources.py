@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-    from wheelforge.build.session import BuildContext
+    from wheelforge.build.context import BuildContext
     from wheelforge.index import Candidate, Index
     from wheelforge.models import BuildRequest
 

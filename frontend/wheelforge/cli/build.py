@@ -37,7 +37,9 @@ def run_build(options: argparse.Namespace) -> int:
         if not (options.no_isolation or options.no_cache):
             source = options.sources[0] if options.sources else Path.cwd()
             python = options.pythons[0] if options.pythons else ""
-            Prestarter(options.cache_dir, python).start(source, os.environ, pool)
+            reuses = not (options.no_reuse or options.rebuild or options.refresh)
+            prestarter = Prestarter(options.cache_dir, python)
+            prestarter.start(source, os.environ, pool, reuses=reuses)
         # Only from here on are all the others imported: the server does it on another core.
         from wheelforge.cli.commands import build_alone
 

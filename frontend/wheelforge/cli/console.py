@@ -170,9 +170,10 @@ def _list_results(outcome: Outcome) -> Iterator[str]:
     from wheelforge.cli.argument_types import describe_size
 
     took = f", {outcome.whole.seconds:.1f} s" if outcome.whole else ""
+    how = "Reused" if outcome.is_reused else "Built"
     for artifact in outcome.artifacts:
         path = escape_line(os.path.relpath(artifact.path))
-        yield f"Built {path} ({describe_size(artifact.size_bytes)}{took})"
+        yield f"{how} {path} ({describe_size(artifact.size_bytes)}{took})"
 
 
 def _shorten(text: str) -> str:

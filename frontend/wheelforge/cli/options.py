@@ -331,6 +331,22 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reuse(parser: argparse.ArgumentParser) -> None:
+    """Add which wheels of earlier builds are used again."""
+    group = parser.add_argument_group("earlier builds")
+    group.add_argument(
+        "--no-reuse", action="store_true", help="neither use wheels of earlier builds nor keep any"
+    )
+    group.add_argument(
+        "--rebuild",
+        nargs="?",
+        const=":all:",
+        action="append",
+        metavar="NAME",
+        help="build anew, and keep the result; with a NAME only that project (repeatable)",
+    )
+
+
 def add_cache_directory(parser: Options) -> None:
     """Add the one option of all commands that use a cache."""
     parser.add_argument(

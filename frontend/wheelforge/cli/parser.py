@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import re
 import sys
@@ -39,7 +40,7 @@ from wheelforge.errors import UsageError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _PREFIX = "WHEELFORGE_"
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
@@ -53,6 +54,7 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *GROUPS}:
         return argparse.Namespace(run="parser.show_commands")
     name, words = _find_command(list(words))
+    words = list(_part_rebuild(words))
     parser = build_parser(name)
     variables = read_environment(parser)
     files = list_files(parser, words, variables)
@@ -71,6 +73,15 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     found.words, found.config_files = words, files
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
+
+
+def _part_rebuild(words: Iterable[str]) -> Iterator[str]:
+    """Yield the words, with a bare `--rebuild` before a source told from one with a name."""
+    words = [*words, ""]
+    for word, after in itertools.pairwise(words):
+        is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", after) is not None
+        is_source = not is_name or os.path.lexists(after) or after.endswith((".gz", ".zip"))
+        yield "--rebuild=:all:" if word == "--rebuild" and is_source else word
 
 
 def _find_command(words: list[str]) -> tuple[str, list[str]]:
@@ -243,6 +254,7 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
     options.add_requirements(parser)
     options.add_index(parser)
     options.add_cache(parser)
+    options.add_reuse(parser)
     options.add_verbosity(parser)
 
 

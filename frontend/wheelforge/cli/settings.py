@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wheelforge.errors import SourceError, UsageError
-from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy
+from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
 from wheelforge.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,8 +42,18 @@ def make_settings(options: argparse.Namespace) -> Settings:
             era=Era(options.era),
             timeout_seconds=options.timeout,
             compiler_cache=options.compiler_cache,
+            reuse=Reuse.OFF if options.no_reuse else Reuse.SDISTS,
+            rebuild=frozenset(map(_normalize, options.rebuild or ())),
         ),
     )
+
+
+def _normalize(name: str) -> str:
+    if name == ":all:":
+        return name
+    from wheelforge_isolation.formats.file_names import normalize_name
+
+    return normalize_name(name)
 
 
 def find_overrides(options: argparse.Namespace) -> Overrides | None:

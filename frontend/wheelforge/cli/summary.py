@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WORDS = {
     "built": "built",
+    "reused": "reused",
     "resumed": "kept",
     "failed": "failed",
     "cancelled": "cancelled",

@@ -310,6 +310,8 @@ _CHECKS: dict[Key, Callable[[object], object]] = {
     ("limits", "exclusive"): _flag,
     ("era",): _one_of("off", "fallback", "always"),
     ("build",): _one_of("never", "from-source"),
+    ("reuse",): _flag,
+    ("key-files",): _texts,
 }
 
 

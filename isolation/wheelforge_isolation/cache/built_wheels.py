@@ -1,31 +1,47 @@
 """Built wheels: which wheel came of which inputs, so that it need not be built again.
 
 The wheel is kept like any file that was fetched. A small record, published last and in one step,
-says which one it is; its name is the digest of the key that the builder computed from all that the
-wheel depends on. A record that is damaged, or whose wheel is damaged or gone, is no record.
+says which one it is, and what the builder wants to know of it: all that the wheel depends on, whose
+digest is the key. A record that is damaged, or whose wheel is damaged or gone, is no record.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge_isolation.cache.records import Record, parse_record, read_record
 from wheelforge_isolation.cache.trees import DAMAGED_RECORD, KEY_LENGTH, Event, publish
 from wheelforge_isolation.cache.wheels import WheelKey, raise_if_missing, read_wheel_key
 from wheelforge_isolation.errors import FileAccessError, IsolationError
 from wheelforge_isolation.files import fs
+from wheelforge_isolation.files.atomic import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from wheelforge_isolation.cache.layout import Layout
     from wheelforge_isolation.cache.wheels import WheelStore
     from wheelforge_isolation.files.locks import Lease
+
+
+_SALT = "salt"
+_SALT_BYTES = 32
+_FACTS = "facts"
+
+
+class BuiltWheel(NamedTuple):
+    """A wheel that was built here, and stays at least as long as this process uses the cache."""
+
+    key: WheelKey
+    path: Path
+    facts: dict[str, Any]
+    """As the builder gave them."""
 
 
 class BuiltStore:
@@ -44,8 +60,24 @@ class BuiltStore:
         self._wheels = wheels
         self._report = report
         self._below = below
+        self.has_grown = False
+        """Whether something was kept here since the store was opened."""
 
-    def find(self, key: str) -> WheelKey | None:
+    @property
+    def salt(self) -> bytes:
+        """Random bytes of this cache, the same for all its processes and as long as it lasts."""
+        if self._below is not None:
+            return self._below.salt
+        path = self._layout.built.root / _SALT
+        salt = _read_salt(path)
+        if len(salt) != _SALT_BYTES:
+            with contextlib.suppress(IsolationError):
+                fs.ensure_directory(str(path.parent))
+                replace_file(str(path), os.urandom(_SALT_BYTES))
+            salt = _read_salt(path)  # another process may have been the last
+        return salt
+
+    def find(self, key: str) -> BuiltWheel | None:
         """Return the wheel that was built with ``key``, if its file is there whole.
 
         The file stays there at least as long as this process uses the cache.
@@ -53,7 +85,7 @@ class BuiltStore:
         found = self._find_here(key)
         return self._below.find(key) if found is None and self._below else found
 
-    def _find_here(self, key: str) -> WheelKey | None:
+    def _find_here(self, key: str) -> BuiltWheel | None:
         path = self._layout.built.record(_name(key))
         data = read_record(path)
         record = parse_record(data)
@@ -63,6 +95,7 @@ class BuiltStore:
                 with contextlib.suppress(FileAccessError):
                     fs.remove_tree(str(path))
             return None
+        facts = record.about.pop(_FACTS)
         wheel = WheelKey(**record.about)
         try:
             file = self._wheels.keep_file(wheel.file_name, wheel.sha256, raise_if_missing)
@@ -70,20 +103,21 @@ class BuiltStore:
             return None
         for used in (path, file):
             fs.mark_used(str(used))
-        return wheel
+        return BuiltWheel(wheel, file, facts)
 
-    def store(self, key: str, wheel: Path) -> WheelKey:
+    def store(self, key: str, wheel: Path, facts: Mapping[str, object] | None = None) -> BuiltWheel:
         """Keep the file ``wheel`` as what was built with ``key``, in place of any before it."""
         found = read_wheel_key(wheel)
         copy = partial(fs.copy_file, str(wheel))
-        self._wheels.keep_file(found.file_name, found.sha256, copy)
-        record = Record(
-            key=_name(key), tree="", boot="", about=asdict(found), entries={}, digests=""
-        )
+        file = self._wheels.keep_file(found.file_name, found.sha256, copy)
+        facts = dict(facts or {})
+        about = {**asdict(found), _FACTS: facts}
+        record = Record(key=_name(key), tree="", boot="", about=about, entries={}, digests="")
+        self.has_grown = True
         # Without a record the wheel is built again, and that is all.
         with contextlib.suppress(IsolationError):
             publish(record, self._layout.built, self._layout, self._lease)
-        return found
+        return BuiltWheel(found, file, facts)
 
     def examine(self, path: Path) -> str:
         """Return what is wrong with the record ``path``, or nothing; the file is not hashed."""
@@ -100,3 +134,10 @@ class BuiltStore:
 
 def _name(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:KEY_LENGTH]
+
+
+def _read_salt(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

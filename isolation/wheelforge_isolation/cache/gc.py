@@ -179,7 +179,7 @@ class _Collector:
                 lock = None if path.stem == "gc" else try_lock(path)
                 if lock is not None:
                     lock.release()
-        answers = (layout.interpreters, layout.resolutions, layout.guesses)
+        answers = (layout.interpreters, layout.resolutions, layout.guesses, layout.manifests)
         for directory in answers:
             sweep_drafts(directory)
         for path in list_directory(layout.root):

@@ -68,8 +68,10 @@ class Layout:
         """Unpacked wheels."""
         self.environments = CacheBucket(root / "environments-v2", is_bound=True)
         """Environments to build in; scripts and settings in them name the place they are in."""
-        self.built = CacheBucket(root / "built-v1")
+        self.built = CacheBucket(root / "built-v2")
         """Which wheel came of which build: records without directories."""
+        self.manifests = root / "manifests-v1"
+        """The questions of backends, by all that is known of a build before it runs."""
         self.files = root / "files-v1"
         """Wheels and sdists as they were fetched or built: ``ab/<SHA-256>/<file name>``."""
         self.interpreters = root / "interpreters-v2"

@@ -62,7 +62,7 @@ class Cache:
     @property
     def has_grown(self) -> bool:
         """Whether something was made since it was opened."""
-        return any(store.has_grown for store in self.trees)
+        return self.built.has_grown or any(store.has_grown for store in self.trees)
 
     def close(self) -> None:
         """Give back all that was taken into use."""

@@ -260,7 +260,7 @@ def test_resume__skips_deliveries(yard: Yard) -> None:
 def test_resume__builds_again_after_a_change(yard: Yard, change: str) -> None:
     log = yard.place / "log"
     sdists = [yard.sdist("one", noting(log)), yard.sdist("two", noting(log))]
-    yard.run(*sdists)
+    yard.run(*sdists, "--no-reuse")
     (result,) = yard.output.glob("one-*")
     words: list[str] = []
     if change == "gone":
@@ -275,7 +275,7 @@ def test_resume__builds_again_after_a_change(yard: Yard, change: str) -> None:
         for record in (yard.place / "cache" / "resolutions-v2").glob("delivered-*"):
             record.write_bytes(b"x" + record.read_bytes())
 
-    code, _, _ = yard.run(*sdists, "--resume", *words)
+    code, _, _ = yard.run(*sdists, "--resume", "--no-reuse", *words)
 
     again = ["one", "two"] if change in {"settings", "forgotten"} else ["one"]
     assert code == 0
@@ -288,7 +288,7 @@ def test_resume__tells_deliveries_apart_by_constraints_of_pip(yard: Yard) -> Non
     built: list[int] = []
     for content in ("", "other==1.0\n", "other==1.0\n"):
         limits.write_text(content, encoding="utf-8")
-        code, _, _ = yard.run(sdist, "--resume", PIP_BUILD_CONSTRAINT=str(limits))
+        code, _, _ = yard.run(sdist, "--resume", "--no-reuse", PIP_BUILD_CONSTRAINT=str(limits))
         built.append(len(read_lines(log)) if code == 0 else -1)
 
     assert built == [1, 2, 2]

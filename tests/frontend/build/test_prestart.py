@@ -10,6 +10,7 @@ from tests.support.builds import WHEEL_ONLY, Ground, ask, facts_of, write_projec
 from wheelforge.build.forge import Components
 from wheelforge.build.prestart import Prestarter
 from wheelforge.hooks.pool import RunnerPool
+from wheelforge.models import Policy
 from wheelforge_isolation import Layout
 from wheelforge_isolation.cache.records import About
 from wheelforge_isolation.cache.trees import TreeStore
@@ -81,11 +82,28 @@ def test_prestart__server_of_the_last_build_is_started_and_used(
         Prestarter(settings.cache_dir, settings.python).start(sdist, settings.variables, pool)
         (server,) = pool._servers.values()
         early = server.pid
-        with ground.forge(components=Components(pool=pool)) as forge:
+        policy = Policy(rebuild=frozenset([":all:"]))
+        with ground.forge(components=Components(pool=pool), policy=policy) as forge:
             facts = facts_of(forge.build(request))
 
     assert pool.early == ["willing"]
     assert facts["imported"] == early
+
+
+def test_prestart__nothing_is_started_where_the_wheel_is_expected(
+    tmp_path: Path, ground: Ground
+) -> None:
+    sdist, settings = write_sdist(tmp_path), ground.settings()
+    with ground.forge() as forge:
+        forge.build(ask(sdist, tmp_path / "out"))
+    prestarter = Prestarter(settings.cache_dir, settings.python)
+
+    with Recording() as pool:
+        prestarter.start(sdist, settings.variables, pool, reuses=True)
+        expected = [*pool.early]
+        prestarter.start(sdist, {**settings.variables, "CFLAGS": "-O3"}, pool, reuses=True)
+
+    assert (expected, pool.early) == ([], ["willing"])
 
 
 def test_prestart__changed_source_or_one_without_a_path_starts_nothing(

@@ -1,8 +1,6 @@
 """Cached resolutions: the work that they save a second build, and when they are stale."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,28 +8,8 @@ import pytest
 from tests.support.forge import Done, Place
 from tests.support.index import File, Project, sdist, serve
 from tests.support.maker import helper, maker, read_mark, write_thing
+from tests.support.witness import watch
 
-_WITNESS = """
-import atexit, sys
-
-read, asked = [], []
-
-
-def hear(event, words):
-    if event == "open" and isinstance(words[0], str):
-        read.append(words[0])
-    if event in {"socket.connect", "socket.getaddrinfo"} and not isinstance(words[-1], str):
-        asked.append(str(words))
-
-
-@atexit.register
-def tell():
-    with open(%r, "w", encoding="utf-8") as file:
-        file.write("\\n".join((" ".join(sys.modules), " ".join(asked), *read)))
-
-
-sys.addaudithook(hear)
-"""
 _UNWANTED = {
     *("urllib3", "resolvelib", "ssl", "http.client", "html.parser"),
     # pypa/build imports the rest of packaging.
@@ -60,19 +38,6 @@ def put(directory: Path, *files: File) -> Path:
     for file in files:
         (directory / file.name).write_bytes(file.content)
     return directory
-
-
-def watch(place: Place, *words: str | Path) -> tuple[set[str], str, list[str]]:
-    """Run the command in a process of its own; return its modules, connections and files."""
-    witness, told = place.path / "witness", place.path / "told"
-    witness.mkdir()
-    (witness / "sitecustomize.py").write_text(_WITNESS % str(told), encoding="utf-8")
-    command = [sys.executable, "-m", "wheelforge", *map(str, words)]
-    world = place.environment({"PYTHONPATH": str(witness)})
-    done = subprocess.run(command, env=world, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    modules, asked, *files = told.read_text(encoding="utf-8").split("\n")
-    return set(modules.split()), asked, files
 
 
 def test_remembered_build__loads_no_resolver_and_asks_no_index(place: Place) -> None:

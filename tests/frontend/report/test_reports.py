@@ -98,7 +98,7 @@ def test_json__a_run_of_any_outcome_is_valid() -> None:
     totals = facts["totals"]
     assert totals["builds"] == len(facts["builds"]) == 200
     assert sum(totals[kind] for kind in ("built", "resumed", "failed", "cancelled")) == 200
-    assert [kind for kind in totals if not totals[kind]] == ["not-started"]
+    assert [kind for kind in totals if not totals[kind]] == ["reused", "not-started"]
 
 
 def test_json__a_build_has_all_its_facts() -> None:
@@ -132,12 +132,13 @@ def test_json__a_build_has_all_its_facts() -> None:
     [
         ({}, "built"),
         ({"is_resumed": True}, "resumed"),
+        ({"is_reused": True}, "reused"),
         ({"error": make_failure()}, "failed"),
         ({"error": HookError("hook-cancelled", "build_wheel")}, "cancelled"),
         ({"error": BuildNotStartedError("demo")}, "not-started"),
     ],
 )
-def test_json__an_outcome_has_one_of_five_names(facts: dict[str, Any], outcome: str) -> None:
+def test_json__an_outcome_has_one_of_six_names(facts: dict[str, Any], outcome: str) -> None:
     told = report(make_outcome(**facts))
 
     assert told["builds"][0]["outcome"] == outcome

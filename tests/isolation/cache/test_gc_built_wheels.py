@@ -77,7 +77,7 @@ def test_gc__keeps_a_built_wheel_in_use_though_its_record_goes(
         collected = collect_garbage(layout, NOTHING)
 
         assert found is not None
-        assert cache.wheels.find_file(found.file_name, found.sha256) is not None
+        assert cache.wheels.find_file(found.key.file_name, found.key.sha256)
         assert collected.in_use == 1
         assert layout.built.list_records() == []
     collect_garbage(layout, NOTHING)

@@ -109,16 +109,16 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 DAMAGES |= {
     "a record of what was built that is cut": (
-        "built-v1/records/*/*",
+        "built-v2/records/*/*",
         partial(os.truncate, length=9),
     ),
     "a record of what was built that is empty": (
-        "built-v1/records/*/*",
+        "built-v2/records/*/*",
         partial(os.truncate, length=0),
     ),
-    "a record of what was built that was edited": ("built-v1/records/*/*", flip_unseen),
+    "a record of what was built that was edited": ("built-v2/records/*/*", flip_unseen),
     "a record of what was built that has another name": (
-        "built-v1/records/*/*",
+        "built-v2/records/*/*",
         lambda path: path.rename(path.with_name(f"{path.name[:2]}{'0' * 30}.json")),
     ),
 }

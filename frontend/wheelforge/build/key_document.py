@@ -1,0 +1,173 @@
+"""The key document: all that a wheel depends on, as JSON whose digest is the key of the wheel.
+
+Its sections stand in the order of causes: of two documents that differ, the first difference is
+the cause, and those that follow may come of it. Everything but the closure, the wheels that hooks
+run with, is known before anything runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+from wheelforge.build.toolchain import digest_file
+from wheelforge.hooks.environ import compose_environment
+from wheelforge.version import VERSION
+from wheelforge_isolation import read_umask
+from wheelforge_isolation.formats.requirements import find_name
+from wheelforge_isolation.formats.sealed import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from wheelforge.models import BuildRequest, Policy
+    from wheelforge.overrides.model import Override
+    from wheelforge_isolation import WheelKey
+
+    Document = dict[str, Any]
+
+SCHEMA = 1
+SECTIONS = (
+    *("source", "request", "policy", "overrides", "interpreter", "platform", "toolchain"),
+    *("environment", "closure"),
+)
+_PUBLIC = re.compile(
+    r"(C|CXX|CPP|F|FC|LD|AR|RUST|OBJC|GO|CGO_C|CGO_LD|CUDA)FLAGS|CC|CXX|CPP|FC|F77|F90|AR|AS|LD|NVCC"
+    r"|RANLIB|LDSHARED|ARCHFLAGS|CMAKE_ARGS|CMAKE_GENERATOR|SOURCE_DATE_EPOCH|PATH|HOME|LANG|LC_\w+"
+    r"|MACOSX_DEPLOYMENT_TARGET|PKG_CONFIG_PATH|LD_LIBRARY_PATH|LIBRARY_PATH|C(PLUS)?_INCLUDE_PATH"
+    r"|CI|GITHUB_ACTIONS|GITLAB_CI|TZ|TMPDIR|PYTHONHASHSEED|PYTHONDONTWRITEBYTECODE"
+    r"|_PYTHON_HOST_PLATFORM|SETUPTOOLS_USE_DISTUTILS|DISTUTILS_USE_SDK"
+)
+"""Variables that are no secrets: their values stand in documents as they are."""
+_PASSING = re.compile(
+    # the terminal and the session
+    r"_|TERM\w*|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CLICOLOR\w*|PS\d|LS_COLORS|PWD|OLDPWD"
+    r"|SHLVL|WINDOWID|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|TMUX\w*|STY|SSH_\w+|XDG_SESSION_\w+|HOSTNAME"
+    r"|DBUS_SESSION_BUS_ADDRESS|GPG_TTY|INVOCATION_ID|JOURNAL_STREAM|PYTEST_CURRENT_TEST"
+    # one run of a CI
+    r"|GITHUB_(RUN_\w+|SHA|REF\w*|HEAD_REF|BASE_REF|EVENT\w*|ACTION\w*|ACTOR\w*|JOB|WORKFLOW\w*|ENV"
+    r"|OUTPUT|PATH|STATE|STEP_SUMMARY|TRIGGERING_ACTOR|TOKEN)"
+    r"|RUNNER_(NAME|TRACKING_ID)|ACTIONS_\w+"
+    r"|CI_(JOB|PIPELINE|COMMIT|RUNNER|MERGE_REQUEST|BUILD|CONCURRENT|DEPENDENCY_PROXY)_\w+"
+    r"|BUILD_(ID|NUMBER|TAG|URL|DISPLAY_NAME|BUILDID|BUILDNUMBER|BUILDURI|SOURCEVERSION)|JOB_URL"
+    r"|EXECUTOR_NUMBER|NODE_NAME|RUN_\w*DISPLAY_URL|HUDSON_COOKIE|JENKINS_\w*COOKIE"
+    r"|CIRCLE_(BUILD_\w+|SHA1|WORKFLOW_\w+|JOB|TOKEN)|TRAVIS_(BUILD|JOB|COMMIT)\w*"
+    r"|BUILDKITE_(BUILD|JOB|COMMIT|AGENT)_?\w*|SYSTEM_(JOBID|PLANID|TIMELINEID|ACCESSTOKEN)"
+)
+"""Variables of a terminal, a session or one run of a CI: they are not in the key."""
+_COUNTS = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
+_JOBS = re.compile(r"\s*(-j\s*\d*)?\s*(--jobserver-\S+)?\s*")
+"""MAKEFLAGS that say no more than how many jobs there are."""
+_OUTSIDE = {"environment", "config-settings", "limits", "era", "reuse", "build"}
+"""Overrides that are in a section of their own, or change no wheel."""
+_DIGITS = 32
+
+
+def describe_request(
+    request: BuildRequest, override: Override | None, epoch: str | None
+) -> Document:
+    """Return what the backend is asked for; ``epoch`` is the one of the policy."""
+    settings = dict(request.config_settings)
+    if override is not None:
+        settings |= override.table("config-settings")
+    return {
+        "kind": "wheel",
+        "config_settings": settings,
+        "links": request.links.value if request.links else "default",
+        "epoch": epoch,
+    }
+
+
+def describe_policy(policy: Policy) -> Document:
+    """Return what else of this program and process has an influence on wheels."""
+    return {
+        "wheelforge": VERSION,
+        "umask": f"{read_umask():03o}",
+        "compiler_cache": policy.compiler_cache,
+    }
+
+
+def describe_overrides(override: Override | None) -> Document:
+    """Return what is done differently for this release, patches by their digests."""
+    if override is None:
+        return {}
+    found: Document = {}
+    for key, (setting, entry) in sorted(override.values.items()):
+        if key[0] == "key-files":
+            places = (entry.file.path.parent / name for name in override.texts(*key))
+            found["key-files"] = {str(path): digest_file(path) for path in places}
+        elif key[0] not in _OUTSIDE:
+            digests = [hashlib.sha256(each).hexdigest() for each in setting.contents]
+            found[".".join(key)] = [setting.value, *digests]
+    return found
+
+
+def describe_environment(variables: Mapping[str, str], salt: bytes) -> Document:
+    """Return the variables of hooks; of what may be a secret no more than a keyed digest."""
+    found: Document = {}
+    for name, value in sorted(compose_environment(variables).items()):
+        is_count = (name in _COUNTS and value.isdigit()) or (
+            name == "MAKEFLAGS" and _JOBS.fullmatch(value)
+        )
+        if is_count or _PASSING.fullmatch(name):
+            continue
+        if not _PUBLIC.fullmatch(name):
+            keyed = hmac.digest(salt, os.fsencode(f"{name}={value}"), "sha256")
+            found[name] = f"hmac:{keyed.hex()[:_DIGITS]}"
+        else:
+            found[name] = value
+    return found
+
+
+def describe_closure(
+    asked: Sequence[Iterable[str]],
+    closures: Sequence[Iterable[WheelKey]],
+    constraints: Iterable[str],
+) -> Document:
+    """Return the wheels of each environment, the last one first, and what has limited them."""
+    environments = [
+        {
+            "requires": sorted(requirements),
+            "wheels": {
+                wheel.name: {
+                    "version": wheel.version,
+                    "file": wheel.file_name,
+                    "sha256": wheel.sha256,
+                }
+                for wheel in sorted(wheels, key=lambda wheel: wheel.name)
+            },
+        }
+        for requirements, wheels in zip(asked, closures, strict=True)
+    ]
+    names = {name for environment in environments for name in environment["wheels"]}
+    last, *earlier = reversed(environments)
+    return {
+        "constraints": sorted({text for text in constraints if find_name(text) in names}),
+        **last,
+        **({"before": earlier} if earlier else {}),
+    }
+
+
+def key_of(document: Document) -> str:
+    """Return the digest of a document, which is the key of its wheel."""
+    return fingerprint(json.dumps(document, sort_keys=True))
+
+
+def list_leaves(document: Document) -> dict[tuple[str, ...], str]:
+    """Return the values of a document by their places, in the order of causes."""
+    leaves: dict[tuple[str, ...], str] = {}
+
+    def walk(value: object, place: tuple[str, ...]) -> None:
+        if isinstance(value, dict) and value:
+            for name, each in cast("dict[str, object]", value).items():
+                walk(each, (*place, name))
+        else:
+            leaves[place] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+    for section in SECTIONS:
+        walk(document.get(section, {}), (section,))
+    return leaves

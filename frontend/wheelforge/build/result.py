@@ -1,0 +1,50 @@
+"""The results of one attempt at a build, as far as it has come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from wheelforge_isolation import deliver_file
+
+if TYPE_CHECKING:
+    from wheelforge.build.reuse import ReusedWheel
+    from wheelforge.events import EventLog
+    from wheelforge.models import Artifact, BuildRequest
+    from wheelforge_isolation import WheelKey
+
+
+class BuildResult:
+    """The results of an attempt so far."""
+
+    def __init__(self) -> None:
+        self.artifacts: list[Artifact] = []
+        self.wheels: dict[WheelKey, None] = {}
+        self.metadata = b""
+        self.environments_found = 0
+        self.environments_made = 0
+        self.peak_bytes = 0
+        self.cpu_seconds = 0.0
+        self.backend: tuple[str, str] = ("", "")
+        """The last one that was opened: the Python of its environment, and its name."""
+        self.is_forked = False
+        """Whether the last hook ran in a fork."""
+        self.environments: list[tuple[tuple[str, ...], tuple[WheelKey, ...]]] = []
+        """The requirements and wheels of each environment of the last artifact."""
+        self.is_reused = False
+        self.checked: list[str] = []
+        """The notes about the last artifact."""
+
+    def reuse(self, found: ReusedWheel | None, events: EventLog, request: BuildRequest) -> None:
+        """Deliver the wheel of an earlier build, if there is one."""
+        if found is None:
+            return
+        events.artifacts = self.artifacts
+        events.note(*found.facts["notes"])
+        events.list_environment(found.wheels)
+        self.wheels |= dict.fromkeys(found.wheels)
+        self.backend = ("", found.facts["backend"])
+        with events.phase("deliver"):
+            path = deliver_file(found.artifact.path, request.output)
+        self.artifacts.append(replace(found.artifact, path=path))
+        self.is_reused = True

@@ -1,0 +1,234 @@
+"""Wheels of earlier builds: when they are used, when not, and what a use costs and tells."""
+
+# ruff: file-ignore[any-type]
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.builds import Ground, ask, write_project, write_sdist
+from tests.support.caches import NOTHING
+from tests.support.forge import Place
+from tests.support.index import Project, serve
+from tests.support.maker import maker, read_mark, thing_file, write_thing
+from tests.support.witness import watch
+from wheelforge.models import Keep, Kind, Policy, Reuse
+from wheelforge_isolation import Layout, collect_garbage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelforge.models import Outcome
+
+_HEAVY = {
+    *("build", "pyproject_hooks", "resolvelib", "urllib3", "installer"),
+    *("wheelforge.build.backend", "wheelforge.resolve.search", "wheelforge.build.attempt"),
+}
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return Ground.make(tmp_path)
+
+
+def build(ground: Ground, source: Path | str, **facts: Any) -> Outcome:
+    variables = {"PATH": "/usr/bin:/bin", "DEMO": "1"}
+    with ground.forge(policy=Policy(**facts), variables=variables) as forge:
+        return forge.build(ask(source, ground.cache.parent / "out"))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    write_thing(tmp_path)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / maker().name).write_bytes(maker().content)
+    return Place(path=tmp_path)
+
+
+def words(place: Place, *more: str | Path) -> tuple[str | Path, ...]:
+    source, wheels = place.path / "thing-1.0.tar.gz", place.path / "wheels"
+    return (source, "-o", place.path / "out", "--no-index", "-f", wheels, *more)
+
+
+def report(place: Place, *more: str | Path) -> dict[str, Any]:
+    file = place.path / "report.json"
+    assert place.run(*words(place, "--report", file, *more)).code == 0
+    (found,) = json.loads(file.read_text(encoding="utf-8"))["builds"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_reuse__runs_nothing_and_imports_no_more_than_it_needs(place: Place) -> None:
+    assert place.call(*words(place)).code == 0
+
+    modules, asked, files = watch(place, *words(place))
+
+    assert (modules & _HEAVY, asked) == (set(), "")
+    assert not [file for file in files if "/environments-v2/trees" in file]
+
+
+def test_reuse__is_told_in_the_report_with_all_that_was_used(place: Place) -> None:
+    first, second = report(place), report(place)
+
+    assert (first["outcome"], second["outcome"]) == ("built", "reused")
+    for name in ("artifacts", "environment", "backend", "sha256", "python"):
+        assert second[name] == first[name]
+    assert [phase["name"] for phase in second["phases"]] == ["deliver"]
+    assert not any(second["cache"].values())
+
+
+@pytest.mark.parametrize(
+    ("options", "outcomes"),
+    [
+        (("--no-reuse",), ["built", "reused", "built"]),
+        (("--rebuild",), ["built", "built", "reused"]),
+        (("--rebuild", "Thing"), ["built", "built", "reused"]),
+        (("--rebuild", "other"), ["built", "reused", "reused"]),
+        (("--refresh",), ["built", "built", "reused"]),
+    ],
+)
+def test_reuse__can_be_refused(place: Place, options: tuple[str, ...], outcomes: list[str]) -> None:
+    if options == ("--no-reuse",):
+        found = [report(place, *options)["outcome"], report(place)["outcome"]]
+        assert found == ["built", "built"]
+    found = [report(place)["outcome"], report(place, *options)["outcome"]]
+    if options != ("--no-reuse",):
+        assert [*found, report(place)["outcome"]] == outcomes
+    else:
+        assert found == ["reused", "built"]
+
+
+def test_rebuild__source_after_it_is_no_name(place: Place) -> None:
+    source, *rest = words(place)
+    place.run(source, *rest)
+
+    done = place.run("--rebuild", source, *rest, "-v")
+
+    assert len(done.paths) == 1
+    assert "build wheel (" in done.err
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"kinds": (Kind.WHEEL,), "tree": "tree"},
+        {"kinds": (Kind.METADATA,)},
+        {"source": "directory"},
+    ],
+)
+def test_reuse__other_requests_are_always_built(
+    ground: Ground, tmp_path: Path, facts: dict[str, Any]
+) -> None:
+    source = write_sdist(tmp_path)
+    build(ground, source)
+    if "tree" in facts:
+        facts = {**facts, "tree": tmp_path / "tree"}
+    if "source" in facts:
+        facts = {"source": write_project(tmp_path / "directory")}
+    request = {"source": source, "output": tmp_path / "out", **facts}
+
+    with ground.forge() as forge:
+        found = [forge.build(ask(**request)).verdict for _ in range(2)]
+
+    assert found == ["built", "built"]
+
+
+def test_reuse__directory_of_a_build_that_is_wanted_is_made(ground: Ground, tmp_path: Path) -> None:
+    source = write_sdist(tmp_path)
+    build(ground, source)
+
+    assert build(ground, source, keep=Keep.ALWAYS).verdict == "built"
+    assert len(ground.stages) == 1
+
+
+def test_reuse__nothing_is_kept_without_it(ground: Ground, tmp_path: Path) -> None:
+    build(ground, write_sdist(tmp_path), reuse=Reuse.OFF)
+
+    layout = Layout(root=ground.cache)
+    assert layout.built.list_records() == []
+    assert not layout.manifests.exists()
+
+
+def test_reuse__release_and_url_are_the_same_source(place: Place) -> None:
+    file = thing_file()
+    with serve(Project("thing", file), Project("maker", maker())) as index:
+        path = place.path / file.name
+        path.write_bytes(file.content)
+        outcomes: list[object] = []
+        for source in ("thing==1.0", f"{index.origin}/files/{file.name}", path):
+            to = place.path / "report.json"
+            done = place.run(source, "-o", place.path, "-i", index.url, "--report", to)
+            assert done.code == 0, done.err
+            outcomes.append(json.loads(to.read_text("utf-8"))["builds"][0]["outcome"])
+
+    assert outcomes == ["built", "reused", "reused"]
+
+
+def test_reuse__other_version_than_asked_for_is_left_to_the_build(place: Place) -> None:
+    file = thing_file()
+    renamed = type(file)(name="thing-2.0.tar.gz", content=file.content)
+    with serve(Project("thing", file, renamed), Project("maker", maker())) as index:
+        words = ("-o", place.path, "-i", index.url)
+        assert place.run("thing==1.0", *words).code == 0
+
+        done = place.run("thing==2.0", *words)
+
+    assert done.error == "result-invalid"
+
+
+def flip(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+
+
+def find_wheel(layout: Layout) -> Path:
+    return next(layout.files.rglob("demo-*.whl"))
+
+
+DAMAGES: dict[str, Callable[[Layout], object]] = {
+    "wheel": lambda layout: flip(find_wheel(layout)),
+    "no wheel": lambda layout: find_wheel(layout).unlink(),
+    "record": lambda layout: flip(layout.built.list_records()[0]),
+    "no record": lambda layout: layout.built.list_records()[0].unlink(),
+    "manifest": lambda layout: flip(next(layout.manifests.glob("asked-*"))),
+    "tools": lambda layout: flip(next(layout.manifests.glob("tools-*"))),
+    "salt": lambda layout: (layout.built.root / "salt").write_bytes(b"short"),
+    "all": lambda layout: collect_garbage(layout, NOTHING),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_reuse__damaged_cache_costs_a_build_and_no_more(
+    ground: Ground, tmp_path: Path, damage: str
+) -> None:
+    source, layout = write_sdist(tmp_path), Layout(root=ground.cache)
+    before = build(ground, source).artifacts[0].path.read_bytes()
+
+    DAMAGES[damage](layout)
+    found = [build(ground, source) for _ in range(2)]
+
+    expected = ["reused", "reused"] if damage == "tools" else ["built", "reused"]
+    assert [each.verdict for each in found] == expected
+    assert len(before) == len(found[1].artifacts[0].path.read_bytes())
+
+
+def test_reuse__source_that_changes_meanwhile_is_not_kept(ground: Ground, tmp_path: Path) -> None:
+    code = f"open({str(tmp_path / 'demo-1.0.tar.gz')!r}, 'ab').write(b'x')"
+    source = write_sdist(tmp_path, build_wheel=code)
+
+    build(ground, source)
+
+    assert Layout(root=ground.cache).built.list_records() == []
+
+
+def test_reuse__later_release_of_a_requirement_is_noticed(place: Place) -> None:
+    assert [report(place)["outcome"], report(place)["outcome"]] == ["built", "reused"]
+    newer = maker("2.0", "newer")
+    (place.path / "wheels" / newer.name).write_bytes(newer.content)
+
+    assert read_mark(place.run(*words(place)).paths[0]) == "newer"

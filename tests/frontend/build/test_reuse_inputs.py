@@ -1,0 +1,249 @@
+"""Each input of a build, changed alone, has it built again; all else changes nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.builds import WILLING
+from tests.support.processes import needs
+from tests.support.reuse import OVERRIDE, World
+from wheelforge.build import key_document
+from wheelforge_isolation import Layout, Links
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Change = Callable[[World], object]
+
+pytestmark = needs(posix="tools and packages as Linux has them")
+PATCH = "--- a/demo.txt\n+++ b/demo.txt\n@@ -1 +1 @@\n-one\n\\ No newline at end of file\n+two\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World.make(tmp_path, monkeypatch)
+
+
+def override(*lines: str) -> Change:
+    return lambda world: setattr(world, "overrides", OVERRIDE + "\n".join(lines) + "\n")
+
+
+def variable(name: str, value: str | None) -> Change:
+    def change(world: World) -> None:
+        world.variables.pop(name, None)
+        if value is not None:
+            world.variables[name] = value
+
+    return change
+
+
+def setting(**facts: object) -> Change:
+    return lambda world: world.request.update(config_settings=facts)
+
+
+def file(name: str, text: str, mode: int = 0o644) -> Change:
+    return lambda world: world.write(name, text, mode)
+
+
+def python(**facts: str) -> Change:
+    return lambda world: world.change_python(**facts)
+
+
+def wheel(name: str, version: str, content: bytes = b"", *requires: str) -> Change:
+    return lambda world: world.add_wheel(name, version, *requires, content=content)
+
+
+def patched(world: World) -> None:
+    world.write("one.patch", PATCH)
+    override('patches = ["one.patch"]')(world)
+
+
+def with_umask(world: World) -> None:
+    world.monkeypatch.setattr(key_document, "read_umask", lambda: 0o077)
+
+
+def newer_release(world: World) -> None:
+    world.monkeypatch.setattr(key_document, "VERSION", "9.9")
+
+
+def limit(text: str) -> Change:
+    return lambda world: setattr(world, "constraints", text)
+
+
+INPUTS: dict[str, tuple[str, Change]] = {
+    "a byte of the sdist": ("source.sha256", lambda world: world.more.update({"demo.txt": "two"})),
+    "a time in the sdist": ("source.sha256", lambda world: setattr(world, "moment", 1_500_000_000)),
+    "a config setting": ("request.config_settings.x", setting(x="1")),
+    "a list of config settings": ("request.config_settings.x", setting(x=["1", "2"])),
+    "the link mode": (
+        "request.links",
+        lambda world: world.request.update(links=Links("copy")),
+    ),
+    "the epoch": ("request.epoch", lambda world: world.policy.update(source_date_epoch="86400")),
+    "the umask": ("policy.umask", with_umask),
+    "the release of wheelforge": ("policy.wheelforge", newer_release),
+    "a patch": ("overrides.patches", patched),
+    "a deleted file": ("overrides.delete", override('delete = ["demo.txt"]')),
+    "an added requirement": (
+        "overrides.build-requires.add",
+        override('build-requires.add = ["deeper"]'),
+    ),
+    "a changed METADATA": (
+        "overrides.metadata.requires-dist.add",
+        override('metadata.requires-dist.add = ["x"]'),
+    ),
+    "a config setting of an override": (
+        "request.config_settings.x",
+        override('config-settings = { x = "1" }'),
+    ),
+    "a variable of an override": ("environment.DEMO", override('environment = { DEMO = "1" }')),
+    "a patch release of Python": ("interpreter.version", python(version="3.11.99")),
+    "the ABI of Python": ("interpreter.abi", python(soabi="cpython-311d")),
+    "another build of Python": ("interpreter.identity", python(identity="0" * 16)),
+    "the kernel": ("platform.release", python(release="99")),
+    "the C library": ("platform.libc", python(libc="manylinux_2_99_x86_64")),
+    "the processor": ("platform.cpu", file("cpu", "model name : two\nflags : fpu\n")),
+    "the distribution": ("platform.distribution", file("system", 'PRETTY_NAME="Two"\n')),
+    "the compiler": ("toolchain.tools.cc.digest", file("bin/cc", "#!/bin/sh\n#\n", 0o755)),
+    "the compiler behind a wrapper": (
+        "toolchain.tools.cc in",
+        file("other/cc", "#!/bin/sh\n#\n", 0o755),
+    ),
+    "a tool that tells how to compile": (
+        "toolchain.tools.pg_config.digest",
+        file("bin/pg_config", "#!/bin/sh\n#\n", 0o755),
+    ),
+    "a tool that was not there": ("toolchain.tools.zig", file("bin/zig", "", 0o755)),
+    "a tool that is gone": (
+        "toolchain.tools.pg_config",
+        lambda world: (world.path / "bin" / "pg_config").unlink(),
+    ),
+    "a package with headers": (
+        "toolchain.libraries.libdemo-dev",
+        file("dpkg", "Package: libdemo-dev\nStatus: install ok installed\nVersion: 2\n\n"),
+    ),
+    "a library that is in no package": ("toolchain.libraries.", file("library/second", "")),
+    "a user's settings of a tool": ("toolchain.settings", file("home/.pydistutils.cfg", "[x]\n")),
+    "CFLAGS": ("environment.CFLAGS", variable("CFLAGS", "-O3")),
+    "LDFLAGS": ("environment.LDFLAGS", variable("LDFLAGS", "-s")),
+    "a variable that the backend reads": (
+        "environment.DEMO_ROOT",
+        variable("DEMO_ROOT", "/two"),
+    ),
+    "a variable that is gone": ("environment.DEMO_ROOT", variable("DEMO_ROOT", None)),
+    "SOURCE_DATE_EPOCH": ("environment.SOURCE_DATE_EPOCH", variable("SOURCE_DATE_EPOCH", "1")),
+    "the language": ("environment.LANG", variable("LANG", "C")),
+    "a release of a build requirement": (
+        "closure.wheels.helper.version",
+        wheel("helper", "2.0", b"", "deeper"),
+    ),
+    "other bytes of a build requirement": (
+        "closure.wheels.helper.sha256",
+        wheel("helper", "1.0", b"two = 2\n", "deeper"),
+    ),
+    "the backend": ("closure.wheels.willing.version", wheel("willing", "2.0", WILLING.encode())),
+    "a requirement of a requirement": ("closure.wheels.deeper.version", wheel("deeper", "2.0")),
+    "a constraint": ("closure.constraints", limit("helper>=1")),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_reuse__other_input_is_built_again(world: World, name: str) -> None:
+    cause, change = INPUTS[name]
+    first, same = world.build(), world.build("again")
+
+    change(world)
+    changed, settled = world.build("changed"), world.build("settled")
+
+    assert [each.verdict for each in (first, same)] == ["built", "reused"]
+    assert [each.verdict for each in (changed, settled)] == ["built", "reused"]
+    assert world.find_cause().startswith(cause)
+
+
+def moved_cache(world: World) -> None:
+    (world.path / "cache").rename(world.path / "moved")
+    world.settings["cache_dir"] = world.path / "moved"
+
+
+def moved_sdist(world: World) -> None:
+    source = world.path / "demo.tar.gz"
+    source.write_bytes(world.pack().read_bytes())
+    os.utime(source, (1, 1))
+    world.request["source"] = source
+
+
+IRRELEVANT: dict[str, Change] = {
+    "another path and time of the sdist": moved_sdist,
+    "a moved cache": moved_cache,
+    "the terminal": variable("TERM", "dumb"),
+    "its width": variable("COLUMNS", "40"),
+    "its colours": variable("NO_COLOR", "1"),
+    "the working directory": variable("PWD", "/"),
+    "the one before": variable("OLDPWD", "/"),
+    "the depth of shells": variable("SHLVL", "9"),
+    "the host": variable("HOSTNAME", "0123456789ab"),
+    "a session": variable("SSH_CONNECTION", "::1 1 ::1 2"),
+    "a run of GitHub": variable("GITHUB_RUN_ID", "7"),
+    "a commit of GitHub": variable("GITHUB_SHA", "0" * 40),
+    "a job of GitLab": variable("CI_JOB_TOKEN", "secret"),
+    "a build of Jenkins": variable("BUILD_NUMBER", "12"),
+    "how many jobs there are": variable("MAX_JOBS", "3"),
+    "a job server": variable("MAKEFLAGS", " -j2 --jobserver-auth=fifo:/tmp/x"),
+    "settings of an installer": variable("PIP_RETRIES", "0"),
+    "a limit of time": lambda world: world.policy.update(timeout_seconds=99.0),
+    "a program that is no tool": file("bin/dance", "", 0o755),
+    "a file that is no program": file("bin/zig", ""),
+    "a package without headers": file(
+        "dpkg",
+        "Package: libdemo-dev\nStatus: install ok installed\nVersion: 1.0\n\n"
+        "Package: vim\nStatus: install ok installed\nVersion: 9\n\n",
+    ),
+    "the speed of the processor": file("cpu", "model name : one\nflags : fpu\ncpu MHz : 2\n"),
+    "another wheel": wheel("stranger", "1.0"),
+    "a constraint on another package": limit("stranger<2"),
+}
+
+
+@pytest.mark.parametrize("name", IRRELEVANT)
+def test_reuse__no_input_changes_nothing(world: World, name: str) -> None:
+    built = world.build()
+
+    IRRELEVANT[name](world)
+    again = world.build("again")
+
+    assert (built.verdict, again.verdict) == ("built", "reused")
+    assert again.artifacts[0].path.read_bytes() == built.artifacts[0].path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdicts"),
+    [
+        ('key-files = ["read"]', ["built", "reused", "built"]),
+        ("reuse = false", ["built", "built", "built"]),
+        ('environment = { DEMO = "1" }', ["built", "reused", "reused"]),
+    ],
+)
+def test_reuse__override_names_files_or_forbids_it(
+    world: World, lines: str, verdicts: list[str]
+) -> None:
+    override(lines)(world)
+    found = [world.build(), world.build()]
+    world.write("read", "two")
+    found.append(world.build())
+
+    assert [each.verdict for each in found] == verdicts
+
+
+def test_key__holds_no_value_that_may_be_secret(world: World) -> None:
+    world.variables |= {"DEMO_TOKEN": "hunter2-hunter2"}
+    world.build()
+
+    # The backend of this test writes all variables into the wheel.
+    every = [path for path in world.ground.cache.rglob("*.json") if path.is_file()]
+    (record,) = Layout(root=world.ground.cache).built.list_records()
+    assert b"DEMO_TOKEN" in record.read_bytes()
+    assert not [path for path in every if b"hunter2" in path.read_bytes()]
