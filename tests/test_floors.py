@@ -168,9 +168,7 @@ def test_rooms__import_only_rooms_on_lower_floors(path: Path) -> None:
     package, own = room(path)
     level = floor(package, own)
 
-    upward = {name for name in neighbours(path) if floor(package, name) >= level}
-
-    assert upward == set()
+    assert {name for name in neighbours(path) if floor(package, name) >= level} == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
@@ -210,9 +208,7 @@ def test_process__is_looked_at_by_the_command_line_only(path: Path) -> None:
 def test_rooms__are_all_on_a_floor() -> None:
     rooms = {room(path) for path in MODULES}
 
-    unknown = {pair for pair in rooms if pair[1] not in set[str]().union(*FLOORS[pair[0]])}
-
-    assert unknown == set()
+    assert {pair for pair in rooms if pair[1] not in set[str]().union(*FLOORS[pair[0]])} == set()
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,7 @@ def test_manual__builds_in_threads_and_reports_events(
 def test_manual__provider_gives_the_environment(tmp_path: Path) -> None:
     components = manual.take("replace_provider")(sys.executable)
 
-    outcome = build_with(components, tmp_path)
-
-    assert outcome.notes == ("for minimal",)
+    assert build_with(components, tmp_path).notes == ("for minimal",)
 
 
 @pytest.mark.skipif(find_spec("pip") is None, reason="needs pip beside the tests")
@@ -136,9 +134,7 @@ def test_manual__installer_gets_the_chosen_wheels(tmp_path: Path) -> None:
     source = copy_minimal(tmp_path / "src", requires="'demo'", more="\nimport demo\n")
 
     components = manual.take("replace_installer")(home)
-    outcome = build_with(components, tmp_path, source, find_links=(str(stock.path),))
-
-    assert outcome.wheels == (key,)
+    assert build_with(components, tmp_path, source, find_links=(str(stock.path),)).wheels == (key,)
     assert len(list(home.glob("*/**/demo.py"))) == 1
 
 
@@ -214,8 +210,7 @@ def environment_with_backend(tmp_path: Path) -> Generator[Environment]:
     stock = Stock(path=tmp_path / "stock")
     key = stock.add("obedient", files={"obedient.py": BACKEND.read_bytes()})
     with open_cache(Layout(root=tmp_path / "cache"), Reporter()) as cache:
-        python = this_python(tmp_path / "memory")
-        yield cache.environments.get_or_create(python, [key], stock.fetch)
+        yield cache.environments.get_or_create(this_python(tmp_path / "memory"), [key], stock.fetch)
 
 
 def run_in(

@@ -22,8 +22,7 @@ def run(bench: Bench) -> Result:
 
 def _measure(bench: Bench, sdist: Sdist, online: Mapping[str, str]) -> Row:
     fill_caches(bench, sdist, online)
-    contenders = _contenders(bench, sdist, {**online, **OFFLINE})
-    samples = measure(contenders, bench.rounds, bench.place)
+    samples = measure(_contenders(bench, sdist, {**online, **OFFLINE}), bench.rounds, bench.place)
     return Row(title=sdist.file, samples=samples, base=BASE, counts=sdist.file != COMPILED)
 
 

@@ -35,8 +35,7 @@ def _install(stock: Path, layout: Layout) -> None:
 
     with open_cache(layout, _show) as cache:
         python = find_interpreter(sys.executable, search=(), cache_dir=layout.interpreters)
-        environment = cache.environments.get_or_create(python, keys, fetch)
-        environment.give_back()
+        cache.environments.get_or_create(python, keys, fetch).give_back()
 
 
 def _show(event: Event) -> None:

@@ -192,8 +192,7 @@ def _warm(*words: str) -> Callable[[Ground], None]:
 def _run(ground: Ground, *words: str) -> None:
     from wheelforge.cli import main
 
-    code = main([*words, "--cache-dir", ground.places["cache"]])
-    assert code == 0, words
+    assert main([*words, "--cache-dir", ground.places["cache"]]) == 0, words
 
 
 def _fill(ground: Ground) -> None:

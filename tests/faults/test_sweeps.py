@@ -54,9 +54,7 @@ def test_fault_sweep__is_told_in_one_sentence_and_harms_nothing() -> None:
 @needs_strace
 @pytest.mark.parametrize("sabotage", CONTROLS)
 def test_sweeps__find_what_is_wrong_on_purpose(sabotage: str) -> None:
-    tally = sabotaged(sabotage).kill()
-
-    assert tally.violations
+    assert sabotaged(sabotage).kill().violations
 
 
 @needs_strace

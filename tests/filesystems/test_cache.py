@@ -77,8 +77,7 @@ def make(
 
 def say(environment: Environment, program: str) -> str:
     path = Path(environment.scripts_directory, program)
-    done = subprocess.run([path], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return subprocess.run([path], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def find(top: Path, name: str) -> Path:
@@ -138,8 +137,7 @@ def test_environment__of_shared_blocks_cannot_harm_a_wheel(
     kind, place = mount
     if SHARING[kind] == "hard link":
         pytest.skip("harm is done here, and seen: that is another test")
-    key = stock.add(files=FILES)
-    made, _ = make(place / "harm", stock, memory, key)
+    made, _ = make(place / "harm", stock, memory, stock.add(files=FILES))
     with find(made.path, "large.bin").open("r+b") as file:
         file.write(b"damage")
 

@@ -34,15 +34,11 @@ def test_power_cut__leaves_nothing_wrong_and_all_that_was_delivered(
 
 @pytest.mark.long
 def test_power_cut__unseen_restart_gives_out_wrong_bytes(place: Path) -> None:
-    found = Session("ext4 in any order", place).cut(3, is_same_boot=True)
-
-    assert found.wrong
+    assert Session("ext4 in any order", place).cut(3, is_same_boot=True).wrong
 
 
 @pytest.mark.parametrize(
     "kind", ["ext4", *(pytest.param(kind, marks=pytest.mark.stress) for kind in ("xfs", "btrfs"))]
 )
 def test_power_cut__unflushed_delivery_is_lost(place: Path, kind: str) -> None:
-    found = Session(kind, place).cut(1, CARELESS)
-
-    assert found.missing
+    assert Session(kind, place).cut(1, CARELESS).missing

@@ -116,9 +116,7 @@ def wheelforge(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_unpack__ordinary_sdist_is_the_same_everywhere(ground: Path, tmp_path: Path) -> None:
-    archive = write_sdist(tmp_path, ORDINARY)
-
-    unpacked = unpack(archive, ground / "made" / "for-it")
+    unpacked = unpack(write_sdist(tmp_path, ORDINARY), ground / "made" / "for-it")
 
     assert unpacked.root == ground / "made" / "for-it" / STEM
     assert names_in(unpacked.root.parent) == [STEM]
@@ -131,9 +129,7 @@ def test_unpack__sdist_too_large_for_memory_is_the_same_everywhere(
 ) -> None:
     archive = write_sdist(tmp_path, {"large": bytes(34 << 20)})
 
-    unpacked = unpack(archive, ground)
-
-    assert (unpacked.root / "large").stat().st_size == 34 << 20
+    assert (unpack(archive, ground).root / "large").stat().st_size == 34 << 20
     assert names_in(ground) == [STEM]
 
 
@@ -218,9 +214,7 @@ def test_unpack__names_windows_cannot_hold_are_refused_before_anything_is_writte
 def test_unpack__names_only_others_cannot_hold_are_kept(ground: Path, tmp_path: Path) -> None:
     names = ["CON.txt", "a:b", "trailing.", "README", "readme", "raw-\udcff"]
     files = {name: name.encode("utf-8", "surrogateescape") for name in names}
-    archive = write_sdist(tmp_path, files)
-
-    unpacked = unpack(archive, ground)
+    unpacked = unpack(write_sdist(tmp_path, files), ground)
 
     assert read_files(unpacked.root).items() >= files.items()
     assert {note.rule for note in unpacked.notes} >= {"N11", "N12", "N13", "N14"}
@@ -231,9 +225,7 @@ def test_stage__is_locked_left_and_collected_everywhere(ground: Path) -> None:
         dead.kill()
         leaving.leave()
 
-        found = collect_stages(ground)
-
-        assert found == Collection(removed=[dead.path], in_use=[living.path])
+        assert collect_stages(ground) == Collection(removed=[dead.path], in_use=[living.path])
         assert (living.path / "held").exists()
     assert names_in(ground) == []
 

@@ -239,8 +239,7 @@ class _Tree:
         """Refuse names that only some file systems tell apart, unless both are plain files."""
         seen: dict[str, Place] = {}
         for place in self.things:
-            folded = unicodedata.normalize("NFC", "/".join(place)).casefold()
-            twin = seen.setdefault(folded, place)
+            twin = seen.setdefault(unicodedata.normalize("NFC", "/".join(place)).casefold(), place)
             are_files = isinstance(self.things[place], _File) and isinstance(
                 self.things[twin], _File
             )

@@ -142,8 +142,7 @@ def _damage_bytes(chance: random.Random, content: bytes) -> bytes:
     """Flip a few bits, cut the end off, or leave out, repeat or swap a piece."""
     start, end = sorted(chance.randrange(len(content) + 1) for _ in range(2))
     piece = content[start:end]
-    ways = ["flip", "flip", "flip", "cut", "drop", "repeat", "swap", "append"]
-    way = chance.choice(ways)
+    way = chance.choice(["flip", "flip", "flip", "cut", "drop", "repeat", "swap", "append"])
     if way == "flip":
         return _flip(chance, content)
     results = {

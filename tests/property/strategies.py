@@ -40,8 +40,7 @@ def _names(pool: list[str]) -> SearchStrategy[str]:
 
 
 def _targets(pool: list[str]) -> SearchStrategy[str]:
-    steps = st.lists(st.sampled_from(["..", "..", ".", *pool]), min_size=1, max_size=4)
-    return steps.map("/".join)
+    return st.lists(st.sampled_from(["..", "..", ".", *pool]), min_size=1, max_size=4).map("/".join)
 
 
 def _near(leaves: list[str]) -> SearchStrategy[str]:

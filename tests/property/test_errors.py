@@ -85,9 +85,7 @@ def test_error__survives_a_trip_between_processes(error: errors.ForgeError, prot
 
 @given(_errors())
 def test_error__can_be_copied(error: errors.ForgeError) -> None:
-    twin = copy.deepcopy(error)
-
-    assert _describe(twin) == _describe(error)
+    assert _describe(copy.deepcopy(error)) == _describe(error)
 
 
 @given(TEXTS)

@@ -17,23 +17,8 @@ Line: TypeAlias = tuple[str, list[tuple[str, int]]]
 
 KEYS = ["Metadata-Version", "Name", "Version", "License-File", " ", "X", ""]
 RUNS = [
-    "p",
-    "1",
-    "9",
-    "2.4",
-    "1.",
-    ".",
-    "-",
-    "-1",
-    " ",
-    "\t",
-    "\r",
-    "\0",
-    "\u0663",
-    "!",
-    "../",
-    "\n",
-]
+    "p", "1", "9", "2.4", "1.", ".", "-", "-1", " ", "\t", "\r", "\0", "\u0663", "!", "../", "\n",
+]  # fmt: skip
 LINES = st.lists(
     st.tuples(
         st.sampled_from(KEYS),

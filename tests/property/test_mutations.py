@@ -16,9 +16,7 @@ SHORT, LONG, PIECE = 800, 50_000, 250
 
 
 def test_damaged_sdist__does_no_harm(fast_path: Path) -> None:
-    problems = survive_all(range(SHORT), fast_path)
-
-    assert problems == {}
+    assert survive_all(range(SHORT), fast_path) == {}
 
 
 @pytest.mark.stress

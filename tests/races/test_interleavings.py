@@ -29,24 +29,13 @@ T = TypeVar("T")
 KEY = "d" * 32
 CONTENT = "all of it"
 DOORS = (
-    "cache.trees.read_record",
-    "cache.trees.find_suspects",
-    "cache.built_wheels.read_record",
-    "cache.gc.read_record",
-    "cache.gc.list_entries",
-    "cache.gc.describe_built",
-    "cache.gc.list_built",
-    "cache.listing.read_record",
-    "files.locks._list_leases",
-    "files.locks._read_notes",
-    "files.fs.create_file",
-    "files.fs.digest",
-    "files.fs.ensure_directory",
-    "files.fs.move",
-    "files.fs.remove_file",
-    "files.fs.remove_tree",
+    "cache.trees.read_record", "cache.trees.find_suspects", "cache.built_wheels.read_record",
+    "cache.gc.read_record", "cache.gc.list_entries", "cache.gc.describe_built",
+    "cache.gc.list_built", "cache.listing.read_record", "files.locks._list_leases",
+    "files.locks._read_notes", "files.fs.create_file", "files.fs.digest",
+    "files.fs.ensure_directory", "files.fs.move", "files.fs.remove_file", "files.fs.remove_tree",
     "files.fs._remove",
-)
+)  # fmt: skip
 """Where the turn may pass to another party."""
 
 

@@ -88,8 +88,7 @@ def test_machine__only_flushed_content_survives_a_power_cut() -> None:
 def test_machine__killed_process_stops_and_frees_its_locks() -> None:
     def hold() -> None:
         write_file("/held", b"")
-        lock = try_lock(SimulatedPath("/held"))
-        assert lock is not None
+        assert try_lock(SimulatedPath("/held")) is not None
         while True:
             write_file("/held", b"alive")
 

@@ -183,8 +183,7 @@ def survive(seed: int) -> str:
 
 def survive_all(seeds: range) -> tuple[dict[int, str], int]:
     """Return what was wrong about cases, and how many bytes this process has needed at most."""
-    problems = {seed: problem for seed in seeds if (problem := survive(seed))}
-    return problems, measure_peak()
+    return {seed: problem for seed in seeds if (problem := survive(seed))}, measure_peak()
 
 
 if __name__ == "__main__":

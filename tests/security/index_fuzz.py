@@ -94,8 +94,7 @@ def survive_all(seeds: Iterable[int]) -> dict[int, str]:
 
 def survive_and_measure(seeds: range) -> tuple[dict[int, str], int]:
     """Return the problems of cases, and the most memory that this process has had so far."""
-    problems = survive_all(seeds)
-    return problems, measure_peak()
+    return survive_all(seeds), measure_peak()
 
 
 def _survive(seed: int, server: _Server, place: Path) -> str:

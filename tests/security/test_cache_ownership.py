@@ -79,8 +79,7 @@ def test_cache_of_another_user__root_does_not_use_it(alice: User) -> None:
     assert done.returncode == 0, done.stderr
     assert f"belongs to {alice.name}, not to root; a temporary cache is used" in done.stderr
     assert not trace.exists()
-    owners = {path.lstat().st_uid for path in layout_of(alice).root.rglob("*")}
-    assert owners == {alice.uid}
+    assert {path.lstat().st_uid for path in layout_of(alice).root.rglob("*")} == {alice.uid}
     assert alice.wheelforge(sdist, "-o", alice.home / "third").returncode == 0
 
 

@@ -21,21 +21,8 @@ from wheelforge_isolation.formats.file_names import (
 MANY = ".".join(f"a{number}" for number in range(2000))
 LONG = "1" * 5000
 ODD = [
-    "/",
-    "\\",
-    "..\\",
-    "/../",
-    "\n",
-    "\r",
-    "\t",
-    "\0",
-    "\x1b[31m",
-    "\x9b",
-    "\u202e",
-    " ",
-    ":",
-    "é",
-]
+    "/", "\\", "..\\", "/../", "\n", "\r", "\t", "\0", "\x1b[31m", "\x9b", "\u202e", " ", ":", "é",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("odd", ODD)

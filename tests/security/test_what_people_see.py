@@ -81,8 +81,7 @@ def test_terminal__what_a_project_says_is_escaped(tmp_path: Path, where: str) ->
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such file names")
 def test_github__a_file_name_is_no_command(tmp_path: Path) -> None:
-    sdist = write_sdist(tmp_path, own=True)
-    hostile = sdist.rename(tmp_path / "e\n::error::pwn-1.tar.gz")
+    hostile = write_sdist(tmp_path, own=True).rename(tmp_path / "e\n::error::pwn-1.tar.gz")
     other = write_sdist(tmp_path, own=True, name="other")
 
     done = _run(tmp_path, hostile, other, "-o", "out", GITHUB_ACTIONS="true", CI="true")

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -384,3 +384,19 @@ def refuse(
     assert error.exit_code == 3
     assert str(error).isprintable()
     return error
+
+
+def check_refusal(
+    archive: bytes,
+    place: Path,
+    rule: str,
+    kind: type[ArchiveError] | None = None,
+    says: str | tuple[str, ...] = (),
+    **options: Any,  # ruff: ignore[any-type]
+) -> None:
+    """Check that ``archive`` is refused by that rule, with an error of that kind and words."""
+    error = refuse(archive, place, **options)
+
+    assert (error.rule, kind or type(error)) == (rule, type(error))
+    words = [says] if isinstance(says, str) else says
+    assert [word for word in words if word not in str(error)] == []

@@ -17,15 +17,9 @@ from typing import Any
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _WORDS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--remote-debugging-pipe",
-    "about:blank",
-)
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--no-first-run", "--remote-debugging-pipe", "about:blank",
+)  # fmt: skip
 _COMPLAINTS = {"Runtime.exceptionThrown", "Log.entryAdded"}
 _PATIENCE_SECONDS = 60.0
 
@@ -34,8 +28,7 @@ def find_browser() -> str | None:
     """Return the program, if there is one and it can be spoken to."""
     if not hasattr(os, "posix_spawn"):
         return None
-    found = filter(None, map(shutil.which, _NAMES))
-    return next(found, None)
+    return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -225,8 +225,7 @@ class Crowd:
         collected = [process.communicate() for process in self.collectors]
         assert [errors for _, errors in collected if errors] == []
         complaints = [errors for _, errors in built if errors]
-        rounds = [int(output) for output, _ in [*built, *collected] if output]
-        return complaints, rounds
+        return complaints, [int(output) for output, _ in [*built, *collected] if output]
 
 
 @contextlib.contextmanager

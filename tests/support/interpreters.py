@@ -45,8 +45,7 @@ def answer(python: Path, code: str) -> str:
 
 def make_environment(python: Path, root: Path, *options: str) -> Path:
     """Make a virtual environment, and return its Python."""
-    command = [str(python), "-m", "venv", "--without-pip", *options, str(root)]
-    subprocess.run(command, check=True)
+    subprocess.run([str(python), "-m", "venv", "--without-pip", *options, str(root)], check=True)
     return root / IN_BIN / f"python{'.exe' if os.name == 'nt' else ''}"
 
 

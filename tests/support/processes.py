@@ -4,13 +4,16 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 NOBODY = 65534
+T = TypeVar("T")
 _PATIENCE_SECONDS = 60
 
 _HOLDER = """
@@ -120,6 +123,28 @@ def measure_peak() -> int:
 def needs(*, posix: str) -> pytest.MarkDecorator:
     """Skip where the system has no such thing, saying what it is."""
     return pytest.mark.skipif(os.name != "posix", reason=f"needs {posix}")
+
+
+@contextlib.contextmanager
+def in_threads(*functions: Callable[[], T]) -> Generator[list[T]]:
+    """Run each function in a thread while the block runs; yield their answers, as they come."""
+    answers: list[T] = []
+    threads = [
+        threading.Thread(target=lambda function=function: answers.append(function()))
+        for function in functions
+    ]
+    for thread in threads:
+        thread.start()
+    yield answers  # ruff: ignore[fallible-context-manager]  # who fails may never let them end
+    for thread in threads:
+        thread.join()
+
+
+def run_at_once(*functions: Callable[[], T]) -> list[T]:
+    """Run each function in a thread, and wait for all of them; return their answers."""
+    with in_threads(*functions) as answers:
+        pass
+    return answers
 
 
 def _pipes(command: list[str]) -> subprocess.Popen[str]:

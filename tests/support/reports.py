@@ -37,15 +37,8 @@ _STEPS = (
     ("deliver", 0.02),
 )
 _NAMES = (
-    "numpy",
-    "lxml",
-    "cryptography",
-    "pydantic-core",
-    "six",
-    "zope-interface",
-    "ujson",
-    "rich",
-)
+    "numpy", "lxml", "cryptography", "pydantic-core", "six", "zope-interface", "ujson", "rich",
+)  # fmt: skip
 
 
 def make_outcome(source: Path | str = Path("/work/demo-1.0.tar.gz"), **facts: Any) -> Outcome:

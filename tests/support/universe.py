@@ -185,8 +185,7 @@ class Universe(Index):
     ) -> Resolution:
         """Resolve ``requirements``; ``terms`` are the rest of the request."""
         self.python = terms.get("python", PYTHON)
-        request = ask(*requirements, **terms)
-        return resolve(request, self, self.build if build else None)
+        return resolve(ask(*requirements, **terms), self, self.build if build else None)
 
     def pins(self, *requirements: str, build: bool = False, **terms: Unpack[Terms]) -> list[str]:
         """Return what is pinned, as ``name version``."""

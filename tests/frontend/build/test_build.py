@@ -37,8 +37,7 @@ def test_link__before_its_target_gives_the_same_wheel_kept_and_copied(
         for links in ("keep", "copy")
     ]
 
-    digests = {hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
-    assert len(digests) == 1
+    assert len({hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}) == 1
     assert "pgpdump/packet.py" in zipfile.ZipFile(wheels[0]).namelist()
 
 
@@ -63,9 +62,7 @@ def test_offline__requirements_never_resolved_are_refused(
     elsewhere = [word for word in offline if word != "--no-index"]
     words = [*elsewhere, "--offline", "--index-url", free_port_url()]
 
-    code = main([sdist, "-o", str(tmp_path / "out"), *words])
-
-    assert code == 5
+    assert main([sdist, "-o", str(tmp_path / "out"), *words]) == 5
     assert capsys.readouterr().err.startswith("error[not-remembered]: ")
     assert not (tmp_path / "out").exists()
 

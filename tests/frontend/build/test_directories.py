@@ -11,6 +11,7 @@ import pytest
 import wheelforge.build.session
 from tests.support.builds import Ground, Hearer, ask, facts_of, names_in, write_project, write_sdist
 from tests.support.hooks import wait_until
+from tests.support.processes import in_threads, run_at_once
 from wheelforge.build.forge import Forge
 from wheelforge.models import Kind, Outcome
 from wheelforge_isolation import wait_for_turn
@@ -27,18 +28,10 @@ os.rmdir("alone")
 
 def build_together(forge: Forge, project: Path, output: Path) -> list[Outcome]:
     """Start two builds, and let them go once one is at work and the other has begun to wait."""
-    outcomes: list[Outcome] = []
-
-    def build() -> None:
-        outcomes.append(forge.try_build(ask(project, output)))
-
-    threads = [threading.Thread(target=build) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    wait_until((project / "alone").exists)
-    (project / "go").touch()
-    for thread in threads:
-        thread.join()
+    build = partial(forge.try_build, ask(project, output))
+    with in_threads(build, build) as outcomes:
+        wait_until((project / "alone").exists)
+        (project / "go").touch()
     return outcomes
 
 
@@ -112,20 +105,11 @@ while len(os.listdir({str(place)!r})) < 2:
     time.sleep(0.005)
 """
     sdist = write_sdist(tmp_path, build_wheel=meet)
-    outcomes: list[Outcome] = []
+    requests = [ask(sdist, tmp_path / name) for name in ("one", "two")]
     with ground.forge() as forge:
+        outcomes = run_at_once(*(partial(forge.build, request) for request in requests))
 
-        def build(name: str) -> None:
-            outcomes.append(forge.build(ask(sdist, tmp_path / name)))
-
-        threads = [threading.Thread(target=build, args=[name]) for name in ("one", "two")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    directories = {facts_of(outcome)["directory"] for outcome in outcomes}
-    assert len(directories) == 2
+    assert len({facts_of(outcome)["directory"] for outcome in outcomes}) == 2
     assert ground.stages == []
 
 

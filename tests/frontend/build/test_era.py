@@ -79,9 +79,7 @@ def test_era__always_uses_the_backend_of_then(
     tmp_path: Path, build: Build, era: Era, code: str
 ) -> None:
     is_old = era is Era.ALWAYS or bool(code)
-    sdist = write_sdist(tmp_path, build_wheel=code)
-
-    outcome = build(sdist, policy=Policy(era=era))
+    outcome = build(write_sdist(tmp_path, build_wheel=code), policy=Policy(era=era))
 
     then = dt.datetime.fromtimestamp(NEWEST, dt.UTC) + dt.timedelta(days=1)
     assert facts_of(outcome)["state"] == ([] if is_old else ["new"])
@@ -90,9 +88,7 @@ def test_era__always_uses_the_backend_of_then(
 
 
 def test_era__notes_of_a_second_attempt_are_in_order(tmp_path: Path, build: Build) -> None:
-    sdist = write_sdist(tmp_path, build_wheel=DROPPED)
-
-    outcome = build(sdist)
+    outcome = build(write_sdist(tmp_path, build_wheel=DROPPED))
 
     assert outcome.notes == (
         "with what there is today it fails: backend-failed",
@@ -101,9 +97,7 @@ def test_era__notes_of_a_second_attempt_are_in_order(tmp_path: Path, build: Buil
 
 
 def test_era__off_lets_the_failure_stand(tmp_path: Path, build: Build) -> None:
-    sdist = write_sdist(tmp_path, build_wheel=DROPPED)
-
-    outcome = build(sdist, policy=Policy(era=Era.OFF))
+    outcome = build(write_sdist(tmp_path, build_wheel=DROPPED), policy=Policy(era=Era.OFF))
 
     assert isinstance(outcome.error, BackendFailedError)
     assert outcome.notes == ()
@@ -141,9 +135,7 @@ def test_era__upload_time_of_the_index_comes_before_the_archive(
 def test_era__oldest_release_is_taken_where_none_is_old_enough(
     tmp_path: Path, build: Build
 ) -> None:
-    sdist = write_sdist(tmp_path, moment=1_000_000_000, build_wheel=DROPPED)
-
-    outcome = build(sdist)
+    outcome = build(write_sdist(tmp_path, moment=1_000_000_000, build_wheel=DROPPED))
 
     assert facts_of(outcome)["state"] == []
     assert [key.version for key in outcome.wheels] == ["1.0"]
@@ -152,9 +144,7 @@ def test_era__oldest_release_is_taken_where_none_is_old_enough(
 def test_era__unmeetable_requirements_are_reported_as_of_today(
     tmp_path: Path, build: Build
 ) -> None:
-    sdist = write_sdist(tmp_path, requires=("willing>=3",))
-
-    outcome = build(sdist)
+    outcome = build(write_sdist(tmp_path, requires=("willing>=3",)))
 
     assert outcome.error is not None
     assert outcome.error.code == "requirements-conflict"
@@ -170,9 +160,7 @@ def test_era__timeless_failure_is_not_tried_twice(tmp_path: Path, build: Build) 
         "print('demo.c:1:10: fatal error: lib/demo.h: No such file or directory', flush=True); "
         "raise SystemExit(1)"
     )
-    sdist = write_sdist(tmp_path, build_wheel=code)
-
-    outcome = build(sdist)
+    outcome = build(write_sdist(tmp_path, build_wheel=code))
 
     assert outcome.error is not None
     assert outcome.error.code == "header-missing"
@@ -186,9 +174,7 @@ def test_era__same_wheels_are_not_tried_twice(
 ) -> None:
     code = f"open({str(tmp_path / 'tries')!r}, 'a').write('x'); raise SystemExit(1)"
     hooks: dict[str, Any] = {hook: code}
-    sdist = write_sdist(tmp_path, **hooks)
-
-    outcome = build(sdist, files[0])
+    outcome = build(write_sdist(tmp_path, **hooks), files[0])
 
     assert isinstance(outcome.error, BackendFailedError)
     # Once in a fork, once in a fresh process.
@@ -202,9 +188,7 @@ def test_era__same_wheels_are_not_tried_twice(
 
 def test_era__first_error_is_reported_if_both_fail(tmp_path: Path, build: Build) -> None:
     code = "import willing; raise SystemExit('new' if hasattr(willing, 'NEW') else 'old')"
-    sdist = write_sdist(tmp_path, build_wheel=code)
-
-    outcome = build(sdist)
+    outcome = build(write_sdist(tmp_path, build_wheel=code))
 
     assert isinstance(outcome.error, BackendFailedError)
     assert outcome.error.failure.output.strip() == b"new"
@@ -228,9 +212,7 @@ def test_era__first_error_is_reported_if_both_fail(tmp_path: Path, build: Build)
 
 
 def test_era__undated_archive_is_built_once(tmp_path: Path, build: Build) -> None:
-    sdist = write_sdist(tmp_path, build_wheel=DROPPED, moment=86400 * 10_000)
-
-    outcome = build(sdist)
+    outcome = build(write_sdist(tmp_path, build_wheel=DROPPED, moment=86400 * 10_000))
 
     assert isinstance(outcome.error, BackendFailedError)
     assert "nothing tells when it was published" in outcome.notes

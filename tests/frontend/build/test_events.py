@@ -111,8 +111,7 @@ def test_environment__is_told_by_names_and_versions(tmp_path: Path, ground: Grou
     with ground.forge(hearer) as forge:
         forge.build(ask(write_sdist(tmp_path), tmp_path / "out"))
 
-    texts = [event.text for event in hearer.events if event.kind == "environment"]
-    assert texts == ["willing 1.0"]
+    assert [event.text for event in hearer.events if event.kind == "environment"] == ["willing 1.0"]
 
 
 def test_environment__is_shown_with_verbose(

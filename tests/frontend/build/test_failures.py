@@ -128,9 +128,7 @@ def test_timeout__ends_the_hook_and_all_that_it_has_started(
 ) -> None:
     project = write_project(tmp_path / "project", build_wheel=NOTE + DAEMON + "time.sleep(600)")
 
-    message = fail(project, ground, capsys, "--timeout", "4")
-
-    assert message.startswith("error[hook-timed-out]: ")
+    assert fail(project, ground, capsys, "--timeout", "4").startswith("error[hook-timed-out]: ")
     assert not any(map(is_running, read_pids(project / "pids")))
 
 

@@ -43,9 +43,7 @@ def is_forked(outcome: Outcome) -> bool:
 def test_fork__failed_hook_is_tried_in_a_fresh_process_on_a_fresh_tree(
     tmp_path: Path, ground: Ground
 ) -> None:
-    sdist = write_sdist(tmp_path, build_wheel=FAIL_IN_FORK)
-
-    outcome = ground.build(sdist, tmp_path / "out")
+    outcome = ground.build(write_sdist(tmp_path, build_wheel=FAIL_IN_FORK), tmp_path / "out")
 
     assert not is_forked(outcome)
     assert read_log(outcome) == ["forked False", "fresh False"]
@@ -110,10 +108,8 @@ def test_fork__hook_that_fails_fresh_too_fails_once(tmp_path: Path, ground: Grou
 def test_fork__hook_ended_from_outside_is_not_tried_again(
     tmp_path: Path, ground: Ground, code: str
 ) -> None:
-    policy = replace(ground.settings().policy, timeout_seconds=5.0)
-    with ground.forge(policy=policy) as forge:
-        sdist = write_sdist(tmp_path, build_wheel=code)
-        outcome = forge.try_build(ask(sdist, tmp_path / "out"))
+    with ground.forge(policy=replace(ground.settings().policy, timeout_seconds=5.0)) as forge:
+        outcome = forge.try_build(ask(write_sdist(tmp_path, build_wheel=code), tmp_path / "out"))
 
     assert outcome.error is not None
     assert (outcome.error.code == "hook-timed-out") == ("sleep" in code)
@@ -123,6 +119,4 @@ def test_fork__hook_ended_from_outside_is_not_tried_again(
 def test_fork__project_is_tried_again_in_its_directory(tmp_path: Path, ground: Ground) -> None:
     project = write_project(tmp_path / "project", build_wheel=FAIL_IN_FORK)
 
-    outcome = ground.build(project, tmp_path / "out")
-
-    assert read_log(outcome) == ["forked False", "fresh True"]
+    assert read_log(ground.build(project, tmp_path / "out")) == ["forked False", "fresh True"]

@@ -85,8 +85,7 @@ def test_old_sdists__are_built_without_being_told_how(place: Place, uv: str, nam
 
     assert [path.name.split("-")[:2] for path in done.paths] == [[name, version]]
     assert ("built once more" in done.err) == (name in OF_THEIR_TIME)
-    theirs = build_with_uv(uv, place, source.path)
-    assert (theirs is None) == (name in OF_THEIR_TIME)
+    assert (build_with_uv(uv, place, source.path) is None) == (name in OF_THEIR_TIME)
 
 
 @pytest.mark.parametrize("sdist", SDISTS, ids=lambda sdist: sdist.file)

@@ -53,8 +53,7 @@ def retry(stage: Path) -> subprocess.CompletedProcess[str]:
 def test_retry_script__fails_alike_until_the_project_is_mended(
     tmp_path: Path, ground: Ground
 ) -> None:
-    sdist = write_sdist(tmp_path, build_wheel=FAILING)
-    outcome = try_build(ground, sdist, Keep.FAILED, MINE="é")
+    outcome = try_build(ground, write_sdist(tmp_path, build_wheel=FAILING), Keep.FAILED, MINE="é")
     stage = find_kept(outcome)
     assert isinstance(outcome.error, BackendFailedError)
 
@@ -76,9 +75,7 @@ def test_retry_script__runs_the_hook_that_failed(tmp_path: Path, ground: Ground)
         tmp_path, get_requires_for_build_wheel="answer = ['extra']", build_wheel=FAILING
     )
 
-    again = retry(find_kept(try_build(ground, sdist, Keep.FAILED)))
-
-    assert again.returncode == 7
+    assert retry(find_kept(try_build(ground, sdist, Keep.FAILED))).returncode == 7
 
 
 def test_retry_script__runs_in_the_directory_of_the_project(tmp_path: Path, ground: Ground) -> None:
@@ -144,9 +141,7 @@ def test_keep__place_is_shown_on_the_command_line(
 ) -> None:
     sdist = write_sdist(tmp_path, build_wheel=FAILING)
 
-    code = main(ground.words(sdist, "--keep", "failed", "-o", tmp_path / "out"))
-
-    assert code == 4
+    assert main(ground.words(sdist, "--keep", "failed", "-o", tmp_path / "out")) == 4
     said = capsys.readouterr().err
     (place,) = re.findall(r"^note: demo-1.0.tar.gz: kept: (.*);", said, re.MULTILINE)
     assert place.startswith(str(ground.cache / "stage-v1" / "demo-1.0-"))

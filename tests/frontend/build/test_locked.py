@@ -27,8 +27,7 @@ def lock(ground: Ground, source: Path) -> Path:
 
 
 def build_locked(ground: Ground, source: Path, locked: Path, *words: str) -> int:
-    output = source.parent / "out"
-    return main(ground.words(source, "-w", "-o", output, "--locked", locked, *words))
+    return main(ground.words(source, "-w", "-o", source.parent / "out", "--locked", locked, *words))
 
 
 def test_lock__fetched_files_build_offline(tmp_path: Path, own: Ground) -> None:
@@ -38,9 +37,7 @@ def test_lock__fetched_files_build_offline(tmp_path: Path, own: Ground) -> None:
     fresh = Ground(cache=tmp_path / "fresh", links=own.links)
     assert main(["fetch", *fresh.words("--locked", locked)]) == 0
 
-    code = build_locked(fresh, project, locked, "--offline")
-
-    assert code == 0
+    assert build_locked(fresh, project, locked, "--offline") == 0
     assert names_in(tmp_path / "out") == [WHEEL]
 
 
@@ -53,9 +50,7 @@ def test_lock__newer_release_changes_nothing(tmp_path: Path, own: Ground) -> Non
 
 
 def test_lock__locking_builds_nothing(tmp_path: Path, own: Ground) -> None:
-    project = write_project(tmp_path / "project", build_wheel=counting(tmp_path / "built"))
-
-    lock(own, project)
+    lock(own, write_project(tmp_path / "project", build_wheel=counting(tmp_path / "built")))
 
     assert count(tmp_path / "built") == 0
     assert names_in(tmp_path) == ["own", "project", "pylock.build.toml"]
@@ -172,9 +167,7 @@ def test_build_requirement__cycle_is_refused(
     write_sdist(own.links, name="egg", requires=("chicken",))
     project = write_project(tmp_path / "project", requires=("egg",))
 
-    code = main(own.words(project, "-w", "-o", tmp_path / "out"))
-
-    assert code == 3
+    assert main(own.words(project, "-w", "-o", tmp_path / "out")) == 3
     assert "`egg` needs `chicken` needs `egg` to be built" in capsys.readouterr().err
 
 
@@ -184,7 +177,5 @@ def test_build_requirement__failure_names_the_requirement(
     write_sdist(own.links, name="needed", build_wheel="raise SystemExit('no steel')")
     project = write_project(tmp_path / "project", requires=("needed",))
 
-    code = main(own.words(project, "-w", "-o", tmp_path / "out"))
-
-    assert code == 4
+    assert main(own.words(project, "-w", "-o", tmp_path / "out")) == 4
     assert "`needed-1.0.tar.gz`: building the wheel has failed" in capsys.readouterr().err

@@ -42,66 +42,38 @@ def url_of(index: Index, file: File) -> str:
     return f"{index.origin}/files/{file.name}"
 
 
-@pytest.mark.parametrize("source", ["thing==1.0", "Thing>=0.5"])
-def test_named_source__a_release_is_built_by_its_name(
-    place: Place, index: Index, source: str
-) -> None:
-    assert mark_of(build(place, index, source)) == "good"
-
-
-def test_named_sources__a_bare_name_is_a_requirement_unless_there_is_such_a_path(
-    place: Place, index: Index
-) -> None:
-    assert mark_of(build(place, index, "thing")) == "good"
-    unknown = build(place, index, "nothing")
-    assert (unknown.error, unknown.code) == ("package-not-found", 3)
-
-
-@pytest.mark.parametrize("before", ["", "thing @ "])
-def test_named_source__an_archive_is_built_by_its_url(
-    place: Place, index: Index, before: str
-) -> None:
-    file = thing_file()
-    url = f"{url_of(index, file)}#sha256={sha256(file.content)}"
-
-    assert mark_of(build(place, index, f"{before}{url}")) == "good"
-
-
-def test_named_source__an_archive_at_a_url_has_to_have_the_hash_that_is_said(
-    place: Place, index: Index
-) -> None:
-    url = f"{url_of(index, thing_file())}#sha256={sha256(b'other')}"
-
-    done = build(place, index, url)
-
-    assert (done.error, done.code) == ("download-mismatch", 5)
-    assert not (place.path / "out").exists()
-
-
-def test_named_source__an_archive_at_a_url_has_to_be_of_the_name_that_is_said(
-    place: Place, index: Index
-) -> None:
-    done = build(place, index, f"other @ {url_of(index, thing_file())}")
-
-    assert (done.error, done.code) == ("result-invalid", 4)
-    assert "the source is other" in done.err
+HASH = f"#sha256={sha256(thing_file().content)}"
 
 
 @pytest.mark.parametrize(
-    ("source", "code", "exit_code"),
+    "source",
+    ["thing", "thing==1.0", "Thing>=0.5", f"{{url}}{HASH}", f"thing @ {{url}}{HASH}"],
+    ids=["name", "version", "range", "URL", "name and URL"],
+)
+def test_named_source__is_built_by_its_name_or_url(place: Place, index: Index, source: str) -> None:
+    assert mark_of(build(place, index, source.format(url=url_of(index, thing_file())))) == "good"
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "said"),
     [
-        ("thing==9.0", "source-not-found", 3),
-        ("nothing==1.0", "package-not-found", 3),
-        ("git+https://index.test/thing", "source-invalid", 2),
-        ("http://127.0.0.1:1/thing-1.0.tar.gz", "index-unreachable", 5),
+        ("thing==9.0", ("source-not-found", 3), ""),
+        ("nothing==1.0", ("package-not-found", 3), ""),
+        ("nothing", ("package-not-found", 3), ""),
+        ("git+https://index.test/thing", ("source-invalid", 2), ""),
+        ("http://127.0.0.1:1/thing-1.0.tar.gz", ("index-unreachable", 5), ""),
+        (f"{{url}}#sha256={sha256(b'other')}", ("download-mismatch", 5), ""),
+        ("other @ {url}", ("result-invalid", 4), "the source is other"),
     ],
 )
-def test_named_source__what_is_not_there_is_said(
-    place: Place, index: Index, source: str, code: str, exit_code: int
+def test_named_source__what_is_not_there_or_another_is_said(
+    place: Place, index: Index, source: str, error: tuple[str, int], said: str
 ) -> None:
-    done = build(place, index, source)
+    done = build(place, index, source.format(url=url_of(index, thing_file())))
 
-    assert (done.error, done.code, done.out) == (code, exit_code, "")
+    assert (done.error, done.code, done.out) == (*error, "")
+    assert said in done.err
+    assert not (place.path / "out").exists()
 
 
 def test_named_source__offline_neither_a_name_nor_a_url_is_asked_for(
@@ -122,9 +94,7 @@ def test_named_source__offline_a_directory_is_as_good_as_an_index(place: Place) 
         (place.path / file.name).write_bytes(file.content)
 
     words = ("--offline", "--no-index", "-f", place.path)
-    done = place.run("thing==1.0", "-o", place.path / "out", *words)
-
-    assert mark_of(done) == "good"
+    assert mark_of(place.run("thing==1.0", "-o", place.path / "out", *words)) == "good"
 
 
 def test_named_source__a_release_says_which_version_is_to_come_of_it(
@@ -208,9 +178,7 @@ def test_named_source__a_lock_of_another_time_has_what_there_was_then(place: Pla
 
 @pytest.mark.network
 def test_named_source__a_release_is_built_from_the_real_index(place: Place) -> None:
-    done = place.run("six==1.17.0", "-o", place.path / "out")
-
-    (wheel,) = done.paths
+    (wheel,) = place.run("six==1.17.0", "-o", place.path / "out").paths
     assert wheel.name == "six-1.17.0-py2.py3-none-any.whl"
     listed = place.run("cache", "list", "--json")
     assert {entry["kind"] for entry in json.loads(listed.out)} >= {"wheel", "environment"}

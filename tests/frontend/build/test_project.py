@@ -71,65 +71,48 @@ def test_project__without_a_backend_gets_the_legacy_one(
     assert (project.backend, project.requires) == (LEGACY, requires)
 
 
+NAMED = "[build-system]\nrequires = []\nbuild-backend = "
+FOUND = "[build-system]\nrequires = []\nbackend-path = "
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("build-system = 1", "[build-system] `build-system` must be a table"),
-        ("[[build-system]]", "[build-system] `build-system` must be a table"),
-        ("[build-system]", "[build-system] `requires` is a required property"),
-        ("[build-system]\nrequires = 'a'", "[build-system] `requires` must be an array of strings"),
+        ("build-system = 1", "`build-system` must be a table"),
+        ("[[build-system]]", "`build-system` must be a table"),
+        ("[build-system]", "`requires` is a required property"),
+        ("[build-system]\nrequires = 'a'", "`requires` must be an array of strings"),
+        ("[build-system]\nrequires = ['a', 1]", "`requires` must be an array of strings"),
+        (f"{NAMED}[]", "`build-backend` must be a string"),
+        (f"{NAMED}''", "`build-backend` names no module: ''"),
+        (f"{NAMED}'a b'", "`build-backend` names no module: 'a b'"),
+        (f"{FOUND}'.'", "`backend-path` must be an array of strings"),
         (
-            "[build-system]\nrequires = ['a', 1]",
-            "[build-system] `requires` must be an array of strings",
+            f"{FOUND}['.', 'nowhere']",
+            "`backend-path` entry 'nowhere' does not exist or is not a directory",
         ),
+        (f"{FOUND}['..']", "`backend-path`: paths must be inside source tree"),
+        (f"{FOUND}['/tmp']", "`backend-path`: paths must be relative"),
         (
-            "[build-system]\nrequires = []\nbuild-backend = []",
-            "[build-system] `build-backend` must be a string",
-        ),
-        (
-            "[build-system]\nrequires = []\nbuild-backend = ''",
-            "[build-system] `build-backend` names no module: ''",
-        ),
-        (
-            "[build-system]\nrequires = []\nbuild-backend = 'a b'",
-            "[build-system] `build-backend` names no module: 'a b'",
-        ),
-        (
-            "[build-system]\nrequires = []\nbackend-path = '.'",
-            "[build-system] `backend-path` must be an array of strings",
-        ),
-        (
-            "[build-system]\nrequires = []\nbackend-path = ['.', 'nowhere']",
-            "[build-system] `backend-path` entry 'nowhere' does not exist or is not a directory",
-        ),
-        (
-            "[build-system]\nrequires = []\nbackend-path = ['..']",
-            "[build-system] `backend-path`: paths must be inside source tree",
-        ),
-        (
-            "[build-system]\nrequires = []\nbackend-path = ['/tmp']",
-            "[build-system] `backend-path`: paths must be relative",
-        ),
-        (
-            '[build-system]\nrequires = []\nbackend-path = ["\\u0000"]',
-            "[build-system] `backend-path` entry '\\x00' does not exist or is not a directory",
+            f'{FOUND}["\\u0000"]',
+            "`backend-path` entry '\\x00' does not exist or is not a directory",
         ),
         (
             "[build-system]\nrequire = []",
-            "[build-system] `require` means nothing, and `requires` was probably meant",
+            "`require` means nothing, and `requires` was probably meant",
         ),
         (
             "[build-system]\nrequires = []\nbuild_backend = 'a'",
-            "[build-system] `build_backend` means nothing, and `build-backend` was probably meant",
+            "`build_backend` means nothing, and `build-backend` was probably meant",
         ),
-        ("[build-system]\nrequires = []\nzzz = 1", "[build-system] `zzz` means nothing"),
+        ("[build-system]\nrequires = []\nzzz = 1", "`zzz` means nothing"),
     ],
 )
 def test_project__fault_is_named_with_its_key(tmp_path: Path, text: str, reason: str) -> None:
     root = tmp_path / "project"
     root.mkdir()
 
-    assert refuse(write(root, text)) == reason
+    assert refuse(write(root, text)) == f"[build-system] {reason}"
 
 
 @pytest.mark.parametrize(

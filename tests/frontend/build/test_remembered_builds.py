@@ -61,9 +61,7 @@ def test_find_links__new_wheel_is_noticed_at_once(place: Place) -> None:
     first = build(place, "--no-index", "-f", wheels)
     put(wheels, maker("2.0", "newer"))
 
-    second = build(place, "--no-index", "-f", wheels)
-
-    assert mark_of(second) == "newer"
+    assert mark_of(build(place, "--no-index", "-f", wheels)) == "newer"
     assert first.code == 0
 
 
@@ -86,9 +84,7 @@ def test_offline__remembered_answer_of_an_index_is_used(place: Place) -> None:
         build(place, "-i", index.url)
         index.asked.clear()
 
-        done = build(place, "-i", index.url, "--offline")
-
-        assert mark_of(done) == "good"
+        assert mark_of(build(place, "-i", index.url, "--offline")) == "good"
         assert index.asked == []
 
 

@@ -96,8 +96,7 @@ def test_outcome__has_artifacts_delivered_before_the_failure(
     project = write_project(tmp_path / "project", build_wheel="answer = None")
 
     with ground.forge() as forge:
-        request = ask(project, tmp_path / "out", kinds=())
-        outcome = forge.try_build(request)
+        outcome = forge.try_build(ask(project, tmp_path / "out", kinds=()))
 
     assert isinstance(outcome.error, ResultInvalidError)
     assert [artifact.kind for artifact in outcome.artifacts] == [Kind.SDIST]

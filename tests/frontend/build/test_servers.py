@@ -3,9 +3,9 @@
 import contextlib
 import os
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,11 @@ from tests.support.builds import (
     write_sdist,
 )
 from tests.support.hooks import LINUX_ONLY, is_running, read_pids, wait_until
+from tests.support.processes import in_threads
 from wheelforge.build.forge import Forge
 from wheelforge.errors import BuildCancelledError
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge.hooks.runner import HookOptions
-from wheelforge_isolation import ForgeError
 
 pytestmark = LINUX_ONLY
 
@@ -72,9 +72,7 @@ def test_server__is_shared_by_all_builds(tmp_path: Path, ground: Ground) -> None
 
 
 def test_server__backend_in_the_tree_gets_none(tmp_path: Path, ground: Ground) -> None:
-    project = write_project(tmp_path / "project", own=True)
-
-    facts = facts_of(ground.build(project, tmp_path / "out"))
+    facts = facts_of(ground.build(write_project(tmp_path / "project", own=True), tmp_path / "out"))
 
     assert facts["imported"] == facts["running"]
 
@@ -117,31 +115,21 @@ def test_forge__cancel_ends_running_and_waiting_builds(tmp_path: Path, ground: G
         write_project(tmp_path / name, own=own, build_wheel=slow)
         for name, own in (("forked", False), ("spawned", True))
     ]
-    errors: list[ForgeError | None] = []
-
-    def build(forge: Forge, project: Path) -> None:
-        errors.append(forge.try_build(ask(project, tmp_path / "out")).error)
+    requests = [ask(project, tmp_path / "out") for project in projects]
 
     with ground.forge() as forge:
         # The third one waits for the directory of the first.
-        threads = [
-            threading.Thread(target=build, args=(forge, project))
-            for project in (*projects, projects[0])
-        ]
-        for thread in threads:
-            thread.start()
-        for project in projects:
-            wait_until((project / "pids").exists)
+        builds = (partial(forge.try_build, each) for each in (*requests, requests[0]))
+        with in_threads(*builds) as outcomes:
+            for project in projects:
+                wait_until((project / "pids").exists)
+            forge.cancel()
+        outcomes.append(forge.try_build(requests[1]))
 
-        forge.cancel()
-        for thread in threads:
-            thread.join()
-        build(forge, projects[1])
-
+    errors = [outcome.error for outcome in outcomes]
     assert [error and error.exit_code for error in errors] == [130] * 4
-    codes = {error.code for error in errors if error}
     # A waiting build may still get the lock that the first one releases, but runs no hook.
-    assert codes == {"build-cancelled"}
+    assert {error.code for error in errors if error} == {"build-cancelled"}
     assert not any(is_running(read_pids(project / "pids")[0]) for project in projects)
     assert ground.stages == []
     assert names_in(tmp_path / "out") == []

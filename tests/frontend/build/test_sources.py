@@ -228,9 +228,7 @@ def test_source__no_words_lead_to_another_error(text: str) -> None:
 
 
 def test_source__a_directory_is_here_already(tmp_path: Path) -> None:
-    found = describe_path(tmp_path)
-
-    assert found == FetchedSource(path=tmp_path)
+    assert describe_path(tmp_path) == FetchedSource(path=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,9 +264,7 @@ def test_source__the_newest_sdist_is_fetched_with_all_that_is_known_of_it(tmp_pa
         ("demo===1.5", "1.5"),
     ],
 )
-def test_source__the_newest_sdist_that_fits_is_fetched(
-    text: str, version: str, tmp_path: Path
-) -> None:
+def test_source__newest_sdist_that_fits_is_fetched(text: str, version: str, tmp_path: Path) -> None:
     files = [demo(each) for each in ("1.0", "1.5", "2.0", "3.0a1")]
 
     assert fetch(text, tmp_path, *files).version == version

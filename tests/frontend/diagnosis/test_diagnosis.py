@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import needs
 from wheelforge import errors
 from wheelforge.diagnosis import diagnose, find_missing_module
 from wheelforge.errors import BackendFailedError, Failure
 
 CODES = sorted(BackendFailedError.kinds.keys() - {"backend-failed"})
+
+needs_signals = needs(posix="signals that end a process")
 
 
 def fail(output: str | bytes, status: int = 1, hook: str = "build_wheel") -> BackendFailedError:
@@ -100,24 +103,26 @@ def test_diagnosis__an_error_outweighs_probes_before_it(later: str) -> None:
     assert fail(f"{tried}\n{later}").code == "backend-failed"
 
 
-def test_diagnosis__of_two_causes_the_last_counts() -> None:
-    error = fail(
-        "ModuleNotFoundError: No module named 'Cython'\n"
-        "During handling of the above exception, another exception occurred:\n"
-        "m.c:1:10: fatal error: zlib.h: No such file or directory\n"
-        "error: command '/usr/bin/gcc' failed with exit code 1\n"
-    )
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (
+            "ModuleNotFoundError: No module named 'Cython'",
+            "During handling of the above exception, another exception occurred:",
+            "m.c:1:10: fatal error: zlib.h: No such file or directory",
+            "error: command '/usr/bin/gcc' failed with exit code 1",
+        ),
+        (
+            "m.c:1:10: fatal error: zlib.h: No such file or directory",
+            "_configtest.c:1:10: fatal error: ffi.h: No such file or directory",
+        ),
+    ],
+    ids=["two causes", "a probe behind a cause"],
+)
+def test_diagnosis__last_cause_that_is_no_probe_counts(lines: tuple[str, ...]) -> None:
+    error = fail("".join(f"{line}\n" for line in lines))
 
     assert (error.code, error.finding) == ("header-missing", "zlib.h")
-
-
-def test_diagnosis__a_probe_after_the_missing_header_is_ignored() -> None:
-    error = fail(
-        "m.c:1:10: fatal error: zlib.h: No such file or directory\n"
-        "_configtest.c:1:10: fatal error: ffi.h: No such file or directory\n"
-    )
-
-    assert error.finding == "zlib.h"
 
 
 def test_diagnosis__colours_and_other_bytes_do_not_hide_the_cause() -> None:
@@ -189,24 +194,10 @@ def test_diagnosis__keeps_no_more_output_than_it_reads() -> None:
 @pytest.mark.parametrize(
     "unit",
     [
-        "a",
-        "a.",
-        ":1",
-        "'",
-        "'pip', ",
-        "error: ",
-        "fatal error: ",
-        "a_config ",
-        "\x1b[",
-        "\x1b]",
-        "\n",
-        " ",
-        "CMake Error at x\n",
-        "sh: 1: ",
-        "ERROR: ",
-        "lib-",
+        "a", "a.", ":1", "'", "'pip', ", "error: ", "fatal error: ", "a_config ", "\x1b[", "\x1b]",
+        "\n", " ", "CMake Error at x\n", "sh: 1: ", "ERROR: ", "lib-",
     ],
-)
+)  # fmt: skip
 def test_diagnosis__a_hostile_output_does_not_keep_the_rules_busy(unit: str) -> None:
     program = (
         "import sys\n"
@@ -214,16 +205,9 @@ def test_diagnosis__a_hostile_output_does_not_keep_the_rules_busy(unit: str) -> 
         "output = (sys.argv[1] * 65536).encode()[:65536]\n"
         "print(diagnose(Failure(source='x', hook='h', status=1, output=output)).code)\n"
     )
+    command = [sys.executable, "-c", program, unit]
 
-    done = subprocess.run(
-        [sys.executable, "-c", program, unit],
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        timeout=60,
-        check=True,
-    )
-
-    assert done.stdout == "backend-failed\n"
+    assert subprocess.check_output(command, timeout=60) == b"backend-failed\n"
 
 
 @pytest.mark.parametrize("code", ["backend-failed", *CODES])
@@ -272,22 +256,28 @@ def test_hook_missing__names_the_hook() -> None:
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-def test_diagnosis__reads_the_compiler_of_this_machine(tmp_path: Path) -> None:
-    (tmp_path / "m.c").write_text('#include "libxml/nowhere.h"\n', encoding="utf-8")
+@pytest.mark.parametrize(
+    ("source", "options", "expected", "remedy"),
+    [
+        (
+            '#include "libxml/nowhere.h"\n',
+            ("-c", "-fdiagnostics-color=always"),
+            ("header-missing", "libxml/nowhere.h"),
+            "`libxml2-dev`",
+        ),
+        ("int main(void) { return 0; }\n", ("-lnowhere",), ("library-missing", "nowhere"), ""),
+    ],
+    ids=["compiler", "linker"],
+)
+def test_diagnosis__reads_the_compiler_and_linker_of_this_machine(
+    tmp_path: Path, source: str, options: tuple[str, ...], expected: tuple[str, str], remedy: str
+) -> None:
+    (tmp_path / "m.c").write_text(source, encoding="utf-8")
 
-    error = provoke("gcc", "-c", "m.c", "-fdiagnostics-color=always", cwd=tmp_path)
+    error = provoke("gcc", "m.c", *options, cwd=tmp_path)
 
-    assert (error.code, error.finding) == ("header-missing", "libxml/nowhere.h")
-    assert "`libxml2-dev`" in error.hint
-
-
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-def test_diagnosis__reads_the_linker_of_this_machine(tmp_path: Path) -> None:
-    (tmp_path / "m.c").write_text("int main(void) { return 0; }\n", encoding="utf-8")
-
-    error = provoke("gcc", "m.c", "-lnowhere", cwd=tmp_path)
-
-    assert (error.code, error.finding) == ("library-missing", "nowhere")
+    assert (error.code, error.finding) == expected
+    assert remedy in error.hint
 
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell")
@@ -295,6 +285,9 @@ def test_diagnosis__reads_the_shell_of_this_machine(tmp_path: Path) -> None:
     error = provoke("sh", "-c", "swig-nowhere -python x.i", cwd=tmp_path)
 
     assert (error.code, error.finding) == ("tool-missing", "swig-nowhere")
+
+
+KILL = "import os, signal; os.kill(os.getpid(), signal.{})"
 
 
 @pytest.mark.parametrize(
@@ -310,6 +303,8 @@ def test_diagnosis__reads_the_shell_of_this_machine(tmp_path: Path) -> None:
         ("import subprocess; subprocess.run(['cmake'], env={'PATH': ''})", "tool-missing", "cmake"),
         ("raise OSError(28, 'No space left on device')", "build-disk-full", ""),
         ("raise ValueError('anything')", "backend-failed", ""),
+        pytest.param(KILL.format("SIGKILL"), "build-out-of-memory", "SIGKILL", marks=needs_signals),
+        pytest.param(KILL.format("SIGABRT"), "build-crashed", "SIGABRT", marks=needs_signals),
     ],
 )
 def test_diagnosis__reads_this_python(
@@ -321,17 +316,3 @@ def test_diagnosis__reads_this_python(
     error = provoke(sys.executable, "-c", code, cwd=tmp_path)
 
     assert (error.code, error.finding) == (expected, finding)
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals that end a process")
-@pytest.mark.parametrize(
-    ("name", "code"), [("SIGKILL", "build-out-of-memory"), ("SIGABRT", "build-crashed")]
-)
-def test_diagnosis__names_the_signal_that_ended_a_process(
-    name: str, code: str, tmp_path: Path
-) -> None:
-    program = f"import os, signal; os.kill(os.getpid(), signal.{name})"
-
-    error = provoke(sys.executable, "-c", program, cwd=tmp_path)
-
-    assert (error.code, error.finding) == (code, name)

@@ -30,6 +30,7 @@ from tests.support.hooks import (
     wait_until,
     wait_until_ended,
 )
+from tests.support.processes import in_threads, run_at_once
 from tests.support.stock import this_python
 from wheelforge.errors import HookFailedError
 from wheelforge.hooks.runner import HookRunner
@@ -258,15 +259,11 @@ def test_cancel__works_from_another_thread(place: Place, make: Make) -> None:
         ready.wait()
         runner.cancel()
 
-    thread = threading.Thread(target=cancel)
-    thread.start()
-
-    with raises("hook-cancelled"):
+    with in_threads(cancel), raises("hook-cancelled"):
         place.ask(runner, STUBBORN)
     with raises("hook-cancelled"):
         place.ask(runner, "")
 
-    thread.join()
     wait_until_ended(place.project / "pids")
 
 
@@ -285,12 +282,9 @@ def test_interrupt__ends_the_hook(place: Place, make: Make) -> None:
         wait_until((place.project / "pids").exists)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
+    with in_threads(interrupt), pytest.raises(KeyboardInterrupt):
         place.ask(make(grace_seconds=0.1), STUBBORN)
 
-    thread.join()
     wait_until_ended(place.project / "pids")
 
 
@@ -324,15 +318,7 @@ while len(os.listdir({str(tmp_path)!r})) < {count}:
     time.sleep(0.005)
 answer = os.getpid()
 """
-    answers: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(place.ask(runner, code)))
-        for _ in range(count)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = run_at_once(*[lambda: int(place.ask(runner, code))] * count)
 
     assert len(set(answers)) == count
 

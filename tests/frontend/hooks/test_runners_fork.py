@@ -1,7 +1,6 @@
 """When a hook is forked, when it is not, and what becomes of it if the server dies."""
 
 import contextlib
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from pyproject_hooks import BackendUnavailable
 
 from tests.support.codes import raises
 from tests.support.hooks import LINUX_ONLY, Place, kill, wait_until
+from tests.support.processes import in_threads
 from wheelforge.errors import HookFailedError
 from wheelforge.hooks.runner import HookRunner
 from wheelforge.hooks.server import ForkServer
@@ -268,7 +268,6 @@ def test_server__key_holds_all_that_it_depends_on(place: Place) -> None:
 
 def test_server__death_leaves_the_running_hook_alone(place: Place) -> None:
     with place.serve() as server, HookRunner(place.terms(), server) as runner:
-        answers: list[Any] = []
         code = """
 import os, time
 open("pids", "x").close()
@@ -276,13 +275,11 @@ while os.path.exists("pids"):
     time.sleep(0.005)
 answer = ["done"]
 """
-        thread = threading.Thread(target=lambda: answers.append(place.ask(runner, code)))
-        thread.start()
-        wait_until((place.project / "pids").exists)
-        assert server.pid is not None
-        kill(server.pid)
-        (place.project / "pids").unlink()
-        thread.join()
+        with in_threads(lambda: place.ask(runner, code)) as answers:
+            wait_until((place.project / "pids").exists)
+            assert server.pid is not None
+            kill(server.pid)
+            (place.project / "pids").unlink()
 
         assert answers == [["done"]]
         assert place.ask(runner, "answer = 'next'") == "next"

@@ -95,7 +95,7 @@ def test_download__a_server_is_left_alone_for_as_long_as_it_asks_if_that_makes_s
     ],
     ids=["asks for hours", "never answers", "has it no more"],
 )
-def test_download__a_server_is_given_up_that(
+def test_download__is_given_up_where_the_server(
     tmp_path: Path, faults: list[Status], said: str
 ) -> None:
     busy = replace(SMALL, faults=tuple(faults))

@@ -124,20 +124,12 @@ def test_index__a_yanked_file_comes_after_the_others_of_its_version() -> None:
 @pytest.mark.parametrize(
     "file_name",
     [
-        "demo-1.0-py2.7.egg",
-        "demo-1.0.exe",
-        "demo-nonsense.tar.gz",
-        "demo.tar.gz",
-        "other-1.0.tar.gz",
-        "demo2-1.0.tar.gz",
-        "demo-extra-1.0.tar.gz",
-        "demo-1.0-none-any.whl",
-        "demo-1.0-1-2-py3-none-any.whl",
-        "other-1.0-py3-none-any.whl",
-        "demo-one-py3-none-any.whl",
+        "demo-1.0-py2.7.egg", "demo-1.0.exe", "demo-nonsense.tar.gz", "demo.tar.gz",
+        "other-1.0.tar.gz", "demo2-1.0.tar.gz", "demo-extra-1.0.tar.gz", "demo-1.0-none-any.whl",
+        "demo-1.0-1-2-py3-none-any.whl", "other-1.0-py3-none-any.whl", "demo-one-py3-none-any.whl",
         "demo-1.0-cp27-cp27m-any.whl",
     ],
-)
+)  # fmt: skip
 def test_index__a_file_that_is_of_no_use_is_left_out(file_name: str) -> None:
     assert find_files(File(name=file_name, content=b"")) == []
 
@@ -262,9 +254,7 @@ def test_index__a_server_cannot_make_us_read_something_else(url: str) -> None:
 
 
 def test_index__a_redirected_page_is_the_base_of_its_links() -> None:
-    elsewhere = Project("demo", sdist("demo", "1.0"))
-
-    with serve(elsewhere) as second:
+    with serve(Project("demo", sdist("demo", "1.0"))) as second:
         moved = Project("demo", faults=[Redirect(to=f"{second.origin}{{here}}")])
         with serve(moved) as first, open_index(first) as index:
             (found,) = index.find("demo").usable
@@ -283,9 +273,7 @@ def test_index__redirects_in_a_circle_end() -> None:
 # Several places
 
 
-def test_index__an_unknown_name_is_an_error_that_says_where_it_was_looked_for(
-    tmp_path: Path,
-) -> None:
+def test_index__unknown_name_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with (
         asking(find_links=(str(tmp_path),)) as (server, index),
         pytest.raises(PackageNotFoundError) as caught,
@@ -317,10 +305,11 @@ def test_index__an_index_on_this_disk_may_be_a_part_of_what_there_is(tmp_path: P
     uploaded = "2024-05-01T00:00:00Z"
     files = [dated(sdist("demo", version), uploaded) for version in ("1.0", "2.0")]
 
-    with serve(Project("demo", *files)) as server:
-        urls = ((tmp_path / "simple").as_uri(), server.url)
-        with open_index(index_urls=urls) as index:
-            found = index.find("demo").usable
+    with (
+        serve(Project("demo", *files)) as server,
+        open_index(index_urls=((tmp_path / "simple").as_uri(), server.url)) as index,
+    ):
+        found = index.find("demo").usable
 
     assert [str(file.version) for file in found] == ["2.0", "1.0"]
     assert found[1].url == (page.parent / "demo-1.0.tar.gz").as_uri()
@@ -363,8 +352,7 @@ def test_index__files_at_hand_come_before_those_of_an_index(tmp_path: Path) -> N
 
 def test_index__without_index_only_the_files_at_hand_are_there(tmp_path: Path) -> None:
     (tmp_path / "demo-1.0.tar.gz").touch()
-    page = tmp_path / "page.html"
-    page.write_text("<a href='sub%20dir/demo-2.0.tar.gz'>")
+    (tmp_path / "page.html").write_text("<a href='sub%20dir/demo-2.0.tar.gz'>")
 
     project, links = Project("demo", sdist("demo", "3.0")), (tmp_path.as_uri(),)
     with asking(project, no_index=True, find_links=links) as (server, index):
@@ -464,8 +452,7 @@ def test_index__importing_it_loads_no_http_library() -> None:
 @pytest.mark.network
 def test_index__the_real_index_is_understood(tmp_path: Path) -> None:
     with Index(IndexSettings(), TAGS) as index:
-        found = index.find("hatchling").usable
-        best = found[0]
+        best = index.find("hatchling").usable[0]
         metadata = index.read_metadata(best)
         index.fetch(best, str(tmp_path / best.file_name))
 

@@ -69,18 +69,14 @@ def lose_wheels(place: Place) -> None:
             remove_tree(str(path))
 
 
-def test_poisoned_index__a_version_with_other_bytes_than_remembered_is_refused(
-    place: Place,
-) -> None:
+def test_poisoned_index__version_with_other_bytes_than_remembered_is_refused(place: Place) -> None:
     with offering(GOOD) as index:
         build(place, index)
         remove_tree(str(place.path / "out"))
         lose_wheels(place)
         index.put(Project("maker", EVIL))
 
-        done = build(place, index)
-
-        check_refusal(done, "download-mismatch", 5, place, index)
+        check_refusal(build(place, index), "download-mismatch", 5, place, index)
 
 
 def test_poisoned_index__a_version_with_other_bytes_is_not_even_asked_for_while_the_first_are_here(
@@ -91,9 +87,7 @@ def test_poisoned_index__a_version_with_other_bytes_is_not_even_asked_for_while_
         index.put(Project("maker", EVIL))
         index.asked.clear()
 
-        done = build(place, index)
-
-        assert mark_of(done) == "good"
+        assert mark_of(build(place, index)) == "good"
         assert index.asked == []
 
 
@@ -116,9 +110,7 @@ def test_poisoned_index__a_version_with_other_bytes_than_locked_is_refused(place
 
 def test_poisoned_index__another_index_with_a_higher_version_is_not_asked(place: Place) -> None:
     with offering(maker("9.0", "evil")) as public, offering(GOOD) as private:
-        done = build(place, public, "--extra-index-url", private.url)
-
-        assert mark_of(done) == "good"
+        assert mark_of(build(place, public, "--extra-index-url", private.url)) == "good"
         assert public.asked == []
 
 
@@ -195,9 +187,7 @@ def test_poisoned_index__a_file_that_changes_between_page_and_download_is_refuse
 def test_poisoned_index__what_is_no_index_is_refused(place: Place) -> None:
     page = Other(content=b"<html>please log in</html>", kind="application/xhtml+xml")
     with serve(Project("maker", faults=[page])) as index:
-        done = build(place, index)
-
-        check_refusal(done, "index-page-invalid", 5, place, index)
+        check_refusal(build(place, index), "index-page-invalid", 5, place, index)
 
 
 def test_poisoned_index__another_host_is_not_told_who_we_are(place: Place) -> None:

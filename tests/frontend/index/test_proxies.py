@@ -98,10 +98,11 @@ def test_proxy__a_proxy_of_the_process_is_none_of_the_settings(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with serve(Project("demo", wheel("demo", "1.0"))) as server:
-        settings = IndexSettings(index_urls=(server.url,), retries=0)
-        with Index(settings, TAGS) as index:
-            assert len(index.find("demo").usable) == 1
+    with (
+        serve(Project("demo", wheel("demo", "1.0"))) as server,
+        Index(IndexSettings(index_urls=(server.url,), retries=0), TAGS) as index,
+    ):
+        assert len(index.find("demo").usable) == 1
 
 
 def test_proxy__a_proxy_that_makes_no_sense_is_named() -> None:

@@ -205,12 +205,13 @@ def test_index__of_pypiserver_is_understood(tmp_path: Path) -> None:
     packages.mkdir()
     (packages / DEMO.name).write_bytes(DEMO.content)
     words = "-m pypiserver run -i 127.0.0.1 -p PORT --disable-fallback"
-    with running(sys.executable, *words.split(), packages) as port:
-        urls = (f"http://127.0.0.1:{port}/simple/",)
-        with open_index(index_urls=urls) as index:
-            (found,) = index.find("demo").usable
-            index.fetch(found, str(tmp_path / "file"))
-            assert index.read_metadata(found).requires == ("b",)
+    with (
+        running(sys.executable, *words.split(), packages) as port,
+        open_index(index_urls=(f"http://127.0.0.1:{port}/simple/",)) as index,
+    ):
+        (found,) = index.find("demo").usable
+        index.fetch(found, str(tmp_path / "file"))
+        assert index.read_metadata(found).requires == ("b",)
 
     assert found.hashes.keys() == {"sha256"}
     assert (tmp_path / "file").read_bytes() == DEMO.content

@@ -39,10 +39,7 @@ def test_index__certificate_is_accepted(certificate: Path, tmp_path: Path, way: 
 
 
 def test_index__a_certificate_that_has_no_stated_hash_is_refused_at_once(certificate: Path) -> None:
-    with (
-        asking(DEMO, certificate=certificate) as (_, index),
-        raises("index-unreachable") as caught,
-    ):
+    with asking(DEMO, certificate=certificate) as (_, index), raises("index-unreachable") as caught:
         index.find("demo")
 
     assert caught.value.attempts == 1

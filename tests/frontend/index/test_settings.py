@@ -198,9 +198,7 @@ def test_index_settings__files_are_looked_for_where_pip_looks_on_windows() -> No
 
 
 def test_index_settings__a_file_that_is_named_comes_last_and_instead_of_the_users() -> None:
-    environ = {"HOME": "/h", "PIP_CONFIG_FILE": "/mine.conf"}
-
-    paths = list_config_files(environ, "linux", "/venv")
+    paths = list_config_files({"HOME": "/h", "PIP_CONFIG_FILE": "/mine.conf"}, "linux", "/venv")
 
     assert paths[-2:] == (Path("/venv/pip.conf"), Path("/mine.conf"))
     assert not any(path.is_relative_to("/h") for path in paths)

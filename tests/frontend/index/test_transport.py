@@ -39,8 +39,7 @@ class Packed:
     coding: str = "gzip"
 
     def play(self, request: Request, good: Response) -> None:
-        headers = {**good.headers, "Content-Encoding": self.coding}
-        request.send(Response(200, headers, self.content))
+        request.send(Response(200, {**good.headers, "Content-Encoding": self.coding}, self.content))
 
 
 @dataclass
@@ -263,7 +262,6 @@ def test_host__that_is_trusted_may_be_an_address() -> None:
 def test_answer__of_a_proxy_is_asked_for_again_as_well() -> None:
     project = Project("demo", DEMO, faults=[Cut(after=5), Packed(b"nonsense")])
     with serve(project) as proxy:
-        urls = ("http://localhost:1/simple/",)
-        with open_index(index_urls=urls, proxy=proxy.origin) as index:
+        with open_index(index_urls=("http://localhost:1/simple/",), proxy=proxy.origin) as index:
             assert len(index.find("demo").usable) == 1
         assert proxy.count("/simple/demo/") == 3

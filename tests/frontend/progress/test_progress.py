@@ -113,6 +113,12 @@ def make_live(clock: Clock, *, width: int = 60) -> tuple[LiveProgress, Terminal]
     return LiveProgress(stream, has_colours=False, clock=clock, open_console=open_console), stream
 
 
+def pass_time(live: LiveProgress, clock: Clock, now: float) -> None:
+    """Let it be ``now``, and draw what is shown then."""
+    clock.now = now
+    live.refresh()
+
+
 def test_board__has_a_line_for_each_build_and_one_for_all() -> None:
     board = Board(opened=0.0)
     for name in ("six.tar.gz", "numpy.tar.gz", "lxml.tar.gz", "attrs.tar.gz"):
@@ -195,11 +201,9 @@ def test_live__a_build_that_is_over_at_once_is_not_shown() -> None:
     live, stream = make_live(clock)
 
     live.on_event(start("six"))
-    clock.now = 0.29
-    live.refresh()
+    pass_time(live, clock, 0.29)
     live.on_event(finish("six"))
-    clock.now = 5.0
-    live.refresh()
+    pass_time(live, clock, 5.0)
     live.close()
 
     assert not stream.getvalue()
@@ -209,14 +213,12 @@ def test_live__a_message_comes_above_the_lines() -> None:
     clock = Clock()
     live, stream = make_live(clock)
     live.on_event(start("six"))
-    clock.now = 1.0
-    live.refresh()
+    pass_time(live, clock, 1.0)
 
     clock.now = 2.0
     live.write("note: something\n")
     live.write("half a line")
-    clock.now = 3.0
-    live.refresh()
+    pass_time(live, clock, 3.0)
 
     shown = replay(stream.getvalue())
     assert shown[:2] == ["note: something", "half a line"]
@@ -228,12 +230,10 @@ def test_live__unchanged_lines_are_not_drawn_again() -> None:
     clock = Clock()
     live, stream = make_live(clock)
     live.on_event(start("six"))
-    clock.now = 1.0
-    live.refresh()
+    pass_time(live, clock, 1.0)
     size = len(stream.getvalue())
 
-    clock.now = 1.9
-    live.refresh()
+    pass_time(live, clock, 1.9)
 
     assert len(stream.getvalue()) == size
 
@@ -243,16 +243,13 @@ def test_live__lines_that_a_narrower_terminal_broke_are_all_erased() -> None:
     console = open_rich(stream, has_colours=False)
     live = LiveProgress(stream, clock=clock, open_console=lambda *_, **__: console)
     live.on_event(start("six" * 30))
-    clock.now = 1.0
-    live.refresh()
+    pass_time(live, clock, 1.0)
     before = len(stream.getvalue())
 
     console.width = 20
-    clock.now = 2.0
-    live.refresh()
+    pass_time(live, clock, 2.0)
 
-    sent = stream.getvalue()[before:]
-    assert sent.count("\x1b[2K") == 3
+    assert stream.getvalue()[before:].count("\x1b[2K") == 3
 
 
 def test_live__results_of_a_batch_stay() -> None:
@@ -261,8 +258,7 @@ def test_live__results_of_a_batch_stay() -> None:
     for name in ("six", "lxml"):
         live.on_event(BuildEvent(kind="queued", build=name))
         live.on_event(start(name))
-    clock.now = 1.0
-    live.refresh()
+    pass_time(live, clock, 1.0)
     for name in ("six", "lxml"):
         live.on_event(finish(name))
         live.add(make_outcome(name, is_well=name == "six"))
@@ -298,9 +294,7 @@ def test_live__signs_outside_the_encoding_are_replaced(encoding: str) -> None:
     live.on_event(start("\u6e2c\u8a66-\udcff.tar.gz"))
     live.on_event(BuildEvent(kind="queued", build="a"))
     live.on_event(BuildEvent(kind="queued", build="b"))
-    clock.now = 1.0
-
-    live.refresh()
+    pass_time(live, clock, 1.0)
     live.write("note: \u6e2c \udcff\n")
     live.close()
     stream.flush()
@@ -363,8 +357,7 @@ def test_github__builds_of_one_name_have_groups_of_their_own() -> None:
     for number in "12":
         groups.on_event(BuildEvent(kind="finished", build="six", id=number))
 
-    titles = re.findall(r"::group::(.*)", stream.getvalue())
-    assert titles == ["six (#1)", "six (#2)"]
+    assert re.findall(r"::group::(.*)", stream.getvalue()) == ["six (#1)", "six (#2)"]
 
 
 def test_gitlab__gets_the_output_of_a_build_as_a_closed_section() -> None:
@@ -417,9 +410,7 @@ def test_live__has_colours_unless_they_are_off(*, has_colours: bool) -> None:
     clock, stream = Clock(), Terminal()
     live = LiveProgress(stream, has_colours=has_colours, clock=clock, open_console=open_rich)
     live.on_event(start("six"))
-    clock.now = 1.0
-
-    live.refresh()
+    pass_time(live, clock, 1.0)
 
     assert ("\x1b[36m" in stream.getvalue()) is has_colours
 
@@ -450,9 +441,7 @@ def test_console__in_a_batch_output_is_prefixed_by_its_build(
     assert capsys.readouterr().err == "six | compiling\nlxml | compiling\n"
 
 
-def test_console__a_terminal_gets_size_and_time_of_a_result(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_console__terminal_gets_size_and_time_of_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Terminal()
     monkeypatch.setattr("sys.stdout", stream)
 

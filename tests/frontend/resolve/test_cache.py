@@ -63,9 +63,7 @@ def test_resolution_cache__the_same_answer_is_given_again_with_all_there_is_to_i
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(599, 1), (600, 2), (-1, 2)])
-def test_resolution_cache__an_answer_has_its_time(
-    office: Office, seconds: float, asked: int
-) -> None:
+def test_resolution_cache__answer_has_its_time(office: Office, seconds: float, asked: int) -> None:
     office.answer(ask("a"))
     office.now += seconds
 
@@ -259,9 +257,7 @@ parts = [name for name in sys.modules if name.startswith("wheelforge.")]
 files = [path for path in opened if path.startswith(str(directory))]
 print(json.dumps([tops, parts, files, [key.file_name for key in plan.keys]]))
 """
-    output = subprocess.check_output([sys.executable, "-c", code])
-
-    tops, parts, files, names = json.loads(output)
+    tops, parts, files, names = json.loads(subprocess.check_output([sys.executable, "-c", code]))
     assert names == ["a-1.0-py3-none-any.whl"]
     assert files == [str(office.file)]
     forbidden = {"resolvelib", "packaging", "urllib3"}

@@ -117,9 +117,7 @@ def test_resolver__a_path_is_where_the_file_is(universe: Universe, tmp_path: Pat
     assert resolution.pins[0].url == url
 
 
-def test_resolver__a_url_deep_inside_counts_for_everybody(
-    universe: Universe, tmp_path: Path
-) -> None:
+def test_resolver__url_deep_inside_counts_for_everybody(universe: Universe, tmp_path: Path) -> None:
     url = universe.put(tmp_path, "a", "0.5")
     local = universe.put(tmp_path, "b", "1.0", f"a @ {url}")
     universe.add_many("a", "1.0")
@@ -133,14 +131,10 @@ def test_resolver__a_file_from_a_server_cannot_name_one_of_this_machine(
     url = universe.put(tmp_path, "a", "0.5")
     universe.add("b", "1.0", f"a @ {url}")
 
-    refused = str(universe.refuse("b"))
-
-    assert "it comes from a server and asks for a local file" in refused
+    assert "it comes from a server and asks for a local file" in str(universe.refuse("b"))
 
 
-def test_resolver__a_url_in_a_constraint_says_where_from(
-    universe: Universe, tmp_path: Path
-) -> None:
+def test_resolver__url_in_a_constraint_says_where_from(universe: Universe, tmp_path: Path) -> None:
     url = universe.put(tmp_path, "a", "0.5")
     universe.add_many("a", "1.0")
 

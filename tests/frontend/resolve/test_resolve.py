@@ -58,9 +58,7 @@ def test_resolver__an_older_version_is_taken_where_the_newest_conflicts(universe
     assert universe.pins("a", "b<2") == ["a 1.0", "b 1.0"]
 
 
-def test_resolver__an_old_version_that_needs_what_is_gone_is_passed_over(
-    universe: Universe,
-) -> None:
+def test_resolver__old_version_that_needs_what_is_gone_is_passed_over(universe: Universe) -> None:
     universe.add("a", "2.0", "gone")
     universe.add("a", "1.0")
 
@@ -168,9 +166,7 @@ def test_resolver__a_pre_release_is_taken_where_nothing_else_fits(universe: Univ
     assert universe.pins("a>1") == ["a 2.0b1"]
 
 
-def test_resolver__a_pre_release_is_taken_where_everything_else_is_yanked(
-    universe: Universe,
-) -> None:
+def test_resolver__pre_release_is_taken_where_everything_else_is_yanked(universe: Universe) -> None:
     universe.add("a", "1.0", yanked="")
     universe.add("a", "2.0b1")
 

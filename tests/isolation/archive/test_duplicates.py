@@ -10,6 +10,7 @@ from tests.support.archives import (
     ZIP,
     Tree,
     accept,
+    check_refusal,
     file,
     folder,
     hardlink,
@@ -121,24 +122,18 @@ def test_repeats__of_a_decisive_file_in_a_zip_are_refused(
     path = f"p-1/{name}"
     archive = zip_sdist(zipped(path, first), zipped(path, b"evil"))
 
-    error = refuse(archive, tmp_path, name=ZIP)
-
-    assert (error.rule, type(error)) == ("D1", MembersClashError)
+    check_refusal(archive, tmp_path, "D1", MembersClashError, name=ZIP)
 
 
 def test_repeats__link_for_a_decisive_file_is_refused(tmp_path: Path) -> None:
     parts = file("p-1/setup.py", b"good") + symlink("p-1/setup.py", "evil.py")
 
-    error = refuse(sdist(parts), tmp_path)
-
-    assert error.rule == "D1"
+    check_refusal(sdist(parts), tmp_path, "D1")
 
 
 @pytest.mark.parametrize("first", [b"", b"1"], ids=["empty", "full"])
 def test_repeats__last_one_in_a_zip_wins(first: bytes, tmp_path: Path) -> None:
-    archive = zip_sdist(zipped("p-1/a", first), zipped("p-1/a", b"2"))
-
-    outcome = accept(archive, tmp_path, name=ZIP)
+    outcome = accept(zip_sdist(zipped("p-1/a", first), zipped("p-1/a", b"2")), tmp_path, name=ZIP)
 
     assert outcome.tree == {"a": b"2"}
     assert outcome.warnings == ["D1"]

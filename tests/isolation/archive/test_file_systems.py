@@ -45,19 +45,8 @@ DEVICES = [
 ]  # fmt: skip
 NO_DEVICES = ["console", "aux_", "com10", "lpt", "x.aux", "nulls/x", "d.con", "com\u2074"]
 CHARACTERS = [
-    "a:b",
-    "a:b:$DATA",
-    "a<b",
-    "a>b",
-    'a"b',
-    "a|b",
-    "a?b",
-    "a*b",
-    "a.",
-    "a ",
-    "d./x",
-    "d /x",
-]
+    "a:b", "a:b:$DATA", "a<b", "a>b", 'a"b', "a|b", "a?b", "a*b", "a.", "a ", "d./x", "d /x",
+]  # fmt: skip
 TWINS = {
     "case": ("A", "a"),
     "unicode form": ("\u00e9", "e\u0301"),
@@ -141,9 +130,7 @@ def test_file_system__name_that_is_not_utf_8_is_refused_where_names_are_text(
 def test_file_system__length_of_a_name_does_not_depend_on_the_file_system(
     system: FakeFileSystem,
 ) -> None:
-    part = pax(path="p-1/" + "n" * 256) + file("p-1/x")
-
-    assert refused_rule(part, system=system) == "N15"
+    assert refused_rule(pax(path="p-1/" + "n" * 256) + file("p-1/x"), system=system) == "N15"
 
 
 def test_file_system__links_are_kept_where_they_can_be() -> None:

@@ -10,6 +10,7 @@ from tests.support.archives import (
     METADATA,
     ZIP,
     accept,
+    check_refusal,
     file,
     folder,
     gz,
@@ -78,10 +79,7 @@ REFUSED = {
 def test_sdist__odd_layout_is_refused(
     parts: list[bytes], rule: str, text: str, tmp_path: Path
 ) -> None:
-    error = refuse(gz(tar(*parts)), tmp_path)
-
-    assert (error.rule, type(error)) == (rule, ArchiveLayoutError)
-    assert text in str(error)
+    check_refusal(gz(tar(*parts)), tmp_path, rule, ArchiveLayoutError, text)
 
 
 def test_sdist__old_archive_without_a_top_level_directory_gets_one(tmp_path: Path) -> None:
@@ -137,9 +135,7 @@ def test_sdist__names_of_one_release_are_normalised(stem: str, top: str, tmp_pat
     name, _, version = top.rpartition("-")
     name, version = ("bitmath", "1.0.2-3") if name == "bitmath-1.0.2" else (name, version)
 
-    outcome = accept(packed(top, metadata(name, version)), tmp_path, name=f"{stem}.tar.gz")
-
-    assert outcome.rules == []
+    assert accept(packed(top, metadata(name, version)), tmp_path, name=f"{stem}.tar.gz").rules == []
 
 
 @pytest.mark.parametrize("top", ["q-1", "p-2", "p", "p-1-2"])
@@ -157,10 +153,7 @@ def test_sdist__other_metadata_is_refused(line: str, format_: str, tmp_path: Pat
     fields = {"Name": "p", "Version": "1"} | {key: value}
     stated = metadata(fields["Name"], fields["Version"], format_=format_)
 
-    error = refuse(packed("p-1", stated), tmp_path)
-
-    assert (error.rule, type(error)) == ("Y4", ArchiveLayoutError)
-    assert "PKG-INFO" in str(error)
+    check_refusal(packed("p-1", stated), tmp_path, "Y4", ArchiveLayoutError, "PKG-INFO")
 
 
 NOTED = {
@@ -276,9 +269,7 @@ def test_sdist__litter_of_macos_is_left_out(tmp_path: Path) -> None:
 def test_sdist__top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(packed(top))
 
-    unpacked = unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
-
-    assert unpacked.root == tmp_path / "out" / top
+    assert unpack(tmp_path / "p-1.tar.gz", tmp_path / "out").root == tmp_path / "out" / top
     assert read_tree(tmp_path / "out" / top)[0] == {"pyproject.toml": b""}
 
 

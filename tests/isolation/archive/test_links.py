@@ -8,6 +8,7 @@ from tests.support.archives import (
     ZIP,
     Tree,
     accept,
+    check_refusal,
     file,
     folder,
     gnu_target,
@@ -129,10 +130,7 @@ BAD_TEXTS = {
 def test_link__that_leads_out_is_refused(
     part: bytes, rule: str, links: Links, tmp_path: Path
 ) -> None:
-    error = refuse(sdist(part), tmp_path, links=links)
-
-    assert (error.rule, type(error)) == (rule, MemberEscapesError)
-    assert "`p-1/evil`" in str(error)
+    check_refusal(sdist(part), tmp_path, rule, MemberEscapesError, "`p-1/evil`", links=links)
 
 
 @BOTH_MODES
@@ -140,10 +138,7 @@ def test_link__that_leads_out_is_refused(
 def test_link__senseless_one_is_refused(
     part: bytes, rule: str, name: str, links: Links, tmp_path: Path
 ) -> None:
-    error = refuse(sdist(part), tmp_path, links=links)
-
-    assert (error.rule, type(error)) == (rule, MemberLinkError)
-    assert f"`{name}`" in str(error)
+    check_refusal(sdist(part), tmp_path, rule, MemberLinkError, f"`{name}`", links=links)
 
 
 @pytest.mark.parametrize("flag", [b"1", b"2"], ids=["hard", "symbolic"])
@@ -225,9 +220,7 @@ KEPT = {
 
 @pytest.mark.parametrize(("parts", "tree"), KEPT.values(), ids=KEPT)
 def test_link__is_kept_that_leads(parts: bytes, tree: Tree, tmp_path: Path) -> None:
-    outcome = accept(sdist(parts), tmp_path, links=Links.KEEP)
-
-    assert outcome.tree == tree
+    assert accept(sdist(parts), tmp_path, links=Links.KEEP).tree == tree
 
 
 def test_link__kept_link_that_leads_nowhere_is_noted_without_a_warning(tmp_path: Path) -> None:
@@ -299,9 +292,7 @@ HARD = {
 def test_link__hard_one_becomes_a_copy(
     parts: bytes, tree: Tree, links: Links, tmp_path: Path
 ) -> None:
-    outcome = accept(sdist(parts), tmp_path, links=links)
-
-    assert outcome.tree == tree
+    assert accept(sdist(parts), tmp_path, links=links).tree == tree
 
 
 @BOTH_MODES

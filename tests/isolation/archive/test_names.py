@@ -10,6 +10,7 @@ from tests.support.archives import (
     ZIP,
     ZipMember,
     accept,
+    check_refusal,
     extra_field,
     file,
     folder,
@@ -118,18 +119,12 @@ IN_ZIP = {
 
 @pytest.mark.parametrize("name", ESCAPING.values(), ids=ESCAPING)
 def test_name__name_that_climbs_out_is_refused(name: str, tmp_path: Path) -> None:
-    error = refuse(sdist(file(name, b"x")), tmp_path)
-
-    assert (error.rule, type(error)) == ("N2", MemberEscapesError)
-    assert f"`{name}`" in str(error)
+    check_refusal(sdist(file(name, b"x")), tmp_path, "N2", MemberEscapesError, f"`{name}`")
 
 
 @pytest.mark.parametrize(("part", "rule", "shown"), BAD.values(), ids=BAD)
 def test_name__bad_name_is_refused(part: bytes, rule: str, shown: str, tmp_path: Path) -> None:
-    error = refuse(sdist(part), tmp_path)
-
-    assert (error.rule, type(error)) == (rule, MemberNameError)
-    assert shown in str(error)
+    check_refusal(sdist(part), tmp_path, rule, MemberNameError, shown)
 
 
 @pytest.mark.parametrize(("part", "path", "rules"), MENDED.values(), ids=MENDED)
@@ -186,10 +181,7 @@ def test_name__files_that_differ_in_case_are_both_written_where_they_can_be(tmp_
 def test_name__bad_name_in_a_zip_is_refused(
     member: ZipMember, rule: str, shown: str, tmp_path: Path
 ) -> None:
-    error = refuse(zip_sdist(member), tmp_path, name=ZIP)
-
-    assert error.rule == rule
-    assert shown in str(error)
+    check_refusal(zip_sdist(member), tmp_path, rule, None, shown, name=ZIP)
 
 
 @pytest.mark.parametrize(("member", "path", "rules"), IN_ZIP.values(), ids=IN_ZIP)

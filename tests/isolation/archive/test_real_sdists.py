@@ -16,8 +16,7 @@ TAR = shutil.which("tar")
 def _is_gnu(tar: str | None) -> bool:
     if tar is None:
         return False
-    said = subprocess.run([tar, "--version"], capture_output=True, check=False)
-    return b"GNU tar" in said.stdout
+    return b"GNU tar" in subprocess.run([tar, "--version"], capture_output=True, check=False).stdout
 
 
 pytestmark = [

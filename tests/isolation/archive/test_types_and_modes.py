@@ -12,6 +12,7 @@ from tests.support.archives import (
     ZIP,
     accept,
     binary,
+    check_refusal,
     file,
     folder,
     octal,
@@ -83,25 +84,17 @@ def test_member__device_is_refused(flag: bytes, what: str, tmp_path: Path) -> No
 def test_member__device_in_a_zip_is_refused(form: int, tmp_path: Path) -> None:
     device = zipped("p-1/evil", attributes=(form | 0o644) << 16)
 
-    error = refuse(zip_sdist(device), tmp_path, name=ZIP)
-
-    assert (error.rule, type(error)) == ("S1", MemberTypeError)
-    assert "`p-1/evil`" in str(error)
+    check_refusal(zip_sdist(device), tmp_path, "S1", MemberTypeError, "`p-1/evil`", name=ZIP)
 
 
 @pytest.mark.parametrize("flag", [b"Z", b"D", b"M", b"N", b"V", b"8", b"\xff"], ids=repr)
 def test_member__unknown_type_is_refused(flag: bytes, tmp_path: Path) -> None:
-    error = refuse(sdist(file("p-1/evil", flag=flag)), tmp_path)
-
-    assert (error.rule, type(error)) == ("S2", MemberTypeError)
-    assert "`p-1/evil`" in str(error)
+    check_refusal(sdist(file("p-1/evil", flag=flag)), tmp_path, "S2", MemberTypeError, "`p-1/evil`")
 
 
 @pytest.mark.parametrize("flag", [b"0", b"\0", b"7"], ids=["regular", "old", "contiguous"])
 def test_member__regular_file_has_one_of_three_types(flag: bytes, tmp_path: Path) -> None:
-    outcome = accept(sdist(file("p-1/a", b"text", flag=flag)), tmp_path)
-
-    assert outcome.tree == {"a": b"text"}
+    assert accept(sdist(file("p-1/a", b"text", flag=flag)), tmp_path).tree == {"a": b"text"}
 
 
 @pytest.mark.parametrize("part", SPARSE.values(), ids=SPARSE)
@@ -146,9 +139,7 @@ def test_member__directory_can_be_entered_whatever_its_mode_says(mode: int, tmp_
     stated = octal(mode, 7)
     parts = folder("p-1", mode=stated) + folder("p-1/d", mode=stated) + file("p-1/d/e/x", b"1")
 
-    outcome = accept(sdist(parts), tmp_path)
-
-    assert outcome.tree == {"d": None, "d/e": None, "d/e/x": b"1"}
+    assert accept(sdist(parts), tmp_path).tree == {"d": None, "d/e": None, "d/e/x": b"1"}
 
 
 def test_member__owners_are_ignored(tmp_path: Path) -> None:

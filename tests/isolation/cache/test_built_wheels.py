@@ -169,9 +169,7 @@ def test_built_wheel__needs_no_record_to_be_used(
 
     monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", refuse)
 
-    key = remember(layout, wheels[0])
-
-    assert key == read_wheel_key(wheels[0])
+    assert remember(layout, wheels[0]) == read_wheel_key(wheels[0])
     assert find(layout) is None
 
 
@@ -191,9 +189,7 @@ def test_built_wheel__is_found_below_and_kept_above(
 ) -> None:
     monkeypatch.setattr("wheelforge_isolation.cache.ownership.os.access", lambda *_: False)
     before = read_tree(filled.root)
-    reporter = Reporter()
-
-    with open_cache(filled, reporter) as cache:
+    with open_cache(filled, Reporter()) as cache:
         found = [cache.built.find("key"), cache.built.find("new")]
         cache.built.store("new", wheels[1])
         found.append(cache.built.find("new"))

@@ -209,9 +209,7 @@ def test_gc__second_collector_goes_away(filled: Layout) -> None:
     assert lock is not None
     before = read_tree(filled.root)
 
-    collected = collect_garbage(filled, NOTHING)
-
-    assert not collected.is_done
+    assert not collect_garbage(filled, NOTHING).is_done
     assert read_tree(filled.root) == before
     lock.release()
 
@@ -391,7 +389,5 @@ def test_gc__absent_cache_has_nothing_to_collect(layout: Layout) -> None:
 def test_gc__many_entries_are_collected_to_the_last(layout: Layout) -> None:
     fill_fast(layout, 300)
 
-    collected = collect_garbage(layout, NOTHING)
-
-    assert collected.removed == 300
+    assert collect_garbage(layout, NOTHING).removed == 300
     assert leftovers(layout) == set()

@@ -353,8 +353,7 @@ def test_trees__restored_cache_is_hashed_and_not_made_again(ground: Ground) -> N
     fetched = ground.stock.fetched
     trees = ground.trees()
 
-    restored = restore(ground, ground.layout.root)
-    reporter, found = restored.use()
+    reporter, found = restore(ground, ground.layout.root).use()
 
     assert reporter.kinds == ["refreshed"] * 3
     assert found == right
@@ -368,8 +367,7 @@ def test_trees__moved_cache_keeps_wheels_and_makes_environments(
     ground.use()
     fetched = ground.stock.fetched
 
-    moved = restore(ground, fast_path / "elsewhere")
-    reporter, found = moved.use()
+    reporter, found = restore(ground, fast_path / "elsewhere").use()
 
     text = b"".join(found.values())
     assert reporter.kinds == ["refreshed"] * 2

@@ -62,9 +62,7 @@ def test_stored_wheel__is_found_and_unpacked(cache: Cache, stock: Stock) -> None
     key = stock.add(files={"demo.py": b"demo = 1\n", "DATA/scripts/demo": b"#!python\n"})
 
     stored = cache.wheels.add(stock.path / key.file_name)
-    found = cache.wheels.find(key)
-
-    assert found == stored
+    assert cache.wheels.find(key) == stored
     assert stored.key == key
     assert read_tree(stored.item.path).items() >= {
         ("demo.py", b"demo = 1\n"),
@@ -80,9 +78,7 @@ def test_stored_wheel__is_fetched_once(cache: Cache, stock: Stock) -> None:
     key = stock.add()
     first = get_or_create(cache, stock, key)
 
-    second = cache.wheels.get_or_create(key, refuse)
-
-    assert read_tree(second.item.path) == first
+    assert read_tree(cache.wheels.get_or_create(key, refuse).item.path) == first
     assert stock.fetched == [key.file_name]
 
 

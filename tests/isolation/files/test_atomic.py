@@ -49,8 +49,7 @@ def test_delivered_file__is_alone_and_whole(wheel: Path, output: Path) -> None:
 
 @needs(posix="SIGKILL")
 def test_delivered_file__next_delivery_sweeps_a_killed_one(wheel: Path, output: Path) -> None:
-    command = [sys.executable, "-c", _KILLED, str(wheel), str(output)]
-    subprocess.run(command, check=False)
+    subprocess.run([sys.executable, "-c", _KILLED, str(wheel), str(output)], check=False)
     (left,) = output.iterdir()
     assert left.name.endswith(".wheelforge")
 

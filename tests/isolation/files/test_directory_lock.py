@@ -1,5 +1,6 @@
 """The lock on a directory: its owner, what others are told of it, and what is left behind."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import NOBODY, needs, run_unprivileged
+from tests.support.processes import NOBODY, in_threads, needs, run_at_once, run_unprivileged
 from wheelforge_isolation import LockOwner, remove_tree, wait_for_turn
 from wheelforge_isolation.errors import DirectoryHeldError, FileAccessError, WaitCancelledError
 from wheelforge_isolation.files import directory_lock
@@ -93,16 +94,10 @@ def is_free(directory: Path, announce: Callable[[LockOwner], None] = ignore) -> 
         except WaitCancelledError:
             answers.append(False)
 
-    run(look)
+    run_at_once(look)
     for owner in told:
         announce(owner)
     return answers[0]
-
-
-def run(function: Callable[[], None]) -> None:
-    thread = threading.Thread(target=function)
-    thread.start()
-    thread.join()
 
 
 def refuse_flock(
@@ -149,11 +144,7 @@ def test_directory_lock__is_never_held_by_two_threads(
                 time.sleep(0)
                 inside -= 1
 
-    threads = [threading.Thread(target=build) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once(*[build] * count)
 
     assert counts == [1] * 3 * count
     assert list(temporary.iterdir()) == []
@@ -210,7 +201,7 @@ def test_directory_lock__owner_is_told_to_waiting_threads(project: Path) -> None
             pass
 
     with wait_for_turn(project, ignore, label="wheelforge build `x`\n\udcff" + "y" * 9000):
-        run(look)
+        run_at_once(look)
 
     (holder,) = told
     assert (holder.pid, holder.label[:20]) == (os.getpid(), "wheelforge build `x`")
@@ -236,7 +227,7 @@ def test_directory_lock__wait_is_announced_once_after_two_seconds(
             pass
 
     with wait_for_turn(project, ignore):
-        run(look)
+        run_at_once(look)
 
     assert announced == [pytest.approx(2, abs=1)]
 
@@ -266,17 +257,16 @@ def test_directory_lock__follows_a_directory_that_was_replaced(project: Path) ->
             has_it.set()
             is_over.wait()
 
-    thread = threading.Thread(target=build)
     old = project.with_name("old")
-    with wait_for_turn(project, ignore):
-        thread.start()
-        is_waiting.wait()
-        project.rename(old)
-        project.mkdir()
-    has_it.wait()
-    free = (is_free(old), is_free(project))
-    is_over.set()
-    thread.join()
+    with contextlib.ExitStack() as stack:
+        with wait_for_turn(project, ignore):
+            stack.enter_context(in_threads(build))
+            is_waiting.wait()
+            project.rename(old)
+            project.mkdir()
+        has_it.wait()
+        free = (is_free(old), is_free(project))
+        is_over.set()
 
     assert free == (True, False)
 
@@ -300,10 +290,9 @@ def test_directory_lock__falls_back_to_its_file_with_a_note(
     with wait_for_turn(project, ignore) as note:
         free = is_free(project)
 
-    assert not free
+    assert (free, is_free(project)) == (False, True)
     assert str(project) in note
     assert "one user" in note
-    assert is_free(project)
     assert list(temporary.iterdir()) == []
 
 
@@ -345,17 +334,12 @@ def test_directory_lock__on_windows_is_its_file_alone(
     assert list(temporary.iterdir()) == []
 
 
-def find_place(project: Path, temporary: Path) -> Path:
-    with wait_for_turn(project, ignore):
-        (place,) = temporary.iterdir()
-    return place
-
-
 @pytest.mark.parametrize("kind", ["open to all", "a link", "a file", "another user's"])
 def test_directory_lock__ignores_a_place_that_may_be_another_users(
     project: Path, temporary: Path, kind: str
 ) -> None:
-    place = find_place(project, temporary)
+    with wait_for_turn(project, ignore):
+        (place,) = temporary.iterdir()
     bait = temporary / "bait"
     bait.mkdir(mode=0o700)
     if kind == "a link":
@@ -392,9 +376,7 @@ def test_directory_lock__removes_files_of_dead_processes_and_no_others(
 
     with wait_for_turn(project, ignore):
         during = is_free(project, told.append)
-    free = is_free(project)
-
-    assert (during, free, told[0].pid) == (False, True, os.getpid())
+    assert (during, is_free(project), told[0].pid) == (False, True, os.getpid())
     assert list(lock.parent.iterdir()) == [other]
 
 
@@ -404,8 +386,7 @@ def test_directory_lock__excludes_without_its_file(project: Path, temporary: Pat
         remove_tree(str(place))
         free = is_free(project)
 
-    assert not free
-    assert is_free(project)
+    assert (free, is_free(project)) == (False, True)
     assert list(temporary.iterdir()) == []
 
 

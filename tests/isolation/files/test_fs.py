@@ -213,8 +213,7 @@ def test_moved_file__held_for_ten_seconds_is_an_error_that_names_it(
 ) -> None:
     source, destination = tmp_path / "source", tmp_path / "destination"
     source.write_bytes(b"x")
-    replace = hold(clock, 1e9, os.replace)
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", replace)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.replace", hold(clock, 1e9, os.replace))
 
     with pytest.raises(FileHeldError) as caught:
         fs.move(str(source), str(destination))
@@ -240,8 +239,7 @@ def test_removed_file__held_for_a_while_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     (tmp_path / "file").touch()
-    unlink = hold(clock, 3, os.unlink)
-    monkeypatch.setattr("wheelforge_isolation.files.fs.os.unlink", unlink)
+    monkeypatch.setattr("wheelforge_isolation.files.fs.os.unlink", hold(clock, 3, os.unlink))
 
     fs.remove_file(str(tmp_path / "file"))
 
@@ -317,9 +315,7 @@ remove_tree("target")
 print(os.listdir(), oct(precious.stat().st_mode))
 """
 
-    output = run_unprivileged(tmp_path, script)
-
-    assert output == "['precious'] 0o100640\n"
+    assert run_unprivileged(tmp_path, script) == "['precious'] 0o100640\n"
 
 
 def test_removed_tree__may_be_removed_by_another_process_too(

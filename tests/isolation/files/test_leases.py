@@ -4,13 +4,12 @@ import errno
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.support.caches import refuse_with
-from tests.support.processes import needs
+from tests.support.processes import needs, run_at_once
 from wheelforge_isolation.errors import DiskFullError
 from wheelforge_isolation.files import locks
 from wheelforge_isolation.files.locks import Lease, read_leases, try_lock, wait_for_lock
@@ -114,11 +113,7 @@ def test_lease__threads_may_pin_at_once(lease: Lease, directory: Path) -> None:
             lease.unpin(f"tree {number % 7}")
         lease.pin("kept")
 
-    threads = [threading.Thread(target=use) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once(*[use] * 8)
 
     assert pins(directory) == {"kept"}
     lease.close()
@@ -267,11 +262,7 @@ def test_wait_for_lock__admits_one_at_a_time(tmp_path: Path) -> None:
                 most.append(len(inside))
                 inside.pop()
 
-    threads = [threading.Thread(target=enter) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once(*[enter] * 5)
 
     assert set(most) == {1}
     assert len(most) == 50

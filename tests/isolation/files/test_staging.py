@@ -146,9 +146,7 @@ for mode in (0, 0o500):
     print(os.listdir())
 """
 
-    output = run_unprivileged(tmp_path, script)
-
-    assert output.split() == ["[]", "[]"]
+    assert run_unprivileged(tmp_path, script).split() == ["[]", "[]"]
 
 
 def test_stage__kept_is_not_used_again(tmp_path: Path) -> None:
@@ -165,9 +163,7 @@ def test_stage__kept_is_collected_when_its_days_are_over(tmp_path: Path, days: f
     young = keep_stage(tmp_path, age_days=days - 0.1)
     old = keep_stage(tmp_path, age_days=days + 0.1)
 
-    found = collect_stages(tmp_path, kept_days=days)
-
-    assert found == Collection(removed=[old], kept=[young])
+    assert collect_stages(tmp_path, kept_days=days) == Collection(removed=[old], kept=[young])
     assert (young / "log").exists()
     assert not old.exists()
 
@@ -185,9 +181,7 @@ def test_stage__of_a_killed_process_is_collected(tmp_path: Path) -> None:
         dead.kill()
         leaving.leave()
 
-        found = collect_stages(tmp_path)
-
-        assert found == Collection(removed=[dead.path], in_use=[living.path])
+        assert collect_stages(tmp_path) == Collection(removed=[dead.path], in_use=[living.path])
         assert (living.path / "held").exists()
     assert listing(tmp_path) == []
 
@@ -199,9 +193,7 @@ def test_collect_stages__absent_parent_has_nothing(tmp_path: Path) -> None:
 def test_collect_stages__leaves_other_names_alone(tmp_path: Path) -> None:
     mine, other = kill_holder(tmp_path, "demo"), kill_holder(tmp_path, "demolition")
 
-    found = collect_stages(tmp_path, "demo")
-
-    assert found == Collection(removed=[mine])
+    assert collect_stages(tmp_path, "demo") == Collection(removed=[mine])
     assert other.exists()
 
 
@@ -213,9 +205,7 @@ def test_collect_stages__passes_over_files(tmp_path: Path) -> None:
     (parent / ".git").touch()
     (parent / "link").symlink_to(outside)
 
-    found = collect_stages(parent)
-
-    assert found == Collection()
+    assert collect_stages(parent) == Collection()
     assert listing(parent) == [".git", "link"]
     assert listing(outside) == []
 
@@ -232,9 +222,7 @@ def test_collect_stages__never_follows_a_link(tmp_path: Path) -> None:
         (place / "to-directory").symlink_to(precious.parent)
         (place / "nowhere").symlink_to("gone")
 
-    found = collect_stages(parent)
-
-    assert found.removed == [dead]
+    assert collect_stages(parent).removed == [dead]
     assert listing(parent) == []
     assert precious.read_text(encoding="utf-8") == "mine"
 
@@ -256,9 +244,7 @@ found = collect_stages(Path("."), "demo")
 print(found.removed, os.listdir(), oct(Path("precious").stat().st_mode))
 """
 
-    output = run_unprivileged(tmp_path, script)
-
-    assert output == "[PosixPath('demo')] ['precious'] 0o40750\n"
+    assert run_unprivileged(tmp_path, script) == "[PosixPath('demo')] ['precious'] 0o40750\n"
 
 
 @needs(posix="owners")
@@ -277,9 +263,7 @@ except ForgeError:
 print(os.listdir())
 """
 
-    output = run_unprivileged(tmp_path, script)
-
-    assert output == "['a-theirs']\n"
+    assert run_unprivileged(tmp_path, script) == "['a-theirs']\n"
 
 
 @pytest.mark.parametrize("kind", ["directory", "link"])
@@ -350,9 +334,7 @@ def test_collect_stages__without_locks_refuses(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_locks")
 def test_stage__without_locks_can_be_kept(tmp_path: Path) -> None:
-    kept = keep_stage(tmp_path)
-
-    assert (kept / "log").exists()
+    assert (keep_stage(tmp_path) / "log").exists()
 
 
 def test_stage__below_a_file_is_a_clear_error(tmp_path: Path) -> None:
@@ -370,6 +352,4 @@ def test_stage__content_cannot_pass_for_its_lock_or_mark(tmp_path: Path, top: st
     with tarfile.open(archive, "w:gz") as file:
         file.add(tmp_path / top, top)
 
-    unpacked = unpack(archive, tmp_path / "out")
-
-    assert listing(unpacked.root.parent) == [top, f"{top}/setup.py"]
+    assert listing(unpack(archive, tmp_path / "out").root.parent) == [top, f"{top}/setup.py"]

@@ -22,9 +22,7 @@ def test_sealed_json__is_read_as_it_was_written(value: object, subject: str) -> 
 def test_sealed_json__about_another_subject_is_not_read(
     value: object, subject: str, other: str
 ) -> None:
-    found = unseal_json(seal_json([value], subject), other)
-
-    assert (found is None) == (subject != other)
+    assert (unseal_json(seal_json([value], subject), other) is None) == (subject != other)
 
 
 @given(value=_VALUES, data=st.data())

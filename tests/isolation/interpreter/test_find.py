@@ -95,8 +95,7 @@ def test_running_python__without_executable_is_found_by_version(
 def test_pyenv__newest_version_is_found(place: str, tmp_path: Path, cache_dir: Path) -> None:
     for name in ("3.9.1", "3.10.2", "3.10.13", "2.7.18", "notes"):
         (tmp_path / "versions" / name / "bin").mkdir(parents=True)
-        link = tmp_path / "versions" / name / "bin" / "python"
-        link.symlink_to(Path(sys.executable).resolve())
+        (tmp_path / "versions" / name / "bin" / "python").symlink_to(Path(sys.executable).resolve())
     (tmp_path / "shims").mkdir()
 
     found = find_interpreter("python", search=[tmp_path / place], cache_dir=cache_dir)
@@ -126,9 +125,7 @@ def test_version__unusable_candidate_is_passed_over(tmp_path: Path, cache_dir: P
     write_program(tmp_path / "shims" / "python3.12", f"echo {problem} >&2; exit 127")
     search = [tmp_path / "shims", python.executable.parent]
 
-    found = find_interpreter("3.12", search=search, cache_dir=cache_dir)
-
-    assert found == python
+    assert find_interpreter("3.12", search=search, cache_dir=cache_dir) == python
 
 
 @needs_scripts

@@ -113,9 +113,7 @@ def test_inspect__sdist_without_pkg_info_has_no_metadata(tmp_path: Path) -> None
 def test_inspect__link_in_the_place_of_pkg_info_is_none(tmp_path: Path) -> None:
     parts = (file("p-1/other", METADATA), symlink("p-1/PKG-INFO", "other"), file("p-1/setup.py"))
 
-    found = inspect_sdist(put(tmp_path, gz(tar(*parts)), "p-1.tar.gz"))
-
-    assert found.metadata is None
+    assert inspect_sdist(put(tmp_path, gz(tar(*parts)), "p-1.tar.gz")).metadata is None
 
 
 @pytest.mark.parametrize(
@@ -179,8 +177,7 @@ def test_inspect__fractions_of_a_second_are_left_out_of_the_newest_time(tmp_path
 
 
 def test_inspect__zip_has_a_newest_time_too(tmp_path: Path) -> None:
-    date = (2021 - 1980) << 9 | 9 << 5 | 13
-    content = zip_sdist(zipped("p-1/a", date=date))
+    content = zip_sdist(zipped("p-1/a", date=(2021 - 1980) << 9 | 9 << 5 | 13))
 
     assert accept(content, tmp_path, name="p-1.zip").unpacked.newest == 1631491200
 

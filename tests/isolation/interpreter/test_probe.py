@@ -185,9 +185,7 @@ def test_environment__is_its_own_prefix_and_knows_its_base(
 
 def test_environment__made_by_another_has_its_base(tmp_path: Path, cache_dir: Path) -> None:
     first = make_environment(Path(sys.executable), tmp_path / "first")
-    second = make_environment(first, tmp_path / "second")
-
-    found = find(second, cache_dir)
+    found = find(make_environment(first, tmp_path / "second"), cache_dir)
 
     assert found.prefix == tmp_path / "second"
     assert found.base_executable == find(first, cache_dir).base_executable
@@ -337,9 +335,7 @@ def test_probe__dynamic_loader_of_a_32_bit_program_is_read(order: str) -> None:
     header = struct.pack(f"{order}4sBB22xI10xHH6x", b"\x7fELF", 1, byte_order, 52, 32, 2)
     segments = [(6, 0, 0), (3, 116, len(path) + 1)]
     body = b"".join(struct.pack(f"{order}II8xI12x", *segment) for segment in segments)
-    file = io.BytesIO(header + body + path + b"\0")
-
-    assert probe.find_loader(file) == path.decode()
+    assert probe.find_loader(io.BytesIO(header + body + path + b"\0")) == path.decode()
 
 
 def test_probe__build_details_are_reported(tmp_path: Path, cache_dir: Path) -> None:
@@ -353,7 +349,5 @@ def test_probe__build_details_are_reported(tmp_path: Path, cache_dir: Path) -> N
     (tmp_path / "bin").mkdir()
     shutil.copy(python.base_executable, tmp_path / "bin" / "python3.12")
 
-    found = find(tmp_path, cache_dir)
-
-    assert found.build_details == details
+    assert find(tmp_path, cache_dir).build_details == details
     assert python.build_details is None

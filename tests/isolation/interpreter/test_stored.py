@@ -128,9 +128,7 @@ def test_stored__damaged_file_is_replaced(
     [record] = cache_dir.iterdir()
     record.write_bytes(re.sub(pattern, replacement, record.read_bytes(), count=1))
 
-    found = [find(python, cache_dir) for _ in range(2)]
-
-    assert found == [before] * 2
+    assert [find(python, cache_dir) for _ in range(2)] == [before] * 2
     assert count(tmp_path / "log") == 2
     assert list(cache_dir.iterdir()) == [record]
 

@@ -63,9 +63,7 @@ def test_glibc__machine_that_manylinux_does_not_know_takes_wheels_of_its_own_onl
 
 
 def test_glibc__refused_platform_takes_its_older_name_with_it() -> None:
-    refused = ["manylinux_2_17_x86_64"]
-
-    found = platforms(refused_platforms=refused)
+    found = platforms(refused_platforms=["manylinux_2_17_x86_64"])
 
     assert found[1:3] == ["manylinux_2_18_x86_64", "manylinux_2_16_x86_64"]
     assert "manylinux2014_x86_64" not in found
