@@ -107,19 +107,30 @@ def test_sdist__zip_without_a_top_level_directory_is_old(tmp_path: Path) -> None
     assert outcome.tree == {"a": b"1", "setup.py": b""}
 
 
-@pytest.mark.parametrize("name", ["...zip", "..zip", "....zip"])
+ZIPPED = raw_zip(zipped("setup.py"), zipped("a"))
+TARRED = gz(tar(file("setup.py")))
+NAMES = {
+    **dict.fromkeys(["...zip", "..zip", "....zip"], ZIPPED),
+    **{f"{stem}.tar.gz": TARRED for stem in ("..", ".", "C:x", "a\\b", "a\nb")},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_sdist__name_of_an_archive_is_no_way_out(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(raw_zip(zipped("setup.py"), zipped("a")))
+    (tmp_path / name).write_bytes(NAMES[name])
     neighbour = tmp_path / "deep" / "out" / "neighbour"
     neighbour.mkdir(parents=True)
     (neighbour.parent / "private").mkdir()
 
-    with contextlib.suppress(ArchiveError):
+    with (
+        pytest.raises(ArchiveError) if NAMES[name] is TARRED else contextlib.suppress(ArchiveError)
+    ):
         unpack_archive(tmp_path / name, neighbour.parent / "private")
 
     assert neighbour.exists()
     assert {path.name for path in tmp_path.iterdir()} == {name, "deep"}
     assert {path.name for path in neighbour.parent.iterdir()} == {"neighbour", "private"}
+    assert NAMES[name] is ZIPPED or list((neighbour.parent / "private").iterdir()) == []
 
 
 @pytest.mark.parametrize("top", SAME_RELEASE.values(), ids=SAME_RELEASE)
@@ -185,6 +196,7 @@ HOSTILE_METADATA = {
     "nothing": b"",
     "no version": b"Metadata-Version: 2.2\nName: p\n",
     "a long name": metadata("n" * 100_000, "1"),
+    "many blanks": b"Name: p" + b" " * 200_000 + b"x",
 }
 
 
@@ -265,7 +277,9 @@ def test_sdist__litter_of_macos_is_left_out(tmp_path: Path) -> None:
     assert (set(outcome.rules), outcome.warnings) == ({"Y9"}, [])
 
 
-@pytest.mark.parametrize("top", [".lock", ".kept", ".wheelforge-unpacking", ".git", "-rf", "~"])
+@pytest.mark.parametrize(
+    "top", [".lock", ".kept", ".wheelforge-unpacking", "probe-link", ".git", "-rf", "~"]
+)
 def test_sdist__top_level_directory_may_have_any_name(top: str, tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(packed(top))
 
@@ -273,10 +287,12 @@ def test_sdist__top_level_directory_may_have_any_name(top: str, tmp_path: Path) 
     assert read_tree(tmp_path / "out" / top)[0] == {"pyproject.toml": b""}
 
 
-@pytest.mark.parametrize("place", ["out/mine", "out", "out/.wheelforge-unpacking-notes/mine"])
+@pytest.mark.parametrize(
+    "place", ["mine", ".", ".wheelforge-unpacking-notes/mine", ".wheelforge-unpacking.1/mine"]
+)
 def test_sdist__destination_that_holds_something_stays_as_it_is(place: str, tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
-    mine = tmp_path / place
+    mine = tmp_path / "out" / place
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text("text", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
@@ -299,9 +315,10 @@ def test_sdist__archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -
 
 def test_sdist__what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "p-1.tar.gz").write_bytes(sdist())
-    left = tmp_path / "out" / f".wheelforge-unpacking-{'0' * 32}" / "p-1"
-    left.mkdir(parents=True)
-    (left / "half").touch()
+    left = tmp_path / "out" / f".wheelforge-unpacking-{'0' * 32}"
+    (left / "p-1").mkdir(parents=True)
+    for name in (".lock", "probe-case", "p-1/half"):
+        (left / name).touch()
 
     unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
 

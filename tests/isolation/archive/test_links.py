@@ -100,6 +100,11 @@ BAD = {
         "L15",
         "p-1/evil",
     ),
+    "hard, to a link among the litter": (
+        symlink("__MACOSX/l", "a") + hardlink("p-1/evil", "__MACOSX/l") + TARGET,
+        "L15",
+        "p-1/evil",
+    ),
     "hard, to a directory": (folder("p-1/d") + hardlink("p-1/evil", "p-1/d"), "L16", "p-1/evil"),
     "hard, to an implied directory": (
         file("p-1/d/x") + hardlink("p-1/evil", "p-1/d"),
@@ -210,6 +215,21 @@ KEPT = {
     "and is replaced by a file": (
         TARGET + symlink("p-1/l", "a") + file("p-1/l", b"2"),
         {"a": b"text", "l": b"2"},
+    ),
+    "hard, to a hard link over a file": (
+        file("p-1/b", b"old")
+        + TARGET
+        + symlink("p-1/s", "a")
+        + hardlink("p-1/h", "p-1/s")
+        + hardlink("p-1/b", "p-1/h"),
+        {"a": b"text", "b": b"text", "h": b"text", "s": "a"},
+    ),
+    "hard, in the place of what it leads to": (
+        symlink("p-1/a", ".")
+        + hardlink("p-1/b", "p-1/a")
+        + hardlink("p-1/a", "p-1/b")
+        + file("p-1/b", b"last"),
+        {"a": b"last", "b": b"last"},
     ),
     "up and to a file": (
         TARGET + symlink("p-1/d/l", "../a"),

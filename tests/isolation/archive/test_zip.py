@@ -30,7 +30,12 @@ from tests.support.archives import (
     zipped_link,
 )
 from wheelforge_isolation import Links
-from wheelforge_isolation.errors import ArchiveDamagedError, ArchiveKindError, MemberLinkError
+from wheelforge_isolation.errors import (
+    ArchiveDamagedError,
+    ArchiveKindError,
+    ArchiveLayoutError,
+    MemberLinkError,
+)
 
 TEXT = b"text" * 30
 CRC = zlib.crc32(TEXT)
@@ -170,6 +175,8 @@ FILES = {
     "no end": (SOUND[:-22], "F10"),
     "half an end": (SOUND[:-10], "F10"),
     "nothing but magic": (b"PK", "F10"),
+    "half a locator": (b"PK\6\7" + b"PK\5\6" + bytes(18), "Z8"),
+    "a locator a byte short": (b"PK\6\7" + bytes(15) + b"PK\5\6" + bytes(18), "Z8"),
     "more in the wide end": (zip_sdist(end=ZipEnd(wide={}, wide_data=b"data")), "Z12"),
     "ends that disagree": (zip_sdist(end=ZipEnd(wide={}, facts={"here": 1, "count": 1})), "Z12"),
     "a wide end elsewhere": (zip_sdist(end=ZipEnd(wide={"position": 0})), "Z12"),
@@ -249,6 +256,18 @@ def test_zip__unusual_member_is_refused(
 )
 def test_zip__part_of_an_archive_is_refused(end: ZipEnd, tmp_path: Path) -> None:
     check_refusal(zip_sdist(end=end), tmp_path, "Z10", ArchiveKindError, name=ZIP)
+
+
+@pytest.mark.parametrize("end", [ZipEnd(), ZipEnd(wide={})], ids=["plain", "wide"])
+def test_zip__without_members_is_refused(end: ZipEnd, tmp_path: Path) -> None:
+    check_refusal(raw_zip(end=end), tmp_path, "Y1", ArchiveLayoutError, name=ZIP)
+
+
+def test_zip__name_of_bytes_is_cut_in_a_message(tmp_path: Path) -> None:
+    content = bytearray(raw_zip(zipped(f"p-1/{'x' * 200}", bytes(9_000)), *ZIP_PROJECT))
+    struct.pack_into("<H", content, 26, 3_000)  # the length of its name
+
+    assert len(str(refuse(bytes(content) + bytes(3_000), tmp_path, name=ZIP))) < 1000
 
 
 @pytest.mark.parametrize(("archive", "rule"), FILES.values(), ids=FILES)
