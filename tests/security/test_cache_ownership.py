@@ -128,22 +128,20 @@ def test_cache_of_another_user__one_temporary_cache_serves_a_batch(
     assert list(shared.iterdir()) == []
 
 
-def test_cache_of_root__that_others_cannot_write_to_is_read(alice: User) -> None:
-    shared = _make_directory(alice.home.parent / "image", 0o755)
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [(0o755, "it cannot be written to"), (0o1777, "belongs to root, not to {}")],
+    ids=["that only root can write to is read", "that all can write to is not used"],
+)
+def test_cache_of_root__is_used_as_far_as_others_cannot_write_to_it(
+    alice: User, mode: int, told: str
+) -> None:
+    shared = _make_directory(alice.home.parent / "shared", mode)
 
     done = alice.wheelforge(sdist_of(alice), "--cache-dir", shared, "-o", alice.home / "out")
 
     assert done.returncode == 0, done.stderr
-    assert "it cannot be written to" in done.stderr
-
-
-def test_cache_of_root__that_others_can_write_to_is_not_used(alice: User) -> None:
-    shared = _make_directory(alice.home.parent / "open", 0o1777)
-
-    done = alice.wheelforge(sdist_of(alice), "--cache-dir", shared, "-o", alice.home / "out")
-
-    assert done.returncode == 0, done.stderr
-    assert f"belongs to root, not to {alice.name}" in done.stderr
+    assert told.format(alice.name) in done.stderr
     assert list(shared.iterdir()) == []
 
 

@@ -144,11 +144,20 @@ def test_body__that_is_cut_is_refused(connections: Connections, after: int) -> N
     assert not caught.value.is_final
 
 
-@pytest.mark.parametrize("end", [b"", b"5\r\nab", b"zz\r\n"])
-def test_chunks__without_an_end_are_refused(connections: Connections, end: bytes) -> None:
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        *((Chunked(b"3\r\nabc\r\n" + end), None) for end in (b"", b"5\r\nab", b"zz\r\n")),
+        (Packed(b"x", "br"), "content encoding"),
+    ],
+    ids=["no end", "cut", "no number", "another kind of packing"],
+)
+def test_body__without_an_end_or_of_another_kind_is_refused(
+    connections: Connections, fault: Chunked | Packed, reason: str | None
+) -> None:
     with (
-        serve(Project("demo", faults=[Chunked(b"3\r\nabc\r\n" + end)])) as server,
-        pytest.raises(RequestFailedError),
+        serve(Project("demo", faults=[fault])) as server,
+        pytest.raises(RequestFailedError, match=reason),
     ):
         read(connections, f"{server.url}demo/")
 
@@ -175,14 +184,6 @@ def test_packed_body__that_is_damaged_is_asked_for_again(content: bytes) -> None
         with open_index(server) as index:
             assert len(index.find("demo").usable) == 1
         assert server.count("/simple/demo/") == 2
-
-
-def test_packed_body__of_another_kind_is_refused(connections: Connections) -> None:
-    with (
-        serve(Project("demo", faults=[Packed(b"x", "br")])) as server,
-        pytest.raises(RequestFailedError, match="content encoding"),
-    ):
-        read(connections, f"{server.url}demo/")
 
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["directly", "through a proxy"])

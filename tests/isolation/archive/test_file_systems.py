@@ -73,20 +73,17 @@ def refused_rule(*parts: bytes, system: FakeFileSystem) -> str:
     return caught.value.rule
 
 
-@pytest.mark.parametrize("name", DEVICES)
-def test_file_system__name_of_a_device_is_refused_on_windows_alone(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "rule", "other"),
+    [*((name, "N11", MACOS) for name in DEVICES), *((name, "N12", LINUX) for name in CHARACTERS)],
+)
+def test_file_system__name_of_a_device_or_with_its_character_is_refused_on_windows_alone(
+    name: str, rule: str, other: FakeFileSystem
+) -> None:
     part = file(f"p-1/{name}")
 
-    assert refused_rule(part, system=WINDOWS) == "N11"
-    assert [note.rule for note in plan(part, system=MACOS).notes if note.is_warning] == []
-
-
-@pytest.mark.parametrize("name", CHARACTERS)
-def test_file_system__character_of_windows_is_refused_on_windows_alone(name: str) -> None:
-    part = file(f"p-1/{name}")
-
-    assert refused_rule(part, system=WINDOWS) == "N12"
-    assert [note.rule for note in plan(part, system=LINUX).notes if note.is_warning] == []
+    assert refused_rule(part, system=WINDOWS) == rule
+    assert [note.rule for note in plan(part, system=other).notes if note.is_warning] == []
 
 
 @pytest.mark.parametrize("name", NO_DEVICES)

@@ -40,29 +40,26 @@ def total(content: int) -> Limits:
     return Limits(total_bytes=METADATA_BYTES + content)
 
 
-def test_limits__size_of_the_whole_is_limited(tmp_path: Path) -> None:
-    archive = sdist(file("p-1/a", bytes(600)), file("p-1/b", bytes(400)))
+THOUSAND = {
+    "tar": ("p-1.tar.gz", sdist(file("p-1/a", bytes(600)), file("p-1/b", bytes(400)))),
+    "zip": (
+        ZIP,
+        zip_sdist(zipped("p-1/a", bytes(600)), zipped("p-1/b", bytes(400), deflated=True)),
+    ),
+    "hard links, which become copies": (
+        "p-1.tar.gz",
+        sdist(file("p-1/a", bytes(100)), *(hardlink(f"p-1/{n}", "p-1/a") for n in range(9))),
+    ),
+}
 
-    accept(archive, tmp_path / "enough", limits=total(1000))
-    error = refuse(archive, tmp_path / "short", limits=total(999))
+
+@pytest.mark.parametrize(("name", "archive"), THOUSAND.values(), ids=THOUSAND)
+def test_limits__size_of_the_whole_is_limited(name: str, archive: bytes, tmp_path: Path) -> None:
+    accept(archive, tmp_path / "enough", name=name, limits=total(1000))
+    error = refuse(archive, tmp_path / "short", name=name, limits=total(999))
 
     assert (error.rule, type(error)) == ("X1", ArchiveTooLargeError)
     assert "raise the limit" in error.hint
-
-
-def test_limits__size_of_a_whole_zip_is_limited(tmp_path: Path) -> None:
-    archive = zip_sdist(zipped("p-1/a", bytes(600)), zipped("p-1/b", bytes(400), deflated=True))
-
-    accept(archive, tmp_path / "enough", name=ZIP, limits=total(1000))
-    check_refusal(archive, tmp_path / "short", "X1", name=ZIP, limits=total(999))
-
-
-def test_limits__hard_links_count_as_the_copies_they_become(tmp_path: Path) -> None:
-    links = (hardlink(f"p-1/{n}", "p-1/a") for n in range(9))
-    archive = sdist(file("p-1/a", bytes(100)), *links)
-
-    accept(archive, tmp_path / "enough", limits=total(1000))
-    check_refusal(archive, tmp_path / "short", "X1", limits=total(999))
 
 
 def test_limits__stream_is_stopped_where_it_outgrows_the_limit(tmp_path: Path) -> None:

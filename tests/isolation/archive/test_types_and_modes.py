@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.archives import (
     MTIME,
+    TAR_GZ,
     ZIP,
     accept,
     binary,
@@ -68,16 +69,27 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.mark.parametrize(
-    ("flag", "what"),
-    [(b"3", "a character device"), (b"4", "a block device"), (b"6", "a fifo")],
-    ids=["character", "block", "fifo"],
-)
-def test_member__device_is_refused(flag: bytes, what: str, tmp_path: Path) -> None:
-    error = refuse(sdist(file("p-1/evil", flag=flag)), tmp_path)
+REFUSED = {
+    **{
+        what: (file("p-1/evil", flag=flag), "S1", f"`p-1/evil` is {what}")
+        for flag, what in ((b"3", "a character device"), (b"4", "a block device"), (b"6", "a fifo"))
+    },
+    **{
+        f"type {flag!r}": (file("p-1/evil", flag=flag), "S2", "`p-1/evil`")
+        for flag in (b"Z", b"D", b"M", b"N", b"V", b"8", b"\xff")
+    },
+    "directory with content": (
+        folder("p-1/evil", size=octal(512)) + bytes(512),
+        *("S5", "`p-1/evil`"),
+    ),
+}
 
-    assert (error.rule, type(error)) == ("S1", MemberTypeError)
-    assert f"`p-1/evil` is {what}" in str(error)
+
+@pytest.mark.parametrize(("part", "rule", "says"), REFUSED.values(), ids=REFUSED)
+def test_member__neither_file_nor_directory_is_refused(
+    part: bytes, rule: str, says: str, tmp_path: Path
+) -> None:
+    check_refusal(sdist(part), tmp_path, rule, MemberTypeError, says)
 
 
 @pytest.mark.parametrize("form", [0o010000, 0o020000, 0o060000, 0o140000], ids=oct)
@@ -85,11 +97,6 @@ def test_member__device_in_a_zip_is_refused(form: int, tmp_path: Path) -> None:
     device = zipped("p-1/evil", attributes=(form | 0o644) << 16)
 
     check_refusal(zip_sdist(device), tmp_path, "S1", MemberTypeError, "`p-1/evil`", name=ZIP)
-
-
-@pytest.mark.parametrize("flag", [b"Z", b"D", b"M", b"N", b"V", b"8", b"\xff"], ids=repr)
-def test_member__unknown_type_is_refused(flag: bytes, tmp_path: Path) -> None:
-    check_refusal(sdist(file("p-1/evil", flag=flag)), tmp_path, "S2", MemberTypeError, "`p-1/evil`")
 
 
 @pytest.mark.parametrize("flag", [b"0", b"\0", b"7"], ids=["regular", "old", "contiguous"])
@@ -106,31 +113,17 @@ def test_member__sparse_file_is_refused(part: bytes, tmp_path: Path) -> None:
     assert "`--sparse`" in error.hint
 
 
-def test_member__directory_with_content_is_refused(tmp_path: Path) -> None:
-    error = refuse(sdist(folder("p-1/evil", size=octal(512)) + bytes(512)), tmp_path)
-
-    assert (error.rule, type(error)) == ("S5", MemberTypeError)
-    assert "`p-1/evil`" in str(error)
-
-
 @pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize("name", [TAR_GZ, ZIP])
 @pytest.mark.parametrize(("mode", "is_program"), MODES.values(), ids=MODES)
-def test_member__mode_makes_a_program(mode: int, *, is_program: bool, tmp_path: Path) -> None:
-    outcome = accept(sdist(file("p-1/a", mode=octal(mode, 7))), tmp_path)
-
-    assert outcome.programs == ({"a"} if is_program else set())
-
-
-@pytest.mark.usefixtures("umask")
-@pytest.mark.parametrize(("mode", "is_program"), MODES.values(), ids=MODES)
-def test_member__mode_in_a_zip_makes_a_program(
-    mode: int, *, is_program: bool, tmp_path: Path
+def test_member__mode_makes_a_program(
+    mode: int, name: str, *, is_program: bool, tmp_path: Path
 ) -> None:
-    member = zipped("p-1/a", attributes=(0o100000 | mode) << 16)
+    archive = sdist(file("p-1/a", mode=octal(mode, 7)))
+    if name == ZIP:
+        archive = zip_sdist(zipped("p-1/a", attributes=(0o100000 | mode) << 16))
 
-    outcome = accept(zip_sdist(member), tmp_path, name=ZIP)
-
-    assert outcome.programs == ({"a"} if is_program else set())
+    assert accept(archive, tmp_path, name=name).programs == ({"a"} if is_program else set())
 
 
 @pytest.mark.usefixtures("umask")

@@ -309,22 +309,16 @@ def test_zip__directory_that_starts_where_a_second_end_would_read_is_refused(
     check_refusal(zip_sdist(large, end=ZipEnd(comment=b"c" * 22)), tmp_path, "Z9", name=ZIP)
 
 
-def test_zip__directory_by_its_mode_may_be_marked_as_deflated(tmp_path: Path) -> None:
-    member = zipped("p-1/d", method=8, attributes=0o040755 << 16)
-
-    assert accept(zip_sdist(member), tmp_path, name=ZIP).tree == {"d": None}
-
-
-def test_zip__descriptor_may_follow_a_directory(tmp_path: Path) -> None:
-    member = zipped("p-1/d/", flags=8, descriptor=b"PK\7\10" + bytes(12))
-
-    assert accept(zip_sdist(member), tmp_path, name=ZIP).tree == {"d": None}
+ODD = {
+    "a directory by its mode, deflated": zipped("p-1/d", method=8, attributes=0o040755 << 16),
+    "a directory, deflated": zipped("p-1/d/", method=8, size=0, crc=0),
+    "a directory, an empty stream": zipped("p-1/d/", deflate(b""), method=8, size=0, crc=0),
+    "a directory before a descriptor": zipped("p-1/d/", flags=8, descriptor=b"PK\7\10" + bytes(12)),
+}
 
 
-@pytest.mark.parametrize("data", [b"", deflate(b"")], ids=["no bytes", "an empty stream"])
-def test_zip__directory_may_be_marked_as_deflated(data: bytes, tmp_path: Path) -> None:
-    member = zipped("p-1/d/", data, method=8, size=0, crc=0)
-
+@pytest.mark.parametrize("member", ODD.values(), ids=ODD)
+def test_zip__directory_may_be(member: ZipMember, tmp_path: Path) -> None:
     assert accept(zip_sdist(member), tmp_path, name=ZIP).tree == {"d": None}
 
 
