@@ -2,15 +2,16 @@
 
 # ruff: file-ignore[any-type]
 
-from __future__ import annotations
-
 import errno
 import os
+import random
 import sysconfig
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -18,14 +19,7 @@ from tests.support.builds import Ground, write_sdist
 from tests.support.caches import ignore
 from tests.support.forge import Place
 from tests.support.stock import chance_of
-from wheelforge_isolation import open_cache
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from wheelforge_isolation import WheelKey
+from wheelforge_isolation import WheelKey, open_cache
 
 HERE = sysconfig.get_platform().replace("-", "_").replace(".", "_")
 ELSEWHERE = "win_amd64" if HERE != "win_amd64" else "linux_x86_64"

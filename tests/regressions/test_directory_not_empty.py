@@ -1,21 +1,14 @@
 """astral-sh/uv#537: two versions of one build requirement in one run met in a cache by name."""
 
-from __future__ import annotations
-
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.builds import Ground, write_sdist
 from tests.support.caches import versions
-from tests.support.forge import Place
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.forge import Done
+from tests.support.forge import Done, Place
 
 HELPERS = {
     "1.0": {"helper/__init__.py": b"VERSION = '1.0'\n", "helper/old.py": b"", "helper/data": b"1"},

@@ -1,11 +1,8 @@
 """astral-sh/uv#520: concurrent installations of packages that share directories and files."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, cycle, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,10 +10,7 @@ from tests.races.arena import Arena
 from tests.support.caches import ignore
 from tests.support.processes import needs
 from tests.support.stock import Stock, chance_of, this_python
-from wheelforge_isolation import Layout, open_cache
-
-if TYPE_CHECKING:
-    from wheelforge_isolation import WheelKey
+from wheelforge_isolation import Layout, WheelKey, open_cache
 
 pytestmark = needs(posix="fork")
 

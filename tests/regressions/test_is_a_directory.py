@@ -1,7 +1,5 @@
 """astral-sh/uv#2539: parallel steps of tox in one checkout met in it, and one was aborted."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -11,19 +9,15 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.builds import names_in
 from tests.support.corpus import DOWNLOADS
 from tests.support.forge import Place
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from wheelforge_isolation import WheelKey
+from wheelforge_isolation import WheelKey
 
 OTHERS = ("docs", "lint", "test", "type")
 STEPS = ("aborted", *OTHERS)

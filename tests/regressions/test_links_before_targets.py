@@ -1,11 +1,10 @@
 """astral-sh/uv#1858: a link that an sdist stores before its target could not be unpacked."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import zipfile
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +13,7 @@ from tests.support.builds import names_in
 from tests.support.corpus import DOWNLOADS
 from tests.support.forge import Place
 from tests.support.processes import needs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from wheelforge_isolation import WheelKey
+from wheelforge_isolation import WheelKey
 
 SDIST = "pgpdump-1.5.tar.gz"
 WHEEL = "pgpdump-1.5-py3-none-any.whl"

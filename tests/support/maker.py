@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from tests.support.archives import file, gz, tar
+from tests.support.forge import Done
 from tests.support.index import File, core_metadata
 from tests.support.wheels import Draft
 
@@ -107,3 +108,9 @@ def read_mark(wheel: Path) -> str:
     with zipfile.ZipFile(wheel) as content:
         text = content.read("thing.py").decode()
     return str(ast.literal_eval(text.partition("=")[2].strip()))
+
+
+def mark_of(done: Done) -> str:
+    """Return the mark that the one built wheel carries."""
+    (wheel,) = done.paths
+    return read_mark(wheel)

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -130,6 +131,13 @@ class Universe(Index):
         """Add wheels that ask for nothing."""
         for version in versions:
             self.add(name, version)
+
+    def add_lines(self, *lines: str) -> None:
+        """Add wheels, each as in ``a 1.0: b>=2 | c; extra == 'x'``."""
+        for line in lines:
+            file, _, requires = line.partition(": ")
+            extras = tuple(re.findall(r"extra == '(\\w+)'", requires))
+            self.add(*file.split(), *filter(None, requires.split(" | ")), extras=extras)
 
     def put(self, directory: Path, name: str, version: str, *requires: str) -> str:
         """Write a wheel that no index knows; return its URL."""

@@ -1,21 +1,16 @@
 """A thousand builds in one process, and batches that are killed anywhere."""
 
-from __future__ import annotations
-
 import json
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.batches import Yard, noting, read_lines
 from tests.support.hooks import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 pytestmark = [
     pytest.mark.stress,

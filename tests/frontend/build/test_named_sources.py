@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.forge import Done, Place
 from tests.support.index import File, Index, Manners, Project, serve, sha256
-from tests.support.maker import helper, maker, read_mark, thing_file, write_thing
+from tests.support.maker import helper, maker, mark_of, thing_file, write_thing
 from tests.support.stock import PYENV
 from wheelforge_isolation import remove_tree
 
@@ -31,11 +31,6 @@ def index() -> Iterator[Index]:
 
 def build(place: Place, index: Index, source: str, *words: str | Path) -> Done:
     return place.run(source, "-o", place.path / "out", "-i", index.url, *words)
-
-
-def mark_of(done: Done) -> str:
-    (wheel,) = done.paths
-    return read_mark(wheel)
 
 
 def url_of(index: Index, file: File) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.forge import Done, Place
 from tests.support.index import File, Project, sdist, serve
-from tests.support.maker import helper, maker, read_mark, write_thing
+from tests.support.maker import helper, maker, mark_of, write_thing
 from tests.support.witness import watch
 
 _UNWANTED = {
@@ -26,11 +26,6 @@ def place(tmp_path: Path) -> Place:
 
 def build(place: Place, *words: str | Path) -> Done:
     return place.run(place.path / "thing-1.0.tar.gz", "-o", place.path / "out", *words)
-
-
-def mark_of(done: Done) -> str:
-    (wheel,) = done.paths
-    return read_mark(wheel)
 
 
 def put(directory: Path, *files: File) -> Path:

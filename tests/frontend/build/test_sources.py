@@ -252,67 +252,44 @@ def test_source__the_newest_sdist_is_fetched_with_all_that_is_known_of_it(tmp_pa
     assert (found.name, found.version) == ("demo", "2.0")
 
 
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("demo<2", "1.5"),
-        ("demo==1.0", "1.0"),
-        ("demo==1.*", "1.5"),
-        ("demo>=3.0a0", "3.0a1"),
-        ("demo==3.0a1", "3.0a1"),
-        ("demo>2,<4", "3.0a1"),
-        ("demo===1.5", "1.5"),
-    ],
-)
-def test_source__newest_sdist_that_fits_is_fetched(text: str, version: str, tmp_path: Path) -> None:
-    files = [demo(each) for each in ("1.0", "1.5", "2.0", "3.0a1")]
+FOUR = [demo(each) for each in ("1.0", "1.5", "2.0", "3.0a1")]
+ZIPPED = demo("1.0", name="demo-1.0.zip")
+DAMAGED = replace(demo("1.0"), content=demo("1.0").content[:-9], hashes={})
+YANKED = [demo("1.0"), demo("2.0", yanked="broken")]
+FETCHED = {
+    "below a limit": ("demo<2", FOUR, "demo-1.5.tar.gz"),
+    "exactly that": ("demo==1.0", FOUR, "demo-1.0.tar.gz"),
+    "that begins so": ("demo==1.*", FOUR, "demo-1.5.tar.gz"),
+    "as new as a pre-release": ("demo>=3.0a0", FOUR, "demo-3.0a1.tar.gz"),
+    "exactly a pre-release": ("demo==3.0a1", FOUR, "demo-3.0a1.tar.gz"),
+    "a pre-release where nothing else fits": ("demo>2,<4", FOUR, "demo-3.0a1.tar.gz"),
+    "of that very spelling": ("demo===1.5", FOUR, "demo-1.5.tar.gz"),
+    "for another Python": ("demo", [demo("1.0", requires_python=">=99")], "demo-1.0.tar.gz"),
+    "of the kind that is still made": (
+        "demo",
+        [ZIPPED, demo("1.0"), demo("0.9", name="demo-0.9.zip")],
+        "demo-1.0.tar.gz",
+    ),
+    "a zip where there is nothing else": ("demo", [ZIPPED], "demo-1.0.zip"),
+    "that can be read": (
+        "demo",
+        [DAMAGED, replace(ZIPPED, content=zip_sdist(), hashes={})],
+        "demo-1.0.zip",
+    ),
+    "that is damaged, where there is no other": ("demo", [DAMAGED], "demo-1.0.tar.gz"),
+    "that is not yanked": ("demo", YANKED, "demo-1.0.tar.gz"),
+    "that is yanked, by its version": ("demo==2.0", YANKED, "demo-2.0.tar.gz"),
+}
 
-    assert fetch(text, tmp_path, *files).version == version
 
-
-def test_source__what_is_for_another_python_is_fetched_all_the_same(tmp_path: Path) -> None:
-    assert fetch("demo", tmp_path, demo("1.0", requires_python=">=99")).version == "1.0"
-
-
-def test_source__of_two_sdists_of_a_version_the_kind_that_is_still_made_is_fetched(
-    tmp_path: Path,
+@pytest.mark.parametrize(("text", "files", "name"), FETCHED.values(), ids=FETCHED)
+def test_source__newest_sdist_is_fetched(
+    text: str, files: list[tests.support.index.File], name: str, tmp_path: Path
 ) -> None:
-    zipped = demo("1.0", name="demo-1.0.zip")
+    found = fetch(text, tmp_path, *files)
 
-    found = fetch("demo", tmp_path, zipped, demo("1.0"), demo("0.9", name="demo-0.9.zip"))
-
-    assert found.path.name == "demo-1.0.tar.gz"
-
-
-def test_sources__of_two_sdists_of_a_version_the_one_that_can_be_read_is_fetched(
-    tmp_path: Path,
-) -> None:
-    damaged = demo("1.0")
-    damaged = replace(damaged, content=damaged.content[:-9], hashes={})
-    zipped = demo("1.0", name="demo-1.0.zip", content=zip_sdist(), hashes={})
-
-    assert fetch("demo", tmp_path / "both", damaged, zipped).path.name == "demo-1.0.zip"
-    assert fetch("demo", tmp_path / "one", damaged).path.name == "demo-1.0.tar.gz"
-
-
-def test_sources__a_release_in_an_old_kind_of_archive_is_left_out_and_told(tmp_path: Path) -> None:
-    files = demo("1.0", name="demo-1.0.tar.bz2"), demo("0.9", name="demo-0.9.tgz")
-
-    error = refuse("demo", tmp_path, *files)
-
-    assert "left out are 2 archives of old kinds, as .tgz and .tar.bz2" in str(error)
-
-
-def test_source__a_zip_is_fetched_where_there_is_nothing_else(tmp_path: Path) -> None:
-    assert fetch("demo", tmp_path, demo("1.0", name="demo-1.0.zip")).path.name == "demo-1.0.zip"
-
-
-def test_source__a_yanked_sdist_is_for_those_who_name_its_version(tmp_path: Path) -> None:
-    files = demo("1.0"), demo("2.0", yanked="broken")
-
-    assert fetch("demo", tmp_path, *files).version == "1.0"
-    assert fetch("demo==2.0", tmp_path, *files).version == "2.0"
-    assert "2.0: yanked: broken" in str(refuse("demo>=2", tmp_path / "other", *files))
+    assert found.path.name == name
+    assert name.startswith(f"demo-{found.version}.")
 
 
 def test_source__an_sdist_without_a_hash_gets_one(tmp_path: Path) -> None:
@@ -330,26 +307,44 @@ def test_source__what_was_uploaded_after_the_cut_off_is_not_fetched(tmp_path: Pa
     assert "2.0: not known to have been published before the cut-off" in str(error)
 
 
-def test_source__where_there_are_only_wheels_that_is_said(tmp_path: Path) -> None:
-    error = refuse("demo>=2", tmp_path, demo("1.0"), wheel("demo", "2.0"), wheel("demo", "3.0"))
+OLD_KINDS = "left out are 2 archives of old kinds, as .tgz and .tar.bz2, which are not read"
+ONLY_WHEELS = "there are only wheels of it"
+MISSING = {
+    "only wheels": (
+        *("demo>=2", [demo("1.0"), wheel("demo", "2.0"), wheel("demo", "3.0")]),
+        *(f"`demo>=2`: 3.0, 2.0: {ONLY_WHEELS}", "there are sdists of 1.0"),
+    ),
+    "wheels for other platforms": (
+        *("demo", [wheel("demo", "2.0", tag="cp27-cp27m-win32")]),
+        f"`demo`: 2.0: {ONLY_WHEELS}; left out are 1 wheels for other Pythons or platforms",
+        "",
+    ),
+    "no version that fits": (
+        *("demo>20", [demo(f"{each}.0") for each in range(12)], "`demo>20`: no version fits"),
+        f"there are sdists of {', '.join(f'{each}.0' for each in range(11, 1, -1))}, …",
+    ),
+    "archives of old kinds": (
+        *("demo", [demo("1.0", name="demo-1.0.tar.bz2"), demo("0.9", name="demo-0.9.tgz")]),
+        f"`demo`: {OLD_KINDS}",
+        "",
+    ),
+    "a yanked one": (
+        "demo>=2",
+        YANKED,
+        "`demo>=2`: 2.0: yanked: broken",
+        "there are sdists of 1.0",
+    ),
+}
 
-    assert str(error) == "there is no sdist for `demo>=2`: 3.0, 2.0: there are only wheels of it"
-    assert error.hint == "there are sdists of 1.0"
 
+@pytest.mark.parametrize(("text", "files", "said", "hint"), MISSING.values(), ids=MISSING)
+def test_source__what_there_is_instead_is_said(
+    tmp_path: Path, text: str, files: list[tests.support.index.File], said: str, hint: str
+) -> None:
+    error = refuse(text, tmp_path, *files)
 
-def test_source__wheels_for_other_platforms_are_not_forgotten(tmp_path: Path) -> None:
-    error = refuse("demo", tmp_path, wheel("demo", "2.0", tag="cp27-cp27m-win32"))
-
-    assert "left out are 1 wheels for other Pythons or platforms" in str(error)
-    assert not error.hint
-
-
-def test_source__where_no_version_fits_those_that_exist_are_listed(tmp_path: Path) -> None:
-    error = refuse("demo>20", tmp_path, *(demo(f"{each}.0") for each in range(12)))
-
-    assert str(error) == "there is no sdist for `demo>20`: no version fits"
-    listed = ", ".join(f"{each}.0" for each in range(11, 1, -1))
-    assert error.hint == f"there are sdists of {listed}, …"
+    assert str(error) == f"there is no sdist for {said}"
+    assert error.hint == hint
 
 
 def test_source__a_name_that_is_not_known_is_the_index_s_to_report(tmp_path: Path) -> None:

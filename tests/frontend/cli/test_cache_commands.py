@@ -1,13 +1,12 @@
 """``wheelforge cache``, as its users see it: text and exit codes, and what is left on disk."""
 
-from __future__ import annotations
-
 import datetime as dt
 import errno
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,6 @@ from tests.support.caches import fill_cache, ignore, refuse_with, users, version
 from wheelforge.cli import main
 from wheelforge_isolation import Layout, list_entries, open_cache
 from wheelforge_isolation.files.locks import try_lock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 COUNT = 4
 
@@ -58,9 +53,7 @@ def test_cache_dir__is_the_platform_s_by_default(
 ) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "usual"))
 
-    code = main(["cache", "dir"])
-
-    assert (code, capsys.readouterr().out) == (0, f"{tmp_path / 'usual'}\n")
+    assert (main(["cache", "dir"]), capsys.readouterr().out) == (0, f"{tmp_path / 'usual'}\n")
 
 
 def test_cache_size__prints_the_size_on_disk(
@@ -220,9 +213,7 @@ def test_cache_gc__without_locks_is_exit_code_5_with_the_reason(
 ) -> None:
     refuse_with(errno.ENOLCK, monkeypatch, "filelock.lock_descriptor")
 
-    code = main(["cache", "gc", "--max-size=0", "--cache-dir", str(layout.root)])
-
-    assert code == 5
+    assert main(["cache", "gc", "--max-size=0", "--cache-dir", str(layout.root)]) == 5
     assert capsys.readouterr().err.startswith("error[locks-unavailable]: ")
     assert len(versions(layout)) == COUNT
 

@@ -1,7 +1,5 @@
 """The command line as its users see it: files, text, exit codes."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json
@@ -39,9 +37,7 @@ def test_unpack__prints_the_top_level_directory(
 ) -> None:
     archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "pkg-1.0/PKG-INFO")
 
-    code = main(["unpack", str(archive), str(tmp_path / "out")])
-
-    assert code == 0
+    assert main(["unpack", str(archive), str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'out' / 'pkg-1.0'}\n"
     assert (tmp_path / "out" / "pkg-1.0" / "setup.py").read_bytes() == b""
 
@@ -51,9 +47,7 @@ def test_unpack__a_refused_archive_is_a_sentence_a_hint_and_exit_code_3(
 ) -> None:
     archive = write_sdist(tmp_path / "pkg-1.0.tar.gz", "pkg-1.0/setup.py", "../evil")
 
-    code = main(["unpack", str(archive), str(tmp_path / "out")])
-
-    assert code == 3
+    assert main(["unpack", str(archive), str(tmp_path / "out")]) == 3
     assert capsys.readouterr().err == (
         "error[archive-member-escapes]: cannot unpack `pkg-1.0.tar.gz`: "
         "member 2 `../evil` has a '..' component [N2]\n"
@@ -113,9 +107,7 @@ def test_cli__an_interrupt_is_exit_code_130(
 def test_build__makes_an_sdist_of_a_directory_and_a_wheel_from_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [str(MINIMAL), "-o", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")]
-
-    code = main(words)
+    code = main([str(MINIMAL), "-o", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")])
 
     names = ["minimal-1.0.tar.gz", "minimal-1.0-py3-none-any.whl"]
     assert code == 0
@@ -128,18 +120,14 @@ def test_build__makes_a_wheel_of_an_sdist(tmp_path: Path) -> None:
     cache = ["--cache-dir", str(tmp_path / "cache")]
     main([str(MINIMAL), "--sdist", "-o", str(tmp_path), *cache])
 
-    code = main(["build", str(tmp_path / "minimal-1.0.tar.gz"), *cache])
-
-    assert code == 0
+    assert main(["build", str(tmp_path / "minimal-1.0.tar.gz"), *cache]) == 0
     assert (tmp_path / "minimal-1.0-py3-none-any.whl").is_file()
 
 
 def test_build__a_directory_without_a_project_is_exit_code_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")])
-
-    assert code == 3
+    assert main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")]) == 3
     assert capsys.readouterr().err.startswith("error[project-invalid]: ")
     assert not (tmp_path / "dist").exists()
 
@@ -153,9 +141,7 @@ def test_build__a_failing_backend_is_exit_code_4_with_its_output(
     )
     (tmp_path / "backend.py").write_text("raise RuntimeError('no steel today')", encoding="utf-8")
 
-    code = main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")])
-
-    assert code == 4
+    assert main([str(tmp_path), "--wheel", "--cache-dir", str(tmp_path / "cache")]) == 4
     assert "no steel today" in capsys.readouterr().err
 
 

@@ -1,16 +1,10 @@
 """A script that runs `python -m build` goes on working when it names wheelforge instead."""
 
-from __future__ import annotations
-
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.like_build import CASES, TABLE, compare_all, render
-
-if TYPE_CHECKING:
-    from tests.like_build import Sight
+from tests.like_build import CASES, TABLE, Sight, compare_all, render
 
 PEER = "1.6.1"
 pytestmark = [
@@ -26,9 +20,7 @@ def sights() -> list[tuple[Sight, Sight]]:
     return compare_all(CASES)
 
 
-def test_pypa_build__each_difference_is_explained(
-    sights: list[tuple[Sight, Sight]],
-) -> None:
+def test_pypa_build__each_difference_is_explained(sights: list[tuple[Sight, Sight]]) -> None:
     seen = zip(CASES, sights, strict=True)
 
     wrong = [(case, sight) for case, sight in seen if (sight[0] != sight[1]) != bool(case.reason)]

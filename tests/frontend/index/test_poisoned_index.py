@@ -23,7 +23,7 @@ from tests.support.index import (
     serve,
     sha256,
 )
-from tests.support.maker import helper, maker, read_mark, thing, write_thing
+from tests.support.maker import helper, maker, mark_of, thing, write_thing
 from wheelforge_isolation import remove_tree
 
 GOOD, EVIL = maker(), maker(mark="evil")
@@ -45,11 +45,6 @@ def build(place: Place, index: Index, *words: str | Path) -> Done:
     """Build the sdist with what ``index`` has."""
     source = place.path / "thing-1.0.tar.gz"
     return place.run(source, "-o", place.path / "out", "-i", index.url, *words)
-
-
-def mark_of(done: Done) -> str:
-    (wheel,) = done.paths
-    return read_mark(wheel)
 
 
 def check_refusal(done: Done, code: str, exit_code: int, place: Place, index: Index) -> None:

@@ -11,7 +11,7 @@ from tests.support.codes import raises
 from tests.support.forge import Place
 from tests.support.index import Project, serve, wheel
 from tests.support.indexes import TAGS
-from tests.support.maker import maker, read_mark, write_thing
+from tests.support.maker import maker, mark_of, write_thing
 from wheelforge.index import Index, IndexSettings, find_index_settings
 from wheelforge.index.proxies import find_proxy, read_system_proxies
 
@@ -122,6 +122,6 @@ def test_proxy__a_build_asks_the_proxy_that_its_variables_name(tmp_path: Path) -
         around = place.run(*words, "--refresh", HTTP_PROXY=proxy.origin, NO_PROXY="localhost")
 
         asked = [request.path for request in proxy.asked]
-    assert read_mark(through.paths[0]) == "good"
+    assert mark_of(through) == "good"
     assert asked[0] == "http://localhost:1/simple/maker/"
     assert around.error == "index-unreachable"

@@ -1,12 +1,10 @@
 """Lock files, written and read back."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import pytest
 from packaging.markers import default_environment
@@ -34,11 +32,7 @@ from wheelforge.errors import DownloadMismatchError
 from wheelforge.index import Index, IndexSettings
 from wheelforge.lockfile import Lock, LockedPython, Recorder, Source, describe_python, read_lock
 from wheelforge.resolve import Resolution, prepare_wheels, resolve
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from wheelforge_isolation import Interpreter
+from wheelforge_isolation import Interpreter
 
 WHOLE = r"""lock-version = "1.0"
 environments = [
@@ -150,9 +144,7 @@ def test_reading__takes_the_layout_of_earlier_releases(tmp_path: Path) -> None:
 def test_lock__what_was_answered_is_answered_again(tmp_path: Path) -> None:
     lock = save_and_read(lock_one(SETUPTOOLS, FLIT, requirements=("setuptools", "a")), tmp_path)
 
-    answer = lock.answer(SIX, ("a", "setuptools"), PYTHON)
-
-    first, second = answer.pins
+    first, second = lock.answer(SIX, ("a", "setuptools"), PYTHON).pins
     assert (first.file_name, second.file_name) == (FLIT.file_name, SETUPTOOLS.file_name)
     assert (second.name, second.version, second.url) == ("setuptools", "80.9.0", SETUPTOOLS.url)
     assert second.sha256 == SETUPTOOLS.sha256
@@ -182,9 +174,7 @@ def test_lock__a_project_that_needs_nothing_is_locked_as_well(tmp_path: Path) ->
 
 
 def test_lock__nothing_is_a_lock_too(tmp_path: Path) -> None:
-    path = save(Recorder().lock(), tmp_path)
-
-    assert Pylock.from_dict(load(path)).packages == []
+    assert Pylock.from_dict(load(save(Recorder().lock(), tmp_path))).packages == []
 
 
 @pytest.mark.parametrize(
@@ -245,14 +235,8 @@ def test_lock__hooks_that_change_the_version_get_a_group_of_their_own(tmp_path: 
 
 def test_lock__names_that_installers_confuse_are_different_groups(tmp_path: Path) -> None:
     labels = (
-        "a-1.0.zip",
-        "a-1-0.zip",
-        "a-1.0+local.zip",
-        "a-1.0-local.zip",
-        "ü",
-        "…",
-        "a-1-0-zip-2",
-    )
+        "a-1.0.zip", "a-1-0.zip", "a-1.0+local.zip", "a-1.0-local.zip", "ü", "…", "a-1-0-zip-2",
+    )  # fmt: skip
     wheels = [make_wheel("b", f"{number}.0") for number, _ in enumerate(labels)]
     recorder = Recorder()
     for label, wheel in zip(labels, wheels, strict=True):
@@ -291,10 +275,7 @@ def test_lock__one_lock_serves_several_pythons(tmp_path: Path) -> None:
 
     lock = read_lock(path)
     for python, wheel in wheels.items():
-        assert names(lock.answer(SIX, ("cffi",), python)) == [
-            wheel.file_name,
-            SETUPTOOLS.file_name,
-        ]
+        assert names(lock.answer(SIX, ("cffi",), python)) == [wheel.file_name, SETUPTOOLS.file_name]
     every = {pin.file_name for pin in lock.files()}
     assert every == {SETUPTOOLS.file_name, *(wheel.file_name for wheel in wheels.values())}
     for python in (PYTHON, make_python(12), make_python(13)):

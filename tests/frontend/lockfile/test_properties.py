@@ -1,12 +1,10 @@
 """Locks that nobody would think of: whatever was recorded comes back, and nothing else gets in."""
 
-from __future__ import annotations
-
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,12 +26,8 @@ from tests.support.universe import PYTHON
 from wheelforge.errors import LockError
 from wheelforge.lockfile import Recorder, Source, read_lock
 from wheelforge.lockfile.reading import parse
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wheelforge.resolve import Pin
-    from wheelforge_isolation import Interpreter
+from wheelforge.resolve import Pin
+from wheelforge_isolation import Interpreter
 
 PYTHONS = (PYTHON, make_python(12), make_python(13), make_python(13, abi="cp313t"))
 LABELS = st.one_of(st.sampled_from(("a-1.0", "a-1-0", "a.1.0-2", "A_1_0")), st.text(max_size=8))

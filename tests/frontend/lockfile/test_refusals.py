@@ -1,10 +1,9 @@
 """Requests that a lock cannot answer, and invalid lock files: each error names the cause."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -23,15 +22,9 @@ from tests.support.lockfiles import (
     save_and_read,
 )
 from tests.support.universe import PYTHON
+from wheelforge.errors import LockError
 from wheelforge.lockfile import Recorder, Source, read_lock, write_lock
-from wheelforge_isolation import IsolationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from wheelforge.errors import LockError
-    from wheelforge_isolation import Interpreter
+from wheelforge_isolation import Interpreter, IsolationError
 
 NOTHING = answer_with()
 SOURCE_WITHOUT_ANSWERS = (
@@ -162,10 +155,7 @@ def test_lock__a_file_that_an_older_system_does_not_take_is_refused(tmp_path: Pa
     lock = save_and_read(lock_one(wheel, python=new), tmp_path)
 
     assert lock.answer(SIX, ("setuptools",), new).pins[0].file_name == wheel.file_name
-    with raises(
-        "lock-other-python",
-        match=re.escape(f"for `{wheel.file_name}`, and"),
-    ):
+    with raises("lock-other-python", match=re.escape(f"for `{wheel.file_name}`, and")):
         lock.answer(SIX, ("setuptools",), PYTHON)
 
 
@@ -207,8 +197,7 @@ def test_lock__an_archive_without_a_hash_of_which_two_were_built_is_not_locked()
     recorder = Recorder()
     recorder.record(SIX, PYTHON, ("a",), answer_with(make_pin("a-1.0.tar.gz", sha256="")))
     for digit in "67":
-        source = Source(label="a-1.0.tar.gz", sha256=digit * 64)
-        recorder.record(source, PYTHON, (), NOTHING)
+        recorder.record(Source(label="a-1.0.tar.gz", sha256=digit * 64), PYTHON, (), NOTHING)
 
     with raises("lock-impossible", match="its hash is not known"):
         recorder.lock()

@@ -1,7 +1,5 @@
 """Files of overrides that nobody would write: each is read, or refused in one sentence."""
 
-from __future__ import annotations
-
 import tempfile
 from contextlib import suppress
 from pathlib import Path

@@ -4,8 +4,6 @@ Run with ``-m stress tests/frontend/overrides/test_twelve_sdists.py``; it takes 
 They are for CPython 3.11: some need what Python 3.12 removed.
 """
 
-from __future__ import annotations
-
 import sys
 
 import pytest

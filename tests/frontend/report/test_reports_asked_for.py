@@ -2,8 +2,6 @@
 
 # ruff: file-ignore[any-type]
 
-from __future__ import annotations
-
 import json
 import os
 import platform
@@ -110,9 +108,7 @@ def test_report__tells_how_it_was_called_without_credentials(place: Place) -> No
 def test_reports__have_a_failed_build_with_the_end_of_its_log(place: Place) -> None:
     source = project(place, build_wheel="print('the last words', flush=True); raise SystemExit(3)")
 
-    done = place.run(source, *words(place, *_ALL))
-
-    assert done.code == 4
+    assert place.run(source, *words(place, *_ALL)).code == 4
     (build,) = read(place)["builds"]
     assert (build["outcome"], build["error"]["code"]) == ("failed", "backend-failed")
     for name in ("junit", "html"):
@@ -124,9 +120,7 @@ def test_reports__have_a_failed_build_with_the_end_of_its_log(place: Place) -> N
 def test_reports__of_a_batch_have_failures_and_results(place: Place) -> None:
     sources = [project(place, "good"), project(place, "bad", build_wheel="raise SystemExit(1)")]
 
-    done = place.run(*sources, *words(place, "report"))
-
-    assert done.code == 1
+    assert place.run(*sources, *words(place, "report")).code == 1
     outcomes = {build["label"]: build["outcome"] for build in read(place)["builds"]}
     assert outcomes == {"good": "built", "bad": "failed"}
 
@@ -139,9 +133,7 @@ def test_reports__of_an_interrupted_run_have_the_ended_builds(
 
     monkeypatch.setattr("wheelforge.cli.commands.build_alone", interrupt)
 
-    done = place.run(project(place), *words(place, *_ALL))
-
-    assert done.code == 130
+    assert place.run(project(place), *words(place, *_ALL)).code == 130
     facts = read(place)
     assert (facts["error"]["code"], facts["builds"]) == ("interrupted", [])
     assert (place.path / "html").exists()

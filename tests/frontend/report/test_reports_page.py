@@ -2,15 +2,14 @@
 
 # ruff: file-ignore[any-type]
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import product, starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -28,9 +27,6 @@ from tests.support.reports import (
 )
 from wheelforge.models import BuildAttempt
 from wheelforge.report import Run, compare, describe_outcome, describe_run, write_html_report
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _STYLE = files("wheelforge.report").joinpath("page.css").read_text(encoding="utf-8")
 _ROWS = "[...document.querySelectorAll('#rows tr.build')].filter((row) => !row.hidden)"

@@ -5,15 +5,56 @@ import pytest
 from tests.support.universe import ORIGIN, Universe, sha256_of
 from wheelforge.resolve import search
 
+FAST = ["a 1.0: b; extra == 'fast' | c; extra == 'slow'", "b 1.0", "c 1.0"]
+MARKED = ["a 1.0: b; sys_platform == 'win32' | c; python_version < '3.12'", "b 1.0", "c 1.0"]
+NESTED = [
+    "a 1.0: a[x,y]; extra == 'all' | b[z]; extra == 'x' | c; extra == 'y'",
+    *("b 1.0: d; extra == 'z'", "c 1.0", "d 1.0"),
+]
+CHOICES = {
+    "nothing for nothing": ([], [], []),
+    "the newest": (["a 1.9", "a 1.10", "a 1.2"], ["a"], ["a 1.10"]),
+    "what is needed, and what that needs": (
+        ["a 1.0: b", "b 1.0: c", "c 1.0: a"],
+        *(["a"], ["a 1.0", "b 1.0", "c 1.0"]),
+    ),
+    "an older one where the newest conflicts": (
+        ["a 2.0: b>=2", "a 1.0: b", "b 1.0", "b 2.0"],
+        *(["a", "b<2"], ["a 1.0", "b 1.0"]),
+    ),
+    "an older one where the newest needs what is gone": (
+        ["a 2.0: gone", "a 1.0"],
+        *(["a"], ["a 1.0"]),
+    ),
+    "what the markers of the Python ask for": (
+        MARKED,
+        ["a", "b; os_name == 'nt'"],
+        ["a 1.0", "c 1.0"],
+    ),
+    "no extra without a word": (FAST, ["a"], ["a 1.0"]),
+    "what an extra asks for": (FAST, ["a[fast]"], ["a 1.0", "b 1.0"]),
+    "what two extras ask for": (FAST, ["a[Fast, slow]"], ["a 1.0", "b 1.0", "c 1.0"]),
+    "what extras of extras ask for": (NESTED, ["a[all]"], ["a 1.0", "b 1.0", "c 1.0", "d 1.0"]),
+    "a name and its extra of one version": (
+        ["a 2.0: b>=2; extra == 'x'", "a 1.0: b; extra == 'x'", "b 1.0"],
+        *(["a", "a[x]"], ["a 1.0", "b 1.0"]),
+    ),
+    "no pre-release": (["a 1.0", "a 2.0b1"], ["a"], ["a 1.0"]),
+    "a pre-release that is asked for": (["a 1.0", "a 2.0b1"], ["a>=1.5a0"], ["a 2.0b1"]),
+    "a pre-release where nothing else fits": (
+        ["a 1.0", "a 2.0b1", "a 2.0.dev1"],
+        *(["a>1"], ["a 2.0b1"]),
+    ),
+}
 
-def test_resolver__nothing_needs_nothing(universe: Universe) -> None:
-    assert universe.pins() == []
 
+@pytest.mark.parametrize(("files", "asked", "pins"), CHOICES.values(), ids=CHOICES)
+def test_resolver__takes(
+    universe: Universe, files: list[str], asked: list[str], pins: list[str]
+) -> None:
+    universe.add_lines(*files)
 
-def test_resolver__the_newest_version_is_taken(universe: Universe) -> None:
-    universe.add_many("a", "1.9", "1.10", "1.2")
-
-    assert universe.pins("a") == ["a 1.10"]
+    assert universe.pins(*asked) == pins
 
 
 def test_resolver__a_pin_tells_everything_about_its_file(universe: Universe) -> None:
@@ -42,72 +83,7 @@ def test_resolver__a_pin_names_everybody_who_asked_for_it(universe: Universe) ->
     }
 
 
-def test_resolver__what_is_needed_by_what_is_needed_is_there_too(universe: Universe) -> None:
-    universe.add("a", "1.0", "b")
-    universe.add("b", "1.0", "c")
-    universe.add("c", "1.0", "a")
-
-    assert universe.pins("a") == ["a 1.0", "b 1.0", "c 1.0"]
-
-
-def test_resolver__an_older_version_is_taken_where_the_newest_conflicts(universe: Universe) -> None:
-    universe.add("a", "2.0", "b>=2")
-    universe.add("a", "1.0", "b")
-    universe.add_many("b", "1.0", "2.0")
-
-    assert universe.pins("a", "b<2") == ["a 1.0", "b 1.0"]
-
-
-def test_resolver__old_version_that_needs_what_is_gone_is_passed_over(universe: Universe) -> None:
-    universe.add("a", "2.0", "gone")
-    universe.add("a", "1.0")
-
-    assert universe.pins("a") == ["a 1.0"]
-
-
 # Markers and extras
-
-
-def test_resolver__markers_are_those_of_the_python_that_is_resolved_for(universe: Universe) -> None:
-    universe.add("a", "1.0", "b; sys_platform == 'win32'", "c; python_version < '3.12'")
-    universe.add_many("b", "1.0")
-    universe.add_many("c", "1.0")
-
-    assert universe.pins("a", "b; os_name == 'nt'") == ["a 1.0", "c 1.0"]
-
-
-def test_resolver__an_extra_brings_its_requirements(universe: Universe) -> None:
-    universe.add("a", "1.0", "b; extra == 'fast'", "c; extra == 'slow'", extras=("fast", "slow"))
-    universe.add_many("b", "1.0")
-    universe.add_many("c", "1.0")
-
-    assert universe.pins("a") == ["a 1.0"]
-    assert universe.pins("a[fast]") == ["a 1.0", "b 1.0"]
-    assert universe.pins("a[Fast, slow]") == ["a 1.0", "b 1.0", "c 1.0"]
-
-
-def test_resolver__pins_ask_for_extras_too_and_for_their_own(universe: Universe) -> None:
-    universe.add(
-        "a",
-        "1.0",
-        "a[x,y]; extra == 'all'",
-        "b[z]; extra == 'x'",
-        "c; extra == 'y'",
-        extras=("all", "x", "y"),
-    )
-    universe.add("b", "1.0", "d; extra == 'z'", extras=("z",))
-    universe.add_many("c", "1.0")
-    universe.add_many("d", "1.0")
-
-    assert universe.pins("a[all]") == ["a 1.0", "b 1.0", "c 1.0", "d 1.0"]
-
-
-def test_resolver__a_name_and_its_extra_are_of_one_version(universe: Universe) -> None:
-    universe.add("a", "2.0", "b>=2; extra == 'x'", extras=("x",))
-    universe.add("a", "1.0", "b; extra == 'x'", extras=("x",))
-    universe.add_many("b", "1.0")
-
-    assert universe.pins("a", "a[x]") == ["a 1.0", "b 1.0"]
 
 
 def test_resolver__an_extra_that_there_is_not_is_noted(universe: Universe) -> None:
@@ -151,19 +127,6 @@ def test_resolver__a_search_without_end_is_given_up(
 
 
 # Which versions count
-
-
-def test_resolver__a_pre_release_is_taken_only_when_asked_for(universe: Universe) -> None:
-    universe.add_many("a", "1.0", "2.0b1")
-
-    assert universe.pins("a") == ["a 1.0"]
-    assert universe.pins("a>=1.5a0") == ["a 2.0b1"]
-
-
-def test_resolver__a_pre_release_is_taken_where_nothing_else_fits(universe: Universe) -> None:
-    universe.add_many("a", "1.0", "2.0b1", "2.0.dev1")
-
-    assert universe.pins("a>1") == ["a 2.0b1"]
 
 
 def test_resolver__pre_release_is_taken_where_everything_else_is_yanked(universe: Universe) -> None:

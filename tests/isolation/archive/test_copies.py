@@ -41,16 +41,8 @@ COPIED: dict[str, tuple[bytes, Tree]] = {
     ),
     "a directory": (
         DIRECTORY + symlink("p-1/l", "d"),
-        {
-            "d": None,
-            "d/e": None,
-            "d/e/y": b"2",
-            "d/x": b"1",
-            "l": None,
-            "l/e": None,
-            "l/e/y": b"2",
-            "l/x": b"1",
-        },
+        {"d": None, "d/e": None, "d/e/y": b"2", "d/x": b"1",
+         "l": None, "l/e": None, "l/e/y": b"2", "l/x": b"1"},
     ),
     "an empty directory": (folder("p-1/d") + symlink("p-1/l", "d"), {"d": None, "l": None}),
     "a later directory": (
@@ -63,16 +55,8 @@ COPIED: dict[str, tuple[bytes, Tree]] = {
     ),
     "a directory with a link to a directory": (
         file("p-1/f/x", b"1") + symlink("p-1/d/l", "../f") + symlink("p-1/m", "d"),
-        {
-            "d": None,
-            "d/l": None,
-            "d/l/x": b"1",
-            "f": None,
-            "f/x": b"1",
-            "m": None,
-            "m/l": None,
-            "m/l/x": b"1",
-        },
+        {"d": None, "d/l": None, "d/l/x": b"1", "f": None,
+         "f/x": b"1", "m": None, "m/l": None, "m/l/x": b"1"},
     ),
     "a hard link": (
         TARGET + hardlink("p-1/h", "p-1/a") + symlink("p-1/l", "h"),
@@ -83,21 +67,14 @@ COPIED: dict[str, tuple[bytes, Tree]] = {
         + symlink("p-1/d/l", "../a")
         + hardlink("p-1/d/h", "p-1/d/l")
         + symlink("p-1/m", "d"),
-        {
-            "a": b"text",
-            "d": None,
-            "d/h": b"text",
-            "d/l": b"text",
-            "m": None,
-            "m/h": b"text",
-            "m/l": b"text",
-        },
+        {"a": b"text", "d": None, "d/h": b"text", "d/l": b"text",
+         "m": None, "m/h": b"text", "m/l": b"text"},
     ),
     "a sibling of its own directory": (
         file("p-1/f/x", b"1") + symlink("p-1/f/l", "../g") + file("p-1/g/y", b"2"),
         {"f": None, "f/l": None, "f/l/y": b"2", "f/x": b"1", "g": None, "g/y": b"2"},
     ),
-}
+}  # fmt: skip
 LEFT_OUT: dict[str, tuple[bytes, Tree, list[str]]] = {
     "leads nowhere": (symlink("p-1/l", "x"), {}, ["L4"]),
     "leads through a file": (TARGET + symlink("p-1/l", "a/x"), {"a": b"text"}, ["L4"]),

@@ -51,75 +51,51 @@ ESCAPING = {
     "hard, down and above": (hardlink("p-1/evil", "p-1/../../x"), "L17"),
 }
 BAD = {
-    "41 hops": (TARGET + chain(41), "L2", "p-1/l41"),
-    "long component in a target": (
-        pax(linkpath="c" * 256) + symlink("p-1/evil", "a"),
-        "L19",
-        "p-1/evil",
-    ),
-    "no target": (symlink("p-1/evil", ""), "L5", "p-1/evil"),
+    "41 hops": (TARGET + chain(41), "L2"),
+    "long component in a target": (pax(linkpath="c" * 256) + symlink("p-1/evil", "a"), "L19"),
+    "no target": (symlink("p-1/evil", ""), "L5"),
     "turns back behind a link": (
         folder("p-1/d/e") + symlink("p-1/l", "d/e") + TARGET + symlink("p-1/evil", "l/../a"),
         "L9",
-        "p-1/evil",
     ),
     "turns back behind a later link": (
         symlink("p-1/evil", "l/../a") + folder("p-1/d/e") + symlink("p-1/l", "d/e"),
         "L9",
-        "p-1/evil",
     ),
-    "turns back behind a file": (TARGET + symlink("p-1/evil", "a/../a"), "L9", "p-1/evil"),
-    "member below a link": (
-        folder("p-1/d") + symlink("p-1/l", "d") + file("p-1/l/evil"),
-        "L11",
-        "p-1/l/evil",
-    ),
-    "member below a dangling link": (
-        symlink("p-1/l", "x") + file("p-1/l/evil"),
-        "L11",
-        "p-1/l/evil",
-    ),
-    "member below a loop": (symlink("p-1/l", "l") + folder("p-1/l/evil"), "L11", "p-1/l/evil"),
-    "hard, to a later member": (hardlink("p-1/evil", "p-1/a") + TARGET, "L14", "p-1/evil"),
-    "hard, to no member": (hardlink("p-1/evil", "p-1/x"), "L14", "p-1/evil"),
-    "hard, to itself": (hardlink("p-1/evil", "p-1/evil"), "L14", "p-1/evil"),
-    "hard, without a target": (hardlink("p-1/evil", ""), "L14", "p-1/evil"),
-    "hard, to a link to nothing": (
-        symlink("p-1/l", "x") + hardlink("p-1/evil", "p-1/l"),
-        "L15",
-        "p-1/evil",
-    ),
+    "turns back behind a file": (TARGET + symlink("p-1/evil", "a/../a"), "L9"),
+    "member below a link": (folder("p-1/d") + symlink("p-1/l", "d") + file("p-1/l/evil"), "L11"),
+    "member below a dangling link": (symlink("p-1/l", "x") + file("p-1/l/evil"), "L11"),
+    "member below a loop": (symlink("p-1/l", "l") + folder("p-1/l/evil"), "L11"),
+    "hard, to a later member": (hardlink("p-1/evil", "p-1/a") + TARGET, "L14"),
+    "hard, to no member": (hardlink("p-1/evil", "p-1/x"), "L14"),
+    "hard, to itself": (hardlink("p-1/evil", "p-1/evil"), "L14"),
+    "hard, without a target": (hardlink("p-1/evil", ""), "L14"),
+    "hard, to a link to nothing": (symlink("p-1/l", "x") + hardlink("p-1/evil", "p-1/l"), "L15"),
     "hard, to a link to a directory": (
         folder("p-1/d") + symlink("p-1/l", "d") + hardlink("p-1/evil", "p-1/l"),
         "L15",
-        "p-1/evil",
     ),
-    "hard, to a loop": (symlink("p-1/l", "l") + hardlink("p-1/evil", "p-1/l"), "L15", "p-1/evil"),
+    "hard, to a loop": (symlink("p-1/l", "l") + hardlink("p-1/evil", "p-1/l"), "L15"),
     "hard, to a link that is left out": (
         symlink("._l", "p-1/a") + hardlink("p-1/evil", "._l") + TARGET,
         "L15",
-        "p-1/evil",
     ),
     "hard, to a link among the litter": (
         symlink("__MACOSX/l", "a") + hardlink("p-1/evil", "__MACOSX/l") + TARGET,
         "L15",
-        "p-1/evil",
     ),
-    "hard, to a directory": (folder("p-1/d") + hardlink("p-1/evil", "p-1/d"), "L16", "p-1/evil"),
-    "hard, to an implied directory": (
-        file("p-1/d/x") + hardlink("p-1/evil", "p-1/d"),
-        "L16",
-        "p-1/evil",
-    ),
-    "link with content": (symlink("p-1/evil", "a", size=b"512") + TARGET, "L18", "p-1/evil"),
+    "hard, to a directory": (folder("p-1/d") + hardlink("p-1/evil", "p-1/d"), "L16"),
+    "hard, to an implied directory": (file("p-1/d/x") + hardlink("p-1/evil", "p-1/d"), "L16"),
+    "link with content": (symlink("p-1/evil", "a", size=b"512") + TARGET, "L18"),
     "hard link with content": (
         TARGET + hardlink("p-1/evil", "p-1/a", size=b"4") + bytes(512),
         "L18",
-        "p-1/evil",
     ),
-    "long target": (pax(linkpath="a/" * 513) + symlink("p-1/evil", "a"), "L19", "p-1/evil"),
-    "long hard target": (pax(linkpath="é" * 600) + hardlink("p-1/evil", "a"), "L19", "p-1/evil"),
+    "long target": (pax(linkpath="a/" * 513) + symlink("p-1/evil", "a"), "L19"),
+    "long hard target": (pax(linkpath="é" * 600) + hardlink("p-1/evil", "a"), "L19"),
 }
+NAMED = {"L2": "p-1/l41", "L11": "p-1/l/evil"}
+"""The members that a message names which are not called evil."""
 BAD_TEXTS = {
     "drive": ("C:/x", "N4"),
     "network path": (r"\\host\share", "N4"),
@@ -139,10 +115,12 @@ def test_link__that_leads_out_is_refused(
 
 
 @BOTH_MODES
-@pytest.mark.parametrize(("part", "rule", "name"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("part", "rule"), BAD.values(), ids=BAD)
 def test_link__senseless_one_is_refused(
-    part: bytes, rule: str, name: str, links: Links, tmp_path: Path
+    part: bytes, rule: str, links: Links, tmp_path: Path
 ) -> None:
+    name = NAMED.get(rule, "p-1/evil")
+
     check_refusal(sdist(part), tmp_path, rule, MemberLinkError, f"`{name}`", links=links)
 
 

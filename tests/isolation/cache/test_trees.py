@@ -1,5 +1,6 @@
 """Changes to a published directory, its record or a kept file are detected before use."""
 
+import dataclasses
 import os
 import random
 import shutil
@@ -176,10 +177,6 @@ def choose(ground: Ground, chance: random.Random) -> Damage:
     return path, chance.choice(FILE_DAMAGE + CONTENT_DAMAGE * (path.stat().st_size > 0))
 
 
-def describe(damage: Damage, ground: Ground) -> str:
-    return f"{damage[1].__name__} {damage[0].relative_to(ground.layout.root)}"
-
-
 @needs(posix="links and modes")
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.stress)])
 def test_trees__damage_is_seen_before_use_and_healed(ground: Ground, count: int) -> None:
@@ -188,11 +185,11 @@ def test_trees__damage_is_seen_before_use_and_healed(ground: Ground, count: int)
     unseen: list[str] = []
 
     for _ in range(count):
-        damage = choose(ground, chance)
+        path, do_damage = choose(ground, chance)
         if chance.random() < 0.1:
             flip(chance.choice(ground.kept()), chance)
-        story = describe(damage, ground)
-        damage[1](damage[0], chance)
+        story = f"{do_damage.__name__} {path.relative_to(ground.layout.root)}"
+        do_damage(path, chance)
         reporter, found = ground.use()
         if "healed" not in reporter.kinds or found != right:
             unseen.append(story)
@@ -343,9 +340,7 @@ def restore(ground: Ground, root: Path) -> Ground:
     with tarfile.open(packed) as archive:
         archive.extractall(root, filter="fully_trusted")  # ruff: ignore[tarfile-unsafe-members]
     change_times(root)
-    return Ground(
-        layout=Layout(root=root), stock=ground.stock, python=ground.python, keys=ground.keys
-    )
+    return dataclasses.replace(ground, layout=Layout(root=root))
 
 
 def test_trees__restored_cache_is_hashed_and_not_made_again(ground: Ground) -> None:
@@ -377,12 +372,7 @@ def test_trees__moved_cache_keeps_wheels_and_makes_environments(
 
 
 def test_trees__cache_at_two_places_serves_both(ground: Ground, fast_path: Path) -> None:
-    other = Ground(
-        layout=Layout(root=fast_path / "link"),
-        stock=ground.stock,
-        python=ground.python,
-        keys=ground.keys,
-    )
+    other = dataclasses.replace(ground, layout=Layout(root=fast_path / "link"))
     ground.use()
     other.layout.root.symlink_to(ground.layout.root)
     other.use()

@@ -78,13 +78,30 @@ def become_link(path: Path) -> None:
     path.symlink_to("moved")
 
 
-DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "a record that is cut": ("wheels-v2/records/*/*", partial(os.truncate, length=100)),
-    "a record that is empty": ("wheels-v2/records/*/*", partial(os.truncate, length=0)),
-    "a record that was edited": ("wheels-v2/records/*/*", flip_unseen),
-    "a record that has another name": (
-        "wheels-v2/records/*/*",
-        lambda path: path.rename(path.with_name(f"{path.name[:2]}{'0' * 30}.json")),
+def become_gone(path: Path) -> None:
+    path.rename(path.with_name("gone"))
+
+
+def swap_name(path: Path) -> None:
+    path.rename(path.with_name(f"{path.name[:2]}{'0' * 30}.json"))
+
+
+Damage = Callable[[Path], object]
+RECORD_DAMAGES: dict[str, Damage] = {
+    "that is cut": partial(os.truncate, length=100),
+    "that is empty": partial(os.truncate, length=0),
+    "that was edited": flip_unseen,
+    "that has another name": swap_name,
+}
+DAMAGES: dict[str, tuple[str, Damage]] = {
+    **{f"a record {how}": ("wheels-v2/records/*/*", do) for how, do in RECORD_DAMAGES.items()},
+    **{
+        f"a record of what was built {how}": ("built-v2/records/*/*", do)
+        for how, do in RECORD_DAMAGES.items()
+    },
+    "a record of what was built that is cut": (
+        "built-v2/records/*/*",
+        partial(os.truncate, length=9),
     ),
     "a file that grew": ("wheels-v2/trees/*/*/demo.py", append),
     "a file that is cut": ("wheels-v2/trees/*/*/demo.py", partial(os.truncate, length=1)),
@@ -93,34 +110,13 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a file more": ("wheels-v2/trees/*/*/*.dist-info", lambda path: (path / "more").touch()),
     "a file of another mode": ("wheels-v2/trees/*/*/demo.py", partial(os.chmod, mode=0o755)),
     "a file become a link": ("wheels-v2/trees/*/*/demo.py", become_link),
-    "a tree that is gone": (
-        "wheels-v2/trees/*/*",
-        lambda path: path.rename(path.with_name("gone")),
-    ),
+    "a tree that is gone": ("wheels-v2/trees/*/*", become_gone),
     "a kept file that is cut": ("files-v1/*/*/*.whl", partial(os.truncate, length=10)),
     "a kept file that changed unseen": ("files-v1/*/*/*.whl", flip_unseen),
     "a record of an environment": ("environments-v2/records/*/*", partial(os.truncate, length=9)),
     "bytecode in an environment": ("environments-v2/trees/*/*/lib/**/*.pyc", flip_unseen),
     "a link in an environment": ("environments-v2/trees/*/*/bin/python", os.unlink),
-    "an environment that is gone": (
-        "environments-v2/trees/*/*",
-        lambda path: path.rename(path.with_name("gone")),
-    ),
-}
-DAMAGES |= {
-    "a record of what was built that is cut": (
-        "built-v2/records/*/*",
-        partial(os.truncate, length=9),
-    ),
-    "a record of what was built that is empty": (
-        "built-v2/records/*/*",
-        partial(os.truncate, length=0),
-    ),
-    "a record of what was built that was edited": ("built-v2/records/*/*", flip_unseen),
-    "a record of what was built that has another name": (
-        "built-v2/records/*/*",
-        lambda path: path.rename(path.with_name(f"{path.name[:2]}{'0' * 30}.json")),
-    ),
+    "an environment that is gone": ("environments-v2/trees/*/*", become_gone),
 }
 UNREADABLE = {"a record that is cut", "a record that is empty", "a record that was edited"}
 """Damages after which a record does not even tell which wheel it is about."""
