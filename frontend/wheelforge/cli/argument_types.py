@@ -9,22 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import SourceError
+from wheelforge_isolation.formats import FormatError, amounts
 from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from wheelforge.batch.shards import Shard
 
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
-_BYTES = {
-    **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
-    **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
-}
 _LAST_PORT = 65535
 _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def absolute_path(text: str) -> Path:
@@ -50,7 +45,7 @@ def parse_output_directory(text: str) -> Path:
 
 def parse_size(text: str) -> int:
     """Return bytes: ``5GB``, ``512MiB``, or a plain number of them."""
-    return int(_parse_amount(text, _BYTES, "a size like 5GB"))
+    return int(_explain(amounts.parse_size, text))
 
 
 def parse_count(text: str) -> int:
@@ -72,16 +67,14 @@ def parse_shard(text: str) -> Shard:
 
 def parse_days(text: str) -> float:
     """Return days: ``30d``, ``12h``, ``2w``, or a plain number of them."""
-    days = {"": _SECONDS["d"], **_SECONDS}
-    return _parse_amount(text, days, "an age like 30d") / _SECONDS["d"]
+    seconds = amounts.SECONDS
+    days = {"": seconds["d"], **seconds}
+    return _explain(amounts.parse_amount, text, days, "an age like 30d") / seconds["d"]
 
 
 def parse_seconds(text: str) -> float:
     """Return seconds: ``600``, ``10m``, ``2h``."""
-    seconds = _parse_amount(text, {"": 1, **_SECONDS}, "a time like 600 or 10m")
-    if not seconds:
-        raise ArgumentTypeError(f"`{text}` is no time at all; leave it out for no limit")
-    return seconds
+    return _explain(amounts.parse_seconds, text)
 
 
 def read_source(text: str) -> Path | str:
@@ -206,11 +199,11 @@ def split_words(text: str) -> list[str]:
     return list(words)
 
 
-def _parse_amount(text: str, units: dict[str, int], wanted: str) -> float:
-    match = _AMOUNT.fullmatch(text.strip())
-    if match is None or match[2].lower() not in units:
-        raise ArgumentTypeError(f"`{text}` is not {wanted}")
-    return float(match[1]) * units[match[2].lower()]
+def _explain(parse: Callable[..., float], *facts: object) -> float:
+    try:
+        return parse(*facts)
+    except FormatError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def describe_size(size_bytes: float) -> str:

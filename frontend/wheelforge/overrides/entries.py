@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.overrides.patches import parse_patch
 from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.amounts import parse_seconds, parse_size
 from wheelforge_isolation.formats.requirements import (
     applies,
     find_requirement,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 _CODE = "overrides-invalid"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_BYTES = {"": 1, "MB": 10**6, "GB": 10**9, "MiB": 1 << 20, "GiB": 1 << 30}
 _MOST_PATCH_BYTES = 16 << 20
 _ANY = "*"
 
@@ -234,14 +232,8 @@ def _marker(value: object) -> Requirement:
     return found
 
 
-def _amount(units: Mapping[str, int], expected: str) -> Callable[[object], object]:
-    def check(value: object) -> object:
-        match = _AMOUNT.fullmatch(str(value)) if isinstance(value, int | float | str) else None
-        if match is None or isinstance(value, bool) or not float(match[1]) * units.get(match[2], 0):
-            raise ValueError(f"it must be {expected}")
-        return float(match[1]) * units[match[2]]
-
-    return check
+def _amount(parse: Callable[[str], float]) -> Callable[[object], object]:
+    return lambda value: float(parse(str(value)))
 
 
 def _count(value: object) -> int:
@@ -304,8 +296,8 @@ _CHECKS: dict[Key, Callable[[object], object]] = {
     ("config-settings", _ANY): _setting,
     ("patches",): _texts,
     ("delete",): _texts,
-    ("limits", "timeout"): _amount(_SECONDS, "a time like 600 or `2h`"),
-    ("limits", "memory"): _amount(_BYTES, "a size like `12GB`"),
+    ("limits", "timeout"): _amount(parse_seconds),
+    ("limits", "memory"): _amount(parse_size),
     ("limits", "jobs"): _count,
     ("limits", "exclusive"): _flag,
     ("era",): _one_of("off", "fallback", "always"),

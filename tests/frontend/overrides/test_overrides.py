@@ -247,7 +247,7 @@ def test_digest__depends_on_the_contents_of_patches(tmp_path: Path) -> None:
             "line 4: `build-requires.remove`: `x>1` is no n",
         ),
         (entry("patches = ['x']"), "line 4: `patches`: `x` cannot be read: No such file"),
-        (entry("limits.timeout = 'x'"), "line 4: `limits.timeout`: it must be a time like 600"),
+        (entry("limits.timeout = 'x'"), "line 4: `limits.timeout`: `x` is not a time like 600"),
         (entry("era = 'x'"), "line 4: `era`: it must be one of off, fallback, always"),
         (entry("era = 'off'", name="x y"), "line 2: `name`: `x y` is no name of a package"),
         (entry("versions = 'x'", "era = 'off'"), "line 4: `versions`: `x` is no specifier"),
