@@ -48,7 +48,7 @@ def show_entries(options: argparse.Namespace) -> None:
     entries = sorted(list_entries(_find_cache(options)), key=lambda entry: -entry.last_used)
     if sys.stdout.isatty() and not options.json:
         sys.stdout.write("KIND\tRELEASE\tFILE\tSIZE\tLAST USED\n")
-    facts: list[dict[str, str | int]] = []
+    facts: list[dict[str, object]] = []
     for entry in entries:
         used = f"{dt.datetime.fromtimestamp(entry.last_used, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
         facts.append({
@@ -56,12 +56,14 @@ def show_entries(options: argparse.Namespace) -> None:
             "name": entry.name,
             "version": entry.version,
             "file": entry.file,
+            "wheels": list(entry.wheels),
             "size": entry.size_bytes,
             "last_used": used,
         })
         if not options.json:
             size, release = describe_size(entry.size_bytes), f"{entry.name} {entry.version}".strip()
-            sys.stdout.write(f"{entry.kind}\t{release}\t{entry.file}\t{size}\t{used}\n")
+            files = entry.file or ", ".join(entry.wheels)
+            sys.stdout.write(f"{entry.kind}\t{release}\t{files}\t{size}\t{used}\n")
     if options.json:
         sys.stdout.write(f"{json.dumps(facts, indent=2)}\n")
 

@@ -35,6 +35,8 @@ class Entry:
     """Its record, or the directory of the file: removing that makes it invisible."""
     tree: str = ""
     """The name of its directory, where a record makes it visible."""
+    wheels: tuple[str, ...] = ()
+    """The files that an environment is made of."""
     needs: str = ""
     """The place of the file without which it is nothing."""
 
@@ -101,7 +103,8 @@ def _describe(kind: str, path: Path, record: Record, last_used: float, needs: st
         kind=kind,
         name=about["python" if is_environment else "name"],
         version=about["version"],
-        file=", ".join(about["wheels"]) if is_environment else about["file_name"],
+        file="" if is_environment else about["file_name"],
+        wheels=tuple(about["wheels"]) if is_environment else (),
         size_bytes=len(record.to_bytes()) if needs else sum(sizes),
         last_used=last_used,
         path=path,

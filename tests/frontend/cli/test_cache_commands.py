@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.builds import Ground, write_sdist
 from tests.support.caches import fill_cache, ignore, refuse_with, users, versions, write_wheels
 from wheelforge.cli import main
 from wheelforge_isolation import Layout, list_entries, open_cache
@@ -92,10 +93,24 @@ def test_cache_list__prints_json(layout: Layout, run: Callable[..., tuple[int, s
     assert code == 0
     assert len(found) == 2 * COUNT
     assert {tuple(entry) for entry in found} == {
-        ("kind", "name", "version", "file", "size", "last_used")
+        ("kind", "name", "version", "file", "wheels", "size", "last_used")
     }
     sizes = {entry.size_bytes for entry in list_entries(layout)}
     assert {entry["size"] for entry in found} == sizes
+
+
+def test_cache_list__names_the_wheels_of_an_environment(
+    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(ground.words(write_sdist(tmp_path), "-o", tmp_path / "out"))
+    capsys.readouterr()
+
+    main(["cache", "list", "--json", "--cache-dir", str(ground.cache)])
+
+    found = json.loads(capsys.readouterr().out)
+    made = [each for each in found if each["kind"] == "environment"]
+    assert {each["file"] for each in made} == {""}
+    assert "willing" in {name.partition("-")[0] for each in made for name in each["wheels"]}
 
 
 def test_cache_verify__says_how_much_was_checked(
