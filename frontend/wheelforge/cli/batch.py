@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from wheelforge.cli.file_inputs import FileInputs
     from wheelforge.events import Reporter
     from wheelforge.models import Outcome
     from wheelforge.resolve.requirement_files import RequirementLine
@@ -36,8 +37,9 @@ def build_many(
 
 def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:
     """Return how the batch is built."""
+    files: FileInputs = options.file_inputs
     named = [("--no-binary", text) for text in options.no_binary or ()]
-    no_binary, only_binary = read_format_control([*named, *getattr(options, "formats", ())])
+    no_binary, only_binary = read_format_control([*named, *files.formats])
     return BatchOptions(
         pythons=tuple(dict.fromkeys(options.pythons or [None])),
         # One directory holds one environment at a time.
@@ -48,31 +50,28 @@ def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> Batch
         no_binary=no_binary,
         only_binary=only_binary,
         shard=options.shard,
-        constraints=merge_constraints(line for line in list_lines(options) if line.is_constraint),
-        require_hashes=getattr(options, "requires_source_hashes", False),
+        constraints=merge_constraints(each for each in files.lines if each.is_constraint),
+        require_hashes=files.requires_hashes,
     )
 
 
 def list_inputs(options: argparse.Namespace) -> list[BuildInput]:
     """Return what is to be built, in the order in which it was named."""
-    lines = [line for line in list_lines(options) if not line.is_constraint]
+    files: FileInputs = options.file_inputs
+    lines = [line for line in files.lines if not line.is_constraint]
     named: list[BuildInput] = []
     if options.sources or not options.requirement:
         named = list(map(make_input, make_requests(options)))
     inputs = [*named, *(_make_line_input(line, options) for line in lines)]
-    for each, pythons in getattr(options, "locked_inputs", ()):
-        request = replace(make_request(options, each.source), hashes=each.hashes)
-        inputs.append(BuildInput(request=request, pythons=pythons))
-    if getattr(options, "requires_source_hashes", False):
+    for each, pythons in files.locked:
+        if each.source is not None:
+            request = replace(make_request(options, each.source), hashes=each.hashes)
+            inputs.append(BuildInput(request=request, pythons=pythons))
+    if files.requires_hashes:
         bare = [each for each in inputs if not each.request.hashes]
         if bare:
             raise UsageError("hashes-missing", tuple((each.label, "") for each in bare))
     return inputs
-
-
-def list_lines(options: argparse.Namespace) -> list[RequirementLine]:
-    """Return the lines of requirement files."""
-    return getattr(options, "lines", [])
 
 
 def _make_line_input(line: RequirementLine, options: argparse.Namespace) -> BuildInput:

@@ -6,9 +6,10 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from wheelforge.build.targets import find_layout, read_index_settings
+from wheelforge.cli.defaults import is_list
 from wheelforge.cli.settings import make_places
 from wheelforge.report import format_time
 from wheelforge_isolation import ForgeError
@@ -31,12 +32,12 @@ _JOBS = (
 Buildkite, CircleCI, Azure."""
 
 
-_WITH_A_VALUE = {
-    *("-r", "--requirement", "-j", "--jobs", "-p", "--python"),
-    *("--report", "--html", "--html-base", "--junit", "--events", "--compare"),
+_OF_A_BATCH = {
+    *("requirement", "jobs", "pythons", "resume", "fail_fast", "keep_going", "with_deps"),
+    *("no_binary", "shard", "plan"),
+    *("report", "html", "html_base", "junit", "events", "compare", "server"),
 }
-_OF_A_BATCH = {"--resume", "--fail-fast", "--keep-going", "--with-deps"}
-"""Options that a command for one build of a batch does not have."""
+"""Values of the command line that a command for one build of a batch does not have."""
 
 
 def describe_invocation(options: argparse.Namespace) -> dict[str, object]:
@@ -75,16 +76,21 @@ def find_ci_job(variables: Mapping[str, str]) -> dict[str, str] | None:
 
 def _list_options(options: argparse.Namespace) -> list[str]:
     """Return the words without sources, and without what is for a whole batch or its reports."""
-    sources = {str(source) for source in options.sources or ()}
-    words, kept = iter(options.words), list[str]()
-    for word in words:
-        name = word.partition("=")[0]
-        if name in _WITH_A_VALUE:
-            if name == word:
-                next(words, None)
-        elif name not in _OF_A_BATCH and not {word, str(Path(word).absolute())} & sources:
-            kept.append(redact(word))
-    return kept[1:] if kept[:1] == ["build"] else kept
+    from wheelforge.cli.parser import build_parser
+
+    words = list[str]()
+    for action in build_parser("build")._actions:  # ruff: ignore[private-member-access]
+        value: object = getattr(options, action.dest, None)
+        is_usual = value is None or value == action.default
+        if is_usual or action.dest in _OF_A_BATCH or not action.option_strings:
+            continue
+        name = action.option_strings[-1]
+        values = cast("list[object]", value or []) if is_list(action) else [value]
+        if action.nargs == 0:
+            words += [name] * (action.const in values)
+        else:
+            words += [word for each in values for word in (name, redact(str(each)))]
+    return words
 
 
 def _list_indexes(options: argparse.Namespace) -> list[str]:

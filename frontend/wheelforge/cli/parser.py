@@ -30,6 +30,7 @@ from wheelforge.cli.defaults import (
     list_files,
     turn,
 )
+from wheelforge.cli.file_inputs import FileInputs
 from wheelforge.cli.mistakes import (
     explain_choice,
     reject_command,
@@ -70,7 +71,7 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
         choose_members(found)
     elif getattr(found, "sources", None):
         found.sources = [each for source in found.sources for each in list_sdists(source)]
-    found.words, found.config_files = words, files
+    found.words, found.config_files, found.file_inputs = words, files, FileInputs()
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
 

@@ -27,26 +27,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from wheelforge.batch.locked_inputs import LockedInput
+    from wheelforge.cli.file_inputs import FileInputs
 
 STANDARD_INPUT = Path("-")
 _EXTRAS = re.compile(r"\[[^\[\]]*\]$")
 
 
 def read_option_files(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
-    """Read the files of `-r` and `--build-constraint`; ``options.lines`` has what is to be built.
+    """Read the files of `-r` and `--build-constraint` into ``options.file_inputs``.
 
     As with pip, options in a file add to those of the command line, and an index replaces its.
     """
     ignored: dict[str, None] = {}
     for _ in _read(options, options.build_constraint or (), ignored, is_constraint=True):
         pass  # each environment reads the constraints
-    options.lines, options.locked_inputs = list[RequirementLine](), []
+    inputs: FileInputs = options.file_inputs
     for path in getattr(options, "requirement", None) or ():
         if is_locked_file(path):
             is_empty = not _read_locked(options, path, tell)
         else:
             found = list(_read(options, (path,), ignored))
-            options.lines += found
+            inputs.lines += found
             is_empty = all(line.is_constraint for line in found)
         if is_empty:
             tell(f"`{path}` names nothing to build")
@@ -82,9 +83,8 @@ def _read_locked(options: argparse.Namespace, path: Path, tell: Callable[[str], 
     wheels = sorted(f"`{each.name}`" for each in found if each.source is None)
     if wheels:
         tell(f"`{path}` has nothing but wheels of {', '.join(wheels)}: these are left out")
-    options.locked_inputs += [
-        (each, frozenset(pythons)) for each, pythons in found.items() if each.source is not None
-    ]
+    inputs: FileInputs = options.file_inputs
+    inputs.locked += [(each, frozenset(pythons)) for each, pythons in found.items()]
     return len(wheels) < len(found)
 
 
@@ -93,18 +93,19 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _apply(options: argparse.Namespace, said: FileOptions) -> None:
+    inputs: FileInputs = options.file_inputs
     if said.index_url is not None:
         options.index_url, options.extra_index_url = said.index_url, []
     if said.require_hashes is not None:
-        options.requires_source_hashes = said.require_hashes
+        inputs.requires_hashes = said.require_hashes
+    inputs.formats += said.formats
+    inputs.trusted_hosts += said.trusted_hosts
     options.no_index = options.no_index or said.no_index
     for name, texts in (
         ("extra_index_url", said.extra_index_urls),
         ("find_links", said.find_links),
-        ("trusted_hosts", said.trusted_hosts),
-        ("formats", said.formats),
     ):
-        setattr(options, name, [*(getattr(options, name, None) or ()), *texts])
+        setattr(options, name, [*(getattr(options, name) or ()), *texts])
 
 
 def read_line_source(line: RequirementLine) -> Path | str:

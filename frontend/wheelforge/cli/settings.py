@@ -73,7 +73,7 @@ def make_places(options: argparse.Namespace) -> Settings:
         index_url=options.index_url,
         extra_index_urls=tuple(options.extra_index_url or ()),
         find_links=tuple(options.find_links or ()),
-        trusted_hosts=tuple(getattr(options, "trusted_hosts", ())),
+        trusted_hosts=tuple(options.file_inputs.trusted_hosts),
         no_index=options.no_index,
         offline=options.offline,
         refresh=options.refresh,
@@ -131,18 +131,14 @@ def _find_output(source: Path | str) -> Path:
 
 
 def _read_config_settings(options: argparse.Namespace) -> dict[str, object]:
-    """Return the config settings for the backend; a key that is given twice becomes a list."""
+    """Return the config settings for the backend."""
     if options.config_json is not None:
         return _read_json(options.config_json)
-    settings: dict[str, object] = {}
-    for text in options.config_setting or ():
-        key, _, value = text.partition("=")
-        known = settings.get(key)
-        if known is None:
-            settings[key] = value
-        else:
-            settings[key] = [*known, value] if isinstance(known, list) else [known, value]
-    return settings
+    if not options.config_setting:
+        return {}
+    from wheelforge.resolve.requirement_files import group_settings
+
+    return group_settings(options.config_setting)
 
 
 def _read_json(text: str) -> dict[str, object]:

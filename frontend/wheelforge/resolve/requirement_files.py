@@ -13,7 +13,7 @@ import optparse
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
@@ -249,12 +249,18 @@ def _check_hash(text: str) -> str:
     return f"{algorithm}:{digest}"
 
 
-def _read_config_settings(texts: Iterable[str]) -> dict[str, object]:
+def _read_config_settings(texts: Collection[str]) -> dict[str, object]:
+    for text in texts:
+        if not re.match(r"[^=]+=", text):
+            raise ValueError(f"`--config-settings {text}` has to be KEY=VALUE")
+    return group_settings(texts)
+
+
+def group_settings(texts: Iterable[str]) -> dict[str, object]:
+    """Return the values of ``KEY=VALUE`` by key; those of a key that is repeated as a list."""
     settings: dict[str, list[str]] = {}
     for text in texts:
-        key, mark, value = text.partition("=")
-        if not (key and mark):
-            raise ValueError(f"`--config-settings {text}` has to be KEY=VALUE")
+        key, _, value = text.partition("=")
         settings.setdefault(key, []).append(value)
     return {key: values if values[1:] else values[0] for key, values in settings.items()}
 

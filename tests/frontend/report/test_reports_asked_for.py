@@ -105,6 +105,20 @@ def test_report__tells_how_it_was_called_without_credentials(place: Place) -> No
     assert run["ci"] == {"url": job["CI_JOB_URL"], "commit": job["CI_COMMIT_SHA"]}
 
 
+def test_report__has_the_options_of_one_build_however_they_are_spelled(place: Place) -> None:
+    source = project(place)
+    spelled = ["-j3", "-wqC", "a=1", "--no-index", f"-o{place.path / 'out'}", "--keep-going"]
+
+    place.run(source, *words(place, "report"), *spelled, WHEELFORGE_TIMEOUT="10m")
+
+    found = read(place)["run"]["options"]
+    place.run(source, *found)
+    assert {"--wheel", "--no-index", "--config-setting", "--quiet"} < set(found)
+    assert not {"-j3", "--jobs", "--keep-going", "--report", str(source)} & set(found)
+    assert found[found.index("--timeout") + 1] == "600.0"
+    assert [path.suffix for path in (place.path / "out").iterdir()] == [".whl"]
+
+
 def test_reports__have_a_failed_build_with_the_end_of_its_log(place: Place) -> None:
     source = project(place, build_wheel="print('the last words', flush=True); raise SystemExit(3)")
 
