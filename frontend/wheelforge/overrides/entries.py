@@ -233,7 +233,13 @@ def _marker(value: object) -> Requirement:
 
 
 def _amount(parse: Callable[[str], float]) -> Callable[[object], object]:
-    return lambda value: float(parse(str(value)))
+    def check(value: object) -> float:
+        amount = float(parse(str(value)))
+        if not amount:
+            raise ValueError("it must be more than nothing")
+        return amount
+
+    return check
 
 
 def _count(value: object) -> int:

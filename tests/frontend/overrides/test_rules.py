@@ -196,6 +196,7 @@ def test_patch__of_metadata_that_hatchling_takes_from_elsewhere_is_said(
     ("line", "sentence"),
     [
         ("limits.memory = '12 boxes'", "`limits.memory`: `12 boxes` is not a size like 5GB"),
+        ("limits.memory = 0", "`limits.memory`: it must be more than nothing"),
         ("limits.jobs = 0", "`limits.jobs`: it must be a number from 1 on"),
         ("limits.jobs = true", "`limits.jobs`: it must be a number from 1 on"),
         ("limits.exclusive = 'x'", "`limits.exclusive`: it is true or false"),
