@@ -187,6 +187,20 @@ class BuildAttempt(NamedTuple):
     """Where its part of the log begins and ends, in bytes."""
 
 
+class Cause(NamedTuple):
+    """Why a wheel was built, and not used again."""
+
+    code: str
+    """``first``, ``changed``, ``collected``, ``damaged`` or ``asked``."""
+    sentence: str
+    place: str = ""
+    """The input that has changed first, as ``closure.wheels.setuptools.version``."""
+    before: str = ""
+    now: str = ""
+    follows: tuple[str, ...] = ()
+    """Other inputs that differ; they may come of the first one."""
+
+
 Verdict: TypeAlias = Literal["built", "reused", "resumed", "failed", "cancelled", "not-started"]
 
 
@@ -221,6 +235,8 @@ class Outcome:
     """Whether the artifacts were there already, so that nothing was built."""
     is_reused: bool = False
     """Whether the wheel is one of an earlier build, with which nothing has changed."""
+    cause: Cause | None = None
+    """Why it was built, if wheels of earlier builds are used again."""
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     """Those of the notes that no event has told: they are about the outcome."""

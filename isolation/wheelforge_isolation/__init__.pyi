@@ -1,6 +1,7 @@
 from wheelforge_isolation.cache.built_wheels import (
     BuiltStore as BuiltStore,
     BuiltWheel as BuiltWheel,
+    list_built_wheels as list_built_wheels,
 )
 from wheelforge_isolation.cache.open import (
     Cache as Cache,

@@ -4,19 +4,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tests.support.builds import NEWEST, WILLING, Ground, ask, write_sdist
 from tests.support.index import core_metadata
 from wheelforge.build import targets, toolchain
 from wheelforge.build.forge import open_forge
-from wheelforge.build.key_document import SECTIONS, list_leaves
 from wheelforge.models import Policy
 from wheelforge.overrides.model import read_overrides
-from wheelforge_isolation import Layout
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
@@ -91,16 +87,6 @@ class World:
         metadata = core_metadata(name, version, *requires)
         files = {f"{name}.py": content, "INFO/METADATA": metadata}
         self.ground.stock.add(name, version, files)
-
-    def find_cause(self) -> str:
-        """Return the place of the first difference between the last two documents."""
-        records = Layout(root=self.ground.cache).built.list_records()
-        facts = [json.loads(path.read_bytes().partition(b"\n")[2])[3]["facts"] for path in records]
-        *_, before, after = sorted(facts, key=itemgetter("time"))
-        old, new = (list_leaves(each["document"]) for each in (before, after))
-        places = [place for place in {**new, **old} if new.get(place) != old.get(place)]
-        in_order = sorted(places, key=lambda place: SECTIONS.index(place[0]))
-        return ".".join(in_order[0])
 
     def build(self, output: str = "out") -> Outcome:
         """Build the sdist as the world is now."""

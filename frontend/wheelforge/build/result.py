@@ -10,7 +10,7 @@ from wheelforge_isolation import deliver_file
 if TYPE_CHECKING:
     from wheelforge.build.reuse import ReusedWheel
     from wheelforge.events import EventLog
-    from wheelforge.models import Artifact, BuildRequest
+    from wheelforge.models import Artifact, BuildRequest, Cause
     from wheelforge_isolation import WheelKey
 
 
@@ -32,6 +32,7 @@ class BuildResult:
         self.environments: list[tuple[tuple[str, ...], tuple[WheelKey, ...]]] = []
         """The requirements and wheels of each environment of the last artifact."""
         self.is_reused = False
+        self.cause: Cause | None = None
         self.checked: list[str] = []
         """The notes about the last artifact."""
 

@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from wheelforge.build.environments import EnvironmentManager
     from wheelforge.build.result import BuildResult
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.models import Builder, BuildRequest
+    from wheelforge.models import Builder, BuildRequest, Cause
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import WheelKey
 
     Asked = list[list[str]]
 
 _ALL = ":all:"
+_LONGEST_HISTORY = 8
 _MOST_MANIFESTS = 4
 """How many sets of questions are remembered for the same build."""
 
@@ -66,6 +67,8 @@ class WheelReuse:
         directory = manager.cache.layout.manifests
         self.manifests = JsonCache(directory, "asked")
         self._releases = JsonCache(directory, "release")
+        self.history = JsonCache(directory, "history")
+        """The keys of the last builds of each project."""
         self._toolchain = Toolchain(directory)
 
     def open(
@@ -211,17 +214,23 @@ class WheelBuild:
         constraints = self._reuse.manager.read_constraints(self._request.constraints).texts
         return {**self._known, "closure": describe_closure(asked, closures, constraints)}
 
-    def store(self, result: BuildResult, place: Path) -> None:
-        """Keep the wheel that was just built below ``place``, if that is possible."""
+    def store(self, result: BuildResult, place: Path) -> Cause | None:
+        """Keep the wheel that was just built below ``place``, if that is possible.
+
+        Return why it was built.
+        """
+        cause: Cause | None = None
         with contextlib.suppress(ForgeError, OSError):
             if digest(self._fetched.path) != self._fetched.sha256:
-                return  # another one has taken the place of the sdist meanwhile
+                return None  # another one has taken the place of the sdist meanwhile
             asked = [list(requirements) for requirements, _ in result.environments]
             if any("://" in text for texts in asked for text in texts):
-                return  # there may be a password in it
+                return None  # there may be a password in it
             document = self._complete(asked, [wheels for _, wheels in result.environments])
+            cause = self._explain(document)
             facts = {
                 "document": document,
+                "cause": cause._asdict(),
                 "label": self._request.label,
                 "time": time.time(),
                 "backend": result.backend[1],
@@ -235,6 +244,24 @@ class WheelBuild:
                 self._reuse.manifests.write({"asked": kept}, self._manifest)
             self._expect()
             self._reuse.store_release(self._fetched.sha256, self._override)
+        return cause
+
+    def _explain(self, document: dict[str, Any]) -> Cause:
+        """Return why the wheel with that document was built, and note its key as the last one."""
+        from wheelforge.build import cause
+
+        reuse, key, name = self._reuse, key_of(document), _find_name(self._fetched)
+        built, project = reuse.manager.cache.built, name or self._fetched.path.name
+        keys: list[str] = (reuse.history.read(project) or {}).get("keys", [])
+        others = [each for each in keys if each != key]
+        reuse.history.write({"keys": [key, *others][:_LONGEST_HISTORY]}, project)
+        if not reuse.reads(self._fetched):
+            return cause.ASKED if keys else cause.FIRST
+        if key in keys:
+            is_damaged = key in built.damaged or built.read(key) is not None
+            return cause.DAMAGED if is_damaged else cause.COLLECTED
+        earlier = [facts["document"] for each in others if (facts := built.read(each))]
+        return cause.find_cause(document, earlier)
 
 
 def _find_name(fetched: FetchedSource) -> str:

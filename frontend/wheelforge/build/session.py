@@ -135,6 +135,7 @@ class BuildSession:
             log=self._log,
             id=self.id,
             is_reused=self._result.is_reused,
+            cause=self._result.cause,
             backend=self._result.backend[1],
             attempts=tuple(self._attempts),
         )
@@ -258,7 +259,7 @@ class BuildSession:
             self.events.note(then if cutoff is None else f"built with {then}")
         self._run(self._prepare(tree, place, log, cutoff), fetched)
         if self._wheel is not None:
-            self._wheel.store(self._result, place)
+            self._result.cause = self._wheel.store(self._result, place)
 
     def _is_reused(self, fetched: FetchedSource) -> bool:
         """Deliver the wheel of an earlier build that was the same, if there is one."""

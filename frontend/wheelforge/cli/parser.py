@@ -303,6 +303,14 @@ def _add_overrides_explain(parser: argparse.ArgumentParser) -> None:
     options.add_cache_directory(parser)
 
 
+def _add_why(parser: argparse.ArgumentParser) -> None:
+    text = "a wheel, an sdist, or the name of a project, with its version or without"
+    parser.add_argument("build", metavar="BUILD", help=text)
+    parser.add_argument("other", nargs="?", metavar="OTHER", help="a build to compare it with")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_cache_directory(parser)
+
+
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options.add_pythons(parser)
@@ -406,6 +414,7 @@ COMMANDS = {
     "overrides explain": Command(
         _add_overrides_explain, "show the overrides of a release", "overrides.explain"
     ),
+    "why": Command(_add_why, "tell why a wheel was built and not used again", "why.explain"),
     "serve": Command(_add_serve, "be a server that builds for its clients", "serve.run_serve"),
     "server status": Command(
         _add_cache_facts, "show what the server is doing", "serve.show_status"

@@ -136,7 +136,7 @@ function showDetails(build) {
       ["source", link(build.source)], ["sha256", build.sha256 ? make("span", { className: "mono" }, build.sha256) : ""],
       ["Python", build.python], ["as of", build.era || ""], ["environments", `${found} found, ${made} made`],
       ["compilations", hits + misses ? `${hits} of ${hits + misses} from the compiler cache` : ""],
-      ["backend", build.backendName], ["waited", spellWaits(build)], ["log", build.log ? link(build.log) : ""],
+      ["backend", build.backendName], ["built because", build.cause?.sentence || ""], ["waited", spellWaits(build)], ["log", build.log ? link(build.log) : ""],
     ])),
     build.phases.length ? showPart("Phases", listSteps(build)) : null,
     listAttempts(build),

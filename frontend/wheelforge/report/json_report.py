@@ -71,6 +71,7 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "phases": _describe_phases(outcome.phases),
         "attempts": [_describe_attempt(outcome, each) for each in outcome.attempts],
         "backend": outcome.backend or None,
+        "cause": None if outcome.cause is None else outcome.cause._asdict(),
         "needs": list(outcome.needs),
         "queued_seconds": sum(
             seconds for reason, seconds in waits.items() if reason not in {"token", "directory"}

@@ -85,6 +85,7 @@ def _add_case(suite: Element, outcome: Outcome, tail: str) -> None:
 def _list_properties(outcome: Outcome) -> dict[str, object]:
     log = None if outcome.log is None else str(outcome.log)
     facts: dict[str, object] = {"id": outcome.id, "outcome": outcome.verdict, "log": log}
+    facts["cause"] = outcome.cause.sentence if outcome.cause else None
     for artifact in outcome.artifacts:
         kind = "sdist" if artifact.kind is Kind.SDIST else "wheel"
         facts |= {kind: str(artifact.path), f"{kind}.sha256": artifact.sha256}

@@ -22,7 +22,7 @@ from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.atomic import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from wheelforge_isolation.cache.layout import Layout
@@ -62,6 +62,8 @@ class BuiltStore:
         self._below = below
         self.has_grown = False
         """Whether something was kept here since the store was opened."""
+        self.damaged = set[str]()
+        """The keys of records that were found damaged, and removed."""
 
     @property
     def salt(self) -> bytes:
@@ -91,6 +93,7 @@ class BuiltStore:
         record = parse_record(data)
         if record is None or record.key != path.stem:
             if data is not None:
+                self.damaged.add(key)
                 self._report(Event(kind="healed", subject=path.stem, reason=DAMAGED_RECORD))
                 with contextlib.suppress(FileAccessError):
                     fs.remove_tree(str(path))
@@ -104,6 +107,15 @@ class BuiltStore:
         for used in (path, file):
             fs.mark_used(str(used))
         return BuiltWheel(wheel, file, facts)
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """Return what the builder wanted to know of a wheel, which need not be there whole."""
+        path = self._layout.built.record(_name(key))
+        record = parse_record(read_record(path))
+        if record is None or record.key != path.stem:
+            return None if self._below is None else self._below.read(key)
+        facts: dict[str, Any] = record.about[_FACTS]
+        return facts
 
     def store(self, key: str, wheel: Path, facts: Mapping[str, object] | None = None) -> BuiltWheel:
         """Keep the file ``wheel`` as what was built with ``key``, in place of any before it."""
@@ -130,6 +142,15 @@ class BuiltStore:
         if record is None or record.key != path.stem:
             return "" if data is None else DAMAGED_RECORD
         return "the wheel that it names is gone"
+
+
+def list_built_wheels(layout: Layout) -> Iterator[tuple[WheelKey, dict[str, Any]]]:
+    """Yield each wheel that was built, with its builder's facts; the files are not looked at."""
+    for path in layout.built.list_records():
+        record = parse_record(read_record(path))
+        if record is not None and record.key == path.stem:
+            facts = record.about.pop(_FACTS)
+            yield WheelKey(**record.about), facts
 
 
 def _name(key: str) -> str:

@@ -202,6 +202,18 @@ DAMAGES: dict[str, Callable[[Layout], object]] = {
 }
 
 
+CAUSES = {
+    "wheel": "damaged",
+    "no wheel": "damaged",
+    "record": "damaged",
+    "no record": "collected",
+    "manifest": "damaged",
+    "tools": "",
+    "salt": "changed",
+    "all": "first",
+}
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_reuse__damaged_cache_costs_a_build_and_no_more(
     ground: Ground, tmp_path: Path, damage: str
@@ -214,6 +226,8 @@ def test_reuse__damaged_cache_costs_a_build_and_no_more(
 
     expected = ["reused", "reused"] if damage == "tools" else ["built", "reused"]
     assert [each.verdict for each in found] == expected
+    cause = found[0].cause
+    assert (cause.code if cause else "") == CAUSES[damage]
     assert len(before) == len(found[1].artifacts[0].path.read_bytes())
 
 
@@ -232,3 +246,52 @@ def test_reuse__later_release_of_a_requirement_is_noticed(place: Place) -> None:
     (place.path / "wheels" / newer.name).write_bytes(newer.content)
 
     assert read_mark(place.run(*words(place)).paths[0]) == "newer"
+
+
+def why(place: Place, *words: str | Path) -> str:
+    done = place.run("why", *words)
+    assert (done.code, done.err) == (0, "")
+    return done.out
+
+
+def test_why__names_the_first_cause_and_those_who_share_it(place: Place) -> None:
+    place.run(*words(place))
+    first = why(place, "thing")
+    place.run(*words(place), CFLAGS="-O3")
+    by_name, by_source = why(place, "thing==1.0"), why(place, place.path / "thing-1.0.tar.gz")
+
+    facts = json.loads(why(place, "thing", "--json"))
+
+    assert first == "thing-1.0-py3-none-any.whl: no earlier build of it is in this cache\n"
+    assert by_name == by_source
+    assert by_name.endswith(": the variable `CFLAGS` is -O3, was nothing\n")
+    assert (facts["code"], facts["place"]) == ("changed", "environment.CFLAGS")
+    assert (facts["now"], facts["shared_by"]) == ("-O3", 0)
+
+
+def test_why__compares_two_builds(place: Place) -> None:
+    (first,) = place.run(*words(place)).paths
+    kept = first.rename(place.path / first.name)
+    newer = maker("2.0", "newer")
+    (place.path / "wheels" / newer.name).write_bytes(newer.content)
+    (second,) = place.run(*words(place)).paths
+
+    assert why(place, second, kept).endswith(": `maker` is 2.0, was 1.0\n")
+    assert why(place, kept, second).endswith(": `maker` is 1.0, was 2.0\n")
+    assert why(place, kept, kept).endswith(": nothing has changed\n")
+
+
+@pytest.mark.parametrize("name", ["strange", "strange==1.0", "thing==2.0", "thing-1.0.tar.gz"])
+def test_why__build_that_never_was_is_one_sentence(place: Place, name: str) -> None:
+    done = place.run("why", name)
+
+    assert (done.code, done.error) == (2, "option-invalid")
+    assert "no build of it is in this cache" in done.err
+
+
+def test_cause__stands_in_the_report(place: Place) -> None:
+    found = [report(place), report(place), report(place, "--rebuild"), report(place, "-C", "x=1")]
+
+    causes = [each["cause"] and each["cause"]["code"] for each in found]
+    assert causes == ["first", None, "asked", "changed"]
+    assert found[3]["cause"]["sentence"] == "the config setting `x` is 1, was nothing"

@@ -161,7 +161,9 @@ def test_reuse__other_input_is_built_again(world: World, name: str) -> None:
 
     assert [each.verdict for each in (first, same)] == ["built", "reused"]
     assert [each.verdict for each in (changed, settled)] == ["built", "reused"]
-    assert world.find_cause().startswith(cause)
+    assert changed.cause is not None
+    assert (changed.cause.code, settled.cause) == ("changed", None)
+    assert changed.cause.place.startswith(cause)
 
 
 def moved_cache(world: World) -> None:

@@ -1,0 +1,92 @@
+"""Why a wheel was built and not used again: the first difference from the nearest earlier build."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from wheelforge.build.key_document import list_leaves
+from wheelforge.models import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Document = dict[str, Any]
+
+FIRST = Cause("first", "no earlier build of it is in this cache")
+ASKED = Cause("asked", "built anew, as was asked for")
+COLLECTED = Cause("collected", "the wheel of the same build is no longer in the cache")
+DAMAGED = Cause("damaged", "the wheel of the same build was damaged in the cache")
+_NONE = "nothing"
+_MARK = re.compile(r"NOW|BEFORE")
+_KEYED = "hmac:"
+_THINGS = {("closure", "wheels"), ("toolchain", "tools")}
+_SENTENCES = {
+    "source.sha256": "the sdist has other bytes",
+    "interpreter.version": "Python is NOW, was BEFORE",
+    "interpreter.identity": "the Python was built or installed anew",
+    "platform.cpu": "it was built on a machine with another processor",
+    "platform.release": "it was built on a machine with the kernel BEFORE, and this is NOW",
+    "platform.distribution": "the system is NOW, was BEFORE",
+    "platform.libc": "the C library is NOW, was BEFORE",
+    "policy.umask": "the umask is NOW, was BEFORE",
+    "policy.wheelforge": "wheelforge is NOW, was BEFORE",
+    "closure.constraints": "constraints on build requirements are NOW, were BEFORE",
+    "closure.requires": "build requirements are NOW, were BEFORE",
+}
+_KINDS = {
+    ("environment",): "the variable `NAME` is NOW, was BEFORE",
+    ("request", "config_settings"): "the config setting `NAME` is NOW, was BEFORE",
+    ("overrides",): "the override `NAME` is NOW, was BEFORE",
+    ("toolchain", "tools"): "the tool `NAME` is another one",
+    ("toolchain", "libraries"): "the package `NAME` is NOW, was BEFORE",
+    ("toolchain", "settings"): "the file `~/NAME` is another one",
+}
+
+
+def find_cause(now: Document, earlier: Iterable[Document]) -> Cause:
+    """Return the first difference of ``now`` from the nearest of earlier documents."""
+    compared = [compare(before, now) for before in earlier]
+    return min(compared, key=lambda cause: len(cause.follows), default=FIRST)
+
+
+def compare(before: Document, now: Document) -> Cause:
+    """Return the first difference between two documents, and the places of those that follow."""
+    old, new = list_leaves(before), list_leaves(now)
+    sections = list(dict.fromkeys(place[0] for place in (*new, *old)))
+    places = [place for place in {**new, **old} if new.get(place) != old.get(place)]
+    if not places:
+        return Cause("same", "nothing has changed")
+    first, *others = sorted(places, key=lambda place: sections.index(place[0]))
+    values = old.get(first, ""), new.get(first, "")
+    # Version, file and hash of one wheel, or path and digest of one tool, are one difference.
+    same = first[:3] if first[:2] in _THINGS else first
+    follows = tuple(".".join(place) for place in others if place[: len(same)] != same)
+    sentence = _describe(first, old, new)
+    return Cause("changed", sentence, ".".join(first), *values, follows)
+
+
+def _describe(
+    place: tuple[str, ...], old: dict[tuple[str, ...], str], new: dict[tuple[str, ...], str]
+) -> str:
+    before, now = (_show(leaves.get(place, "")) for leaves in (old, new))
+    if place[:2] == ("closure", "wheels"):
+        # Of a wheel version, file and hash are told apart; the version says most.
+        version = (*place[:3], "version")
+        before, now = (_show(leaves.get(version, "")) for leaves in (old, new))
+        if before == now:
+            return f"`{place[2]}` {now} is a file with other bytes"
+        return f"`{place[2]}` is {now}, was {before}"
+    if any(value.startswith(_KEYED) for value in (before, now)):
+        how = {before: "is set", now: "is not set"}.get(_NONE, "is another one")
+        return f"the variable `{place[-1]}` {how}"
+    known = _SENTENCES.get(".".join(place))
+    for kind, sentence in _KINDS.items():
+        if place[: len(kind)] == kind and len(place) > len(kind):
+            known = sentence.replace("NAME", place[len(kind)])
+    known = known or f"`{'.'.join(place)}` is NOW, was BEFORE"
+    return _MARK.sub(lambda mark: now if mark[0] == "NOW" else before, known)
+
+
+def _show(value: str) -> str:
+    return value if value not in {"", "{}", "[]"} else _NONE
