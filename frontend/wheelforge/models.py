@@ -111,6 +111,11 @@ class BuildRequest:
         """The name of the source in messages."""
         if not isinstance(self.source, str):
             return self.source.name
+        if "git+" in self.source:
+            from wheelforge_isolation.formats.git_urls import is_git_url, label_git_url
+
+            if is_git_url(self.source):
+                return label_git_url(self.source)
         # Of a URL no more than the name of the file, which holds no secrets.
         return file_name_of(self.source) or "source"
 
@@ -222,6 +227,8 @@ class Outcome:
     """The core metadata, if that was what was asked for."""
     sha256: str = ""
     """Of the source, if it is a file."""
+    commit: str = ""
+    """Of the source, if it is a repository."""
     phases: tuple[Phase, ...] = ()
     wheels: tuple[WheelKey, ...] = ()
     """The wheels that the environments were made of."""
@@ -293,6 +300,8 @@ class EnvironmentRequest:
     """The source that has them, for messages."""
     sha256: str = ""
     """Of the source, if it is an sdist."""
+    commit: str = ""
+    """Of the source, if it is a repository."""
     chain: tuple[str, ...] = ()
     python: str | None = None
     constraints: tuple[Path, ...] = ()

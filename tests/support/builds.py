@@ -72,7 +72,7 @@ class Ground:
         with open_forge(self.settings(**facts), reporter=reporter, components=components) as forge:
             yield forge
 
-    def build(self, source: Path, output: Path, **facts: Any) -> Outcome:
+    def build(self, source: Path | str, output: Path, **facts: Any) -> Outcome:
         """Build a wheel, unless something else is said, with a forge of its own."""
         with self.forge(policy=Policy(reuse=Reuse.OFF)) as forge:
             return forge.build(ask(source, output, **facts))

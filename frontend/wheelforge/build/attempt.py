@@ -84,7 +84,8 @@ class Attempt:
     def run(self) -> None:
         """Build and deliver one kind after another."""
         source, request = self._tree, self._request
-        usual = (Kind.WHEEL,) if source.fetched.sha256 else (Kind.SDIST, Kind.WHEEL)
+        is_fetched = bool(source.fetched.sha256 or source.fetched.commit)
+        usual = (Kind.WHEEL,) if is_fetched else (Kind.SDIST, Kind.WHEEL)
         for kind in request.kinds or usual:
             if request.stops_early:
                 with self._open_backend(read_project(source.root), kind, source.newest):
@@ -193,6 +194,7 @@ class Attempt:
             session.override,
             self._tree.fetched.sha256,
         )
+        request = replace(request, commit=self._tree.fetched.commit)
         with self._events.phase("isolate"):
             if session.cancellation.is_cancelled():
                 raise BuildCancelledError(self._request.label)

@@ -286,7 +286,8 @@ class _Preparation:
     def _identify(self) -> Source:
         from wheelforge.lockfile import Source
 
-        return Source(label=self._request.label, sha256=self._request.sha256)
+        request = self._request
+        return Source(label=request.label, sha256=request.sha256, commit=request.commit)
 
     @property
     def _is_cut_off(self) -> bool:

@@ -121,6 +121,7 @@ class BuildSession:
             error=error,
             metadata=self._result.metadata,
             sha256="" if self._fetched is None else self._fetched.sha256,
+            commit="" if self._fetched is None else self._fetched.commit,
             phases=tuple(self.events.phases),
             wheels=tuple(self._result.wheels),
             environments_found=self._result.environments_found,
@@ -224,7 +225,7 @@ class BuildSession:
         if self._fetched is None:
             is_path = isinstance(self.request.source, Path)
             with contextlib.nullcontext() if is_path else self.events.phase("fetch"):
-                self._fetched = prepare_source(self.context, self.request, place / "fetched")
+                self._fetched = self._fetch(place)
         fetched = self._fetched
         if self._is_reused(fetched):
             log.write(b"nothing was run: the wheel is one of an earlier build\n")
@@ -271,10 +272,20 @@ class BuildSession:
         self._result.reuse(self._wheel.find(self.build_requirement), self.events, self.request)
         return self._result.is_reused
 
+    def _fetch(self, place: Path, commit: str = "") -> FetchedSource:
+        watch = self.cancellation.is_cancelled
+        place /= "fetched"
+        fetched = prepare_source(
+            self.context, self.request, place, is_cancelled=watch, commit=commit
+        )
+        if fetched.commit:
+            self.events.note(f"built from the commit {fetched.commit}")
+        return fetched
+
     def _lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
         from wheelforge.build.project import SourceTree, unpack_source
 
-        tree = SourceTree(fetched.path, fetched)
+        tree = SourceTree(fetched.path, fetched, fetched.committed)
         if fetched.sha256:
             tree = unpack_source(fetched, place, self.request, self.events)
         if self.context.settings.overrides is not None:
@@ -344,6 +355,8 @@ class BuildSession:
             return
         backend = self._result.backend
         _part(attempt.log, "in processes that are not forked")
+        if fetched.commit:  # a backend writes into what it is built from
+            fetched = self._fetch(attempt.place, fetched.commit)
         tree = self._lay_out(fetched, attempt.place)
         again = self._prepare(tree, attempt.place, attempt.log, attempt.cutoff)
         again.forks, again.reason = False, "unforked"

@@ -37,7 +37,7 @@ from wheelforge_isolation.formats.urls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
     from packaging.specifiers import SpecifierSet
@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     from wheelforge.build.context import BuildContext
     from wheelforge.index import Candidate, Index
     from wheelforge.models import BuildRequest
+    from wheelforge_isolation.formats.git_urls import GitUrl
 
-    Source: TypeAlias = "RequirementSource | UrlSource"
+    Source: TypeAlias = "RequirementSource | UrlSource | GitSource"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 """More than one letter, as one is a drive of Windows."""
@@ -91,12 +92,41 @@ class UrlSource(NamedTuple):
         return redact(self.url)
 
 
+class GitSource(NamedTuple):
+    """A revision of a git repository."""
+
+    url: GitUrl
+    name: str = ""
+    """Of the project, if that was said."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is had without a network."""
+        return self.url.url.startswith("file:")
+
+    def __str__(self) -> str:
+        return redact(self.url.url)
+
+
+class GitTerms(NamedTuple):
+    """How a repository is fetched."""
+
+    variables: Mapping[str, str] = {}
+    is_cancelled: Callable[[], bool] = bool
+    commit: str = ""
+    """The one to fetch, if it is known, whatever the revision means now."""
+
+
 class FetchedSource(NamedTuple):
     """A directory or an sdist, and what is known of it."""
 
     path: Path
     sha256: str = ""
     """Unless it is a directory."""
+    commit: str = ""
+    """If it is a directory that was fetched from a repository."""
+    committed: int | None = None
+    """When that commit was made, in seconds since 1970."""
     uploaded: datetime | None = None
     url: str = ""
     """Where it is from, without credentials."""
@@ -136,11 +166,18 @@ def parse_source(text: str) -> Source:
     return RequirementSource(name=requirement.name, specifier=requirement.specifier)
 
 
-def _parse_url(text: str, name: str) -> UrlSource:
+def _parse_url(text: str, name: str) -> UrlSource | GitSource:
     try:
         check_url(text)
     except FormatError as error:
         raise _invalid(text, str(error)) from error
+    if scheme_of(text).startswith("git+"):
+        from wheelforge_isolation.formats.git_urls import parse_git_url
+
+        try:
+            return GitSource(url=parse_git_url(text), name=name)
+        except FormatError as error:
+            raise _invalid(text, str(error)) from error
     scheme, facts = scheme_of(text), fragment_of(text)
     url, file_name = without_fragment(text), file_name_of(text)
     problem = _judge_url(scheme, file_name, facts)
@@ -153,7 +190,7 @@ def _parse_url(text: str, name: str) -> UrlSource:
 def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
     """Return why a URL is of no use, or nothing."""
     if "+" in scheme:
-        return "repositories are not fetched; clone it, and name the directory"
+        return "only repositories of git are fetched; clone it, and name the directory"
     if scheme not in FETCHED_SCHEMES:
         return "only `https:`, `http:` and `file:` URLs are fetched"
     if "subdirectory" in facts:
@@ -180,8 +217,12 @@ def describe_path(path: Path) -> FetchedSource:
         raise _invalid(str(path), error.strerror or str(error)) from error
 
 
-def fetch_source(source: Source, index: Index, directory: Path) -> FetchedSource:
-    """Put the archive of ``source`` into ``directory``."""
+def fetch_source(
+    source: Source, index: Index, directory: Path, terms: GitTerms | None = None
+) -> FetchedSource:
+    """Put the archive of ``source`` into ``directory``, or what is in a repository."""
+    if isinstance(source, GitSource):
+        return _check_out(source, directory, terms or GitTerms())
     if isinstance(source, UrlSource):
         from packaging.utils import canonicalize_name
 
@@ -276,23 +317,69 @@ def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
     return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)
 
 
-def prepare_source(context: BuildContext, request: BuildRequest, place: Path) -> FetchedSource:
-    """Return the source as a path, fetched into ``place`` if it is none, with its hash checked."""
+def prepare_source(
+    context: BuildContext,
+    request: BuildRequest,
+    place: Path,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+    commit: str = "",
+) -> FetchedSource:
+    """Return the source as a path, fetched into ``place`` if it is none, with its hash checked.
+
+    Of a repository ``commit`` is fetched, or that of a lock, if there is one.
+    """
     if isinstance(request.source, Path):
         fetched = describe_path(request.source)
     else:
+        settings, source = context.settings, parse_source(request.source)
         index = context.targets.find(request.python).index
-        source = parse_source(request.source)
-        if context.settings.offline and not (source.is_local or index.is_local):
+        if settings.offline and not (source.is_local or index.is_local):
             raise OfflineError("offline", str(source), "this build")
-        fetched = fetch_source(source, index, place)
+        if isinstance(source, GitSource) and settings.lock is not None:
+            commit = commit or settings.lock.find_commit(request.label)
+        terms = GitTerms(
+            variables=settings.variables if request.variables is None else request.variables,
+            is_cancelled=is_cancelled or context.pool.cancellation.is_cancelled,
+            commit=commit,
+        )
+        fetched = fetch_source(source, index, place, terms)
+    _check_hashes(request, fetched)
+    if Kind.EDITABLE in request.kinds:
+        _refuse_editable(request, fetched)
+    return fetched
+
+
+def _check_out(source: GitSource, place: Path, terms: GitTerms) -> FetchedSource:
+    from packaging.utils import canonicalize_name
+
+    from wheelforge.build.git import check_out
+
+    found = check_out(source.url, place / source.url.name, terms)
+    return FetchedSource(
+        path=found.root,
+        commit=found.commit,
+        committed=found.time,
+        url=without_secrets(source.url.url),
+        name=canonicalize_name(source.name),
+    )
+
+
+def _check_hashes(request: BuildRequest, fetched: FetchedSource) -> None:
     if request.hashes and not fetched.sha256:
-        raise SourceError("source-invalid", str(request.source), "a directory has no hash")
+        what = "a commit" if fetched.commit else "a directory"
+        raise _invalid(str(request.source), f"{what} has no hash")
     if request.hashes:
         from wheelforge.resolve import check_hashes
 
         check_hashes(fetched.path, request.hashes)
-    if fetched.sha256 and Kind.EDITABLE in request.kinds and request.tree is None:
+
+
+def _refuse_editable(request: BuildRequest, fetched: FetchedSource) -> None:
+    """Refuse an editable wheel of what is there for the build only."""
+    if fetched.commit:
+        reason = "a repository is fetched for the build only; clone it, and name the directory"
+        raise UsageError("option-invalid", "--editable", reason)
+    if fetched.sha256 and request.tree is None:
         reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
         raise UsageError("option-invalid", "--editable", reason)
-    return fetched

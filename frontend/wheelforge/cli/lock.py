@@ -50,7 +50,9 @@ def _ask(options: argparse.Namespace, console: Console, recorder: Recorder) -> l
     def on_outcome(outcome: Outcome) -> None:
         console.show_outcome(outcome)
         if outcome.error is not None:
-            recorder.drop(Source(outcome.request.label, outcome.sha256), outcome.python)
+            recorder.drop(
+                Source(outcome.request.label, outcome.sha256, outcome.commit), outcome.python
+            )
 
     with open_cache_place(options), console.watch():
         inputs = [

@@ -151,9 +151,15 @@ def _read_json(text: str) -> dict[str, object]:
     return cast("dict[str, object]", settings)
 
 
+def _is_repository(source: str) -> bool:
+    from wheelforge_isolation.formats.git_urls import is_git_url
+
+    return is_git_url(source)
+
+
 def _list_kinds(options: argparse.Namespace, source: Path | str) -> tuple[Kind, ...]:
     kinds: tuple[Kind, ...] = tuple(map(Kind, dict.fromkeys(options.kinds or ())))
-    is_directory = isinstance(source, Path) and source.is_dir()
-    if Kind.SDIST in kinds and not is_directory:
+    is_tree = source.is_dir() if isinstance(source, Path) else _is_repository(source)
+    if Kind.SDIST in kinds and not is_tree:
         raise UsageError("option-invalid", "--sdist", f"`{source}` is an sdist already")
     return kinds

@@ -7,6 +7,7 @@ from typing import ClassVar
 from wheelforge.errors.base import BuildError, Kind, in_backticks
 
 _SHOWN_VERSIONS = 10
+_COMMIT_DIGITS = 40
 
 
 class UsageError(BuildError):
@@ -93,7 +94,7 @@ class SourceError(BuildError):
     python: str
     file: str
     other: str
-    """The source that has made another file of that name."""
+    """The source that has made another file of that name, or a revision that may be meant."""
     reasons: tuple[str, ...]
     versions: tuple[str, ...]
     """The versions of which there are sdists, newest first."""
@@ -110,6 +111,10 @@ def _known_versions(error: SourceError) -> str:
     return f"there are sdists of {', '.join(error.versions[:_SHOWN_VERSIONS])}{rest}"
 
 
+def _similar_revision(error: SourceError) -> str:
+    return f"did you mean `{error.other}`?" if error.other else ""
+
+
 SourceError.kinds = {
     "source-invalid": Kind(2, "source reason", "`{source}` cannot be built: {reason}"),
     "project-invalid": Kind(3, "source reason", "`{source}` cannot be built: {reason}"),
@@ -120,6 +125,19 @@ SourceError.kinds = {
         "name a Python that it is for: `--python`",
     ),
     "source-not-found": Kind(3, "requirement reasons versions", _no_sdist, _known_versions),
+    "git-missing": Kind(
+        5,
+        "source",
+        "`{source}` cannot be fetched: there is no program `git`",
+        "install `git`, or clone it elsewhere and name the directory",
+    ),
+    "git-failed": Kind(5, "source reason", "`{source}` cannot be fetched: git says: {reason}"),
+    "revision-unknown": Kind(
+        3,
+        "source reason other",
+        "`{source}` has no branch, tag or commit `{reason}`",
+        _similar_revision,
+    ),
     "result-collides": Kind(
         3,
         "source file other",
@@ -169,8 +187,10 @@ def _changed_source(error: LockError) -> str:
     return f"`{error.source}` is locked in `{error.lock}` as {locked}, and is {found}"
 
 
-def _describe(sha256: str) -> str:
-    return f"the archive with the SHA-256 {sha256}" if sha256 else "a directory"
+def _describe(digest: str) -> str:
+    if len(digest) == _COMMIT_DIGITS:
+        return f"the commit {digest}"
+    return f"the archive with the SHA-256 {digest}" if digest else "a directory"
 
 
 def _other_python(error: LockError) -> str:

@@ -33,9 +33,10 @@ def _describe(lock: Lock) -> set[tuple[int, str]]:
     """Return each fact of a lock as a line, after the number of its kind."""
     facts = set[tuple[int, str]]()
     for locked in lock.sources:
-        label, sha256 = locked.source
-        digest = sha256 and f", sha256:{sha256[:_SHOWN_DIGITS]}"
-        facts.add((0, f"source {label}{digest} for {locked.python}"))
+        label, digest = locked.source.label, locked.source.digest[:_SHOWN_DIGITS]
+        kind = "sha256" if locked.source.sha256 else "commit"
+        which = digest and f", {kind}:{digest}"
+        facts.add((0, f"source {label}{which} for {locked.python}"))
         for answer in locked.answers:
             facts |= {(1, f"{label} requires {text}") for text in answer.requirements}
             facts |= {

@@ -36,6 +36,13 @@ class Source(NamedTuple):
     """The file name of an archive, the name of a project in a directory."""
     sha256: str = ""
     """Of the archive; empty for a directory, whose content may change."""
+    commit: str = ""
+    """Of a repository."""
+
+    @property
+    def digest(self) -> str:
+        """The hash or commit by which its content is known, if that cannot change."""
+        return self.sha256 or self.commit
 
 
 class LockedPython(NamedTuple):
@@ -116,6 +123,11 @@ class Lock:
             tuple(sorted({*nearest.requirements} - {*asked})),
         )
 
+    def find_commit(self, label: str) -> str:
+        """Return the commit of the repository that is called so, if there is one."""
+        commits = {each.source.commit for each in self.sources if each.source.label == label}
+        return commits.pop() if len(commits) == 1 else ""
+
     def files(self) -> tuple[Pin, ...]:
         """Return every file that any build needs, each once, by name."""
         answers = (answer for locked in self.sources for answer in locked.answers)
@@ -128,9 +140,9 @@ class Lock:
             raise LockError("lock-lacks", self.name, source.label)
         same = [each for each in named if each.source == source]
         if not same:
-            hashes = dict.fromkeys(each.source.sha256 for each in named)
+            locked = dict.fromkeys(each.source.digest for each in named)
             raise LockError(
-                "lock-source-changed", self.name, source.label, tuple(hashes), source.sha256
+                "lock-source-changed", self.name, source.label, tuple(locked), source.digest
             )
         wanted = describe_python(python)
         for each in same:

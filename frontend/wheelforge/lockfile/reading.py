@@ -28,6 +28,7 @@ from wheelforge.lockfile.model import (
 from wheelforge.resolve import Pin
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, is_plain_file_name
+from wheelforge_isolation.formats.git_urls import is_commit
 from wheelforge_isolation.formats.urls import check_url, file_name_of
 
 if TYPE_CHECKING:
@@ -165,12 +166,15 @@ def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
     sha256 = table.get("sha256", str) if "sha256" in table.values else ""
     if sha256:
         _check_sha256(table, "sha256", sha256)
+    commit = table.get("commit", str) if "commit" in table.values else ""
+    if commit and not is_commit(commit):
+        table.refuse("commit", "it has to be the whole name of a commit")
     python = table.table("python")
     answers = [_read_answer(each, files) for each in table.tables("answers")]
     if not answers:
         table.refuse("answers", "there has to be one")
     return LockedSource(
-        source=Source(label=table.get("name", str), sha256=sha256),
+        source=Source(label=table.get("name", str), sha256=sha256, commit=commit),
         python=LockedPython(**{
             name: python.get(name, str) for name in LockedPython.__annotations__
         }),

@@ -64,10 +64,11 @@ def _make_document(lock: Lock, directory: Path) -> Pylock:
 
 
 def _describe(locked: LockedSource, groups: _Groups) -> Mapping[str, Any]:
-    sha256 = locked.source.sha256
+    sha256, commit = locked.source.sha256, locked.source.commit
     return {
         "name": locked.source.label,
         **({"sha256": sha256} if sha256 else {}),
+        **({"commit": commit} if commit else {}),
         "python": locked.python._asdict(),
         "answers": [
             {

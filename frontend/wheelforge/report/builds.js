@@ -134,6 +134,7 @@ function showDetails(build) {
     showPart("Build", listPairs([
       ["id", make("a", { href: `#b=${encodeURIComponent(build.id)}`, title: "A link to this build" }, `#${build.id}`)],
       ["source", link(build.source)], ["sha256", build.sha256 ? make("span", { className: "mono" }, build.sha256) : ""],
+      ["commit", build.commit ? make("span", { className: "mono" }, build.commit) : ""],
       ["Python", build.python], ["as of", build.era || ""], ["environments", `${found} found, ${made} made`],
       ["compilations", hits + misses ? `${hits} of ${hits + misses} from the compiler cache` : ""],
       ["backend", build.backendName], ["built because", build.cause?.sentence || ""], ["waited", spellWaits(build)], ["log", build.log ? link(build.log) : ""],

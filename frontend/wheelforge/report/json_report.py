@@ -62,6 +62,7 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "source": redact(source) if isinstance(source, str) else str(source),
         "label": outcome.request.label,
         "sha256": outcome.sha256 or None,
+        "commit": outcome.commit or None,
         "python": outcome.python,
         "outcome": outcome.verdict,
         "error": _describe_error(outcome, outcome.error, tail),

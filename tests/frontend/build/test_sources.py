@@ -160,7 +160,8 @@ def test_source__a_url_is_taken_apart(text: str, source: UrlSource) -> None:
     assert parse_source(text) == source
 
 
-GIT = "repositories are not fetched; clone it, and name the directory"
+GIT = "only `git+https:`, `git+ssh:` and `git+file:` repositories are fetched"
+HG = "only repositories of git are fetched; clone it, and name the directory"
 RELATIVE = "a path has to be absolute"
 OLD = "only .tar.gz and .zip are read: rename a .tgz, and repack others"
 NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
@@ -170,8 +171,8 @@ END = "it does not end with the name of a .tar.gz or .zip file"
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("git+https://example.org/demo.git", GIT),
-        ("demo @ git+ssh://example.org/demo.git", GIT),
+        ("hg+https://example.org/demo", HG),
+        ("demo @ git+http://example.org/demo.git", GIT),
         ("ftp://x.org/demo-1.0.tar.gz", "only `https:`, `http:` and `file:` URLs are fetched"),
         ("https://example.org/demo-1.0-py3-none-any.whl", END),
         ("https://example.org/tar.gz/v1", END),
@@ -221,7 +222,7 @@ def test_source__no_words_lead_to_another_error(text: str) -> None:
     with contextlib.suppress(SourceError):
         source = parse_source(text)
 
-        assert isinstance(source, RequirementSource) or source.file_name
+        assert not isinstance(source, UrlSource) or source.file_name
 
 
 # Having it
