@@ -61,6 +61,7 @@ DOORS = {
     "tomli_w": {"lockfile"},
     "urllib3": {"index"},
     "aiohttp": {"service"},
+    "jinja2": {"service"},
     "sqlite3": {"service"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}

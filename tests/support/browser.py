@@ -46,15 +46,17 @@ class Browser:
     _count: int = 0
     _loaded: bool = False
 
-    def open(self, path: Path, *, width: int = 1280, height: int = 900, theme: str = "") -> None:
-        """Show a file, in a window of that size."""
+    def open(
+        self, path: Path | str, *, width: int = 1280, height: int = 900, theme: str = ""
+    ) -> None:
+        """Show a file or a URL, in a window of that size."""
         self._attach()
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.tell("Emulation.setDeviceMetricsOverride", **size)
         features = [{"name": "prefers-color-scheme", "value": theme or "light"}]
         self.tell("Emulation.setEmulatedMedia", features=features)
         self._loaded = False
-        self.tell("Page.navigate", url=path.as_uri())
+        self.tell("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
         while not self._loaded:
             self._hear()
 

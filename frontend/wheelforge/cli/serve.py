@@ -41,7 +41,8 @@ def run_serve(options: argparse.Namespace) -> None:
     if not hasattr(os, "fork"):
         raise ServiceError("server-failed", "this platform cannot fork processes")
     try:
-        import_module("aiohttp")
+        for name in ("aiohttp", "jinja2"):
+            import_module(name)
     except ImportError as error:
         raise ServiceError("extra-missing", "service", str(error)) from error
     from wheelforge.cli import hosted

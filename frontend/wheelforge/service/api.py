@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
-from wheelforge.service import openapi
+from wheelforge.service import dashboard, openapi
 from wheelforge.service.home import PROTOCOL
 from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
 from wheelforge.service.requests import Scope, read_request
 from wheelforge.service.uploads import PREFIX
+from wheelforge.service.views import answer_json, describe_build, describe_run
 from wheelforge.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from wheelforge.service.queue import Run, Want
+    from wheelforge.service.queue import Want
     from wheelforge.service.server import Server
 
     Handler = Callable[[Server, web.Request], Awaitable[web.StreamResponse]]
@@ -93,13 +94,6 @@ def _bind(server: Server, route: Route) -> Callable[[web.Request], Awaitable[web
     return answer
 
 
-def _json(facts: object, status: int = 200, **headers: str) -> web.Response:
-    body = json.dumps(facts, ensure_ascii=False).encode(errors="replace") + b"\n"
-    return web.Response(
-        body=body, status=status, content_type="application/json", charset="utf-8", headers=headers
-    )
-
-
 # -- builds ---------------------------------------------------------------------------------------
 
 
@@ -117,32 +111,32 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
             detail = "this `Idempotency-Key` came with another request before"
             raise Problem(422, "idempotency-key-reused", detail)
         if known is not None:
-            return _json(describe_build(server, known))
+            return answer_json(describe_build(server, known))
     scope = Scope(server.options.targets, server.runs.uploads.find, server.options.places)
     spec = read_request(read_json(body), scope, is_trusted=trusted)
     client = spec.fields.get("client") or (f"uid {os.geteuid()}" if trusted else "remote")
     want = server.runs.submit(spec, client, key, digest)
     facts = describe_build(server, want)
-    return _json(facts, 202, Location=f"/api/v1/builds/{want.id}")
+    return answer_json(facts, 202, Location=f"/api/v1/builds/{want.id}")
 
 
 async def list_builds(server: Server, request: web.Request) -> web.StreamResponse:
     """List builds that are done, the last first."""
     limit, offset = _count(request, "limit", 50, 500), _count(request, "offset", 0, 10**9)
     runs = server.runs.queue.list_runs("done", limit, offset)
-    return _json({"builds": [describe_run(server, run) for run in runs]})
+    return answer_json({"builds": [describe_run(server, run) for run in runs]})
 
 
 async def show_build(server: Server, request: web.Request) -> web.StreamResponse:
     """Show one build."""
-    return _json(describe_build(server, find_want(server, request)))
+    return answer_json(describe_build(server, find_want(server, request)))
 
 
 async def cancel_build(server: Server, request: web.Request) -> web.StreamResponse:
     """Withdraw a request; the last one for a build cancels it."""
     want = find_want(server, request)
     server.runs.withdraw(want)
-    return _json(describe_build(server, want))
+    return answer_json(describe_build(server, want))
 
 
 async def stream_events(server: Server, request: web.Request) -> web.StreamResponse:
@@ -177,7 +171,7 @@ async def receive_upload(server: Server, request: web.Request) -> web.StreamResp
     name, sha256 = request.query.get("name", ""), request.match_info["sha256"]
     content = request.content.iter_chunked(1 << 16)
     path = await server.runs.uploads.receive(sha256, name, aiter(content))
-    return _json({"source": f"{PREFIX}{sha256}", "name": path.name}, 201)
+    return answer_json({"source": f"{PREFIX}{sha256}", "name": path.name}, 201)
 
 
 async def show_log(server: Server, request: web.Request) -> web.StreamResponse:
@@ -211,52 +205,6 @@ def find_want(server: Server, request: web.Request) -> Want:
     return want
 
 
-def describe_build(server: Server, want: Want) -> dict[str, Any]:
-    """Return a build as the one who has asked for it sees it."""
-    run = server.runs.queue.run(want.run)
-    if run is None:
-        raise Problem(410, "build-forgotten", "the build is too long ago")
-    facts = {**describe_run(server, run), "id": want.id, "run": run.id, "client": want.client}
-    if want.cancelled and facts["state"] != "done":
-        facts.update(state="done", verdict="cancelled")
-    return facts
-
-
-def describe_run(server: Server, run: Run) -> dict[str, Any]:
-    """Return a run, without the variables of its request."""
-    active = server.runs.active.get(run.id)
-    outcome = run.outcome
-    artifacts = [
-        {
-            "name": each["name"],
-            "kind": each["kind"],
-            "size": each["size"],
-            "sha256": each["hashes"]["sha256"],
-            "url": f"/api/v1/artifacts/{each['hashes']['sha256']}",
-        }
-        for each in outcome.get("artifacts", ())
-        if run.kind == "build"
-    ]
-    return {
-        "id": run.id,
-        "kind": run.kind,
-        "state": run.state,
-        "verdict": run.verdict,
-        "label": run.label,
-        "client": run.client,
-        "priority": run.priority,
-        "waiters": len(server.runs.queue.wants_of(run.id)),
-        "attempts": run.attempts,
-        "phase": active.phase if active else "",
-        "created": run.created,
-        "started": run.started,
-        "ended": run.ended,
-        "error": outcome.get("error"),
-        "outcome": outcome,
-        "artifacts": artifacts,
-    }
-
-
 # -- the server -----------------------------------------------------------------------------------
 
 
@@ -282,27 +230,30 @@ async def show_server(server: Server, _: web.Request) -> web.StreamResponse:
         "counts": counts,
         "backends": {"kept": len(server.depot), "hits": server.depot.hits},
     }
-    return _json(facts)
+    return answer_json(facts)
 
 
 async def show_queue(server: Server, request: web.Request) -> web.StreamResponse:
     """List what is at work and what waits."""
     queued = server.runs.queue.list_runs("queued", _count(request, "limit", 100, 1000))
     running = [describe_run(server, each.run) for each in server.runs.running]
-    return _json({"running": running, "queued": [describe_run(server, run) for run in queued]})
+    return answer_json({
+        "running": running,
+        "queued": [describe_run(server, run) for run in queued],
+    })
 
 
 async def list_targets(server: Server, _: web.Request) -> web.StreamResponse:
     """List the Pythons that clients may name."""
     targets = server.options.targets.items()
-    return _json({"targets": [{"name": name, "python": python} for name, python in targets]})
+    return answer_json({"targets": [{"name": name, "python": python} for name, python in targets]})
 
 
 async def stop_server(server: Server, request: web.Request) -> web.StreamResponse:
     """Stop the server; with `drain` once what is at work is done."""
     drain = request.query.get("drain", "") in {"1", "true"}
     server.stop(drain=drain)
-    return _json({"stopping": True, "drain": drain}, 202)
+    return answer_json({"stopping": True, "drain": drain}, 202)
 
 
 async def show_health(_: Server, __: web.Request) -> web.StreamResponse:
@@ -327,15 +278,16 @@ async def show_metrics(server: Server, _: web.Request) -> web.StreamResponse:
 
 async def show_openapi(_: Server, __: web.Request) -> web.StreamResponse:
     """Describe the API."""
-    return _json(openapi.describe(ROUTES))
+    return answer_json(openapi.describe(ROUTES))
 
 
 async def _read_body(request: web.Request) -> bytes:
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            return await request.read()
+            body: bytes = await request.read()
     except TimeoutError as error:
         raise Problem(408, "client-slow", "the body comes too slowly") from error
+    return body
 
 
 def _count(request: web.Request, name: str, otherwise: int, most: int) -> int:
@@ -375,6 +327,18 @@ ROUTES = (
         *("admin", (202,)),
     ),
     Route("GET", f"{_V1}/openapi.json", show_openapi, "this description", "application/json"),
+    Route("GET", f"{_V1}/changes", dashboard.stream_changes, "changes", "text/event-stream"),
+    Route(
+        *("POST", f"{_V1}/runs/{{id}}/retry", dashboard.retry_run, "build again"),
+        *("application/json", "build", (202,)),
+    ),
+    Route(
+        *("POST", f"{_V1}/runs/{{id}}/cancel", dashboard.cancel_run, "cancel for all"),
+        *("application/json", "admin", (202,)),
+    ),
+    Route("GET", "/", dashboard.show_overview, "the dashboard", "application/json"),
+    Route("GET", "/builds/{id}", dashboard.show_page, "the page of a build", "text/html"),
+    Route("GET", "/assets/{name}", dashboard.show_asset, "styles and scripts", "text/css"),
     Route("GET", "/healthz", show_health, "whether it lives", "text/plain", ""),
     Route("GET", "/readyz", show_readiness, "whether it takes requests", "text/plain", ""),
     Route("GET", "/metrics", show_metrics, "numbers for Prometheus", "text/plain"),

@@ -38,6 +38,8 @@ class Problem(Exception):  # ruff: ignore[error-suffix-on-exception-name]
             body=json.dumps(facts).encode() + b"\n",
             status=self.status,
             content_type="application/problem+json",
+            # A browser asks its user for a name, which may be any, and a password, the token.
+            headers={"WWW-Authenticate": "Basic realm=wheelforge"} if self.status == 401 else {},  # ruff: ignore[magic-value-comparison]
         )
 
 

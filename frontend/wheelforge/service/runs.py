@@ -83,6 +83,8 @@ class Runs:
         self.active: dict[str, Active] = {}
         self.started = self.retried = 0
         self.depot_address = ""
+        self.changed = asyncio.Event()
+        """Set when anything has changed, and then another one."""
         self.is_stopping = False
         self._zygote = zygote
         self._cache = str(cache)
@@ -191,6 +193,18 @@ class Runs:
         ensure_directory(str(self.directory(active.run)))
         self.queue.add_run(active.run)
         self.active[active.run.id] = active
+        self._notify_all()
+
+    def repeat(self, run: Run, run_id: str) -> Run:
+        """Queue a build again that is done, for nobody in particular."""
+        again = run._replace(
+            id=run_id, state="queued", created=time.time(), not_before=0.0, attempts=0, verdict=""
+        )._replace(started=None, ended=None, outcome={})
+        self._add(Active(run=again))
+        want = Want(new_id(), again.id, run.client, again.created, detached=True)
+        self.queue.add_want(want)
+        self.fill()
+        return again
 
     def cancel(self, run_id: str) -> None:
         """End a run, wherever it is."""
@@ -283,6 +297,7 @@ class Runs:
         event = json.loads(text)
         if event["kind"] == "started":
             active.phase = event["phase"] or active.phase
+            self._notify_all()
         write(text.encode() + b"\n")
         if event["kind"] == "output":
             with (self.directory(active.run) / "log").open("ab") as log:
@@ -319,12 +334,17 @@ class Runs:
         asyncio.get_running_loop().call_later(seconds + 0.01, self.fill)
         self.fill()
 
+    def _notify_all(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
     def _end(self, active: Active, verdict: str, outcome: dict[str, Any]) -> None:
         run = self._store_end(active.run, verdict, outcome)
         active.run = run
         self.active.pop(run.id, None)
         active.ended.set()
         active.notify()
+        self._notify_all()
         for stream in active.streams:
             os.close(stream)
         active.streams = []
