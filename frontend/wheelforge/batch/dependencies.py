@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from wheelforge.batch.worker import Worker
     from wheelforge.index import Candidate
     from wheelforge.models import Artifact, BuildRequest
-    from wheelforge.resolve import FetchPlan
+    from wheelforge.resolve import FetchPlan, Resolution
+    from wheelforge.resolve.types import Builder
     from wheelforge_isolation import WheelKey
 
 _SUBJECT = "the whole set"
@@ -69,6 +70,20 @@ class DependencySet:
 
         ``stated`` has the accepted hashes of each requirement.
         """
+        answer = self.choose(stated, self._build_once)
+        place = self._make_place()
+        plan = prepare_wheels(answer, self._index, self._build_once, workspace=place)
+        for key in plan.keys:
+            yield Job(
+                number=next(numbers),
+                request=self._make_request(key.name, f"{key.name}=={key.version}"),
+                python=self._python,
+                make=partial(_put, plan, key),
+                sha256=self._origins.get(key.file_name, ""),
+            )
+
+    def choose(self, stated: Mapping[str, tuple[str, ...]], build: Builder) -> Resolution:
+        """Return the files of the whole set; ``build`` makes wheels of sdists."""
         settings, markers = self._worker.forges.settings, self._interpreter.markers
         limits = self._options.constraints
         wanted = ResolutionRequest(
@@ -82,17 +97,7 @@ class DependencySet:
             subject=_SUBJECT,
             refuses_wheel=settings.find_refusal(markers),
         )
-        answer = resolve(wanted, self._index, self._build_once)
-        place = self._make_place()
-        plan = prepare_wheels(answer, self._index, self._build_once, workspace=place)
-        for key in plan.keys:
-            yield Job(
-                number=next(numbers),
-                request=self._make_request(key.name, f"{key.name}=={key.version}"),
-                python=self._python,
-                make=partial(_put, plan, key),
-                sha256=self._origins.get(key.file_name, ""),
-            )
+        return resolve(wanted, self._index, build)
 
     def _build_once(self, candidate: Candidate) -> Path:
         """Return the wheel of an sdist."""

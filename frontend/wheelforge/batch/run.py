@@ -39,13 +39,17 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
+    from wheelforge.batch.dependencies import DependencySet
     from wheelforge.batch.inputs import BuildInput
     from wheelforge.batch.shards import Shard
     from wheelforge.events import Reporter
+    from wheelforge.models import BuildRequest
     from wheelforge.settings import Settings
     from wheelforge_isolation import Layout
+
+    Stated = dict[str, tuple[str, ...]]
 
 
 class BatchOptions(NamedTuple):
@@ -87,11 +91,11 @@ def run_batch(
     inputs = merge(inputs)
     options = options._replace(at_once=options.at_once or count_cores())
     with contextlib.ExitStack() as stack:
-        worker = _open_worker(stack, settings, options, len(inputs), reporter)
+        worker = open_worker(stack, settings, options, len(inputs), reporter)
         return _Batch(inputs, options, worker, on_outcome or (lambda _: None)).run()
 
 
-def _open_worker(
+def open_worker(
     stack: contextlib.ExitStack,
     settings: Settings,
     options: BatchOptions,
@@ -122,6 +126,62 @@ def _open_worker(
     )
 
 
+def list_jobs(
+    inputs: Sequence[BuildInput],
+    options: BatchOptions,
+    worker: Worker,
+    list_set: Callable[[Stated, str | None, Iterator[int]], Iterable[Job]],
+) -> Iterator[Job]:
+    """Yield each source with each Python; ``list_set`` has the jobs of a set with its dependencies.
+
+    That is given the hashes of each requirement, the Python, and numbers for the jobs.
+    """
+    numbers = itertools.count()
+    for python, interpreter in worker.forges.pythons.items():
+        others = inputs
+        if options.with_dependencies:
+            stated, others = list_requirements(inputs)
+            yield from list_set(stated, python, numbers) if stated else ()
+        for each in others:
+            is_for_it = each.pythons is None or python in each.pythons
+            if is_for_it and applies(each.requirement, interpreter.markers):
+                request = each.constrain(options.constraints, interpreter.markers)
+                job = Job(next(numbers), request, python)
+                overrides, markers = worker.forges.settings.overrides, interpreter.markers
+                yield job if overrides is None else limit(job, overrides, markers)
+
+
+def choose_shard(jobs: list[Job], shard: Shard | None, worker: Worker) -> list[Job]:
+    """Return the jobs of a shard, if there is one, and say how all of them were split."""
+    if shard is None:
+        return jobs
+    from wheelforge.batch.shards import digest, split
+
+    timings = ((job.number, worker.timings.load(job)) for job in jobs)
+    seconds = {number: timing.seconds for number, timing in timings if timing}
+    parts = split(jobs, seconds, shard.total)
+    chosen = parts[shard.number - 1]
+    past = f"{len(seconds)} of them with a known duration"
+    text = f"shard {shard}: {len(chosen)} of {len(jobs)} builds, {past}; split {digest(parts)}"
+    worker.forges.emit(None, BuildEvent(kind="note", build="", text=text))
+    return chosen
+
+
+def open_set(
+    worker: Worker, python: str | None, options: BatchOptions, inputs: Sequence[BuildInput]
+) -> DependencySet:
+    """Return the set of the requirements among ``inputs`` and all that these require."""
+    from wheelforge.batch.dependencies import DependencySet
+
+    return DependencySet(worker, python, make_pattern(inputs), options, inputs)
+
+
+def make_pattern(inputs: Sequence[BuildInput]) -> BuildRequest:
+    """Return the request for a wheel that is like those of the requirements."""
+    first = next(each.request for each in inputs if each.requirement)
+    return replace(first, kinds=(Kind.WHEEL,))
+
+
 class _Batch:
     """One run of a batch."""
 
@@ -136,15 +196,14 @@ class _Batch:
         self._options = options
         self._worker = worker
         self._on_outcome = on_outcome
-        self._numbers = itertools.count()
         self._outcomes: dict[int, Outcome] = {}
 
     def run(self) -> list[Outcome]:
         """Build all jobs, and return their outcomes in the order of the inputs."""
-        jobs = list(self._list_jobs())
+        jobs = list(list_jobs(self._inputs, self._options, self._worker, self._list_set))
         try:
             jobs = toposort(jobs, self._worker.place / "looked-at")
-            jobs = self._choose(jobs, self._options.shard) if self._options.shard else jobs
+            jobs = choose_shard(jobs, self._options.shard, self._worker)
             self._build(jobs)
         finally:
             for job in jobs:
@@ -167,53 +226,19 @@ class _Batch:
                 scheduler.collect(self._note_outcome)
                 self._outcomes |= scheduler.outcomes
 
-    def _choose(self, jobs: list[Job], shard: Shard) -> list[Job]:
-        """Return the jobs of a shard, and say how all of them were split."""
-        from wheelforge.batch.shards import digest, split
-
-        timings = ((job.number, self._worker.timings.load(job)) for job in jobs)
-        seconds = {number: timing.seconds for number, timing in timings if timing}
-        parts = split(jobs, seconds, shard.total)
-        chosen = parts[shard.number - 1]
-        past = f"{len(seconds)} of them with a known duration"
-        text = f"shard {shard}: {len(chosen)} of {len(jobs)} builds, {past}; split {digest(parts)}"
-        self._worker.forges.emit(None, BuildEvent(kind="note", build="", text=text))
-        return chosen
-
     def _note_outcome(self, outcome: Outcome) -> bool:
         self._on_outcome(outcome)
         return outcome.error is None or self._options.keeps_going
 
-    def _list_jobs(self) -> Iterator[Job]:
-        for python, interpreter in self._worker.forges.pythons.items():
-            others = self._inputs
-            if self._options.with_dependencies:
-                stated, others = list_requirements(self._inputs)
-                yield from self._list_set(stated, python) if stated else ()
-            for each in others:
-                is_for_it = each.pythons is None or python in each.pythons
-                if is_for_it and applies(each.requirement, interpreter.markers):
-                    request = each.constrain(self._options.constraints, interpreter.markers)
-                    yield self._limit(Job(next(self._numbers), request, python))
-
-    def _limit(self, job: Job) -> Job:
-        forges = self._worker.forges
-        overrides, markers = forges.settings.overrides, forges.pythons[job.python].markers
-        return job if overrides is None else limit(job, overrides, markers)
-
-    def _list_set(self, stated: dict[str, tuple[str, ...]], python: str | None) -> list[Job]:
+    def _list_set(self, stated: Stated, python: str | None, numbers: Iterator[int]) -> list[Job]:
         """Return the jobs of a whole set; one that cannot be chosen is an outcome."""
-        from wheelforge.batch.dependencies import DependencySet
-
-        first = next(each.request for each in self._inputs if each.requirement)
-        pattern = replace(first, kinds=(Kind.WHEEL,))
         try:
-            whole = DependencySet(self._worker, python, pattern, self._options, self._inputs)
-            return list(whole.list_jobs(stated, self._numbers))
+            whole = open_set(self._worker, python, self._options, self._inputs)
+            return list(whole.list_jobs(stated, numbers))
         except ForgeError as error:
             version = self._worker.forges.pythons[python].version
-            request = replace(pattern, source=", ".join(stated))
-            number = next(self._numbers)
+            request = replace(make_pattern(self._inputs), source=", ".join(stated))
+            number = next(numbers)
             outcome = Outcome(request=request, python=version, error=error, id=str(number + 1))
             self._outcomes[number] = outcome
             self._on_outcome(outcome)

@@ -45,6 +45,10 @@ class Scheduler:
         self._lacks_memory = False
         self._looked = time.monotonic()
 
+    def list_order(self) -> list[Job]:
+        """Return the jobs in the order in which they start, as far as their lengths are known."""
+        return sorted(self._waiting, key=lambda job: job.level)
+
     def run(self, at_once: int, on_outcome: Callable[[Outcome], bool]) -> None:
         """Do all jobs; end early once ``on_outcome``, which is told every outcome, says no."""
         with ThreadPoolExecutor(at_once, "wheelforge-build") as threads:

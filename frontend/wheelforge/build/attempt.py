@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wheelforge.build.session import BuildSession
     from wheelforge.errors import BackendFailedError
     from wheelforge.hooks.runner import HookResult
-    from wheelforge.models import BuildEnvironment, PreparedEnvironment
+    from wheelforge.models import BuildEnvironment, EnvironmentRequest, PreparedEnvironment
     from wheelforge_isolation import WheelKey
 
 _EPOCH = "SOURCE_DATE_EPOCH"
@@ -77,16 +77,14 @@ class Attempt:
 
             self.compiler_cache = CompilerCache(session.context.compiler_cache, place)
         self._session = session
-        self._tree = tree
+        self.tree = tree
         self._request = session.request
         self._events = session.events
 
     def run(self) -> None:
         """Build and deliver one kind after another."""
-        source, request = self._tree, self._request
-        is_fetched = bool(source.fetched.sha256 or source.fetched.commit)
-        usual = (Kind.WHEEL,) if is_fetched else (Kind.SDIST, Kind.WHEEL)
-        for kind in request.kinds or usual:
+        source, request = self.tree, self._request
+        for kind in self.list_kinds():
             if request.stops_early:
                 with self._open_backend(read_project(source.root), kind, source.newest):
                     continue
@@ -151,14 +149,36 @@ class Attempt:
 
             return read_metadata(self._make(source, Kind.WHEEL).path)
 
+    def list_kinds(self) -> tuple[Kind, ...]:
+        """Return what is made of the source, in this order."""
+        fetched = self.tree.fetched
+        is_fetched = bool(fetched.sha256 or fetched.commit)
+        usual = (Kind.WHEEL,) if is_fetched else (Kind.SDIST, Kind.WHEEL)
+        return self._request.kinds or usual
+
+    def list_required(self, project: Project) -> frozenset[str]:
+        """Return what a project requires before any hook was asked, as overrides have it.
+
+        A Python that the project does not admit is refused.
+        """
+        python = self._session.context.targets.find(self._request.python).python
+        check_python(project, self.tree.metadata, self._request.label, python.version)
+        override, stated = self._session.override, frozenset(project.requires)
+        return override.change(stated, "build-requires") if override else stated
+
+    def request_environment(self, required: frozenset[str]) -> EnvironmentRequest:
+        """Return the request for an environment that has what is required."""
+        session, fetched = self._session, self.tree.fetched
+        request = replace(self._request, variables=session.variables, cutoff=self.cutoff)
+        found = make_environment_request(request, required, session.override, fetched.sha256)
+        return replace(found, commit=fetched.commit)
+
     @contextlib.contextmanager
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
-        python = self._session.context.targets.find(self._request.python).python
-        check_python(project, self._tree.metadata, self._request.label, python.version)
         self.result.environments.clear()
         override, stated = self._session.override, frozenset(project.requires)
-        required = override.change(stated, "build-requires") if override else stated
+        required = self.list_required(project)
         prepared = self._prepare(required)
         with self._start(project, prepared, newest) as backend:
             with self._events.phase("ask"):
@@ -188,13 +208,7 @@ class Attempt:
 
     def _prepare(self, required: frozenset[str]) -> PreparedEnvironment:
         session, result = self._session, self.result
-        request = make_environment_request(
-            replace(self._request, variables=session.variables, cutoff=self.cutoff),
-            required,
-            session.override,
-            self._tree.fetched.sha256,
-        )
-        request = replace(request, commit=self._tree.fetched.commit)
+        request = self.request_environment(required)
         with self._events.phase("isolate"):
             if session.cancellation.is_cancelled():
                 raise BuildCancelledError(self._request.label)

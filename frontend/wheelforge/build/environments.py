@@ -8,10 +8,10 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from wheelforge.build.sources import FetchedSource
-from wheelforge.errors import MetadataInvalidError, OfflineError, UsageError
+from wheelforge.errors import MetadataInvalidError, OfflineError, RequirementsError, UsageError
 from wheelforge.models import BuildRequest, Kind, PreparedEnvironment
 from wheelforge.resolve import (
     ResolutionCache,
@@ -21,8 +21,15 @@ from wheelforge.resolve import (
     read_constraints,
     resolve,
 )
-from wheelforge_isolation import digest, ensure_directory, remove_tree
+from wheelforge_isolation import (
+    WheelKey,
+    digest,
+    ensure_directory,
+    read_wheel_key,
+    remove_tree,
+)
 from wheelforge_isolation.formats.sealed import fingerprint
+from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -31,14 +38,38 @@ if TYPE_CHECKING:
     from wheelforge.build.targets import Targets
     from wheelforge.index import Candidate, Index
     from wheelforge.lockfile import Source
-    from wheelforge.models import BuildEnvironment, Builder, EnvironmentRequest
+    from wheelforge.models import BuildEnvironment, Builder, EnvironmentRequest, Outcome
     from wheelforge.resolve import Constraints, FetchPlan, Pin, Resolution
     from wheelforge.settings import Settings
-    from wheelforge_isolation import Cache, Environment, Interpreter, WheelKey
+    from wheelforge_isolation import Cache, Environment, Interpreter
 
     Installer = Callable[[Interpreter, Sequence[tuple[WheelKey, Path]]], BuildEnvironment]
 
 _FETCHERS = 8
+FileOrigin: TypeAlias = Literal["cache", "disk", "download", "build"]
+"""How a wheel comes; ``disk``: from a directory of this machine."""
+
+
+class PlannedFile(NamedTuple):
+    """A file that an environment, or a set of wheels, will have."""
+
+    name: str
+    version: str
+    file_name: str
+    origin: FileOrigin
+
+
+class PlannedEnvironment(NamedTuple):
+    """An environment as far as it is known before it is needed."""
+
+    files: tuple[PlannedFile, ...] = ()
+    is_here: bool = False
+    """Whether it is in the cache."""
+
+
+def find_origin(pin: Pin) -> FileOrigin:
+    """Return where a wheel comes from that is not in the cache."""
+    return "download" if local_path(pin.url) is None else "disk"
 
 
 class EnvironmentManager:
@@ -84,6 +115,12 @@ class EnvironmentManager:
         preparation = _Preparation(self, request, build)
         with self._dropping(preparation):
             return preparation.plan().keys
+
+    def preview(self, request: EnvironmentRequest) -> PlannedEnvironment:
+        """Return what such an environment would be made of; nothing is built or installed."""
+        preparation = _Preparation(self, request, forbid_build)
+        with self._dropping(preparation):
+            return preparation.preview()
 
     @contextlib.contextmanager
     def _dropping(self, preparation: _Preparation) -> Generator[None]:
@@ -165,6 +202,35 @@ class _Preparation:
                 is_wanted=not request.chain,
             )
         return plan
+
+    def preview(self) -> PlannedEnvironment:
+        """Resolve, and look what of the answer is in the cache."""
+        found = [(pin, *self._look_for(pin)) for pin in self._answer().pins]
+        keys = [key for _, key, _ in found if key is not None]
+        is_whole = len(keys) == len(found) and not (self._manager.private or self._manager.install)
+        return PlannedEnvironment(
+            files=tuple(
+                PlannedFile(pin.name, pin.version, pin.file_name, origin)
+                for pin, _, origin in found
+            ),
+            is_here=is_whole and self._cache.environments.is_likely_here(self._python, keys),
+        )
+
+    def _look_for(self, pin: Pin) -> tuple[WheelKey | None, FileOrigin]:
+        """Return the key of the wheel of ``pin``, if it is known, and how the wheel comes."""
+        if not pin.is_wheel:
+            try:
+                return read_wheel_key(self._build_wheel(candidate_of(pin))), "cache"
+            except RequirementsError as error:
+                if error.code != "needs-build":
+                    raise
+                return None, "build"
+        if not pin.sha256:
+            return None, find_origin(pin)
+        key = WheelKey(
+            name=pin.name, version=pin.version, file_name=pin.file_name, sha256=pin.sha256
+        )
+        return key, "cache" if self._cache.wheels.is_likely_here(key) else find_origin(pin)
 
     def _make_resolution_request(self, constraints: Constraints) -> ResolutionRequest:
         request, settings, index = self._request, self._settings, self._index
@@ -292,6 +358,11 @@ class _Preparation:
     @property
     def _is_cut_off(self) -> bool:
         return self._settings.offline and not self._index.is_local
+
+
+def forbid_build(request: BuildRequest) -> Outcome:
+    """Build nothing, where a plan is made."""
+    raise RequirementsError("needs-build", request.label, str(request.source))
 
 
 def _refuse_wheel(label: str, key: WheelKey, path: str) -> None:

@@ -222,19 +222,17 @@ class BuildSession:
     def _build_in(self, stage: Stage, log: BinaryIO) -> None:
         """Build as of now or of then, and once more as of then if that may help."""
         place = stage.path
-        if self._fetched is None:
-            is_path = isinstance(self.request.source, Path)
-            with contextlib.nullcontext() if is_path else self.events.phase("fetch"):
-                self._fetched = self._fetch(place)
-        fetched = self._fetched
+        fetched = self.fetch(place)
         if self._is_reused(fetched):
             log.write(b"nothing was run: the wheel is one of an earlier build\n")
             return
-        tree = self._lay_out(fetched, place)
+        tree = self.lay_out(fetched, place)
         if self.context.reuse is not None and self._wheel is None:
             self._wheel = self.context.reuse.open(self.request, fetched, self.override)
         try:
-            self._build_tree(tree, fetched, place, log)
+            self._run(self.open_attempt(tree, place, log), fetched)
+            if self._wheel is not None:
+                self._result.cause = self._wheel.store(self._result, place)
         except BuildError as error:
             is_hopeful = self._find_era() is Era.FALLBACK and bool(fetched.sha256)
             if not is_hopeful or self.request.cutoff or not is_of_its_time(error):
@@ -246,21 +244,25 @@ class BuildSession:
                 raise
             self.events.note(f"with what there is today it fails: {error.code}", *held)
 
+    def fetch(self, place: Path) -> FetchedSource:
+        """Return the source, which is put below ``place`` unless it is on this machine."""
+        if self._fetched is None:
+            is_path = isinstance(self.request.source, Path)
+            with contextlib.nullcontext() if is_path else self.events.phase("fetch"):
+                self._fetched = self._fetch(place)
+        return self._fetched
+
     def _find_era(self) -> Era:
         era = self.context.settings.policy.era
         return era if self.override is None else Era(self.override.value("era") or era)
 
-    def _build_tree(
-        self, tree: SourceTree, fetched: FetchedSource, place: Path, log: BinaryIO
-    ) -> None:
-        """Build with what there is now, or was at the time that is asked for."""
-        cutoff = self.request.cutoff
+    def open_attempt(self, tree: SourceTree, place: Path, log: BinaryIO) -> Attempt:
+        """Return the first attempt: with what there is now, or was at the time asked for."""
+        cutoff, fetched = self.request.cutoff, tree.fetched
         if self._find_era() is Era.ALWAYS and cutoff is None and fetched.sha256:
             cutoff, then = self._find_publication(fetched, tree.newest)
             self.events.note(then if cutoff is None else f"built with {then}")
-        self._run(self._prepare(tree, place, log, cutoff), fetched)
-        if self._wheel is not None:
-            self._result.cause = self._wheel.store(self._result, place)
+        return self._prepare(tree, place, log, cutoff)
 
     def _is_reused(self, fetched: FetchedSource) -> bool:
         """Deliver the wheel of an earlier build that was the same, if there is one."""
@@ -282,7 +284,8 @@ class BuildSession:
             self.events.note(f"built from the commit {fetched.commit}")
         return fetched
 
-    def _lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
+    def lay_out(self, fetched: FetchedSource, place: Path) -> SourceTree:
+        """Return a pristine tree of the source, with the overrides that are in force."""
         from wheelforge.build.project import SourceTree, unpack_source
 
         tree = SourceTree(fetched.path, fetched, fetched.committed)
@@ -357,7 +360,7 @@ class BuildSession:
         _part(attempt.log, "in processes that are not forked")
         if fetched.commit:  # a backend writes into what it is built from
             fetched = self._fetch(attempt.place, fetched.commit)
-        tree = self._lay_out(fetched, attempt.place)
+        tree = self.lay_out(fetched, attempt.place)
         again = self._prepare(tree, attempt.place, attempt.log, attempt.cutoff)
         again.forks, again.reason = False, "unforked"
         self._try(again)
@@ -378,7 +381,7 @@ class BuildSession:
         failed = self._result
         try:
             ensure_directory(str(place))
-            attempt = self._prepare(self._lay_out(fetched, place), place, log, cutoff)
+            attempt = self._prepare(self.lay_out(fetched, place), place, log, cutoff)
             attempt.tried, attempt.forks, attempt.reason = failed.wheels.keys(), False, "era"
             _part(log, f"with {then}")
             self._try(attempt)

@@ -24,15 +24,21 @@ if TYPE_CHECKING:
     from wheelforge.events import Reporter
     from wheelforge.models import Outcome
     from wheelforge.resolve.requirement_files import RequirementLine
+    from wheelforge.settings import Settings
 
 
 def build_many(
     options: argparse.Namespace, reporter: Reporter, on_outcome: Callable[[Outcome], None]
 ) -> None:
     """Build all that is named, several at a time; ``on_outcome`` is told how each has ended."""
+    run_batch(*read_batch(options), reporter, on_outcome)
+
+
+def read_batch(options: argparse.Namespace) -> tuple[list[BuildInput], Settings, BatchOptions]:
+    """Return what is to be built, and how."""
     _refuse_nonsense(options)
     inputs = list_inputs(options)
-    run_batch(inputs, make_settings(options), make_options(options, inputs), reporter, on_outcome)
+    return inputs, make_settings(options), make_options(options, inputs)
 
 
 def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:

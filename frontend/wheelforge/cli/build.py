@@ -25,6 +25,10 @@ def run_build(options: argparse.Namespace) -> int:
     """Build, say where each result is, and return the exit code."""
     if options.metadata:
         return _run_metadata(options)
+    if options.plan or options.json:
+        from wheelforge.cli.plan import run
+
+        return run(options)
     if not _is_alone(options):
         from wheelforge.cli.batch import build_many
 

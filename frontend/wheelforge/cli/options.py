@@ -160,6 +160,12 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
         "--with-deps", action="store_true", help="also collect everything required at run time"
     )
     group.add_argument(
+        "--plan",
+        action="store_true",
+        help="show what would be built, in which order and with what, and build nothing",
+    )
+    group.add_argument("--json", action="store_true", help="with --plan: print JSON")
+    group.add_argument(
         "--no-binary",
         action="append",
         metavar="NAME",

@@ -74,6 +74,10 @@ class EnvironmentStore:
             is_new=bool(made),
         )
 
+    def is_likely_here(self, interpreter: Interpreter, keys: Sequence[WheelKey]) -> bool:
+        """Return whether the environment is there at a glance; nothing is promised."""
+        return self._trees.is_likely_here(_key(interpreter, keys))
+
     def _fill(
         self,
         interpreter: Interpreter,

@@ -110,6 +110,11 @@ class TreeStore:
         item = self._take(self._bucket.locate(key))
         return self._below.get(key) if item is None and self._below else item
 
+    def is_likely_here(self, key: str) -> bool:
+        """Return whether the directory ``key`` is there at a glance; nothing is promised."""
+        is_here = os.path.lexists(self._bucket.record(self._bucket.locate(key)))
+        return is_here or (self._below is not None and self._below.is_likely_here(key))
+
     def _take(self, key: str) -> LeasedTree | None:
         path = self._bucket.record(key)
         data = read_record(path)

@@ -90,9 +90,8 @@ class WheelStore:
 
     def is_likely_here(self, key: WheelKey) -> bool:
         """Return whether the wheel, or its file, is there at a glance; nothing is promised."""
-        record = self._layout.wheels.record(key.digest)
         file = self._layout.file(key.sha256, key.file_name)
-        is_here = os.path.lexists(record) or os.path.lexists(file)
+        is_here = self._trees.is_likely_here(key.digest) or os.path.lexists(file)
         return is_here or (self._below is not None and self._below.is_likely_here(key))
 
     def add(self, path: Path) -> StoredWheel:
