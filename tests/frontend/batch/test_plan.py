@@ -143,10 +143,11 @@ def test_plan__knows_overrides_and_earlier_results(yard: Yard) -> None:
 
 @pytest.mark.parametrize(("others", "expected"), [(0, 3), (1, 1)])
 def test_plan__ends_as_the_run_would(yard: Yard, others: int, expected: int) -> None:
-    (yard.place / "empty").mkdir()
+    bad = yard.project("bad")
+    (bad / "pyproject.toml").write_text("no TOML", encoding="utf-8")
     projects = [yard.project(f"good{number}") for number in range(others)]
 
-    code, found = plan(yard, yard.place / "empty", *projects)
+    code, found = plan(yard, bad, *projects)
 
     assert code == expected
     assert {"project-invalid"} == {
