@@ -32,6 +32,7 @@ def list_codes(root: type[ForgeError]) -> Iterator[tuple[str, int]]:
     for kind in root.__subclasses__():
         rows = getattr(kind, "kinds", {})
         yield from ((code, row.exit_code) for code, row in rows.items())
+        yield from ((code, kind.exit_code) for code in getattr(kind, "codes", {}).values())
         if "code" in vars(kind) and kind.code not in rows and kind not in ROOTS:
             yield kind.code, kind.exit_code
         yield from list_codes(kind)

@@ -106,13 +106,17 @@ from wheelforge_isolation.wheels import (
 )
 from wheelforge_isolation.archive import (
     InspectedSdist as InspectedSdist,
+    Unpacked as Unpacked,
+    inspect_sdist as inspect_sdist,
+    unpack_archive as unpack_archive,
+)
+from wheelforge_isolation.archive.members import (
     Limits as Limits,
     Links as Links,
     Note as Note,
-    Unpacked as Unpacked,
-    inspect_sdist as inspect_sdist,
+)
+from wheelforge_isolation.archive.wheel import (
     read_wheel_metadata as read_wheel_metadata,
-    unpack_archive as unpack_archive,
 )
 from wheelforge_isolation.errors import (
     ArchiveError as ArchiveError,

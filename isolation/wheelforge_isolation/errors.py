@@ -8,6 +8,7 @@ error survives a trip between processes.
 from __future__ import annotations
 
 import errno
+from typing import ClassVar
 
 NAME_LIMIT = 200
 """How much of a foreign name a message repeats; a hostile archive chooses the names."""
@@ -26,30 +27,41 @@ class ForgeError(Exception):
 
     code: str = "forge"
     exit_code: int = 5
+    advice: str = ""
+    """The hint, where it is the same for all errors of a class."""
 
     @property
     def hint(self) -> str:
         """Advice to the reader, or nothing."""
-        return ""
+        return self.advice
 
 
 class IsolationError(ForgeError):
     """The root of this package's errors."""
 
     code = "isolation"
-    advice = ""
-    """The hint, where it is the same for all errors of a class."""
-
-    @property
-    def hint(self) -> str:
-        return self.advice
 
 
 class ArchiveError(IsolationError):
-    """An archive breaks a rule; nothing of it was left on disk."""
+    """An archive breaks a rule; nothing of it was left on disk. The rule decides on the code."""
 
     code = "archive"
     exit_code = 3
+    codes: ClassVar[dict[str, str]] = {
+        "D": "archive-members-clash",
+        "F": "archive-damaged",
+        "L": "archive-member-link",
+        "N": "archive-member-name",
+        "S": "archive-member-type",
+        "X": "archive-too-large",
+        "Y": "archive-layout",
+        "Z": "archive-damaged",
+        **dict.fromkeys(("F21", "Z10", "Z11"), "archive-kind"),
+        **dict.fromkeys(("F23", "L6", "L7", "L8", "L17", "N2"), "archive-member-escapes"),
+        **dict.fromkeys(("N13", "Z6"), "archive-members-clash"),
+        "Z13": "archive-member-link",
+    }
+    """By the number of the rule, or else by its family."""
 
     def __init__(self, archive: str, rule: str, reason: str, member: str = "") -> None:
         super().__init__(archive, rule, reason, member)
@@ -57,6 +69,7 @@ class ArchiveError(IsolationError):
         self.rule = rule
         self.reason = reason
         self.member = member
+        self.code = self.codes.get(rule) or self.codes.get(rule[:1], self.code)
 
     def __str__(self) -> str:
         return f"cannot unpack {quoted(self.archive)}: {self.reason} [{self.rule}]"
@@ -66,58 +79,15 @@ class ArchiveError(IsolationError):
         return self.advice or HINTS.get(self.rule, "") or HINTS.get(self.code, "")
 
 
-class ArchiveDamagedError(ArchiveError):
-    """The bytes contradict themselves: cut, corrupt, or not what the format says."""
+class WheelInvalidError(ArchiveError):
+    """A wheel is a sound archive, and contradicts itself or its file name."""
 
-    code = "archive-damaged"
+    code = "wheel-invalid"
+    codes: ClassVar[dict[str, str]] = {}
+    advice = "do not install this file; tell whoever published it"
 
-
-class ArchiveKindError(ArchiveError):
-    """The file is no archive of a kind that is unpacked here."""
-
-    code = "archive-kind"
-
-
-class ArchiveLayoutError(ArchiveError):
-    """The archive is sound, and is no sdist."""
-
-    code = "archive-layout"
-
-
-class ArchiveTooLargeError(ArchiveError):
-    """The archive goes beyond a limit."""
-
-    code = "archive-too-large"
-
-
-class MemberEscapesError(ArchiveError):
-    """A member would land, or point, outside the archive's top-level directory."""
-
-    code = "archive-member-escapes"
-
-
-class MemberLinkError(ArchiveError):
-    """A link that cannot mean anything."""
-
-    code = "archive-member-link"
-
-
-class MemberNameError(ArchiveError):
-    """A member's name is not a name that every platform can hold."""
-
-    code = "archive-member-name"
-
-
-class MemberTypeError(ArchiveError):
-    """A member is neither file, directory nor link."""
-
-    code = "archive-member-type"
-
-
-class MembersClashError(ArchiveError):
-    """Two members contradict each other."""
-
-    code = "archive-members-clash"
+    def __str__(self) -> str:
+        return f"{quoted(self.archive)} is no valid wheel: {self.reason} [{self.rule}]"
 
 
 HINTS = {
@@ -357,16 +327,6 @@ class InterpreterTooOldError(IsolationError):
     @property
     def hint(self) -> str:
         return f"use Python {self.oldest} or newer"
-
-
-class WheelInvalidError(ArchiveError):
-    """A wheel is a sound archive, and contradicts itself or its file name."""
-
-    code = "wheel-invalid"
-    advice = "do not install this file; tell whoever published it"
-
-    def __str__(self) -> str:
-        return f"{quoted(self.archive)} is no valid wheel: {self.reason} [{self.rule}]"
 
 
 class HashMismatchError(IsolationError):

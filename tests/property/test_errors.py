@@ -97,7 +97,8 @@ def test_error__foreign_name_is_shown_in_printable_characters_and_not_at_length(
 
 
 def test_error__has_a_code_of_its_own() -> None:
-    codes = [code for _, code in ROWS] + [kind.code for kind, _ in KINDS]
+    of_archives = {*errors.ArchiveError.codes.values()}
+    codes = [code for _, code in ROWS] + [kind.code for kind, _ in KINDS] + [*of_archives]
 
     assert [code for code in codes if codes.count(code) > 1] == []
 

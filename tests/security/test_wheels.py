@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds import Ground, write_sdist
+from tests.support.codes import raises
 from tests.support.forge import Place
 from tests.support.processes import needs
 from tests.support.wheels import FILE_NAME, WHEEL, Draft
 from wheelforge_isolation import inspect_wheel
-from wheelforge_isolation.errors import ArchiveTooLargeError, WheelInvalidError
+from wheelforge_isolation.errors import WheelInvalidError
 
 LIBRARY = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}"
 SKELETON = ["pyvenv.cfg", "pyvenv.cfg/x", "bin", "lib", LIBRARY, f"{LIBRARY}/site-packages"]
@@ -71,7 +72,7 @@ def test_wheel__a_value_folded_a_million_times_is_read_in_one_go(tmp_path: Path)
 
 
 def test_wheel__a_large_file_is_not_parsed(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveTooLargeError) as caught:
+    with raises("archive-too-large") as caught:
         inspect_wheel(wheel_with(b"X: " + b"x" * (1 << 20), tmp_path))
 
     assert caught.value.member == "demo-1.0.dist-info/WHEEL"

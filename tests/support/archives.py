@@ -390,13 +390,13 @@ def check_refusal(
     archive: bytes,
     place: Path,
     rule: str,
-    kind: type[ArchiveError] | None = None,
+    code: str | None = None,
     says: str | tuple[str, ...] = (),
     **options: Any,  # ruff: ignore[any-type]
 ) -> None:
-    """Check that ``archive`` is refused by that rule, with an error of that kind and words."""
+    """Check that ``archive`` is refused by that rule, with an error of that code and words."""
     error = refuse(archive, place, **options)
 
-    assert (error.rule, kind or type(error)) == (rule, type(error))
+    assert (error.rule, code or error.code) == (rule, error.code)
     words = [says] if isinstance(says, str) else says
     assert [word for word in words if word not in str(error)] == []

@@ -6,27 +6,13 @@ import os
 from collections.abc import Mapping
 
 _REMOVED = frozenset({
-    "PYTHONBREAKPOINT",
-    "PYTHONCASEOK",
-    "PYTHONEXECUTABLE",
-    "PYTHONHOME",
-    "PYTHONINSPECT",
-    "PYTHONOPTIMIZE",
-    "PYTHONPATH",
-    "PYTHONPLATLIBDIR",
-    "PYTHONPYCACHEPREFIX",
-    "PYTHONSAFEPATH",
-    "PYTHONSTARTUP",
-    "PYTHONUSERBASE",
+    *("PYTHONBREAKPOINT", "PYTHONCASEOK", "PYTHONEXECUTABLE", "PYTHONHOME", "PYTHONINSPECT"),
+    *("PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX"),
+    *("PYTHONSAFEPATH", "PYTHONSTARTUP", "PYTHONUSERBASE"),
 })
 """They make a Python find other code, other bytecode, or a terminal to talk to."""
 _REMOVED_PREFIXES = (
-    "PIP_",
-    "WHEELFORGE_",
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "__PYVENV",
-    "_PYPROJECT_HOOKS_",
+    *("PIP_", "WHEELFORGE_", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV", "_PYPROJECT_HOOKS_"),
 )
 """Settings of installers, passwords in them included, and traces of an environment or a build that
 this one runs in."""

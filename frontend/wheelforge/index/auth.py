@@ -10,8 +10,8 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import takewhile
 from pathlib import Path
+from posixpath import commonprefix
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -78,13 +78,11 @@ class Credentials:
 
     def _find_index(self, parts: SplitResult) -> SplitResult | None:
         """Return the index on the same server that shares most of the path."""
-
-        def count_common(index: SplitResult) -> int:
-            pairs = zip(index.path.split("/"), parts.path.split("/"), strict=False)
-            return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
-
         same = [index for index in self._indexes if _origin(index) == _origin(parts)]
-        return max(same, key=count_common, default=None)
+        path = parts.path.split("/")
+        return max(
+            same, key=lambda index: len(commonprefix([index.path.split("/"), path])), default=None
+        )
 
     def _find_in_netrc(self, host: str) -> Login | None:
         with self._lock:

@@ -17,18 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from packaging.utils import canonicalize_name
 
 from wheelforge.index.models import Candidate, as_utc
-from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import (
-    OLD_SDIST_SUFFIXES,
-    SDIST_SUFFIXES,
-    WHEEL_SUFFIX,
-    SdistName,
-    VersionError,
-    WheelName,
-    find_rank,
-    parse_sdist_name,
-    parse_wheel_name,
-)
+from wheelforge_isolation.formats import FormatError, file_names
 from wheelforge_isolation.formats.requirements import admits_python
 from wheelforge_isolation.formats.urls import local_path
 
@@ -129,24 +118,24 @@ class Selector:
         if reason:
             return reason
         try:
-            if not file_name.endswith(WHEEL_SUFFIX):
-                return _make_candidate(file, origin, parse_sdist_name(file_name, name))
-            wheel = parse_wheel_name(file_name)
-        except VersionError:
+            if not file_name.endswith(file_names.WHEEL_SUFFIX):
+                return _make_candidate(file, origin, file_names.parse_sdist_name(file_name, name))
+            wheel = file_names.parse_wheel_name(file_name)
+        except file_names.VersionError:
             is_called = f"{canonicalize_name(file_name)}-".startswith(f"{name}-")
             return NO_VERSION if is_called else OTHER_NAME
         except FormatError:
             return NO_ARCHIVE
         if wheel.name != name:
             return OTHER_NAME
-        rank = find_rank(wheel.tags, self._ranks)
+        rank = file_names.find_rank(wheel.tags, self._ranks)
         return wheel.version if rank is None else _make_candidate(file, origin, wheel, rank)
 
     def _judge_kind(self, file_name: str, name: str) -> str:
         refused, preferred = self._settings.no_binary, self._settings.only_binary
-        if not file_name.endswith(WHEEL_SUFFIX):
-            if not file_name.endswith(SDIST_SUFFIXES):
-                return OLD_KIND if file_name.endswith(OLD_SDIST_SUFFIXES) else NO_ARCHIVE
+        if not file_name.endswith(file_names.WHEEL_SUFFIX):
+            if not file_name.endswith(file_names.SDIST_SUFFIXES):
+                return OLD_KIND if file_name.endswith(file_names.OLD_SDIST_SUFFIXES) else NO_ARCHIVE
             refused, preferred = preferred, refused
         is_wanted = name not in refused and (_ALL not in refused or name in preferred)
         return "" if is_wanted else UNWANTED
@@ -181,7 +170,7 @@ def _in_order(files: Sequence[Candidate]) -> Sequence[Candidate]:
     places = {version: place for place, version in enumerate(versions)}
 
     def merits(file: Candidate) -> tuple[object, ...]:
-        is_tar = not file.is_wheel and file.file_name.endswith(SDIST_SUFFIXES[0])
+        is_tar = not file.is_wheel and file.file_name.endswith(file_names.SDIST_SUFFIXES[0])
         kind = (file.is_wheel, -file.rank, file.build, is_tar)
         return places[file.version], file.yanked is None, *kind, file.file_name
 
@@ -199,7 +188,7 @@ def _find_clashes(listed: Iterable[Listed]) -> list[str]:
 
 
 def _make_candidate(
-    file: Listed, origin: str, parsed: SdistName | WheelName, rank: int = 0
+    file: Listed, origin: str, parsed: file_names.SdistName | file_names.WheelName, rank: int = 0
 ) -> Candidate:
     return Candidate(
         name=parsed.name,
@@ -207,9 +196,9 @@ def _make_candidate(
         file_name=file.file_name,
         url=file.url,
         hashes=file.hashes,
-        is_wheel=isinstance(parsed, WheelName),
+        is_wheel=isinstance(parsed, file_names.WheelName),
         rank=rank,
-        build=parsed.build_order if isinstance(parsed, WheelName) else (-1, ""),
+        build=parsed.build_order if isinstance(parsed, file_names.WheelName) else (-1, ""),
         origin=origin,
         requires_python=file.requires_python,
         yanked=file.yanked,
@@ -347,7 +336,7 @@ def check_python(requires_python: str, version: str) -> str:
 def fits_tags(file_name: str, tags: Collection[str]) -> bool:
     """Return whether a wheel is for an interpreter that takes ``tags``."""
     try:
-        return not set(parse_wheel_name(file_name).tags).isdisjoint(tags)
+        return not set(file_names.parse_wheel_name(file_name).tags).isdisjoint(tags)
     except FormatError:
         return False
 

@@ -17,14 +17,7 @@ Hashes: TypeAlias = Mapping[str, str]
 """Hexadecimal digests by the name of their algorithm, in lower case."""
 
 SECURE_HASHES = frozenset({
-    "sha256",
-    "sha384",
-    "sha512",
-    "sha3_256",
-    "sha3_384",
-    "sha3_512",
-    "blake2s",
-    "blake2b",
+    *("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2s", "blake2b")
 })
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from wheelforge.index.models import as_utc
 from wheelforge.index.proxies import read_direct_hosts, read_proxies, with_scheme
@@ -244,9 +245,8 @@ class _PipSettings:
             return datetime.fromisoformat(text).astimezone() if text else None
         except ValueError as error:
             self._refuse(key, str(error))
-            raise AssertionError from error
 
-    def _refuse(self, key: str, reason: str) -> None:
+    def _refuse(self, key: str, reason: str) -> NoReturn:
         from wheelforge.errors import UsageError
 
         raise UsageError("index-settings-invalid", self._values[key][1], reason)

@@ -33,7 +33,7 @@ def load_certificates(settings: IndexSettings) -> ssl.SSLContext:
     try:
         # A process that runs for long has to see new files.
         changed = tuple(Path(path).stat().st_mtime_ns for path in (bundle, client) if path)
-        return _load(bundle, client, settings.use_truststore, changed)
+        return _load(bundle, client, changed, use_truststore=settings.use_truststore)
     except OSError as error:
         problem = f"unusable certificates: {error}"
         raise PackageIndexError(
@@ -43,10 +43,7 @@ def load_certificates(settings: IndexSettings) -> ssl.SSLContext:
 
 @functools.lru_cache(maxsize=8)
 def _load(
-    bundle: str,
-    client: str,
-    use_truststore: bool,  # ruff: ignore[boolean-type-hint-positional-argument]
-    _changed: tuple[int, ...],
+    bundle: str, client: str, _changed: tuple[int, ...], *, use_truststore: bool
 ) -> ssl.SSLContext:
     context: ssl.SSLContext
     if bundle:

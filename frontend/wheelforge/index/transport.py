@@ -29,7 +29,6 @@ from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
-    from io import RawIOBase as Socket
 
     from urllib3 import BaseHTTPResponse
     from urllib3.connection import HTTPSConnection as _Connection
@@ -79,7 +78,7 @@ class RequestFailedError(Exception):
 class _CountedSocket(RawIOBase):
     """The bytes and the seconds that one answer takes from a socket, within limits."""
 
-    def __init__(self, raw: Socket, timeout_seconds: float) -> None:
+    def __init__(self, raw: RawIOBase, timeout_seconds: float) -> None:
         super().__init__()
         self._raw = raw
         self._start = time.monotonic()
@@ -286,15 +285,14 @@ class Connections:
                     manager.clear()
             self._used = now
             if way not in self._managers:
-                self._managers[way] = _open(*way, self._settings)
+                self._managers[way] = _open(
+                    parts.scheme, proxy, self._settings, is_vouched_for=is_vouched_for
+                )
             return self._managers[way]
 
 
 def _open(
-    scheme: str,
-    proxy: str | None,
-    is_vouched_for: bool,  # ruff: ignore[boolean-type-hint-positional-argument]
-    settings: IndexSettings,
+    scheme: str, proxy: str | None, settings: IndexSettings, *, is_vouched_for: bool
 ) -> PoolManager:
     more: dict[str, Any] = {"timeout": settings.timeout_seconds, "maxsize": _CONNECTIONS}
     if scheme == "https":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 import time
 from collections import Counter
@@ -146,7 +147,7 @@ class GitHubGroups(Groups):
         self, stream: TextIO, *, is_quiet: bool = False, make_token: Callable[[], str] | None = None
     ) -> None:
         super().__init__(stream, is_quiet=is_quiet)
-        self._make_token = make_token or _make_token
+        self._make_token = make_token or (lambda: os.urandom(8).hex())
 
     def write_error(self, text: str, title: str, sentence: str) -> None:
         """Write what went wrong, and have it shown where people look first."""
@@ -183,12 +184,6 @@ def to_encodable(text: str, encoding: str | None) -> str:
     """Return ``text`` with what cannot be written in that encoding replaced."""
     encoding = encoding or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)
-
-
-def _make_token() -> str:
-    import secrets
-
-    return secrets.token_hex(8)
 
 
 def _escape(text: str, more: str = "") -> str:

@@ -15,7 +15,7 @@ from wheelforge.resolve.constraints import (
     read_constraints,
 )
 from wheelforge.resolve.fetch_plan import FetchPlan, candidate_of, check_hashes, prepare_wheels
-from wheelforge.resolve.resolution_cache import MAX_AGE_SECONDS, ResolutionCache
+from wheelforge.resolve.resolution_cache import ResolutionCache
 from wheelforge.resolve.types import Pin, Resolution, ResolutionRequest
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from wheelforge.resolve.types import Builder
 
 __all__ = [
-    "MAX_AGE_SECONDS",
     "Constraints",
     "FetchPlan",
     "Pin",

@@ -24,20 +24,9 @@ from wheelforge.index.candidates import (
 )
 from wheelforge.resolve.fetch_plan import build_sdist
 from wheelforge.resolve.requirements import ANY, read_constraints
-from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats import FormatError, urls
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_version, parse_wheel_name
 from wheelforge_isolation.formats.requirements import is_exact
-from wheelforge_isolation.formats.urls import (
-    FETCHED_SCHEMES,
-    check_url,
-    file_name_of,
-    fragment_of,
-    local_path,
-    redact,
-    scheme_of,
-    without_fragment,
-    without_secrets,
-)
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -90,9 +79,9 @@ class CandidateFinder:
         return [*wanted, *self._constraints.get(name, ())]
 
     def _pick(self, name: str, wanted: Sequence[WantedPackage]) -> list[Candidate]:
-        urls = {each.url for each in wanted if each.url}
-        if urls:
-            direct = [self.find_direct(name, url, wanted) for url in urls]
+        places = {each.url for each in wanted if each.url}
+        if places:
+            direct = [self.find_direct(name, url, wanted) for url in places]
             files = {file.url: file for file in direct if not isinstance(file, str)}
             if len(files) != 1 or any(isinstance(file, str) for file in direct):
                 return []
@@ -245,9 +234,9 @@ def _locate(name: str, url: str, whose: str) -> Candidate:
     """Return the file at ``url``, without its version, as far as that can be said unseen."""
     problem = _judge_url(url)
     if problem:
-        raise RequirementInvalidError(f"{name} @ {redact(url)}", whose, problem)
-    bare, file_name = without_fragment(url), file_name_of(url)
-    is_wheel, fragment = file_name.endswith(WHEEL_SUFFIX), fragment_of(url)
+        raise RequirementInvalidError(f"{name} @ {urls.redact(url)}", whose, problem)
+    bare, file_name = urls.without_fragment(url), urls.file_name_of(url)
+    is_wheel, fragment = file_name.endswith(WHEEL_SUFFIX), urls.fragment_of(url)
     return Candidate(
         name=name,
         version=_UNKNOWN,
@@ -256,18 +245,18 @@ def _locate(name: str, url: str, whose: str) -> Candidate:
         url=bare if is_wheel else url,
         hashes={key: value.lower() for key, value in fragment.items() if key in _ALGORITHMS},
         is_wheel=is_wheel,
-        origin=without_secrets(bare),
+        origin=urls.without_secrets(bare),
     )
 
 
 def _judge_url(url: str) -> str:
     try:
-        check_url(url)
+        urls.check_url(url)
     except FormatError as error:
         return str(error)
-    if scheme_of(url) not in FETCHED_SCHEMES:
+    if urls.scheme_of(url) not in urls.FETCHED_SCHEMES:
         return "only `https:`, `http:` and `file:` URLs are"
-    path = local_path(url)
+    path = urls.local_path(url)
     if path is not None and not Path(path).exists():
         return f"there is no `{path}`"
-    return "" if file_name_of(url) else "it does not end with the name of a file"
+    return "" if urls.file_name_of(url) else "it does not end with the name of a file"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Times = list[int | None]
 
-MAX_AGE_SECONDS = 600.0
+_MAX_AGE_SECONDS = 600.0
 _FORMAT = "2"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
@@ -36,11 +36,9 @@ class ResolutionCache:
     def __init__(
         self,
         directory: Path,
-        max_age_seconds: float = MAX_AGE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._answers = JsonCache(directory, f"pins{_FORMAT}")
-        self.max_age_seconds = max_age_seconds
         self.clock = clock
 
     def get_or_resolve(
@@ -74,7 +72,7 @@ class ResolutionCache:
         if facts is None or facts["files"] != _stamp_files(facts["pins"]):
             return None
         # A negative age means that the clock was set back, so that the age is not known.
-        is_young = 0 <= self.clock() - facts["time"] < self.max_age_seconds
+        is_young = 0 <= self.clock() - facts["time"] < _MAX_AGE_SECONDS
         if not any_age and not (is_young and facts["places"] == _read_times(request.places)):
             return None
         urls, pins = _find_urls(request), list[Pin]()

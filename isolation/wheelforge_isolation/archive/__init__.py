@@ -15,15 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from wheelforge_isolation.archive.members import (
-    Limits,
-    Links,
-    Member,
-    Note,
-    Plan,
-    RuleError,
-    Source,
-)
+from wheelforge_isolation.archive.members import Limits, Links, Member, Note, Plan, RuleError
 from wheelforge_isolation.archive.plan import PlanOptions, make_plan
 from wheelforge_isolation.archive.spool import (
     ZIP,
@@ -34,31 +26,12 @@ from wheelforge_isolation.archive.spool import (
     split_suffix,
 )
 from wheelforge_isolation.archive.tar import read_tar
-from wheelforge_isolation.archive.tree import fold
-from wheelforge_isolation.archive.wheel import WheelZip, check_wheel_zip, read_wheel_metadata
+from wheelforge_isolation.archive.wheel import WheelZip, check_wheel_zip
 from wheelforge_isolation.archive.writer import write_plan
 from wheelforge_isolation.archive.zip import list_zip, read_zip
 from wheelforge_isolation.errors import FileMissingError, file_access_error, is_full
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
-
-__all__ = [
-    "DEFAULT_LIMITS",
-    "InspectedSdist",
-    "Limits",
-    "Links",
-    "Member",
-    "Note",
-    "RuleError",
-    "Source",
-    "Unpacked",
-    "WheelZip",
-    "fold",
-    "inspect_sdist",
-    "open_wheel_zip",
-    "read_wheel_metadata",
-    "unpack_archive",
-]
 
 DEFAULT_LIMITS = Limits()
 _FIRST_TRUE_TIME = 631152000

@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from wheelforge_isolation import errors
-from wheelforge_isolation.errors import quoted
-
-MEBIBYTE = 1 << 20
-GIBIBYTE = 1 << 30
+from wheelforge_isolation.errors import ArchiveError, WheelInvalidError, quoted
 
 
 class Kind(Enum):
@@ -63,14 +59,14 @@ class Links(Enum):
 class Limits:
     """How much an archive may ask for; no honest sdist comes near."""
 
-    total_bytes: int = 4 * GIBIBYTE
+    total_bytes: int = 4 << 30
     """All files together, copies made for links included."""
-    member_bytes: int = 2 * GIBIBYTE
+    member_bytes: int = 2 << 30
     members: int = 100_000
     """Extension headers included."""
     ratio: int = 100
     """Unpacked to packed bytes, looked at once the output exceeds ``ratio_from_bytes``."""
-    ratio_from_bytes: int = 64 * MEBIBYTE
+    ratio_from_bytes: int = 64 << 20
     path_bytes: int = 1024
     component_bytes: int = 255
     depth: int = 64
@@ -112,32 +108,6 @@ class Plan:
         return sum(member.size for member in self.files.values())
 
 
-_ERRORS: dict[str, type[errors.ArchiveError]] = {
-    "D": errors.MembersClashError,
-    "F": errors.ArchiveDamagedError,
-    "L": errors.MemberLinkError,
-    "N": errors.MemberNameError,
-    "S": errors.MemberTypeError,
-    "W": errors.WheelInvalidError,
-    "X": errors.ArchiveTooLargeError,
-    "Y": errors.ArchiveLayoutError,
-    "Z": errors.ArchiveDamagedError,
-    "F21": errors.ArchiveKindError,
-    "F23": errors.MemberEscapesError,
-    "L6": errors.MemberEscapesError,
-    "L7": errors.MemberEscapesError,
-    "L8": errors.MemberEscapesError,
-    "L17": errors.MemberEscapesError,
-    "N2": errors.MemberEscapesError,
-    "N13": errors.MembersClashError,
-    "Z6": errors.MembersClashError,
-    "Z10": errors.ArchiveKindError,
-    "Z11": errors.ArchiveKindError,
-    "Z13": errors.MemberLinkError,
-}
-"""The kind of error that a broken rule is, by its number or else by its family."""
-
-
 class RuleError(Exception):
     """A broken rule, in a part of the code that does not know the name of the archive."""
 
@@ -147,7 +117,7 @@ class RuleError(Exception):
         self.reason = reason if member is None else f"{member} {reason}"
         self.member = "" if member is None else member.name
 
-    def as_archive_error(self, archive: str) -> errors.ArchiveError:
+    def as_archive_error(self, archive: str) -> ArchiveError:
         """Return the error to show, for the archive of that name."""
-        kind = _ERRORS.get(self.rule) or _ERRORS[self.rule[0]]
+        kind = WheelInvalidError if self.rule.startswith("W") else ArchiveError
         return kind(archive, self.rule, self.reason, self.member)

@@ -12,11 +12,15 @@ import re
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wheelforge_isolation.archive import DEFAULT_LIMITS, Limits, Links, Unpacked, unpack_archive
+from wheelforge_isolation.archive import DEFAULT_LIMITS, Unpacked, unpack_archive
 from wheelforge_isolation.errors import DestinationNotEmptyError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.staging import collect_stages, open_stage
+
+if TYPE_CHECKING:
+    from wheelforge_isolation.archive.members import Limits, Links
 
 _STAGE = ".wheelforge-unpacking-"
 _LEFTOVER = re.compile(re.escape(_STAGE) + "[0-9a-f]{32}")

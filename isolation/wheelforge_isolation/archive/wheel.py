@@ -11,16 +11,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive.members import (
-    MEBIBYTE,
-    Kind,
-    Limits,
-    Member,
-    Note,
-    Plan,
-    RuleError,
-    Source,
-)
+from wheelforge_isolation.archive.members import Kind, Limits, Member, Note, Plan, RuleError, Source
 from wheelforge_isolation.archive.plan import lay_out
 from wheelforge_isolation.archive.spool import Contents, Meter
 from wheelforge_isolation.archive.tree import build_tree, check_names
@@ -33,9 +24,9 @@ from wheelforge_isolation.formats.file_names import normalize_name
 if TYPE_CHECKING:
     from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
-_MOST_TEXT_BYTES = 32 * MEBIBYTE
+_MOST_TEXT_BYTES = 32 << 20
 _METADATA = re.compile(r"([^/]+)-[^-/]+\.dist-info/METADATA")
-_METADATA_LIMITS = Limits(member_bytes=16 * MEBIBYTE)
+_METADATA_LIMITS = Limits(member_bytes=16 << 20)
 
 
 class WheelZip(NamedTuple):

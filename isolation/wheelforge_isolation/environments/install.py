@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from wheelforge_isolation.archive import fold
+from wheelforge_isolation.archive.tree import fold
 from wheelforge_isolation.environments.bytecode import Compiler
+from wheelforge_isolation.environments.environment import Environment
 from wheelforge_isolation.errors import (
     EnvironmentFailedError,
     LinksUnavailableError,
@@ -62,9 +63,7 @@ def install(
     Of two wheels with different files for one place the latter in ``wheels`` wins. What is not
     shared may be changed: it has no file in common with the wheels, and notices changed modules.
     """
-    python = str(
-        directory / interpreter.scheme.scripts / ("python.exe" if _ON_WINDOWS else "python")
-    )
+    python = Environment(path=directory, interpreter=interpreter).python_executable
     executable = str(interpreter.base_executable)
     with Compiler(executable, str(directory), is_shared=is_shared) as compiler:
         files: list[_PlacedFile] = []

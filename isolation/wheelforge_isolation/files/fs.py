@@ -128,10 +128,10 @@ def create_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
         os.mkdir(path, mode)
 
 
-def ensure_directory(path: str, *, mode: int = DIRECTORY_MODE) -> None:
+def ensure_directory(path: str) -> None:
     """Make sure that the directory ``path`` exists, and its parents."""
     with raising_file_errors("create", path):
-        os.makedirs(path, mode, exist_ok=True)
+        os.makedirs(path, DIRECTORY_MODE, exist_ok=True)
 
 
 def ensure_private_directories(path: str) -> None:

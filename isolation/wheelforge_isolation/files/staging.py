@@ -88,15 +88,13 @@ def _claim_slot(path: Path) -> Stage | None:
     lock = _lock_slot(path)
     if lock is None:
         return None
-    is_ours = False
-    try:
-        if not (path / _KEPT).exists():
-            _empty(path)
-            is_ours = True
-    finally:
-        if not is_ours:
-            lock.release(remove=False)
-    return Stage(path=path, lock=lock, identity=_identify(path)) if is_ours else None
+    with contextlib.ExitStack() as unless_ours:
+        unless_ours.callback(lock.release, remove=False)
+        if (path / _KEPT).exists():
+            return None
+        _empty(path)
+        unless_ours.pop_all()
+    return Stage(path=path, lock=lock, identity=_identify(path))
 
 
 def _identify(path: Path) -> tuple[int, int]:

@@ -15,14 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge_isolation.archive import (
-    DEFAULT_LIMITS,
-    Limits,
-    Note,
-    RuleError,
-    WheelZip,
-    open_wheel_zip,
-)
+from wheelforge_isolation.archive import DEFAULT_LIMITS, open_wheel_zip
+from wheelforge_isolation.archive.members import Limits, Note, RuleError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.formats import FormatError, file_names
 from wheelforge_isolation.wheels.files import (
@@ -41,6 +35,7 @@ from wheelforge_isolation.wheels.metadata import (
 )
 
 if TYPE_CHECKING:
+    from wheelforge_isolation.archive.wheel import WheelZip
     from wheelforge_isolation.formats.file_names import WheelName
 
 __all__ = [

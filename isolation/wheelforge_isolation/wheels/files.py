@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from installer.records import Hash, InvalidRecordEntry, RecordEntry, parse_record_file
 
-from wheelforge_isolation.archive import Member, Note, RuleError, WheelZip
+from wheelforge_isolation.archive.members import Member, Note, RuleError
 from wheelforge_isolation.errors import quoted
 
 if TYPE_CHECKING:
+    from wheelforge_isolation.archive.wheel import WheelZip
     from wheelforge_isolation.formats.file_names import WheelName
 
 _DIST_INFO, _DATA = ".dist-info", ".data"

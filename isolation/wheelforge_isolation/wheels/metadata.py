@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator
 from configparser import Error
 from itertools import starmap
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from installer.utils import parse_entrypoints
 
-from wheelforge_isolation.archive import Note, RuleError, WheelZip
+from wheelforge_isolation.archive.members import Note, RuleError
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import WheelName, expand_tags
@@ -23,6 +23,9 @@ from wheelforge_isolation.formats.metadata import (
     parse_fields,
 )
 from wheelforge_isolation.wheels.files import Scheme, WheelFile, is_interpreter
+
+if TYPE_CHECKING:
+    from wheelforge_isolation.archive.wheel import WheelZip
 
 _MOST_METADATA_BYTES = 16 << 20
 _MOST_WHEEL_BYTES = 1 << 20

@@ -25,7 +25,6 @@ from tests.support.archives import (
     zipped,
 )
 from wheelforge_isolation import unpack
-from wheelforge_isolation.errors import ArchiveDamagedError, ArchiveKindError, ArchiveLayoutError
 
 PLAIN = tar(*PROJECT, file("p-1/a", b"1"))
 SOUND = gz(PLAIN)
@@ -104,7 +103,7 @@ LEGACY = ["p-1.tgz", "p-1.tar", "p-1.tar.bz2", "p-1.tar.xz", "p-1.tar.Z", "p-1",
 def test_gzip__damaged_file_is_refused(archive: bytes, rule: str, tmp_path: Path) -> None:
     error = refuse(archive, tmp_path)
 
-    assert (error.rule, type(error)) == (rule, ArchiveDamagedError)
+    assert (error.rule, error.code) == (rule, "archive-damaged")
     assert "download it again" in error.hint
 
 
@@ -127,19 +126,19 @@ def test_gzip__content_that_fills_the_buffer_is_read_whole(size: int, tmp_path: 
     "archive", [gz(b""), gz(bytes(10_240)), gz(tar())], ids=["gzip", "tar", "end marker"]
 )
 def test_gzip__archive_of_nothing_is_refused(archive: bytes, tmp_path: Path) -> None:
-    check_refusal(archive, tmp_path, "Y1", ArchiveLayoutError)
+    check_refusal(archive, tmp_path, "Y1", "archive-layout")
 
 
 @pytest.mark.parametrize(("name", "archive", "reason"), STRANGERS.values(), ids=STRANGERS)
 def test_gzip__file_of_another_kind_is_refused(
     name: str, archive: bytes, reason: str, tmp_path: Path
 ) -> None:
-    check_refusal(archive, tmp_path, "F21", ArchiveKindError, reason, name=name)
+    check_refusal(archive, tmp_path, "F21", "archive-kind", reason, name=name)
 
 
 @pytest.mark.parametrize("name", LEGACY)
 def test_gzip__file_of_another_name_is_refused(name: str, tmp_path: Path) -> None:
-    check_refusal(SOUND, tmp_path, "F21", ArchiveKindError, name=name)
+    check_refusal(SOUND, tmp_path, "F21", "archive-kind", name=name)
 
 
 @pytest.mark.parametrize("suffix", ["tgz", "tar.bz2", "tar.xz"])

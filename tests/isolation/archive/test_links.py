@@ -23,7 +23,6 @@ from tests.support.archives import (
     zipped_link,
 )
 from wheelforge_isolation import Limits, Links
-from wheelforge_isolation.errors import MemberEscapesError, MemberLinkError
 
 BOTH_MODES = pytest.mark.parametrize("links", Links, ids=lambda links: links.value)
 TARGET = file("p-1/a", b"text")
@@ -111,7 +110,7 @@ BAD_TEXTS = {
 def test_link__that_leads_out_is_refused(
     part: bytes, rule: str, links: Links, tmp_path: Path
 ) -> None:
-    check_refusal(sdist(part), tmp_path, rule, MemberEscapesError, "`p-1/evil`", links=links)
+    check_refusal(sdist(part), tmp_path, rule, "archive-member-escapes", "`p-1/evil`", links=links)
 
 
 @BOTH_MODES
@@ -121,7 +120,7 @@ def test_link__senseless_one_is_refused(
 ) -> None:
     name = NAMED.get(rule, "p-1/evil")
 
-    check_refusal(sdist(part), tmp_path, rule, MemberLinkError, f"`{name}`", links=links)
+    check_refusal(sdist(part), tmp_path, rule, "archive-member-link", f"`{name}`", links=links)
 
 
 @pytest.mark.parametrize("flag", [b"1", b"2"], ids=["hard", "symbolic"])
@@ -140,7 +139,7 @@ def test_link__target_is_held_to_name_rules(
 def test_link__for_the_top_level_directory_is_refused(links: Links, tmp_path: Path) -> None:
     error = refuse(gz(tar(symlink("p-1", "."))), tmp_path, links=links)
 
-    assert (error.rule, type(error)) == ("L8", MemberEscapesError)
+    assert (error.rule, error.code) == ("L8", "archive-member-escapes")
     assert "`p-1`" in str(error)
 
 
@@ -154,7 +153,7 @@ def test_link__absolute_link_comes_with_advice_about_virtual_environments(tmp_pa
 def test_link__of_a_zip_is_held_to_the_same_rules(tmp_path: Path) -> None:
     error = refuse(zip_sdist(zipped_link("p-1/evil", "../x")), tmp_path, name=ZIP)
 
-    assert (error.rule, type(error)) == ("L6", MemberEscapesError)
+    assert (error.rule, error.code) == ("L6", "archive-member-escapes")
 
 
 def test_link__message_about_a_hard_link_is_safe_to_print(tmp_path: Path) -> None:
@@ -255,7 +254,7 @@ def test_link__every_link_on_the_way_is_a_hop(links: Links, tmp_path: Path) -> N
     accept(sdist(*parts), tmp_path / "six", links=links, limits=Limits(link_hops=6))
     error = refuse(sdist(*parts), tmp_path / "five", links=links, limits=Limits(link_hops=5))
 
-    assert (error.rule, type(error)) == ("L2", MemberLinkError)
+    assert (error.rule, error.code) == ("L2", "archive-member-link")
 
 
 @BOTH_MODES

@@ -22,7 +22,6 @@ from tests.support.archives import (
     zip_sdist,
     zipped,
 )
-from wheelforge_isolation.errors import MemberEscapesError, MemberNameError, MembersClashError
 
 SECOND_NAME = extra_field(0x7075, struct.pack("<BL", 1, zlib.crc32(b"p-1/\xe9")) + "p-1/é".encode())
 LONGEST_COMPONENT = "c" * 255
@@ -119,12 +118,12 @@ IN_ZIP = {
 
 @pytest.mark.parametrize("name", ESCAPING.values(), ids=ESCAPING)
 def test_name__name_that_climbs_out_is_refused(name: str, tmp_path: Path) -> None:
-    check_refusal(sdist(file(name, b"x")), tmp_path, "N2", MemberEscapesError, f"`{name}`")
+    check_refusal(sdist(file(name, b"x")), tmp_path, "N2", "archive-member-escapes", f"`{name}`")
 
 
 @pytest.mark.parametrize(("part", "rule", "shown"), BAD.values(), ids=BAD)
 def test_name__bad_name_is_refused(part: bytes, rule: str, shown: str, tmp_path: Path) -> None:
-    check_refusal(sdist(part), tmp_path, rule, MemberNameError, shown)
+    check_refusal(sdist(part), tmp_path, rule, "archive-member-name", shown)
 
 
 @pytest.mark.parametrize(("part", "path", "rules"), MENDED.values(), ids=MENDED)
@@ -166,7 +165,7 @@ def test_name__longest_and_deepest_path_is_written(path: str, tmp_path: Path) ->
 def test_name__twins_that_are_no_files_are_refused(part: bytes, tmp_path: Path) -> None:
     error = refuse(sdist(part), tmp_path)
 
-    assert (error.rule, type(error)) == ("N13", MembersClashError)
+    assert (error.rule, error.code) == ("N13", "archive-members-clash")
     assert "only by letter case or Unicode form" in str(error)
 
 

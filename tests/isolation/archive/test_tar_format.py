@@ -25,7 +25,6 @@ from tests.support.archives import (
     symlink,
     tar,
 )
-from wheelforge_isolation.errors import ArchiveDamagedError
 
 EVIL = file("p-1/evil")
 
@@ -176,17 +175,17 @@ def test_tar__checksum_of_signed_bytes_is_right_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("part", "rule"), EXTENSIONS.values(), ids=EXTENSIONS)
 def test_tar__malformed_extension_is_refused(part: bytes, rule: str, tmp_path: Path) -> None:
-    check_refusal(sdist(part), tmp_path, rule, ArchiveDamagedError)
+    check_refusal(sdist(part), tmp_path, rule, "archive-damaged")
 
 
 @pytest.mark.parametrize(("part", "rule"), SIZES.values(), ids=SIZES)
 def test_tar__number_that_cannot_be_is_refused(part: bytes, rule: str, tmp_path: Path) -> None:
-    check_refusal(sdist(part), tmp_path, rule, ArchiveDamagedError, "`p-1/evil`")
+    check_refusal(sdist(part), tmp_path, rule, "archive-damaged", "`p-1/evil`")
 
 
 @pytest.mark.parametrize(("end", "rule"), ENDS.values(), ids=ENDS)
 def test_tar__wrong_end_is_refused(end: bytes, rule: str, tmp_path: Path) -> None:
-    check_refusal(gz(tar(*PROJECT, end=end)), tmp_path, rule, ArchiveDamagedError)
+    check_refusal(gz(tar(*PROJECT, end=end)), tmp_path, rule, "archive-damaged")
 
 
 def test_tar__damage_is_located_by_the_last_member_before_it(tmp_path: Path) -> None:

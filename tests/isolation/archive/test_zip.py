@@ -30,12 +30,6 @@ from tests.support.archives import (
     zipped_link,
 )
 from wheelforge_isolation import Links
-from wheelforge_isolation.errors import (
-    ArchiveDamagedError,
-    ArchiveKindError,
-    ArchiveLayoutError,
-    MemberLinkError,
-)
 
 TEXT = b"text" * 30
 CRC = zlib.crc32(TEXT)
@@ -235,7 +229,7 @@ ENDS = {
 
 @pytest.mark.parametrize(("member", "rule"), MEMBERS.values(), ids=MEMBERS)
 def test_zip__contradictory_member_is_refused(member: ZipMember, rule: str, tmp_path: Path) -> None:
-    check_refusal(zip_sdist(member), tmp_path, rule, ArchiveDamagedError, "member", name=ZIP)
+    check_refusal(zip_sdist(member), tmp_path, rule, "archive-damaged", "member", name=ZIP)
 
 
 @pytest.mark.parametrize(("member", "rule", "reason"), FOREIGN.values(), ids=FOREIGN)
@@ -244,7 +238,7 @@ def test_zip__unusual_member_is_refused(
 ) -> None:
     error = refuse(zip_sdist(member), tmp_path, name=ZIP)
 
-    assert (error.rule, type(error)) == (rule, ArchiveKindError)
+    assert (error.rule, error.code) == (rule, "archive-kind")
     assert "`p-1/evil`" in str(error)
     assert reason in str(error)
 
@@ -255,12 +249,12 @@ def test_zip__unusual_member_is_refused(
     ids=["disk", "count", "wide"],
 )
 def test_zip__part_of_an_archive_is_refused(end: ZipEnd, tmp_path: Path) -> None:
-    check_refusal(zip_sdist(end=end), tmp_path, "Z10", ArchiveKindError, name=ZIP)
+    check_refusal(zip_sdist(end=end), tmp_path, "Z10", "archive-kind", name=ZIP)
 
 
 @pytest.mark.parametrize("end", [ZipEnd(), ZipEnd(wide={})], ids=["plain", "wide"])
 def test_zip__without_members_is_refused(end: ZipEnd, tmp_path: Path) -> None:
-    check_refusal(raw_zip(end=end), tmp_path, "Y1", ArchiveLayoutError, name=ZIP)
+    check_refusal(raw_zip(end=end), tmp_path, "Y1", "archive-layout", name=ZIP)
 
 
 def test_zip__name_of_bytes_is_cut_in_a_message(tmp_path: Path) -> None:
@@ -272,7 +266,7 @@ def test_zip__name_of_bytes_is_cut_in_a_message(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("archive", "rule"), FILES.values(), ids=FILES)
 def test_zip__ambiguous_file_is_refused(archive: bytes, rule: str, tmp_path: Path) -> None:
-    check_refusal(archive, tmp_path, rule, ArchiveDamagedError, name=ZIP)
+    check_refusal(archive, tmp_path, rule, "archive-damaged", name=ZIP)
 
 
 @pytest.mark.parametrize(("member", "content"), FINE.values(), ids=FINE)
@@ -354,7 +348,7 @@ def test_zip__link_from_a_system_without_links_is_a_file(tmp_path: Path) -> None
 def test_zip__link_that_means_nothing_is_refused(target: str, rule: str, tmp_path: Path) -> None:
     error = refuse(zip_sdist(zipped_link("p-1/evil", target)), tmp_path, name=ZIP)
 
-    assert (error.rule, type(error)) == (rule, MemberLinkError)
+    assert (error.rule, error.code) == (rule, "archive-member-link")
     assert "`p-1/evil`" in str(error)
 
 
