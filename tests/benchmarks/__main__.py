@@ -21,7 +21,8 @@ from tests.benchmarks.world import Bench, SkipError
 
 NAMES = (
     *("one-build", "cold-build", "cold-resolve", "batch", "crowd", "unpacking", "environments"),
-    *("start-up", "growth", "thousand", "collecting", "memory", "overhead", "compiler-cache"),
+    *("start-up", "growth", "thousand", "collecting", "reuse", "memory", "overhead"),
+    "compiler-cache",
 )
 
 

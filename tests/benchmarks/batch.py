@@ -19,9 +19,9 @@ def run(bench: Bench) -> Result:
     with serve_wheels() as url:
         online = bench.compose(bench.place, url)
         sources = find_sources(bench)
-        measure(_contenders(bench, sources, online), 0, bench.place)
-        contenders = _contenders(bench, sources, {**online, **OFFLINE})
-        samples = measure(contenders, bench.rounds, bench.place)
+        measure(contenders(bench, sources, online), 0, bench.place)
+        offline = contenders(bench, sources, {**online, **OFFLINE})
+        samples = measure(offline, bench.rounds, bench.place)
     row = Row(title=f"{len(sources)} sdists", samples=samples, base="xargs -P 2 uv build")
     return Result(name="batch", title="many sdists to wheels, warm caches", rows=[row])
 
@@ -48,9 +48,11 @@ def build_all_with_ours(bench: Bench, sources: list[str], output: Path) -> Comma
     return (*bench.tools.wheelforge, *words, *sources)
 
 
-def _contenders(
+def contenders(
     bench: Bench, sources: list[str], variables: Mapping[str, str]
 ) -> dict[str, Contender]:
+    """Return who builds ``sources``, two at a time."""
+
     def build_with_ours(place: Path) -> None:
         output = place / "dist"
         run_child(build_all_with_ours(bench, sources, output), variables, place, may_fail=True)

@@ -76,6 +76,7 @@ class Bench:
             "UV_NO_CONFIG": "1",
             "UV_PYTHON": self.tools.python_of_peers,
             "WHEELFORGE_CACHE_DIR": str(place / "wheelforge"),
+            "WHEELFORGE_NO_REUSE": "1",  # a build is to be measured, unless it is said otherwise
             **({"PIP_INDEX_URL": index_url, "UV_DEFAULT_INDEX": index_url} if index_url else {}),
             **more,
         }

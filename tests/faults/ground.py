@@ -12,6 +12,8 @@ from wheelforge_isolation.files.fs import remove_tree
 
 _ROOTS = ("cache", "output", "destination", "temporary")
 _NONCE = re.compile(r"\.[0-9a-f]{8}(?=/|$)")
+_KEYED = re.compile(r"(cache/(?:built-v\d/records/|manifests-v\d/asked-)).*")
+"""The names of things that are known by a key: the salt of a new cache is in it."""
 _ASIDE = "cache/quarantine-v1"
 
 
@@ -67,7 +69,7 @@ class Ground:
                 below = os.path.relpath(directory, self.root)
                 names += (f"{below}/{name}" for name in (*directories, *files))
         kept = (name for name in names if not name.startswith(_ASIDE))
-        return sorted(_NONCE.sub(".#", name) for name in kept)
+        return sorted(_KEYED.sub(r"\1#", _NONCE.sub(".#", name)) for name in kept)
 
     def read_deliveries(self) -> dict[str, object]:
         """Return what is delivered and unpacked."""
@@ -82,8 +84,8 @@ class Ground:
         """Return what a user asked for: delivered files, unpacked trees, what the cache has."""
         results = self.read_deliveries()
         for entry in list_entries(self.cache):
-            # An environment has copies where there can be no links.
-            size = 0 if entry.kind == "environment" else entry.size_bytes
+            # An environment has copies where there can be no links, a record has times.
+            size = 0 if entry.kind in {"environment", "built"} else entry.size_bytes
             results[f"{entry.kind} {entry.name} {entry.version} {entry.file}"] = size
         return results
 

@@ -189,6 +189,13 @@ def _warm(*words: str) -> Callable[[Ground], None]:
     return prepare
 
 
+def _keep_built(ground: Ground) -> None:
+    """Write the project, and leave a cache that has the wheel of its sdist."""
+    _warm()(ground)
+    _run(ground, *_FROM_SDIST.format(**ground.places).split())
+    shutil.rmtree(ground.root / "output")  # ruff: ignore[banned-api]
+
+
 def _run(ground: Ground, *words: str) -> None:
     from wheelforge.cli import main
 
@@ -328,5 +335,7 @@ SCENARIOS = {
         Scenario(name="build an sdist", words=f"{_BUILD} -s", prepare=_warm("-s")),
         Scenario(name="build both", words=_BUILD, prepare=_warm()),
         Scenario(name="build from an sdist", words=_FROM_SDIST, prepare=_warm()),
+        Scenario(name="use a built wheel", words=_FROM_SDIST, prepare=_keep_built),
+        Scenario(name="keep a wheel anew", words=f"{_FROM_SDIST} --rebuild", prepare=_keep_built),
     )
 }
