@@ -12,6 +12,8 @@ from typing import ClassVar
 
 NAME_LIMIT = 200
 """How much of a foreign name a message repeats; a hostile archive chooses the names."""
+_MOST_PLACES = 5
+"""How many directories are named; a longer PATH is counted."""
 
 
 def quoted(name: str) -> str:
@@ -286,6 +288,8 @@ class InterpreterNotFoundError(IsolationError):
         if self.searched == (self.request,):
             return f"there is no Python at {quoted(self.request)}"
         places = ", ".join(map(quoted, self.searched)) or "no directory at all"
+        if len(self.searched) > _MOST_PLACES:
+            places = f"the {len(self.searched)} directories of PATH"
         passed_over = "".join(f"; passed over: {reason}" for reason in self.passed_over)
         return f"cannot find a Python for {quoted(self.request)} in {places}{passed_over}"
 

@@ -88,7 +88,8 @@ def run_fetch(options: argparse.Namespace) -> None:
     console = Console(options.verbosity)
     lock = read_lock(options.locked)
     count = fetch_locked(make_places(options), lock, reporter=console.on_event)
-    sys.stdout.write(f"{count} files are in the cache\n")
+    what = "1 file is" if count == 1 else f"{count} files are"
+    sys.stdout.write(f"{what} in the cache\n")
 
 
 def run_unpack(options: argparse.Namespace) -> None:

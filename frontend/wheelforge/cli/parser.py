@@ -103,7 +103,7 @@ def _find_in_group(group: str, words: list[str], place: int) -> tuple[str, list[
     known = [name.removeprefix(prefix) for name in COMMANDS if name.startswith(prefix)]
     named = next((word for word in rest if not word.startswith("-")), "")
     if named not in known:
-        every = " or ".join(f"`{prefix}{name}`" for name in known)
+        every = ", ".join(f"`{prefix}{name}`" for name in known)
         guess = suggest(named, known, f"there is {every}", prefix=prefix)
         raise UsageError("option-invalid", f"{prefix}{named}".strip(), f"no such command; {guess}")
     rest.remove(named)

@@ -240,6 +240,8 @@ def test_version__not_found_names_the_directories_searched(tmp_path: Path, cache
     places = f"`{tmp_path / 'a'}`, `{tmp_path / 'b'}`"
     assert str(caught.value) == f"cannot find a Python for `3.12` in {places}"
     assert "--python PATH" in caught.value.hint
+    many = InterpreterNotFoundError("3.12", tuple(map(str, range(17))))
+    assert str(many) == "cannot find a Python for `3.12` in the 17 directories of PATH"
 
 
 @pytest.mark.parametrize("name", ["", "missing", "missing/python", "nul\0"])
