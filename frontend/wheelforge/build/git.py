@@ -69,7 +69,9 @@ def check_out(source: GitUrl, directory: Path, terms: GitTerms) -> Checkout:
         git.run("fetch", "--quiet", "--unshallow", "--tags", "--filter=blob:none", "origin", commit)
     if (directory / ".gitmodules").is_file():
         git.run("submodule", "--quiet", "update", "--init", "--recursive")
-    return Checkout(root, commit, int(git.run("show", "-s", "--format=%ct", commit)))
+    # A user may have git show signatures as well.
+    show = ("-c", "log.showSignature=false", "show", "-s", "--format=%ct")
+    return Checkout(root, commit, int(git.run(*show, commit)))
 
 
 class _Git:
@@ -158,7 +160,8 @@ def _make_variables(url: str, bare: str, variables: Mapping[str, str]) -> dict[s
         "LC_ALL": "C",
     }
     if url != bare:
-        number = int(made.get(_COUNT, "0") or 0)
+        count = made.get(_COUNT, "")
+        number = int(count) if count.isdecimal() else 0
         end = len(url) - len(url.partition("://")[2].partition("/")[2])
         made |= {
             _COUNT: str(number + 1),

@@ -30,6 +30,9 @@ VARIABLES = {
     **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
     **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "log.showSignature",
+    "GIT_CONFIG_VALUE_0": "true",
 }
 DYNAMIC = "[build-system]\nrequires = []\n[project]\nname = 'demo'\ndynamic = ['version']\n"
 URL = "git+https://host/demo"

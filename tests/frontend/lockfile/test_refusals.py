@@ -314,6 +314,7 @@ def test_lock__the_lock_of_another_tool_is_refused(path: Path) -> None:
         ("sources.python]", "sources.snake]", "tool.wheelforge.sources[0].python", "to be a table"),
         ('abi = "cp311"', "abi = 3", "tool.wheelforge.sources[0].python.abi", "to be a text"),
         ('sha256 = "5', 'sha256 = "z', "tool.wheelforge.sources[1].sha256", "64 digits"),
+        ('sha256 = "5', 'commit = "z', "tool.wheelforge.sources[1].commit", "the whole name"),
         ("requirements = [", "requirements = [3,", f"{ANSWER}.requirements[0]", "to be a text"),
         ("requirements = [", "x = [", f"{ANSWER}.requirements", "it has to be a list"),
         ("#sha256=", "#sha256=A", f"{ANSWER}.files[0]", "64 digits of 0-9 and a-f"),
