@@ -206,6 +206,21 @@ class Cause(NamedTuple):
     """Other inputs that differ; they may come of the first one."""
 
 
+class AppliedOverride(NamedTuple):
+    """An entry of overrides that was in force for a build, and the keys of it that were."""
+
+    package: str
+    versions: str
+    file: Path
+    line: int
+    keys: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"`{self.file.name}`, line {self.line}, `{self.package}{self.versions}`"
+        return f"{place}: {', '.join(self.keys)} ({self.reason})"
+
+
 Verdict: TypeAlias = Literal["built", "reused", "resumed", "failed", "cancelled", "not-started"]
 
 
@@ -249,6 +264,8 @@ class Outcome:
     """Those of the notes that no event has told: they are about the outcome."""
     era: datetime | None = None
     """As of when the requirements were resolved, if not as of now."""
+    overrides: tuple[AppliedOverride, ...] = ()
+    """The entries that were in force for it."""
     peak_bytes: int = 0
     """The most memory that a hook's process had; 0: not known."""
     cpu_seconds: float = 0.0
@@ -313,6 +330,8 @@ class EnvironmentRequest:
     """Requirements in the place of all of the same names, wherever these come from."""
     excluded: tuple[str, ...] = ()
     """Names of which nothing is required, whatever says so."""
+    overrides: tuple[AppliedOverride, ...] = ()
+    """The entries of overrides that are in force for the source."""
 
 
 class BuildEnvironment(Protocol):

@@ -312,6 +312,16 @@ class Attempt:
                 f"`{ending.hook}` left {ending.orphans} processes behind; they were ended"
             )
 
+    def count_compilations(self) -> tuple[int, int]:
+        """Return how many compilations were in the compiler cache, and how many were not."""
+        cache = self.compiler_cache
+        hits, misses = (0, 0) if cache is None else cache.count()
+        if cache is not None and hits + misses:
+            text = f"{hits} of {hits + misses} compilations were in the cache of {cache.name}"
+            self.log.write(f"\n-- {text} --\n".encode())
+            self._events.note(text)
+        return hits, misses
+
     def _diagnose(self, error: HookFailedError) -> BackendFailedError:
         from wheelforge.diagnosis import Failure, diagnose
 

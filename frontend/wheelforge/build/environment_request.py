@@ -28,4 +28,5 @@ def make_environment_request(
         variables=request.variables or {},
         replacements=override.texts("build-requires", "replace") if override else (),
         excluded=override.texts("build-requires", "remove") if override else (),
+        overrides=override.list_applied() if override else (),
     )

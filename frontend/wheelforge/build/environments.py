@@ -201,6 +201,7 @@ class _Preparation:
                 plan.resolution,
                 is_wanted=not request.chain,
             )
+            settings.recorder.name_overrides(self._identify(), self._python, request.overrides)
         return plan
 
     def preview(self) -> PlannedEnvironment:

@@ -153,7 +153,7 @@ class WheelBuild:
         self._reuse = reuse
         self._request = request
         self._fetched = fetched
-        self._override = override
+        self.override = override
         self._known = reuse.describe(request, fetched, override)
         self._manifest = key_of(self._known)
 
@@ -186,7 +186,7 @@ class WheelBuild:
     def _choose(self, requirements: Sequence[str], build: Builder) -> tuple[WheelKey, ...]:
         """Return the wheels that an environment with these requirements has today."""
         request = make_environment_request(
-            self._request, requirements, self._override, self._fetched.sha256
+            self._request, requirements, self.override, self._fetched.sha256
         )
         return self._reuse.manager.choose(request, build)
 
@@ -243,7 +243,7 @@ class WheelBuild:
                 kept = [asked, *before][:_MOST_MANIFESTS]
                 self._reuse.manifests.write({"asked": kept}, self._manifest)
             self._expect()
-            self._reuse.store_release(self._fetched.sha256, self._override)
+            self._reuse.store_release(self._fetched.sha256, self.override)
         return cause
 
     def _explain(self, document: dict[str, Any]) -> Cause:

@@ -8,14 +8,13 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from wheelforge.build.result import BuildResult
 from wheelforge.build.retry import NothingNew, is_of_its_time, may_come_of_forking
 from wheelforge.build.sources import Dating, FetchedSource, find_dating, prepare_source
 from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
-from wheelforge.hooks.environ import share_jobs
 from wheelforge.hooks.protocol import Cancellation
 from wheelforge.models import BuildAttempt, Era, Keep, Outcome
 from wheelforge_isolation import (
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from wheelforge.build.context import BuildContext
     from wheelforge.build.project import SourceTree
     from wheelforge.build.reuse import WheelBuild
-    from wheelforge.models import BuildRequest, Runner
+    from wheelforge.models import AppliedOverride, BuildRequest, Runner
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import LockOwner, Stage
 
@@ -68,10 +67,11 @@ class BuildSession:
         self._attempts: list[BuildAttempt] = []
         self._peak_bytes = 0
         self._cpu_seconds = 0.0
-        self._compiler_counts = (0, 0)
+        self._compiler_counts = [0, 0]
         self._result = BuildResult()
         self.override: Override | None = None
         """The differences that are in force for the release, once it is known."""
+        self._applied: tuple[AppliedOverride, ...] = ()
         self._fetched = fetched
         self._wheel: WheelBuild | None = None
         """The wheel as earlier and later builds know it, if they may use it."""
@@ -88,12 +88,7 @@ class BuildSession:
     @property
     def hook_variables(self) -> Mapping[str, str]:
         """The same with those that overrides set for this release, and for none that it needs."""
-        if self.override is None:
-            return self.variables
-        own = {name: str(text) for name, text in self.override.table("environment").items()}
-        jobs = cast("int | None", self.override.value("limits", "jobs"))
-        if jobs is not None:
-            own = {**share_jobs(jobs), "MAKEFLAGS": f" -j{jobs}", **own}
+        own = {} if self.override is None else self.override.variables
         return {**self.variables, **own}
 
     def run(self) -> Outcome:
@@ -131,6 +126,7 @@ class BuildSession:
             notes=tuple(self.events.notes),
             remarks=tuple(self.events.remarks),
             era=self._era,
+            overrides=self._applied,
             peak_bytes=self._peak_bytes,
             cpu_seconds=self._cpu_seconds,
             log=self._log,
@@ -227,6 +223,8 @@ class BuildSession:
             log.write(b"nothing was run: the wheel is one of an earlier build\n")
             return
         tree = self.lay_out(fetched, place)
+        lines = [f"-- overrides: {each} --\n" for each in self._applied]
+        log.write("".join(lines).encode(errors="replace"))
         if self.context.reuse is not None and self._wheel is None:
             self._wheel = self.context.reuse.open(self.request, fetched, self.override)
         try:
@@ -272,6 +270,8 @@ class BuildSession:
         if self._wheel is None or self.request.chain:
             return False  # a build requirement was looked for before its sdist was fetched
         self._result.reuse(self._wheel.find(self.build_requirement), self.events, self.request)
+        if self._result.is_reused and self._wheel.override is not None:
+            self._applied = self._wheel.override.list_applied()
         return self._result.is_reused
 
     def _fetch(self, place: Path, commit: str = "") -> FetchedSource:
@@ -302,6 +302,7 @@ class BuildSession:
                 python.markers,
                 is_sdist=bool(fetched.sha256),
             )
+            self._applied = self.override.list_applied()
             self.events.note(*notes)
         return tree
 
@@ -331,21 +332,10 @@ class BuildSession:
         finally:
             self._peak_bytes = max(self._peak_bytes, attempt.result.peak_bytes)
             self._cpu_seconds += attempt.result.cpu_seconds
-            self._count_compilations(attempt)
+            counts = zip(self._compiler_counts, attempt.count_compilations(), strict=True)
+            self._compiler_counts = [before + more for before, more in counts]
             phases, span = tuple(self.events.phases[begin:]), (start, attempt.log.tell())
             self._attempts.append(BuildAttempt(attempt.reason, attempt.cutoff, phases, error, span))
-
-    def _count_compilations(self, attempt: Attempt) -> None:
-        if attempt.compiler_cache is None:
-            return
-        hits, misses = attempt.compiler_cache.count()
-        if hits + misses:
-            name = attempt.compiler_cache.name
-            text = f"{hits} of {hits + misses} compilations were in the cache of {name}"
-            attempt.log.write(f"\n-- {text} --\n".encode())
-            self.events.note(text)
-            before = self._compiler_counts
-            self._compiler_counts = (before[0] + hits, before[1] + misses)
 
     def _run(self, attempt: Attempt, fetched: FetchedSource) -> None:
         """Build; what fails in a forked process is tried once more in fresh ones."""

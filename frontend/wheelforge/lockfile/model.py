@@ -89,6 +89,8 @@ class LockedSource(NamedTuple):
     python: LockedPython
     answers: tuple[LockedAnswer, ...]
     """Sorted by requirements: what the project declares, and that with what its hooks ask for."""
+    overrides: tuple[str, ...] = ()
+    """The entries that were in force, for people: `requirements` have what they change."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -179,6 +179,7 @@ def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
             name: python.get(name, str) for name in LockedPython.__annotations__
         }),
         answers=tuple(sorted(answers, key=lambda answer: answer.requirements)),
+        overrides=tuple(table.texts("overrides")) if "overrides" in table.values else (),
     )
 
 

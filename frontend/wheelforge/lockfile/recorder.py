@@ -39,6 +39,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._answers: dict[Build, Answers] = defaultdict(dict)
+        self._overrides: dict[Build, tuple[str, ...]] = {}
         self._wanted: set[Build] = set()
         self._mutex = Mutex()
 
@@ -63,6 +64,14 @@ class Recorder:
             if is_wanted:
                 self._wanted.add(key)
 
+    def name_overrides(
+        self, source: Source, python: Interpreter, overrides: Iterable[object]
+    ) -> None:
+        """Note the entries of overrides that are in force for ``source``."""
+        key = source._replace(label=normalize_label(source.label)), describe_python(python)
+        with self._mutex:
+            self._overrides[key] = tuple(map(str, overrides))
+
     def drop(self, source: Source, python: str) -> None:
         """Leave out a build that has failed with that version: not all that it needs is noted."""
         named = source._replace(label=normalize_label(source.label))
@@ -85,7 +94,7 @@ class Recorder:
                 LockedAnswer(asked, finisher.finish(pins, build))
                 for asked, pins in sorted(noted[build].items())
             ]
-            sources.append(LockedSource(*build, tuple(answers)))
+            sources.append(LockedSource(*build, tuple(answers), self._overrides.get(build, ())))
         return Lock(sources=tuple(sources))
 
 

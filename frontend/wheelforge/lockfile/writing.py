@@ -70,6 +70,7 @@ def _describe(locked: LockedSource, groups: _Groups) -> Mapping[str, Any]:
         **({"sha256": sha256} if sha256 else {}),
         **({"commit": commit} if commit else {}),
         "python": locked.python._asdict(),
+        **({"overrides": list(locked.overrides)} if locked.overrides else {}),
         "answers": [
             {
                 "group": groups.names[locked, answer],

@@ -43,7 +43,7 @@ def change_source(
     override = overrides.find(name, version, markers)
     if override.value("build") == "never":
         raise override.fail("it is never built", "build")
-    notes = override.describe()
+    notes = list(map(str, override.list_applied()))
     files = [key for key in (_PATCHES, _DELETE) if key in override.values]
     if is_sdist:
         notes += _change_files(override, root) if files else []

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from wheelforge.errors import UsageError
+from wheelforge.hooks.environ import share_jobs
+from wheelforge.models import AppliedOverride
 from wheelforge.overrides.entries import Entry, Setting, read_entries
 from wheelforge.overrides.toml_file import TomlFile, open_config
 from wheelforge_isolation.formats.requirements import find_name
@@ -50,6 +52,14 @@ class Override:
         """Return the values below a name."""
         return {key[1]: each.setting.value for key, each in self.values.items() if key[0] == name}
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables of hooks that it sets."""
+        own = {name: str(text) for name, text in self.table("environment").items()}
+        jobs = cast("int | None", self.value("limits", "jobs"))
+        limit = {} if jobs is None else {**share_jobs(jobs), "MAKEFLAGS": f" -j{jobs}"}
+        return {**limit, **own}
+
     def change(self, texts: Iterable[str], *key: str, adds: bool = True) -> frozenset[str]:
         """Return requirements as `replace`, `remove` and `add` below ``key`` have them."""
         instead: dict[str, list[str]] = {name: [] for name in self.texts(*key, "remove")}
@@ -83,16 +93,24 @@ class Override:
         """Return whether a value may be without effect."""
         return self.values[key].entry.ignores_missing
 
-    def describe(self) -> list[str]:
-        """Return a line for each entry that is in force: where it is, what it sets, and why."""
-        lines: dict[tuple[str, int, str], list[str]] = {}
-        for key, (_, entry) in sorted(self.values.items()):
-            place = (entry.file.path.name, entry.line(), entry.reason)
-            lines.setdefault(place, []).append(".".join(key))
-        return [
-            f"`{name}`, line {line}: {', '.join(keys)} ({reason})"
-            for (name, line, reason), keys in lines.items()
-        ]
+    def list_applied(self) -> tuple[AppliedOverride, ...]:
+        """Return each entry that is in force, with what of it is."""
+        entries = {id(each.entry): each.entry for _, each in sorted(self.values.items())}
+        return tuple(
+            AppliedOverride(
+                package=entry.name,
+                versions=str(entry.versions),
+                file=entry.file.path,
+                line=entry.line(),
+                keys=tuple(
+                    ".".join(key)
+                    for key, each in sorted(self.values.items())
+                    if each.entry is entry
+                ),
+                reason=entry.reason,
+            )
+            for entry in entries.values()
+        )
 
 
 class Overrides:

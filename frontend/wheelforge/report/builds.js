@@ -144,6 +144,9 @@ function showDetails(build) {
     build.artifacts.length ? showPart("Artifacts", make("ul", {}, ...build.artifacts.map(showArtifact))) : null,
     build.environment.length ? showPart("Environment", make("ul", {}, ...build.environment.map(
       (wheel) => make("li", { title: `${wheel.file} sha256 ${wheel.sha256}` }, `${wheel.name} ${wheel.version}`)))) : null,
+    build.overrides.length ? showPart("Overrides", make("ul", {}, ...build.overrides.map((entry) => make("li", {},
+      make("b", {}, `${entry.package}${entry.versions}`), `: ${entry.keys.join(", ")} (${entry.reason}) · `,
+      link(entry.file), `, line ${entry.line}`)))) : null,
     build.notes.length ? showPart("Notes", make("ul", {}, ...build.notes.map((note) => make("li", {}, ...markUp(note))))) : null,
   ];
   const failure = build.error

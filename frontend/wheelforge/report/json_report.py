@@ -96,6 +96,7 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
             "compiler_misses": outcome.compiler_misses,
         },
         "era": None if outcome.era is None else outcome.era.isoformat(),
+        "overrides": [{**each._asdict(), "file": str(each.file)} for each in outcome.overrides],
         "notes": list(outcome.notes),
         "log": None if outcome.log is None else str(outcome.log),
     }

@@ -306,7 +306,7 @@ def test_command_line__reads_overrides_beside_configuration(ground: Ground) -> N
     with zipfile.ZipFile(done.paths[0]) as archive:
         seen = json.loads(archive.read("willing_facts.json"))["environ"]
     assert (seen["A"], seen["B"]) == ("1", "2")
-    assert "`overrides.toml`, line 1: environment.B (it is old)" in done.err
+    assert "`overrides.toml`, line 1, `demo`: environment.B (it is old)" in done.err
 
 
 def test_explain__names_file_line_and_reason_of_each_value(tmp_path: Path) -> None:
@@ -345,5 +345,5 @@ def test_check__applies_all_and_builds_nothing(ground: Ground) -> None:
     done = place.run("overrides", *ground.words("check", good, bad, "--overrides", overrides))
 
     assert (done.code, done.error) == (3, "override-failed")
-    assert done.out == "demo-1.0.tar.gz: `x.toml`, line 1: patches (it is old)\n"
+    assert done.out == "demo-1.0.tar.gz: `x.toml`, line 1, `demo`: patches (it is old)\n"
     assert not (place.path / "dist").exists()

@@ -67,7 +67,7 @@ def test_file__is_read_or_refused(document: dict[str, object], junk: str) -> Non
         with suppress(UsageError):
             overrides = read_overrides((), [path])
             if overrides is not None:
-                overrides.find("demo", "1.0", PYTHON.markers).describe()
+                overrides.find("demo", "1.0", PYTHON.markers).list_applied()
 
 
 @given(document=st.dictionaries(TEXTS, VALUES, max_size=4))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +14,11 @@ from tests.support.forge import Place
 from tests.support.overrides import add, build, entry, names, read, refuse
 from tests.support.universe import PYTHON
 from wheelforge.errors import UsageError
+from wheelforge.lockfile import read_lock
 from wheelforge.models import Kind
 from wheelforge.overrides.apply import change_metadata
 from wheelforge_isolation import inspect_wheel
 from wheelforge_isolation.formats.metadata import all_values, parse_fields
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -163,6 +162,38 @@ def test_limits__say_how_many_jobs_build_tools_start(ground: Ground) -> None:
 
     assert (seen["CMAKE_BUILD_PARALLEL_LEVEL"], seen["MAKEFLAGS"].strip()) == ("3", "-j3")
     assert seen["MAX_JOBS"] == "1"
+
+
+def test_report_lock_and_log__name_each_entry_in_force(ground: Ground) -> None:
+    place, sdist = Place(path=ground.links.parent), write_sdist(ground.links.parent)
+    ground.stock.add("extra")
+    overrides, lock = place.path / "x.toml", place.path / "pylock.toml"
+    text = entry('environment.A = "1"') + entry(
+        'versions = "<2"', 'build-requires.add = ["extra"]', 'environment.B = "1"', reason="x > y"
+    )
+    overrides.write_text(text, encoding="utf-8")
+    words = (sdist, "--overrides", overrides)
+
+    done = place.run(*ground.words(*words, "--report", place.path / "r", "-o", place.path / "out"))
+    place.run(*ground.words(*words, "--report", place.path / "s", "-o", place.path / "out"))
+    locked = place.run(*ground.words("lock", *words, "-o", lock))
+
+    assert (done.code, locked.code) == (0, 0), done.err + locked.err
+    (found,) = json.loads((place.path / "r").read_text(encoding="utf-8"))["builds"]
+    assert found["overrides"] == [
+        {"package": "demo", "versions": "<2", "file": str(overrides), "line": 5}
+        | {"keys": ["build-requires.add", "environment.B"], "reason": "x > y"},
+        {"package": "demo", "versions": "", "file": str(overrides), "line": 1}
+        | {"keys": ["environment.A"], "reason": "it is old"},
+    ]
+    (again,) = json.loads((place.path / "s").read_text(encoding="utf-8"))["builds"]
+    assert (again["outcome"], again["overrides"]) == ("reused", found["overrides"])
+    told = "`x.toml`, line 5, `demo<2`: build-requires.add, environment.B (x > y)"
+    assert told in done.err
+    assert f"-- overrides: {told} --" in Path(found["log"]).read_text(encoding="utf-8")
+    (source,) = tomllib.loads(lock.read_text(encoding="utf-8"))["tool"]["wheelforge"]["sources"]
+    assert source["overrides"][0] == told
+    assert read_lock(lock).sources[0].overrides[0] == told
 
 
 PATCH = """\
