@@ -128,13 +128,15 @@ def write_sdist(
     """Write the sdist of such a project, and more files into it."""
     tree = write_project(directory / "trees" / name, name=name, version=version, **facts)
     for file, text in (more or {}).items():
-        (tree / file).write_text(text, encoding="utf-8")
+        path = tree / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
     (tree / "PKG-INFO").write_text(metadata, encoding="utf-8")
     sdist = directory / f"{name}-{version}.tar.gz"
     with tarfile.open(sdist, "w:gz") as archive:
-        for path in sorted(tree.iterdir()):
-            info = tarfile.TarInfo(f"{name}-{version}/{path.name}")
+        for path in sorted(each for each in tree.rglob("*") if each.is_file()):
+            info = tarfile.TarInfo(f"{name}-{version}/{path.relative_to(tree).as_posix()}")
             content = path.read_bytes()
             info.size, info.mtime = len(content), moment
             archive.addfile(info, io.BytesIO(content))

@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.build.toolchain import digest_file
@@ -22,7 +23,7 @@ from wheelforge_isolation.formats.requirements import find_name
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from wheelforge.models import BuildRequest, Policy
     from wheelforge.overrides.model import Override
@@ -43,13 +44,14 @@ _PUBLIC = re.compile(
     r"|_PYTHON_HOST_PLATFORM|SETUPTOOLS_USE_DISTUTILS|DISTUTILS_USE_SDK"
 )
 """Variables that are no secrets: their values stand in documents as they are."""
-_PASSING = re.compile(
-    # the terminal and the session
+_SESSION = re.compile(
     r"_|TERM\w*|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|CLICOLOR\w*|PS\d|LS_COLORS|PWD|OLDPWD"
     r"|SHLVL|WINDOWID|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|TMUX\w*|STY|SSH_\w+|XDG_SESSION_\w+|HOSTNAME"
     r"|DBUS_SESSION_BUS_ADDRESS|GPG_TTY|INVOCATION_ID|JOURNAL_STREAM|PYTEST_CURRENT_TEST"
-    # one run of a CI
-    r"|GITHUB_(RUN_\w+|SHA|REF\w*|HEAD_REF|BASE_REF|EVENT\w*|ACTION\w*|ACTOR\w*|JOB|WORKFLOW\w*|ENV"
+)
+"""Variables of a terminal or a session: they are not in the key."""
+_CI_RUN = re.compile(
+    r"GITHUB_(RUN_\w+|SHA|REF\w*|HEAD_REF|BASE_REF|EVENT\w*|ACTION\w*|ACTOR\w*|JOB|WORKFLOW\w*|ENV"
     r"|OUTPUT|PATH|STATE|STEP_SUMMARY|TRIGGERING_ACTOR|TOKEN)"
     r"|RUNNER_(NAME|TRACKING_ID)|ACTIONS_\w+"
     r"|CI_(JOB|PIPELINE|COMMIT|RUNNER|MERGE_REQUEST|BUILD|CONCURRENT|DEPENDENCY_PROXY)_\w+"
@@ -58,7 +60,13 @@ _PASSING = re.compile(
     r"|CIRCLE_(BUILD_\w+|SHA1|WORKFLOW_\w+|JOB|TOKEN)|TRAVIS_(BUILD|JOB|COMMIT)\w*"
     r"|BUILDKITE_(BUILD|JOB|COMMIT|AGENT)_?\w*|SYSTEM_(JOBID|PLANID|TIMELINEID|ACCESSTOKEN)"
 )
-"""Variables of a terminal, a session or one run of a CI: they are not in the key."""
+"""Variables of one run of a CI: they are in the key if the source names them."""
+_BUILD_FILES = re.compile(
+    r"configure|[Mm]akefile|meson\.(build|options)|CMakeLists\.txt"
+    r"|.*\.(py|pyx|pxi|toml|cfg|ini|cmake|sh|mk|in|am|ac|rs|build|json|c|cc|cpp|h)"
+)
+_WORD = re.compile(rb"[A-Z][A-Z0-9_]{4,}")
+_MOST_BYTES = 1 << 20
 _COUNTS = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 _JOBS = re.compile(r"\s*(-j\s*\d*)?\s*(--jobserver-\S+)?\s*")
 """MAKEFLAGS that say no more than how many jobs there are."""
@@ -106,14 +114,30 @@ def describe_overrides(override: Override | None) -> Document:
     return found
 
 
-def describe_environment(variables: Mapping[str, str], salt: bytes) -> Document:
+def find_named_variables(root: Path) -> list[str]:
+    """Return the variables of a CI run that files below ``root``, just unpacked, name."""
+    found: set[str] = set()
+    for directory, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name[0] != "."]  # recipes of CI services
+        for name in filter(_BUILD_FILES.fullmatch, files):
+            path = Path(directory, name)
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    found.update(map(bytes.decode, _WORD.findall(file.read(_MOST_BYTES))))
+    return sorted(filter(_CI_RUN.fullmatch, found))
+
+
+def describe_environment(
+    variables: Mapping[str, str], salt: bytes, named: Container[str] = ()
+) -> Document:
     """Return the variables of hooks; of what may be a secret no more than a keyed digest."""
     found: Document = {}
     for name, value in sorted(compose_environment(variables).items()):
         is_count = (name in _COUNTS and value.isdigit()) or (
             name == "MAKEFLAGS" and _JOBS.fullmatch(value)
         )
-        if is_count or _PASSING.fullmatch(name):
+        is_of_run = _CI_RUN.fullmatch(name) and name not in named
+        if is_count or is_of_run or _SESSION.fullmatch(name):
             continue
         if not _PUBLIC.fullmatch(name):
             keyed = hmac.digest(salt, os.fsencode(f"{name}={value}"), "sha256")

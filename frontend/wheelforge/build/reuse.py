@@ -21,6 +21,7 @@ from wheelforge.build.key_document import (
     describe_overrides,
     describe_policy,
     describe_request,
+    find_named_variables,
     key_of,
 )
 from wheelforge.build.prestart import Prestarter
@@ -29,6 +30,7 @@ from wheelforge.models import Artifact, Era, Keep, Kind, Reuse
 from wheelforge_isolation import ForgeError, JsonCache, digest
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_sdist_name
+from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,16 +69,23 @@ class WheelReuse:
         directory = manager.cache.layout.manifests
         self.manifests = JsonCache(directory, "asked")
         self._releases = JsonCache(directory, "release")
+        self._named = JsonCache(directory, "named")
         self.history = JsonCache(directory, "history")
         """The keys of the last builds of each project."""
         self._toolchain = Toolchain(directory)
 
     def open(
-        self, request: BuildRequest, fetched: FetchedSource, override: Override | None = None
+        self,
+        request: BuildRequest,
+        fetched: FetchedSource,
+        override: Override | None = None,
+        root: Path | None = None,
     ) -> WheelBuild | None:
         """Return what is known of a build; nothing if its wheel is not to be used again.
 
-        Without an ``override`` it is found by the release, which an earlier build has remembered.
+        What the unpacked sdist below ``root`` tells, an earlier build has remembered for the time
+        before it is unpacked: its release, by which an ``override`` is found, and the variables of
+        a CI run that it names.
         """
         settings, policy = self.settings, self.settings.policy
         is_wheel = request.kinds in {(), (Kind.WHEEL,)} and bool(fetched.sha256)
@@ -97,16 +106,39 @@ class WheelReuse:
             return None  # nothing but the unpacked sdist may tell when it was published
         if request.variables is None:
             request = replace(request, variables=settings.variables)
-        return WheelBuild(self, request, fetched, override)
+        named = self._find_named(fetched, override, root)
+        return None if named is None else WheelBuild(self, request, fetched, override, named)
+
+    def _find_named(
+        self,
+        fetched: FetchedSource,
+        override: Override | None,
+        root: Path | None,
+    ) -> list[str] | None:
+        """Return the variables of a CI run that the sdist names; nothing if that is not known."""
+        facts = (fetched.sha256, fingerprint(describe_overrides(override)))  # patches name some too
+        found = self._named.read(*facts)
+        if found is None and root is not None:
+            found = {"names": find_named_variables(root)}
+            self._named.write(found, *facts)
+        return list(found["names"]) if found else None
 
     def describe(
-        self, request: BuildRequest, fetched: FetchedSource, override: Override | None
+        self,
+        request: BuildRequest,
+        fetched: FetchedSource,
+        override: Override | None,
+        named: Sequence[str],
     ) -> dict[str, Any]:
-        """Return the document as far as it is known before anything runs."""
+        """Return the document as far as it is known before anything runs.
+
+        Variables of a CI run are in it if they are ``named``, or set by an override.
+        """
         python = self.manager.targets.find(request.python).python
         variables = dict(request.variables or {})
-        if override is not None:
-            variables |= {name: str(text) for name, text in override.table("environment").items()}
+        own = override.table("environment") if override else {}
+        variables |= {name: str(text) for name, text in own.items()}
+        salt = self.manager.cache.built.salt
         return {
             "schema": SCHEMA,
             "source": {"sha256": fetched.sha256},
@@ -123,7 +155,7 @@ class WheelReuse:
             },
             "platform": describe_platform(python),
             "toolchain": self._toolchain.describe(variables),
-            "environment": describe_environment(variables, self.manager.cache.built.salt),
+            "environment": describe_environment(variables, salt, {*named, *own}),
         }
 
     def reads(self, fetched: FetchedSource) -> bool:
@@ -149,12 +181,13 @@ class WheelBuild:
         request: BuildRequest,
         fetched: FetchedSource,
         override: Override | None,
+        named: Sequence[str],
     ) -> None:
         self._reuse = reuse
         self._request = request
         self._fetched = fetched
         self.override = override
-        self._known = reuse.describe(request, fetched, override)
+        self._known = reuse.describe(request, fetched, override, named)
         self._manifest = key_of(self._known)
 
     def find(self, build: Builder) -> ReusedWheel | None:

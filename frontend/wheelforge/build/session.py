@@ -226,7 +226,7 @@ class BuildSession:
         lines = [f"-- overrides: {each} --\n" for each in self._applied]
         log.write("".join(lines).encode(errors="replace"))
         if self.context.reuse is not None and self._wheel is None:
-            self._wheel = self.context.reuse.open(self.request, fetched, self.override)
+            self._wheel = self.context.reuse.open(self.request, fetched, self.override, tree.root)
         try:
             self._run(self.open_attempt(tree, place, log), fetched)
             if self._wheel is not None:

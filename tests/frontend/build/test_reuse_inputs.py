@@ -135,6 +135,10 @@ INPUTS: dict[str, tuple[str, Change]] = {
         variable("DEMO_ROOT", "/two"),
     ),
     "a variable that is gone": ("environment.DEMO_ROOT", variable("DEMO_ROOT", None)),
+    "a build of Jenkins that an override sets": (
+        "environment.BUILD_NUMBER",
+        override('environment = { BUILD_NUMBER = "12" }'),
+    ),
     "SOURCE_DATE_EPOCH": ("environment.SOURCE_DATE_EPOCH", variable("SOURCE_DATE_EPOCH", "1")),
     "the language": ("environment.LANG", variable("LANG", "C")),
     "a release of a build requirement": (
@@ -164,6 +168,19 @@ def test_reuse__other_input_is_built_again(world: World, name: str) -> None:
     assert changed.cause is not None
     assert (changed.cause.code, settled.cause) == ("changed", None)
     assert changed.cause.place.startswith(cause)
+
+
+def test_reuse__variable_of_a_ci_run_counts_where_the_sdist_names_it(world: World) -> None:
+    world.more["setup.py"] = 'version = os.environ["BUILD_NUMBER"]'
+    world.more[".github/workflows/build.yml"] = world.more[".ci/version.py"] = "$GITHUB_RUN_ID"
+
+    def build(number: str, run: str) -> str:
+        world.variables |= {"BUILD_NUMBER": number, "GITHUB_RUN_ID": run}
+        return world.build(f"{number}-{run}").verdict
+
+    found = [build("1", "1"), build("1", "2"), build("2", "3"), build("2", "3")]
+
+    assert found == ["built", "reused", "built", "reused"]
 
 
 def moved_cache(world: World) -> None:
