@@ -20,6 +20,7 @@ from tests.benchmarks.peers import UNWANTED, Tools
 from tests.benchmarks.world import Bench, SkipError
 
 NAMES = (
+    "resident",
     *("one-build", "cold-build", "cold-resolve", "batch", "crowd", "unpacking", "environments"),
     *("start-up", "growth", "thousand", "collecting", "reuse", "memory", "overhead"),
     "compiler-cache",

@@ -40,8 +40,9 @@ class DepotClient:
         words = [BORROW, server.python, server.module, self._umask, *environment]
         with contextlib.suppress(OSError, wire.WireError), self._connect() as line:
             wire.send(line, words)
-            (kind, *facts), files = wire.receive(line)
-            if kind == LENT:
+            texts, files = wire.receive(line)
+            if texts[:1] == [LENT]:
+                facts = texts[1:]
                 channel = socket.socket(fileno=files[0])
                 channel.settimeout(_PATIENCE_SECONDS)
                 return ServerProcess(None, channel, _read_report(facts))
