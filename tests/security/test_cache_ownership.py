@@ -271,7 +271,7 @@ def test_log__that_is_a_link_is_replaced(alice: User) -> None:
     log.unlink()
     log.symlink_to(profile)
 
-    done = alice.wheelforge(sdist, "-o", alice.home / "out")
+    done = alice.wheelforge(sdist, "-o", alice.home / "out", "--no-reuse")
 
     assert done.returncode == 0, done.stderr
     assert profile.read_text(encoding="ascii") == "mine"

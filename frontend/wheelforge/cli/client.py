@@ -20,7 +20,7 @@ COMMANDS = ("build", "metadata", "lock")
 """The commands that a server does."""
 _OTHERS = {
     *("serve", "server", "fetch", "unpack", "cache", "config", "overrides"),
-    *("help", "explain", "completion"),
+    *("help", "explain", "completion", "doctor", "why"),
 }
 """The first words of all other commands."""
 _SUFFIX = ".run"

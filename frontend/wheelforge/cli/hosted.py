@@ -173,7 +173,9 @@ class Observer:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Tell how a build has ended."""
-        self._tell("outcome", json.dumps(describe_outcome(outcome, tail_of(outcome))))
+        # The cause may name variables of the client of an earlier build.
+        facts = {**describe_outcome(outcome, tail_of(outcome)), "cause": None}
+        self._tell("outcome", json.dumps(facts))
 
 
 class Hosting(NamedTuple):

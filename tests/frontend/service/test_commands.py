@@ -140,8 +140,9 @@ def test_wheels__are_byte_identical_under_a_strange_server(
 def test_backends__stay_imported_between_commands(service: Service, tmp_path: Path) -> None:
     sdist = write_sdist(tmp_path)
 
-    wheels = [service.run(sdist, "-o", tmp_path / place).paths[0] for place in ("a", "b", "c")]
-    other = service.run(sdist, "-o", tmp_path / "d", umask=0o002).paths[0]
+    words = (sdist, "--no-reuse", "-o")
+    wheels = [service.run(*words, tmp_path / place).paths[0] for place in ("a", "b", "c")]
+    other = service.run(*words, tmp_path / "d", umask=0o002).paths[0]
 
     facts = [read_facts(wheel) for wheel in wheels]
     assert len({each["imported"] for each in facts}) == 1
