@@ -95,7 +95,9 @@ def _make_user(stack: contextlib.ExitStack, commons: Path, name: str) -> User:
 
 
 def _administer(program: str, *argv: str) -> None:
-    subprocess.run([shutil.which(program) or program, *argv], check=True, capture_output=True)
+    command = [shutil.which(program) or program, *argv]
+    # It writes the list of users anew, which others read.
+    subprocess.run(command, check=True, capture_output=True, umask=0o022)
 
 
 def _find_python(user: User) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from wheelforge.build.sources import Dating, find_dating
 from wheelforge.errors import BackendFailedError
 
 if TYPE_CHECKING:
-    from wheelforge.errors import BuildError
+    from datetime import datetime
 
+    from wheelforge.build.context import BuildContext
+    from wheelforge.build.sources import FetchedSource
+    from wheelforge.errors import BuildError
+    from wheelforge.models import BuildRequest
+
+_GRACE = timedelta(days=1)
+"""A backend may have been released on the same day, for this very sdist."""
 _SENT_SIGNALS = frozenset({-1, -2, -9, -15})
 """The status of a hook that somebody else has ended, or the machine for want of memory."""
 _OF_THE_MACHINE = {
@@ -44,3 +53,22 @@ def is_of_its_time(error: BuildError) -> bool:
     if isinstance(error, BackendFailedError):
         return error.code not in _OF_THE_MACHINE | {"build-access", "build-network"}
     return error.code in _OF_THEIR_TIME
+
+
+def find_publication(
+    context: BuildContext, request: BuildRequest, fetched: FetchedSource, newest: int | None
+) -> tuple[datetime | None, str]:
+    """Return a day after the sdist was published, and in words what there was then.
+
+    Without a day the words say why there is none.
+    """
+    dating: Dating | None
+    if fetched.uploaded is not None:
+        dating = Dating(moment=fetched.uploaded, origin="the index")
+    else:
+        index = context.targets.find(request.python).index
+        dating = find_dating(fetched.path, fetched.sha256, newest, index)
+    if dating is None:
+        return None, "nothing tells when it was published"
+    cutoff = dating.moment + _GRACE
+    return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"

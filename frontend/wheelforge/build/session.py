@@ -6,13 +6,17 @@ import contextlib
 import itertools
 import re
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.build.result import BuildResult
-from wheelforge.build.retry import NothingNew, is_of_its_time, may_come_of_forking
-from wheelforge.build.sources import Dating, FetchedSource, find_dating, prepare_source
+from wheelforge.build.retry import (
+    NothingNew,
+    find_publication,
+    is_of_its_time,
+    may_come_of_forking,
+)
+from wheelforge.build.sources import FetchedSource, prepare_source
 from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
 from wheelforge.hooks.protocol import Cancellation
@@ -41,8 +45,6 @@ if TYPE_CHECKING:
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import LockOwner, Stage
 
-_GRACE = timedelta(days=1)
-"""A backend may have been released on the same day, for this very sdist."""
 _SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 
 
@@ -258,7 +260,7 @@ class BuildSession:
         """Return the first attempt: with what there is now, or was at the time asked for."""
         cutoff, fetched = self.request.cutoff, tree.fetched
         if self._find_era() is Era.ALWAYS and cutoff is None and fetched.sha256:
-            cutoff, then = self._find_publication(fetched, tree.newest)
+            cutoff, then = find_publication(self.context, self.request, fetched, tree.newest)
             self.events.note(then if cutoff is None else f"built with {then}")
         return self._prepare(tree, place, log, cutoff)
 
@@ -364,7 +366,7 @@ class BuildSession:
         self, fetched: FetchedSource, place: Path, log: BinaryIO, newest: int | None
     ) -> bool:
         """Build with what there was when the sdist was made, unless that is the same."""
-        cutoff, then = self._find_publication(fetched, newest)
+        cutoff, then = find_publication(self.context, self.request, fetched, newest)
         if cutoff is None:
             self.events.remark(then)
             return False
@@ -388,24 +390,6 @@ class BuildSession:
         self._result, self._era = failed, None
         self.events.artifacts = failed.artifacts
         return False
-
-    def _find_publication(
-        self, fetched: FetchedSource, newest: int | None
-    ) -> tuple[datetime | None, str]:
-        """Return a day after the sdist was published, and in words what there was then.
-
-        Without a day the words say why there is none.
-        """
-        dating: Dating | None = None
-        if fetched.uploaded is not None:
-            dating = Dating(moment=fetched.uploaded, origin="the index")
-        else:
-            index = self.context.targets.find(self.request.python).index
-            dating = find_dating(fetched.path, fetched.sha256, newest, index)
-        if dating is None:
-            return None, "nothing tells when it was published"
-        cutoff = dating.moment + _GRACE
-        return cutoff, f"what there was on {cutoff:%Y-%m-%d}, as {dating.origin} says"
 
 
 def _part(log: BinaryIO, how: str) -> None:

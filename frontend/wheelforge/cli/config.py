@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from wheelforge.cli.argument_types import suggest
 from wheelforge.cli.defaults import Default, find_defaults, list_files
-from wheelforge.cli.parser import COMMANDS, build_parser, read_environment
+from wheelforge.cli.parser import COMMANDS, build_parser
+from wheelforge.cli.variables import read_environment
 from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.urls import redact
 

@@ -10,40 +10,33 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from wheelforge.cli import options
+from wheelforge.cli import options, server_options
 from wheelforge.cli.argument_types import (
     absolute_path,
     list_sdists,
     parse_days,
-    parse_flag,
     parse_output_directory,
     parse_size,
-    split_words,
     suggest,
 )
 from wheelforge.cli.defaults import (
-    Default,
     fill_places,
     find_defaults,
     hold_places,
-    is_list,
     list_files,
-    turn,
 )
 from wheelforge.cli.file_inputs import FileInputs
 from wheelforge.cli.mistakes import (
-    explain_choice,
     reject_command,
     reject_option,
     reject_value,
 )
+from wheelforge.cli.variables import list_variables, read_environment, read_variables
 from wheelforge.errors import UsageError
-from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_PREFIX = "WHEELFORGE_"
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
 """Options without a value, which may therefore stand before a command."""
 GROUPS = ("cache", "config", "overrides", "server")
@@ -138,56 +131,17 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
 
-def read_environment(parser: argparse.ArgumentParser) -> dict[str, Default]:
-    """Return the defaults from variables: `WHEELFORGE_CACHE_DIR` is that of `--cache-dir`."""
-    given = _read_variables()
-    found: dict[str, Default] = {}
-    for variable, action in _list_variables(parser).items() if given else ():
-        if variable in given:
-            try:
-                value = _read_default(action, given[variable])
-            except (argparse.ArgumentTypeError, ForgeError, ValueError) as error:
-                hint = getattr(error, "hint", "")
-                reason = f"{error}; {hint}" if hint else str(error)
-                raise UsageError("option-invalid", variable, reason) from error
-            default = Default(action, value, given[variable], variable)
-            found[action.dest] = default.beside(found.get(action.dest))
-    return found
-
-
-def _read_variables() -> dict[str, str]:
-    return {name: text for name, text in os.environ.items() if name.startswith(_PREFIX)}
-
-
-def _list_variables(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
-    return {
-        _PREFIX + option.lstrip("-").replace("-", "_").upper(): action
-        for action in parser._actions  # ruff: ignore[private-member-access]
-        for option in action.option_strings
-        if option.startswith("--")
-    }
-
-
 def _warn_of_strangers(parser: argparse.ArgumentParser, verbosity: int) -> None:
     """Say which variables are those of no option of any command."""
-    given = _read_variables()
-    if not given or given.keys() <= _list_variables(parser).keys():
+    given = read_variables()
+    if not given or given.keys() <= list_variables(parser).keys():
         return
     from wheelforge.cli.console import Console
 
-    known = {name for command in COMMANDS for name in _list_variables(build_parser(command))}
+    known = {name for command in COMMANDS for name in list_variables(build_parser(command))}
     for variable in sorted(given.keys() - known):
         guess = suggest(variable, known, "no option is called like that", alike=0.8)
         Console(verbosity).say("warning", f"`{variable}` is ignored; {guess}")
-
-
-def _read_default(action: argparse.Action, text: str) -> object:
-    convert: Callable[[str], object] = action.type if callable(action.type) else str
-    if action.nargs == 0:  # a switch
-        return turn(action, is_on=parse_flag(text))
-    if action.choices and text not in action.choices:
-        raise ValueError(explain_choice(text, [*action.choices]))
-    return [convert(word) for word in split_words(text)] if is_list(action) else convert(text)
 
 
 def show_commands(_: argparse.Namespace) -> None:
@@ -209,13 +163,13 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     options.add_batch(parser)
     options.add_reports(parser)
     _add_making(parser)
-    options.add_server(parser)
+    server_options.add_server(parser)
 
 
 def _add_metadata(parser: argparse.ArgumentParser) -> None:
     options.add_sources(parser)
     _add_making(parser)
-    options.add_server(parser)
+    server_options.add_server(parser)
     parser.set_defaults(kinds=None, outdir=None)
 
 
@@ -244,7 +198,7 @@ def _add_lock(parser: argparse.ArgumentParser) -> None:
         "--keep-going", action="store_true", help="lock the others if a source fails"
     )
     _add_making(parser)
-    options.add_server(parser)
+    server_options.add_server(parser)
     parser.set_defaults(kinds=None, outdir=None, **_ONE_BY_ONE)
 
 
@@ -358,7 +312,7 @@ def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
-    options.add_listening(parser)
+    server_options.add_listening(parser)
     group = parser.add_argument_group("builds")
     options.add_overrides(group)
     options.add_timeout(group)

@@ -55,7 +55,7 @@ def test_named_source__is_built_by_its_name_or_url(place: Place, index: Index, s
         ("thing==9.0", ("source-not-found", 3), ""),
         ("nothing==1.0", ("package-not-found", 3), ""),
         ("nothing", ("package-not-found", 3), ""),
-        ("git+https://index.test/thing", ("source-invalid", 2), ""),
+        ("hg+https://index.test/thing", ("source-invalid", 2), ""),
         ("http://127.0.0.1:1/thing-1.0.tar.gz", ("index-unreachable", 5), ""),
         (f"{{url}}#sha256={sha256(b'other')}", ("download-mismatch", 5), ""),
         ("other @ {url}", ("result-invalid", 4), "the source is other"),

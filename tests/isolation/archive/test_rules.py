@@ -17,8 +17,9 @@ def listed() -> list[str]:
 
 
 def used() -> set[str]:
-    """Return every rule that code of ours names."""
-    nodes = (node for path in MODULES for node in ast.walk(parse(path)))
+    """Return every rule that the code names."""
+    own = (path for path in MODULES if path.is_relative_to(PACKAGES["wheelforge_isolation"]))
+    nodes = (node for path in own for node in ast.walk(parse(path)))
     texts = (node.value for node in nodes if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and _ID.fullmatch(text)}
 
