@@ -30,6 +30,7 @@ from wheelforge import (
     Policy,
     PreparedEnvironment,
     Reporter,
+    Reuse,
     Runner,
     RunnerPool,
     RunningBuild,
@@ -115,7 +116,7 @@ def collect_components(home: Path, provider: EnvironmentProvider) -> tuple[Compo
 
 def set_up(variables: Mapping[str, str], cache: Path) -> Settings:
     """Say where things come from and under which rules."""
-    policy = Policy(keep=Keep.FAILED, era=Era.FALLBACK, timeout_seconds=600)
+    policy = Policy(keep=Keep.FAILED, era=Era.FALLBACK, reuse=Reuse.SDISTS, timeout_seconds=600)
     return Settings(variables=variables, python="3.12", cache_dir=cache, policy=policy)
 
 

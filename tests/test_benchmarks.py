@@ -130,7 +130,8 @@ def test_children_have_composed_variables(
 
     seen = json.loads((tmp_path / "printed").read_text(encoding="utf-8"))
     assert {name for name in seen if name.startswith(("PYTHON", "WHEELFORGE"))} == {
-        "WHEELFORGE_CACHE_DIR"
+        "WHEELFORGE_CACHE_DIR",
+        "WHEELFORGE_NO_REUSE",
     }
     assert "PIP_FIND_LINKS" not in seen
     assert "UV_OFFLINE" not in seen

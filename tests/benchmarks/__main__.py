@@ -20,8 +20,8 @@ from tests.benchmarks.peers import UNWANTED, Tools
 from tests.benchmarks.world import Bench, SkipError
 
 NAMES = (
-    "resident",
-    *("one-build", "cold-build", "cold-resolve", "batch", "crowd", "unpacking", "environments"),
+    *("one-build", "resident", "cold-build", "cold-resolve", "batch", "crowd", "unpacking"),
+    "environments",
     *("start-up", "growth", "thousand", "collecting", "reuse", "memory", "overhead"),
     "compiler-cache",
 )
