@@ -183,14 +183,15 @@ def _group(runs: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """Return failures by their cause, the most frequent first."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
-        groups.setdefault((run["error"] or {}).get("code", "unknown"), []).append(run)
+        code = str(run["error"]["code"]) if run["error"] else "unknown"
+        groups.setdefault(code, []).append(run)
     for code, members in sorted(groups.items(), key=lambda pair: -len(pair[1])):
         hint = next((each["error"]["hint"] for each in members if each["error"]), None)
         yield {"code": code, "hint": hint, "runs": members}
 
 
 def _detail(server: Server, run: Run) -> dict[str, Any]:
-    outcome, path = run.outcome, server.home.runs / run.id / "log"
+    outcome, path, log = run.outcome, server.home.runs / run.id / "log", ""
     with contextlib.suppress(OSError), path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _LOG_BYTES))
         log = file.read().decode(errors="replace")
@@ -209,7 +210,7 @@ def _detail(server: Server, run: Run) -> dict[str, Any]:
         "run": _view(server, run),
         "facts": [(name, value) for name, value in facts.items() if value],
         "phases": _draw(outcome.get("phases", ())),
-        "log": log if path.exists() else "",
+        "log": log,
     }
 
 
