@@ -30,7 +30,9 @@ class GitUrl(NamedTuple):
     def name(self) -> str:
         """The last part of the path, which is how people call it."""
         path = self.url.partition("?")[0].rstrip("/")
-        return path.rpartition("/")[2].removesuffix(".git") or "repository"
+        name = path.rpartition("/")[2].removesuffix(".git")
+        # The directory of the checkout is called so, and nothing else may be meant by it.
+        return "repository" if name in {"", ".", ".."} or "\\" in name else name
 
     @property
     def label(self) -> str:

@@ -224,6 +224,11 @@ def test_git__what_is_hostile_or_unknown_is_refused(text: str, reason: str) -> N
         parse_git_url(text)
 
 
+@pytest.mark.parametrize("place", ["..", ".", "...git", "..git", ".git", "a\\..\\b"])
+def test_git__a_repository_is_called_by_no_other_directory(place: str) -> None:
+    assert parse_git_url(f"git+https://host/{place}").name == "repository"
+
+
 def test_git__a_revision_that_is_not_there_is_told(tmp_path: Path, repository: Path) -> None:
     url = parse_git_url(f"git+{repository.as_uri()}")
     for revision, hint in (("mains", "did you mean `main`?"), ("0" * 40, ""), ("abcdef0", "")):
