@@ -82,6 +82,13 @@ def test_shards__of_machines_build_everything_once(yard: Yard) -> None:
     assert sorted(built) == ["five", "four", "one", "three", "tool", "two", "user"]
 
 
+def test_shards__may_be_more_than_there_are_builds(yard: Yard) -> None:
+    code, out, err = yard.run(yard.sdist("one"), "-w", "--shard", "99999999999/99999999999")
+
+    assert (code, out) == (0, "")
+    assert "shard 99999999999/99999999999: 0 of 1 builds" in err
+
+
 def test_shards__know_how_long_builds_took(yard: Yard) -> None:
     slow, *quick = [yard.sdist(name) for name in ("slow", "quick1", "quick2", "quick3")]
     timings = Timings(JsonCache(Layout(root=yard.place / "cache").resolutions, "past"))
