@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from wheelforge.cli.argument_types import suggest
 from wheelforge.errors import UsageError
 from wheelforge.overrides.toml_file import TomlFile
+from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name
 from wheelforge_isolation.formats.tables import as_table
 
@@ -101,14 +102,22 @@ def _expand(file: TomlFile, key: Key) -> Iterator[Path]:
 
 def _read_member(file: TomlFile) -> _Member:
     content, directory = file.content, file.path.parent
-    name = as_table(content.get("project")).get("name") or directory.name
+    name = str(as_table(content.get("project")).get("name") or directory.name)
     is_package = "build-system" in content or (directory / "setup.py").is_file()
     stated = _get(content, ("tool", "uv")).get("package", is_package)
-    return _Member(normalize_name(str(name)), directory, bool(stated))
+    return _Member(_normalize(name), directory, bool(stated))
+
+
+def _normalize(name: str) -> str:
+    """Return a name as others may spell it; as it is if it is none, as that of a directory."""
+    try:
+        return normalize_name(name)
+    except FormatError:
+        return name
 
 
 def _find(text: str, members: dict[str, _Member], root: Path) -> _Member:
-    name = normalize_name(text)
+    name = _normalize(text)
     if name not in members:
         meant = suggest(name, members, f"its members are {', '.join(sorted(members))}")
         reason = f"`{text}` is no member of the workspace `{root}`; {meant}"

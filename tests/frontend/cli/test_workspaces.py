@@ -96,10 +96,18 @@ def test_all_packages__are_the_same_as_those_of_uv(
     assert theirs == ours
 
 
+def test_packages__may_be_called_by_a_directory_whose_name_is_none(root: Path) -> None:
+    (root / "one").rename(root / "packages" / "my one")
+    (root / "packages" / "my one" / "pyproject.toml").write_text(SYSTEM, encoding="utf-8")
+
+    assert parse_words(["--package", "my one"]).sources == [root / "packages" / "my one"]
+
+
 @pytest.mark.parametrize(
     ("words", "text", "reason"),
     [
         (["--package", "tow-x"], "", "; did you mean `two-x`?"),
+        (["--package", "no name"], "", "`no name` is no member of the workspace"),
         (["--package", "zzz"], "", "; its members are one, plain, two-x, virtual"),
         (["--all-packages", "--package", "one"], "", "cannot be combined with `--all-packages`"),
         (["one", "packages/two", "--all-packages"], "", "name the directory of one workspace"),
