@@ -75,7 +75,10 @@ class LockedFile(TomlFile):
         known = tuple(text.lower() for text in hashes if text.lower().startswith(_HASHES))
         local = local_place(place)
         if local is not None:
-            return LockedInput(name, self._find(local), known)
+            path = self._find(local)
+            if not path.is_file():
+                raise self.error(f"there is no file `{path}` for `{name}`", *key)
+            return LockedInput(name, path, known)
         if not known:
             raise self.error(f"no SHA-256, SHA-384 or SHA-512 is stated of `{name}`", *key)
         return LockedInput(name, self._check(key, f"{name.split(maxsplit=1)[0]} @ {place}"), known)

@@ -219,6 +219,13 @@ NO_HASH = "no SHA-256, SHA-384 or SHA-512 is stated of `a`"
         ),
         ("uv.lock", f"{UV_LOCK}{NEEDS.format('')}source.registry = 'x'\n{SDIST}", 10, NO_HASH),
         ("uv.lock", f"{UV_LOCK}{NEEDS.format('')}source.editable = 'x'\n", 7, "no directory `"),
+        ("uv.lock", f"{UV_LOCK}{NEEDS.format('')}source.path = 'x.zip'\n", 7, "there is no file `"),
+        (
+            "uv.lock",
+            f"{UV_LOCK}{NEEDS.format('')}source.path = 'file:///x%00.zip'\n",
+            7,
+            "there is no file `",
+        ),
     ],
 )
 def test_wrong_file__is_told_with_the_place(
