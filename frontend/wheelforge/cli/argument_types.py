@@ -148,15 +148,16 @@ def parse_listener(text: str) -> tuple[str, int]:
 
 def parse_place(text: str) -> str:
     """Return a URL as it is, and the absolute path of a file or directory that there is."""
-    from wheelforge_isolation.formats.urls import FETCHED_SCHEMES, check_url, is_url, scheme_of
+    from wheelforge_isolation.formats import urls
 
-    if is_url(text):
-        if scheme_of(text) not in FETCHED_SCHEMES:
-            raise ArgumentTypeError(f"`{text}` is none of `https:`, `http:` and `file:`")
+    if urls.is_url(text):
+        shown = urls.redact(text)
+        if urls.scheme_of(text) not in urls.FETCHED_SCHEMES:
+            raise ArgumentTypeError(f"`{shown}` is none of `https:`, `http:` and `file:`")
         try:
-            check_url(text)
+            urls.check_url(text)
         except ValueError as error:
-            raise ArgumentTypeError(f"`{text}` is not a URL: {error}") from error
+            raise ArgumentTypeError(f"`{shown}` is not a URL: {error}") from error
         return text
     path = absolute_path(text)
     if not path.exists():

@@ -77,7 +77,10 @@ def reject_option(word: str, parser: argparse.ArgumentParser) -> NoReturn:
     """Refuse a word that no option and no argument of a command takes."""
     option = word.partition("=")[0]
     if not option.startswith("-"):
-        raise UsageError("option-invalid", word, f"`{parser.prog}` takes no such argument")
+        from wheelforge_isolation.formats.urls import redact
+
+        reason = f"`{parser.prog}` takes no such argument"
+        raise UsageError("option-invalid", redact(word), reason)
     known = [name for action in parser._actions for name in action.option_strings]  # ruff: ignore[private-member-access]
     right = _SPELLED_ELSEWHERE.get(option, "")
     if right.startswith("-"):

@@ -15,7 +15,7 @@ _BYTES = {
     **{unit: 1000**power for power, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**power for power, unit in enumerate(("", "kib", "mib", "gib", "tib"))},
 }
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?) *([A-Za-z]*)")
+_AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,15})?) *([A-Za-z]*)")
 
 
 def parse_amount(text: str, units: Mapping[str, int], wanted: str) -> float:
