@@ -13,6 +13,7 @@ from wheelforge.errors import RequirementsError
 from wheelforge.overrides.apply import identify
 from wheelforge_isolation import ForgeError, open_stage, stage_name
 from wheelforge_isolation.formats.requirements import find_name
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +40,7 @@ class BuildPlan:
     """Whether the wheel is one of an earlier build, so that nothing runs."""
     backend: str = ""
     requires: tuple[str, ...] = ()
-    """As the project and overrides have them."""
+    """As the project and overrides have them, without credentials."""
     environment: PlannedEnvironment | None = None
     """Nothing if it is not known, or if there will be none of its own."""
     notes: tuple[str, ...] = ()
@@ -100,7 +101,7 @@ def _fill(
     project = read_project(tree.root)
     found.backend = project.backend
     required = attempt.list_required(project)
-    found.requires = tuple(sorted(required))
+    found.requires = tuple(sorted(map(redact, required)))
     own = frozenset(text for text in required if find_name(text) not in offered)
     wanted, provider = attempt.request_environment(own), context.provider
     if isinstance(provider, EnvironmentManager):

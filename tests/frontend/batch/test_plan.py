@@ -166,6 +166,15 @@ def test_plan__is_readable(yard: Yard) -> None:
     assert "2 builds, 2 at a time; 0 wheels to be downloaded\nonly hooks can tell:\n" in out
 
 
+def test_plan__shows_no_credentials(yard: Yard) -> None:
+    url = "http://user:pass@127.0.0.1:1/six-1.0-py3-none-any.whl"
+
+    code, out, _ = yard.run(yard.project("one", requires=[f"six @ {url}"]), "--plan", "--offline")
+
+    assert code == 5
+    assert "requires six @ http://127.0.0.1:1/six-1.0-py3-none-any.whl" in out
+
+
 def test_plan__json_is_for_plans_only(yard: Yard) -> None:
     code, _, err = yard.run(yard.project("one"), "--json")
 
