@@ -26,11 +26,6 @@ from wheelforge.cli.defaults import (
     list_files,
 )
 from wheelforge.cli.file_inputs import FileInputs
-from wheelforge.cli.mistakes import (
-    reject_command,
-    reject_option,
-    reject_value,
-)
 from wheelforge.cli.variables import list_variables, read_environment, read_variables
 from wheelforge.errors import UsageError
 
@@ -56,6 +51,8 @@ def parse_words(words: Sequence[str]) -> argparse.Namespace:
     hold_places(parser, defaults)
     found, unknown = parser.parse_known_intermixed_args(words)
     if unknown:
+        from wheelforge.cli.mistakes import reject_option
+
         reject_option(unknown[0], parser)
     fill_places(parser, defaults, found)
     if getattr(found, "all_packages", False) or getattr(found, "package", None):
@@ -87,6 +84,8 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
     if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
         return word, words[:first] + words[first + 1 :]
     if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
+        from wheelforge.cli.mistakes import reject_command
+
         reject_command(word, [*COMMANDS, *GROUPS])
     return "build", words
 
@@ -124,6 +123,8 @@ class _Parser(argparse.ArgumentParser):
     """Raises what is wrong with the words, in one sentence."""
 
     def error(self, message: str) -> NoReturn:
+        from wheelforge.cli.mistakes import reject_value
+
         reject_value(message, self.prog)
 
     def format_help(self) -> str:

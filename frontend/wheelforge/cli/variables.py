@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from wheelforge.cli.argument_types import parse_flag, split_words
 from wheelforge.cli.defaults import Default, is_list, turn
-from wheelforge.cli.mistakes import explain_choice
 from wheelforge.errors import UsageError
 from wheelforge_isolation import ForgeError
 
@@ -55,5 +54,7 @@ def _read_default(action: argparse.Action, text: str) -> object:
     if action.nargs == 0:  # a switch
         return turn(action, is_on=parse_flag(text))
     if action.choices and text not in action.choices:
+        from wheelforge.cli.mistakes import explain_choice
+
         raise ValueError(explain_choice(text, [*action.choices]))
     return [convert(word) for word in split_words(text)] if is_list(action) else convert(text)
