@@ -28,7 +28,6 @@ from wheelforge_isolation.formats.text import find_meant
 from wheelforge_isolation.formats.urls import redact, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelforge.build.sources import GitTerms
@@ -61,14 +60,14 @@ def check_out(source: GitUrl, directory: Path, terms: GitTerms) -> Checkout:
     git.run("remote", "add", "origin", git.url)
     commit = git.fetch(terms.commit or git.resolve())
     git.run("checkout", "--quiet", "--detach", commit)
+    if (directory / ".gitmodules").is_file():
+        git.run("submodule", "--quiet", "update", "--init", "--recursive")
     root = directory / source.subdirectory
     if not root.is_dir():
         reason = f"it has no directory `{source.subdirectory}`"
         raise SourceError("source-invalid", git.label, reason)
     if git.is_shallow and not _states_version(root):
         git.run("fetch", "--quiet", "--unshallow", "--tags", "--filter=blob:none", "origin", commit)
-    if (directory / ".gitmodules").is_file():
-        git.run("submodule", "--quiet", "update", "--init", "--recursive")
     # A user may have git show signatures as well.
     show = ("-c", "log.showSignature=false", "show", "-s", "--format=%ct")
     return Checkout(root, commit, int(git.run(*show, commit)))
@@ -84,7 +83,7 @@ class _Git:
         self.label = redact(source.url)
         self.is_shallow = False
         """Whether a commit is there without those before it."""
-        self._variables = _make_variables(source.url, self.url, terms.variables)
+        self._variables = _make_variables(source.url, self.url, terms)
 
     def resolve(self) -> str:
         """Return the commit that the revision names, or the revision if it may be part of one."""
@@ -149,12 +148,13 @@ class _Git:
                 raise BuildCancelledError(self.label)
 
 
-def _make_variables(url: str, bare: str, variables: Mapping[str, str]) -> dict[str, str]:
+def _make_variables(url: str, bare: str, terms: GitTerms) -> dict[str, str]:
     """Return the variables of git, by which it finds credentials where ``bare`` has none."""
     protocols = f"file:{_PROTOCOLS}" if url.startswith("file:") else _PROTOCOLS
+    given = terms.variables.items()
     made = {
-        **{key: text for key, text in variables.items() if not _REPOSITORY_VARIABLE.fullmatch(key)},
-        "GIT_ALLOW_PROTOCOL": protocols,
+        **{key: text for key, text in given if not _REPOSITORY_VARIABLE.fullmatch(key)},
+        "GIT_ALLOW_PROTOCOL": "file" if terms.is_offline else protocols,
         "GIT_TERMINAL_PROMPT": "0",
         "SSH_ASKPASS_REQUIRE": "never",
         "LC_ALL": "C",

@@ -115,6 +115,8 @@ class GitTerms(NamedTuple):
     is_cancelled: Callable[[], bool] = bool
     commit: str = ""
     """The one to fetch, if it is known, whatever the revision means now."""
+    is_offline: bool = False
+    """Whether submodules come from this machine as well."""
 
 
 class FetchedSource(NamedTuple):
@@ -342,6 +344,7 @@ def prepare_source(
             variables=settings.variables if request.variables is None else request.variables,
             is_cancelled=is_cancelled or context.pool.cancellation.is_cancelled,
             commit=commit,
+            is_offline=settings.offline,
         )
         fetched = fetch_source(source, index, place, terms)
     _check_hashes(request, fetched)

@@ -106,19 +106,21 @@ def test_git__a_revision_is_built(
     assert outcome.notes == (f"built from the commit {outcome.commit}",)
 
 
+@pytest.mark.parametrize(("inside", "version"), [("inner", "4.0"), ("inner/deep", "5.0")])
 def test_git__a_subdirectory_and_submodules_are_built(
-    tmp_path: Path, ground: Ground, repository: Path
+    tmp_path: Path, ground: Ground, repository: Path, inside: str, version: str
 ) -> None:
+    commit(repository / "deep", "5.0")
     whole = repository.parent / "whole"
     whole.mkdir()
     git(whole, "init", "-q")
     git(whole, "submodule", "--quiet", "add", "../demo.git", "inner")
     git(whole, "commit", "-q", "-m", "whole")
 
-    source = f"git+{whole.as_uri()}#subdirectory=inner&egg=demo"
+    source = f"git+{whole.as_uri()}#subdirectory={inside}&egg=demo"
     outcome = ground.build(source, tmp_path / "out")
 
-    assert outcome.artifacts[0].version == "4.0"
+    assert outcome.artifacts[0].version == version
     with pytest.raises(SourceError, match="it has no directory `absent`"):
         ground.build(f"git+{whole.as_uri()}#subdirectory=absent", tmp_path / "out")
 
@@ -255,6 +257,21 @@ def test_git__a_cancelled_build_ends_it(tmp_path: Path) -> None:
     while Path(f"/proc/{number}").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not Path(f"/proc/{number}").exists()
+
+
+def test_git__offline_submodules_are_not_from_elsewhere(
+    tmp_path: Path, own: Ground, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    text = '[submodule "far"]\npath = far\nurl = https://127.0.0.1:1/far\n'
+    (repository / ".gitmodules").write_text(text, encoding="utf-8")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},far")
+    git(repository, "add", ".gitmodules")
+    git(repository, "commit", "-q", "-m", "far")
+    source = f"git+{repository.as_uri()}"
+
+    assert main(own.words(source, "-o", tmp_path / "out", "--offline")) == 5
+    assert "transport 'https' not allowed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "code"), [(["--editable"], 2), (["--offline"], 5), (["-s"], 0)])
