@@ -156,6 +156,7 @@ def _make_variables(url: str, bare: str, terms: GitTerms) -> dict[str, str]:
         **{key: text for key, text in given if not _REPOSITORY_VARIABLE.fullmatch(key)},
         "GIT_ALLOW_PROTOCOL": "file" if terms.is_offline else protocols,
         "GIT_TERMINAL_PROMPT": "0",
+        "SSH_ASKPASS": "",  # a window, which git opens for passwords of other protocols, too
         "SSH_ASKPASS_REQUIRE": "never",
         "LC_ALL": "C",
     }

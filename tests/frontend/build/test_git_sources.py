@@ -199,8 +199,12 @@ def test_git__credentials_are_in_no_file_and_no_message(
 
 
 def test_git__nobody_is_asked_for_a_password(tmp_path: Path, server: GitUrl) -> None:
+    window, url = tmp_path / "window", server.url.replace("me:secret@", "")
+    window.write_text("#!/bin/sh\necho a password\n", encoding="utf-8")
+    window.chmod(0o755)
+
     with pytest.raises(SourceError, match="terminal prompts disabled"):
-        fetch(tmp_path / "out", server._replace(url=server.url.replace("me:secret@", "")))
+        fetch(tmp_path / "out", server._replace(url=url), SSH_ASKPASS=str(window))
 
 
 @pytest.mark.parametrize(
