@@ -336,7 +336,8 @@ def prepare_source(
     else:
         settings, source = context.settings, parse_source(request.source)
         index = context.targets.find(request.python).index
-        if settings.offline and not (source.is_local or index.is_local):
+        is_listed = isinstance(source, RequirementSource) and index.is_local
+        if settings.offline and not (source.is_local or is_listed):
             raise OfflineError("offline", str(source), "this build")
         if isinstance(source, GitSource) and settings.lock is not None:
             commit = commit or settings.lock.find_commit(request.label)

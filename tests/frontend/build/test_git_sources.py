@@ -278,6 +278,16 @@ def test_git__offline_submodules_are_not_from_elsewhere(
     assert "transport 'https' not allowed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("source", [URL, "https://host/demo-1.0.tar.gz"])
+def test_git__no_url_is_fetched_offline_because_the_index_is_here(
+    tmp_path: Path, own: Ground, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    words = own.words(source, "-o", tmp_path / "out", "--offline", "--no-index")
+
+    assert main(words) == 5
+    assert f"error[offline]: `{source.removeprefix('git+')}`" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("words", "code"), [(["--editable"], 2), (["--offline"], 5), (["-s"], 0)])
 def test_git__options_of_other_sources(
     tmp_path: Path, own: Ground, repository: Path, words: list[str], code: int
