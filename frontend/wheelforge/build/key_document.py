@@ -49,7 +49,7 @@ _SESSION = re.compile(
     r"|SHLVL|WINDOWID|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|TMUX\w*|STY|SSH_\w+|XDG_SESSION_\w+|HOSTNAME"
     r"|DBUS_SESSION_BUS_ADDRESS|GPG_TTY|INVOCATION_ID|JOURNAL_STREAM|PYTEST_CURRENT_TEST"
 )
-"""Variables of a terminal or a session: they are not in the key."""
+"""Variables of a terminal or a session: they are in the key if an override sets them."""
 _CI_RUN = re.compile(
     r"GITHUB_(RUN_\w+|SHA|REF\w*|HEAD_REF|BASE_REF|EVENT\w*|ACTION\w*|ACTOR\w*|JOB|WORKFLOW\w*|ENV"
     r"|OUTPUT|PATH|STATE|STEP_SUMMARY|TRIGGERING_ACTOR|TOKEN)"
@@ -136,8 +136,8 @@ def describe_environment(
         is_count = (name in _COUNTS and value.isdigit()) or (
             name == "MAKEFLAGS" and _JOBS.fullmatch(value)
         )
-        is_of_run = _CI_RUN.fullmatch(name) and name not in named
-        if is_count or is_of_run or _SESSION.fullmatch(name):
+        is_of_run = _CI_RUN.fullmatch(name) or _SESSION.fullmatch(name)
+        if is_count or (is_of_run and name not in named):
             continue
         if not _PUBLIC.fullmatch(name):
             keyed = hmac.digest(salt, os.fsencode(f"{name}={value}"), "sha256")

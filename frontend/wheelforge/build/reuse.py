@@ -135,9 +135,8 @@ class WheelReuse:
         Variables of a CI run are in it if they are ``named``, or set by an override.
         """
         python = self.manager.targets.find(request.python).python
-        variables = dict(request.variables or {})
+        variables = {**(request.variables or {}), **(override.variables if override else {})}
         own = override.table("environment") if override else {}
-        variables |= {name: str(text) for name, text in own.items()}
         salt = self.manager.cache.built.salt
         return {
             "schema": SCHEMA,

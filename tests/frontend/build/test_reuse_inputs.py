@@ -139,6 +139,10 @@ INPUTS: dict[str, tuple[str, Change]] = {
         "environment.BUILD_NUMBER",
         override('environment = { BUILD_NUMBER = "12" }'),
     ),
+    "a host that an override sets": (
+        "environment.HOSTNAME",
+        override('environment = { HOSTNAME = "one" }'),
+    ),
     "SOURCE_DATE_EPOCH": ("environment.SOURCE_DATE_EPOCH", variable("SOURCE_DATE_EPOCH", "1")),
     "the language": ("environment.LANG", variable("LANG", "C")),
     "a release of a build requirement": (
@@ -255,6 +259,16 @@ def test_reuse__override_names_files_or_forbids_it(
     found.append(world.build())
 
     assert [each.verdict for each in found] == verdicts
+
+
+def test_reuse__limit_of_jobs_replaces_flags_of_make(world: World) -> None:
+    override("reuse = true")(world)
+    world.variables["MAKEFLAGS"] = "DEMO=1"
+    found = [world.build()]
+    override("limits.jobs = 2")(world)
+    found += [world.build(), world.build()]
+
+    assert [each.verdict for each in found] == ["built", "built", "reused"]
 
 
 def test_key__holds_no_value_that_may_be_secret(world: World) -> None:
