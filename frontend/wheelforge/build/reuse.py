@@ -186,8 +186,12 @@ class WheelBuild:
         self._request = request
         self._fetched = fetched
         self.override = override
-        self._known = reuse.describe(request, fetched, override, named)
+        self._named = named
+        self._known = self._describe()
         self._manifest = key_of(self._known)
+
+    def _describe(self) -> dict[str, Any]:
+        return self._reuse.describe(self._request, self._fetched, self.override, self._named)
 
     def find(self, build: Builder) -> ReusedWheel | None:
         """Return the wheel of an earlier build that was the same; ``build`` makes requirements."""
@@ -258,6 +262,8 @@ class WheelBuild:
             asked = [list(requirements) for requirements, _ in result.environments]
             if any("://" in text for texts in asked for text in texts):
                 return None  # there may be a password in it
+            if self._describe() != self._known:
+                return None  # a file or a tool has changed meanwhile: which one was read is unknown
             document = self._complete(asked, [wheels for _, wheels in result.environments])
             cause = self._explain(document)
             facts = {

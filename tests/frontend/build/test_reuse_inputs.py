@@ -271,6 +271,15 @@ def test_reuse__limit_of_jobs_replaces_flags_of_make(world: World) -> None:
     assert [each.verdict for each in found] == ["built", "built", "reused"]
 
 
+def test_reuse__what_changes_during_the_build_is_not_kept(world: World) -> None:
+    override('key-files = ["read"]')(world)
+    world.code["build_wheel"] = f"open({str(world.path / 'read')!r}, 'w').write('two')"
+    built = world.build()
+    world.write("read", "one")
+
+    assert (built.verdict, world.build().verdict) == ("built", "built")
+
+
 def test_key__holds_no_value_that_may_be_secret(world: World) -> None:
     world.variables |= {"DEMO_TOKEN": "hunter2-hunter2"}
     world.build()
