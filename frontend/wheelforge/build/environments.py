@@ -338,6 +338,7 @@ class _Preparation:
             request.index_identity,
             request.constraints,
             str(request.exclude_newer),
+            sorted(self._request.variables.items()),
         ))
 
     def _fetch_sdist(self, candidate: Candidate) -> Path:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.builds import WILLING
+from tests.support.builds import WILLING, ask, write_sdist
 from tests.support.processes import needs
 from tests.support.reuse import OVERRIDE, World
 from wheelforge.build import key_document
+from wheelforge.build.forge import open_forge
 from wheelforge_isolation import Layout, Links
 
 if TYPE_CHECKING:
@@ -269,6 +270,24 @@ def test_reuse__limit_of_jobs_replaces_flags_of_make(world: World) -> None:
     found += [world.build(), world.build()]
 
     assert [each.verdict for each in found] == ["built", "built", "reused"]
+
+
+def test_reuse__requirement_is_built_anew_for_other_variables(world: World) -> None:
+    write_sdist(world.ground.links, name="source")
+    world.code["get_requires_for_build_wheel"] = "answer = ['source']"
+    with open_forge(world.ground.settings(variables=world.variables)) as forge:
+        found = [
+            forge.build(
+                ask(world.pack(), world.path / "out", variables={**world.variables, **more})
+            )
+            for more in ({}, {"DEMO_ROOT": "/two"}, {})
+        ]
+
+    digests = [
+        next(wheel.sha256 for wheel in each.wheels if wheel.name == "source") for each in found
+    ]
+    assert [each.verdict for each in found] == ["built", "built", "reused"]
+    assert digests[0] == digests[2] != digests[1]
 
 
 def test_reuse__what_changes_during_the_build_is_not_kept(world: World) -> None:
