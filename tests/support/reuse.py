@@ -53,6 +53,9 @@ class World:
         world.write("system", 'PRETTY_NAME="One"\n')
         world.write("library/first", "")
         world.write("read", "one")
+        world.write("bin/cxx-12", "#!/bin/sh\n", mode=0o755)
+        world.write("extra.cfg", "")
+        world.write("rustup/update-hashes/stable", "one")
         monkeypatch.setattr(toolchain, "_DPKG", path / "dpkg")
         monkeypatch.setattr(toolchain, "_CPU", path / "cpu")
         monkeypatch.setattr(toolchain, "_SYSTEM", path / "system")
@@ -64,6 +67,9 @@ class World:
             "CFLAGS": "-O2",
             "DEMO_ROOT": "/one",
             "TERM": "xterm",
+            "CXX": "wrapper cxx-12",
+            "DIST_EXTRA_CONFIG": str(path / "extra.cfg"),
+            "RUSTUP_HOME": str(path / "rustup"),
         }
         world.ground.stock.add("willing", files={"willing.py": WILLING.encode()})
         world.add_wheel("helper", "1.0", "deeper")

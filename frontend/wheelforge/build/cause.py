@@ -40,7 +40,7 @@ _KINDS = {
     ("overrides",): "the override `NAME` is NOW, was BEFORE",
     ("toolchain", "tools"): "the tool `NAME` is another one",
     ("toolchain", "libraries"): "the package `NAME` is NOW, was BEFORE",
-    ("toolchain", "settings"): "the file `~/NAME` is another one",
+    ("toolchain", "settings"): "the file `NAME` is another one",
 }
 
 

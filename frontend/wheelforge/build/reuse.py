@@ -138,6 +138,7 @@ class WheelReuse:
         variables = {**(request.variables or {}), **(override.variables if override else {})}
         own = override.table("environment") if override else {}
         salt = self.manager.cache.built.salt
+        environment = describe_environment(variables, salt, {*named, *own})
         return {
             "schema": SCHEMA,
             "source": {"sha256": fetched.sha256},
@@ -153,8 +154,8 @@ class WheelReuse:
                 "identity": python.identity,
             },
             "platform": describe_platform(python),
-            "toolchain": self._toolchain.describe(variables),
-            "environment": describe_environment(variables, salt, {*named, *own}),
+            "toolchain": self._toolchain.describe(variables, environment),
+            "environment": environment,
         }
 
     def reads(self, fetched: FetchedSource) -> bool:

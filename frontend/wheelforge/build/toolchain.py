@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wheelforge_isolation import JsonCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wheelforge_isolation import Interpreter
 
@@ -57,6 +57,8 @@ _USER_FILES = (
     *(".rustup/settings.toml", ".rustup/update-hashes"),
 )
 """Settings of tools, and the versions behind rustup, in the home of the user."""
+_HOMES = {".cargo": "CARGO_HOME", ".rustup": "RUSTUP_HOME"}
+"""Variables that say where such a directory is instead."""
 _CPU, _SYSTEM = Path("/proc/cpuinfo"), Path("/etc/os-release")
 _CPU_BYTES = 8192
 _CPU_FACT = re.compile(rb"^(?:model name|CPU part|cpu model|flags|Features)\s*:.*$", re.MULTILINE)
@@ -89,14 +91,19 @@ class Toolchain:
         self._has_news = False
         self._lock = Lock()
 
-    def describe(self, variables: Mapping[str, str]) -> Facts:
-        """Return all that hooks with these variables can find."""
-        home = variables.get("HOME", "")
+    def describe(self, variables: Mapping[str, str], named: Iterable[str] = ()) -> Facts:
+        """Return all that hooks with these variables can find.
+
+        Files count that are the values of variables which are ``named``.
+        """
         with self._lock:
             found = {
                 "tools": dict(self._list_tools(variables)),
                 "libraries": self._list_libraries(),
-                "settings": dict(_list_settings(Path(home))) if home else {},
+                "settings": {
+                    **dict(_list_settings(variables)),
+                    **dict(self._list_files(variables, named)),
+                },
             }
             if self._has_news:
                 self._has_news = False
@@ -108,10 +115,12 @@ class Toolchain:
         places = [place for place in places if place.is_absolute()]
         nothing: Facts = {}
         for name in _VARIABLES:
-            words = variables.get(name, "").split(None, 1)
-            if words:
-                found = (self._remember(place / words[0], _describe_program) for place in places)
-                yield f"${name}", next((each for each in found if each), nothing)
+            # The compiler stands behind a wrapper in `ccache gcc-12`.
+            for number, word in enumerate(variables.get(name, "").split()):
+                found = (self._remember(place / word, _describe_program) for place in places)
+                program = next((each for each in found if each), nothing)
+                if program or not number:
+                    yield f"${name}" if not number else f"{word} of ${name}", program
         seen: dict[str, Facts] = {}
         for place in places:
             for name in self._remember(place, _list_names).get("names", ()):
@@ -122,13 +131,21 @@ class Toolchain:
                     seen[key] = program
                     yield key, program
 
+    def _list_files(
+        self, variables: Mapping[str, str], named: Iterable[str]
+    ) -> Iterator[tuple[str, str]]:
+        for name in named:
+            path = Path(variables.get(name, ""))
+            if path.is_absolute() and _stamp(path) and path.is_file():
+                yield f"${name}", self._remember(path, _describe_file).get("digest", "")
+
     def _list_libraries(self) -> Facts:
         """Return the versions of packages with headers, as far as the system tells."""
         stamps = {path: stamp[:2] for path in _STAMPED if (stamp := _stamp(Path(path)))}
         return {**self._remember(_DPKG, _list_packages), **stamps}
 
     def _remember(self, path: Path, describe: Callable[[Path], Facts]) -> Facts:
-        stamp, name = _stamp(path), str(path)
+        stamp, name = _stamp(path), f"{describe.__name__} {path}"
         if not stamp:
             return {}
         if name not in self._known or self._known[name]["stamp"] != stamp:
@@ -144,13 +161,18 @@ def digest_file(path: Path) -> str:
     return _shorten(content) if content else ""
 
 
-def _list_settings(home: Path) -> Iterator[tuple[str, str]]:
+def _list_settings(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in _USER_FILES:
-        path = home / name
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        content = b"".join(map(_read, files))
+        folder, _, rest = name.partition("/")
+        own = variables.get(_HOMES.get(folder, ""), "")
+        path = Path(own, rest) if own else Path(variables.get("HOME", ""), name)
+        try:
+            files = sorted(path.iterdir())
+        except OSError:  # it is a file, or not there
+            files = [path]
+        content = b"".join(map(_read, files)) if path.is_absolute() else b""
         if content:
-            yield name, _shorten(content)
+            yield f"~/{name}", _shorten(content)
 
 
 def _list_names(place: Path) -> Facts:
@@ -168,8 +190,10 @@ def _is_tool(name: str) -> bool:
 
 def _describe_program(path: Path) -> Facts:
     """Return path and digest of a program; of a large one both ends count, and the size."""
-    if not (path.is_file() and os.access(path, os.X_OK)):
-        return {}
+    return _describe_file(path) if path.is_file() and os.access(path, os.X_OK) else {}
+
+
+def _describe_file(path: Path) -> Facts:
     size = path.stat().st_size
     content = _read(path, _END_BYTES)
     if size > _END_BYTES:

@@ -129,6 +129,18 @@ INPUTS: dict[str, tuple[str, Change]] = {
     ),
     "a library that is in no package": ("toolchain.libraries.", file("library/second", "")),
     "a user's settings of a tool": ("toolchain.settings", file("home/.pydistutils.cfg", "[x]\n")),
+    "a compiler behind the wrapper that a variable names": (
+        "toolchain.tools.cxx-12 of $CXX",
+        file("bin/cxx-12", "#!/bin/sh\n#\n", 0o755),
+    ),
+    "a file that a variable names": (
+        "toolchain.settings.$DIST_EXTRA_CONFIG",
+        file("extra.cfg", "[build_ext]\n"),
+    ),
+    "the version behind rustup": (
+        "toolchain.settings.~/.rustup/update-hashes",
+        file("rustup/update-hashes/stable", "two"),
+    ),
     "CFLAGS": ("environment.CFLAGS", variable("CFLAGS", "-O3")),
     "LDFLAGS": ("environment.LDFLAGS", variable("LDFLAGS", "-s")),
     "a variable that the backend reads": (
@@ -260,6 +272,12 @@ def test_reuse__override_names_files_or_forbids_it(
     found.append(world.build())
 
     assert [each.verdict for each in found] == verdicts
+
+
+def test_reuse__home_that_cannot_be_looked_at_has_no_files(world: World) -> None:
+    world.variables["HOME"] = "/" + "long" * 99
+
+    assert [world.build().verdict, world.build().verdict] == ["built", "reused"]
 
 
 def test_reuse__limit_of_jobs_replaces_flags_of_make(world: World) -> None:
