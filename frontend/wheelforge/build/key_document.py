@@ -62,8 +62,8 @@ _CI_RUN = re.compile(
 )
 """Variables of one run of a CI: they are in the key if the source names them."""
 _BUILD_FILES = re.compile(
-    r"configure|[Mm]akefile|meson\.(build|options)|CMakeLists\.txt"
-    r"|.*\.(py|pyx|pxi|toml|cfg|ini|cmake|sh|mk|in|am|ac|rs|build|json|c|cc|cpp|h)"
+    r"[^.]+|meson\.(build|options)|CMakeLists\.txt"
+    r"|.*\.(py|pyx|pxi|toml|cfg|ini|cmake|sh|mk|in|am|ac|rs|build|json|c|cc|cpp|cxx|h|hpp|m4|pl|go)"
 )
 _WORD = re.compile(rb"[A-Z][A-Z0-9_]{4,}")
 _MOST_BYTES = 1 << 20

@@ -187,8 +187,11 @@ def test_reuse__other_input_is_built_again(world: World, name: str) -> None:
     assert changed.cause.place.startswith(cause)
 
 
-def test_reuse__variable_of_a_ci_run_counts_where_the_sdist_names_it(world: World) -> None:
-    world.more["setup.py"] = 'version = os.environ["BUILD_NUMBER"]'
+@pytest.mark.parametrize("name", ["setup.py", "scripts/version"])
+def test_reuse__variable_of_a_ci_run_counts_where_the_sdist_names_it(
+    world: World, name: str
+) -> None:
+    world.more[name] = 'version = os.environ["BUILD_NUMBER"]'
     world.more[".github/workflows/build.yml"] = world.more[".ci/version.py"] = "$GITHUB_RUN_ID"
 
     def build(number: str, run: str) -> str:
