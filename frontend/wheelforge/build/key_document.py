@@ -109,8 +109,9 @@ def describe_overrides(override: Override | None) -> Document:
             places = (entry.file.path.parent / name for name in override.texts(*key))
             found["key-files"] = {str(path): digest_file(path) for path in places}
         elif key[0] not in _OUTSIDE:
-            digests = [hashlib.sha256(each).hexdigest() for each in setting.contents]
-            found[".".join(key)] = [setting.value, *digests]
+            more = [hashlib.sha256(each).hexdigest() for each in setting.contents]
+            more += ["ignore-missing"] if entry.ignores_missing else []
+            found[".".join(key)] = [setting.value, *more]
     return found
 
 

@@ -12,6 +12,7 @@ from tests.support.processes import needs
 from tests.support.reuse import OVERRIDE, World
 from wheelforge.build import key_document
 from wheelforge.build.forge import open_forge
+from wheelforge.errors import UsageError
 from wheelforge_isolation import Layout, Links
 
 if TYPE_CHECKING:
@@ -291,6 +292,15 @@ def test_reuse__limit_of_jobs_replaces_flags_of_make(world: World) -> None:
     found += [world.build(), world.build()]
 
     assert [each.verdict for each in found] == ["built", "built", "reused"]
+
+
+def test_reuse__file_to_delete_that_is_missing_is_an_error_again(world: World) -> None:
+    override("ignore-missing = true", 'delete = ["absent"]')(world)
+    world.build()
+    override('delete = ["absent"]')(world)
+
+    with pytest.raises(UsageError, match="absent"):
+        world.build()
 
 
 def test_reuse__requirement_is_built_anew_for_other_variables(world: World) -> None:
