@@ -21,6 +21,7 @@ from wheelforge.version import VERSION
 from wheelforge_isolation import read_umask
 from wheelforge_isolation.formats.requirements import find_name
 from wheelforge_isolation.formats.sealed import fingerprint
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -171,7 +172,7 @@ def describe_closure(
     names = {name for environment in environments for name in environment["wheels"]}
     last, *earlier = reversed(environments)
     return {
-        "constraints": sorted({text for text in constraints if find_name(text) in names}),
+        "constraints": sorted({redact(text) for text in constraints if find_name(text) in names}),
         **last,
         **({"before": earlier} if earlier else {}),
     }

@@ -13,7 +13,7 @@ from tests.support.reuse import OVERRIDE, World
 from wheelforge.build import key_document
 from wheelforge.build.forge import open_forge
 from wheelforge.errors import UsageError
-from wheelforge_isolation import Layout, Links
+from wheelforge_isolation import Layout, Links, WheelKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -328,6 +328,16 @@ def test_reuse__what_changes_during_the_build_is_not_kept(world: World) -> None:
     world.write("read", "one")
 
     assert (built.verdict, world.build().verdict) == ("built", "built")
+
+
+def test_key__holds_no_password_of_a_constraint() -> None:
+    helper = WheelKey(name="helper", version="1.0", file_name="helper.whl", sha256="0")
+    texts = ("helper @ https://me:hunter2@example.org/helper.whl",)
+
+    found = key_document.describe_closure([("helper",)], [(helper,)], texts)
+
+    assert "example.org/helper.whl" in str(found)
+    assert "hunter2" not in str(found)
 
 
 def test_key__holds_no_value_that_may_be_secret(world: World) -> None:
