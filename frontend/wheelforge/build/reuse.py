@@ -118,7 +118,7 @@ class WheelReuse:
         """Return the variables of a CI run that the sdist names; nothing if that is not known."""
         facts = (fetched.sha256, fingerprint(describe_overrides(override)))  # patches name some too
         found = self._named.read(*facts)
-        if found is None and root is not None:
+        if found is None and root is not None and _is_unchanged(fetched):
             found = {"names": find_named_variables(root)}
             self._named.write(found, *facts)
         return list(found["names"]) if found else None
@@ -258,8 +258,8 @@ class WheelBuild:
         """
         cause: Cause | None = None
         with contextlib.suppress(ForgeError, OSError):
-            if digest(self._fetched.path) != self._fetched.sha256:
-                return None  # another one has taken the place of the sdist meanwhile
+            if not _is_unchanged(self._fetched):
+                return None
             asked = [list(requirements) for requirements, _ in result.environments]
             if any("://" in text for texts in asked for text in texts):
                 return None  # there may be a password in it
@@ -301,6 +301,14 @@ class WheelBuild:
             return cause.DAMAGED if is_damaged else cause.COLLECTED
         earlier = [facts["document"] for each in others if (facts := built.read(each))]
         return cause.find_cause(document, earlier)
+
+
+def _is_unchanged(fetched: FetchedSource) -> bool:
+    """Return whether no other file has taken the place of the sdist since it was hashed."""
+    try:
+        return digest(fetched.path) == fetched.sha256
+    except OSError:
+        return False
 
 
 def _find_name(fetched: FetchedSource) -> str:

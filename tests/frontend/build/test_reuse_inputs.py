@@ -12,6 +12,7 @@ from tests.support.processes import needs
 from tests.support.reuse import OVERRIDE, World
 from wheelforge.build import key_document
 from wheelforge.build.forge import open_forge
+from wheelforge.build.sources import describe_path
 from wheelforge.errors import UsageError
 from wheelforge_isolation import Layout, Links, WheelKey
 
@@ -282,6 +283,19 @@ def test_reuse__home_that_cannot_be_looked_at_has_no_files(world: World) -> None
     world.variables["HOME"] = "/" + "long" * 99
 
     assert [world.build().verdict, world.build().verdict] == ["built", "reused"]
+
+
+def test_reuse__variables_are_not_remembered_of_an_sdist_that_was_replaced(world: World) -> None:
+    world.more["setup.py"] = 'version = os.environ["BUILD_NUMBER"]'
+    named, request = describe_path(world.pack()), ask(world.pack(), world.path / "out")
+    world.more["setup.py"] = ""
+    with open_forge(world.ground.settings(variables=world.variables)) as forge:
+        reuse = forge.context.reuse
+        assert reuse is not None
+        replaced = named._replace(path=world.pack())
+        found = [reuse.open(request, replaced, None, world.path), reuse.open(request, named)]
+
+    assert found == [None, None]
 
 
 def test_reuse__limit_of_jobs_replaces_flags_of_make(world: World) -> None:
