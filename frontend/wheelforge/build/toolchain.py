@@ -41,6 +41,8 @@ _TOOLS = frozenset({
     *("nvcc", "objcopy", "patch", "patchelf", "perl", "pkg-config", "pkgconf", "protoc"),
     *("ranlib", "rustc", "rustup", "sccache", "strip", "swig", "yasm", "zig"),
 })
+_AFFIXES = re.compile(r"(?:\w+-\w+-(?:\w+-)?)?(.+?)(?:-\d[\d.]*)?")
+"""A Python names the compiler of its extensions with machine and version, mostly."""
 _CONFIGS = ("-config", "_config")
 """Programs such as `pg_config` tell how to compile with a library."""
 _VARIABLES = ("CC", "CXX", "CPP", "FC", "F77", "F90", "AR", "AS", "LD", "RANLIB", "NVCC")
@@ -185,7 +187,10 @@ def _list_names(place: Path) -> Facts:
 
 
 def _is_tool(name: str) -> bool:
-    return name in _TOOLS or (name.endswith(_CONFIGS) and not name.startswith("python"))
+    bare = _AFFIXES.fullmatch(name)
+    return bool(bare and bare[1] in _TOOLS) or (
+        name.endswith(_CONFIGS) and not name.startswith("python")
+    )
 
 
 def _describe_program(path: Path) -> Facts:

@@ -121,6 +121,10 @@ INPUTS: dict[str, tuple[str, Change]] = {
         file("bin/pg_config", "#!/bin/sh\n#\n", 0o755),
     ),
     "a tool that was not there": ("toolchain.tools.zig", file("bin/zig", "", 0o755)),
+    "a compiler with machine and version in its name": (
+        "toolchain.tools.x86_64-linux-gnu-gcc-99",
+        file("bin/x86_64-linux-gnu-gcc-99", "#!/bin/sh\n", 0o755),
+    ),
     "a tool that is gone": (
         "toolchain.tools.pg_config",
         lambda world: (world.path / "bin" / "pg_config").unlink(),
