@@ -299,9 +299,12 @@ class ServerProcess:
 
     def close(self) -> None:
         """Let the server end; hooks of it that still run do so under their own eyes."""
-        self._channel.close()
         if self._process is None:
+            self._channel.close()
             return
+        with contextlib.suppress(OSError):  # it hears that even where a copy is still open
+            self._channel.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
         if self.report is None:  # it is still importing, and nobody has asked it for anything
             self._process.kill()
         try:

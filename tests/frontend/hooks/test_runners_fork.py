@@ -1,6 +1,7 @@
 """When a hook is forked, when it is not, and what becomes of it if the server dies."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -312,3 +313,16 @@ def test_server__closed_one_forks_no_more(place: Place) -> None:
         place.ask(runner, "")
 
     assert [ending.reason for ending in place.endings] == ["", "the server is closed"]
+
+
+def test_server__ends_at_once_although_another_process_has_its_channel(place: Place) -> None:
+    place.add("special", "VALUE = 1" + HOOKS)
+    with place.serve("special") as server, HookRunner(place.terms(), server) as runner:
+        place.caller(runner, "special").get_requires_for_build_wheel()
+        process = server._process
+        assert process is not None
+        assert process.channel is not None
+        with process.channel.dup():
+            begun = time.monotonic()
+            server.close()
+            assert time.monotonic() - begun < 2
