@@ -21,7 +21,7 @@ from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
 from wheelforge.service.requests import Scope, read_request
 from wheelforge.service.uploads import PREFIX
-from wheelforge.service.views import answer_json, describe_build, describe_run
+from wheelforge.service.views import MOST, answer_json, describe_build, describe_run, read_count
 from wheelforge.version import VERSION
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _MOST_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _BODY_SECONDS = 30.0
+_MOST_DIGITS = 20
 
 
 class Route(NamedTuple):
@@ -122,7 +123,7 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
 
 async def list_builds(server: Server, request: web.Request) -> web.StreamResponse:
     """List builds that are done, the last first."""
-    limit, offset = _count(request, "limit", 50, 500), _count(request, "offset", 0, 10**9)
+    limit, offset = read_count(request, "limit", 50, 500), read_count(request, "offset", 0, MOST)
     runs = server.runs.queue.list_runs("done", limit, offset)
     return answer_json({"builds": [describe_run(server, run) for run in runs]})
 
@@ -143,7 +144,7 @@ async def stream_events(server: Server, request: web.Request) -> web.StreamRespo
     """Follow the events of a build, as lines of JSON or as server-sent events."""
     want = find_want(server, request)
     last = request.headers.get("Last-Event-ID") or request.query.get("after", "0")
-    after = int(last) if last.isascii() and last.isdigit() else 0
+    after = int(last[:_MOST_DIGITS]) if last.isascii() and last.isdigit() else 0
     is_sse = "text/event-stream" in request.headers.get("Accept", "")
     kind = "text/event-stream" if is_sse else "application/x-ndjson"
     headers = {"Content-Type": kind, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -235,7 +236,7 @@ async def show_server(server: Server, _: web.Request) -> web.StreamResponse:
 
 async def show_queue(server: Server, request: web.Request) -> web.StreamResponse:
     """List what is at work and what waits."""
-    queued = server.runs.queue.list_runs("queued", _count(request, "limit", 100, 1000))
+    queued = server.runs.queue.list_runs("queued", read_count(request, "limit", 100, 1000))
     running = [describe_run(server, each.run) for each in server.runs.running]
     return answer_json({
         "running": running,
@@ -288,13 +289,6 @@ async def _read_body(request: web.Request) -> bytes:
     except TimeoutError as error:
         raise Problem(408, "client-slow", "the body comes too slowly") from error
     return body
-
-
-def _count(request: web.Request, name: str, otherwise: int, most: int) -> int:
-    text = request.query.get(name, str(otherwise))
-    if not (text.isascii() and text.isdigit()):
-        raise Problem(400, "request-invalid", f"`{name}` must be a number")
-    return min(int(text), most)
 
 
 _V1 = "/api/v1"

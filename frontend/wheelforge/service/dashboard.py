@@ -23,7 +23,7 @@ from wheelforge.events import PHASE_WORDS
 from wheelforge.report import format_time
 from wheelforge.service.problems import Problem
 from wheelforge.service.queue import new_id
-from wheelforge.service.views import answer_json, describe_run
+from wheelforge.service.views import MOST, answer_json, describe_run, read_count
 from wheelforge.version import VERSION
 from wheelforge_isolation.formats.text import escape_controls
 
@@ -59,8 +59,7 @@ _WIDTH = 1000
 
 async def show_overview(server: Server, request: web.Request) -> web.StreamResponse:
     """Show what is at work, what waits, what has been built, and why builds failed."""
-    text = request.query.get("offset", "0")
-    offset = int(text) if text.isascii() and text.isdigit() else 0
+    offset = read_count(request, "offset", 0, MOST)
     facts = _survey(server, offset)
     if not _wants_page(request):
         return answer_json(facts)

@@ -196,7 +196,10 @@ def _is_of(kind: str, value: Any) -> bool:  # ruff: ignore[any-type]
     if not isinstance(value, _TYPES[kind]) or isinstance(value, bool) != (kind == "flag"):
         return False
     texts: Any = value if kind == "texts" else [value] if kind == "text" else ["-"]
-    has_nul = "\\u0000" in dumps(value)
+    try:
+        has_nul = rb"\u0000" in dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a character
+        return False
     return not has_nul and all(isinstance(text, str) and bool(text) for text in texts)
 
 

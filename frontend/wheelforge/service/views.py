@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from wheelforge.service.server import Server
 
 
+MOST = 10**9
+_MOST_DIGITS = 20
+
+
+def read_count(request: web.Request, name: str, otherwise: int, most: int) -> int:
+    """Return the number that a request gives, ``most`` if it is larger."""
+    text = request.query.get(name, str(otherwise))
+    if not (text.isascii() and text.isdigit()):
+        raise Problem(400, "request-invalid", f"`{name}` must be a number")
+    return min(int(text[:_MOST_DIGITS]), most)
+
+
 def answer_json(facts: object, status: int = 200, **headers: str) -> web.Response:
     """Return an answer that is JSON."""
     body = json.dumps(facts, ensure_ascii=False).encode(errors="replace") + b"\n"

@@ -224,6 +224,9 @@ def find_workers(place: Path) -> list[int]:
         ({"source": "six", "timeout": "soon"}, 400, "request-invalid"),
         ({"source": "six", "timeout": True}, 400, "request-invalid"),
         ({"source": "si\0x"}, 400, "request-invalid"),
+        ({"source": "six", "exclude_newer": "\ud800"}, 400, "request-invalid"),
+        ({"source": "six", "client": "\ud800"}, 400, "request-invalid"),
+        ({"source": "six", "variables": {"A": "\ud800"}}, 400, "request-invalid"),
         ({"source": "six", "colour": "red"}, 400, "request-invalid"),
         ([], 400, "request-invalid"),
     ],
@@ -235,6 +238,12 @@ def test_request__that_makes_no_sense_is_refused_in_one_sentence(
 
     assert (found, problem["code"], problem["status"]) == (status, code, status)
     assert problem["detail"]
+
+
+@pytest.mark.parametrize("digits", [20, 5000])
+@pytest.mark.parametrize("target", ["/?offset=", "/api/v1/builds?offset=", "/api/v1/queue?limit="])
+def test_numbers__may_be_of_any_size(service: Service, target: str, digits: int) -> None:
+    assert service.fetch("GET", f"{target}{'9' * digits}")[0] == 200
 
 
 def test_build__of_metadata_and_with_a_target(service: Service, tmp_path: Path) -> None:
