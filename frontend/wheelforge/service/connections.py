@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from wheelforge.service.wire import accept
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
@@ -36,7 +38,7 @@ class Connections:
         listener.setblocking(False)  # ruff: ignore[boolean-positional-value-in-call]
         loop = asyncio.get_running_loop()
         while True:
-            line, _ = await loop.sock_accept(listener)
+            line = await accept(listener)
             self.sweep()
             if len(self._idle_since) >= self._most:
                 line.close()

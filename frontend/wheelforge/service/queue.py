@@ -189,6 +189,8 @@ class Queue:
 
 
 def _store(value: object) -> object:
+    if isinstance(value, str):  # names of files need not be Unicode
+        return value.encode(errors="backslashreplace").decode()
     return json.dumps(value) if isinstance(value, dict) else value
 
 

@@ -66,6 +66,12 @@ class Active:
         self.changed.set()
         self.changed = asyncio.Event()
 
+    def close_streams(self) -> None:
+        """Close the files that its worker has got, or does not get any more."""
+        for stream in self.streams:
+            os.close(stream)
+        self.streams = []
+
 
 class Runs:
     """Everything that is queued or at work; for the one thread of the event loop."""
@@ -168,7 +174,7 @@ class Runs:
         return run.verdict == "failed" and is_recent and is_own
 
     def add_command(self, client: AsyncLine, texts: Sequence[str], streams: list[int]) -> Active:
-        """Take a command of a client in, whose streams it gets."""
+        """Take a command of a client in; its ``streams`` are taken out of the list."""
         session, *command = texts
         count = int(command[4])
         words = command[5 : 5 + count]
@@ -184,8 +190,9 @@ class Runs:
             state="queued",
             created=time.time(),
         )
-        active = Active(run=run, command=command, streams=streams, client=client)
+        active = Active(run=run, command=command, streams=[*streams], client=client)
         self._add(active)
+        streams.clear()
         self.fill()
         return active
 
@@ -222,7 +229,7 @@ class Runs:
         with suppress(TimeoutError):
             await asyncio.wait_for(active.ended.wait(), _END_SECONDS)
             return
-        line.close()  # at which the worker ends, whatever it does
+        line.hang_up()  # at which the worker ends, whatever it does
 
     def withdraw(self, want: Want) -> None:
         """Let a request be without effect; the last one takes its run with it."""
@@ -248,30 +255,40 @@ class Runs:
             self._keep(self._do(active))
 
     async def _do(self, active: Active) -> None:
+        if active.is_cancelled:  # between the choice and this moment
+            return
+        ending: list[str] = []
+        try:
+            ending = await self._have_done(active)
+        except OSError as error:  # no worker, no descriptor, no space
+            ending = ["gone", f"it has no worker for it: {error.strerror}"]
+        await self._conclude(active, ending)
+
+    async def _have_done(self, active: Active) -> list[str]:
+        """Give a run to a worker, and follow it; return the last that it says."""
         if active.client is None:
             self._prepare(active)
-        line = active.line = AsyncLine(self._zygote.fork(active.streams))
-        for stream in active.streams:
-            os.close(stream)
-        active.streams = []
+        try:
+            line = active.line = AsyncLine(self._zygote.fork(active.streams))
+        finally:
+            active.close_streams()
+        try:
+            return await self._follow_worker(active, line)
+        finally:
+            line.close()
+            active.line = None
+
+    async def _follow_worker(self, active: Active, line: AsyncLine) -> list[str]:
         await line.send(self.depot_address, self._cache, *active.command)
         if active.is_cancelled:
             await line.send("interrupt")
-        ending: list[str] = []
         with (self.directory(active.run) / "events.ndjson").open("ab", buffering=0) as events:
-            while not ending:
-                texts, _ = await line.receive()
-                if not texts:
-                    break
+            while (texts := (await line.receive())[0]) and texts[0] in {"event", "outcome"}:
                 if texts[0] == "event":
                     self._note(active, texts[1], events.write)
-                elif texts[0] == "outcome":
-                    active.outcome = json.loads(texts[1])
                 else:
-                    ending = texts
-        line.close()
-        active.line = None
-        await self._conclude(active, ending)
+                    active.outcome = json.loads(texts[1])
+        return texts
 
     def _prepare(self, active: Active) -> None:
         """Compose the command of a build, with files as its streams."""
@@ -311,15 +328,16 @@ class Runs:
         if ending and ending[0] == "declined":
             self._end(active, "declined", {})
             return
-        code = int(ending[1]) if ending else _MACHINE
+        code = int(ending[1]) if ending and ending[0] == "exit" else _MACHINE
         outcome = active.outcome or self.results.read_error(self.directory(active.run), code)
         verdict = outcome.get("outcome", "built" if code == 0 else "failed")
+        fails_now = code == _MACHINE and active.run.attempts < _ATTEMPTS
         if active.is_cancelled or active.client is not None:
             self._end(active, "cancelled" if active.is_cancelled else verdict, outcome)
-        elif self.is_stopping:  # the next server takes it up
+        elif self.is_stopping or (fails_now and not self.jobs):  # the next server takes it up
             self.queue.update(active.run.id, state="queued")
             active.ended.set()
-        elif code == _MACHINE and active.run.attempts < _ATTEMPTS:
+        elif fails_now:
             self._try_again(active)
         else:
             self._end(active, verdict, outcome)
@@ -345,9 +363,7 @@ class Runs:
         active.ended.set()
         active.notify()
         self._notify_all()
-        for stream in active.streams:
-            os.close(stream)
-        active.streams = []
+        active.close_streams()
         self.fill()
 
     def _store_end(self, run: Run, verdict: str, outcome: dict[str, Any]) -> Run:

@@ -20,7 +20,7 @@ from wheelforge.service.depot import BORROW, KEEP, Depot
 from wheelforge.service.home import COMMANDS_SUFFIX, PROTOCOL, Home, is_own_user, listen
 from wheelforge.service.problems import Problem
 from wheelforge.service.runs import Runs
-from wheelforge.service.wire import AsyncLine
+from wheelforge.service.wire import AsyncLine, accept
 from wheelforge.version import VERSION
 from wheelforge_isolation import remove_file
 
@@ -176,9 +176,8 @@ class Server:
 
     async def _accept(self, listener: socket.socket) -> None:
         listener.setblocking(False)  # ruff: ignore[boolean-positional-value-in-call]
-        loop = asyncio.get_running_loop()
         while True:
-            line, _ = await loop.sock_accept(listener)
+            line = await accept(listener)
             task = asyncio.ensure_future(self._meet(line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -198,8 +197,7 @@ class Server:
                 if words:
                     await line.send(*words, files=lent)
             elif kind == _COMMAND:
-                streams, files = files, []
-                await self._host(line, texts[1:], streams)
+                await self._host(line, texts[1:], files)
         finally:
             self.connections -= 1
             self.mark_active()
@@ -211,8 +209,6 @@ class Server:
         """Have a command of a client done, and end it with its client."""
         version, session, directory, umask, encoding, *rest = texts
         if version != VERSION or len(streams) != 3 or self.stopping.is_set():  # ruff: ignore[magic-value-comparison]
-            for stream in streams:
-                os.close(stream)
             reason = "it is about to end"
             if version != VERSION:
                 reason = f"it is wheelforge {VERSION}, and this is {version}"

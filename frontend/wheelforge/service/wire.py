@@ -6,6 +6,7 @@ A message is what `wheelforge.hooks.protocol` packs. Files go with its first byt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 1 << 24
 _MOST_FILES = 4
+_PAUSE_SECONDS = 0.1
 
 
 class WireError(Exception):
@@ -69,6 +71,16 @@ def _measure(head: bytes) -> int:
 
 def _split(content: bytes) -> list[str]:
     return [os.fsdecode(text) for text in content.split(b"\0")]
+
+
+async def accept(listener: socket.socket) -> socket.socket:
+    """Wait for a client; one for whom no descriptor is left waits until there is."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return (await loop.sock_accept(listener))[0]
+        except OSError:
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _settle(future: asyncio.Future[None]) -> None:
@@ -125,8 +137,13 @@ class AsyncLine:
             content += piece
         return bytes(content)
 
+    def hang_up(self) -> None:
+        """Let the other end, and who receives here, see that it is over."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, while nobody receives here."""
         self._loop.remove_reader(self.socket)
         self.socket.close()
 
