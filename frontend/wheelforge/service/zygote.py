@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MOST_FILES = 4
 _FAILED = 70
 _HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 
 
 class Zygote:
@@ -69,7 +70,9 @@ def _wait_for_jobs(line: socket.socket, prepare: Callable[[], None], work: Work)
 
 
 def _become_worker(work: Work, files: list[int]) -> NoReturn:
-    for number in (*_HEEDED, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals() - _IGNORED_BY_PYTHON:
+        if signal.getsignal(number) is signal.SIG_IGN:  # as the server was started, or above
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     work(socket.socket(fileno=files[0]), files[1:])
