@@ -1,4 +1,4 @@
-"""What a server survives: workers that are gone or stand still, no descriptors, names of bytes."""
+"""Mishaps that a server survives: workers that are gone or stand still, no descriptors, names of bytes."""
 
 from __future__ import annotations
 
