@@ -1,4 +1,4 @@
-"""Mishaps that a server survives: workers that are gone or stand still, no descriptors, names of bytes."""
+"""Mishaps that a server survives: dead or stopped workers, no descriptors, names of bytes."""
 
 from __future__ import annotations
 
