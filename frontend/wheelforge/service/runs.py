@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheelforge.service.active import Active, follow_file, read_lines
 from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
-from wheelforge.service.requests import UMASK, BuildSpec
 from wheelforge.service.results import Results
 from wheelforge.service.uploads import Uploads
-from wheelforge.service.wire import AsyncLine, list_pairs
+from wheelforge.service.wire import AsyncLine
 from wheelforge_isolation import ensure_directory, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from wheelforge.service.home import Home
+    from wheelforge.service.requests import BuildSpec
     from wheelforge.service.zygote import Zygote
 
 _ATTEMPTS = 3
@@ -40,37 +39,6 @@ _RETURN_SECONDS = 1.0
 """How long, after the last one has gone."""
 _END_SECONDS = 5.0
 _KEPT_RUNS = 1000
-
-
-@dataclass
-class Active:
-    """A run in the queue or at work, as this server knows it."""
-
-    run: Run
-    command: list[str] = field(default_factory=list[str])
-    """Directory, umask, encoding, errors, count of words, words, variables."""
-    streams: list[int] = field(default_factory=list[int])
-    client: AsyncLine | None = None
-    """The line to the client that has given the command, and waits for its exit code."""
-    line: AsyncLine | None = None
-    """To the worker."""
-    followers: int = 0
-    is_cancelled: bool = False
-    phase: str = ""
-    outcome: dict[str, Any] = field(default_factory=dict[str, Any])
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def notify(self) -> None:
-        """Wake all who follow it."""
-        self.changed.set()
-        self.changed = asyncio.Event()
-
-    def close_streams(self) -> None:
-        """Close the files that its worker has got, or does not get any more."""
-        for stream in self.streams:
-            os.close(stream)
-        self.streams = []
 
 
 class Runs:
@@ -267,7 +235,7 @@ class Runs:
     async def _have_done(self, active: Active) -> list[str]:
         """Give a run to a worker, and follow it; return the last that it says."""
         if active.client is None:
-            self._prepare(active)
+            active.prepare(self.directory(active.run), self._words)
         try:
             line = active.line = AsyncLine(self._zygote.fork(active.streams))
         finally:
@@ -289,26 +257,6 @@ class Runs:
                 else:
                     active.outcome = json.loads(texts[1])
         return texts
-
-    def _prepare(self, active: Active) -> None:
-        """Compose the command of a build, with files as its streams."""
-        place = self.directory(active.run)
-        remove_tree(str(place / "out"))
-        ensure_directory(str(place))
-        request = active.run.request
-        spec = BuildSpec(request["fields"], request["python"])
-        words = ["build", "--no-config", *self._words, *spec.list_words(place)]
-        active.command = [
-            *(str(place), str(UMASK), "utf-8", "strict", str(len(words))),
-            *words,
-            *list_pairs(spec.variables),
-        ]
-        flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
-        active.streams = [
-            os.open(os.devnull, os.O_RDONLY),
-            os.open(place / "stdout", flags, 0o600),
-            os.open(place / "stderr", flags, 0o600),
-        ]
 
     def _note(self, active: Active, text: str, write: Any) -> None:  # ruff: ignore[any-type]
         event = json.loads(text)
@@ -389,13 +337,13 @@ class Runs:
         active = self.active.get(run_id)
         path = self.home.runs / run_id / "events.ndjson"
         if active is None:
-            for number, line in enumerate(_read_lines(path, 0)[0], 1):
+            for number, line in enumerate(read_lines(path, 0)[0], 1):
                 if number > after:
                     yield number, line
             return
         active.followers += 1
         try:
-            async for number, line in _follow_file(path, active):
+            async for number, line in follow_file(path, active):
                 if number > after:
                     yield number, line
         finally:
@@ -433,29 +381,3 @@ class Runs:
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _follow_file(path: Path, active: Active) -> AsyncIterator[tuple[int, str]]:
-    number = position = 0
-    while True:
-        changed, is_over = active.changed, active.ended.is_set()
-        lines, position = _read_lines(path, position)
-        for line in lines:
-            number += 1
-            yield number, line
-        if is_over:
-            return
-        if not lines:
-            await changed.wait()
-
-
-def _read_lines(path: Path, position: int) -> tuple[list[str], int]:
-    """Return the whole lines of a file from there on, and where they end."""
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            content = file.read()
-    except FileNotFoundError:
-        return [], position
-    whole = content[: content.rfind(b"\n") + 1]
-    return whole.decode().splitlines(), position + len(whole)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from wheelforge.service.runs import Active
+    from wheelforge.service.active import Active
     from wheelforge.service.zygote import Zygote
 
 _LOOK_SECONDS = 1.0

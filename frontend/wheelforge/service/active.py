@@ -1,0 +1,95 @@
+"""A run in the queue or at work, as its server knows it, and its events as others follow them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge.service.requests import UMASK, BuildSpec
+from wheelforge.service.wire import AsyncLine, list_pairs
+from wheelforge_isolation import ensure_directory, remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from wheelforge.service.queue import Run
+
+
+@dataclass
+class Active:
+    """A run in the queue or at work, as this server knows it."""
+
+    run: Run
+    command: list[str] = field(default_factory=list[str])
+    """Directory, umask, encoding, errors, count of words, words, variables."""
+    streams: list[int] = field(default_factory=list[int])
+    client: AsyncLine | None = None
+    """The line to the client that has given the command, and waits for its exit code."""
+    line: AsyncLine | None = None
+    """To the worker."""
+    followers: int = 0
+    is_cancelled: bool = False
+    phase: str = ""
+    outcome: dict[str, Any] = field(default_factory=dict[str, Any])
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def notify(self) -> None:
+        """Wake all who follow it."""
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def close_streams(self) -> None:
+        """Close the files that its worker has got, or does not get any more."""
+        for stream in self.streams:
+            os.close(stream)
+        self.streams = []
+
+    def prepare(self, place: Path, words: Sequence[str]) -> None:
+        """Compose the command of a build in the directory ``place``, with files as its streams."""
+        remove_tree(str(place / "out"))
+        ensure_directory(str(place))
+        request = self.run.request
+        spec = BuildSpec(request["fields"], request["python"])
+        words = ["build", "--no-config", *words, *spec.list_words(place)]
+        self.command = [
+            *(str(place), str(UMASK), "utf-8", "strict", str(len(words))),
+            *words,
+            *list_pairs(spec.variables),
+        ]
+        flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+        self.streams = [
+            os.open(os.devnull, os.O_RDONLY),
+            os.open(place / "stdout", flags, 0o600),
+            os.open(place / "stderr", flags, 0o600),
+        ]
+
+
+async def follow_file(path: Path, active: Active) -> AsyncIterator[tuple[int, str]]:
+    """Yield the lines of a file with their numbers as they come, until the run has ended."""
+    number = position = 0
+    while True:
+        changed, is_over = active.changed, active.ended.is_set()
+        lines, position = read_lines(path, position)
+        for line in lines:
+            number += 1
+            yield number, line
+        if is_over:
+            return
+        if not lines:
+            await changed.wait()
+
+
+def read_lines(path: Path, position: int) -> tuple[list[str], int]:
+    """Return the whole lines of a file from there on, and where they end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            content = file.read()
+    except FileNotFoundError:
+        return [], position
+    whole = content[: content.rfind(b"\n") + 1]
+    return whole.decode().splitlines(), position + len(whole)
