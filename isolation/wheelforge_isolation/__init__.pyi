@@ -19,6 +19,7 @@ from wheelforge_isolation.environments.environment import (
 )
 from wheelforge_isolation.files.capabilities import (
     FilesystemCapabilities as FilesystemCapabilities,
+    read_umask as read_umask,
 )
 from wheelforge_isolation.files.fs import (
     copy_file as copy_file,
@@ -29,7 +30,6 @@ from wheelforge_isolation.files.fs import (
     move as move,
     create_file as create_file,
     open_new_file as open_new_file,
-    read_umask as read_umask,
     remove_file as remove_file,
     remove_tree as remove_tree,
     spool as spool,

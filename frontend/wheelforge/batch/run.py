@@ -160,7 +160,7 @@ def choose_shard(jobs: list[Job], shard: Shard | None, worker: Worker) -> list[J
     timings = ((job.number, worker.timings.load(job)) for job in jobs)
     seconds = {number: timing.seconds for number, timing in timings if timing}
     parts = split(jobs, seconds, min(shard.total, len(jobs)))  # others would be empty
-    chosen = next(iter(parts[shard.number - 1 : shard.number]), [])
+    chosen: list[Job] = parts[shard.number - 1] if shard.number <= len(parts) else []
     past = f"{len(seconds)} of them with a known duration"
     text = f"shard {shard}: {len(chosen)} of {len(jobs)} builds, {past}; split {digest(parts)}"
     worker.forges.emit(None, BuildEvent(kind="note", build="", text=text))

@@ -1,4 +1,4 @@
-"""Capabilities of a directory's file system, found out by trying, once, and only when asked.
+"""Capabilities of a file system and of this process, found out by trying, and only when asked.
 
 Trying beats knowing: NTFS and exFAT can be mounted on Linux, Linux directories can fold names, and
 the right to make links on Windows depends on the user.
@@ -128,5 +128,19 @@ def _clone_file(source: str, destination: str) -> None:
         except OSError:
             os.unlink(destination)
             raise
+        finally:
+            os.close(descriptor)
+
+
+def read_umask() -> int:
+    """Return the permissions that new files of this process do not get."""
+    errors = contextlib.suppress(OSError, StopIteration)
+    with errors, open("/proc/self/status", "rb") as file:
+        return int(next(line for line in file if line.startswith(b"Umask:")).split()[1], 8)
+    # To ask the system is to change it, for all threads: a new file tells as well.
+    with fs.temporary_directory() as place:
+        descriptor = os.open(os.path.join(place, "file"), os.O_WRONLY | os.O_CREAT, 0o777)
+        try:
+            return 0o777 & ~os.fstat(descriptor).st_mode
         finally:
             os.close(descriptor)

@@ -230,20 +230,6 @@ def create_link(path: str, target: str, *, to_directory: bool) -> None:
         raise file_access_error("link", path, error) from error
 
 
-def read_umask() -> int:
-    """Return the permissions that new files of this process do not get."""
-    errors = contextlib.suppress(OSError, StopIteration)
-    with errors, open("/proc/self/status", "rb") as file:
-        return int(next(line for line in file if line.startswith(b"Umask:")).split()[1], 8)
-    # To ask the system is to change it, for all threads: a new file tells as well.
-    with temporary_directory() as place:
-        descriptor = os.open(os.path.join(place, "file"), os.O_WRONLY | os.O_CREAT, 0o777)
-        try:
-            return 0o777 & ~os.fstat(descriptor).st_mode
-        finally:
-            os.close(descriptor)
-
-
 @contextlib.contextmanager
 def temporary_directory() -> Generator[str]:
     """Yield a private directory that nobody needs afterwards."""
