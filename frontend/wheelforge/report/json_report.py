@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from wheelforge.models import Artifact, BuildAttempt, Outcome, Phase
     from wheelforge.report.run import Run
+    from wheelforge_isolation import WheelKey
 
     Facts: TypeAlias = dict[str, object]
 
@@ -81,12 +82,7 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "peak_memory": outcome.peak_bytes or None,
         "cpu_seconds": round(outcome.cpu_seconds, 6),
         "environment": [
-            {
-                "name": wheel.name,
-                "version": wheel.version,
-                "file": wheel.file_name,
-                "sha256": wheel.sha256,
-            }
+            _describe_wheel(wheel)
             for wheel in sorted(outcome.wheels, key=attrgetter("name", "file_name", "sha256"))
         ],
         "cache": {
@@ -100,6 +96,11 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "notes": list(outcome.notes),
         "log": None if outcome.log is None else str(outcome.log),
     }
+
+
+def _describe_wheel(wheel: WheelKey) -> Facts:
+    facts = {"name": wheel.name, "version": wheel.version}
+    return {**facts, "file": wheel.file_name, "sha256": wheel.sha256}
 
 
 def _describe_attempt(outcome: Outcome, attempt: BuildAttempt) -> Facts:
