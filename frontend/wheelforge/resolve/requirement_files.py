@@ -177,14 +177,14 @@ def _read_line(
     text: str, place: RequirementLine, outer: tuple[Path, ...]
 ) -> RequirementLine | FileOptions | _Include:
     requirement, options = _split(text)
-    found = place._replace(
-        text=requirement,
-        hashes=tuple(map(_check_hash, options.hashes or ())),
-        config_settings=_read_config_settings(options.config_settings or ()),
-        is_editable=bool(options.editables),
-    )
+    config_settings = _read_config_settings(options.config_settings or ())
     if requirement:
-        return found
+        return place._replace(
+            text=requirement,
+            hashes=tuple(map(_check_hash, options.hashes or ())),
+            config_settings=config_settings,
+            is_editable=bool(options.editables),
+        )
     if options.requirements or options.constraints:
         return _Include(_find_include(options, outer), is_constraint=not options.requirements)
     return _read_options(options, outer[-1].parent)
