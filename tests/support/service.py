@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.support.builds import Ground
 
 PLAIN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "NO_COLOR": "1"}
+_MEASURED = {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_PROCESS")}
+"""By which the coverage of a server is measured with that of its tests."""
 PATIENCE_SECONDS = 60.0
 ONCE = (
     "import os, time, pathlib; p = pathlib.Path({mark!r}); first = not p.exists();"
@@ -128,6 +130,7 @@ def serving(
     ground: Ground, *words: str | Path, variables: Mapping[str, str] | None = None, umask: int = -1
 ) -> Generator[Service]:
     """Yield a server that listens; it is stopped in the end, or killed."""
+    variables = {**_MEASURED, **(variables or {})}
     process = start_client(ground, "serve", *words, variables=variables, umask=umask)
     service = Service(ground=ground, process=process, socket=ground.cache / "service-v1" / "socket")
     assert process.stderr is not None

@@ -213,7 +213,7 @@ def _requirements(value: object) -> tuple[str, ...]:
 
 
 def _flag(value: object) -> bool:
-    if value not in {True, False}:
+    if not isinstance(value, bool):
         raise ValueError("it is true or false")
     return bool(value)
 
