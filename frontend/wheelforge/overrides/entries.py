@@ -214,8 +214,8 @@ def _requirements(value: object) -> tuple[str, ...]:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("it is true or false")
-    return bool(value)
+        raise ValueError("it is true or false")  # ruff: ignore[type-check-without-type-error]
+    return value
 
 
 def _versions(value: object) -> SpecifierSet:
