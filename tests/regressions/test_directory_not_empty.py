@@ -57,7 +57,7 @@ def test_environments__two_projects_see_their_version_of_one_requirement(
         write_sdist(tmp_path, name=name, requires=(f"helper=={version}",), build_wheel=look)
         for name, version in zip(SEEN, HELPERS, strict=True)
     ]
-    words = ground.words("build", *sdists, "-j", "2", "--timeout", "60")
+    words = ground.words("build", *sdists, "-j", "2", "--timeout", "60", "--no-reuse")
 
     def build(output: Path) -> Done:
         place = Place(path=tmp_path, variables={"RUN": output.name})

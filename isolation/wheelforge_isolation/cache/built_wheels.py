@@ -20,6 +20,7 @@ from wheelforge_isolation.cache.wheels import WheelKey, raise_if_missing, read_w
 from wheelforge_isolation.errors import FileAccessError, IsolationError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.atomic import replace_file
+from wheelforge_isolation.files.locks import wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,10 +74,13 @@ class BuiltStore:
         path = self._layout.built.root / _SALT
         salt = _read_salt(path)
         if len(salt) != _SALT_BYTES:
-            with contextlib.suppress(IsolationError):
-                fs.ensure_directory(str(path.parent))
-                replace_file(str(path), os.urandom(_SALT_BYTES))
-            salt = _read_salt(path)  # another process may have been the last
+            # Two at once would each go on with their own, and not find what the other has built.
+            with wait_for_lock(self._layout.lock(_SALT), lambda: None):
+                if len(_read_salt(path)) != _SALT_BYTES:
+                    with contextlib.suppress(IsolationError):
+                        fs.ensure_directory(str(path.parent))
+                        replace_file(str(path), os.urandom(_SALT_BYTES))
+                salt = _read_salt(path)
         return salt
 
     def find(self, key: str) -> BuiltWheel | None:

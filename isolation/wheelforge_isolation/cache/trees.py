@@ -118,17 +118,22 @@ class TreeStore:
     def _take(self, key: str) -> LeasedTree | None:
         path = self._bucket.record(key)
         data = read_record(path)
-        record = parse_record(data)
-        if record is None or record.key != key:
-            if data is not None:
+        while data is not None:
+            record = parse_record(data)
+            if record is None or record.key != key:
                 self.set_aside(path, DAMAGED_RECORD)
-            return None
-        self._lease.pin(self._bucket.pin(record.tree))
-        # A collector removes the record before it reads the pins: what is still here is pinned.
-        item = self._check(record, path) if read_record(path) == data else None
-        if item is None:
-            self._lease.unpin(self._bucket.pin(record.tree))
-        return item
+                return None
+            pin = self._bucket.pin(record.tree)
+            self._lease.pin(pin)
+            # A collector removes the record before it reads the pins: what is still here is pinned.
+            before, data = data, read_record(path)
+            item = self._check(record, path) if data == before else None
+            if item is None:
+                self._lease.unpin(pin)
+            if data == before:
+                return item
+            # Somebody has refreshed the record meanwhile, which is no reason to make another tree.
+        return None
 
     def _item(self, record: Record) -> LeasedTree:
         path = self._bucket.tree(record.tree)

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import NoReturn
 
 import pytest
@@ -200,3 +203,23 @@ def test_built_wheel__is_found_below_and_kept_above(
     assert keys == [read_wheel_key(wheels[0]), None, read_wheel_key(wheels[1])]
     assert (above, problems) == (1, [])
     assert read_tree(filled.root) == before
+
+
+def test_salt__of_many_first_users_is_one(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody = Barrier(4)
+    urandom = os.urandom
+
+    def draw_slowly(size: int) -> bytes:
+        time.sleep(0.05)
+        return urandom(size)
+
+    def read_salt(_: int) -> bytes:
+        with open_cache(layout, ignore) as cache:
+            everybody.wait(10)
+            return cache.built.salt
+
+    monkeypatch.setattr(os, "urandom", draw_slowly)
+    with ThreadPoolExecutor(4) as pool:
+        salts = {*pool.map(read_salt, range(4))}
+
+    assert len(salts) == 1

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ import pytest
 from tests.support.processes import needs
 from tests.support.stock import Reporter, Stock, chance_of, this_python
 from wheelforge_isolation import Interpreter, Layout, WheelKey, open_cache
-from wheelforge_isolation.cache import records
+from wheelforge_isolation.cache import records, trees
 from wheelforge_isolation.files.fs import remove_tree
 
 FILES = {
@@ -397,3 +398,30 @@ def test_trees__files_are_flushed_before_their_record_where_restarts_do_not_show
         files = [path for path in wheel.item.path.rglob("*") if path.is_file()]
 
     assert {path.stat().st_ino for path in files} <= set(flushed)
+
+
+def test_trees__refreshed_while_it_is_taken_is_not_made_again(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where many link its files, which changes the times in its record each time."""
+    ground.use()
+    visible = ground.trees()
+    read, refreshed = records.read_record, Counter[Path]()
+
+    def read_before_a_refresh(path: Path) -> bytes | None:
+        data = read(path)
+        record = records.parse_record(data)
+        if record is not None and refreshed[path] < 3:
+            refreshed[path] += 1
+            path.write_bytes(record._replace(boot=f"run {refreshed[path]}").to_bytes())
+        return data
+
+    monkeypatch.setattr(trees, "read_record", read_before_a_refresh)
+    ground.use()
+
+    assert [*refreshed.values()] == [3] * len(visible)
+    assert ground.trees() == visible
+    assert sorted([
+        *ground.layout.wheels.list_trees(),
+        *ground.layout.environments.list_trees(),
+    ]) == (sorted(visible))
