@@ -11,7 +11,14 @@ from wheelforge.cli.batch import list_inputs, make_options
 from wheelforge.cli.commands import open_cache_place, open_console
 from wheelforge.cli.settings import make_settings
 from wheelforge.errors import LockError, UsageError
-from wheelforge.lockfile import Recorder, Source, list_differences, read_lock, write_lock
+from wheelforge.lockfile import (
+    Recorder,
+    Source,
+    check_lock_name,
+    list_differences,
+    read_lock,
+    write_lock,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -24,14 +31,14 @@ def run_lock(options: argparse.Namespace) -> int:
     """Write down what builds need, or check what is written; return the exit code."""
     if options.no_isolation:
         raise UsageError("option-invalid", "--no-isolation", "such builds need nothing from a lock")
-    options.locked = None  # a default that is for builds
+    check_lock_name(options.output)
+    old = read_lock(options.output) if options.check else None
     console, recorder = open_console(options), Recorder()
     failed = [each for each in _ask(options, console, recorder) if each.verdict == "failed"]
     lock = recorder.lock()
     if failed and not (options.keep_going and lock.sources):
         return max(each.error.exit_code for each in failed if each.error)
-    if options.check:
-        old = read_lock(options.output) if options.output.exists() else None
+    if old is not None:
         differences = list_differences(old, lock)
         if differences:
             raise LockError("lock-outdated", str(options.output), differences)

@@ -32,6 +32,7 @@ _SPELLED_ELSEWHERE = {
     "--requirements": "--requirement",
     "--parallel": "--jobs",
     "--dry-run": "--plan",
+    "--locked": "builds use a lock, and `wheelforge lock --check` compares with one",
     "--no-deps": "nothing else is built unless `--with-deps` is given",
     "--only-binary": "with `--with-deps` wheels are taken wherever there are any",
     "--pre": "name the pre-release: `NAME==VERSION`",

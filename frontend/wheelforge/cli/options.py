@@ -255,7 +255,7 @@ def add_pythons(parser: Options) -> None:
     )
 
 
-def add_requirements(parser: argparse.ArgumentParser) -> None:
+def add_requirements(parser: argparse.ArgumentParser, *, takes_lock: bool = True) -> None:
     """Add which versions it is built with."""
     group = parser.add_argument_group("build requirements")
     group.add_argument(
@@ -269,9 +269,9 @@ def add_requirements(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--require-hashes", action="store_true", help="use only files whose hash is stated"
     )
-    group.add_argument(
-        "--locked", type=absolute_path, metavar="FILE", help="use exactly what this lock contains"
-    )
+    if takes_lock:
+        text = "use exactly what this lock contains"
+        group.add_argument("--locked", type=absolute_path, metavar="FILE", help=text)
     group.add_argument(
         "--exclude-newer",
         type=parse_time,

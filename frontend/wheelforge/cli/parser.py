@@ -198,16 +198,16 @@ def _add_lock(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--keep-going", action="store_true", help="lock the others if a source fails"
     )
-    _add_making(parser)
+    _add_making(parser, takes_lock=False)
     server_options.add_server(parser)
-    parser.set_defaults(kinds=None, outdir=None, **_ONE_BY_ONE)
+    parser.set_defaults(kinds=None, outdir=None, locked=None, **_ONE_BY_ONE)
 
 
-def _add_making(parser: argparse.ArgumentParser) -> None:
+def _add_making(parser: argparse.ArgumentParser, *, takes_lock: bool = True) -> None:
     """Add all that every command has which asks a backend for something."""
     options.add_building(parser)
     options.add_isolation(parser)
-    options.add_requirements(parser)
+    options.add_requirements(parser, takes_lock=takes_lock)
     options.add_index(parser)
     options.add_cache(parser)
     options.add_reuse(parser)

@@ -37,11 +37,19 @@ __all__ = [
     "LockedSource",
     "Recorder",
     "Source",
+    "check_lock_name",
     "describe_python",
     "list_differences",
     "read_lock",
     "write_lock",
 ]
+
+
+def check_lock_name(path: Path) -> None:
+    """Refuse a path that no lock can be written to, as the standard names them."""
+    from wheelforge.lockfile.writing import check_name
+
+    check_name(path)
 
 
 def read_lock(path: Path) -> Lock:

@@ -11,10 +11,8 @@ _MOST_LINES = 20
 _SHOWN_DIGITS = 12
 
 
-def list_differences(old: Lock | None, new: Lock) -> tuple[str, ...]:
+def list_differences(old: Lock, new: Lock) -> tuple[str, ...]:
     """Return what ``new`` has and ``old`` has not, and the other way round; the first of many."""
-    if old is None:
-        return ("there is no such file",)
     before, after = _describe(old), _describe(new)
     # Of one thing, the line that goes stands before the one that comes.
     lines = sorted([

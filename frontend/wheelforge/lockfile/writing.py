@@ -40,11 +40,16 @@ if TYPE_CHECKING:
     from wheelforge.resolve import Pin
 
 
-def write(lock: Lock, path: Path) -> None:
-    """Put ``lock`` into the file ``path``."""
+def check_name(path: Path) -> None:
+    """Refuse a name that the standard does not let a lock have."""
     if not is_valid_pylock_path(path):
         reason = "a lock has to be called `pylock.toml` or `pylock.NAME.toml`"
         raise LockError("lock-invalid", str(path), "", reason)
+
+
+def write(lock: Lock, path: Path) -> None:
+    """Put ``lock`` into the file ``path``."""
+    check_name(path)
     document = _make_document(lock, path.parent)
     replace_file(str(path), tomli_w.dumps(document.to_dict()).encode())
 

@@ -84,8 +84,6 @@ def test_check__tells_what_differs_and_writes_nothing(
     tmp_path: Path, own: Ground, path: Path, sdist: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = write_project(tmp_path / "project")
-    assert lock(own, path, project, sdist, "--check") == 1
-    assert "is not what would be written:\n  there is no such file\n" in capsys.readouterr().err
     assert lock(own, path, project, sdist) == 0
     before = path.read_bytes()
     assert lock(own, path, project, sdist, "--check") == 0
@@ -142,4 +140,28 @@ def test_lock__needs_isolation_and_no_other_lock(
 ) -> None:
     assert lock(own, path, sdist, "-n") == 2
     assert capsys.readouterr().err.startswith("error[option-invalid]: `--no-isolation` ")
-    assert lock(own, path, sdist, "--locked", path) == 0
+    assert lock(own, path, sdist, "--locked", path) == 2
+    assert "`wheelforge lock` has no such option; builds use a lock" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("deps.toml",), "a lock has to be called `pylock.toml` or `pylock.NAME.toml`"),
+        (("deps.toml", "--check"), "a lock has to be called `pylock.toml` or `pylock.NAME.toml`"),
+        (("pylock.absent.toml", "--check"), "it cannot be read: No such file or directory"),
+    ],
+)
+def test_lock__that_cannot_be_written_or_compared_is_refused_before_any_work(
+    own: Ground,
+    path: Path,
+    words: tuple[str, ...],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = path.with_name(words[0])
+
+    code = lock(own, path, "absent-1.0.tar.gz", *words[1:])
+
+    error = f"error[lock-invalid]: `{path}`: {reason}\n"
+    assert (code, capsys.readouterr().err.startswith(error)) == (2, True)
