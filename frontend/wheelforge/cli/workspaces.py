@@ -45,7 +45,7 @@ def choose_members(options: argparse.Namespace) -> None:
         raise UsageError("option-invalid", option, reason)
     file, key = _find_workspace(start, option)
     root = file.path.parent
-    members = {each.name: each for each in _list_members(file, key)}
+    members = _name_members(file, key)
     chosen = [each.path for each in members.values() if each.is_package]
     if options.package:
         chosen = [_find(text, members, root).path for text in dict.fromkeys(options.package)]
@@ -84,6 +84,16 @@ def _list_members(file: TomlFile, key: Key) -> Iterator[_Member]:
         project = path / "pyproject.toml"
         if path not in {root, *excluded} and project.is_file():
             yield _read_member(TomlFile(project))
+
+
+def _name_members(file: TomlFile, key: Key) -> dict[str, _Member]:
+    members: dict[str, _Member] = {}
+    for each in _list_members(file, key):
+        other = members.setdefault(each.name, each)
+        if other is not each:
+            places = " and ".join(f"`{one.path}`" for one in (other, each))
+            raise file.error(f"two members are called `{each.name}`: {places}", *key)
+    return members
 
 
 def _expand(file: TomlFile, key: Key) -> Iterator[Path]:

@@ -103,6 +103,20 @@ def test_packages__may_be_called_by_a_directory_whose_name_is_none(root: Path) -
     assert parse_words(["--package", "my one"]).sources == [root / "packages" / "my one"]
 
 
+def test_packages__of_one_name_are_told_with_their_places(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "packages" / "copy").mkdir()
+    (root / "packages" / "copy" / "pyproject.toml").write_text(
+        f"[project]\nname = 'two.X'\nversion = '1.0'\n{SYSTEM}", encoding="utf-8"
+    )
+
+    assert main(["--all-packages"]) == 2
+
+    places = " and ".join(f"`{root / 'packages' / name}`" for name in ("copy", "two"))
+    assert f"line 1: two members are called `two-x`: {places}\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "text", "reason"),
     [
