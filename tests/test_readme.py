@@ -15,9 +15,10 @@ import wheelforge.errors
 import wheelforge_isolation.errors
 from tests.support.manual import TEXTS
 from tests.support.source import ROOT
+from wheelforge.cli.arguments import parse_words
 from wheelforge.cli.command_line import run_words
 from wheelforge.cli.help import TOPICS
-from wheelforge.cli.parser import COMMANDS, build_parser, parse_words
+from wheelforge.cli.parser import COMMANDS, build_parser
 from wheelforge_isolation import ForgeError
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,10 +17,9 @@ from wheelforge.errors import UsageError
 from wheelforge.resolve import merge_constraints
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
-    from wheelforge.cli.file_inputs import FileInputs
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.events import Reporter
     from wheelforge.models import Outcome
     from wheelforge.resolve.requirement_files import RequirementLine
@@ -28,22 +27,22 @@ if TYPE_CHECKING:
 
 
 def build_many(
-    options: argparse.Namespace, reporter: Reporter, on_outcome: Callable[[Outcome], None]
+    options: CommandOptions, reporter: Reporter, on_outcome: Callable[[Outcome], None]
 ) -> None:
     """Build all that is named, several at a time; ``on_outcome`` is told how each has ended."""
     run_batch(*read_batch(options), reporter, on_outcome)
 
 
-def read_batch(options: argparse.Namespace) -> tuple[list[BuildInput], Settings, BatchOptions]:
+def read_batch(options: CommandOptions) -> tuple[list[BuildInput], Settings, BatchOptions]:
     """Return what is to be built, and how."""
     _refuse_nonsense(options)
     inputs = list_inputs(options)
     return inputs, make_settings(options), make_options(options, inputs)
 
 
-def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> BatchOptions:
+def make_options(options: CommandOptions, inputs: list[BuildInput]) -> BatchOptions:
     """Return how the batch is built."""
-    files: FileInputs = options.file_inputs
+    files = options.file_inputs
     named = [("--no-binary", text) for text in options.no_binary or ()]
     no_binary, only_binary = read_format_control([*named, *files.formats])
     return BatchOptions(
@@ -61,9 +60,9 @@ def make_options(options: argparse.Namespace, inputs: list[BuildInput]) -> Batch
     )
 
 
-def list_inputs(options: argparse.Namespace) -> list[BuildInput]:
+def list_inputs(options: CommandOptions) -> list[BuildInput]:
     """Return what is to be built, in the order in which it was named."""
-    files: FileInputs = options.file_inputs
+    files = options.file_inputs
     lines = [line for line in files.lines if not line.is_constraint]
     named: list[BuildInput] = []
     if options.sources or not options.requirement:
@@ -80,7 +79,7 @@ def list_inputs(options: argparse.Namespace) -> list[BuildInput]:
     return inputs
 
 
-def _make_line_input(line: RequirementLine, options: argparse.Namespace) -> BuildInput:
+def _make_line_input(line: RequirementLine, options: CommandOptions) -> BuildInput:
     from wheelforge.cli.requirement_files import read_line_source
 
     request = make_request(options, read_line_source(line))
@@ -88,7 +87,7 @@ def _make_line_input(line: RequirementLine, options: argparse.Namespace) -> Buil
     return found._replace(config_settings=line.config_settings)
 
 
-def _refuse_nonsense(options: argparse.Namespace) -> None:
+def _refuse_nonsense(options: CommandOptions) -> None:
     """Refuse what cannot be meant."""
     if options.no_binary and not options.with_deps:
         raise UsageError(

@@ -11,9 +11,9 @@ from wheelforge.build.prestart import Prestarter
 from wheelforge.hooks.pool import RunnerPool
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Sequence
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.cli.console import Console
     from wheelforge.events import BuildEvent, Reporter
     from wheelforge.models import Outcome
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Build = Callable[[Reporter, Callable[[Outcome], None]], None]
 
 
-def run_build(options: argparse.Namespace) -> int:
+def run_build(options: CommandOptions) -> int:
     """Build, say where each result is, and return the exit code."""
     if options.metadata:
         return _run_metadata(options)
@@ -52,14 +52,14 @@ def run_build(options: argparse.Namespace) -> int:
         )
 
 
-def _is_alone(options: argparse.Namespace) -> bool:
+def _is_alone(options: CommandOptions) -> bool:
     """Return whether there is one build and nothing else: it need not wait for what many need."""
     is_one = len(options.sources) <= 1 and len(options.pythons or ()) <= 1
     is_plain = not (options.requirement or options.with_deps or options.no_binary)
     return is_one and is_plain and not (options.resume or options.shard)
 
 
-def _run(options: argparse.Namespace, build: Build, *, is_batch: bool = False) -> int:
+def _run(options: CommandOptions, build: Build, *, is_batch: bool = False) -> int:
     from wheelforge.cli.commands import open_cache_place, open_console
     from wheelforge.cli.reports import open_reports
 
@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace, build: Build, *, is_batch: bool = False) -
 
 
 def _sum_up(
-    options: argparse.Namespace,
+    options: CommandOptions,
     console: Console,
     outcomes: Sequence[Outcome],
     seconds: float,
@@ -119,7 +119,7 @@ def _sum_up(
     return conclude(batch, console)
 
 
-def _run_metadata(options: argparse.Namespace) -> int:
+def _run_metadata(options: CommandOptions) -> int:
     from wheelforge.cli.commands import run_metadata
     from wheelforge.cli.reports import check_reports
     from wheelforge.errors import UsageError

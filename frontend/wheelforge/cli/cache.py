@@ -21,19 +21,18 @@ from wheelforge_isolation import (
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
-    import argparse
-
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge_isolation import Event, Layout
 
 _EMPTY = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 
 
-def show_directory(options: argparse.Namespace) -> None:
+def show_directory(options: CommandOptions) -> None:
     """Print where the cache is."""
     sys.stdout.write(f"{find_layout(options.cache_dir).root}\n")
 
 
-def show_size(options: argparse.Namespace) -> None:
+def show_size(options: CommandOptions) -> None:
     """Print how much space the cache takes."""
     layout = _find_cache(options)
     size = measure_disk(layout)
@@ -43,7 +42,7 @@ def show_size(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def show_entries(options: argparse.Namespace) -> None:
+def show_entries(options: CommandOptions) -> None:
     """Print a line, or a JSON object, for each entry."""
     entries = sorted(list_entries(_find_cache(options)), key=lambda entry: -entry.last_used)
     if sys.stdout.isatty() and not options.json:
@@ -68,7 +67,7 @@ def show_entries(options: argparse.Namespace) -> None:
         sys.stdout.write(f"{json.dumps(facts, indent=2)}\n")
 
 
-def verify(options: argparse.Namespace) -> int:
+def verify(options: CommandOptions) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
     layout = _find_cache(options)
     claim_cache(layout)
@@ -87,17 +86,17 @@ def show_event(event: Event) -> None:
     sys.stderr.write(f"{escape_line(f'note: {event.subject}: {event.reason}')}\n")
 
 
-def collect(options: argparse.Namespace) -> None:
+def collect(options: CommandOptions) -> None:
     """Remove what is out of bounds and not in use."""
     _collect(options, Bounds(max_bytes=options.max_size, max_age_days=options.max_age))
 
 
-def clear(options: argparse.Namespace) -> None:
+def clear(options: CommandOptions) -> None:
     """Remove everything that is not in use."""
     _collect(options, _EMPTY)
 
 
-def _collect(options: argparse.Namespace, bounds: Bounds) -> None:
+def _collect(options: CommandOptions, bounds: Bounds) -> None:
     done = collect_garbage(_find_cache(options), bounds)
     if not done.is_done:
         sys.stderr.write("note: another collector is at work; this one leaves it to that\n")
@@ -107,7 +106,7 @@ def _collect(options: argparse.Namespace, bounds: Bounds) -> None:
     sys.stdout.write(f"removed {done.removed} entries and leftovers, freed {freed}{in_use}\n")
 
 
-def _find_cache(options: argparse.Namespace) -> Layout:
+def _find_cache(options: CommandOptions) -> Layout:
     """Return the cache that is meant; a directory with anything else in it is none."""
     layout = find_layout(options.cache_dir)
     root = layout.root

@@ -10,7 +10,7 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.parser import parse_words
+from wheelforge.cli.arguments import parse_words
 from wheelforge.errors import BuildCancelledError, UnexpectedError
 from wheelforge_isolation import ForgeError
 

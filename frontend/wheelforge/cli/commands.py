@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.console import Console
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Generator, Iterator
 
     from wheelforge.build.forge import Forge
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.events import Reporter
     from wheelforge.hooks.pool import RunnerPool
     from wheelforge.models import BuildRequest, Outcome
 
 
 def build_alone(
-    options: argparse.Namespace,
+    options: CommandOptions,
     pool: RunnerPool,
     reporter: Reporter,
     on_outcome: Callable[[Outcome], None],
@@ -49,7 +49,7 @@ def build_alone(
         on_outcome(outcome)
 
 
-def run_metadata(options: argparse.Namespace) -> int:
+def run_metadata(options: CommandOptions) -> int:
     """Print the core metadata as JSON: an object, or for several sources an array of those read."""
     from wheelforge_isolation import ForgeError
     from wheelforge_isolation.formats.metadata import to_json
@@ -79,7 +79,7 @@ def _read_metadata(forge: Forge, request: BuildRequest) -> bytes:
     return forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
 
 
-def run_fetch(options: argparse.Namespace) -> None:
+def run_fetch(options: CommandOptions) -> None:
     """Put what is locked into the cache."""
     from wheelforge.build.forge import fetch_locked
     from wheelforge.cli.settings import make_places
@@ -92,7 +92,7 @@ def run_fetch(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{what} in the cache\n")
 
 
-def run_unpack(options: argparse.Namespace) -> None:
+def run_unpack(options: CommandOptions) -> None:
     """Unpack an archive, and say where it is and what was odd about it."""
     from wheelforge_isolation import Links, unpack
 
@@ -105,7 +105,7 @@ def run_unpack(options: argparse.Namespace) -> None:
     sys.stdout.write(f"{unpacked.root}\n")
 
 
-def pair(options: argparse.Namespace, console: Console) -> Iterator[tuple[Forge, BuildRequest]]:
+def pair(options: CommandOptions, console: Console) -> Iterator[tuple[Forge, BuildRequest]]:
     """Yield each source with a forge for each Python."""
     from wheelforge.build.forge import open_forge
     from wheelforge.cli.settings import make_requests, make_settings
@@ -119,7 +119,7 @@ def pair(options: argparse.Namespace, console: Console) -> Iterator[tuple[Forge,
                     yield forge, request
 
 
-def open_console(options: argparse.Namespace) -> Console:
+def open_console(options: CommandOptions) -> Console:
     """Refuse what cannot be meant, and return what tells of all else."""
     from wheelforge.cli.settings import check_contradictions
 
@@ -145,7 +145,7 @@ def _is_bare_name(source: Path | str) -> bool:
 
 
 @contextlib.contextmanager
-def open_cache_place(options: argparse.Namespace) -> Generator[None]:
+def open_cache_place(options: CommandOptions) -> Generator[None]:
     """Let the cache be a temporary one inside, if that is wished for."""
     with contextlib.ExitStack() as stack:
         if options.no_cache:

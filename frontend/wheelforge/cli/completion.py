@@ -22,8 +22,9 @@ from wheelforge.cli.help import TOPICS, read_codes
 from wheelforge.cli.parser import COMMANDS, GROUPS, build_parser
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable
+
+    from wheelforge.cli.command_options import CommandOptions
 
 _PATHS = {absolute_path, parse_output_directory, parse_place, parse_python, read_source}
 
@@ -39,7 +40,7 @@ class _Argument(NamedTuple):
     words: tuple[str, ...]
 
 
-def show_script(options: argparse.Namespace) -> None:
+def show_script(options: CommandOptions) -> None:
     """Print the script for a shell."""
     write, script = _SHELLS[options.shell]
     arguments = _list_arguments()

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from wheelforge.cli.argument_types import suggest
-from wheelforge.cli.defaults import Default, find_defaults, list_files
+from wheelforge.cli.default_files import find_defaults, list_files
 from wheelforge.cli.parser import COMMANDS, build_parser
 from wheelforge.cli.variables import read_environment
 from wheelforge.errors import UsageError
@@ -16,10 +16,13 @@ from wheelforge_isolation.formats.urls import redact
 if TYPE_CHECKING:
     import argparse
 
+    from wheelforge.cli.command_options import CommandOptions
+    from wheelforge.cli.defaults import Default
+
 _NOT_SHOWN = {"help", "config", "no-config"}
 
 
-def show(options: argparse.Namespace) -> None:
+def show(options: CommandOptions) -> None:
     """Print the values that a command would have without further words."""
     if options.command not in COMMANDS:
         guess = suggest(options.command, COMMANDS, f"it is one of {', '.join(COMMANDS)}")
@@ -29,7 +32,7 @@ def show(options: argparse.Namespace) -> None:
     words = ["--no-config"] if options.no_config else []
     words += [f"--config={options.config}"] if options.config else []
     files = list_files(parser, words, variables)
-    defaults = find_defaults(options.command, parser, files, variables, build_parser)
+    defaults = find_defaults(options.command, parser, files, variables)
     rows = [
         row
         for action in parser._actions  # ruff: ignore[private-member-access]

@@ -16,6 +16,7 @@ from wheelforge.cli import argument_types
 from wheelforge.cli.argument_types import suggest
 from wheelforge.cli.defaults import Default, is_list, turn
 from wheelforge.cli.mistakes import explain_choice
+from wheelforge.cli.parser import COMMANDS, build_parser
 from wheelforge.overrides.toml_file import open_config
 from wheelforge_isolation import ForgeError
 from wheelforge_isolation.formats.tables import as_table
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    BuildParser = Callable[[str], argparse.ArgumentParser]
     Table = dict[str, object]
     Key = tuple[str, ...]
 
@@ -39,17 +39,16 @@ _NUMBERS = {
 _PATHS = {argument_types.absolute_path, argument_types.parse_output_directory}
 
 
-def read_defaults(path: Path, command: str, build_parser: BuildParser) -> dict[str, Default]:
+def read_defaults(path: Path, command: str) -> dict[str, Default]:
     """Return what the file says of the options of ``command``; all of it is checked."""
-    return _Reader(path, build_parser).read(command)
+    return _Reader(path).read(command)
 
 
 class _Reader:
     """Reads one file."""
 
-    def __init__(self, path: Path, build_parser: BuildParser) -> None:
+    def __init__(self, path: Path) -> None:
         self._file, self._table = open_config(path)
-        self._build_parser = build_parser
         self._options: dict[str, dict[str, argparse.Action]] = {}
 
     def read(self, command: str) -> dict[str, Default]:
@@ -67,8 +66,6 @@ class _Reader:
 
     def _split(self, table: Table, above: Key) -> Iterator[tuple[str, Table]]:
         """Yield the table of each command, and that of all of them with an empty name."""
-        from wheelforge.cli.parser import COMMANDS
-
         values: Table = {}
         for key, value in table.items():
             name, is_table = " ".join((*above, key)), isinstance(value, dict)
@@ -105,8 +102,6 @@ class _Reader:
         return found
 
     def _refuse(self, key: str, above: Key, options: dict[str, argparse.Action]) -> Exception:
-        from wheelforge.cli.parser import COMMANDS
-
         whose = f"`wheelforge {' '.join(above)}` has no such option" if above else "no such option"
         known = [*options, *(() if above else (*COMMANDS, *_OF_OVERRIDES))]
         guess = suggest(key.replace("_", "-"), known, "`wheelforge help config` tells which")
@@ -117,15 +112,13 @@ class _Reader:
         if command not in self._options:
             self._options[command] = {
                 name.removeprefix("--"): action
-                for action in self._build_parser(command)._actions  # ruff: ignore[private-member-access]
+                for action in build_parser(command)._actions  # ruff: ignore[private-member-access]
                 for name in action.option_strings
                 if name.startswith("--") and name.removeprefix("--") not in _NOT_HERE
             }
         return self._options[command]
 
     def _list_all(self) -> dict[str, argparse.Action]:
-        from wheelforge.cli.parser import COMMANDS
-
         return {name: each for one in COMMANDS for name, each in self._list_options(one).items()}
 
 

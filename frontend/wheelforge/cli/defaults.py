@@ -1,25 +1,17 @@
-"""Defaults of options: a variable wins over the project's file, and that over the user's.
-
-The value of a higher level replaces that of a lower one, a list as a whole. The command line is
-above all of them, and is no matter of this module.
-"""
+"""Defaults of options, and the places that the command line leaves to them."""
 
 from __future__ import annotations
 
 import itertools
-import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
+
+    from wheelforge.cli.command_options import CommandOptions
 
 _NOT_GIVEN = object()
-_FILE = "wheelforge.toml"
-_WHICH = ("config", "no_config")
-"""The values that say which files are read."""
 
 
 class Default(NamedTuple):
@@ -81,7 +73,7 @@ def hold_places(parser: argparse.ArgumentParser, defaults: Mapping[str, Default]
 
 
 def fill_places(
-    parser: argparse.ArgumentParser, defaults: Mapping[str, Default], found: argparse.Namespace
+    parser: argparse.ArgumentParser, defaults: Mapping[str, Default], found: CommandOptions
 ) -> None:
     """Put ``defaults`` where the command line was silent, and said nothing that excludes them."""
     values = vars(found)
@@ -90,107 +82,3 @@ def fill_places(
         if values[dest] is None or values[dest] is _NOT_GIVEN:
             is_out = list_rivals(parser, dest) - unset
             values[dest] = (None if is_list(default.action) else False) if is_out else default.value
-
-
-def find_defaults(
-    command: str,
-    parser: argparse.ArgumentParser,
-    files: list[Path],
-    variables: dict[str, Default],
-    build_parser: Callable[[str], argparse.ArgumentParser],
-) -> dict[str, Default]:
-    """Return all defaults of a command, by the names of its values: ``variables``, and files'."""
-    if not files:
-        return variables
-    from wheelforge.cli.config_files import read_defaults
-
-    found: dict[str, Default] = {}
-    for level in (*(read_defaults(path, command, build_parser) for path in files), variables):
-        rivals = set[str]().union(*(list_rivals(parser, dest) for dest in level))
-        kept = {dest: default for dest, default in found.items() if dest not in rivals}
-        found = {**kept, **level}
-    return found
-
-
-def list_files(
-    parser: argparse.ArgumentParser, words: list[str], variables: Mapping[str, Default]
-) -> list[Path]:
-    """Return the files with defaults, the user's first."""
-    said = [word for word in words if word.startswith(("--config", "--no-config"))]
-    given = {name: variables[name].value for name in _WHICH if name in variables}
-    if said:
-        asked, _ = parser.parse_known_intermixed_args(words)
-        on_line = {name: value for name in _WHICH if (value := getattr(asked, name))}
-        given = on_line or given
-    if given.get("no_config"):
-        return []
-    named = given.get("config")
-    if isinstance(named, Path):
-        return [named]
-    found = [_find_user_file(), _find_project_file(parser, words)]
-    return [path for path in found if path is not None]
-
-
-def _find_user_file() -> Path | None:
-    place = os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config"
-    # Nearly nobody has one, and the library takes longer to be imported than all that is here.
-    if sys.platform == "linux" and not Path(place, "wheelforge").expanduser().exists():
-        return None
-    import platformdirs
-
-    path = platformdirs.user_config_path("wheelforge", appauthor=False) / _FILE
-    return path if path.is_file() else None
-
-
-def _find_project_file(parser: argparse.ArgumentParser, words: list[str]) -> Path | None:
-    """Return the file of the working directory, or of the next one above that has any.
-
-    A directory above is left out if it is a source: what is built says nothing about how.
-    """
-    here = Path.cwd()
-    for directory in (here, *here.parents):
-        for name in (_FILE, "pyproject.toml"):
-            path = directory / name
-            if path.exists() and (name == _FILE or _has_table(path)):
-                if directory != here and directory in _list_sources(parser, words):
-                    return None
-                check_owner(path, here)
-                return path
-    return None
-
-
-def _has_table(path: Path) -> bool:
-    """Return whether a pyproject.toml has a table of ours; most need not be parsed to know."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    if b"wheelforge" not in content:
-        return False
-    import tomllib
-
-    from wheelforge_isolation.formats.tables import as_table
-
-    try:
-        tables: dict[str, Any] = tomllib.loads(content.decode())
-    except (ValueError, RecursionError):
-        return False  # the build of it, if there is one, will say so
-    return "wheelforge" in as_table(tables.get("tool"))
-
-
-def _list_sources(parser: argparse.ArgumentParser, words: list[str]) -> Iterable[Path]:
-    asked, _ = parser.parse_known_intermixed_args(words)
-    sources: list[Path | str] = getattr(asked, "sources", [])
-    return [source for source in sources if isinstance(source, Path)]
-
-
-def check_owner(path: Path, here: Path) -> None:
-    """Refuse a file by which another user could decide what is run, as in a shared `/tmp`."""
-    if not hasattr(os, "geteuid"):
-        return
-    owner = path.stat().st_uid
-    if owner not in {0, os.geteuid(), here.stat().st_uid}:
-        from wheelforge.errors import UsageError
-
-        reason = "it is another user's; `--config` reads it all the same, `--no-config` never"
-        raise UsageError("config-invalid", str(path), 0, reason)

@@ -9,11 +9,12 @@ from wheelforge.cli.console import Console
 from wheelforge.errors import ServiceError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from wheelforge.cli.command_options import CommandOptions
 
-def try_server(options: argparse.Namespace, words: Sequence[str], refusal: str) -> int | None:
+
+def try_server(options: CommandOptions, words: Sequence[str], refusal: str) -> int | None:
     """Return the exit code if a server does the command; say why it does not, if it was asked."""
     if not refusal:
         code, refusal = run_remotely(words, options.server)

@@ -37,10 +37,10 @@ from wheelforge_isolation.formats.text import escape_line
 from wheelforge_isolation.formats.urls import local_place, redact
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
     from typing import TypeAlias
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.index import IndexSettings
     from wheelforge.settings import Settings
     from wheelforge_isolation import Event, Interpreter, Layout
@@ -82,7 +82,7 @@ class Check(NamedTuple):
     """Whether nothing at all can be built without it."""
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: CommandOptions) -> int:
     """Look at all that builds need, and print it; return 5 if no build can go well."""
     settings = make_places(options)
     layout = find_layout(settings.cache_dir)

@@ -18,8 +18,9 @@ from wheelforge.errors import UsageError
 from wheelforge_isolation.formats.requirements import parse_requirement
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Collection
+
+    from wheelforge.cli.command_options import CommandOptions
 
 TOPICS = {
     "build": "sources, options, locks, and how a build runs",
@@ -40,7 +41,7 @@ _RULE = re.compile(r"^- \*\*(\w+)\*\*: (.+)$", re.MULTILINE)
 _CURE = re.compile(r"^\| ((?:`[\w-]+`(?:, )?)+) \| ([^|]+) \|$", re.MULTILINE)
 
 
-def show_topic(options: argparse.Namespace) -> None:
+def show_topic(options: CommandOptions) -> None:
     """Print a reference text, or the list of them."""
     if options.topic:
         _check_known("topic", options.topic, TOPICS)
@@ -51,7 +52,7 @@ def show_topic(options: argparse.Namespace) -> None:
     sys.stdout.writelines(["Topics of `wheelforge help TOPIC`:\n\n", *lines])
 
 
-def explain_code(options: argparse.Namespace) -> None:
+def explain_code(options: CommandOptions) -> None:
     """Print the meaning of an error code, its exit code, and what helps."""
     if re.fullmatch(r"\[?[A-Z]+\d+\]?", options.code):
         _explain_rule(options.code.strip("[]"))

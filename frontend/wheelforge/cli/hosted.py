@@ -28,10 +28,10 @@ from wheelforge.service import wire
 from wheelforge.service.depot import DepotClient
 
 if TYPE_CHECKING:
-    import argparse
     import socket
     from collections.abc import Callable
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
 
@@ -184,7 +184,7 @@ class Hosting(NamedTuple):
     cache: str
     observer: Observer
 
-    def check(self, options: argparse.Namespace) -> None:
+    def check(self, options: CommandOptions) -> None:
         """Decline what a server does not do; let it hear of what it does."""
         if not hasattr(options, "server"):
             raise Declined("it does no such command")

@@ -16,8 +16,9 @@ from wheelforge_isolation import ForgeError
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
+
+    from wheelforge.cli.command_options import CommandOptions
 
 _AZURE = "{SYSTEM_TEAMFOUNDATIONCOLLECTIONURI}{SYSTEM_TEAMPROJECT}"
 _JOBS = (
@@ -40,7 +41,7 @@ _OF_A_BATCH = {
 """Values of the command line that a command for one build of a batch does not have."""
 
 
-def describe_invocation(options: argparse.Namespace) -> dict[str, object]:
+def describe_invocation(options: CommandOptions) -> dict[str, object]:
     """Return how wheelforge was called, and where; URLs have no credentials."""
     from wheelforge.batch.machine import count_cores
 
@@ -74,7 +75,7 @@ def find_ci_job(variables: Mapping[str, str]) -> dict[str, str] | None:
     return None
 
 
-def _list_options(options: argparse.Namespace) -> list[str]:
+def _list_options(options: CommandOptions) -> list[str]:
     """Return the words without sources, and without what is for a whole batch or its reports."""
     from wheelforge.cli.parser import build_parser
 
@@ -93,7 +94,7 @@ def _list_options(options: argparse.Namespace) -> list[str]:
     return words
 
 
-def _list_indexes(options: argparse.Namespace) -> list[str]:
+def _list_indexes(options: CommandOptions) -> list[str]:
     try:
         settings = read_index_settings(make_places(options))
     except ForgeError:  # which the build will say

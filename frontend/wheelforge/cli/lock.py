@@ -21,13 +21,12 @@ from wheelforge.lockfile import (
 )
 
 if TYPE_CHECKING:
-    import argparse
-
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.cli.console import Console
     from wheelforge.models import Outcome
 
 
-def run_lock(options: argparse.Namespace) -> int:
+def run_lock(options: CommandOptions) -> int:
     """Write down what builds need, or check what is written; return the exit code."""
     if options.no_isolation:
         raise UsageError("option-invalid", "--no-isolation", "such builds need nothing from a lock")
@@ -51,7 +50,7 @@ def run_lock(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _ask(options: argparse.Namespace, console: Console, recorder: Recorder) -> list[Outcome]:
+def _ask(options: CommandOptions, console: Console, recorder: Recorder) -> list[Outcome]:
     """Let the builds of all sources begin, and return how that has ended."""
 
     def on_outcome(outcome: Outcome) -> None:

@@ -23,14 +23,13 @@ from wheelforge_isolation.formats.file_names import normalize_name, parse_versio
 from wheelforge_isolation.formats.requirements import find_requirement, is_exact
 
 if TYPE_CHECKING:
-    import argparse
-
     from wheelforge.build.forge import Forge
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Chosen, Overrides
 
 
-def check(options: argparse.Namespace) -> int:
+def check(options: CommandOptions) -> int:
     """Apply what is in force for each source to a fresh tree of it; return the exit code."""
     overrides, console, code = _find(options), open_console(options), 0
     for forge, request in pair(options, console):
@@ -58,7 +57,7 @@ def _apply(forge: Forge, request: BuildRequest, overrides: Overrides) -> list[st
         return change_source(overrides, root, metadata, python.markers, is_sdist=is_sdist)[1]
 
 
-def explain(options: argparse.Namespace) -> None:
+def explain(options: CommandOptions) -> None:
     """Print each value in force for a release, with the place that it is from."""
     overrides = _find(options)
     name, version = _parse_release(options.release)
@@ -97,7 +96,7 @@ def _describe(key: tuple[str, ...], chosen: Chosen) -> dict[str, object]:
     }
 
 
-def _find(options: argparse.Namespace) -> Overrides:
+def _find(options: CommandOptions) -> Overrides:
     overrides = find_overrides(options)
     if overrides is None:
         reason = "no entry is in any file; `--overrides FILE` names one"

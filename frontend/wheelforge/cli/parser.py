@@ -1,11 +1,8 @@
-"""The commands, their options, and what is said of words that are neither."""
+"""The commands and their options."""
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import os
-import re
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -13,93 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from wheelforge.cli import options, server_options
 from wheelforge.cli.argument_types import (
     absolute_path,
-    list_sdists,
     parse_days,
     parse_output_directory,
     parse_size,
-    suggest,
 )
-from wheelforge.cli.defaults import (
-    fill_places,
-    find_defaults,
-    hold_places,
-    list_files,
-)
-from wheelforge.cli.file_inputs import FileInputs
-from wheelforge.cli.variables import list_variables, read_environment, read_variables
-from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable
 
-_FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
-"""Options without a value, which may therefore stand before a command."""
+    from wheelforge.cli.command_options import CommandOptions
+
 GROUPS = ("cache", "config", "overrides", "server")
 """Words that begin commands of two words."""
-
-
-def parse_words(words: Sequence[str]) -> argparse.Namespace:
-    """Return what ``words`` ask for; ``run`` names the module and the function to call with it."""
-    if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *GROUPS}:
-        return argparse.Namespace(run="parser.show_commands")
-    name, words = _find_command(list(words))
-    words = list(_part_rebuild(words))
-    parser = build_parser(name)
-    variables = read_environment(parser)
-    files = list_files(parser, words, variables)
-    defaults = find_defaults(name, parser, files, variables, build_parser)
-    hold_places(parser, defaults)
-    found, unknown = parser.parse_known_intermixed_args(words)
-    if unknown:
-        from wheelforge.cli.mistakes import reject_option
-
-        reject_option(unknown[0], parser)
-    fill_places(parser, defaults, found)
-    if getattr(found, "all_packages", False) or getattr(found, "package", None):
-        from wheelforge.cli.workspaces import choose_members
-
-        choose_members(found)
-    elif getattr(found, "sources", None):
-        found.sources = [each for source in found.sources for each in list_sdists(source)]
-    found.words, found.config_files, found.file_inputs = words, files, FileInputs()
-    _warn_of_strangers(parser, getattr(found, "verbosity", 0))
-    return found
-
-
-def _part_rebuild(words: Iterable[str]) -> Iterator[str]:
-    """Yield the words, with a bare `--rebuild` before a source told from one with a name."""
-    words = [*words, ""]
-    for word, after in itertools.pairwise(words):
-        is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", after) is not None
-        is_source = not is_name or os.path.lexists(after) or after.endswith((".gz", ".zip"))
-        yield "--rebuild=:all:" if word == "--rebuild" and is_source else word
-
-
-def _find_command(words: list[str]) -> tuple[str, list[str]]:
-    """Return the command, which is `build` unless one is named, and the words without it."""
-    first = next((place for place, word in enumerate(words) if word not in _FLAGS), len(words))
-    word = words[first] if first < len(words) else ""
-    if word in GROUPS and (first == 0 or not os.path.lexists(word)):
-        return _find_in_group(word, words, first)
-    if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
-        return word, words[:first] + words[first + 1 :]
-    if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
-        from wheelforge.cli.mistakes import reject_command
-
-        reject_command(word, [*COMMANDS, *GROUPS])
-    return "build", words
-
-
-def _find_in_group(group: str, words: list[str], place: int) -> tuple[str, list[str]]:
-    rest, prefix = words[:place] + words[place + 1 :], f"{group} "
-    known = [name.removeprefix(prefix) for name in COMMANDS if name.startswith(prefix)]
-    named = next((word for word in rest if not word.startswith("-")), "")
-    if named not in known:
-        every = ", ".join(f"`{prefix}{name}`" for name in known)
-        guess = suggest(named, known, f"there is {every}", prefix=prefix)
-        raise UsageError("option-invalid", f"{prefix}{named}".strip(), f"no such command; {guess}")
-    rest.remove(named)
-    return f"{prefix}{named}", rest
 
 
 def build_parser(name: str) -> argparse.ArgumentParser:
@@ -132,20 +54,7 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
 
-def _warn_of_strangers(parser: argparse.ArgumentParser, verbosity: int) -> None:
-    """Say which variables are those of no option of any command."""
-    given = read_variables()
-    if not given or given.keys() <= list_variables(parser).keys():
-        return
-    from wheelforge.cli.console import Console
-
-    known = {name for command in COMMANDS for name in list_variables(build_parser(command))}
-    for variable in sorted(given.keys() - known):
-        guess = suggest(variable, known, "no option is called like that", alike=0.8)
-        Console(verbosity).say("warning", f"`{variable}` is ignored; {guess}")
-
-
-def show_commands(_: argparse.Namespace) -> None:
+def show_commands(_: CommandOptions) -> None:
     """Print what there is: the commands, examples, and where to read on."""
     width = max(map(len, COMMANDS))
     commands = [f"  {name:{width}}  {text}\n" for name, (_, text, _) in COMMANDS.items()]

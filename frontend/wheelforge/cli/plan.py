@@ -15,12 +15,12 @@ from wheelforge_isolation.formats.text import escape_line
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Iterator, Sequence
 
     from wheelforge.batch.plan import BatchPlan, PlannedJob
     from wheelforge.build.environments import PlannedFile
     from wheelforge.build.plan import BuildPlan
+    from wheelforge.cli.command_options import CommandOptions
 
 UNKNOWN = (
     "further build requirements, which `get_requires_for_build_*` names",
@@ -36,7 +36,7 @@ _ORIGINS = {
 }
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: CommandOptions) -> int:
     """Print the plan, and return the exit code of a run as far as its failures are known."""
     if not options.plan:
         raise UsageError("option-invalid", "--json", "it is for `--plan` only")

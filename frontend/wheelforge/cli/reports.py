@@ -14,10 +14,10 @@ from wheelforge.errors import UsageError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
     from wheelforge.report import EventStream, Run
@@ -102,13 +102,13 @@ class Reports:
             raise failures[0]
 
 
-def list_reports(options: argparse.Namespace) -> list[Path]:
+def list_reports(options: CommandOptions) -> list[Path]:
     """Return the files of the reports that were asked for and are there."""
     paths = (getattr(options, name) for name in _ALL)
     return [path for path in paths if path and path.exists()]
 
 
-def check_reports(options: argparse.Namespace) -> dict[str, Path]:
+def check_reports(options: CommandOptions) -> dict[str, Path]:
     """Return where reports go; an error now is better than one after an hour of building."""
     given = {name: getattr(options, name) for name in _ALL if getattr(options, name)}
     for name, path in given.items():
@@ -122,7 +122,7 @@ def check_reports(options: argparse.Namespace) -> dict[str, Path]:
 
 
 @contextlib.contextmanager
-def open_reports(options: argparse.Namespace) -> Generator[Reports]:
+def open_reports(options: CommandOptions) -> Generator[Reports]:
     """Yield what takes note; all reports are there at the end, however it comes."""
     paths = check_reports(options)
     if not paths and not options.compare:

@@ -23,17 +23,16 @@ from wheelforge.resolve.requirement_files import (
 from wheelforge_isolation.formats.requirements import find_requirement
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from wheelforge.batch.locked_inputs import LockedInput
-    from wheelforge.cli.file_inputs import FileInputs
+    from wheelforge.cli.command_options import CommandOptions
 
 STANDARD_INPUT = Path("-")
 _EXTRAS = re.compile(r"\[[^\[\]]*\]$")
 
 
-def read_option_files(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
+def read_option_files(options: CommandOptions, tell: Callable[[str], None]) -> None:
     """Read the files of `-r` and `--build-constraint` into ``options.file_inputs``.
 
     As with pip, options in a file add to those of the command line, and an index replaces its.
@@ -41,7 +40,7 @@ def read_option_files(options: argparse.Namespace, tell: Callable[[str], None]) 
     ignored: dict[str, None] = {}
     for _ in _read(options, options.build_constraint or (), ignored, is_constraint=True):
         pass  # each environment reads the constraints
-    inputs: FileInputs = options.file_inputs
+    inputs = options.file_inputs
     for path in getattr(options, "requirement", None) or ():
         if is_locked_file(path):
             is_empty = not _read_locked(options, path, tell)
@@ -56,7 +55,7 @@ def read_option_files(options: argparse.Namespace, tell: Callable[[str], None]) 
 
 
 def _read(
-    options: argparse.Namespace,
+    options: CommandOptions,
     paths: Sequence[Path],
     ignored: dict[str, None],
     *,
@@ -72,7 +71,7 @@ def _read(
             yield said
 
 
-def _read_locked(options: argparse.Namespace, path: Path, tell: Callable[[str], None]) -> bool:
+def _read_locked(options: CommandOptions, path: Path, tell: Callable[[str], None]) -> bool:
     """Add what the lock of a project has for each Python; return whether there is anything."""
     settings, file = make_places(options), LockedFile(path)
     found: dict[LockedInput, set[str | None]] = {}
@@ -83,7 +82,7 @@ def _read_locked(options: argparse.Namespace, path: Path, tell: Callable[[str], 
     wheels = sorted(f"`{each.name}`" for each in found if each.source is None)
     if wheels:
         tell(f"`{path}` has nothing but wheels of {', '.join(wheels)}: these are left out")
-    inputs: FileInputs = options.file_inputs
+    inputs = options.file_inputs
     inputs.locked += [(each, frozenset(pythons)) for each, pythons in found.items()]
     return len(wheels) < len(found)
 
@@ -92,8 +91,8 @@ def _read_bytes(path: Path) -> bytes:
     return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
 
 
-def _apply(options: argparse.Namespace, said: FileOptions) -> None:
-    inputs: FileInputs = options.file_inputs
+def _apply(options: CommandOptions, said: FileOptions) -> None:
+    inputs = options.file_inputs
     if said.index_url is not None:
         options.index_url, options.extra_index_url = said.index_url, []
     if said.require_hashes is not None:

@@ -22,8 +22,7 @@ from wheelforge.service.zygote import Zygote
 from wheelforge_isolation import claim_cache
 
 if TYPE_CHECKING:
-    import argparse
-
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.service.server import Server
 
 _OF_BUILDS = (
@@ -36,7 +35,7 @@ _PATIENCE_SECONDS = 600
 _FILES_OF_PYPI = ("https://files.pythonhosted.org/packages/",)
 
 
-def run_serve(options: argparse.Namespace) -> None:
+def run_serve(options: CommandOptions) -> None:
     """Serve until it is told to end."""
     if not hasattr(os, "fork"):
         raise ServiceError("server-failed", "this platform cannot fork processes")
@@ -81,7 +80,7 @@ def run_serve(options: argparse.Namespace) -> None:
     serve(found, zygote, on_ready)
 
 
-def _list_places(options: argparse.Namespace) -> tuple[str, ...]:
+def _list_places(options: CommandOptions) -> tuple[str, ...]:
     """Return what a URL has to begin with that a client of the network may name."""
     given = (options.index_url, *(options.extra_index_url or ()), *(options.find_links or ()))
     indexes = [f"{url.rstrip('/')}/" for url in given if url and "://" in url]
@@ -99,7 +98,7 @@ def _notify(text: str) -> None:
             line.send(text.encode())
 
 
-def _list_words(options: argparse.Namespace) -> list[str]:
+def _list_words(options: CommandOptions) -> list[str]:
     """Return the options for builds as words."""
     from wheelforge.cli.parser import build_parser
 
@@ -117,7 +116,7 @@ def _list_words(options: argparse.Namespace) -> list[str]:
     return words
 
 
-def show_status(options: argparse.Namespace) -> None:
+def show_status(options: CommandOptions) -> None:
     """Show what the server of a cache is doing."""
     facts = _ask(options, "GET", "/api/v1/server")
     if options.json:
@@ -142,7 +141,7 @@ def show_status(options: argparse.Namespace) -> None:
     Console().print_data("\n".join(lines) + "\n")
 
 
-def stop(options: argparse.Namespace) -> None:
+def stop(options: CommandOptions) -> None:
     """Stop the server of a cache, and wait until it has ended."""
     home = Home.of(find_layout(options.cache_dir).root)
     _ask(options, "POST", f"/api/v1/server/stop?drain={int(options.drain)}")
@@ -153,7 +152,7 @@ def stop(options: argparse.Namespace) -> None:
         time.sleep(0.02)
 
 
-def _ask(options: argparse.Namespace, method: str, target: str) -> dict[str, Any]:
+def _ask(options: CommandOptions, method: str, target: str) -> dict[str, Any]:
     """Return the answer of the server of a cache; nothing is started if there is none."""
     from wheelforge.service.client import ask
 

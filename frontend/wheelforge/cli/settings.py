@@ -13,13 +13,13 @@ from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
 from wheelforge.settings import Settings
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.overrides.model import Overrides
 
 
-def make_settings(options: argparse.Namespace) -> Settings:
+def make_settings(options: CommandOptions) -> Settings:
     """Return what ``options`` say of where things come from and under which rules."""
     lock = None
     if options.locked is not None:
@@ -56,7 +56,7 @@ def _normalize(name: str) -> str:
     return normalize_name(name)
 
 
-def find_overrides(options: argparse.Namespace) -> Overrides | None:
+def find_overrides(options: CommandOptions) -> Overrides | None:
     """Return the overrides of all files that ``options`` name, if there are any."""
     if not (options.config_files or options.overrides):
         return None
@@ -65,7 +65,7 @@ def find_overrides(options: argparse.Namespace) -> Overrides | None:
     return read_overrides(options.config_files, options.overrides or ())
 
 
-def make_places(options: argparse.Namespace) -> Settings:
+def make_places(options: CommandOptions) -> Settings:
     """Return what ``options`` say of where things come from."""
     return Settings(
         variables=dict(os.environ),
@@ -80,13 +80,13 @@ def make_places(options: argparse.Namespace) -> Settings:
     )
 
 
-def make_requests(options: argparse.Namespace) -> Iterator[BuildRequest]:
+def make_requests(options: CommandOptions) -> Iterator[BuildRequest]:
     """Yield what is to be built, in the order in which it was named."""
     for source in options.sources or [Path.cwd()]:
         yield make_request(options, source)
 
 
-def make_request(options: argparse.Namespace, source: Path | str) -> BuildRequest:
+def make_request(options: CommandOptions, source: Path | str) -> BuildRequest:
     """Return the request to build one source."""
     links = None
     if options.links is not None:
@@ -103,7 +103,7 @@ def make_request(options: argparse.Namespace, source: Path | str) -> BuildReques
     )
 
 
-def check_contradictions(options: argparse.Namespace) -> None:
+def check_contradictions(options: CommandOptions) -> None:
     """Refuse options that say the opposite of each other."""
     if options.config_json is not None and options.config_setting:
         raise UsageError("option-invalid", "--config-json", "`--config-setting` is for the same")
@@ -130,7 +130,7 @@ def _find_output(source: Path | str) -> Path:
     return source / "dist" if source.is_dir() else source.parent
 
 
-def _read_config_settings(options: argparse.Namespace) -> dict[str, object]:
+def _read_config_settings(options: CommandOptions) -> dict[str, object]:
     """Return the config settings for the backend."""
     if options.config_json is not None:
         return _read_json(options.config_json)
@@ -157,7 +157,7 @@ def _is_repository(source: str) -> bool:
     return is_git_url(source)
 
 
-def _list_kinds(options: argparse.Namespace, source: Path | str) -> tuple[Kind, ...]:
+def _list_kinds(options: CommandOptions, source: Path | str) -> tuple[Kind, ...]:
     kinds: tuple[Kind, ...] = tuple(map(Kind, dict.fromkeys(options.kinds or ())))
     is_tree = source.is_dir() if isinstance(source, Path) else _is_repository(source)
     if Kind.SDIST in kinds and not is_tree:

@@ -18,9 +18,9 @@ from wheelforge_isolation.formats.requirements import find_requirement
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge_isolation import WheelKey
 
     Build = tuple[WheelKey, dict[str, Any]]
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MOST_FOLLOWING = 8
 
 
-def explain(options: argparse.Namespace) -> None:
+def explain(options: CommandOptions) -> None:
     """Print why the last build of a source was made, or how two builds differ."""
     builds = sorted(
         list_built_wheels(find_layout(options.cache_dir)), key=lambda each: -each[1]["time"]

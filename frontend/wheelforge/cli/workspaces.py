@@ -18,8 +18,9 @@ from wheelforge_isolation.formats.file_names import normalize_name
 from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
+
+    from wheelforge.cli.command_options import CommandOptions
 
     Key = tuple[str, ...]
 
@@ -36,7 +37,7 @@ class _Member(NamedTuple):
     """Whether it says how it is built; there are members that are no more than a list of needs."""
 
 
-def choose_members(options: argparse.Namespace) -> None:
+def choose_members(options: CommandOptions) -> None:
     """Make the members of a workspace that are named, or all of them, the sources."""
     option = "--all-packages" if options.all_packages else "--package"
     start = options.sources[0] if options.sources else Path.cwd()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.forge import Place
-from wheelforge.cli.parser import parse_words
+from wheelforge.cli.arguments import parse_words
 
 if TYPE_CHECKING:
     from tests.support.forge import Done

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelforge.cli import main
-from wheelforge.cli.parser import COMMANDS, parse_words
+from wheelforge.cli.arguments import parse_words
+from wheelforge.cli.parser import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

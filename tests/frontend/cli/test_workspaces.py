@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.source import ROOT
 from wheelforge.cli import main
-from wheelforge.cli.parser import parse_words
+from wheelforge.cli.arguments import parse_words
 
 UV = Path(sys.executable).with_name("uv")
 TABLES = {

@@ -1,0 +1,100 @@
+"""From the words of a command line to the options of a command."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from typing import TYPE_CHECKING
+
+from wheelforge.cli.argument_types import list_sdists, suggest
+from wheelforge.cli.command_options import CommandOptions, FileInputs
+from wheelforge.cli.default_files import find_defaults, list_files
+from wheelforge.cli.defaults import fill_places, hold_places
+from wheelforge.cli.parser import COMMANDS, GROUPS, build_parser
+from wheelforge.cli.variables import list_variables, read_environment, read_variables
+from wheelforge.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+
+_FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
+"""Options without a value, which may therefore stand before a command."""
+
+
+def parse_words(words: Sequence[str]) -> CommandOptions:
+    """Return what ``words`` ask for."""
+    if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *GROUPS}:
+        return CommandOptions(run="parser.show_commands")
+    name, words = _find_command(list(words))
+    words = list(_part_rebuild(words))
+    parser = build_parser(name)
+    variables = read_environment(parser)
+    files = list_files(parser, words, variables)
+    defaults = find_defaults(name, parser, files, variables)
+    hold_places(parser, defaults)
+    found = CommandOptions(words=words, config_files=files, file_inputs=FileInputs())
+    _, unknown = parser.parse_known_intermixed_args(words, found)
+    if unknown:
+        from wheelforge.cli.mistakes import reject_option
+
+        reject_option(unknown[0], parser)
+    fill_places(parser, defaults, found)
+    if getattr(found, "all_packages", False) or getattr(found, "package", None):
+        from wheelforge.cli.workspaces import choose_members
+
+        choose_members(found)
+    elif getattr(found, "sources", None):
+        found.sources = [each for source in found.sources for each in list_sdists(source)]
+    _warn_of_strangers(parser, getattr(found, "verbosity", 0))
+    return found
+
+
+def _part_rebuild(words: Iterable[str]) -> Iterator[str]:
+    """Yield the words, with a bare `--rebuild` before a source told from one with a name."""
+    words = [*words, ""]
+    for word, after in itertools.pairwise(words):
+        is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", after) is not None
+        is_source = not is_name or os.path.lexists(after) or after.endswith((".gz", ".zip"))
+        yield "--rebuild=:all:" if word == "--rebuild" and is_source else word
+
+
+def _find_command(words: list[str]) -> tuple[str, list[str]]:
+    """Return the command, which is `build` unless one is named, and the words without it."""
+    first = next((place for place, word in enumerate(words) if word not in _FLAGS), len(words))
+    word = words[first] if first < len(words) else ""
+    if word in GROUPS and (first == 0 or not os.path.lexists(word)):
+        return _find_in_group(word, words, first)
+    if word in COMMANDS and (first == 0 or not os.path.lexists(word)):
+        return word, words[:first] + words[first + 1 :]
+    if re.fullmatch(r"[a-z]+", word) and not os.path.lexists(word):
+        from wheelforge.cli.mistakes import reject_command
+
+        reject_command(word, [*COMMANDS, *GROUPS])
+    return "build", words
+
+
+def _find_in_group(group: str, words: list[str], place: int) -> tuple[str, list[str]]:
+    rest, prefix = words[:place] + words[place + 1 :], f"{group} "
+    known = [name.removeprefix(prefix) for name in COMMANDS if name.startswith(prefix)]
+    named = next((word for word in rest if not word.startswith("-")), "")
+    if named not in known:
+        every = ", ".join(f"`{prefix}{name}`" for name in known)
+        guess = suggest(named, known, f"there is {every}", prefix=prefix)
+        raise UsageError("option-invalid", f"{prefix}{named}".strip(), f"no such command; {guess}")
+    rest.remove(named)
+    return f"{prefix}{named}", rest
+
+
+def _warn_of_strangers(parser: argparse.ArgumentParser, verbosity: int) -> None:
+    """Say which variables are those of no option of any command."""
+    given = read_variables()
+    if not given or given.keys() <= list_variables(parser).keys():
+        return
+    from wheelforge.cli.console import Console
+
+    known = {name for command in COMMANDS for name in list_variables(build_parser(command))}
+    for variable in sorted(given.keys() - known):
+        guess = suggest(variable, known, "no option is called like that", alike=0.8)
+        Console(verbosity).say("warning", f"`{variable}` is ignored; {guess}")

@@ -1,0 +1,38 @@
+"""The options of a command, beside them the words and files that they are from."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge.batch.locked_inputs import LockedInput
+    from wheelforge.resolve.requirement_files import RequirementLine
+
+
+class FileInputs:
+    """All that requirement files and locks have said so far."""
+
+    def __init__(self) -> None:
+        self.lines: list[RequirementLine] = []
+        self.locked: list[tuple[LockedInput, frozenset[str | None]]] = []
+        """Each with the Pythons that it is for."""
+        self.formats: list[tuple[str, str]] = []
+        """The options `--no-binary` and `--only-binary`, and their values."""
+        self.trusted_hosts: list[str] = []
+        self.requires_hashes = False
+
+
+class CommandOptions(argparse.Namespace):
+    """The values of all options of a command, as its words and their defaults have them."""
+
+    run: str
+    """The module and the function to call with all this."""
+    words: list[str]
+    """Those of the command line, without the command."""
+    config_files: list[Path]
+    """The configuration files that were read, and may have overrides too."""
+    file_inputs: FileInputs
+    """The contents of the files that `-r` and `--build-constraint` name, once they are read."""
