@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
@@ -19,6 +20,7 @@ from wheelforge.errors import (
     HookError,
     HookFailedError,
     HookMissingError,
+    UsageError,
 )
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.runner import HookOptions
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _EPOCH = "SOURCE_DATE_EPOCH"
+_LAST_MOMENT = 4_354_819_199
+"""The end of 2107: later times cannot be written into a zip file, as wheels are."""
 
 
 class Attempt:
@@ -80,10 +84,12 @@ class Attempt:
         self.tree = tree
         self._request = session.request
         self._events = session.events
+        self._epoch: str | None = None
 
     def run(self) -> None:
         """Build and deliver one kind after another."""
         source, request = self.tree, self._request
+        self._epoch = self._read_epoch()
         for kind in self.list_kinds():
             if request.stops_early:
                 with self._open_backend(read_project(source.root), kind, source.newest):
@@ -284,11 +290,9 @@ class Attempt:
         return project.backend if is_forked else ""
 
     def _make_options(self, newest: int | None) -> HookOptions:
-        policy, variables = (
-            self._session.context.settings.policy,
-            dict(self._session.hook_variables),
-        )
-        epoch = policy.source_date_epoch or variables.get(_EPOCH) or newest
+        policy = self._session.context.settings.policy
+        variables = dict(self._session.hook_variables)
+        epoch = self._epoch or newest
         if epoch is not None:
             variables[_EPOCH] = str(epoch)
         override = self._session.override
@@ -302,6 +306,16 @@ class Attempt:
             on_ending=self._add_ending,
             is_cancelled=self._session.cancellation.is_cancelled,
         )
+
+    def _read_epoch(self) -> str | None:
+        """Return the time of all files that is asked for; refuse one that no file can have."""
+        session = self._session
+        asked = session.context.settings.policy.source_date_epoch
+        asked = asked or session.hook_variables.get(_EPOCH)
+        if asked and not (re.fullmatch(r"[0-9]{1,10}", asked) and int(asked) <= _LAST_MOMENT):
+            reason = f"`{asked}` is no number of seconds from 1970 to the end of 2107"
+            raise UsageError("option-invalid", _EPOCH, reason)
+        return asked
 
     def _add_ending(self, ending: HookResult) -> None:
         self.result.is_forked = ending.forked

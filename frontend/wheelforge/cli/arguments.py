@@ -28,7 +28,7 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
     if words and words[-1] in {"-h", "--help"} and " ".join(words[:-1]) in {"", *GROUPS}:
         return CommandOptions(run="parser.show_commands")
     name, words = _find_command(list(words))
-    words = list(_part_rebuild(words))
+    words = _name_sources(words)
     parser = build_parser(name)
     variables = read_environment(parser)
     files = list_files(parser, words, variables)
@@ -49,6 +49,13 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
         found.sources = [each for source in found.sources for each in list_sdists(source)]
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
+
+
+def _name_sources(words: list[str]) -> list[str]:
+    """Return the words without `--`, and those after it as sources, whatever they begin with."""
+    end = words.index("--") if "--" in words else len(words)
+    sources = (f"./{word}" if word.startswith("-") else word for word in words[end + 1 :])
+    return [*_part_rebuild(words[:end]), *sources]
 
 
 def _part_rebuild(words: Iterable[str]) -> Iterator[str]:

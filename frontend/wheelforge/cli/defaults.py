@@ -81,4 +81,5 @@ def fill_places(
     for dest, default in defaults.items():
         if values[dest] is None or values[dest] is _NOT_GIVEN:
             is_out = list_rivals(parser, dest) - unset
-            values[dest] = (None if is_list(default.action) else False) if is_out else default.value
+            is_switch = default.action.nargs == 0 and not is_list(default.action)
+            values[dest] = default.value if not is_out else False if is_switch else None

@@ -323,8 +323,9 @@ def add_index(parser: argparse.ArgumentParser) -> None:
 def add_cache(parser: argparse.ArgumentParser) -> None:
     """Add where the cache is."""
     group = parser.add_argument_group("cache")
-    add_cache_directory(group)
-    group.add_argument(
+    places = group.add_mutually_exclusive_group()
+    add_cache_directory(places)
+    places.add_argument(
         "--no-cache", action="store_true", help="use a temporary cache, deleted afterwards"
     )
     group.add_argument(

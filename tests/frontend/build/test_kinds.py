@@ -9,7 +9,12 @@ import pytest
 from tests.support.builds import NEWEST, Ground, ask, facts_of, names_in, write_project, write_sdist
 from tests.support.codes import raises
 from tests.support.stock import PYENV
-from wheelforge.errors import BackendFailedError, HookMissingError, RequirementInvalidError
+from wheelforge.errors import (
+    BackendFailedError,
+    HookMissingError,
+    RequirementInvalidError,
+    UsageError,
+)
 from wheelforge.models import Kind, Policy
 from wheelforge_isolation import WheelKey
 from wheelforge_isolation.formats.metadata import to_json
@@ -251,6 +256,18 @@ def test_source_date_epoch__is_the_newest_file_of_an_sdist(
         outcome = forge.build(ask(write_sdist(tmp_path), tmp_path / "out"))
 
     assert facts_of(outcome)["environ"]["SOURCE_DATE_EPOCH"] == epoch
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "1.5", "4354819200", "٣", "9" * 400])
+def test_source_date_epoch__that_no_file_can_have_is_refused_before_any_hook(
+    tmp_path: Path, own: Ground, text: str
+) -> None:
+    sdist = write_sdist(tmp_path, requires=("absent",))
+    with own.forge(variables={"SOURCE_DATE_EPOCH": text}) as forge:
+        error = forge.try_build(ask(sdist, tmp_path)).error
+
+    assert isinstance(error, UsageError)
+    assert str(error).startswith(f"`SOURCE_DATE_EPOCH` cannot be used: `{text}` is no number")
 
 
 def test_source_date_epoch__is_set_for_the_sdist_of_a_directory(

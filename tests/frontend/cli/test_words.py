@@ -87,6 +87,7 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["demo", "-o"], "`-o/--outdir` cannot be used: it needs a value"),
         (["demo", "--wheel=yes"], "it takes no value"),
         (["demo", "--offline", "--refresh"], "it cannot be combined with `--offline`"),
+        (["demo", "--no-cache", "--cache-dir", "x"], "cannot be combined with `--no-cache`"),
         (["demo", "--fail-fast", "--keep-going"], "it cannot be combined with `--fail-fast`"),
         (["demo", "-o", "list.txt"], "`list.txt` is a file, not a directory"),
         (["demo", "-o", "list.txt/x/y"], "list.txt` is a file, not a directory"),
@@ -166,6 +167,25 @@ def test_options__may_stand_between_sources(project: Path) -> None:
 
     assert options.sources == [project / "demo", project / "list.tar.gz", "six==1.0"]
     assert (options.verbosity, options.outdir) == (-1, project / "out")
+
+
+def test_source__after_two_dashes_may_begin_with_one(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "--wheel").mkdir()
+    (project / "--wheel" / "setup.py").touch()
+
+    options = parse_words(["-q", "--rebuild", "--", "demo", "--wheel", "-q"])
+
+    assert options.sources == [project / "demo", project / "--wheel", project / "-q"]
+    assert (options.kinds, options.rebuild) == (None, [":all:"])
+    assert f"`{project / '-x'}` cannot be built: No such file" in refuse(capsys, "--", "-x")
+
+
+def test_cache__of_a_variable_gives_way_to_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHEELFORGE_CACHE_DIR", "cache")
+
+    assert parse_words(["demo", "--no-cache"]).cache_dir is None
 
 
 def test_switches__may_stand_before_a_command(project: Path) -> None:

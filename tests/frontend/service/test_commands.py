@@ -18,7 +18,10 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 from tests.support.batches import Yard
 from tests.support.builds import Ground, names_in, write_project, write_sdist
 from tests.support.service import ONCE, Service, finish, serving, start_client, until
+from wheelforge.build.targets import find_layout
+from wheelforge.cli.arguments import parse_words
 from wheelforge.cli.client import _OTHERS, COMMANDS
+from wheelforge.cli.hosted import Declined, Hosting, Observer
 from wheelforge.cli.parser import COMMANDS as ALL_COMMANDS
 from wheelforge.cli.parser import build_parser
 
@@ -182,7 +185,6 @@ def test_client__killed_takes_its_build_with_it(service: Service, tmp_path: Path
     ("words", "reason"),
     [
         (["--cache-dir", "{tmp}/other"], "another cache"),
-        (["--no-cache"], "another cache"),
         (["--server", "unix:{tmp}/nobody"], "No such file"),
         (["--server", "nonsense"], "no address"),
     ],
@@ -206,6 +208,15 @@ def test_client__builds_by_itself_where_the_server_cannot(
     assert done.code == 0
     assert [line for line in done.err.splitlines() if reason in line]
     assert len(names_in(tmp_path / "out")) == 1
+
+
+def test_hosted_command__has_the_cache_of_the_server_or_is_declined(tmp_path: Path) -> None:
+    hosting = Hosting(str(find_layout(None).root), Observer(lambda *_: None))
+
+    hosting.check(parse_words([]))
+    for words in (["--no-cache"], ["--cache-dir", str(tmp_path / "other")]):
+        with pytest.raises(Declined, match="another cache"):
+            hosting.check(parse_words(words))
 
 
 def test_client__of_another_version_builds_by_itself(service: Service, tmp_path: Path) -> None:
