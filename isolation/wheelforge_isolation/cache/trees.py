@@ -132,7 +132,7 @@ class TreeStore:
                 self._lease.unpin(pin)
             if data == before:
                 return item
-            # Somebody has refreshed the record meanwhile, which is no reason to make another tree.
+            # Another process has refreshed the record meanwhile: no reason to make another tree.
         return None
 
     def _item(self, record: Record) -> LeasedTree:
