@@ -29,10 +29,10 @@ def run_build(options: CommandOptions) -> int:
         from wheelforge.cli.plan import run
 
         return run(options)
-    if not _is_alone(options):
+    if not is_alone(options):
         from wheelforge.cli.batch import build_many
 
-        return _run(
+        return run_with(
             options,
             lambda report, on_outcome: build_many(options, report, on_outcome),
             is_batch=True,
@@ -47,19 +47,20 @@ def run_build(options: CommandOptions) -> int:
         # Only from here on are all the others imported: the server does it on another core.
         from wheelforge.cli.commands import build_alone
 
-        return _run(
+        return run_with(
             options, lambda report, on_outcome: build_alone(options, pool, report, on_outcome)
         )
 
 
-def _is_alone(options: CommandOptions) -> bool:
+def is_alone(options: CommandOptions) -> bool:
     """Return whether there is one build and nothing else: it need not wait for what many need."""
     is_one = len(options.sources) <= 1 and len(options.pythons or ()) <= 1
     is_plain = not (options.requirement or options.with_deps or options.no_binary)
     return is_one and is_plain and not (options.resume or options.shard)
 
 
-def _run(options: CommandOptions, build: Build, *, is_batch: bool = False) -> int:
+def run_with(options: CommandOptions, build: Build, *, is_batch: bool = False) -> int:
+    """Let ``build`` build, tell of it, write the reports, and return the exit code."""
     from wheelforge.cli.commands import open_cache_place, open_console
     from wheelforge.cli.reports import open_reports
 

@@ -30,7 +30,7 @@ _NO_ADDRESS = "it is no address; one is like `unix:/run/user/1000/wheelforge.soc
 
 
 def find_address(words: "Sequence[str]") -> str:
-    """Return the address that the command line or a variable names, or nothing."""
+    """Return the address on this machine that the command line or a variable names, or nothing."""
     address = os.environ.get(VARIABLE, "")
     for place, word in enumerate(words):
         if word == "--":
@@ -40,7 +40,12 @@ def find_address(words: "Sequence[str]") -> str:
         elif word.startswith("--server="):
             address = word.partition("=")[2]
     first = next((word for word in words if word[:1] != "-"), "")
-    return "" if first in _OTHERS else address
+    return "" if first in _OTHERS or is_on_network(address) else address
+
+
+def is_on_network(address: str) -> bool:
+    """Return whether a server is reached over the network."""
+    return address.startswith(("http://", "https://"))
 
 
 def locate(address: str) -> str:

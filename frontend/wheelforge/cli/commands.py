@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from wheelforge.build.forge import Forge
     from wheelforge.cli.command_options import CommandOptions
@@ -51,15 +51,23 @@ def build_alone(
 
 def run_metadata(options: CommandOptions) -> int:
     """Print the core metadata as JSON: an object, or for several sources an array of those read."""
-    from wheelforge_isolation import ForgeError
-    from wheelforge_isolation.formats.metadata import to_json
+    console = open_console(options)
+    reads = (partial(_read_metadata, *each) for each in pair(options, console))
+    return show_metadata(options, console, reads)
 
-    console, found, has_failed = open_console(options), list[object](), False
+
+def show_metadata(
+    options: CommandOptions, console: Console, reads: Iterable[Callable[[], object]]
+) -> int:
+    """Print what is read, as one object or as an array of those that could be."""
+    from wheelforge_isolation import ForgeError
+
+    found, has_failed = list[object](), False
     is_one = max(len(options.sources or ()), len(options.pythons or ())) <= 1
     with console.watch():
-        for forge, request in pair(options, console):
+        for read in reads:
             try:
-                found.append(to_json(_read_metadata(forge, request)))
+                found.append(read())
             except ForgeError as error:
                 if is_one:
                     raise
@@ -70,13 +78,14 @@ def run_metadata(options: CommandOptions) -> int:
     return 1 if has_failed else 0
 
 
-def _read_metadata(forge: Forge, request: BuildRequest) -> bytes:
+def _read_metadata(forge: Forge, request: BuildRequest) -> object:
     from wheelforge.build.results import read_metadata
     from wheelforge.models import Kind
+    from wheelforge_isolation.formats.metadata import to_json
 
     if isinstance(request.source, Path) and request.source.suffix == ".whl":
-        return read_metadata(request.source)
-    return forge.build(replace(request, kinds=(Kind.METADATA,))).metadata
+        return to_json(read_metadata(request.source))
+    return to_json(forge.build(replace(request, kinds=(Kind.METADATA,))).metadata)
 
 
 def run_fetch(options: CommandOptions) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.client import run_remotely
+from wheelforge.cli.client import is_on_network, run_remotely
 from wheelforge.cli.console import Console
 from wheelforge.errors import ServiceError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def try_server(options: CommandOptions, words: Sequence[str], refusal: str) -> int | None:
     """Return the exit code if a server does the command; say why it does not, if it was asked."""
     if not refusal:
-        code, refusal = run_remotely(words, options.server)
+        code, refusal = _try(options, words)
         if code >= 0:
             return code
     if options.server_required:
@@ -25,3 +25,11 @@ def try_server(options: CommandOptions, words: Sequence[str], refusal: str) -> i
     text = f"the server `{options.server}` does not do this: {refusal}; it is done here"
     Console(options.verbosity).say("note", text)
     return None
+
+
+def _try(options: CommandOptions, words: Sequence[str]) -> tuple[int, str]:
+    if not is_on_network(options.server):
+        return run_remotely(words, options.server)
+    from wheelforge.cli.network import try_network
+
+    return try_network(options)

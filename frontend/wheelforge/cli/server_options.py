@@ -70,7 +70,13 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--server",
         metavar="ADDRESS",
-        help="let the server at unix:PATH do it (see `wheelforge help serve`)",
+        help="let the server at unix:PATH or http://HOST:PORT do it (see `wheelforge help serve`)",
+    )
+    group.add_argument(
+        "--server-token-file",
+        type=absolute_path,
+        metavar="FILE",
+        help="show the first token of this file to a server on the network",
     )
     group.add_argument(
         "--server-required", action="store_true", help="fail if it cannot, instead of doing it here"

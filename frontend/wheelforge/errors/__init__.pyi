@@ -21,6 +21,7 @@ from wheelforge.errors.requirements import (
     RequirementsError as RequirementsError,
 )
 from wheelforge.errors.service import (
+    RemoteBuildError as RemoteBuildError,
     ServiceError as ServiceError,
 )
 from wheelforge.errors.usage import (

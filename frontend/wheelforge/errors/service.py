@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wheelforge.errors.base import BuildError, Kind
+from wheelforge_isolation import ForgeError
 
 
 class ServiceError(BuildError):
@@ -44,3 +45,18 @@ ServiceError.kinds = {
         "install `wheelforge[{extra}]`",
     ),
 }
+
+
+class RemoteBuildError(ForgeError):
+    """An error of a build on another machine, as its server tells it."""
+
+    def __init__(self, code: str, exit_code: int, message: str, advice: str, output: bytes) -> None:
+        super().__init__(code, exit_code, message, advice, output)
+        self.code = code
+        self.exit_code = exit_code
+        self.advice = advice
+        self.output = output
+        """The last that the backend has printed."""
+
+    def __str__(self) -> str:
+        return str(self.args[2])

@@ -87,10 +87,20 @@ def read_tokens(path: Path) -> dict[str, str]:
         with os.fdopen(open_new_file(str(path)), "w", encoding="ascii") as file:
             os.fchmod(file.fileno(), 0o600)
             file.writelines(f"{role} {secrets.token_urlsafe(32)}\n" for role in ROLES)
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+    return load_tokens(path)
+
+
+def load_tokens(path: Path) -> dict[str, str]:
+    """Return the tokens of a file that is there, and private."""
+    try:
+        status = path.lstat()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ServiceError("token-file-invalid", str(path), reason) from error
+    is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    if not stat.S_ISREG(status.st_mode) or not is_own:
         raise ServiceError("token-file-invalid", str(path), "it is no file of this user")
-    if status.st_mode & _OTHERS:
+    if hasattr(os, "geteuid") and status.st_mode & _OTHERS:
         raise ServiceError("token-file-invalid", str(path), "others may read it; `chmod 600` it")
     lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     found = dict(map(_read_line, (line for line in lines if line.strip() and line[0] != "#")))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from wheelforge.service.queue import Run
 
+_SILENCE_SECONDS = 15.0
+
 
 @dataclass
 class Active:
@@ -69,7 +71,10 @@ class Active:
 
 
 async def follow_file(path: Path, active: Active) -> AsyncIterator[tuple[int, str]]:
-    """Yield the lines of a file with their numbers as they come, until the run has ended."""
+    """Yield the lines of a file with their numbers as they come, until the run has ended.
+
+    Where nothing comes for long, an empty line without a number says that the server is alive.
+    """
     number = position = 0
     while True:
         changed, is_over = active.changed, active.ended.is_set()
@@ -80,7 +85,11 @@ async def follow_file(path: Path, active: Active) -> AsyncIterator[tuple[int, st
         if is_over:
             return
         if not lines:
-            await changed.wait()
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    await changed.wait()
+            except TimeoutError:
+                yield 0, ""
 
 
 def read_lines(path: Path, position: int) -> tuple[list[str], int]:

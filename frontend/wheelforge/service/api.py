@@ -152,7 +152,7 @@ async def stream_events(server: Server, request: web.Request) -> web.StreamRespo
     await response.prepare(request)
     with contextlib.suppress(ConnectionError):
         async for number, line in server.runs.follow(want.run, after):
-            text = f'{{"seq": {number}, {line[1:]}'
+            text = f'{{"seq": {number}, {line[1:]}' if line else ""
             await response.write(_frame(text, number, is_sse=is_sse))
         end = {"kind": "end", "build": describe_build(server, want)}
         await response.write(_frame(json.dumps(end), None, is_sse=is_sse))
@@ -163,6 +163,8 @@ async def stream_events(server: Server, request: web.Request) -> web.StreamRespo
 def _frame(text: str, number: int | None, *, is_sse: bool) -> bytes:
     if not is_sse:
         return f"{text}\n".encode()
+    if not text:
+        return b":\n\n"
     name = "" if number is None else f"id: {number}\n"
     return f"{name}event: {'end' if number is None else 'event'}\ndata: {text}\n\n".encode()
 
@@ -173,6 +175,15 @@ async def receive_upload(server: Server, request: web.Request) -> web.StreamResp
     content = request.content.iter_chunked(1 << 16)
     path = await server.runs.uploads.receive(sha256, name, aiter(content))
     return answer_json({"source": f"{PREFIX}{sha256}", "name": path.name}, 201)
+
+
+async def show_upload(server: Server, request: web.Request) -> web.StreamResponse:
+    """Say under which name an archive is there, so that it need not be sent again."""
+    sha256 = request.match_info["sha256"]
+    path = server.runs.uploads.find(sha256)
+    if path is None:
+        raise Problem(404, "upload-unknown", f"there is no archive `{sha256}`")
+    return answer_json({"source": f"{PREFIX}{sha256}", "name": path.name})
 
 
 async def show_log(server: Server, request: web.Request) -> web.StreamResponse:
@@ -307,6 +318,10 @@ ROUTES = (
     Route(
         *("PUT", f"{_V1}/uploads/{{sha256}}", receive_upload, "send an archive"),
         *("application/json", "build", (201,)),
+    ),
+    Route(
+        *("GET", f"{_V1}/uploads/{{sha256}}", show_upload, "whether an archive is there"),
+        *("application/json", "build"),
     ),
     Route("GET", f"{_V1}/builds/{{id}}/log", show_log, "output of the backend", "text/plain"),
     Route(

@@ -38,10 +38,10 @@ class Results:
             return None
         return builds[0] if builds else None
 
-    def read_error(self, place: Path, code: int) -> dict[str, Any]:
-        """Return an outcome of what a command has printed that came to none."""
+    def read_output(self, place: Path, code: int) -> dict[str, Any]:
+        """Return an outcome of what a command has printed that came to none: metadata, an error."""
         if code == 0:
-            return {}
+            return {"outcome": "built", "metadata": _read_metadata(place)}
         try:
             text = (place / "stderr").read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
         except OSError:
@@ -86,3 +86,11 @@ class Results:
                 deliver_file(self.locate(artifact), directory)
             except (IsolationError, OSError) as error:
                 artifact["undelivered"] = str(error)
+
+
+def _read_metadata(place: Path) -> object:
+    try:
+        found: object = json.loads((place / "stdout").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found

@@ -277,7 +277,7 @@ class Runs:
             self._end(active, "declined", {})
             return
         code = int(ending[1]) if ending and ending[0] == "exit" else _MACHINE
-        outcome = active.outcome or self.results.read_error(self.directory(active.run), code)
+        outcome = active.outcome or self.results.read_output(self.directory(active.run), code)
         verdict = outcome.get("outcome", "built" if code == 0 else "failed")
         fails_now = code == _MACHINE and active.run.attempts < _ATTEMPTS
         if active.is_cancelled or active.client is not None:
@@ -344,7 +344,7 @@ class Runs:
         active.followers += 1
         try:
             async for number, line in follow_file(path, active):
-                if number > after:
+                if number > after or not line:
                     yield number, line
         finally:
             active.followers -= 1
