@@ -182,7 +182,6 @@ class Attempt:
     @contextlib.contextmanager
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
-        self.result.environments.clear()
         override, stated = self._session.override, frozenset(project.requires)
         required = self.list_required(project)
         prepared = self._prepare(required)

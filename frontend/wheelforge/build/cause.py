@@ -23,6 +23,11 @@ _KEYED = "hmac:"
 _THINGS = {("closure", "wheels"), ("toolchain", "tools")}
 _SENTENCES = {
     "source.sha256": "the sdist has other bytes",
+    "source.git.commit": "the commit is NOW, was BEFORE",
+    "source.git.branch": "the branch is NOW, was BEFORE",
+    "source.git.tags": "the repository has other tags",
+    "source.git.tracked": "other files are tracked by git",
+    "source.git.changed": "other tracked files are changed",
     "interpreter.version": "Python is NOW, was BEFORE",
     "interpreter.identity": "the Python was built or installed anew",
     "platform.cpu": "it was built on a machine with another processor",
@@ -35,6 +40,7 @@ _SENTENCES = {
     "closure.requires": "build requirements are NOW, were BEFORE",
 }
 _KINDS = {
+    ("source", "files"): "`NAME` has other bytes or another mode",
     ("environment",): "the variable `NAME` is NOW, was BEFORE",
     ("request", "config_settings"): "the config setting `NAME` is NOW, was BEFORE",
     ("overrides",): "the override `NAME` is NOW, was BEFORE",
@@ -84,6 +90,8 @@ def _describe(
     for kind, sentence in _KINDS.items():
         if place[: len(kind)] == kind and len(place) > len(kind):
             known = sentence.replace("NAME", place[len(kind)])
+    if place[:2] == ("source", "files") and _NONE in {before, now}:
+        known = f"`{place[2]}` is {'new' if before == _NONE else 'gone'}"
     known = known or f"`{'.'.join(place)}` is NOW, was BEFORE"
     return _MARK.sub(lambda mark: now if mark[0] == "NOW" else before, known)
 

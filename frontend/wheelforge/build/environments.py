@@ -327,7 +327,7 @@ class _Preparation:
         source = FetchedSource(Path(request.source), sha256, name=candidate.name, version=version)
         found = self._manager.reuse.open(request, source)
         wheel = found and found.find(self._build)
-        return wheel.artifact.path if wheel else None
+        return wheel.artifacts[-1].path if wheel else None
 
     def _identify_build(self, sha256: str) -> str:
         """Return all that the wheel of a requirement depends on while this process lives."""

@@ -77,14 +77,17 @@ _DIGITS = 32
 
 
 def describe_request(
-    request: BuildRequest, override: Override | None, epoch: str | None
+    request: BuildRequest, override: Override | None, epoch: str | None, *, is_wheel: bool = True
 ) -> Document:
-    """Return what the backend is asked for; ``epoch`` is the one of the policy."""
+    """Return what the backend is asked for: a wheel, or an sdist and a wheel of that.
+
+    The ``epoch`` is the one of the policy.
+    """
     settings = dict(request.config_settings)
     if override is not None:
         settings |= override.table("config-settings")
     return {
-        "kind": "wheel",
+        "kind": "wheel" if is_wheel else "sdist and wheel",
         "config_settings": settings,
         "links": request.links.value if request.links else "default",
         "epoch": epoch,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation import deliver_file
 
 if TYPE_CHECKING:
-    from wheelforge.build.reuse import ReusedWheel
+    from wheelforge.build.wheel_build import ReusedWheel
     from wheelforge.events import EventLog
     from wheelforge.models import Artifact, BuildRequest, Cause
     from wheelforge_isolation import WheelKey
@@ -30,14 +30,14 @@ class BuildResult:
         self.is_forked = False
         """Whether the last hook ran in a fork."""
         self.environments: list[tuple[tuple[str, ...], tuple[WheelKey, ...]]] = []
-        """The requirements and wheels of each environment of the last artifact."""
+        """The requirements and wheels of each environment."""
         self.is_reused = False
         self.cause: Cause | None = None
         self.checked: list[str] = []
         """The notes about the last artifact."""
 
     def reuse(self, found: ReusedWheel | None, events: EventLog, request: BuildRequest) -> None:
-        """Deliver the wheel of an earlier build, if there is one."""
+        """Deliver what an earlier build has made, if there is something."""
         if found is None:
             return
         events.artifacts = self.artifacts
@@ -45,7 +45,8 @@ class BuildResult:
         events.list_environment(found.wheels)
         self.wheels |= dict.fromkeys(found.wheels)
         self.backend = ("", found.facts["backend"])
-        with events.phase("deliver"):
-            path = deliver_file(found.artifact.path, request.output)
-        self.artifacts.append(replace(found.artifact, path=path))
+        for artifact in found.artifacts:
+            with events.phase("deliver"):
+                path = deliver_file(artifact.path, request.output)
+            self.artifacts.append(replace(artifact, path=path))
         self.is_reused = True

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from wheelforge.build.attempt import Attempt
     from wheelforge.build.context import BuildContext
     from wheelforge.build.project import SourceTree
-    from wheelforge.build.reuse import WheelBuild
+    from wheelforge.build.wheel_build import WheelBuild
     from wheelforge.models import AppliedOverride, BuildRequest, Runner
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import LockOwner, Stage

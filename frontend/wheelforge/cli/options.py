@@ -13,7 +13,6 @@ from wheelforge.cli.argument_types import (
     parse_requirement_file,
     parse_seconds,
     parse_shard,
-    parse_size,
     parse_time,
     read_source,
 )
@@ -317,48 +316,6 @@ def add_index(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--offline", action="store_true", help="use no network, only the cache")
     network.add_argument(
         "--refresh", action="store_true", help="ask the index again, ignoring remembered answers"
-    )
-
-
-def add_cache(parser: argparse.ArgumentParser) -> None:
-    """Add where the cache is."""
-    group = parser.add_argument_group("cache")
-    places = group.add_mutually_exclusive_group()
-    add_cache_directory(places)
-    places.add_argument(
-        "--no-cache", action="store_true", help="use a temporary cache, deleted afterwards"
-    )
-    group.add_argument(
-        "--cache-max-size",
-        type=parse_size,
-        metavar="SIZE",
-        help="shrink the cache to this size afterwards: 5GB",
-    )
-
-
-def add_reuse(parser: argparse.ArgumentParser) -> None:
-    """Add which wheels of earlier builds are used again."""
-    group = parser.add_argument_group("earlier builds")
-    group.add_argument(
-        "--no-reuse", action="store_true", help="neither use wheels of earlier builds nor keep any"
-    )
-    group.add_argument(
-        "--rebuild",
-        nargs="?",
-        const=":all:",
-        action="append",
-        metavar="NAME",
-        help="build anew, and keep the result; with a NAME only that project (repeatable)",
-    )
-
-
-def add_cache_directory(parser: Options) -> None:
-    """Add the one option of all commands that use a cache."""
-    parser.add_argument(
-        "--cache-dir",
-        type=parse_output_directory,
-        metavar="DIR",
-        help="cache directory (default: the platform's)",
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from wheelforge.cli import options, server_options
+from wheelforge.cli import cache_options, options, server_options
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_days,
@@ -118,8 +118,8 @@ def _add_making(parser: argparse.ArgumentParser, *, takes_lock: bool = True) -> 
     options.add_isolation(parser)
     options.add_requirements(parser, takes_lock=takes_lock)
     options.add_index(parser)
-    options.add_cache(parser)
-    options.add_reuse(parser)
+    cache_options.add_cache(parser)
+    cache_options.add_reuse(parser)
     options.add_verbosity(parser)
 
 
@@ -128,7 +128,7 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
         "--locked", type=absolute_path, required=True, metavar="FILE", help="the lock"
     )
     options.add_index(parser)
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
     options.add_verbosity(parser)
 
 
@@ -164,7 +164,7 @@ def _add_overrides_explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options.add_overrides(parser)
     options.add_pythons(parser)
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
 
 
 def _add_why(parser: argparse.ArgumentParser) -> None:
@@ -172,14 +172,14 @@ def _add_why(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("build", metavar="BUILD", help=text)
     parser.add_argument("other", nargs="?", metavar="OTHER", help="a build to compare it with")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options.add_pythons(parser)
     options.add_index(parser)
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
 
 
 def _add_help(parser: argparse.ArgumentParser) -> None:
@@ -199,17 +199,17 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cache_facts(parser: argparse.ArgumentParser) -> None:
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_cache_verify(parser: argparse.ArgumentParser) -> None:
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
     parser.add_argument("--repair", action="store_true", help="mend or remove what is wrong")
 
 
 def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
     parser.add_argument(
         "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much: 5GB"
     )
@@ -229,12 +229,12 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     options.add_links(group)
     options.add_requirements(parser)
     options.add_index(parser)
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
     options.add_verbosity(parser)
 
 
 def _add_server_stop(parser: argparse.ArgumentParser) -> None:
-    options.add_cache_directory(parser)
+    cache_options.add_cache_directory(parser)
     parser.add_argument("--drain", action="store_true", help="let what is at work end by itself")
 
 
@@ -260,14 +260,14 @@ COMMANDS = {
     ),
     "unpack": Command(_add_unpack, "unpack an sdist safely", "commands.run_unpack"),
     "cache dir": Command(
-        options.add_cache_directory, "print the cache directory", "cache.show_directory"
+        cache_options.add_cache_directory, "print the cache directory", "cache.show_directory"
     ),
     "cache size": Command(_add_cache_facts, "print the size of the cache", "cache.show_size"),
     "cache list": Command(_add_cache_facts, "list the entries of the cache", "cache.show_entries"),
     "cache verify": Command(_add_cache_verify, "check every file of the cache", "cache.verify"),
     "cache gc": Command(_add_cache_gc, "remove leftovers and old entries", "cache.collect"),
     "cache clear": Command(
-        options.add_cache_directory, "remove everything that is not in use", "cache.clear"
+        cache_options.add_cache_directory, "remove everything that is not in use", "cache.clear"
     ),
     "config show": Command(
         _add_config_show, "show each value in force and where it comes from", "config.show"

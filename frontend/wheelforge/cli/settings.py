@@ -42,10 +42,16 @@ def make_settings(options: CommandOptions) -> Settings:
             era=Era(options.era),
             timeout_seconds=options.timeout,
             compiler_cache=options.compiler_cache,
-            reuse=Reuse.OFF if options.no_reuse else Reuse.SDISTS,
+            reuse=_find_reuse(options),
             rebuild=frozenset(map(_normalize, options.rebuild or ())),
         ),
     )
+
+
+def _find_reuse(options: CommandOptions) -> Reuse:
+    if options.no_reuse:
+        return Reuse.OFF
+    return Reuse.ALL if options.reuse else Reuse.SDISTS
 
 
 def _normalize(name: str) -> str:

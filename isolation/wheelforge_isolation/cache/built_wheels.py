@@ -21,6 +21,7 @@ from wheelforge_isolation.errors import FileAccessError, IsolationError
 from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.atomic import replace_file
 from wheelforge_isolation.files.locks import wait_for_lock
+from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -122,8 +123,11 @@ class BuiltStore:
         return facts
 
     def store(self, key: str, wheel: Path, facts: Mapping[str, object] | None = None) -> BuiltWheel:
-        """Keep the file ``wheel`` as what was built with ``key``, in place of any before it."""
-        found = read_wheel_key(wheel)
+        """Keep the file ``wheel`` as what was built with ``key``, in place of any before it.
+
+        An sdist can be kept in the same way.
+        """
+        found = _read_key(wheel)
         copy = partial(fs.copy_file, str(wheel))
         file = self._wheels.keep_file(found.file_name, found.sha256, copy)
         facts = dict(facts or {})
@@ -154,7 +158,19 @@ def list_built_wheels(layout: Layout) -> Iterator[tuple[WheelKey, dict[str, Any]
         record = parse_record(read_record(path))
         if record is not None and record.key == path.stem:
             facts = record.about.pop(_FACTS)
-            yield WheelKey(**record.about), facts
+            key = WheelKey(**record.about)
+            if key.file_name.endswith(WHEEL_SUFFIX):
+                yield key, facts
+
+
+def _read_key(path: Path) -> WheelKey:
+    if path.name.endswith(WHEEL_SUFFIX):
+        return read_wheel_key(path)
+    found = parse_sdist_name(path.name)
+    with fs.raising_file_errors("read", str(path)):
+        sha256 = fs.digest(path)
+    version = str(found.version)
+    return WheelKey(name=found.name, version=version, file_name=path.name, sha256=sha256)
 
 
 def _name(key: str) -> str:

@@ -1,0 +1,208 @@
+"""The content of a project's directory, by which its wheel is used again or built.
+
+Every file counts by path, mode and bytes, whatever its times say, and those that git ignores as
+well: backends can read them all. Left out is only what no wheel is made from: the wheels and sdists
+of earlier builds, compiled modules, hidden caches that are marked as such, virtual environments. Of
+a git repository the commit, the tags and the list of tracked files count, as backends make versions
+and sdists of them, but no file of its own: it notes times there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wheelforge_isolation import digest
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import (
+    SDIST_SUFFIXES,
+    WHEEL_SUFFIX,
+    parse_sdist_name,
+    parse_wheel_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_MOST_FILES = 1000
+"""Of more files, a document names the directories at the top."""
+_DIGITS = 32
+_GIT = (
+    ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "-z"),
+    ("for-each-ref", "refs/tags", "--format=%(refname) %(objectname) %(*objectname)"),
+    ("ls-files", "--stage", "-z"),
+)
+_UPSTREAM = (b"# branch.upstream", b"# branch.ab")
+
+
+class UnknownContentError(Exception):
+    """Something of a directory cannot be told, so that its wheel is not used again."""
+
+
+class DirectoryContent:
+    """The files of a directory as they are now, but results of builds with that ``output``.
+
+    Raises `UnknownContentError` if a backend could read what cannot be told.
+    """
+
+    def __init__(self, root: Path, output: Path, variables: Mapping[str, str]) -> None:
+        self._facts = (root, output, variables)
+        self._root = root = root.resolve()
+        self._files: dict[str, str] = {}
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+        try:
+            for path in _list_paths(root, {root / "dist", output.resolve()}):
+                name, status = path.relative_to(root).as_posix(), path.lstat()
+                self._files[name] = _describe(path, status, root)
+                self._stamps[name] = (status.st_size, status.st_mtime_ns, status.st_ino)
+        except OSError as error:
+            raise UnknownContentError(str(error)) from error
+        self._repository = _describe_repository(root, variables)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a key document has of it."""
+        files = self._files
+        if len(files) > _MOST_FILES:
+            parts: dict[str, list[tuple[str, str]]] = {}
+            for path, each in files.items():
+                parts.setdefault(path.partition("/")[0], []).append((path, each))
+            files = {name: _shorten(repr(each).encode()) for name, each in parts.items()}
+        return {"files": files, "git": self._repository}
+
+    def is_unchanged(self) -> bool:
+        """Return whether nothing was written meanwhile but products of a build.
+
+        A file that was written and is the same may have been edited, and edited back. One that is
+        new is a product where builds put them, or where git ignores it.
+        """
+        try:
+            now = DirectoryContent(*self._facts)
+        except UnknownContentError:
+            return False
+        before = self._files.items()
+        if self._repository != now._repository or not before <= now._files.items():
+            return False
+        written = now._stamps.items() - self._stamps.items()
+        strange = [path for path, _ in written if not _is_product(path)]
+        return not strange or _are_ignored(self._root, strange, self._facts[2])
+
+
+def _list_paths(root: Path, outputs: Iterable[Path]) -> Iterator[Path]:
+    """Yield every file and link below ``root``, and every directory that is empty."""
+    for place, folders, names in os.walk(root, onerror=_raise):
+        directory = Path(place)
+        if directory != root and not folders and not names:
+            yield directory
+        kept = [name for name in sorted(folders) if not _is_left_out(directory / name)]
+        links = [name for name in kept if (directory / name).is_symlink()]
+        folders[:] = [name for name in kept if name not in links]
+        results = _list_results(names) if directory in outputs else ()
+        for name in sorted([*names, *links]):
+            if name != ".git" and name not in results:
+                yield directory / name
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_left_out(directory: Path) -> bool:
+    if directory.name in {".git", "__pycache__"}:
+        return True
+    if directory.name.startswith(".") and (directory / "CACHEDIR.TAG").is_file():
+        return True
+    programs = ("bin/python", "Scripts/python.exe")
+    is_environment = any(os.path.lexists(directory / each) for each in programs)
+    return is_environment and (directory / "pyvenv.cfg").is_file()
+
+
+def _list_results(names: Iterable[str]) -> set[str]:
+    """Return the wheels, and the sdists of the same projects."""
+    wheels: dict[str, str] = {}
+    sdists: dict[str, str] = {}
+    for name in names:
+        with contextlib.suppress(FormatError):
+            if name.endswith(WHEEL_SUFFIX):
+                wheels[name] = parse_wheel_name(name).name
+            elif name.endswith(SDIST_SUFFIXES):
+                sdists[name] = parse_sdist_name(name).name
+    return {*wheels, *(name for name, each in sdists.items() if each in wheels.values())}
+
+
+def _describe(path: Path, status: os.stat_result, root: Path) -> str:
+    """Return mode and digest of a file, or where a link leads."""
+    if stat.S_ISREG(status.st_mode):
+        return f"{stat.S_IMODE(status.st_mode):03o} {digest(path)[:_DIGITS]}"
+    if stat.S_ISDIR(status.st_mode):
+        return "directory"
+    if not stat.S_ISLNK(status.st_mode):
+        raise UnknownContentError(f"`{path}` is no file")
+    text, target = f"-> {path.readlink()}", path.resolve()
+    if target.is_relative_to(root) or not target.exists():
+        return text
+    if not target.is_file():
+        raise UnknownContentError(f"`{path}` leads out of the directory")
+    return f"{text} {digest(target)[:_DIGITS]}"
+
+
+def _is_product(path: str) -> bool:
+    first, *_ = parts = path.split("/")
+    return first == "build" or any(part.endswith(".egg-info") for part in parts[:-1])
+
+
+# The repository
+
+
+def _describe_repository(root: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what backends learn from git; nothing without a repository."""
+    if not any(os.path.lexists(place / ".git") for place in (root, *root.parents)):
+        return {}
+    status, tags, tracked = (_run_git(root, variables, words) for words in _GIT)
+    lines = [each for each in status.split(b"\0") if each and not each.startswith(_UPSTREAM)]
+    head = [os.fsdecode(each.split()[-1]) for each in lines if each.startswith(b"# branch.")]
+    commit, branch, *_ = (*head, "", "")
+    changed = [each for each in lines if not each.startswith(b"#")]
+    return {
+        "commit": commit,
+        "branch": branch,
+        "tags": _shorten(tags),
+        "tracked": _shorten(tracked),
+        "changed": _shorten(b"\0".join(changed)) if changed else "",
+    }
+
+
+def _are_ignored(root: Path, paths: Iterable[str], variables: Mapping[str, str]) -> bool:
+    """Return whether git ignores every one of ``paths``."""
+    asked = {os.fsencode(path) for path in paths}
+    words = ("check-ignore", "-z", "--stdin")
+    try:
+        found = _run_git(root, variables, words, b"\0".join(asked))
+    except UnknownContentError:
+        return False
+    return asked == set(filter(None, found.split(b"\0")))
+
+
+def _run_git(
+    root: Path, variables: Mapping[str, str], words: Iterable[str], text: bytes = b""
+) -> bytes:
+    """Return what git prints to what it is told; its own files are left as they are."""
+    try:
+        return subprocess.run(
+            ["git", *words],  # ruff: ignore[start-process-with-partial-path]
+            cwd=root,
+            env={**variables, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            input=text,
+            capture_output=True,
+            check=True,
+        ).stdout
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise UnknownContentError(f"git: {error}") from error
+
+
+def _shorten(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGITS]

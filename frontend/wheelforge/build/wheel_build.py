@@ -1,0 +1,237 @@
+"""One build of a wheel: all that it depends on, and what an earlier one with the same has left."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from wheelforge.build.environment_request import make_environment_request
+from wheelforge.build.key_document import describe_closure, key_of
+from wheelforge.build.prestart import Prestarter
+from wheelforge.models import Artifact, Kind
+from wheelforge_isolation import ForgeError, digest
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from wheelforge.build.result import BuildResult
+    from wheelforge.build.reuse import WheelReuse
+    from wheelforge.build.sources import FetchedSource
+    from wheelforge.models import Builder, BuildRequest, Cause
+    from wheelforge.overrides.model import Override
+    from wheelforge_isolation import BuiltWheel, WheelKey
+
+    Asked = list[list[str]]
+
+_SDIST = "sdist "
+"""Before the key of a wheel, that of the sdist which it was made from."""
+_LONGEST_HISTORY = 8
+_MOST_MANIFESTS = 4
+"""How many sets of questions are remembered for the same build."""
+
+
+class ReusedWheel(NamedTuple):
+    """A wheel that need not be built."""
+
+    artifacts: tuple[Artifact, ...]
+    """The wheel, behind the sdist of the directory that it comes from."""
+    wheels: tuple[WheelKey, ...]
+    """The wheels that it was built with."""
+    facts: Mapping[str, Any]
+
+
+class SourceContent(Protocol):
+    """The bytes that a wheel is built from."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a key document has of them."""
+        ...
+
+    def is_unchanged(self) -> bool:
+        """Return whether they are still the same."""
+        ...
+
+
+class SdistContent(NamedTuple):
+    """An sdist, known by its hash."""
+
+    fetched: FetchedSource
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a key document has of it."""
+        return {"sha256": self.fetched.sha256}
+
+    def is_unchanged(self) -> bool:
+        """Return whether no other file has taken its place since it was hashed."""
+        try:
+            return digest(self.fetched.path) == self.fetched.sha256
+        except OSError:
+            return False
+
+
+class WheelInputs(NamedTuple):
+    """The source of a wheel, and what is known of it."""
+
+    fetched: FetchedSource
+    content: SourceContent
+    override: Override | None
+    named: Sequence[str]
+    """The variables of a CI run that it names."""
+
+
+class WheelBuild:
+    """One build of a wheel: what it depends on, and the wheel that an earlier one has left."""
+
+    def __init__(self, reuse: WheelReuse, request: BuildRequest, inputs: WheelInputs) -> None:
+        self._reuse = reuse
+        self._request = request
+        self._inputs = inputs
+        self._fetched = inputs.fetched
+        self.override = inputs.override
+        self._known = self._describe()
+        self._manifest = key_of(self._known)
+
+    @property
+    def _has_sdist(self) -> bool:
+        """Whether the wheel is made through an sdist, which is delivered as well."""
+        return not (self._request.kinds or self._fetched.sha256)
+
+    def _describe(self) -> dict[str, Any]:
+        return self._reuse.describe(self._request, self._inputs)
+
+    def find(self, build: Builder) -> ReusedWheel | None:
+        """Return the wheel of an earlier build that was the same; ``build`` makes requirements."""
+        if not self._reuse.reads(self._fetched):
+            return None
+        for asked in self._read_manifest():
+            try:
+                closures = [self._choose(requirements, build) for requirements in asked]
+                found = self._find(asked, closures)
+            except ForgeError:
+                continue  # the build comes to the same error, and says it better
+            if found is not None:
+                self._expect()
+                return found
+        return None
+
+    def _read_manifest(self) -> list[Asked]:
+        found = self._reuse.manifests.read(self._manifest)
+        return found["asked"] if found else []
+
+    def _expect(self) -> None:
+        """Have no server started for this source the next time."""
+        request = self._request
+        if not request.chain:
+            root, python = self._reuse.manager.cache.layout.root, self._reuse.settings.python
+            Prestarter(root, python).expect_reuse(request.source, request.variables or {})
+
+    def _choose(self, requirements: Sequence[str], build: Builder) -> tuple[WheelKey, ...]:
+        """Return the wheels that an environment with these requirements has today."""
+        request = make_environment_request(
+            self._request, requirements, self.override, self._fetched.sha256
+        )
+        return self._reuse.manager.choose(request, build)
+
+    def _find(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> ReusedWheel | None:
+        key = key_of(self._complete(asked, closures))
+        found = self._reuse.manager.cache.built.find(key)
+        if found is None or key_of(found.facts["document"]) != key:
+            return None
+        wheel, fetched = found.key, self._fetched
+        # Some say in the version of a wheel what it was compiled for: that is for a build to judge.
+        if fetched.name not in {"", wheel.name} or fetched.version not in {"", wheel.version}:
+            return None
+        made = [found]
+        if self._has_sdist:
+            sdist = self._reuse.manager.cache.built.find(_SDIST + key)
+            if sdist is None:
+                return None
+            made.insert(0, sdist)
+        used = tuple(dict.fromkeys(key for closure in closures for key in closure))
+        return ReusedWheel(tuple(map(_make_artifact, made)), used, found.facts)
+
+    def _complete(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> dict[str, Any]:
+        constraints = self._reuse.manager.read_constraints(self._request.constraints).texts
+        return {**self._known, "closure": describe_closure(asked, closures, constraints)}
+
+    def store(self, result: BuildResult, place: Path) -> Cause | None:
+        """Keep the wheel that was just built below ``place``, if that is possible.
+
+        Return why it was built.
+        """
+        cause: Cause | None = None
+        with contextlib.suppress(ForgeError, OSError):
+            if not self._inputs.content.is_unchanged():
+                return None
+            environments = list(dict.fromkeys(reversed(result.environments)))[::-1]
+            asked = [list(requirements) for requirements, _ in environments]
+            if any("://" in text for texts in asked for text in texts):
+                return None  # there may be a password in it
+            if self._describe() != self._known:
+                return None  # a file or a tool has changed meanwhile: which one was read is unknown
+            document = self._complete(asked, [wheels for _, wheels in environments])
+            cause = self._explain(document)
+            facts = {
+                "document": document,
+                "cause": cause._asdict(),
+                "label": self._request.label,
+                "time": time.time(),
+                "backend": result.backend[1],
+                "notes": result.checked,
+            }
+            key, built = key_of(document), self._reuse.manager.cache.built
+            for artifact in result.artifacts:
+                path = place / artifact.kind.value / artifact.path.name
+                prefix = _SDIST if artifact.kind is Kind.SDIST else ""
+                built.store(prefix + key, path, facts)
+            before = self._read_manifest()
+            if asked not in before:
+                kept = [asked, *before][:_MOST_MANIFESTS]
+                self._reuse.manifests.write({"asked": kept}, self._manifest)
+            self._expect()
+            self._reuse.store_release(self._fetched.sha256, self.override)
+        return cause
+
+    def _explain(self, document: dict[str, Any]) -> Cause:
+        """Return why the wheel with that document was built, and note its key as the last one."""
+        from wheelforge.build import cause
+
+        reuse, key, name = self._reuse, key_of(document), find_project(self._fetched)
+        built, project = reuse.manager.cache.built, name or self._fetched.path.name
+        keys: list[str] = (reuse.history.read(project) or {}).get("keys", [])
+        others = [each for each in keys if each != key]
+        reuse.history.write({"keys": [key, *others][:_LONGEST_HISTORY]}, project)
+        if not reuse.reads(self._fetched):
+            return cause.ASKED if keys else cause.FIRST
+        if key in keys:
+            is_damaged = key in built.damaged or built.read(key) is not None
+            return cause.DAMAGED if is_damaged else cause.COLLECTED
+        earlier = [facts["document"] for each in others if (facts := built.read(each))]
+        return cause.find_cause(document, earlier)
+
+
+def _make_artifact(built: BuiltWheel) -> Artifact:
+    key = built.key
+    return Artifact(
+        kind=Kind.WHEEL if key.file_name.endswith(WHEEL_SUFFIX) else Kind.SDIST,
+        path=built.path,
+        name=key.name,
+        version=key.version,
+        size_bytes=built.path.stat().st_size,
+        sha256=key.sha256,
+    )
+
+
+def find_project(fetched: FetchedSource) -> str:
+    """Return the name of the project, normalised, as far as it is known before a build."""
+    if not fetched.sha256:
+        from wheelforge.overrides.apply import identify
+
+        return identify(fetched.path, b"")[0]
+    with contextlib.suppress(FormatError):
+        return fetched.name or parse_sdist_name(fetched.path.name).name
+    return ""
