@@ -80,6 +80,7 @@ PATH_CHANGES = {
 CHANGES = {
     "batch/machine": {"os.open", "os.mkfifo", "os.write"},  # a fifo, which ends with the batch
     "build/session": {"open(w)"},  # through an opener of `files`
+    "cli/background": {"os.open", "os.write"},  # a log for standard streams, and to a pipe
     "cli/summary": {"open(w)"},  # added to the file that GitHub names
     "cli/command_line": {"os.open"},  # of the null device, in the place of a closed stream
     "hooks/in_process": {"os.open", "unlink", "open(w)"},  # in the Python of a backend

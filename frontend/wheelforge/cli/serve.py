@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.batch.machine import count_cores
 from wheelforge.build.targets import find_layout
+from wheelforge.cli.background import go_to_background, write_to_log
 from wheelforge.cli.console import Console
 from wheelforge.errors import ServiceError
+from wheelforge.service.activation import find_network, find_socket, read_listeners
 from wheelforge.service.home import Home, choose_socket
 from wheelforge.service.zygote import Zygote
 from wheelforge_isolation import claim_cache
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
     from wheelforge.cli.command_options import CommandOptions
     from wheelforge.service.server import Server
 
@@ -35,8 +40,26 @@ _PATIENCE_SECONDS = 600
 _FILES_OF_PYPI = ("https://files.pythonhosted.org/packages/",)
 
 
-def run_serve(options: CommandOptions) -> None:
+def run_serve(options: CommandOptions) -> int:
     """Serve until it is told to end."""
+    _check_platform()
+    layout = find_layout(options.cache_dir)
+    layout.prepare()
+    claim_cache(layout)
+    home = Home.of(layout.root)
+    home.prepare()
+    listeners = read_listeners(os.environ)
+    if options.detach:
+        code = go_to_background(home.log, [each.fileno() for each in listeners])
+        if code is not None:
+            if code == 0:
+                Console(options.verbosity).say("note", f"in the background; log: `{home.log}`")
+            return code
+    _serve(options, home, listeners)
+    return 0
+
+
+def _check_platform() -> None:
     if not hasattr(os, "fork"):
         raise ServiceError("server-failed", "this platform cannot fork processes")
     try:
@@ -44,29 +67,34 @@ def run_serve(options: CommandOptions) -> None:
             import_module(name)
     except ImportError as error:
         raise ServiceError("extra-missing", "service", str(error)) from error
+
+
+def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socket]) -> None:
     from wheelforge.cli import hosted
 
-    layout = find_layout(options.cache_dir)
-    layout.prepare()
-    claim_cache(layout)
-    home = Home.of(layout.root)
-    home.prepare()
-    path = options.socket or choose_socket(home, os.environ)
-    zygote = Zygote(hosted.prepare, hosted.work)
+    def prepare() -> None:
+        if options.detach:
+            write_to_log(home.log)
+        hosted.prepare()
+
+    zygote = Zygote(prepare, hosted.work, closed=listeners)
     from wheelforge.service.access import read_tokens
     from wheelforge.service.server import ServerOptions, serve
 
+    path = find_socket(listeners) or options.socket or choose_socket(home, os.environ)
+    network = find_network(listeners) or options.listen
     found = ServerOptions(
-        cache=layout.root,
+        cache=find_layout(options.cache_dir).root,
         socket=path,
         jobs=options.jobs or count_cores(),
         idle_seconds=options.idle,
         targets=dict(options.targets or ()),
         words=_list_words(options),
         places=_list_places(options),
-        listen=options.listen,
-        tokens=read_tokens(options.token_file or home.root / "tokens") if options.listen else {},
+        listen=network,
+        tokens=read_tokens(options.token_file or home.root / "tokens") if network else {},
         hosts=tuple(options.hosts or ()),
+        listeners=listeners,
     )
     console = Console(options.verbosity)
 
@@ -76,6 +104,8 @@ def run_serve(options: CommandOptions) -> None:
         where = f"{server.address} and {server.url}" if server.url else server.address
         console.say("note", f"listening on {where}{more}")
         _notify("READY=1")
+        if options.detach:
+            write_to_log(home.log, is_ready=True)
 
     serve(found, zygote, on_ready)
 

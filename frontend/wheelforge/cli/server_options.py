@@ -48,6 +48,9 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"
     )
     group.add_argument(
+        "--detach", action="store_true", help="go on in the background once it is ready"
+    )
+    group.add_argument(
         "--idle",
         type=parse_seconds,
         default=0.0,

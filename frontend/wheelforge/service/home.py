@@ -69,6 +69,11 @@ class Home(NamedTuple):
         """The facts by which the server is found."""
         return self.root / "server.json"
 
+    @property
+    def log(self) -> Path:
+        """The output of a server in the background."""
+        return self.root / "server.log"
+
     def prepare(self) -> None:
         """Make the directory, and see that it is private."""
         ensure_private_directories(str(self.root))

@@ -53,6 +53,8 @@ class ServerOptions(NamedTuple):
     tokens: Mapping[str, str] = {}
     hosts: Sequence[str] = ()
     """Further names of the server, as a proxy has them."""
+    listeners: Sequence[socket.socket] = ()
+    """Those that a service manager has opened, and keeps."""
 
 
 class Server:
@@ -116,9 +118,7 @@ class Server:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, lambda: self.stop(drain=False))
         async with AsyncExitStack() as stack:
-            listeners = [stack.enter_context(listen(path)) for path in paths]
-            for path in paths:
-                stack.callback(remove_file, str(path))
+            listeners = [self._open_listener(path, stack) for path in paths]
             self.runs.depot_address = str(paths[1])
             runner = web.AppRunner(
                 make_application(self),
@@ -150,9 +150,20 @@ class Server:
                 task.cancel()
             self.depot.sweep(leave=0)
 
+    def _open_listener(self, path: Path, stack: AsyncExitStack) -> socket.socket:
+        """Return a socket at ``path``: the one that is there already, or a new one."""
+        for each in self.options.listeners:
+            if each.getsockname() == str(path):
+                return stack.enter_context(each)
+        listener = stack.enter_context(listen(path))
+        stack.callback(remove_file, str(path))
+        return listener
+
     async def _listen_on_network(self, runner: web.AppRunner, host: str, port: int) -> None:
-        listener = socket.create_server(
-            (host.strip("[]"), port), family=socket.AF_INET6 if host[0] == "[" else socket.AF_INET
+        family = socket.AF_INET6 if host[0] == "[" else socket.AF_INET
+        given = (each for each in self.options.listeners if each.family == family)
+        listener = next(given, None) or socket.create_server(
+            (host.strip("[]"), port), family=family
         )
         port = listener.getsockname()[1]
         self._access = Access(self.options.tokens, list_hosts(host, port, self.options.hosts))

@@ -13,7 +13,7 @@ import socket
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Work = Callable[[socket.socket, list[int]], NoReturn]
     """Does the job that a line says, with files for the three standard streams."""
@@ -27,11 +27,15 @@ _IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 class Zygote:
     """The process, as the server sees it; started before the server has any thread."""
 
-    def __init__(self, prepare: Callable[[], None], work: Work) -> None:
+    def __init__(
+        self, prepare: Callable[[], None], work: Work, closed: Sequence[socket.socket] = ()
+    ) -> None:
+        """Start it; it does not have the sockets ``closed``."""
         ours, theirs = socket.socketpair()
         self.pid = os.fork()
         if self.pid == 0:
-            ours.close()
+            for each in (ours, *closed):
+                each.close()
             _wait_for_jobs(theirs, prepare, work)
         theirs.close()
         self._line = ours
