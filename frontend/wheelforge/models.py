@@ -169,6 +169,8 @@ class Artifact:
     version: str
     size_bytes: int
     sha256: str
+    statement: str = ""
+    """The SHA-256 of the statement of where it comes from, if there is one."""
 
 
 class Phase(NamedTuple):

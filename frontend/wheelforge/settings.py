@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.index.settings import IndexOptions
 from wheelforge.models import Policy
+from wheelforge.provenance.options import Provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,8 @@ class Settings(IndexOptions):
     recorder: Recorder | None = None
     """Takes down what builds get."""
     policy: Policy = field(default_factory=Policy)
+    provenance: Provenance = field(default_factory=Provenance)
+    """Files that come beside artifacts."""
 
     def find_refusal(self, markers: Mapping[str, str]) -> Callable[[str, str], bool] | None:
         """Return what tells of a release whether its wheels are not taken; nothing if all are."""

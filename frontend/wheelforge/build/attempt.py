@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from wheelforge.build.attest import BuildRecord
     from wheelforge.build.compiler_cache import CompilerCache
     from wheelforge.build.project import Project, SourceTree
     from wheelforge.build.session import BuildSession
@@ -81,6 +83,9 @@ class Attempt:
 
             self.compiler_cache = CompilerCache(session.context.compiler_cache, place)
         self._session = session
+        self._started = time.time()
+        self._first_environment = 0
+        """Where those of the last artifact begin in the list of environments."""
         self.tree = tree
         self._request = session.request
         self._events = session.events
@@ -99,11 +104,39 @@ class Attempt:
                 continue
             artifact = self._make(source, kind)
             with self._events.phase("deliver"):
-                path = deliver_file(artifact.path, request.output)
-            self.result.artifacts.append(replace(artifact, path=path))
+                path = self._deliver(artifact, source)
             if kind is Kind.SDIST and not request.kinds:
                 sdist = source.fetched._replace(path=path)
                 source = unpack_source(sdist, self.place, request, self._events)
+
+    def _deliver(self, artifact: Artifact, source: SourceTree) -> Path:
+        """Put an artifact into the output directory, with the files that come beside it."""
+        result, attestor = self.result, self._session.context.attestor
+        beside: dict[str, bytes] = {}
+        if attestor is not None and artifact.kind is not Kind.EDITABLE:
+            written = attestor.accompany(artifact, self._record(source))
+            artifact, beside = replace(artifact, statement=written.sha256), written.beside
+            result.companions[artifact.path.name] = written.kept
+        path = deliver_file(artifact.path, self._request.output, beside)
+        result.artifacts.append(replace(artifact, path=path))
+        return path
+
+    def _record(self, source: SourceTree) -> BuildRecord:
+        from wheelforge.build.attest import BuildRecord
+
+        session, result = self._session, self.result
+        return BuildRecord(
+            id=session.id,
+            started=self._started,
+            request=replace(self._request, variables=session.variables),
+            fetched=source.fetched,
+            override=session.override,
+            environments=result.environments[self._first_environment :],
+            epoch=str(self._epoch or source.newest or ""),
+            backend=result.backend[1],
+            sandbox=getattr(result, "sandbox", None),
+            log=self.log,
+        )
 
     def _make(self, source: SourceTree, kind: Kind) -> Artifact:
         project, fetched = read_project(source.root), source.fetched
@@ -182,6 +215,7 @@ class Attempt:
     @contextlib.contextmanager
     def _open_backend(self, project: Project, kind: Kind, newest: int | None) -> Generator[Backend]:
         """Yield the backend, in an environment that has all that it says it needs for ``kind``."""
+        self._first_environment = len(self.result.environments)
         override, stated = self._session.override, frozenset(project.requires)
         required = self.list_required(project)
         prepared = self._prepare(required)

@@ -10,6 +10,7 @@ from wheelforge_isolation import JsonCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from wheelforge.build.attest import Attestor
     from wheelforge.build.forge import Components
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.targets import Targets
@@ -38,6 +39,11 @@ class BuildContext(NamedTuple):
     """The program that is put in front of compilers, if there is one."""
     numbers: Iterator[int] = itertools.count(1)
     """The ids of builds that are given none."""
+
+    @property
+    def attestor(self) -> Attestor | None:
+        """The writer of what comes beside artifacts, if that is asked for."""
+        return getattr(self.provider, "attestor", None)
 
     @property
     def unforked(self) -> JsonCache:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from wheelforge.build.sources import FetchedSource
 from wheelforge.errors import MetadataInvalidError, OfflineError, RequirementsError, UsageError
 from wheelforge.models import BuildRequest, Kind, PreparedEnvironment
+from wheelforge.provenance.origins import WheelOrigins
 from wheelforge.resolve import (
     ResolutionCache,
     ResolutionRequest,
@@ -34,6 +35,7 @@ from wheelforge_isolation.formats.urls import local_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from wheelforge.build.attest import Attestor
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.targets import Targets
     from wheelforge.index import Candidate, Index
@@ -95,6 +97,12 @@ class EnvironmentManager:
         self.private = settings.environment_dir and settings.environment_dir.resolve()
         self.built: dict[str, Path] = {}
         """The wheels that were built here and now, by their keys."""
+        self.origins = WheelOrigins()
+        self.attestor: Attestor | None = None
+        if settings.provenance.is_wanted:
+            from wheelforge.build.attest import Attestor
+
+            self.attestor = Attestor(settings.provenance, self)
         self.reuse: WheelReuse | None = None
         """Finds wheels that were built before, of what builds require."""
         self._workspace = workspace
@@ -186,11 +194,11 @@ class _Preparation:
     def plan(self) -> FetchPlan:
         """Resolve, and build what there is no wheel of."""
         request, settings = self._request, self._settings
-        answer = self._answer()
-        directory = self._manager.make_directory()
+        answer, directory = self._answer(), self._manager.make_directory()
         plan = prepare_wheels(
             answer, self._index, self._build_wheel, workspace=directory, chain=request.chain
         )
+        self._manager.origins.note(plan)
         if plan.resolution != answer and settings.lock is None:
             self._manager.resolutions.store(self.resolution_request, plan.resolution)
         if settings.recorder is not None:
@@ -299,6 +307,7 @@ class _Preparation:
         if not sha256:
             sdist = self._fetch_sdist(candidate)
             sha256 = digest(sdist)
+        self._manager.origins.note_sdist(candidate.url, sha256)
         known = self._identify_build(sha256)
         if known in self._manager.built:
             return self._manager.built[known]
@@ -315,7 +324,7 @@ class _Preparation:
         wheel = self._find_wheel(request, candidate, sha256)
         if wheel is None:
             request = replace(request, source=sdist or self._fetch_sdist(candidate))
-            wheel = self._build(request).artifacts[0].path
+            wheel = self._manager.origins.note_build(self._build(request).artifacts[0])
         self._manager.built[known] = wheel
         return wheel
 

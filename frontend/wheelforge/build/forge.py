@@ -98,6 +98,7 @@ def open_forge(
             provider = EnvironmentManager(settings, cache, targets, workspace, components.install)
             tidy = provider.discard_private
             reuse = provider.reuse = _open_reuse(provider, components)
+        _check_provenance(settings, provider)
         context = BuildContext(
             settings=settings,
             components=components,
@@ -117,6 +118,12 @@ def open_forge(
             forge.close(cancels=True)
             raise
         forge.close()
+
+
+def _check_provenance(settings: Settings, provider: EnvironmentProvider) -> None:
+    if settings.provenance.statements and getattr(provider, "attestor", None) is None:
+        reason = "it is not known what is in an environment that is none of ours"
+        raise UsageError("option-invalid", "--provenance", reason)
 
 
 def _open_reuse(manager: EnvironmentManager, components: Components) -> WheelReuse | None:

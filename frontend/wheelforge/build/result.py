@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation import deliver_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wheelforge.build.wheel_build import ReusedWheel
     from wheelforge.events import EventLog
     from wheelforge.models import Artifact, BuildRequest, Cause
@@ -31,6 +33,8 @@ class BuildResult:
         """Whether the last hook ran in a fork."""
         self.environments: list[tuple[tuple[str, ...], tuple[WheelKey, ...]]] = []
         """The requirements and wheels of each environment."""
+        self.companions: dict[str, Mapping[str, str]] = {}
+        """Facts for the files beside each artifact, by its name, for the time when it is reused."""
         self.is_reused = False
         self.cause: Cause | None = None
         self.checked: list[str] = []
@@ -46,7 +50,8 @@ class BuildResult:
         self.wheels |= dict.fromkeys(found.wheels)
         self.backend = ("", found.facts["backend"])
         for artifact in found.artifacts:
+            beside = found.beside.get(artifact.path.name)
             with events.phase("deliver"):
-                path = deliver_file(artifact.path, request.output)
+                path = deliver_file(artifact.path, request.output, beside)
             self.artifacts.append(replace(artifact, path=path))
         self.is_reused = True

@@ -42,6 +42,8 @@ class ReusedWheel(NamedTuple):
     wheels: tuple[WheelKey, ...]
     """The wheels that it was built with."""
     facts: Mapping[str, Any]
+    beside: Mapping[str, Mapping[str, bytes]] = {}
+    """For each artifact the files that are delivered beside it, all by their names."""
 
 
 class SourceContent(Protocol):
@@ -152,7 +154,9 @@ class WheelBuild:
                 return None
             made.insert(0, sdist)
         used = tuple(dict.fromkeys(key for closure in closures for key in closure))
-        return ReusedWheel(tuple(map(_make_artifact, made)), used, found.facts)
+        reused = ReusedWheel(tuple(map(_make_artifact, made)), used, found.facts)
+        attestor = self._reuse.manager.attestor
+        return reused if attestor is None else attestor.complete(reused)
 
     def _complete(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> dict[str, Any]:
         constraints = self._reuse.manager.read_constraints(self._request.constraints).texts
@@ -182,6 +186,7 @@ class WheelBuild:
                 "time": time.time(),
                 "backend": result.backend[1],
                 "notes": result.checked,
+                "companions": result.companions,
             }
             key, built = key_of(document), self._reuse.manager.cache.built
             for artifact in result.artifacts:

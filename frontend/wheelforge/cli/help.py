@@ -29,6 +29,7 @@ TOPICS = {
     "serve": "a server that builds for its clients, and its API",
     "overrides": "other requirements, variables, patches and metadata for single packages",
     "ci": "GitHub, GitLab, Jenkins, tox, nox, pre-commit, Docker, cibuildwheel",
+    "provenance": "statements of what artifacts were built of, and signatures",
     "reports": "JSON, HTML, JUnit and events",
     "errors": "exit codes, and every error code",
     "unpack": "links, modes, limits, and what is refused",

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from wheelforge.cli import cache_options, options, server_options
+from wheelforge.cli import cache_options, options, provenance_options, server_options
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_days,
@@ -72,6 +72,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     options.add_kinds(parser)
     options.add_batch(parser)
     options.add_reports(parser)
+    provenance_options.add_provenance(parser)
     _add_making(parser)
     server_options.add_server(parser)
 

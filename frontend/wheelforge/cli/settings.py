@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from wheelforge.cli.provenance_options import read_provenance
 from wheelforge.errors import SourceError, UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
 from wheelforge.settings import Settings
@@ -37,6 +38,7 @@ def make_settings(options: CommandOptions) -> Settings:
         environment_dir=options.env_dir,
         lock=lock,
         overrides=find_overrides(options),
+        provenance=read_provenance(options),
         policy=Policy(
             keep=Keep(options.keep),
             era=Era(options.era),

@@ -11,6 +11,9 @@ from wheelforge.errors.hooks import (
     last_lines as last_lines,
     plain_text as plain_text,
 )
+from wheelforge.errors.provenance import (
+    ProvenanceError as ProvenanceError,
+)
 from wheelforge.errors.requirements import (
     DownloadMismatchError as DownloadMismatchError,
     MetadataInvalidError as MetadataInvalidError,

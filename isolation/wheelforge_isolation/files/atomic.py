@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +37,39 @@ def replace_file(path: str, content: bytes) -> None:
     _publish(Path(path), write)
 
 
-def deliver_file(source: Path, directory: Path) -> Path:
-    """Put a copy of the file ``source`` into ``directory``: whole and durable, or not at all."""
+def deliver_file(source: Path, directory: Path, beside: Mapping[str, bytes] | None = None) -> Path:
+    """Put a copy of the file ``source`` into ``directory``: whole and durable, or not at all.
+
+    The files ``beside`` it get there first, by their names, once all of the copy is written. They
+    are what they were before if the copy does not get its name.
+    """
+    destination = directory / source.name
+    others = {directory / name: content for name, content in (beside or {}).items()}
 
     def write(descriptor: int) -> None:
         with open(source, "rb") as file:
             while chunk := file.read(_CHUNK):
                 fs.write_all(descriptor, chunk)
         os.fsync(descriptor)
+        for path, content in others.items():
+            _publish(path, partial(_write_durably, content))
 
     fs.ensure_directory(str(directory))
-    destination = directory / source.name
-    _publish(destination, write)
+    before = {path: path.read_bytes() if path.is_file() else None for path in others}
+    try:
+        _publish(destination, write)
+    except BaseException:
+        for path, content in before.items():
+            with contextlib.suppress(IsolationError, OSError):
+                fs.remove_file(str(path)) if content is None else replace_file(str(path), content)
+        raise
     fs.flush_names(directory)
     return destination
+
+
+def _write_durably(content: bytes, descriptor: int) -> None:
+    fs.write_all(descriptor, content)
+    os.fsync(descriptor)
 
 
 def _publish(path: Path, write: Callable[[int], None]) -> None:

@@ -1,0 +1,194 @@
+"""The files that are delivered beside an artifact: the statement of where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wheelforge.build.key_document import (
+    SCHEMA,
+    describe_closure,
+    describe_environment,
+    describe_overrides,
+    describe_policy,
+    describe_request,
+)
+from wheelforge.build.toolchain import Toolchain, describe_platform
+from wheelforge.models import Artifact
+from wheelforge.provenance.statement import (
+    SUFFIX,
+    Run,
+    Subject,
+    encode,
+    make_purl,
+    make_statement,
+)
+from wheelforge_isolation import digest
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_sdist_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import BinaryIO
+
+    from wheelforge.build.environments import EnvironmentManager
+    from wheelforge.build.sources import FetchedSource
+    from wheelforge.build.wheel_build import ReusedWheel
+    from wheelforge.models import BuildRequest, Kind
+    from wheelforge.overrides.model import Override
+    from wheelforge.provenance.options import Provenance
+    from wheelforge_isolation import WheelKey
+
+    Facts = dict[str, Any]
+
+KEPT = "companions"
+"""The key under which earlier builds have kept such facts, by the names of their artifacts."""
+_STATEMENT = "statement"
+
+
+class BuildRecord(NamedTuple):
+    """One build that has made an artifact, as far as a statement tells it."""
+
+    id: str
+    started: float
+    """Seconds since 1970."""
+    request: BuildRequest
+    """With all its variables."""
+    fetched: FetchedSource
+    override: Override | None
+    environments: Sequence[tuple[tuple[str, ...], tuple[WheelKey, ...]]]
+    epoch: str
+    backend: str
+    sandbox: object
+    log: BinaryIO
+
+
+class Companions(NamedTuple):
+    """The files beside an artifact."""
+
+    beside: dict[str, bytes]
+    """Their contents by their names."""
+    kept: dict[str, str]
+    """Facts for the time when the artifact is used again."""
+    sha256: str = ""
+    """Of the statement, as it is signed."""
+
+
+class Attestor:
+    """Writes what comes beside artifacts, for all builds of one forge."""
+
+    def __init__(self, options: Provenance, manager: EnvironmentManager) -> None:
+        self.options = options
+        self._manager = manager
+        self._toolchain = Toolchain(manager.cache.layout.manifests)
+
+    def accompany(self, artifact: Artifact, build: BuildRecord) -> Companions:
+        """Return the files for an artifact that was just built."""
+        kept: dict[str, str] = {}
+        if self.options.statements:
+            kept[_STATEMENT] = self._make_statement(artifact, build).decode()
+        return self._write(artifact, kept)
+
+    def complete(self, found: ReusedWheel) -> ReusedWheel | None:
+        """Return the wheel of an earlier build with the files beside it, if they are known.
+
+        A statement is made when something is built, and never afterwards.
+        """
+        artifacts, beside = list[Artifact](), dict[str, dict[str, bytes]]()
+        for artifact in found.artifacts:
+            kept = found.facts.get(KEPT, {}).get(artifact.path.name, {})
+            if self.options.statements and _STATEMENT not in kept:
+                return None
+            written = self._write(artifact, kept)
+            artifacts.append(replace(artifact, statement=written.sha256))
+            beside[artifact.path.name] = written.beside
+            self._manager.origins.note_build(artifacts[-1])
+        return found._replace(artifacts=tuple(artifacts), beside=beside)
+
+    def _write(self, artifact: Artifact, kept: dict[str, str]) -> Companions:
+        beside: dict[str, bytes] = {}
+        if not self.options.statements:
+            return Companions(beside, kept)
+        statement, signer = kept[_STATEMENT].encode(), self.options.signer
+        beside[artifact.path.name + SUFFIX] = signer.sign(statement) if signer else statement
+        return Companions(beside, kept, hashlib.sha256(statement).hexdigest())
+
+    def _make_statement(self, artifact: Artifact, build: BuildRecord) -> bytes:
+        subject = Subject(
+            file_name=artifact.path.name,
+            sha256=artifact.sha256,
+            source=_describe_source(build.fetched),
+            epoch=build.epoch,
+            backend=build.backend,
+            sandbox=build.sandbox,
+        )
+        document, origins = self._describe(artifact.kind, build), self._manager.origins
+        return encode(make_statement(document, subject, origins, _describe_run(build)))
+
+    def _describe(self, kind: Kind, build: BuildRecord) -> Facts:
+        settings, request, override = self._manager.settings, build.request, build.override
+        python = self._manager.targets.find(request.python).python
+        variables = {**(request.variables or {}), **(override.variables if override else {})}
+        own = override.table("environment") if override else {}
+        environment = describe_environment(variables, self._manager.cache.built.salt, own)
+        asked = [requirements for requirements, _ in build.environments]
+        closures = [wheels for _, wheels in build.environments]
+        constraints = self._manager.read_constraints(request.constraints).texts
+        wanted = describe_request(request, override, settings.policy.source_date_epoch)
+        return {
+            "schema": SCHEMA,
+            "source": {"sha256": build.fetched.sha256},
+            "request": {**wanted, "kind": kind.value},
+            "policy": describe_policy(settings.policy),
+            "overrides": describe_overrides(override),
+            "interpreter": {
+                "implementation": python.implementation,
+                "version": python.version,
+                "abi": python.soabi,
+                "platform": python.platform,
+                "executable": str(python.base_executable),
+                "identity": python.identity,
+            },
+            "platform": describe_platform(python),
+            "toolchain": self._toolchain.describe(variables, environment),
+            "environment": environment,
+            "closure": describe_closure(asked, closures, constraints),
+        }
+
+
+def _describe_source(fetched: FetchedSource) -> Mapping[str, str]:
+    path = fetched.path
+    found = {"name": path.name, "uri": path.as_uri(), "url": fetched.url}
+    if fetched.commit:
+        return {**found, "uri": f"{fetched.url}@{fetched.commit}", "gitCommit": fetched.commit}
+    if path.is_dir():
+        return found
+    try:
+        release = parse_sdist_name(path.name)
+        found["uri"] = make_purl(release.name, str(release.version), path.name)
+    except FormatError:
+        found["uri"] = f"pkg:generic/{path.name}"
+    return {**found, "sha256": fetched.sha256 or digest(path)}
+
+
+def _describe_run(build: BuildRecord) -> Run:
+    build.log.flush()
+    name, size = str(build.log.name), os.fstat(build.log.fileno()).st_size
+    log = Path(name).read_bytes()[:size]
+    return Run(
+        id=f"{build.id}-{build.started:.6f}",
+        started=_format(build.started),
+        finished=_format(time.time()),
+        log=Path(name).name,
+        log_bytes=len(log),
+        log_sha256=hashlib.sha256(log).hexdigest(),
+    )
+
+
+def _format(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,48 @@
+"""The options of what is told of artifacts: where they come from, and what is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheelforge.cli.argument_types import absolute_path
+from wheelforge.errors import ServiceError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from wheelforge.provenance.options import Provenance
+
+
+def add_provenance(parser: argparse.ArgumentParser) -> None:
+    """Add what is told of artifacts."""
+    group = parser.add_argument_group("provenance")
+    group.add_argument(
+        "--provenance",
+        action="store_true",
+        help="put a statement of what it was built of beside each wheel and sdist",
+    )
+    group.add_argument(
+        "--sign-key",
+        type=absolute_path,
+        metavar="FILE",
+        help="sign statements with this private key (needs `wheelforge[sign]`)",
+    )
+
+
+def read_provenance(options: argparse.Namespace) -> Provenance:
+    """Return what ``options`` say is to be told; a key is read before anything is built."""
+    from wheelforge.provenance.options import Provenance
+
+    statements, path = getattr(options, "provenance", False), getattr(options, "sign_key", None)
+    if path is None:
+        return Provenance(statements=statements)
+    if not statements:
+        reason = "there is nothing to sign without `--provenance`"
+        raise UsageError("option-invalid", "--sign-key", reason)
+    try:
+        from wheelforge.provenance.envelope import read_signer
+
+        signer = read_signer(path, "--sign-key")
+    except ModuleNotFoundError as error:
+        raise ServiceError("extra-missing", "sign", str(error)) from error
+    return Provenance(statements=True, signer=signer)

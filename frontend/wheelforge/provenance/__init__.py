@@ -1,0 +1,1 @@
+"""Where an artifact comes from: statements, their signatures, and what wheels contain."""

@@ -1,0 +1,164 @@
+"""Signed statements: DSSE envelopes, with keys of Ed25519 or of ECDSA on P-256.
+
+The key is read before anything is built, and stays in the process that delivers artifacts: no hook
+runs in it. `cryptography` does all that is cryptography, and comes with the extra `sign`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from wheelforge.errors import ProvenanceError, UsageError
+from wheelforge.provenance.statement import parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+    PrivateKey: TypeAlias = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+    PublicKey: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+_CURVE = "secp256r1"
+_WANTED = "it is no key of Ed25519, or of ECDSA on P-256"
+
+
+class Signer:
+    """Signs statements with one private key."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        self._key = key
+        self.key_id = identify(key.public_key())
+
+    def __repr__(self) -> str:
+        return f"Signer({self.key_id!r})"
+
+    def sign(self, statement: bytes) -> bytes:
+        """Return an envelope around a statement."""
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+        from cryptography.hazmat.primitives.hashes import SHA256
+
+        signed = _encode(PAYLOAD_TYPE, statement)
+        if isinstance(self._key, ed25519.Ed25519PrivateKey):
+            signature = self._key.sign(signed)
+        else:
+            signature = self._key.sign(signed, ec.ECDSA(SHA256()))
+        envelope = {
+            "payload": base64.b64encode(statement).decode(),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [
+                {"keyid": self.key_id, "sig": base64.b64encode(signature).decode()},
+            ],
+        }
+        return json.dumps(envelope, indent=1).encode() + b"\n"
+
+
+def read_signer(path: Path, option: str) -> Signer:
+    """Return what signs with the key in a PEM file, for the option that names it."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        raise UsageError("option-invalid", option, f"`{path}`: {error.strerror}") from error
+    except (ValueError, TypeError) as error:  # the latter if a password is needed
+        reason = f"`{path}` is no private key in PEM without a password"
+        raise UsageError("option-invalid", option, reason) from error
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return Signer(key)
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == _CURVE:
+        return Signer(key)
+    raise UsageError("option-invalid", option, f"`{path}`: {_WANTED}")
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """Return the public key in a PEM file, or of the private key there."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ProvenanceError("provenance-invalid", str(path), error.strerror) from error
+    except ValueError as error:
+        reason = "it is no public key in PEM"
+        raise ProvenanceError("provenance-invalid", str(path), reason) from error
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == _CURVE:
+        return key
+    raise ProvenanceError("provenance-invalid", str(path), _WANTED)
+
+
+def open_envelope(name: str, content: bytes) -> tuple[bytes, list[tuple[bytes, str]]]:
+    """Return the statement in a file called ``name``, and its signatures with their key ids.
+
+    A statement that is not signed has none.
+    """
+    found = parse_object(name, content)
+    if "payload" not in found:
+        return content, []
+    if found.get("payloadType") != PAYLOAD_TYPE:
+        raise ProvenanceError("provenance-invalid", name, "it is an envelope of something else")
+    try:
+        payload = base64.b64decode(found["payload"], validate=True)
+        signatures = [_read_signature(each) for each in found["signatures"]]
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise ProvenanceError("provenance-invalid", name, "it is no DSSE envelope") from error
+    return payload, signatures
+
+
+def check_signature(
+    name: str,
+    statement: bytes,
+    signatures: Iterable[tuple[bytes, str]],
+    trusted: Iterable[PublicKey],
+) -> str:
+    """Return the id of a trusted key by which the statement in ``name`` is signed."""
+    signed, keys, reason = _encode(PAYLOAD_TYPE, statement), list(trusted), "there is none"
+    for signature, _ in signatures:
+        reason = "it was made with none of the trusted keys, or the statement was changed"
+        for key in keys:
+            if _verifies(key, signature, signed):
+                return identify(key)
+    raise ProvenanceError("signature-invalid", name, reason)
+
+
+def identify(key: PublicKey) -> str:
+    """Return the id of a key: the SHA-256 of it in DER."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    content = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _verifies(key: PublicKey, signature: bytes, signed: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, signed)
+        else:
+            key.verify(signature, signed, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _read_signature(found: dict[str, Any]) -> tuple[bytes, str]:
+    return base64.b64decode(found["sig"], validate=True), str(found.get("keyid", ""))
+
+
+def _encode(kind: str, payload: bytes) -> bytes:
+    """Return what is signed: the type and the payload, each with its length before it."""
+    name = kind.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(name), name, len(payload), payload)

@@ -1,0 +1,57 @@
+"""Where the wheels of environments have come from: an index, a directory, or a build of ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from wheelforge_isolation.formats.urls import without_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wheelforge.models import Artifact
+    from wheelforge.resolve import FetchPlan
+
+
+class Origin(NamedTuple):
+    """Where a wheel has come from."""
+
+    url: str
+    """Of the file; of the sdist if the wheel was built here."""
+    is_built: bool = False
+    sdist: str = ""
+    """The SHA-256 of that sdist, if it is known."""
+    statement: str = ""
+    """The SHA-256 of the statement about a wheel that was built here."""
+
+
+class WheelOrigins:
+    """The origins of all wheels that a forge has met."""
+
+    def __init__(self) -> None:
+        self._origins: dict[str, Origin] = {}
+        self._statements: dict[str, str] = {}
+        self._sdists: dict[str, str] = {}
+
+    def note_sdist(self, url: str, sha256: str) -> None:
+        """Take note of the digest of an sdist that is required, which an index may not state."""
+        self._sdists[url] = sha256
+
+    def note_build(self, artifact: Artifact) -> Path:
+        """Take note of a wheel that was built to be required, and return where it is."""
+        self._statements[artifact.sha256] = artifact.statement
+        return artifact.path
+
+    def note(self, plan: FetchPlan) -> None:
+        """Take note of the wheels of an environment."""
+        for key, pin in zip(plan.keys, plan.resolution.pins, strict=True):
+            self._origins[key.sha256] = Origin(
+                url=without_secrets(pin.url),
+                is_built=not pin.is_wheel,
+                sdist="" if pin.is_wheel else pin.sha256 or self._sdists.get(pin.url, ""),
+                statement=self._statements.get(key.sha256, ""),
+            )
+
+    def find(self, sha256: str) -> Origin | None:
+        """Return where the wheel with that digest has come from, if it is known."""
+        return self._origins.get(sha256)
