@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from wheelforge.batch.shards import Shard
+    from wheelforge.service.simple.rules import PolicyRule
 
 _LAST_PORT = 65535
 _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}
@@ -136,6 +137,17 @@ def parse_target(text: str) -> tuple[str, str]:
     if not re.fullmatch(r"[\w.-]+", name) or not python:
         raise ArgumentTypeError(f"`{text}` is not like `py312=3.12`")
     return name, parse_python(python)
+
+
+def parse_policy(text: str) -> PolicyRule:
+    """Return a policy of the index, and the target and the project that it is for."""
+    from wheelforge.service.simple.rules import POLICIES, parse_rule
+
+    rule = parse_rule(text)
+    if rule is None:
+        known = ", ".join(POLICIES)
+        raise ArgumentTypeError(f"`{text}` is not like `latest` or `py312/numpy=source` ({known})")
+    return rule
 
 
 def parse_listener(text: str) -> tuple[str, int]:

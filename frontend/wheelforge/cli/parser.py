@@ -224,6 +224,7 @@ def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     server_options.add_listening(parser)
+    server_options.add_index_serving(parser)
     group = parser.add_argument_group("builds")
     options.add_overrides(group)
     options.add_timeout(group)

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.batch.machine import count_cores
-from wheelforge.build.targets import find_layout
+from wheelforge.build.targets import find_layout, read_index_settings
 from wheelforge.cli.background import go_to_background, write_to_log
 from wheelforge.cli.console import Console
-from wheelforge.errors import ServiceError
+from wheelforge.errors import ServiceError, UsageError
+from wheelforge.service.access import LOOPBACK
 from wheelforge.service.activation import find_network, find_socket, read_listeners
 from wheelforge.service.home import Home, choose_socket
 from wheelforge.service.zygote import Zygote
+from wheelforge.settings import Settings
 from wheelforge_isolation import claim_cache
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from wheelforge.cli.command_options import CommandOptions
     from wheelforge.service.server import Server
+    from wheelforge.service.simple.rules import IndexRules
 
 _OF_BUILDS = (
     *("--index-url", "--extra-index-url", "--find-links", "--no-index", "--offline"),
@@ -95,6 +98,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         tokens=read_tokens(options.token_file or home.root / "tokens") if network else {},
         hosts=tuple(options.hosts or ()),
         listeners=listeners,
+        index_rules=_read_index_rules(options, network),
     )
     console = Console(options.verbosity)
 
@@ -108,6 +112,37 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
             write_to_log(home.log, is_ready=True)
 
     serve(found, zygote, on_ready)
+
+
+def _read_index_rules(options: CommandOptions, network: tuple[str, int] | None) -> IndexRules:
+    """Return how the index is served; strangers elsewhere may not have everything built."""
+    from wheelforge.service.requests import VARIABLES
+    from wheelforge.service.simple.rules import IndexRules
+
+    allowed = tuple(options.allow or ())
+    host = network[0] if network else ""
+    if options.open_index and host not in LOOPBACK and not allowed:
+        reason = f"on `{host}` anybody could have anything built; name the projects with `--allow`"
+        raise UsageError(
+            "option-invalid", "--open-index", reason if host else "it needs `--listen`"
+        )
+    places = Settings(
+        variables=VARIABLES,
+        index_url=options.index_url,
+        extra_index_urls=tuple(options.extra_index_url or ()),
+        no_index=options.no_index,
+        exclude_newer=options.exclude_newer,
+        offline=options.offline,
+    )
+    return IndexRules(
+        settings=read_index_settings(places),
+        policies=tuple(options.policy or ()),
+        allowed=allowed,
+        is_open=options.open_index,
+        is_strict=options.strict,
+        proxies_files=options.proxy_files,
+        wait_seconds=options.page_wait,
+    )
 
 
 def _list_places(options: CommandOptions) -> tuple[str, ...]:

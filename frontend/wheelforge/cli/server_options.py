@@ -8,6 +8,7 @@ from wheelforge.cli.argument_types import (
     absolute_path,
     parse_count,
     parse_listener,
+    parse_policy,
     parse_seconds,
     parse_target,
 )
@@ -64,6 +65,46 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME=PYTHON",
         help="let clients build with this Python by that name (repeatable)",
+    )
+
+
+def add_index_serving(parser: argparse.ArgumentParser) -> None:
+    """Add how the index of wheels on demand is served."""
+    group = parser.add_argument_group("wheels on demand")
+    group.add_argument(
+        "--policy",
+        type=parse_policy,
+        action="append",
+        metavar="[TARGET][/PROJECT=]POLICY",
+        help="build for pages: overlay (nothing), latest (default), wanted or source (repeatable)",
+    )
+    group.add_argument(
+        "--open-index",
+        action="store_true",
+        help="let clients of the network use it without a token",
+    )
+    group.add_argument(
+        "--allow",
+        action="append",
+        metavar="NAME",
+        help="build for pages only projects of this name or pattern (repeatable)",
+    )
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse installers the sdists that could not be built, with the reason",
+    )
+    group.add_argument(
+        "--proxy-files",
+        action="store_true",
+        help="pass on the files of the index, checked and kept, instead of links to them",
+    )
+    group.add_argument(
+        "--page-wait",
+        type=parse_seconds,
+        default=1200.0,
+        metavar="SECONDS",
+        help="answer a page after this time, whatever is still built (default: 20m)",
     )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GOOD, PARTIAL = 200, 206
+GOOD, PARTIAL, UNCHANGED = 200, 206, 304
 GONE = {404, 410}
 UNAUTHORISED, FORBIDDEN = 401, {401, 403, 407}
 _BUSY = {408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529, 530}
@@ -94,7 +94,7 @@ class Client:
                 answer = stack.enter_context(self._send(url, headers))
                 location = answer.headers.get("location")
                 if not 300 <= answer.status < 400 or location is None:  # ruff: ignore[magic-value-comparison]
-                    self._check(answer, _NO_RANGES if "Range" in headers else set())
+                    self._check(answer, _list_tolerated(headers))
                     yield answer
                     return
                 url = self._follow(url, location, is_verified=is_verified)
@@ -165,6 +165,12 @@ class Client:
             raise PackageIndexError("index-refused", answer.url, status)
         if status not in {GOOD, PARTIAL, *GONE, *tolerated}:
             raise_status(answer)
+
+
+def _list_tolerated(headers: Mapping[str, str]) -> set[int]:
+    """Return the statuses that a condition in the request may be answered with."""
+    unchanged = {UNCHANGED} if "If-None-Match" in headers else set[int]()
+    return unchanged | (_NO_RANGES if "Range" in headers else set())
 
 
 def _drain(answer: Answer) -> None:

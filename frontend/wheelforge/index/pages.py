@@ -41,8 +41,9 @@ _CHARSET = re.compile(r"charset=[\"']?([\w-]+)", re.IGNORECASE)
 _CHARSETS = {"latin-1", "iso-8859-1", "windows-1252", "cp1252"}
 """All others are read as UTF-8: Python knows codecs that fail, or take quadratic time."""
 _DATE = re.compile(r"[12]\d{3}-\d\d-\d\d")
+_STATUSES = {"pypi:project-status": "status", "pypi:project-status-reason": "reason"}
 _HEX = re.compile(r"[0-9a-f]+")
-_REMOTE = ("https://", "http://")
+REMOTE = ("https://", "http://")
 _LENGTHS = {
     "md5": 32,
     "sha1": 40,
@@ -87,35 +88,50 @@ _Item: TypeAlias = "Mapping[str, Any]"
 """The attributes of an anchor, or an object of JSON."""
 
 
-class _FileInvalidError(Exception):
+class Document(NamedTuple):
+    """A page as JSON has it, whichever way it came."""
+
+    facts: Mapping[str, Any]
+    """All but the files."""
+    items: Iterable[_Item]
+    base: str
+    """The URL that those of the files are relative to."""
+
+
+class FileInvalidError(Exception):
     """A file is listed in a way that cannot be right; the message is the reason."""
 
 
 def parse_page(content: bytes, content_type: str, url: str, origin: str) -> Page:
     """Return the files of a page that was found at ``url``."""
-    kind, base = content_type.partition(";")[0].strip().lower(), url
-    items: Iterable[_Item]
-    if kind == JSON:
-        items = _parse_json(content, origin)
-    elif kind in {HTML, "text/html"}:
-        charset = _CHARSET.search(content_type)
-        name = charset[1].lower() if charset else ""
-        text = content.decode(name if name in _CHARSETS else "utf-8", "replace")
-        parser = _parse_html(text, url, origin)
-        items, base = map(_convert, parser.anchors), parser.base
-    else:
-        raise _invalid(origin, f"it answers with {quoted(kind)}, which is no list of files")
+    document = parse_document(content, content_type, url, origin)
     # A server must not name files of this machine.
-    followed = (*_REMOTE, "file:") if url.startswith("file:") else _REMOTE
+    followed = (*REMOTE, "file:") if url.startswith("file:") else REMOTE
     files, left_out = list[Listed](), Counter[str]()
-    for item in items:
+    for item in document.items:
         try:
-            file = _read_item(item, base)
-        except _FileInvalidError as error:
+            file = read_item(item, document.base)
+        except FileInvalidError as error:
             left_out[str(error)] += 1
         else:
             files += [file] if file.url.startswith(followed) else []
     return Page(files, left_out)
+
+
+def parse_document(content: bytes, content_type: str, url: str, origin: str) -> Document:
+    """Return a page that was found at ``url``, with all that it says."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == JSON:
+        page = _parse_json(content, origin)
+        facts = {name: value for name, value in page.items() if name != "files"}
+        return Document(facts, _list_items(page["files"], origin), url)
+    if kind not in {HTML, "text/html"}:
+        raise _invalid(origin, f"it answers with {quoted(kind)}, which is no list of files")
+    charset = _CHARSET.search(content_type)
+    name = charset[1].lower() if charset else ""
+    text = content.decode(name if name in _CHARSETS else "utf-8", "replace")
+    parser = _parse_html(text, url, origin)
+    return Document(parser.facts, map(_convert, parser.anchors), parser.base)
 
 
 # HTML
@@ -128,6 +144,7 @@ class _LinkParser(HTMLParser):
         super().__init__()
         self.base = url
         self.anchors: list[_Item] = []
+        self.facts: dict[str, Any] = {}
         self._origin = origin
         self._has_base = False
 
@@ -142,8 +159,15 @@ class _LinkParser(HTMLParser):
             self._has_base = True
             with contextlib.suppress(ValueError):
                 self.base = urljoin(self.base, found["href"])
-        elif tag == "meta" and found.get("name") == "pypi:repository-version":
-            _check_version(found.get("content", ""), self._origin)
+        elif tag == "meta":
+            self._read_meta(found.get("name", ""), found.get("content", ""))
+
+    def _read_meta(self, name: str, content: str) -> None:
+        if name == "pypi:repository-version":
+            _check_version(content, self._origin)
+            self.facts["meta"] = {"api-version": content}
+        elif name in _STATUSES:
+            self.facts.setdefault("project-status", {})[_STATUSES[name]] = content
 
 
 def _parse_html(text: str, url: str, origin: str) -> _LinkParser:
@@ -174,6 +198,8 @@ def _convert(attributes: Mapping[str, str]) -> _Item:
         "yanked": attributes.get("data-yanked", False) or "data-yanked" in attributes,
         "upload-time": attributes.get("data-upload-time"),
         "core-metadata": offered == "true" or (_split(offered) if is_offered else None),
+        "gpg-sig": {"true": True, "false": False}.get(attributes.get("data-gpg-sig", "")),
+        "provenance": attributes.get("data-provenance"),
     }
 
 
@@ -186,16 +212,20 @@ def _split(fragment: str) -> dict[str, str]:
 # JSON
 
 
-def _parse_json(content: bytes, origin: str) -> Iterator[_Item]:
+def _parse_json(content: bytes, origin: str) -> dict[str, Any]:
     if content.count(b",") > _MOST_COMMAS:
         raise _too_large(origin)
     try:
-        page = json.loads(content, parse_int=_parse_int)
-        files, meta = page["files"], page.get("meta", {})
+        page: dict[str, Any] = json.loads(content, parse_int=_parse_int)
+        _, meta = page["files"], page.get("meta", {})
         _check_version(str(meta.get("api-version", "1.0")), origin)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {str(error)[:_MOST_FIELD]}"
         raise _invalid(origin, f"its JSON is no list of files ({problem})") from error
+    return page
+
+
+def _list_items(files: object, origin: str) -> Iterator[_Item]:
     if not isinstance(files, list):
         raise _invalid(origin, "its JSON has no list of files")
     listed = cast("list[object]", files)
@@ -214,7 +244,7 @@ def _parse_int(digits: str) -> int:
 # Both
 
 
-def _read_item(item: _Item, base: str) -> Listed:
+def read_item(item: _Item, base: str) -> Listed:
     """Return a file whose fields have bounds; refuse one that has a field without."""
     url, _, _ = item["url"].partition("#")
     file_name = _text(item, "filename") or file_name_of(url)
@@ -224,14 +254,14 @@ def _read_item(item: _Item, base: str) -> Listed:
         _text(item, "upload-time"),
     )
     try:
-        url = url if url.startswith(_REMOTE) else urljoin(base, url)
+        url = url if url.startswith(REMOTE) else urljoin(base, url)
         check_url(url)
         f"{url}{file_name}{python}".encode()  # JSON allows halves of characters
     except ValueError as error:
-        raise _FileInvalidError(BAD_FIELD) from error
+        raise FileInvalidError(BAD_FIELD) from error
     is_sized = size is None or (type(size) is int and 0 <= size <= _MOST_SIZE)
     if len(url) > _MOST_URL or max(len(file_name), len(python)) > _MOST_FIELD or not is_sized:
-        raise _FileInvalidError(BAD_FIELD)
+        raise FileInvalidError(BAD_FIELD)
     is_dated = len(uploaded) <= _MOST_FIELD and _DATE.match(uploaded)
     yanked = _text(item, "yanked")[:_MOST_FIELD].encode(errors="replace").decode()
     return Listed(
@@ -259,7 +289,7 @@ def _read_hashes(stated: object) -> Hashes:
         return _NO_HASHES
     known = _known(cast("_Item", stated)) if isinstance(stated, dict) else None
     if not known:
-        raise _FileInvalidError(BAD_HASH)
+        raise FileInvalidError(BAD_HASH)
     return known
 
 

@@ -118,8 +118,8 @@ def _read_line(line: str) -> tuple[str, str]:
 
 def list_hosts(host: str, port: int, others: Iterable[str]) -> frozenset[str]:
     """Return the names by which clients may call a listener; ``others`` are those of proxies."""
-    own = {host, "localhost", "127.0.0.1", "[::1]"} if host in _LOOPBACK else {host}
+    own = {host, "localhost", "127.0.0.1", "[::1]"} if host in LOOPBACK else {host}
     return frozenset({*(f"{name}:{port}" for name in own), *others})
 
 
-_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}

@@ -20,9 +20,11 @@ from wheelforge.service.home import PROTOCOL
 from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
 from wheelforge.service.requests import Scope, read_request
+from wheelforge.service.simple.handlers import add_index_routes
 from wheelforge.service.uploads import PREFIX
 from wheelforge.service.views import MOST, answer_json, describe_build, describe_run, read_count
 from wheelforge.version import VERSION
+from wheelforge_isolation.formats.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -80,6 +82,7 @@ def make_application(server: Server) -> web.Application:
     )
     for route in ROUTES:
         application.router.add_route(route.method, route.path, _bind(server, route))
+    add_index_routes(application, server)
     return application
 
 
@@ -234,7 +237,7 @@ async def show_server(server: Server, _: web.Request) -> web.StreamResponse:
         "cache_dir": str(options.cache),
         "jobs": options.jobs,
         "idle_seconds": options.idle_seconds,
-        "options": list(options.words),
+        "options": list(map(without_secrets, options.words)),
         "targets": dict(options.targets),
         "stopping": server.stopping.is_set(),
         "running": [describe_run(server, each.run) for each in server.runs.running],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-_MOST = 256
+_MOST = 1024
 _IDLE_SECONDS = 30.0
 """The time for the headers of a request, from the first byte or the last answer on."""
 

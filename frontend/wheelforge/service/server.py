@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge.service.active import Active
+    from wheelforge.service.simple.rules import IndexRules
     from wheelforge.service.zygote import Zygote
 
 _LOOK_SECONDS = 1.0
@@ -55,6 +56,8 @@ class ServerOptions(NamedTuple):
     """Further names of the server, as a proxy has them."""
     listeners: Sequence[socket.socket] = ()
     """Those that a service manager has opened, and keeps."""
+    index_rules: IndexRules | None = None
+    """How the index of wheels on demand is served, if it is."""
 
 
 class Server:

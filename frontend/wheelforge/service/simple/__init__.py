@@ -1,0 +1,1 @@
+"""An index that pip and uv point at: upstream's pages, with the wheels that are built for them."""

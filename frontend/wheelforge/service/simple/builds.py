@@ -1,0 +1,202 @@
+"""Builds for pages: one for each sdist and target, however many pages wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wheelforge.service.requests import BuildSpec
+from wheelforge.service.simple.pages import Wheel
+from wheelforge.service.simple.wheels import Failure, find_expiry
+from wheelforge_isolation import ForgeError, read_wheel_metadata
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import parse_wheel_name
+from wheelforge_isolation.formats.metadata import first_value, parse_fields
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+    from pathlib import Path
+
+    from wheelforge.index import Candidate
+    from wheelforge.service.queue import Run
+    from wheelforge.service.runs import Runs
+    from wheelforge.service.simple.rules import Chooser
+    from wheelforge.service.simple.wheels import BuiltWheels
+
+
+class Target(NamedTuple):
+    """A Python that wheels are built for."""
+
+    name: str
+    """As clients say it."""
+    python: str | None
+    """As the server was told; None: the one that it runs on."""
+    version: str
+    identity: str
+    """Of all that decides about a build besides its sdist."""
+    chooser: Chooser
+
+
+class _Building(NamedTuple):
+    task: asyncio.Task[None]
+    pages: set[object]
+    """Those that wait for it."""
+
+
+class PageBuilds:
+    """The builds that pages wait for; for the one thread of the event loop."""
+
+    def __init__(self, runs: Runs, wheels: BuiltWheels) -> None:
+        self._runs = runs
+        self._wheels = wheels
+        self._building: dict[tuple[str, str], _Building] = {}
+        self._born = time.time()
+
+    async def close(self) -> None:
+        """Let all of them go."""
+        for building in self._building.values():
+            building.task.cancel()
+        await asyncio.gather(
+            *(each.task for each in self._building.values()), return_exceptions=True
+        )
+
+    def is_missing(self, target: Target, sdist: Candidate) -> bool:
+        """Return whether there is neither a wheel of an sdist nor a failure."""
+        key, project = name_sdist(sdist), sdist.name
+        wheel = self._wheels.find(target.identity, project).get(key)
+        if wheel is not None and self.locate(wheel).exists():
+            return False
+        return key not in self._wheels.failures(target.identity, project)
+
+    def locate(self, wheel: Wheel) -> Path:
+        """Return where the file of a wheel is, or was."""
+        return self._runs.home.artifacts / wheel.sha256 / wheel.file_name
+
+    @contextlib.asynccontextmanager
+    async def waiting(
+        self, target: Target, sdists: Iterable[Candidate], client: str
+    ) -> AsyncGenerator[set[asyncio.Task[None]]]:
+        """Have sdists built while inside; yield the tasks, each of which ends with its build."""
+        page = object()
+        joined = [self._join(target, sdist, client, page) for sdist in sdists]
+        try:
+            yield {building.task for building in joined}
+        finally:
+            for building in joined:
+                building.pages.discard(page)
+                if not building.pages:
+                    building.task.cancel()
+
+    def keep(self, target: Target, sdists: Iterable[Candidate], client: str) -> None:
+        """Let builds go on although no page waits for them any more."""
+        for sdist in sdists:
+            if (target.identity, name_sdist(sdist)) in self._building:
+                self._runs.submit(_make_spec(target, sdist, detach=True), client)
+
+    def _join(self, target: Target, sdist: Candidate, client: str, page: object) -> _Building:
+        key = target.identity, name_sdist(sdist)
+        building = self._building.get(key)
+        if building is None or building.task.cancelling():
+            task = asyncio.ensure_future(self._build(target, sdist, client))
+            building = self._building[key] = _Building(task, set())
+            task.add_done_callback(partial(self._forget, key))
+        building.pages.add(page)
+        return building
+
+    def _forget(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        if key in self._building and self._building[key].task is task:
+            del self._building[key]
+        if not task.cancelled():
+            task.exception()
+
+    async def _build(self, target: Target, sdist: Candidate, client: str) -> None:
+        """Build one sdist, or recall that it was built, and take down how it went."""
+        spec = _make_spec(target, sdist)
+        run = self._runs.queue.find_run(spec.key(), "done")
+        # An earlier server may have had other options.
+        if run is None or run.created < self._born or self._find_wheel(run) is None:
+            want = self._runs.submit(spec, client)
+            active = self._runs.active.get(want.run)
+            async for _ in self._runs.follow(want.run):
+                pass
+            run = active.run if active else self._runs.queue.run(want.run)
+        if run is None or run.state != "done" or run.verdict == "cancelled":
+            return
+        wheel = self._find_wheel(run)
+        if wheel is None:
+            self._note_failure(target, sdist, run, run.outcome.get("error") or {})
+            return
+        try:
+            self._wheels.add(await asyncio.to_thread(read_wheel, wheel, (target, sdist, run)))
+        except (ForgeError, FormatError, OSError) as error:
+            self._note_failure(target, sdist, run, {"code": "wheel-invalid", "message": str(error)})
+
+    def _find_wheel(self, run: Run) -> Path | None:
+        for artifact in run.outcome.get("artifacts", ()):
+            path = self._runs.results.locate(artifact)
+            if artifact["kind"] == "wheel" and path.exists():
+                return path
+        return None
+
+    def _note_failure(
+        self, target: Target, sdist: Candidate, run: Run, error: dict[str, Any]
+    ) -> None:
+        code = str(error.get("code") or "build-failed")
+        failure = Failure(
+            target=target.identity,
+            sdist=name_sdist(sdist),
+            project=sdist.name,
+            file_name=sdist.file_name,
+            code=code,
+            message=str(error.get("message") or "the build has failed"),
+            hint=str(error.get("hint") or ""),
+            run=run.id,
+            until=find_expiry(code, int(error.get("exit_code") or 0)),
+        )
+        self._wheels.add_failure(failure)
+
+
+def name_sdist(sdist: Candidate) -> str:
+    """Return what tells an sdist from all others."""
+    return sdist.hashes.get("sha256") or sdist.url
+
+
+def read_wheel(path: Path, origin: tuple[Target, Candidate, Run]) -> Wheel:
+    """Return the description of a wheel; one of another release than its sdist is refused."""
+    target, sdist, run = origin
+    name = parse_wheel_name(path.name)
+    if (name.name, name.version) != (sdist.name, sdist.version):
+        raise FormatError(f"`{sdist.file_name}` has made `{path.name}`")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        metadata = read_wheel_metadata(file, size, file_name=path.name, project=sdist.name)
+    return Wheel(
+        target=target.identity,
+        sdist=name_sdist(sdist),
+        project=sdist.name,
+        file_name=path.name,
+        sha256=path.parent.name,
+        size=size,
+        requires_python=first_value(parse_fields(metadata), "requires-python"),
+        metadata=metadata,
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        run=run.id,
+        built=run.ended or time.time(),
+    )
+
+
+def _make_spec(target: Target, sdist: Candidate, *, detach: bool = False) -> BuildSpec:
+    hashes = "&".join(f"{name}={digest}" for name, digest in sdist.hashes.items())
+    fields = {
+        "source": f"{sdist.name} @ {sdist.url}{'#' if hashes else ''}{hashes}",
+        "kinds": ["wheel"],
+        "target": target.name,
+        "priority": "page",
+        "fresh": True,  # failures are remembered by the index itself, by their classes
+        **({"detach": True} if detach else {}),
+    }
+    return BuildSpec(fields, target.python)

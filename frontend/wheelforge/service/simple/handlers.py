@@ -1,0 +1,296 @@
+"""The answers at the addresses of the index: pages, files, and a page about each target.
+
+A page for which something is built is answered at once, with its headers, and its body begins with
+a space every few seconds: installers wait for a page that goes on coming, and not for a silent one.
+Only when the builds are done, or have taken too long, does the page follow.
+"""
+
+# ruff: file-ignore[unused-async]  # every handler is called in the same way
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import ETag, web
+
+from wheelforge.service.problems import Problem
+from wheelforge.service.simple.negotiation import choose_form
+from wheelforge.service.simple.site import Site
+from wheelforge_isolation import ForgeError
+from wheelforge_isolation.formats.file_names import normalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from wheelforge.index import Candidate
+    from wheelforge.index.listing import Listing
+    from wheelforge.service.server import Server
+    from wheelforge.service.simple.builds import Target
+    from wheelforge.service.simple.site import Content
+
+    Handler = Callable[["Index", web.Request], Awaitable[web.StreamResponse]]
+
+_PAD_SECONDS = 3.0
+_MOST_WAITING = 512
+"""Pages for which one client may wait at once."""
+_FOR_EVER = "max-age=365000000, immutable"
+_FOREIGN = {"cross-site", "same-site"}
+
+
+class Index(NamedTuple):
+    """The index and its server."""
+
+    server: Server
+    site: Site
+
+    def check_access(self, request: web.Request) -> bool:
+        """Refuse a client that may not read; return whether it may have something built."""
+        if self.site.rules.is_open and not self.server.is_trusted(request):
+            self.server.check_access(request, "")
+            # A page of another site can have its reader's browser ask for anything here.
+            return request.headers.get("Sec-Fetch-Site") not in _FOREIGN
+        self.server.check_access(request, "read")
+        try:
+            self.server.check_access(request, "build")
+        except Problem:
+            return False
+        return True
+
+
+class Asked(NamedTuple):
+    """A page that a client wants, and may have."""
+
+    target: Target
+    name: str
+    listing: Listing
+    form: str
+    client: str
+
+
+def add_index_routes(application: web.Application, server: Server) -> None:
+    """Let the application answer for the index of a server, if it has one."""
+    rules = server.options.index_rules
+    if rules is None:
+        return
+    index = Index(server, Site(server, rules))
+
+    async def close(_: web.Application) -> None:
+        await index.site.close()
+
+    application.on_cleanup.append(close)
+    for path, handler in _ROUTES:
+        for start in ("", "/{target}"):
+            if start or path != "/":
+                application.router.add_get(f"{start}{path}", _bind(index, handler))
+
+
+def _bind(index: Index, handler: Handler) -> Callable[[web.Request], Awaitable[Any]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(index, request)
+        except ForgeError as error:  # of an index upstream
+            raise Problem(502, error.code, str(error), error.hint) from error
+
+    return answer
+
+
+# -- pages ----------------------------------------------------------------------------------------
+
+
+async def show_project(index: Index, request: web.Request) -> web.StreamResponse:
+    """Show the page of a project, once that is built which the policy wants."""
+    may_build, target = index.check_access(request), await _find_target(index, request)
+    given, form = request.match_info["project"], _find_form(request)
+    name = normalize_name(given)
+    if name != given or not request.path.endswith("/"):
+        return _redirect(request, f"{'../' if request.path.endswith('/') else ''}{name}/")
+    listing = await index.site.upstream.look_up(name)
+    if listing is None:
+        raise Problem(404, "project-unknown", f"no index has a project `{name}`")
+    asked = Asked(target, name, listing, form, request.remote or f"uid {os.geteuid()}")
+    missing = index.site.find_missing(target, name, listing)
+    if missing and may_build and request.method == "GET" and not index.server.stopping.is_set():
+        return await _wait_for_builds(index, request, asked, missing)
+    content = index.site.show_page(target, name, listing, form)
+    return _answer_page(request, content, form, is_final=not missing)
+
+
+async def _wait_for_builds(
+    index: Index, request: web.Request, asked: Asked, missing: list[Candidate]
+) -> web.StreamResponse:
+    site, client = index.site, asked.client
+    if site.waiting[client] >= _MOST_WAITING:
+        raise Problem(429, "client-busy", f"this client waits for {_MOST_WAITING} pages already")
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": asked.form,
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    response.enable_chunked_encoding()
+    site.waiting[client] += 1
+    try:
+        async with site.builds.waiting(asked.target, missing, client) as tasks:
+            await response.prepare(request)
+            await _pad(response, tasks, site.rules.wait_seconds)
+            if any(not task.done() for task in tasks):
+                site.builds.keep(asked.target, missing, client)
+    finally:
+        site.waiting[client] -= 1
+        if not site.waiting[client]:
+            del site.waiting[client]
+    if index.server.stopping.is_set() and site.find_missing(
+        asked.target, asked.name, asked.listing
+    ):
+        raise ConnectionResetError  # in the middle of the body: clients ask again
+    content = site.show_page(asked.target, asked.name, asked.listing, asked.form)
+    await response.write(content.body)
+    await response.write_eof()
+    return response
+
+
+async def _pad(
+    response: web.StreamResponse, tasks: set[asyncio.Task[None]], seconds: float
+) -> None:
+    """Write a space every few seconds, until the tasks are done or that much time has passed."""
+    deadline = time.monotonic() + seconds
+    while tasks:
+        await response.write(b" ")
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        _, tasks = await asyncio.wait(tasks, timeout=min(_PAD_SECONDS, left))
+
+
+async def show_root(index: Index, request: web.Request) -> web.StreamResponse:
+    """List the projects that there are wheels of."""
+    index.check_access(request)
+    target, form = await _find_target(index, request), _find_form(request)
+    if not request.path.endswith("/"):
+        return _redirect(request, "simple/")
+    return _answer_page(request, index.site.show_root(target, form), form, is_final=True)
+
+
+def _answer_page(
+    request: web.Request, content: Content, form: str, *, is_final: bool
+) -> web.Response:
+    """Return the answer with a page, or that it is the one that the client has."""
+    headers = {"Vary": "Accept", "Cache-Control": "no-cache" if is_final else "no-store"}
+    tags = request.if_none_match or ()
+    is_known = any(tag.value in {content.etag, "*"} for tag in tags)
+    response = web.Response(status=304, headers=headers)
+    if not (is_final and is_known):
+        response = web.Response(body=content.body, headers={**headers, "Content-Type": form})
+    if is_final:
+        response.etag = ETag(content.etag)
+    return response
+
+
+def _redirect(request: web.Request, place: str) -> web.Response:
+    query = f"?{request.query_string}" if request.query_string else ""
+    return web.Response(status=301, headers={"Location": f"{place}{query}"})
+
+
+async def _find_target(index: Index, request: web.Request) -> Target:
+    name = request.match_info.get("target", "")
+    target = await index.site.find_target(name)
+    if target is None:
+        known = ", ".join(f"`{each}`" for each in index.site.targets)
+        raise Problem(404, "target-unknown", f"there is no target `{name}`", f"there is {known}")
+    return target
+
+
+def _find_form(request: web.Request) -> str:
+    form = choose_form(", ".join(request.headers.getall("Accept", [])))
+    if form is None:
+        raise Problem(406, "not-acceptable", "a page is JSON or HTML of the Simple API, version 1")
+    return form
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+async def fetch_file(index: Index, request: web.Request) -> web.StreamResponse:
+    """Fetch a wheel that was built here, or its metadata."""
+    index.check_access(request)
+    sha256, name = request.match_info["sha256"], request.match_info["name"]
+    wheel = index.site.wheels.find_file(sha256)
+    headers = {"Cache-Control": _FOR_EVER, "X-Content-Type-Options": "nosniff"}
+    if wheel is not None and name == f"{wheel.file_name}.metadata":
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        return web.Response(body=wheel.metadata, headers=headers)
+    path = None if wheel is None else index.site.builds.locate(wheel)
+    if wheel is None or path is None or name != wheel.file_name or not path.exists():
+        raise Problem(404, "file-unknown", f"there is no file `{name}` with that hash")
+    headers["Content-Type"] = "application/octet-stream"
+    return web.FileResponse(path, headers=headers)
+
+
+async def pass_on_file(index: Index, request: web.Request) -> web.StreamResponse:
+    """Fetch a file of an index upstream, or its metadata, checked against its page."""
+    index.check_access(request)
+    upstream, project = index.site.upstream, request.match_info["project"]
+    name = request.match_info["name"]
+    listing = await upstream.look_up(project) if project == normalize_name(project) else None
+    file = listing and listing.find(name)
+    headers = {"Cache-Control": _FOR_EVER, "X-Content-Type-Options": "nosniff"}
+    if file:
+        headers["Content-Type"] = "application/octet-stream"
+        path = await upstream.fetch(project, file.listed)
+        return web.FileResponse(path, headers=headers)
+    file = listing and listing.find(name.removesuffix(".metadata"))
+    metadata = await upstream.fetch_metadata(project, file.listed) if file else None
+    if metadata is None:
+        raise Problem(404, "file-unknown", f"`{project}` has no file `{name}`")
+    headers["Content-Type"] = "text/plain; charset=utf-8"
+    return web.Response(body=metadata, headers=headers)
+
+
+async def refuse_file(index: Index, request: web.Request) -> web.StreamResponse:
+    """Refuse an sdist that could not be built, with the reason where installers show one."""
+    index.check_access(request)
+    target, name = await _find_target(index, request), request.match_info["name"]
+    failures = index.site.wheels.failures(target.identity, request.match_info["project"])
+    failure = next((each for each in failures.values() if each.file_name == name), None)
+    if failure is None:
+        raise Problem(404, "file-unknown", f"nothing is known of `{name}`")
+    log = f"{index.server.url}/builds/{failure.run}"
+    detail = f"`{name}` cannot be built: {failure.message}; see {log}"
+    problem = Problem(424, failure.code, detail, failure.hint).answer()
+    phrase = " ".join(f"{failure.code}: {failure.message}".split())
+    problem.set_status(424, phrase.encode("ascii", "replace").decode()[:200])
+    return problem
+
+
+async def describe_target(index: Index, request: web.Request) -> web.StreamResponse:
+    """Describe a target: its Python, its rules, what failed, and how installers are told of it."""
+    index.check_access(request)
+    target, site = await _find_target(index, request), index.site
+    url = f"{index.server.url or 'http://localhost'}/{target.name}/simple/"
+    policy = site.rules.find_policy(target.name, "")
+    lines = [
+        f"wheels for Python {target.version}, built on demand (policy: {policy})",
+        *("", "# pip.conf", "[global]", f"index-url = {url}"),
+        *("", "# uv.toml", "[[index]]", f'url = "{url}"', "default = true"),
+    ]
+    failures = site.wheels.failures(target.identity)
+    lines += ["", "sdists that cannot be built:"] if failures else []
+    lines += [f"  {each.file_name}: {each.code}: {each.message}" for each in failures.values()]
+    return web.Response(text="\n".join(lines) + "\n", headers={"Cache-Control": "no-store"})
+
+
+_ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("/", describe_target),
+    ("/simple", show_root),
+    ("/simple/", show_root),
+    ("/simple/{project}", show_project),
+    ("/simple/{project}/", show_project),
+    ("/files/{sha256}/{name}", fetch_file),
+    ("/upstream/{project}/{name}", pass_on_file),
+    ("/failed/{project}/{name}", refuse_file),
+)

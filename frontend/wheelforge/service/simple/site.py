@@ -1,0 +1,181 @@
+"""The index as a whole: its targets, and its pages as they are at a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from wheelforge.build.targets import find_layout, find_python
+from wheelforge.service.requests import VARIABLES
+from wheelforge.service.simple.builds import PageBuilds, Target
+from wheelforge.service.simple.pages import compose_page, compose_root, describe_wheel, render
+from wheelforge.service.simple.rules import Chooser, Python
+from wheelforge.service.simple.upstream import Upstream
+from wheelforge.service.simple.wheels import BuiltWheels
+from wheelforge.settings import Settings
+from wheelforge.version import VERSION
+from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX
+from wheelforge_isolation.formats.sealed import fingerprint
+
+if TYPE_CHECKING:
+    from wheelforge.index import Candidate
+    from wheelforge.index.listing import ListedFile, Listing
+    from wheelforge.service.server import Server
+    from wheelforge.service.simple.rules import IndexRules
+    from wheelforge.service.simple.wheels import Failure
+
+DEFAULT = "default"
+"""The name of the only target of a server that was given none."""
+_MOST_KEPT_BYTES = 32 << 20
+_MOST_CHOICES = 4096
+
+
+class Content(NamedTuple):
+    """A page as it is sent."""
+
+    body: bytes
+    etag: str
+
+
+class Site:
+    """The index of a server; for the one thread of the event loop."""
+
+    def __init__(self, server: Server, rules: IndexRules) -> None:
+        self.rules = rules
+        self.upstream = Upstream(rules.settings, server.home.root / "files")
+        self.wheels = BuiltWheels(server.home.root / "index.sqlite")
+        self.builds = PageBuilds(server.runs, self.wheels)
+        self.waiting = Counter[str]()
+        """How many pages each client waits for."""
+        self._options = server.options
+        self._targets: dict[str, asyncio.Task[Target]] = {}
+        self._kept: OrderedDict[tuple[str, ...], tuple[object, Content]] = OrderedDict()
+        self._choices: OrderedDict[tuple[str, str], tuple[object, list[Candidate]]] = OrderedDict()
+
+    async def close(self) -> None:
+        """Let all builds for pages go, and close what is open."""
+        await self.builds.close()
+        self.upstream.close()
+        self.wheels.close()
+
+    # -- targets ----------------------------------------------------------------------------------
+
+    @property
+    def targets(self) -> Mapping[str, str | None]:
+        """The Pythons by the names of the targets; the first one is the default."""
+        return self._options.targets or {DEFAULT: None}
+
+    async def find_target(self, name: str) -> Target | None:
+        """Return the target of that name, or the default if it is empty."""
+        name = name or next(iter(self.targets))
+        if name not in self.targets:
+            return None
+        task = self._targets.get(name)
+        if task is None or (task.done() and task.exception() is not None):
+            task = self._targets[name] = asyncio.ensure_future(self._open_target(name))
+        return await asyncio.shield(task)
+
+    async def _open_target(self, name: str) -> Target:
+        python, layout = self.targets[name], find_layout(self._options.cache)
+        settings = Settings(variables=VARIABLES, python=python)
+        found = await asyncio.to_thread(find_python, settings, layout)
+        facts = [name, found.identity, found.version, VERSION, *self._options.words]
+        return Target(
+            name=name,
+            python=python or str(found.executable),
+            version=found.version,
+            identity=fingerprint(facts)[:32],
+            chooser=Chooser(self.rules.settings, Python(found.tags, found.version)),
+        )
+
+    # -- pages ------------------------------------------------------------------------------------
+
+    def choose(self, target: Target, name: str, listing: Listing) -> list[Candidate]:
+        """Return the sdists that a page should have wheels of."""
+        if not self.rules.allows(name):
+            return []
+        key = target.name, name
+        known = self._choices.get(key)
+        if known is None or known[0] is not listing.files:
+            policy = self.rules.find_policy(target.name, name)
+            chosen = target.chooser.choose(name, listing, policy)
+            known = self._choices[key] = listing.files, chosen
+            if len(self._choices) > _MOST_CHOICES:
+                self._choices.popitem(last=False)
+        return known[1]
+
+    def find_missing(self, target: Target, name: str, listing: Listing) -> list[Candidate]:
+        """Return the sdists that have to be built before a page is as it should be."""
+        return [
+            sdist
+            for sdist in self.choose(target, name, listing)
+            if self.builds.is_missing(target, sdist)
+        ]
+
+    def show_page(self, target: Target, name: str, listing: Listing, form: str) -> Content:
+        """Return the page of a project as it is now."""
+        state = (id(listing.files), self.wheels.changes)
+        key = target.name, name, form
+        known = self._kept.get(key)
+        if known is not None and known[0] == (*state, listing.files):
+            self._kept.move_to_end(key)
+            return known[1]
+        page = compose_page(name, listing.facts, self._list_files(target, name, listing))
+        content = make_content(render(page, form), form)
+        self._keep(key, ((*state, listing.files), content))
+        return content
+
+    def show_root(self, target: Target, form: str) -> Content:
+        """Return the page of the projects that there are wheels of."""
+        page = compose_root(self.wheels.list_projects(target.identity))
+        return make_content(render(page, form), form)
+
+    def _keep(self, key: tuple[str, ...], value: tuple[object, Content]) -> None:
+        self._kept[key] = value
+        size = sum(len(content.body) for _, content in self._kept.values())
+        while size > _MOST_KEPT_BYTES and len(self._kept) > 1:
+            size -= len(self._kept.popitem(last=False)[1][1].body)
+
+    def _list_files(self, target: Target, name: str, listing: Listing) -> list[Mapping[str, Any]]:
+        built = self.wheels.find(target.identity, name)
+        failures = self.wheels.failures(target.identity, name) if self.rules.is_strict else {}
+        hides = self.rules.find_policy(target.name, name) == "source"
+        shown, names = list[Mapping[str, Any]](), set[str]()
+        for file in listing.files:
+            is_wheel = file.listed.file_name.endswith(WHEEL_SUFFIX)
+            if not (hides and is_wheel):
+                shown.append(self._pass_on(name, file, listing, failures))
+                names.add(file.listed.file_name)
+        for file in listing.files:
+            wheel = built.get(_name_listed(file))
+            if wheel is None or wheel.file_name in names:
+                continue
+            if self.builds.locate(wheel).exists():
+                shown.append(describe_wheel(wheel, file.facts))
+                names.add(wheel.file_name)
+            else:
+                self.wheels.remove(wheel)
+        return shown
+
+    def _pass_on(
+        self, name: str, file: ListedFile, listing: Listing, failures: Mapping[str, Failure]
+    ) -> Mapping[str, Any]:
+        key, file_name = _name_listed(file), file.listed.file_name
+        if key in failures:
+            return {**file.facts, "url": f"../../failed/{name}/{quote(file_name, safe='')}"}
+        if self.rules.proxies_files or listing.is_private:
+            return {**file.facts, "url": f"../../upstream/{name}/{quote(file_name, safe='')}"}
+        return file.facts
+
+
+def _name_listed(file: ListedFile) -> str:
+    return file.listed.hashes.get("sha256") or file.listed.url
+
+
+def make_content(body: bytes, form: str) -> Content:
+    """Return a page with a tag that tells it from all others."""
+    return Content(body, hashlib.sha256(form.encode() + b"\0" + body).hexdigest()[:32])

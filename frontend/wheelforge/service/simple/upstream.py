@@ -1,0 +1,88 @@
+"""The pages of the indexes upstream, each remembered for as long as its index allows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from wheelforge.index.listing import ListingReader
+from wheelforge_isolation import ensure_directory
+from wheelforge_isolation.formats.sealed import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wheelforge.index import IndexSettings
+    from wheelforge.index.listing import Listing
+    from wheelforge.index.pages import Listed
+
+T = TypeVar("T")
+_THREADS = 8
+_MOST_FILES = 20_000
+"""Of all pages that are remembered together: each takes a few KB."""
+
+
+class Upstream:
+    """Answers for any number of clients; for the one thread of the event loop."""
+
+    def __init__(self, settings: IndexSettings, directory: Path) -> None:
+        """Ask the indexes of ``settings``; files that are passed on are kept in ``directory``."""
+        ensure_directory(str(directory))
+        self._directory = directory
+        self._reader = ListingReader(settings)
+        self._pool = ThreadPoolExecutor(_THREADS, "wheelforge-upstream")
+        self._known: OrderedDict[str, Listing] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[Listing | None]] = {}
+        self._fetching: dict[Path, asyncio.Task[None]] = {}
+
+    def close(self) -> None:
+        """Drop what is under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
+
+    async def look_up(self, name: str) -> Listing | None:
+        """Return the page of a project; None if there is no such project."""
+        known = self._known.get(name)
+        if known is not None and time.monotonic() < known.fresh_until:
+            self._known.move_to_end(name)
+            return known
+        task = self._asking.get(name)
+        if task is None:
+            task = self._asking[name] = asyncio.ensure_future(self._ask(name, known))
+            task.add_done_callback(lambda _: self._asking.pop(name, None))
+        # The client that has asked first may go away before the others.
+        return await asyncio.shield(task)
+
+    async def fetch(self, name: str, file: Listed) -> Path:
+        """Return a file of a project, once it is here as its page describes it."""
+        path = self._directory / fingerprint([file.url, sorted(file.hashes.items())])
+        if not path.exists():
+            task = self._fetching.get(path)
+            if task is None:
+                work = partial(self._reader.fetch, file, name, str(path))
+                task = self._fetching[path] = asyncio.ensure_future(self._run(work))
+                task.add_done_callback(lambda _: self._fetching.pop(path, None))
+            await asyncio.shield(task)
+        return path
+
+    async def fetch_metadata(self, name: str, file: Listed) -> bytes | None:
+        """Return the metadata beside a file, as its page describes them; None if absent."""
+        return await self._run(partial(self._reader.fetch_metadata, file, name))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def _ask(self, name: str, known: Listing | None) -> Listing | None:
+        found = await self._run(partial(self._reader.read, name, known))
+        self._known.pop(name, None)
+        if found is not None:
+            self._known[name] = found
+        files = sum(len(listing.files) for listing in self._known.values())
+        while files > _MOST_FILES and len(self._known) > 1:
+            files -= len(self._known.popitem(last=False)[1].files)
+        return found
