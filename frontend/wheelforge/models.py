@@ -76,7 +76,6 @@ class BuildRequest:
     kinds: tuple[Kind, ...] = ()
     """Unless given: a wheel from an sdist; from a directory an sdist, and a wheel through it."""
     config_settings: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
-    """For the backend."""
     hashes: tuple[str, ...] = ()
     """If any are given, an sdist must have one of them: each is like ``sha256:1f0c...``."""
     links: Links | None = None
@@ -92,6 +91,8 @@ class BuildRequest:
     """For each hook; that of the policy unless given."""
     cutoff: datetime | None = None
     """Build with what there was at this time, whatever the era says."""
+    set_versions: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    """The versions in the set that it is for, to which overrides match build requirements."""
     stops_early: bool = False
     """Whether nothing is built, as all that matters is what it would be built with."""
     chain: tuple[str, ...] = ()
@@ -149,7 +150,6 @@ class Policy:
     keep: Keep = Keep.NEVER
     era: Era = Era.FALLBACK
     timeout_seconds: float | None = None
-    """For each hook."""
     source_date_epoch: str | None = None
     """Unless given, that of the sdist."""
     compiler_cache: str = "off"
@@ -316,7 +316,6 @@ class EnvironmentRequest:
 
     requirements: tuple[str, ...]
     label: str
-    """The source that has them, for messages."""
     sha256: str = ""
     """Of the source, if it is an sdist."""
     commit: str = ""
@@ -326,6 +325,7 @@ class EnvironmentRequest:
     constraints: tuple[Path, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     """All variables of the build: its hooks find programs by their PATH."""
+    set_versions: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     cutoff: datetime | None = None
     """Files published later do not exist, unless nothing else would do."""
     replacements: tuple[str, ...] = ()

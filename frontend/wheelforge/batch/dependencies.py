@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wheelforge.batch.inputs import applies
 from wheelforge.batch.jobs import Job
 from wheelforge.build.session import BuildSession
+from wheelforge.errors import RequirementsError
 from wheelforge.resolve import ResolutionRequest, prepare_wheels, resolve
 from wheelforge_isolation import digest, ensure_directory
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _SUBJECT = "the whole set"
+_MOST_ROUNDS = 5
 
 
 class DependencySet:
@@ -62,6 +64,9 @@ class DependencySet:
         self._origins: dict[str, str] = {}
         """For the file name of each of them the SHA-256 of its sdist."""
         self._places = itertools.count()
+        overrides = self._worker.forges.settings.overrides
+        self._versions = dict.fromkeys(overrides.matched if overrides else (), "")
+        """Those in the set to which overrides match what sdists are built with; first any."""
 
     def list_jobs(
         self, stated: Mapping[str, tuple[str, ...]], numbers: Iterator[int]
@@ -70,19 +75,33 @@ class DependencySet:
 
         ``stated`` has the accepted hashes of each requirement.
         """
-        answer = self.choose(stated, self._build_once)
+        answer = self.settle(stated, self._build_once)
         place = self._make_place()
         plan = prepare_wheels(answer, self._index, self._build_once, workspace=place)
         for key in plan.keys:
             yield Job(
                 number=next(numbers),
-                request=self._make_request(key.name, f"{key.name}=={key.version}"),
+                request=self.make_request(key.name, key.version),
                 python=self._python,
                 make=partial(_put, plan, key),
                 sha256=self._origins.get(key.file_name, ""),
             )
 
-    def choose(self, stated: Mapping[str, tuple[str, ...]], build: Builder) -> Resolution:
+    def settle(self, stated: Mapping[str, tuple[str, ...]], build: Builder) -> Resolution:
+        """Return the files of a set whose sdists are built with the versions that it has itself.
+
+        These are known only once it is chosen, and what an sdist requires may depend on them.
+        """
+        for _ in range(_MOST_ROUNDS):
+            answer = self._choose(stated, build)
+            found = {pin.name: pin.version for pin in answer.pins if pin.name in self._versions}
+            if found == self._versions:
+                return answer
+            self._versions = found
+            self._wheels.clear()
+        raise RequirementsError("set-unsettled", tuple(sorted(self._versions)))
+
+    def _choose(self, stated: Mapping[str, tuple[str, ...]], build: Builder) -> Resolution:
         """Return the files of the whole set; ``build`` makes wheels of sdists."""
         settings, markers = self._worker.forges.settings, self._interpreter.markers
         limits = self._options.constraints
@@ -110,7 +129,7 @@ class DependencySet:
         sdist = place / candidate.file_name
         self._index.fetch(candidate, str(sdist))
         sha256 = digest(sdist)
-        pattern = self._make_request(candidate.name, f"{candidate.name}=={candidate.version}")
+        pattern = self.make_request(candidate.name, str(candidate.version))
         found: tuple[Artifact, ...] = ()
         if worker.resumes:
             found = worker.deliveries.find(pattern, sha256, self._interpreter)
@@ -125,10 +144,15 @@ class DependencySet:
         self._origins[wheel.name] = sha256
         return wheel
 
-    def _make_request(self, name: str, source: str) -> BuildRequest:
+    def make_request(self, name: str, version: str) -> BuildRequest:
+        """Return the request for the wheel of a release in the set."""
         own = self._config_settings.get(name, {})
-        settings = {**self._pattern.config_settings, **own}
-        return replace(self._pattern, source=source, config_settings=settings)
+        return replace(
+            self._pattern,
+            source=f"{name}=={version}",
+            config_settings={**self._pattern.config_settings, **own},
+            set_versions=self._versions,
+        )
 
     def _make_place(self) -> Path:
         name = f"set-{self._python or ''}".replace("/", "-").replace("\\", "-").replace(":", "-")

@@ -61,12 +61,14 @@ class Deliveries:
         self._records.write({"artifacts": facts}, *self._describe(request, sha256, python))
 
     def _describe(self, request: BuildRequest, sha256: str, python: Interpreter) -> tuple[str, ...]:
-        wanted = {
+        wanted: dict[str, object] = {
             "kinds": [kind.value for kind in request.kinds],
             "settings": dict(request.config_settings),
             "links": request.links and request.links.value,
             "cutoff": request.cutoff and request.cutoff.isoformat(),
         }
+        if request.set_versions:
+            wanted["set"] = sorted(request.set_versions.items())
         own = json.dumps(wanted, sort_keys=True)
         return (str(request.output), sha256, python.identity, self._settings, own)
 

@@ -27,6 +27,9 @@ class BuildInput(NamedTuple):
     pythons: frozenset[str | None] | None = None
     """Those that it is for, as they were asked for; None: all of them."""
 
+    set_versions: Mapping[str | None, Mapping[str, str]] = {}
+    """Those of the lock that it is from, for each Python."""
+
     @property
     def name(self) -> str:
         """The normalised name that a requirement is about."""

@@ -117,7 +117,7 @@ class _Planner:
         pattern = make_pattern(self._inputs)
         whole = open_set(self._worker, python, self._options, self._inputs)
         try:
-            chosen = whole.choose(stated, partial(build_sdist, builder=None, chain=()))
+            chosen = whole.settle(stated, partial(build_sdist, builder=None, chain=()))
         except ForgeError as error:
             version = self._worker.forges.pythons[python].version
             request = replace(pattern, source=", ".join(stated))
@@ -128,5 +128,5 @@ class _Planner:
             if pin.is_wheel:
                 file = PlannedFile(pin.name, pin.version, pin.file_name, find_origin(pin))
                 self._wheels[number], make = file, partial(Path, pin.file_name)
-            request = replace(pattern, source=f"{pin.name}=={pin.version}")
+            request = whole.make_request(pin.name, pin.version)
             yield Job(number=number, request=request, python=python, make=make)

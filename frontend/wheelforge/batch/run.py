@@ -138,16 +138,21 @@ def list_jobs(
     """
     numbers = itertools.count()
     for python, interpreter in worker.forges.pythons.items():
-        others = inputs
+        others, versions = inputs, dict[str, str]()
         if options.with_dependencies:
             stated, others = list_requirements(inputs)
-            yield from list_set(stated, python, numbers) if stated else ()
+            collected = list(list_set(stated, python, numbers)) if stated else []
+            yield from collected
+            versions |= collected[0].request.set_versions if collected else {}
         for each in others:
             is_for_it = each.pythons is None or python in each.pythons
             if is_for_it and applies(each.requirement, interpreter.markers):
                 request = each.constrain(options.constraints, interpreter.markers)
-                job = Job(next(numbers), request, python)
                 overrides, markers = worker.forges.settings.overrides, interpreter.markers
+                if overrides is not None:
+                    own = each.set_versions.get(python, versions)
+                    request = replace(request, set_versions=overrides.choose_matched(own))
+                job = Job(next(numbers), request, python)
                 yield job if overrides is None else limit(job, overrides, markers)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from dataclasses import replace
 from importlib import import_module
@@ -23,7 +22,7 @@ from wheelforge.errors import (
     HookMissingError,
     UsageError,
 )
-from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.environ import compose_environment, is_epoch
 from wheelforge.hooks.runner import HookOptions
 from wheelforge.models import Artifact, Keep, Kind
 from wheelforge_isolation import (
@@ -52,8 +51,6 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _EPOCH = "SOURCE_DATE_EPOCH"
-_LAST_MOMENT = 4_354_819_199
-"""The end of 2107: later times cannot be written into a zip file, as wheels are."""
 
 
 class Attempt:
@@ -203,7 +200,11 @@ class Attempt:
         python = self._session.context.targets.find(self._request.python).python
         check_python(project, self.tree.metadata, self._request.label, python.version)
         override, stated = self._session.override, frozenset(project.requires)
-        return override.change(stated, "build-requires") if override else stated
+        if override is None:
+            return stated
+        if self._session.context.settings.lock is None:
+            override.check_matched(self._request.set_versions)
+        return override.change(stated, "build-requires")
 
     def request_environment(self, required: frozenset[str]) -> EnvironmentRequest:
         """Return the request for an environment that has what is required."""
@@ -345,7 +346,7 @@ class Attempt:
         session = self._session
         asked = session.context.settings.policy.source_date_epoch
         asked = asked or session.hook_variables.get(_EPOCH)
-        if asked and not (re.fullmatch(r"[0-9]{1,10}", asked) and int(asked) <= _LAST_MOMENT):
+        if asked and not is_epoch(asked):
             reason = f"`{asked}` is no number of seconds from 1970 to the end of 2107"
             raise UsageError("option-invalid", _EPOCH, reason)
         return asked

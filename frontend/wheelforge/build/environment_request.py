@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge.models import EnvironmentRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Override
@@ -26,7 +26,12 @@ def make_environment_request(
         python=request.python,
         constraints=request.constraints,
         variables=request.variables or {},
-        replacements=override.texts("build-requires", "replace") if override else (),
+        set_versions=request.set_versions,
+        replacements=_list_replacements(override, request.set_versions) if override else (),
         excluded=override.texts("build-requires", "remove") if override else (),
         overrides=override.list_applied() if override else (),
     )
+
+
+def _list_replacements(override: Override, versions: Mapping[str, str]) -> tuple[str, ...]:
+    return (*override.texts("build-requires", "replace"), *override.match(versions))

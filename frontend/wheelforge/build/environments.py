@@ -318,6 +318,7 @@ class _Preparation:
             python=self._request.python,
             variables=self._request.variables,
             constraints=self._request.constraints,
+            set_versions=self._request.set_versions,
             chain=(*self._request.chain, candidate.name),
             cutoff=self._request.cutoff,
         )
@@ -348,6 +349,7 @@ class _Preparation:
             request.constraints,
             str(request.exclude_newer),
             sorted(self._request.variables.items()),
+            sorted(self._request.set_versions.items()),
         ))
 
     def _fetch_sdist(self, candidate: Candidate) -> Path:
@@ -363,8 +365,7 @@ class _Preparation:
     def _identify(self) -> Source:
         from wheelforge.lockfile import Source
 
-        request = self._request
-        return Source(label=request.label, sha256=request.sha256, commit=request.commit)
+        return Source(self._request.label, self._request.sha256, self._request.commit)
 
     @property
     def _is_cut_off(self) -> bool:

@@ -76,8 +76,7 @@ class WheelReuse:
                 return None
             python = self.manager.targets.find(request.python).python
             override = settings.overrides.find(*release, python.markers)
-        refusals = (("reuse", False), ("build", "never"))
-        if override is not None and any(override.value(key) == value for key, value in refusals):
+        if override is not None and override.refuses_reuse(request.set_versions):
             return None
         era = Era((override and override.value("era")) or policy.era)
         if era is Era.ALWAYS and request.cutoff is None:

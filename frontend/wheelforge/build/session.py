@@ -153,6 +153,7 @@ class BuildSession:
             variables=own.variables if request.variables is None else request.variables,
             constraints=request.constraints or own.constraints,
             timeout_seconds=request.timeout_seconds or own.timeout_seconds,
+            set_versions=request.set_versions or own.set_versions,
         )
         number = f"{self.id}.{next(self._numbers)}"
         session = BuildSession(self.context, request, cancellation=self.cancellation, id=number)

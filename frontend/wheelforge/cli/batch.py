@@ -68,10 +68,10 @@ def list_inputs(options: CommandOptions) -> list[BuildInput]:
     if options.sources or not options.requirement:
         named = list(map(make_input, make_requests(options)))
     inputs = [*named, *(_make_line_input(line, options) for line in lines)]
-    for each, pythons in files.locked:
+    for each, pythons, versions in files.locked:
         if each.source is not None:
             request = replace(make_request(options, each.source), hashes=each.hashes)
-            inputs.append(BuildInput(request=request, pythons=pythons))
+            inputs.append(BuildInput(request, pythons=pythons, set_versions=versions))
     if files.requires_hashes:
         bare = [each for each in inputs if not each.request.hashes]
         if bare:

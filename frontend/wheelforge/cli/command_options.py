@@ -6,10 +6,13 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from wheelforge.batch.locked_inputs import LockedInput
     from wheelforge.resolve.requirement_files import RequirementLine
+
+    SetVersions = Mapping[str | None, Mapping[str, str]]
 
 
 class FileInputs:
@@ -17,8 +20,8 @@ class FileInputs:
 
     def __init__(self) -> None:
         self.lines: list[RequirementLine] = []
-        self.locked: list[tuple[LockedInput, frozenset[str | None]]] = []
-        """Each with the Pythons that it is for."""
+        self.locked: list[tuple[LockedInput, frozenset[str | None], SetVersions]] = []
+        """Each with the Pythons that it is for, and the versions that its lock has."""
         self.formats: list[tuple[str, str]] = []
         """The options `--no-binary` and `--only-binary`, and their values."""
         self.trusted_hosts: list[str] = []

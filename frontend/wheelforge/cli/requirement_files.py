@@ -75,15 +75,18 @@ def _read_locked(options: CommandOptions, path: Path, tell: Callable[[str], None
     """Add what the lock of a project has for each Python; return whether there is anything."""
     settings, file = make_places(options), LockedFile(path)
     found: dict[LockedInput, set[str | None]] = {}
+    versions: dict[str | None, dict[str, str]] = {}
     for python in options.pythons or [None]:
         interpreter = find_python(settings, find_layout(settings.cache_dir), python)
         for each in file.select(interpreter.markers):
             found.setdefault(each, set()).add(python)
+            name, _, version = each.name.partition(" ")
+            versions.setdefault(python, {}).update({name: version} if version else {})
     wheels = sorted(f"`{each.name}`" for each in found if each.source is None)
     if wheels:
         tell(f"`{path}` has nothing but wheels of {', '.join(wheels)}: these are left out")
     inputs = options.file_inputs
-    inputs.locked += [(each, frozenset(pythons)) for each, pythons in found.items()]
+    inputs.locked += [(each, frozenset(pythons), versions) for each, pythons in found.items()]
     return len(wheels) < len(found)
 
 

@@ -22,6 +22,11 @@ def _end_of_cycle(error: RequirementsError) -> str:
     return f"a wheel of {in_backticks(error.ring[:-1], ' or ')} ends the ring"
 
 
+def _unsettled(error: RequirementsError) -> str:
+    matched = f"what sdists require depends on the version of {in_backticks(error.names, ' or ')}"
+    return f"the set does not settle: {matched} that they are built with"
+
+
 def _not_installed(error: RequirementsError) -> str:
     return "\n  ".join((f"what {error.subject} needs is not installed:", *error.missing))
 
@@ -56,6 +61,12 @@ class RequirementsError(BuildError):
             "subject rounds",
             "the requirements of {subject} were not resolved in {rounds} rounds",
             "name versions, in the requirements or with `--build-constraint`",
+        ),
+        "set-unsettled": Kind(
+            3,
+            "names",
+            _unsettled,
+            "require one version of it: `NAME==VERSION`",
         ),
         "build-cycle": Kind(3, "ring", _cycle, _end_of_cycle),
         "needs-build": Kind(

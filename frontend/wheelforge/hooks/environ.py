@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 _REMOVED = frozenset({
@@ -18,6 +19,13 @@ _REMOVED_PREFIXES = (
 this one runs in."""
 _JOBS = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 """Variables that tell build tools how many processes they may start."""
+_LAST_MOMENT = 4_354_819_199
+"""The end of 2107: later times cannot be written into a zip file, as wheels are."""
+
+
+def is_epoch(text: str) -> bool:
+    """Return whether ``text`` is a SOURCE_DATE_EPOCH that files of a wheel can have."""
+    return re.fullmatch(r"[0-9]{1,10}", text) is not None and int(text) <= _LAST_MOMENT
 
 
 def share_jobs(jobs: int) -> dict[str, str]:

@@ -293,6 +293,7 @@ _LISTS: dict[str, Callable[[object], object]] = {
 _TEXTS: dict[str, Callable[[object], object]] = {"add": _lines, "remove": _lines}
 _CHECKS: dict[Key, Callable[[object], object]] = {
     **{("build-requires", name): check for name, check in _LISTS.items()},
+    ("build-requires", "match"): _names,
     **{("metadata", "requires-dist", name): check for name, check in _LISTS.items()},
     ("metadata", "requires-python"): _python_versions,
     ("metadata", "summary"): _line,

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from wheelforge.overrides.entries import Key
 
 
+_MATCH = ("build-requires", "match")
+_OF_OTHERS = ("remove", "replace", "match")
+"""The keys that are about requirements which something else has."""
+
+
 class Chosen(NamedTuple):
     """The value in force for a key, and the entry that it is from."""
 
@@ -68,19 +73,43 @@ class Override:
         changed = {new for text in texts for new in instead.get(find_name(text), [text])}
         return frozenset(changed | {*self.texts(*key, "add")} if adds else changed)
 
+    def match(self, versions: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the requirements whose versions are those of a set; one may not be known yet."""
+        names = [name for name in self.texts(*_MATCH) if name in versions]
+        return tuple(f"{name}=={versions[name]}".removesuffix("==") for name in names)
+
+    def list_unmatched(self, versions: Mapping[str, str]) -> list[str]:
+        """Return the names to be matched of which the set has no version, though it has to."""
+        names = self.texts(*_MATCH)
+        return [] if names and self.forgives(*_MATCH) else [*{*names} - {*versions}]
+
+    def refuses_reuse(self, versions: Mapping[str, str]) -> bool:
+        """Return whether no wheel of an earlier build is taken, or only a build may say why not."""
+        is_never = self.value("reuse") is False or self.value("build") == "never"
+        return is_never or bool(self.list_unmatched(versions))
+
+    def check_matched(self, versions: Mapping[str, str]) -> None:
+        """Refuse names to be matched of which the set has no version."""
+        for name in self.list_unmatched(versions):
+            reason = f"no version of `{name}` is known: build a set that has it"
+            raise self.fail(f"{reason}, by `--with-deps` or the lock of a project", *_MATCH)
+
     def check_used(self, required: Iterable[str], made_of: Iterable[str], *key: str) -> None:
         """Refuse requirements to be replaced or removed that nothing asks for."""
         for name in self.list_unused(required, made_of, *key):
-            last = "remove" if name in self.texts(*key, "remove") else "replace"
+            last = next(each for each in _OF_OTHERS if name in self._list_names(*key, each))
             if not self.forgives(*key, last):
                 raise self.fail(f"nothing requires `{name}`", *key, last)
 
     def list_unused(self, required: Iterable[str], made_of: Iterable[str], *key: str) -> list[str]:
         """Return the names in `replace` and `remove` that nothing asks for, or asked for."""
         known = {find_name(text) for text in required}
-        wanted = {find_name(text): "replace" for text in self.texts(*key, "replace")}
-        missing = [name for name in wanted if name not in {*known, *made_of}]
+        wanted = (*self._list_names(*key, "replace"), *self._list_names(*key, "match"))
+        missing = [name for name in dict.fromkeys(wanted) if name not in {*known, *made_of}]
         return missing + [name for name in self.texts(*key, "remove") if name not in known]
+
+    def _list_names(self, *key: str) -> list[str]:
+        return list(map(find_name, self.texts(*key)))
 
     def fail(self, reason: str, *key: str) -> UsageError:
         """Return the error to raise where a value cannot be applied."""
@@ -135,6 +164,16 @@ class Overrides:
         ]
         self.digest = hashlib.sha256(repr(facts).encode()).hexdigest()
         """The same for overrides that do the same, the contents of patches included."""
+        matching = (
+            each.settings.get(_MATCH) for ranked in self._entries.values() for _, each in ranked
+        )
+        self.matched = frozenset(
+            name
+            for setting in matching
+            if setting
+            for name in cast("tuple[str, ...]", setting.value)
+        )
+        """The names that some builds have in the versions of their set."""
 
     def find(self, name: str, version: str, markers: Mapping[str, str]) -> Override:
         """Return the values in force for one release, on the Python with those ``markers``."""
@@ -153,6 +192,10 @@ class Overrides:
                     )
                 values[key], ranks[key] = Chosen(setting, entry), rank
         return Override(name=name, version=version, values=values)
+
+    def choose_matched(self, versions: Mapping[str, str]) -> dict[str, str]:
+        """Return those of the versions of a set that some builds have to have."""
+        return {name: text for name, text in versions.items() if name in self.matched}
 
     def refuses_wheel(self, markers: Mapping[str, str], name: str, version: str) -> bool:
         """Return whether a release has to be built although there is a wheel of it."""
