@@ -236,7 +236,6 @@ class Outcome:
 
     request: BuildRequest
     python: str = ""
-    """The version that it was built with."""
     artifacts: tuple[Artifact, ...] = ()
     error: ForgeError | None = None
     """Why there are no more artifacts; nothing if all is well."""
@@ -271,8 +270,9 @@ class Outcome:
     peak_bytes: int = 0
     """The most memory that a hook's process had; 0: not known."""
     cpu_seconds: float = 0.0
+    sandbox: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
+    """That of its hooks: `level`, `rung`, the `reasons` why it is no higher one, `network`."""
     log: Path | None = None
-    """All that the backend printed."""
     id: str = ""
     """As its events have it."""
     backend: str = ""

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SandboxSettings:
+    """In which sandbox hooks run."""
+
+    wanted: str = "none"
+    """``auto``, ``strict``, ``tcp-off``, ``none``, or a command that hooks are run by."""
+    required: str = "none"
+    """The level below which nothing is built: ``none``, ``files``, ``tcp-off`` or ``strict``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings(IndexOptions):
     """Where things come from and under which rules; every one of them may be left out.
 
@@ -50,6 +60,7 @@ class Settings(IndexOptions):
     policy: Policy = field(default_factory=Policy)
     provenance: Provenance = field(default_factory=Provenance)
     """Files that come beside artifacts."""
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
 
     def find_refusal(self, markers: Mapping[str, str]) -> Callable[[str, str], bool] | None:
         """Return what tells of a release whether its wheels are not taken; nothing if all are."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import replace
-from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from wheelforge.build.backend import Backend
 from wheelforge.build.environment_request import make_environment_request
+from wheelforge.build.hook_terms import HookTerms
 from wheelforge.build.prestart import Prestarter
 from wheelforge.build.project import check_python, read_project, unpack_source
 from wheelforge.build.result import BuildResult
@@ -20,10 +20,8 @@ from wheelforge.errors import (
     HookError,
     HookFailedError,
     HookMissingError,
-    UsageError,
 )
-from wheelforge.hooks.environ import compose_environment, is_epoch
-from wheelforge.hooks.runner import HookOptions
+from wheelforge.hooks.environ import compose_environment
 from wheelforge.models import Artifact, Keep, Kind
 from wheelforge_isolation import (
     Environment,
@@ -79,6 +77,8 @@ class Attempt:
             from wheelforge.build.compiler_cache import CompilerCache
 
             self.compiler_cache = CompilerCache(session.context.compiler_cache, place)
+        self._terms = HookTerms(session, place, self._add_ending)
+        self.result.sandbox = self._terms.describe_sandbox()
         self._session = session
         self._started = time.time()
         self._first_environment = 0
@@ -90,8 +90,10 @@ class Attempt:
 
     def run(self) -> None:
         """Build and deliver one kind after another."""
+        if self._terms.sandbox is not None:
+            self.log.write(f"-- sandbox: {self._terms.sandbox} --\n".encode())
         source, request = self.tree, self._request
-        self._epoch = self._read_epoch()
+        self._epoch = self._terms.read_epoch()
         for kind in self.list_kinds():
             if request.stops_early:
                 with self._open_backend(read_project(source.root), kind, source.newest):
@@ -131,7 +133,7 @@ class Attempt:
             environments=result.environments[self._first_environment :],
             epoch=str(self._epoch or source.newest or ""),
             backend=result.backend[1],
-            sandbox=getattr(result, "sandbox", None),
+            sandbox=result.sandbox or None,
             log=self.log,
         )
 
@@ -269,7 +271,9 @@ class Attempt:
     ) -> Generator[Backend]:
         """Yield the backend of ``project`` where it is; a hook that fails is explained."""
         session, environment = self._session, prepared.environment
-        options = self._make_options(newest)
+        options = self._terms.make_options(self.log, self._epoch or newest)
+        options = self._terms.confine(options, project.root, environment)
+        variables = self._terms.variables
         name = self._name_forked(project, prepared)
         make_runner = session.context.components.make_runner
         if make_runner is not None:
@@ -278,15 +282,11 @@ class Attempt:
             opened = session.context.pool.open(
                 python=environment.python_executable,
                 backend=name,
-                environment=compose_environment(
-                    session.hook_variables, environment.make_extra_environ()
-                ),
+                environment=compose_environment(variables, environment.make_extra_environ()),
                 terms=options,
             )
         if self.compiler_cache is not None:
-            environment = self.compiler_cache.cover(
-                environment, session.hook_variables, project.root
-            )
+            environment = self.compiler_cache.cover(environment, variables, project.root)
         with opened as runner, session.cancelling(runner):
             settings = dict(self._request.config_settings)
             if session.override is not None:
@@ -322,34 +322,6 @@ class Attempt:
                 additions,
             )
         return project.backend if is_forked else ""
-
-    def _make_options(self, newest: int | None) -> HookOptions:
-        policy = self._session.context.settings.policy
-        variables = dict(self._session.hook_variables)
-        epoch = self._epoch or newest
-        if epoch is not None:
-            variables[_EPOCH] = str(epoch)
-        override = self._session.override
-        limit = cast("float | None", override and override.value("limits", "timeout"))
-        return HookOptions(
-            base=variables,
-            timeout_seconds=self._request.timeout_seconds or limit or policy.timeout_seconds,
-            log=self.log,
-            on_output=self._events.pass_on,
-            on_start=_load_checks,
-            on_ending=self._add_ending,
-            is_cancelled=self._session.cancellation.is_cancelled,
-        )
-
-    def _read_epoch(self) -> str | None:
-        """Return the time of all files that is asked for; refuse one that no file can have."""
-        session = self._session
-        asked = session.context.settings.policy.source_date_epoch
-        asked = asked or session.hook_variables.get(_EPOCH)
-        if asked and not is_epoch(asked):
-            reason = f"`{asked}` is no number of seconds from 1970 to the end of 2107"
-            raise UsageError("option-invalid", _EPOCH, reason)
-        return asked
 
     def _add_ending(self, ending: HookResult) -> None:
         self.result.is_forked = ending.forked
@@ -391,9 +363,3 @@ def _list_required(environment: BuildEnvironment) -> Iterator[str]:
         place = environment.path / environment.interpreter.scheme.purelib
         for distribution in distributions(path=[str(place)]):
             yield from distribution.requires or ()
-
-
-def _load_checks(hook: str) -> None:
-    # The checks of results take a while to import: the hook needs another core meanwhile.
-    if hook.startswith("build_"):
-        import_module("wheelforge.build.results")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wheelforge.build.targets import Targets
     from wheelforge.events import Reporter
     from wheelforge.hooks.pool import RunnerPool
+    from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import EnvironmentProvider
     from wheelforge.settings import Settings
     from wheelforge_isolation import Layout
@@ -37,6 +38,8 @@ class BuildContext(NamedTuple):
     """Called after each build that went well."""
     compiler_cache: str = ""
     """The program that is put in front of compilers, if there is one."""
+    sandbox: Sandbox | None = None
+    """The rung that hooks stand on, if they are not run as this process is."""
     numbers: Iterator[int] = itertools.count(1)
     """The ids of builds that are given none."""
 

@@ -20,7 +20,7 @@ from wheelforge.errors import UsageError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.hooks.pool import RunnerPool
 from wheelforge.models import BuildRequest, EnvironmentRequest, Outcome, Reuse
-from wheelforge.settings import Settings
+from wheelforge.settings import SandboxSettings, Settings
 from wheelforge_isolation import open_cache, open_stage, stage_name
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.events import Reporter
     from wheelforge.hooks.runner import HookOptions
+    from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.lockfile import Lock
     from wheelforge.models import BuildEnvironment, EnvironmentProvider, Runner, Staging
-    from wheelforge_isolation import Event
+    from wheelforge_isolation import Event, Layout
 
     MakeRunner = Callable[[HookOptions], AbstractContextManager[Runner]]
 
@@ -84,6 +85,7 @@ def open_forge(
         cache = stack.enter_context(open_cache(layout, partial(pass_on, reporter), max_bytes=limit))
         targets = stack.enter_context(contextlib.closing(Targets(settings, cache.layout)))
         python = targets.find().python
+        sandbox = _find_sandbox(settings, components, cache.layout)
         provider, tidy = components.provider, None
         reuse: WheelReuse | None = None
         if provider is None and not settings.isolated:
@@ -97,7 +99,7 @@ def open_forge(
             workspace = stack.enter_context(open_stage(cache.layout.stages, name)).path
             provider = EnvironmentManager(settings, cache, targets, workspace, components.install)
             tidy = provider.discard_private
-            reuse = provider.reuse = _open_reuse(provider, components)
+            reuse = provider.reuse = _open_reuse(provider, components, sandbox)
         _check_provenance(settings, provider)
         context = BuildContext(
             settings=settings,
@@ -108,7 +110,8 @@ def open_forge(
             pool=components.pool or stack.enter_context(RunnerPool()),
             reporter=reporter,
             tidy=tidy,
-            compiler_cache=_find_compiler_cache(settings),
+            compiler_cache=_find_compiler_cache(settings, sandbox),
+            sandbox=sandbox,
             reuse=reuse,
         )
         forge = Forge(context)
@@ -126,7 +129,17 @@ def _check_provenance(settings: Settings, provider: EnvironmentProvider) -> None
         raise UsageError("option-invalid", "--provenance", reason)
 
 
-def _open_reuse(manager: EnvironmentManager, components: Components) -> WheelReuse | None:
+def _find_sandbox(settings: Settings, components: Components, layout: Layout) -> Sandbox | None:
+    if settings.sandbox == SandboxSettings():
+        return None
+    from wheelforge.build.confine import find_sandbox
+
+    return find_sandbox(settings, components, layout)
+
+
+def _open_reuse(
+    manager: EnvironmentManager, components: Components, sandbox: Sandbox | None
+) -> WheelReuse | None:
     """Return what finds the wheels of earlier builds, if all that a build depends on is known."""
     settings = manager.settings
     is_own = components.make_runner or components.install or settings.environment_dir
@@ -134,15 +147,23 @@ def _open_reuse(manager: EnvironmentManager, components: Components) -> WheelReu
         return None
     from wheelforge.build.reuse import WheelReuse
 
-    return WheelReuse(manager)
+    return WheelReuse(manager, sandbox)
 
 
-def _find_compiler_cache(settings: Settings) -> str:
-    if settings.policy.compiler_cache == "off":
+def _find_compiler_cache(settings: Settings, sandbox: Sandbox | None) -> str:
+    wanted = settings.policy.compiler_cache
+    if wanted == "off":
         return ""
     from wheelforge.build.compiler_cache import find_compiler_cache
 
-    return find_compiler_cache(settings.policy.compiler_cache, settings.variables)
+    if sandbox is not None and wanted in {"auto", "sccache"}:
+        if wanted == "sccache":
+            reason = "the server of sccache is out of reach in a sandbox; ccache can be used"
+            raise UsageError("option-invalid", "--compiler-cache", reason)
+        with contextlib.suppress(UsageError):
+            return find_compiler_cache("ccache", settings.variables)
+        return ""
+    return find_compiler_cache(wanted, settings.variables)
 
 
 def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore) -> int:

@@ -26,6 +26,7 @@ from wheelforge_isolation.formats.urls import redact
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
+    from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import BuildRequest, Policy
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import WheelKey
@@ -94,9 +95,10 @@ def describe_request(
     }
 
 
-def describe_policy(policy: Policy) -> Document:
+def describe_policy(policy: Policy, sandbox: Sandbox | None = None) -> Document:
     """Return what else of this program and process has an influence on wheels."""
     return {
+        **({"sandbox": sandbox.identity} if sandbox else {}),
         "wheelforge": VERSION,
         "umask": f"{read_umask():03o}",
         "compiler_cache": policy.compiler_cache,

@@ -35,6 +35,8 @@ class BuildResult:
         """The requirements and wheels of each environment."""
         self.companions: dict[str, Mapping[str, str]] = {}
         """Facts for the files beside each artifact, by its name, for the time when it is reused."""
+        self.sandbox: dict[str, object] = {}
+        """That of the hooks, as a report has it."""
         self.is_reused = False
         self.cause: Cause | None = None
         self.checked: list[str] = []

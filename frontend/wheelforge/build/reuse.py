@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wheelforge.build.environments import EnvironmentManager
     from wheelforge.build.sources import FetchedSource
     from wheelforge.build.wheel_build import SourceContent
+    from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Override
 
@@ -41,7 +42,8 @@ _ALL = ":all:"
 class WheelReuse:
     """The wheels that were built before, for all builds of one forge."""
 
-    def __init__(self, manager: EnvironmentManager) -> None:
+    def __init__(self, manager: EnvironmentManager, sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox
         self.manager = manager
         self.settings = manager.settings
         directory = manager.cache.layout.manifests
@@ -149,7 +151,7 @@ class WheelReuse:
                 self.settings.policy.source_date_epoch,
                 is_wheel=bool(request.kinds or inputs.fetched.sha256),
             ),
-            "policy": describe_policy(self.settings.policy),
+            "policy": describe_policy(self.settings.policy, self._sandbox),
             "overrides": describe_overrides(override),
             "interpreter": {
                 "implementation": python.implementation,

@@ -136,6 +136,7 @@ class BuildSession:
             is_reused=self._result.is_reused,
             cause=self._result.cause,
             backend=self._result.backend[1],
+            sandbox=self._result.sandbox,
             attempts=tuple(self._attempts),
         )
 

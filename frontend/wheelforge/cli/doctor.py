@@ -21,6 +21,7 @@ from wheelforge.cli.console import is_coloured
 from wheelforge.cli.settings import make_places
 from wheelforge.diagnosis.known_packages import suggest_package
 from wheelforge.errors import PackageNotFoundError
+from wheelforge.hooks.sandbox.ladder import LEVELS, RUNGS, try_rungs
 from wheelforge.index import Index
 from wheelforge_isolation import (
     FilesystemCapabilities,
@@ -65,6 +66,7 @@ _TOOLS = {
     "git": ("", ("git",)),
     "compiler cache": ("", ("ccache", "sccache")),
 }
+_TOPICS = ("python", "program", "sandbox", "cache", "index")
 _COLOURS = {"ok": "32", "warning": "33", "missing": "31"}
 
 
@@ -72,7 +74,7 @@ class Check(NamedTuple):
     """One thing that was looked at."""
 
     topic: str
-    """``python``, ``program``, ``cache`` or ``index``."""
+    """``python``, ``program``, ``sandbox``, ``cache`` or ``index``."""
     name: str
     status: str
     """``ok``, ``warning`` or ``missing``."""
@@ -94,13 +96,14 @@ def run(options: CommandOptions) -> int:
         *_list_python_tasks(settings, layout),
         *_list_program_tasks(settings),
         *_list_index_tasks(settings),
+        partial(_check_sandboxes, settings),
     ]
     checks = tasks[0]()
     with ThreadPoolExecutor(_THREADS) as threads:
         for future in [threads.submit(task) for task in tasks[1:]]:
             known = {check[:4] for check in checks}
             checks += [check for check in future.result() if check[:4] not in known]
-    checks.sort(key=lambda check: ("python", "program", "cache", "index").index(check.topic))
+    checks.sort(key=lambda check: _TOPICS.index(check.topic))
     can_build = not any(each.is_needed and each.status == "missing" for each in checks)
     if options.json:
         facts = {"can_build": can_build, "checks": [each._asdict() for each in checks]}
@@ -209,6 +212,27 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return [text]
+
+
+# Sandboxes
+
+
+def _check_sandboxes(settings: Settings) -> list[Check]:
+    """Try each rung anew, whatever was remembered of it."""
+    tries = try_rungs(settings.variables.get("PATH", os.defpath))
+    found = dict(zip(RUNGS, tries, strict=False))
+    best = max((each.level for each in found.values()), key=LEVELS.index)
+    hint = "" if best == "strict" else "install bubblewrap, or allow user namespaces, for `strict`"
+    return [
+        Check(
+            topic="sandbox",
+            name=rung,
+            status="ok" if each.rung == rung else "missing",
+            text=f"level {each.level}" if each.rung == rung else "; ".join(each.reasons),
+            hint=hint if each.rung != rung and rung == "bubblewrap" else "",
+        )
+        for rung, each in found.items()
+    ]
 
 
 # The cache

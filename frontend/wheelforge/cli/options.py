@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelforge.cli import hook_options
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_count,
@@ -11,7 +12,6 @@ from wheelforge.cli.argument_types import (
     parse_place,
     parse_python,
     parse_requirement_file,
-    parse_seconds,
     parse_shard,
     parse_time,
     read_source,
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 # The values of enumerations that need not be imported before the backend's server has started.
 _LINKS = ("keep", "copy")
-_KEEP = ("never", "failed", "always")
 _ERA = ("off", "fallback", "always")
-_COMPILER_CACHES = ("auto", "off", "ccache", "sccache")
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -84,19 +82,7 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         "--config-json", metavar="JSON", help="pass all config settings, as a JSON object"
     )
     add_overrides(group)
-    add_timeout(group)
-    group.add_argument(
-        "--keep",
-        choices=_KEEP,
-        default="never",
-        help="keep the build directory, with a script that runs a failed hook again",
-    )
-    group.add_argument(
-        "--compiler-cache",
-        choices=_COMPILER_CACHES,
-        default="off",
-        help="run compilers through ccache or sccache (default: off)",
-    )
+    hook_options.add_hooks(group)
     group.add_argument(
         "--sdist-extract-dir",
         type=parse_output_directory,
@@ -104,13 +90,6 @@ def add_building(parser: argparse.ArgumentParser) -> None:
         help="unpack the sdist there, and leave it",
     )
     add_links(group)
-
-
-def add_timeout(parser: Options) -> None:
-    """Add how long a hook may take."""
-    parser.add_argument(
-        "--timeout", type=parse_seconds, metavar="SECONDS", help="stop hooks after 600 or 10m"
-    )
 
 
 def add_overrides(parser: Options) -> None:

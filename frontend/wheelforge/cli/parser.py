@@ -7,7 +7,13 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from wheelforge.cli import cache_options, options, provenance_options, server_options
+from wheelforge.cli import (
+    cache_options,
+    hook_options,
+    options,
+    provenance_options,
+    server_options,
+)
 from wheelforge.cli.argument_types import (
     absolute_path,
     parse_days,
@@ -227,7 +233,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     server_options.add_index_serving(parser)
     group = parser.add_argument_group("builds")
     options.add_overrides(group)
-    options.add_timeout(group)
+    hook_options.add_timeout(group)
     options.add_links(group)
     options.add_requirements(parser)
     options.add_index(parser)

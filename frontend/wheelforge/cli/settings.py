@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from wheelforge.cli.provenance_options import read_provenance
 from wheelforge.errors import SourceError, UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
-from wheelforge.settings import Settings
+from wheelforge.settings import SandboxSettings, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ def make_settings(options: CommandOptions) -> Settings:
             reuse=_find_reuse(options),
             rebuild=frozenset(map(_normalize, options.rebuild or ())),
         ),
+        sandbox=SandboxSettings(wanted=options.sandbox, required=options.require_sandbox),
     )
 
 

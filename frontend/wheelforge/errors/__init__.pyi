@@ -31,6 +31,7 @@ from wheelforge.errors.usage import (
     BuildCancelledError as BuildCancelledError,
     BuildNotStartedError as BuildNotStartedError,
     LockError as LockError,
+    SandboxError as SandboxError,
     SourceError as SourceError,
     UsageError as UsageError,
 )

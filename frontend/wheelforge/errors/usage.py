@@ -60,6 +60,27 @@ UsageError.kinds = {
 }
 
 
+class SandboxError(BuildError):
+    """Hooks are not run at all, as there is no sandbox of the kind that was asked for."""
+
+    level: str
+    reason: str
+    kinds: ClassVar[dict[str, Kind]] = {
+        "sandbox-unavailable": Kind(
+            5,
+            "level reason",
+            "no hook is run: there is no sandbox of level `{level}` here: {reason}",
+            "`wheelforge doctor` tells what there is; `--sandbox auto` takes the best of it",
+        ),
+        "sandbox-command-missing": Kind(
+            2,
+            "level",
+            "the sandbox `{level}` is a command whose program is not on PATH",
+            "`--sandbox` takes auto, strict, tcp-off, none, or a command that is there",
+        ),
+    }
+
+
 class BuildCancelledError(BuildError):
     """A build was cancelled before it was done."""
 

@@ -7,6 +7,7 @@ files that it exchanges with a hook are left alone.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -14,7 +15,10 @@ import re
 import stat
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 BACKEND = "_PYPROJECT_HOOKS_BUILD_BACKEND"
 BACKEND_PATH = "_PYPROJECT_HOOKS_BACKEND_PATH_JSON"
@@ -90,9 +94,34 @@ def read_answer(control: str) -> tuple[list[object], list[str]]:
     return [] if is_refused else [answer.get("return_val")], warnings
 
 
-def _read_regular_file(path: Path) -> bytes:
+def copy_question(control: str, place: Path) -> None:
+    """Put the arguments of a hook into the directory ``place``, which is empty."""
+    with (place / QUESTION).open("xb") as file:
+        file.write(Path(control, QUESTION).read_bytes())
+
+
+@contextlib.contextmanager
+def copy_answer(place: Path, control: str) -> Generator[None]:
+    """Copy the answer that a hook has left in ``place`` in the end, if there is one.
+
+    The hook may have put anything where the directory was.
+    """
+    directory = os.open(place, os.O_RDONLY) if os.open in os.supports_dir_fd else None
+    try:
+        yield
+        with contextlib.suppress(FileNotFoundError):
+            name = Path(ANSWER) if directory is not None else place / ANSWER
+            content = _read_regular_file(name, directory)
+            with Path(control, ANSWER).open("xb") as file:
+                file.write(content)
+    finally:
+        if directory is not None:
+            os.close(directory)
+
+
+def _read_regular_file(path: Path, directory: int | None = None) -> bytes:
     """Return the content of ``path``, which a hook may have made a link, a fifo, or endless."""
-    descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+    descriptor = os.open(path, os.O_RDONLY | _SAFELY, dir_fd=directory)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -45,12 +45,17 @@ class RunnerPool:
         ``backend`` is as in `build-backend`; without one nothing is forked, which is right for a
         backend in the project's own tree. The runner raises a leaf of `HookError` if a hook fails,
         is late or was cancelled; `HookFailedError` is a `CalledProcessError` as well.
+
+        A server in the sandbox of a build serves that build alone.
         """
         with contextlib.ExitStack() as stack:
             server = None
             if self._forks and backend:
-                wanted = ForkServer(python=python, backend=backend, environment=environment)
-                server = stack.enter_context(self._use(wanted))
+                prefix = terms.confinement.prefix if terms.confinement else ()
+                wanted = ForkServer(
+                    python=python, backend=backend, environment=environment, prefix=prefix
+                )
+                server = stack.enter_context(wanted if prefix else self._use(wanted))
             runner = stack.enter_context(HookRunner(terms, server))
             stack.enter_context(self.cancellation.reaching(runner.cancel))
             yield runner

@@ -127,8 +127,16 @@ class Watch(NamedTuple):
 class HookChannel:
     """The line to a keeper and the hook's output, both closed by whoever opened them."""
 
-    def __init__(self, line: socket.socket, pipe: int, watch: Watch) -> None:
+    def __init__(
+        self,
+        line: socket.socket,
+        pipe: int,
+        watch: Watch,
+        kill_all: Callable[[], None] | None = None,
+    ) -> None:
+        """Talk over ``line``; where process numbers are not ours, ``kill_all`` kills the server."""
         self._line = line
+        self._kill_all = kill_all
         self._pipe = pipe
         self._watch = watch
         self._unsent = b""
@@ -208,6 +216,9 @@ class HookChannel:
 
     def _kill(self) -> None:
         """Kill a keeper that does not answer, and its hook with all that it has started."""
+        if self._kill_all is not None:
+            self._kill_all()
+            return
         from wheelforge.hooks.serve import find_descendants
 
         for hook, keeper in unpack(self._said)[:1]:
@@ -248,9 +259,12 @@ class HookChannel:
             return Outcome(status=-signal.SIGKILL, late=late, is_lost=True)
         if not started:
             raise Unserved("the server has ended")
-        if not ended:
+        if not ended and self._kill_all is not None:
+            self._kill_all()
+        elif not ended:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(started[0]), signal.SIGKILL)
+        if not ended:
             raise HookError("hook-lost", command.hook, self._watch.output.tail)
         status, peak_bytes, cpu_seconds, orphans = ended
         return Outcome(

@@ -17,6 +17,7 @@ from wheelforge.hooks.server import ServerProcess, can_fork
 
 if TYPE_CHECKING:
     from wheelforge.hooks.protocol import Outcome
+    from wheelforge.hooks.sandbox.confinement import Confinement
     from wheelforge.hooks.server import ForkServer
 
 TAIL_BYTES = 1 << 16
@@ -45,6 +46,8 @@ class HookOptions:
     """Hears the name of every hook that has been started."""
     on_ending: Callable[[HookResult], None] | None = None
     """Hears of every hook that has ended, well or not."""
+    confinement: Confinement | None = None
+    """The sandbox that they are run in, if they are in one."""
     is_cancelled: Callable[[], bool] = lambda: False
     """For a runner of an embedder's own: whether nobody wants what it runs any longer."""
 
@@ -84,6 +87,7 @@ class HookRunner:
         self._terms = terms
         self._server = server
         self._keeps = can_fork() if keeps is None else keeps
+        self._prefix = terms.confinement.prefix if terms.confinement else ()
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
         self._keeper: ServerProcess | None = None
@@ -95,6 +99,15 @@ class HookRunner:
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """Run one hook, as `pyproject_hooks` asks for it."""
+        if self._terms.confinement is None:
+            self._run_hook(cmd, cwd, extra_environ)
+            return
+        with self._terms.confinement.exchanging(cmd) as inner:
+            self._run_hook(inner, cwd, extra_environ)
+
+    def _run_hook(
+        self, cmd: Sequence[str], cwd: str | None, extra_environ: Mapping[str, str] | None
+    ) -> None:
         terms, output = self._terms, Output(self._terms)
         environment = compose_environment(terms.base, extra_environ)
         command = Command(argv=tuple(cmd), directory=cwd or "", environment=environment)
@@ -159,7 +172,7 @@ class HookRunner:
     def _spawn(self, command: Command, watch: Watch) -> Outcome:
         try:
             if not self._keeps:
-                return Direct(watch).run(command)
+                return Direct(watch).run(command._replace(argv=(*self._prefix, *command.argv)))
             try:
                 return self._obtain_keeper(command).run(command, watch)
             except Unserved:
@@ -171,7 +184,9 @@ class HookRunner:
     def _obtain_keeper(self, command: Command) -> ServerProcess:
         with self._lock:
             if self._keeper is None:
-                self._keeper = ServerProcess.start([command.argv[0]], command.environment)
+                self._keeper = ServerProcess.start(
+                    [command.argv[0]], command.environment, self._prefix
+                )
             return self._keeper
 
 

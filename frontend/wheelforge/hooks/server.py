@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -63,9 +64,20 @@ class ForkServer:
     depot: ClassVar[Depot | None] = None
     """Asked before a process is started, and offered it in the end; of a worker of the service."""
 
-    def __init__(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
-        """Describe one; ``backend`` is as in `build-backend`, ``environment`` is complete."""
+    def __init__(
+        self,
+        *,
+        python: str,
+        backend: str,
+        environment: Mapping[str, str],
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        """Describe one; ``backend`` is as in `build-backend`, ``environment`` is complete.
+
+        The words of a ``prefix`` start it in a sandbox.
+        """
         self.python = python
+        self._prefix = prefix
         self.module = backend.partition(":")[0]
         self.environment = {**environment, BACKEND: backend}
         self.users = 0
@@ -91,8 +103,11 @@ class ForkServer:
             if self._process is None and not self._reason:
                 argv = [self.python, self._script, self.module]
                 try:
-                    lent = None if self.depot is None else self.depot.borrow(self)
-                    self._process = lent or ServerProcess.start(argv, self.environment)
+                    depot = None if self._prefix else self.depot
+                    lent = None if depot is None else depot.borrow(self)
+                    self._process = lent or ServerProcess.start(
+                        argv, self.environment, self._prefix
+                    )
                 except Unserved as error:
                     self._reason = f"the server cannot be started: {error}"
         return self
@@ -124,7 +139,8 @@ class ForkServer:
         with self._lock:
             self._reason = "the server is closed"
             process, self._process = self._process, None
-        if process is not None and not (self.depot and self.depot.keep(self, process)):
+        depot = None if self._prefix else self.depot
+        if process is not None and not (depot and depot.keep(self, process)):
             process.close()
 
     def __enter__(self) -> Self:
@@ -218,6 +234,7 @@ class ServerProcess:
         self.report = report
         """Known once it has imported the backend."""
         self._born = time.monotonic()
+        self._is_apart = False
 
     @property
     def pid(self) -> int | None:
@@ -230,8 +247,13 @@ class ServerProcess:
         return self._channel if self._process is not None else None
 
     @classmethod
-    def start(cls, argv: list[str], environment: Mapping[str, str]) -> ServerProcess:
-        """Start one; ``argv`` are a Python, and the arguments of the server after its channel."""
+    def start(
+        cls, argv: list[str], environment: Mapping[str, str], prefix: tuple[str, ...] = ()
+    ) -> ServerProcess:
+        """Start one; ``argv`` are a Python, and the arguments of the server after its channel.
+
+        With a ``prefix`` it is in a sandbox, and the numbers of its processes are not ours.
+        """
         python, *rest = argv
         # Without a backend nothing of the environment is needed, and nothing of it should run.
         flags = [] if rest else ["-I", "-S"]
@@ -243,11 +265,11 @@ class ServerProcess:
         os.set_blocking(writer, False)
         try:
             process = subprocess.Popen(
-                [python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest],
+                [*prefix, python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest],
                 stdin=subprocess.DEVNULL,
                 stdout=writer,
                 stderr=writer,
-                cwd="/" if rest else None,
+                cwd="/" if rest or prefix else None,
                 env=environment,
                 pass_fds=[theirs.fileno(), reader],
                 start_new_session=True,
@@ -260,7 +282,9 @@ class ServerProcess:
             os.close(reader)
             os.close(writer)
         ours.settimeout(_PATIENCE_SECONDS)  # a server that was stopped takes no commands in the end
-        return cls(process, ours)
+        server = cls(process, ours)
+        server._is_apart = bool(prefix)
+        return server
 
     def await_report(self, watch: Watch) -> Report:
         """Return what the server has seen, as soon as it is ready."""
@@ -288,7 +312,14 @@ class ServerProcess:
             finally:
                 other.close()
                 os.close(writer)
-            return HookChannel(line, reader, watch).run(command)
+            kill = self._kill_all if self._is_apart else None
+            return HookChannel(line, reader, watch, kill).run(command)
+
+    def _kill_all(self) -> None:
+        """Kill a sandbox with all that is in it."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def release(self) -> None:
         """Leave it to somebody who has a copy of its channel."""

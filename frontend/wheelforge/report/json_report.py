@@ -81,6 +81,7 @@ def describe_outcome(outcome: Outcome, tail: str = "") -> Facts:
         "waits": {**waits, **({"directory": round(directory, 6)} if directory else {})},
         "peak_memory": outcome.peak_bytes or None,
         "cpu_seconds": round(outcome.cpu_seconds, 6),
+        "sandbox": dict(outcome.sandbox) or None,
         "environment": [
             _describe_wheel(wheel)
             for wheel in sorted(outcome.wheels, key=attrgetter("name", "file_name", "sha256"))

@@ -1,0 +1,132 @@
+"""The hooks of one build in a sandbox: which of its places they see, and with which variables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge.errors import UsageError
+from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.sandbox.confinement import Confinement
+from wheelforge.hooks.sandbox.ladder import choose_sandbox
+from wheelforge.hooks.sandbox.policy import change_variables, make_policy
+from wheelforge_isolation import JsonCache, ensure_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wheelforge.build.forge import Components
+    from wheelforge.build.session import BuildSession
+    from wheelforge.hooks.sandbox.ladder import Sandbox
+    from wheelforge.models import BuildEnvironment
+    from wheelforge.overrides.model import Override
+    from wheelforge.settings import Settings
+    from wheelforge_isolation import Layout
+
+_PRIVATE = "private"
+_PATIENCE_SECONDS = 10
+
+
+def find_sandbox(settings: Settings, components: Components, layout: Layout) -> Sandbox:
+    """Return the rung that the hooks of a forge stand on; an error if it is lower than wanted."""
+    if components.make_runner is not None:
+        raise UsageError("option-invalid", "--sandbox", "the runner of the hooks is not ours")
+    return choose_sandbox(
+        settings.sandbox.wanted,
+        settings.variables.get("PATH", os.defpath),
+        JsonCache(layout.guesses, "sandbox"),
+        required=settings.sandbox.required,
+    )
+
+
+def open_sandbox(session: BuildSession, sandbox: Sandbox, place: Path) -> HookSandbox:
+    """Return the sandbox for hooks of a build whose private directory is ``place``."""
+    return HookSandbox(
+        sandbox=sandbox,
+        place=place,
+        variables=session.hook_variables,
+        override=session.override,
+        compiler_cache=session.context.compiler_cache,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HookSandbox:
+    """The sandbox for hooks in the private directory ``place`` of an attempt."""
+
+    sandbox: Sandbox
+    place: Path
+    variables: Mapping[str, str]
+    override: Override | None
+    compiler_cache: str = ""
+
+    def __str__(self) -> str:
+        """Return what the log says of it."""
+        more = ("; an override allows the network",) if self.has_network else ()
+        return "".join([str(self.sandbox), *more])
+
+    @property
+    def has_network(self) -> bool:
+        """Whether an override allows the network."""
+        return self.override is not None and self.override.value("sandbox", "network") is True
+
+    def list_variables(self) -> dict[str, str]:
+        """Return the variables of the hooks, which have homes of their own."""
+        own = self.override.table("environment") if self.override else {}
+        found = change_variables(
+            self.variables, self.place / _PRIVATE, own=own, network=self.has_network
+        )
+        if self.compiler_cache:
+            found["CCACHE_DIR"] = str(self._ask_cache("cache_dir"))
+            config = Path(self.variables.get("HOME", "/"), ".config", "ccache", "ccache.conf")
+            if config.is_file():
+                found["CCACHE_CONFIGPATH"] = str(config)
+        return found
+
+    def confine(self, root: Path, environment: BuildEnvironment) -> Confinement:
+        """Return the sandbox for a project that is unpacked at ``root``."""
+        variables = compose_environment(self.list_variables(), environment.make_extra_environ())
+        confinement = Confinement(prefix=(), private=self.place / _PRIVATE)
+        confinement.prepare()
+        policy = make_policy(
+            python=environment.python_executable,
+            variables={**variables, "HOME": self.variables.get("HOME", "")},
+            writable=[self.place, root, *self._list_writable(variables)],
+            readable=self._list_readable(variables),
+            network=self.has_network,
+        )
+        prefix = self.sandbox.write_prefix(policy)
+        return Confinement(prefix=prefix, private=confinement.private)
+
+    def describe(self) -> dict[str, object]:
+        """Return what a report says of it."""
+        facts = self.sandbox._asdict()
+        kept = {name: facts[name] for name in ("level", "rung", "reasons")}
+        return {**kept, "reasons": list(self.sandbox.reasons), "network": self.has_network}
+
+    def _list_readable(self, variables: Mapping[str, str]) -> Iterator[Path]:
+        if self.override is not None:
+            yield from map(Path, self.override.texts("sandbox", "read"))
+        if "CCACHE_CONFIGPATH" in variables:
+            yield Path(variables["CCACHE_CONFIGPATH"])
+
+    def _list_writable(self, variables: Mapping[str, str]) -> Iterator[Path]:
+        if self.compiler_cache:
+            directory = Path(variables["CCACHE_DIR"])
+            ensure_directory(str(directory))
+            yield directory
+
+    def _ask_cache(self, name: str) -> Path:
+        said = subprocess.run(
+            [self.compiler_cache, "--get-config", name],
+            env=dict(self.variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_SECONDS,
+            check=True,
+            text=True,
+        ).stdout
+        return Path(said.strip())

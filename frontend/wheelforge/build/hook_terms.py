@@ -1,0 +1,86 @@
+"""The terms on which the hooks of one attempt run: variables, time, and the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from wheelforge.errors import UsageError
+from wheelforge.hooks.environ import is_epoch
+from wheelforge.hooks.runner import HookOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from wheelforge.build.confine import HookSandbox
+    from wheelforge.build.session import BuildSession
+    from wheelforge.hooks.runner import HookResult
+    from wheelforge.models import BuildEnvironment
+
+_EPOCH = "SOURCE_DATE_EPOCH"
+
+
+class HookTerms:
+    """The terms for hooks of a build whose private directory is ``place``."""
+
+    def __init__(
+        self, session: BuildSession, place: Path, on_ending: Callable[[HookResult], None]
+    ) -> None:
+        self._session = session
+        self._on_ending = on_ending
+        self.sandbox: HookSandbox | None = None
+        self.variables = session.hook_variables
+        """Those of hooks, before the environment's are laid over them."""
+        if session.context.sandbox is not None:
+            from wheelforge.build.confine import open_sandbox
+
+            self.sandbox = open_sandbox(session, session.context.sandbox, place)
+            self.variables = self.sandbox.list_variables()
+
+    def describe_sandbox(self) -> dict[str, object]:
+        """Return what a report says of the sandbox; nothing if there is none."""
+        return {} if self.sandbox is None else self.sandbox.describe()
+
+    def make_options(self, log: BinaryIO, epoch: str | int | None) -> HookOptions:
+        """Return the terms of hooks that run with that time for all files."""
+        session, variables = self._session, dict(self.variables)
+        if epoch is not None:
+            variables[_EPOCH] = str(epoch)
+        policy, override = session.context.settings.policy, session.override
+        limit = cast("float | None", override and override.value("limits", "timeout"))
+        return HookOptions(
+            base=variables,
+            timeout_seconds=session.request.timeout_seconds or limit or policy.timeout_seconds,
+            log=log,
+            on_output=session.events.pass_on,
+            on_start=_load_checks,
+            on_ending=self._on_ending,
+            is_cancelled=session.cancellation.is_cancelled,
+        )
+
+    def confine(
+        self, options: HookOptions, root: Path, environment: BuildEnvironment
+    ) -> HookOptions:
+        """Return the same terms in the sandbox, if there is one, for a project at ``root``."""
+        if self.sandbox is None:
+            return options
+        return replace(options, confinement=self.sandbox.confine(root, environment))
+
+    def read_epoch(self) -> str | None:
+        """Return the time of all files that is asked for; refuse one that no file can have."""
+        session = self._session
+        asked = session.context.settings.policy.source_date_epoch
+        asked = asked or session.hook_variables.get(_EPOCH)
+        if asked and not is_epoch(asked):
+            reason = f"`{asked}` is no number of seconds from 1970 to the end of 2107"
+            raise UsageError("option-invalid", _EPOCH, reason)
+        return asked
+
+
+def _load_checks(hook: str) -> None:
+    # The checks of results take a while to import: the hook needs another core meanwhile.
+    if hook.startswith("build_"):
+        import_module("wheelforge.build.results")
