@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 VARIABLE = "WHEELFORGE_SERVER"
-COMMANDS = ("build", "metadata", "lock")
+COMMANDS = ("build", "metadata", "lock", "why")
 """The commands that a server does."""
 _OTHERS = {
     *("serve", "server", "fetch", "unpack", "cache", "config", "overrides"),
-    *("help", "explain", "completion", "doctor", "why"),
+    *("help", "explain", "completion", "doctor"),
 }
 """The first words of all other commands."""
 _SUFFIX = ".run"

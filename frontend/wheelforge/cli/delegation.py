@@ -23,7 +23,7 @@ def try_server(options: CommandOptions, words: Sequence[str], refusal: str) -> i
     if options.server_required:
         raise ServiceError("server-unusable", options.server, refusal)
     text = f"the server `{options.server}` does not do this: {refusal}; it is done here"
-    Console(options.verbosity).say("note", text)
+    Console(getattr(options, "verbosity", 0)).say("note", text)
     return None
 
 

@@ -173,9 +173,7 @@ class Observer:
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Tell how a build has ended."""
-        # The cause may name variables of the client of an earlier build.
-        facts = {**describe_outcome(outcome, tail_of(outcome)), "cause": None}
-        self._tell("outcome", json.dumps(facts))
+        self._tell("outcome", json.dumps(describe_outcome(outcome, tail_of(outcome))))
 
 
 class Hosting(NamedTuple):
@@ -188,6 +186,9 @@ class Hosting(NamedTuple):
         """Decline what a server does not do; let it hear of what it does."""
         if not hasattr(options, "server"):
             raise Declined("it does no such command")
-        if options.no_cache or str(find_layout(options.cache_dir).root) != self.cache:
+        if (
+            getattr(options, "no_cache", False)
+            or str(find_layout(options.cache_dir).root) != self.cache
+        ):
             raise Declined(f"it has another cache, `{self.cache}`")
         options.observer = self.observer

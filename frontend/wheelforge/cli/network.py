@@ -19,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 from wheelforge.cli.build import is_alone, run_with
 from wheelforge.cli.commands import open_console, show_metadata
 from wheelforge.cli.settings import make_requests
+from wheelforge.cli.why import find_build, show_cause
 from wheelforge.errors import BuildCancelledError, BuildNotStartedError, ServiceError
 from wheelforge.events import BuildEvent
-from wheelforge.models import Kind, Outcome
+from wheelforge.models import Cause, Kind, Outcome
 from wheelforge.service.access import load_tokens
 from wheelforge.service.home import PROTOCOL
 from wheelforge.service.network_client import RemoteServer
 from wheelforge.service.outcomes import Told, read_event, read_outcome, reading
-from wheelforge_isolation import ForgeError, deliver_file, temporary_directory
+from wheelforge_isolation import ForgeError, WheelKey, deliver_file, temporary_directory
+from wheelforge_isolation.formats.file_names import normalize_name
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ _KEPT = {
 """The values that are for this process alone."""
 _COMMANDS = {"build.run_build", "commands.run_metadata", "why.explain"}
 _SPARE = 2
+_MOST_BUILDS = 500
 _SUFFIXES = (".tar.gz", ".zip")
 
 
@@ -65,16 +68,26 @@ def try_network(options: CommandOptions) -> tuple[int, str]:
         facts = server.ask("GET", "/api/v1/server")
     except ServiceError as error:
         return -1, error.reason
-    targets = facts.get("targets", {})
-    unknown = [each for each in options.pythons or () if each not in targets]
-    if facts.get("protocol") != PROTOCOL:
-        return -1, f"it is wheelforge {facts.get('version')}, which speaks another protocol"
-    if unknown:
-        return -1, f"it has no target `{unknown[0]}`; there are: {', '.join(targets) or 'none'}"
+    refusal = _find_difference(options, facts)
+    if refusal:
+        return -1, refusal
     builder = _Builder(server, options, int(facts.get("jobs", 1)))
+    if options.run == "why.explain":
+        return _explain(server, options), ""
     if options.run == "commands.run_metadata" or options.metadata:
         return builder.show_metadata(), ""
     return run_with(options, builder.build, is_batch=not is_alone(options)), ""
+
+
+def _find_difference(options: CommandOptions, facts: Facts) -> str:
+    """Return why this server cannot do it."""
+    targets = facts.get("targets", {})
+    if facts.get("protocol") != PROTOCOL:
+        return f"it is wheelforge {facts.get('version')}, which speaks another protocol"
+    for name in getattr(options, "pythons", None) or ():
+        if name not in targets:
+            return f"it has no target `{name}`; there are: {', '.join(targets) or 'none'}"
+    return ""
 
 
 def _find_refusal(options: CommandOptions) -> str:
@@ -83,6 +96,8 @@ def _find_refusal(options: CommandOptions) -> str:
 
     if options.run not in _COMMANDS:
         return "this command is not done over the network"
+    if options.run == "why.explain":
+        return "two builds are compared on the machine that they were made on" * bool(options.other)
     name = "metadata" if options.run == "commands.run_metadata" else "build"
     for action in build_parser(name)._actions:  # ruff: ignore[private-member-access]
         value = getattr(options, action.dest, None)
@@ -95,6 +110,29 @@ def _find_refusal(options: CommandOptions) -> str:
         if re.match(r"(?:[^@:]*@\s*)?file:", str(source)):
             return f"`{source}` is only on this machine"
     return ""
+
+
+def _explain(server: RemoteServer, options: CommandOptions) -> int:
+    """Print why the last build of a source was made, of those that the server remembers."""
+    answer = server.ask("GET", f"/api/v1/builds?limit={_MOST_BUILDS}")
+    builds = reading(lambda: list(_list_wheels(answer)))
+    wheel, found = find_build(options.build, builds)
+    cause = server.ask("GET", f"/api/v1/builds/{found['run']}/why")
+    show_cause(options, wheel, reading(lambda: Cause(**cause)))
+    return 0
+
+
+def _list_wheels(answer: Facts) -> Iterator[tuple[WheelKey, Facts]]:
+    for build in answer["builds"]:
+        source = {"source": {"sha256": build["outcome"].get("sha256")}}
+        for each in build["outcome"].get("artifacts", ()):
+            wheel = WheelKey(
+                name=normalize_name(each["project"]),
+                version=each["project_version"],
+                file_name=each["name"],
+                sha256=each["hashes"]["sha256"],
+            )
+            yield wheel, {"document": source, "run": build["id"]}
 
 
 def _read_token(options: CommandOptions) -> str:

@@ -180,6 +180,7 @@ def _add_why(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("other", nargs="?", metavar="OTHER", help="a build to compare it with")
     parser.add_argument("--json", action="store_true", help="print JSON")
     cache_options.add_cache_directory(parser)
+    server_options.add_server(parser)
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:

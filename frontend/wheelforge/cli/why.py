@@ -33,13 +33,18 @@ def explain(options: CommandOptions) -> None:
     builds = sorted(
         list_built_wheels(find_layout(options.cache_dir)), key=lambda each: -each[1]["time"]
     )
-    wheel, facts = _find(options.build, builds)
+    wheel, facts = find_build(options.build, builds)
     if options.other:
-        cause = compare(_find(options.other, builds)[1]["document"], facts["document"])
+        cause = compare(find_build(options.other, builds)[1]["document"], facts["document"])
         shared = 0
     else:
         cause = Cause(**facts["cause"])
         shared = sum(_is_same(cause, each) for _, each in builds) - 1
+    show_cause(options, wheel, cause, shared)
+
+
+def show_cause(options: CommandOptions, wheel: WheelKey, cause: Cause, shared: int = 0) -> None:
+    """Print the cause of a build, which is that of so many others too."""
     if options.json:
         whole = {"wheel": wheel.file_name, "sha256": wheel.sha256, **cause._asdict()}
         sys.stdout.write(f"{json.dumps({**whole, 'shared_by': shared}, indent=2)}\n")
@@ -60,7 +65,7 @@ def _is_same(cause: Cause, facts: dict[str, Any]) -> bool:
     return (cause.place, cause.before, cause.now) == (other.place, other.before, other.now)
 
 
-def _find(text: str, builds: Sequence[Build]) -> Build:
+def find_build(text: str, builds: Sequence[Build]) -> Build:
     """Return the last build of a source, or the one that has made a wheel."""
     path, name = Path(text), ""
     if path.is_file():

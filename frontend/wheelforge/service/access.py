@@ -54,7 +54,7 @@ class Access(NamedTuple):
             return Refusal(403, "origin-refused", f"pages of `{origin}` have no say here")
         if not role:
             return None
-        found = self._find_role(headers.get("Authorization", ""))
+        found = self.tokens.get(self.find_token(headers))
         if found is None:
             return Refusal(401, "token-missing", "a token is needed, and this is none")
         if ROLES.index(found) < ROLES.index(role):
@@ -64,21 +64,21 @@ class Access(NamedTuple):
     def _list_origins(self) -> set[str]:
         return {f"{scheme}://{host}" for scheme in ("http", "https") for host in self.hosts}
 
-    def _find_role(self, authorization: str) -> str | None:
-        """Return the role of a token, which a browser sends as the password of any user."""
-        scheme, _, value = authorization.partition(" ")
+    def find_token(self, headers: Mapping[str, str]) -> str:
+        """Return the token that is shown, which a browser sends as the password of any user."""
+        scheme, _, value = headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "basic":
             try:
                 value = base64.b64decode(value, validate=True).decode().partition(":")[2]
             except (binascii.Error, ValueError):
-                return None
+                return ""
         elif scheme.lower() != "bearer":
-            return None
-        given, role = value.strip().encode(errors="replace"), None
-        for token, each in self.tokens.items():  # all of them, so that time tells nothing
+            return ""
+        given, found = value.strip().encode(errors="replace"), ""
+        for token in self.tokens:  # all of them, so that time tells nothing
             if hmac.compare_digest(given, token.encode()):
-                role = each
-        return role
+                found = token
+        return found
 
 
 def read_tokens(path: Path) -> dict[str, str]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
-from wheelforge.service import dashboard, openapi
+from wheelforge.service import causes, dashboard, openapi
 from wheelforge.service.home import PROTOCOL
 from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
 from wheelforge.service.requests import Scope, read_request
+from wheelforge.service.runs import Asked
 from wheelforge.service.simple.handlers import add_index_routes
 from wheelforge.service.uploads import PREFIX
 from wheelforge.service.views import MOST, answer_json, describe_build, describe_run, read_count
@@ -110,6 +111,7 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
     if key is not None:
         if not _KEY.fullmatch(key):
             raise Problem(400, "request-invalid", "`Idempotency-Key` must be 1 to 200 characters")
+        key = f"{server.identify(request)}:{key}"
         known = server.runs.queue.find_want(key)
         if known is not None and known.digest != digest:
             detail = "this `Idempotency-Key` came with another request before"
@@ -119,7 +121,7 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
     scope = Scope(server.options.targets, server.runs.uploads.find, server.options.places)
     spec = read_request(read_json(body), scope, is_trusted=trusted)
     client = spec.fields.get("client") or (f"uid {os.geteuid()}" if trusted else "remote")
-    want = server.runs.submit(spec, client, key, digest)
+    want = server.runs.submit(spec, Asked(client, trusted), key, digest)
     facts = describe_build(server, want)
     return answer_json(facts, 202, Location=f"/api/v1/builds/{want.id}")
 
@@ -176,7 +178,8 @@ async def receive_upload(server: Server, request: web.Request) -> web.StreamResp
     """Take an archive in, to be named as `sha256:...` in a request."""
     name, sha256 = request.query.get("name", ""), request.match_info["sha256"]
     content = request.content.iter_chunked(1 << 16)
-    path = await server.runs.uploads.receive(sha256, name, aiter(content))
+    client = server.identify(request)
+    path = await server.runs.uploads.receive(sha256, name, aiter(content), client)
     return answer_json({"source": f"{PREFIX}{sha256}", "name": path.name}, 201)
 
 
@@ -325,6 +328,10 @@ ROUTES = (
     Route(
         *("GET", f"{_V1}/uploads/{{sha256}}", show_upload, "whether an archive is there"),
         *("application/json", "build"),
+    ),
+    Route(
+        *("GET", f"{_V1}/builds/{{id}}/why", causes.explain_build),
+        *("why it was built, and nothing used again", "Cause"),
     ),
     Route("GET", f"{_V1}/builds/{{id}}/log", show_log, "output of the backend", "text/plain"),
     Route(

@@ -105,6 +105,7 @@ async def retry_run(server: Server, request: web.Request) -> web.StreamResponse:
     run = find_run(server, request)
     if run.kind != "build" or run.state != "done":
         raise Problem(409, "not-again", "only a build that is done can be built again")
+    check_owner(server, request, run)
     again = server.runs.repeat(run, new_id())
     return answer_json({"id": again.id, "page": f"/builds/{again.id}"}, 202)
 
@@ -124,6 +125,12 @@ def find_run(server: Server, request: web.Request) -> Run:
     if run is None:
         raise Problem(404, "build-unknown", f"there is no build `{number}`")
     return run
+
+
+def check_owner(server: Server, request: web.Request, run: Run) -> None:
+    """Refuse a stranger who is no admin a build of the server's own user."""
+    if run.request.get("is_local", True):
+        server.check_access(request, "admin")
 
 
 def _wants_page(request: web.Request) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from wheelforge.models import Cause
 from wheelforge.service.requests import FIELDS
 from wheelforge.version import VERSION
 
@@ -37,6 +38,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "properties": {
             "id": {"type": "string"},
             "run": {"type": "string", "description": "shared by equal requests"},
+            "kind": {"enum": ["build", "command"]},
             "state": {"enum": ["queued", "running", "done"]},
             "verdict": {"type": "string"},
             "label": {"type": "string"},
@@ -51,6 +53,14 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "error": {"type": ["object", "null"]},
             "outcome": {"type": "object", "description": "as a build in the JSON report"},
             "artifacts": {"type": "array", "items": {"type": "object"}},
+        },
+    },
+    "Cause": {
+        "type": "object",
+        "required": list(Cause._fields),
+        "properties": {
+            **{name: {"type": "string"} for name in Cause._fields},
+            "follows": {"type": "array", "items": {"type": "string"}},
         },
     },
     "Problem": {

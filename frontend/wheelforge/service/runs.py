@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.service.active import Active, follow_file, read_lines
 from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
@@ -41,6 +41,14 @@ _END_SECONDS = 5.0
 _KEPT_RUNS = 1000
 
 
+class Asked(NamedTuple):
+    """The client that has asked for a build."""
+
+    client: str
+    is_local: bool
+    """Whether it is the server's own user, over the socket."""
+
+
 class Runs:
     """Everything that is queued or at work; for the one thread of the event loop."""
 
@@ -53,7 +61,7 @@ class Runs:
         self.queue = Queue(home.database)
         self.results = Results(home)
         self.uploads = Uploads(home.root / "uploads")
-        self.uploads.sweep()
+        self.uploads.sweep(with_drafts=True)
         self.active: dict[str, Active] = {}
         self.started = self.retried = 0
         self.depot_address = ""
@@ -92,9 +100,10 @@ class Runs:
     # -- asking -----------------------------------------------------------------------------------
 
     def submit(
-        self, spec: BuildSpec, client: str, idempotency: str | None = None, digest: str = ""
+        self, spec: BuildSpec, asked: Asked, idempotency: str | None = None, digest: str = ""
     ) -> Want:
         """Take a request in: it joins a run of the same key, or gets one of its own."""
+        client, is_local = asked
         key, states = spec.key(), ["queued", *(["running"] if spec.is_lasting else [])]
         run = self.queue.find_run(key, *states)
         if run is None and not spec.fields.get("fresh"):
@@ -107,7 +116,7 @@ class Runs:
                 key=key,
                 kind="build",
                 label=spec.label,
-                request={"fields": spec.fields, "python": spec.python},
+                request={"fields": spec.fields, "python": spec.python, "is_local": is_local},
                 client=client,
                 priority=spec.priority,
                 state="queued",

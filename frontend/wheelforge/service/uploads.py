@@ -7,28 +7,37 @@ import hashlib
 import os
 import re
 import time
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wheelforge.service.problems import Problem
 from wheelforge_isolation import ensure_directory, move, open_new_file, remove_file, remove_tree
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,200}\.(?:tar\.gz|zip)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 MOST_BYTES = 1 << 30
+MOST_BYTES_OF_CLIENT = 10 << 30
+"""All uploads of one client together, until they are old."""
 _KEPT_SECONDS = 7 * 86400.0
 _PATIENCE_SECONDS = 30.0
 PREFIX = "sha256:"
 
 
 class Uploads:
-    """The archives below one directory, each in one that is named by its hash."""
+    """The archives below one directory, each in one that is named by its hash.
 
-    def __init__(self, root: Path) -> None:
+    An empty file beside it says for each client that has sent it that it counts for this one.
+    """
+
+    def __init__(self, root: Path, most_bytes: int = MOST_BYTES_OF_CLIENT) -> None:
         self._root = root
+        self._most_bytes = most_bytes
+        self._arriving = Counter[str]()
         ensure_directory(str(root))
 
     def find(self, sha256: str) -> Path | None:
@@ -40,7 +49,9 @@ class Uploads:
         except OSError:
             return None
 
-    async def receive(self, sha256: str, name: str, content: AsyncIterator[bytes]) -> Path:
+    async def receive(
+        self, sha256: str, name: str, content: AsyncIterator[bytes], client: str = "local"
+    ) -> Path:
         """Take an archive in; it is there whole, with that hash, or not at all."""
         if not _SHA256.fullmatch(sha256) or not _NAME.fullmatch(name):
             detail = "the path is a SHA-256, and `name` that of a `.tar.gz` or `.zip` file"
@@ -49,27 +60,49 @@ class Uploads:
         if known is not None:
             return known
         draft = self._root / f"{sha256}.{time.time_ns():x}.draft"
+        kept, size = self.measure(client), 0
+
+        def note(count: int) -> None:
+            nonlocal size
+            size += count
+            self._arriving[client] += count
+            if size > MOST_BYTES:
+                raise Problem(413, "upload-too-large", f"it has more than {MOST_BYTES} bytes")
+            if kept + self._arriving[client] > self._most_bytes:
+                detail = f"all uploads of a client have {self._most_bytes} bytes at most"
+                raise Problem(413, "uploads-exceeded", detail, "they are removed after a week")
+
         try:
-            found = await _write(draft, content)
+            found = await _write(draft, content, note)
             if found != sha256:
                 raise Problem(422, "hash-mismatch", f"the body has the SHA-256 {found}")
             ensure_directory(str(self._root / sha256))
             move(str(draft), str(self._root / sha256 / name))
+            with suppress(FileExistsError):
+                os.close(open_new_file(str(self._root / f"{sha256}.{client}")))
         finally:
+            self._arriving[client] -= size
             remove_file(str(draft))
         return self._root / sha256 / name
 
-    def sweep(self) -> None:
-        """Remove what is old, and drafts of a server that has died."""
+    def measure(self, client: str) -> int:
+        """Return how many bytes a client has sent that are still there."""
+        paths = (self.find(path.stem) for path in self._root.glob(f"*.{client}"))
+        return sum(path.stat().st_size for path in paths if path is not None)
+
+    def sweep(self, *, with_drafts: bool = False) -> None:
+        """Remove what is old, and drafts if no server is alive that would write them."""
         for path in self._root.iterdir():
-            if path.name.endswith(".draft"):
+            is_old = time.time() - path.stat().st_mtime > _KEPT_SECONDS
+            if path.is_dir():
+                if is_old:
+                    remove_tree(str(path))
+            elif is_old or (with_drafts and path.name.endswith(".draft")):
                 remove_file(str(path))
-            elif time.time() - path.stat().st_mtime > _KEPT_SECONDS:
-                remove_tree(str(path))
 
 
-async def _write(draft: Path, content: AsyncIterator[bytes]) -> str:
-    digest, count = hashlib.sha256(), 0
+async def _write(draft: Path, content: AsyncIterator[bytes], note: Callable[[int], None]) -> str:
+    digest = hashlib.sha256()
     with os.fdopen(open_new_file(str(draft)), "wb") as file:
         while True:
             try:
@@ -79,8 +112,6 @@ async def _write(draft: Path, content: AsyncIterator[bytes]) -> str:
                 raise Problem(408, "client-slow", "the body comes too slowly") from error
             if not piece:
                 return digest.hexdigest()
-            count += len(piece)
-            if count > MOST_BYTES:
-                raise Problem(413, "upload-too-large", f"it has more than {MOST_BYTES} bytes")
+            note(len(piece))
             digest.update(piece)
             file.write(piece)

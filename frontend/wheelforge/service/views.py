@@ -75,6 +75,7 @@ def describe_run(server: Server, run: Run) -> dict[str, Any]:
         "started": run.started,
         "ended": run.ended,
         "error": outcome.get("error"),
-        "outcome": outcome,
+        # The cause may name variables of the client of an earlier build.
+        "outcome": {**outcome, "cause": None} if outcome else {},
         "artifacts": artifacts,
     }

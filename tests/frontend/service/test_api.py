@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -49,6 +50,23 @@ def test_openapi__describes_every_route_and_field(service: Service) -> None:
     }
     assert described == {(route.method, route.path) for route in ROUTES}
     assert document["components"]["schemas"]["Request"]["properties"].keys() == FIELDS.keys()
+
+
+def test_openapi__refers_to_schemas_that_are_those_of_the_answers(
+    service: Service, tmp_path: Path
+) -> None:
+    document = json.dumps(service.ask("GET", "/api/v1/openapi.json")[1])
+    schemas = json.loads(document)["components"]["schemas"]
+    number = service.build(write_sdist(tmp_path))
+
+    unfinished = service.ask("GET", "/api/v1/builds/nothing/why")[1]
+    build = service.wait(number)
+    why = service.ask("GET", f"/api/v1/builds/{number}/why")[1]
+
+    assert set(re.findall(r"#/components/schemas/(\w+)", document)) == schemas.keys()
+    for name, answer in (("Build", build), ("Cause", why), ("Problem", unfinished)):
+        assert set(schemas[name]["required"]) <= answer.keys() <= schemas[name]["properties"].keys()
+    assert (why["code"], why["sentence"]) == ("first", "no earlier build of it is in this cache")
 
 
 @pytest.mark.parametrize(

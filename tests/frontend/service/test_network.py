@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import http.client
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,12 +21,13 @@ import pytest
 pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, names_in, write_sdist
-from tests.support.service import Service, finish, serving, start_client
+from tests.support.service import PLAIN, Service, finish, serving, start_client
 from wheelforge.service.access import ROLES, read_tokens
+from wheelforge.service.problems import Problem
+from wheelforge.service.uploads import Uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="a server forks"),
@@ -127,6 +130,75 @@ def test_roles__may_do_so_much(
     assert network.ask(method, target, body, role=role)[0] == status
 
 
+def test_roles__a_build_of_the_server_s_own_user_is_not_for_strangers(
+    network: Network, tmp_path: Path
+) -> None:
+    """Not to be made again, with its paths and variables, nor to be named by its key."""
+    service, key = network.service, {"Idempotency_Key": "local-1"}
+    document = {"source": str(write_sdist(tmp_path)), "detach": True}
+    first = service.ask("POST", "/api/v1/builds", document, **key)[1]
+    service.wait(first["id"])
+    target, request = f"/api/v1/runs/{first['run']}/retry", {"source": "six", "detach": True}
+
+    refused = [network.ask("POST", target, {}, role=role) for role in ("read", "build")]
+    allowed = network.ask("POST", target, {}, role="admin")
+    other = network.ask("POST", "/api/v1/builds", request, role="build", **key)
+
+    assert [(status, problem["code"]) for status, problem in refused] == [
+        (403, "role-insufficient"),
+        (403, "role-insufficient"),
+    ]
+    assert allowed[0] == 202
+    assert (other[0], other[1]["run"] == first["run"]) == (202, False)
+
+
+def test_why__tells_strangers_of_no_variables(network: Network, tmp_path: Path) -> None:
+    service, sdist = network.service, str(write_sdist(tmp_path, name="secretive"))
+    number, links = "", {"no_index": True, "find_links": [str(service.ground.links)]}
+    for value in ("one", "two"):
+        variables = {**PLAIN, "CFLAGS": f"-DSECRET={value}"}
+        number = service.build(Path(sdist), variables=variables, **links)
+        assert service.wait(number)["verdict"] == "built"
+
+    _, whole = service.ask("GET", f"/api/v1/builds/{number}/why")
+    status, told = network.ask("GET", f"/api/v1/builds/{number}/why", role="read")
+    build = json.dumps(network.ask("GET", f"/api/v1/builds/{number}", role="read")[1])
+
+    assert (whole["place"], whole["now"]) == ("environment.CFLAGS", "-DSECRET=two")
+    assert (status, told["place"], told["now"]) == (200, "environment", "")
+    assert "SECRET" not in json.dumps(told)
+    assert "SECRET" not in build
+
+
+async def receive(uploads: Uploads, content: bytes, client: str) -> Path:
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 10):
+            await asyncio.sleep(0)
+            yield content[start : start + 10]
+
+    sha256 = hashlib.sha256(content).hexdigest()
+    return await uploads.receive(sha256, "a-1.tar.gz", pieces(), client)
+
+
+def test_uploads__of_one_client_have_a_limit_that_is_not_another_s(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, most_bytes=100)
+
+    async def send() -> None:
+        await receive(uploads, b"a" * 60, "one")
+        with pytest.raises(Problem, match="100 bytes at most") as refusal:
+            await receive(uploads, b"b" * 60, "one")
+        assert (refusal.value.status, refusal.value.code) == (413, "uploads-exceeded")
+        await receive(uploads, b"b" * 60, "two")
+        await receive(Uploads(tmp_path, most_bytes=100), b"c" * 40, "one")
+        with pytest.raises(Problem):
+            await asyncio.gather(*(receive(uploads, each * 30, "two") for each in (b"d", b"e")))
+
+    asyncio.run(send())
+
+    assert (uploads.measure("one"), uploads.measure("two")) == (100, 90)
+    assert not [name for name in names_in(tmp_path) if name.endswith(".draft")]
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
 def test_post__of_a_form_is_refused(network: Network, kind: str) -> None:
     status, problem = network.ask("POST", "/api/v1/builds", b"source=six", Content_Type=kind)
@@ -190,7 +262,8 @@ def test_upload__is_built_and_its_result_fetched(network: Network, tmp_path: Pat
     assert build["verdict"] == "built", build["error"]
     status, wheel = network.ask("GET", build["artifacts"][0]["url"], role="read")
     assert (status, hashlib.sha256(wheel).hexdigest()) == (200, build["artifacts"][0]["sha256"])
-    assert names_in(network.service.home / "uploads") == [sha256]
+    assert sha256 in names_in(network.service.home / "uploads")
+    assert not [*(network.service.home / "uploads").glob("*.draft")]
     assert ground.cache.exists()
 
 

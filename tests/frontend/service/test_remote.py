@@ -204,6 +204,20 @@ def test_remote_metadata__is_printed(far: Far, tmp_path: Path) -> None:
     assert (remote.code, remote.out, remote.err) == (0, local.out, local.err)
 
 
+def test_remote_why__is_told_of_a_build_of_the_server(far: Far, tmp_path: Path) -> None:
+    sdist = write_sdist(tmp_path, name="wondrous")
+    wheel = far.run(sdist, "-o", tmp_path / "out").paths[0]
+
+    done = [far.run("why", word) for word in (wheel, sdist, "wondrous==1.0")]
+    unknown = far.run("why", "unheard-of")
+    two = far.run("why", sdist, sdist)
+
+    text = f"{wheel.name}: no earlier build of it is in this cache\n"
+    assert [(each.code, each.out) for each in done] == [(0, text)] * 3
+    assert (unknown.code, unknown.error) == (2, "option-invalid")
+    assert "two builds are compared" in two.err
+
+
 def test_remote_build__ctrl_c_cancels_it(far: Far, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     code = f"open({str(mark)!r}, 'w').close(); import time; time.sleep(60)"

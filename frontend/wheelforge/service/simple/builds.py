@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.service.requests import BuildSpec
+from wheelforge.service.runs import Asked
 from wheelforge.service.simple.pages import Wheel
 from wheelforge.service.simple.wheels import Failure, find_expiry
 from wheelforge_isolation import ForgeError, read_wheel_metadata
@@ -95,7 +96,9 @@ class PageBuilds:
         """Let builds go on although no page waits for them any more."""
         for sdist in sdists:
             if (target.identity, name_sdist(sdist)) in self._building:
-                self._runs.submit(_make_spec(target, sdist, detach=True), client)
+                self._runs.submit(
+                    _make_spec(target, sdist, detach=True), Asked(client, is_local=False)
+                )
 
     def _join(self, target: Target, sdist: Candidate, client: str, page: object) -> _Building:
         key = target.identity, name_sdist(sdist)
@@ -119,7 +122,7 @@ class PageBuilds:
         run = self._runs.queue.find_run(spec.key(), "done")
         # An earlier server may have had other options.
         if run is None or run.created < self._born or self._find_wheel(run) is None:
-            want = self._runs.submit(spec, client)
+            want = self._runs.submit(spec, Asked(client, is_local=False))
             active = self._runs.active.get(want.run)
             async for _ in self._runs.follow(want.run):
                 pass
