@@ -73,3 +73,49 @@ def test_failed_build__shows_no_secret_anywhere(tmp_path: Path, where: str) -> N
     texts = [done.out, done.err, *(path.read_text() for path in files)]
     assert "127.0.0.1:1" in done.err
     assert not [part for part in ("s3cr", "et@B", TOKEN) for text in texts if part in text]
+
+
+@pytest.mark.parametrize("password", ["s3cr/et", "s3cr#et", "s3cr?et", "s3cr%2Fet"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("demo==1.0", "-i", "{url}/simple"),
+        ("demo==1.0", "-f", "{url}/links", "--no-index"),
+        ("{url}/demo-1.0.tar.gz",),
+        ("demo @ {url}/demo-1.0.tar.gz", "--with-deps"),
+        ("git+{url}/demo.git@v1",),
+        ("-r", "{url}/list.txt"),
+        ("-r", "list.txt"),
+        ("project", "-w"),
+        ("project", "-w", "--plan"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_url__shows_no_secret_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str, words: tuple[str, ...]
+) -> None:
+    url = f"http://user:{password}@127.0.0.1:1"
+    inputs = {
+        "list.txt": f"-i {url}/simple\ndemo==1.0\n",
+        "project/pyproject.toml": (
+            f"[build-system]\nrequires = ['demo @ {url}/demo-1.0.tar.gz']\n"
+            "[project]\nname = 'project'\nversion = '1'\n"
+        ),
+    }
+    for name, text in inputs.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    variables = {"PIP_RETRIES": "0", "PIP_INDEX_URL": "http://127.0.0.1:1/"}
+
+    done = Place(path=tmp_path, variables=variables).run(
+        *(word.format(url=url) for word in words), "--report", tmp_path / "r.json"
+    )
+
+    assert done.error
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    written = [
+        path.read_text() for path in files if path not in {tmp_path / name for name in inputs}
+    ]
+    texts = (done.out, done.err, *written)
+    assert not [part for part in ("s3cr", "et@") for text in texts if part in text]

@@ -25,6 +25,10 @@ _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}
 
 def absolute_path(text: str) -> Path:
     """Return an absolute path, without `..`."""
+    if "://" in text:
+        from wheelforge_isolation.formats.urls import redact
+
+        raise ArgumentTypeError(f"`{redact(text)}` is a URL, and no path")
     path = Path(text)
     return path.resolve() if ".." in path.parts else path.absolute()
 

@@ -8,9 +8,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wheelforge_isolation.formats import FormatError
 
-_USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
-"""Up to the last at sign, as a password may have some."""
-_SHOWN = re.compile(r"(?<=://)(?:[^/?#\s]*@)?(?P<place>[^?#\s`\"]*)(?:\?[^#\s`\"]*)?")
+_USER = r"[^/?#\s]*@|[^/?#\s@:\[]*:(?!\d*(?:[/?#\s`\"]|$))\S*@"
+"""Up to the last at sign, as a password may have some. One with a slash, a question mark or a hash
+makes of the user a host with a port that is no number: nobody can be asked for such a URL."""
+_USER_INFO = re.compile(rf"(?<=://)(?:[^/?#]*@|{_USER})")
+_SHOWN = re.compile(rf"(?<=://)(?:{_USER})?(?P<place>[^?#\s`\"]*)(?:\?[^#\s`\"]*)?")
 _SECRET_KEY = re.compile(
     r"auth|credential|expires|hmac|jwt|key|pass|policy|pwd|secret|session|sig|token|user",
     re.IGNORECASE,
@@ -27,7 +29,11 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise FormatError(str(error)) from error
+        if "'" not in str(error):
+            raise FormatError(str(error)) from error
+        # The text quotes a part of the URL, which may be one of a password.
+        encoded = "; in a password `/`, `?` and `#` are written `%2F`, `%3F` and `%23`"
+        raise FormatError(f"its host or its port is invalid{encoded * ('@' in url)}") from error
     if parts.scheme in {"http", "https"} and not parts.hostname:
         raise FormatError("it names no host")
     if "\0" in unquote(url):

@@ -97,10 +97,30 @@ def test_url__loses_every_part_of_its_secrets(user: str, password: str, token: s
 
 @pytest.mark.parametrize(
     "text",
-    ["https://host/a@b", "me@example.org", "a @ file:///x", "dir@x", "see https://host, a@b", ""],
+    [
+        *("https://host:80/a@b", "https://[::1]/a@b", "https://host:/a@b", "https://host: a@b"),
+        *(
+            "https://host/a@b",
+            "me@example.org",
+            "a @ file:///x",
+            "dir@x",
+            "see https://host, a@b",
+            "",
+        ),
+    ],
 )
 def test_text__without_secrets_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("password", ["a/b", "a#b", "a?b", "a/b@c", "1a/2", "%2F/"])
+def test_url__loses_a_password_that_should_have_been_encoded(password: str) -> None:
+    url = f"https://user:{password}@host/a"
+
+    assert without_credentials(url) == without_secrets(url) == "https://host/a"
+    assert redact(f"`{url}`, {url}") == "`https://host/a`, https://host/a"
+    with pytest.raises(FormatError, match=r"^its host or its port is invalid; in a password"):
+        check_url(url)
 
 
 @pytest.mark.parametrize("url", ["https://host/a@b?x=1", "file:///x@y", "dir@x", ""])
