@@ -92,7 +92,7 @@ from wheelforge_isolation.archive.changes import (
     read_tree_file as read_tree_file,
 )
 from wheelforge_isolation.archive.rewrite import (
-    replace_wheel_metadata as replace_wheel_metadata,
+    change_wheel as change_wheel,
 )
 from wheelforge_isolation.archive.unpack import (
     unpack as unpack,
@@ -107,6 +107,7 @@ from wheelforge_isolation.wheels import (
 from wheelforge_isolation.archive import (
     InspectedSdist as InspectedSdist,
     Unpacked as Unpacked,
+    open_wheel_zip as open_wheel_zip,
     inspect_sdist as inspect_sdist,
     unpack_archive as unpack_archive,
 )

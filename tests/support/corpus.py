@@ -64,6 +64,8 @@ WHEELS = [Listed(**facts) for facts in _read_list("wheels.json")]
 BACKENDS = [Listed(**facts) for facts in _read_list("matrix.json")]
 """More backends, in versions for Python 3.9 too, with all that they require beyond `WHEELS`."""
 
+SCHEMAS = [Listed(**facts) for facts in _read_list("schemas.json")]
+"""Wheels with the published schemas of CycloneDX, in-toto and SLSA, and what reads the latter."""
 OVERRIDDEN = [Listed(**facts) for facts in _read_list("overrides/sdists.json")]
 """Twelve old sdists that are built only with the overrides beside that list."""
 

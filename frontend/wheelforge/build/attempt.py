@@ -28,8 +28,6 @@ from wheelforge_isolation import (
     deliver_file,
     ensure_directory,
     remove_tree,
-    replace_file,
-    replace_wheel_metadata,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +132,7 @@ class Attempt:
             epoch=str(self._epoch or source.newest or ""),
             backend=result.backend[1],
             sandbox=result.sandbox or None,
+            wheel=session.wheel,
             log=self.log,
         )
 
@@ -146,37 +145,19 @@ class Attempt:
             with self._events.phase(f"build {kind.value}"):
                 answer = backend.build(kind, directory)
             with self._events.phase("check"):
-                from wheelforge.build.results import check_result, read_release
+                from wheelforge.build.results import change_result, check_result, read_release
 
                 # The version in pyproject.toml may be no more than the beginning of it.
                 stated_name, stated_version = read_release(source.metadata)
                 name = fetched.name or stated_name or project.name
                 version = fetched.version or stated_version
                 result = check_result(kind, answer, directory, name=name, version=version)
-                if self._change_metadata(result.artifact):
+                session = self._session
+                if change_result(result.artifact, session.override, session.context.attestor):
                     result = check_result(kind, answer, directory, name=name, version=version)
         self.result.checked = [*project.notes, *result.notes]
         self._events.note(*self.result.checked)
         return result.artifact
-
-    def _change_metadata(self, artifact: Artifact) -> bool:
-        """Change the metadata of a wheel as overrides have it; return whether they did."""
-        override, path = self._session.override, artifact.path
-        if override is None or artifact.kind is Kind.SDIST:
-            return False
-        from wheelforge.build.results import read_metadata
-        from wheelforge.overrides.apply import change_metadata
-
-        is_wheel = artifact.kind is not Kind.METADATA
-        before = read_metadata(path) if is_wheel else path.read_bytes()
-        after = change_metadata(override, before)
-        if after == before:
-            return False
-        if is_wheel:
-            replace_wheel_metadata(path, after)
-        else:
-            replace_file(str(path), after)
-        return True
 
     def _make_metadata(self, source: SourceTree) -> bytes:
         """Return the core metadata, of a wheel where the backend has no other way to say it."""

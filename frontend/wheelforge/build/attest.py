@@ -19,7 +19,9 @@ from wheelforge.build.key_document import (
     describe_request,
 )
 from wheelforge.build.toolchain import Toolchain, describe_platform
-from wheelforge.models import Artifact
+from wheelforge.models import Artifact, Kind
+from wheelforge.provenance import sbom
+from wheelforge.provenance.options import Sbom
 from wheelforge.provenance.statement import (
     SUFFIX,
     Run,
@@ -28,7 +30,7 @@ from wheelforge.provenance.statement import (
     make_purl,
     make_statement,
 )
-from wheelforge_isolation import digest
+from wheelforge_isolation import change_wheel, digest
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_sdist_name
 
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 
     from wheelforge.build.environments import EnvironmentManager
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.build.wheel_build import ReusedWheel
-    from wheelforge.models import BuildRequest, Kind
+    from wheelforge.build.wheel_build import ReusedWheel, WheelBuild
+    from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Override
     from wheelforge.provenance.options import Provenance
     from wheelforge_isolation import WheelKey
@@ -66,6 +68,8 @@ class BuildRecord(NamedTuple):
     backend: str
     sandbox: object
     log: BinaryIO
+    wheel: WheelBuild | None = None
+    """The build as earlier and later ones know it, if the wheel may be used again."""
 
 
 class Companions(NamedTuple):
@@ -94,6 +98,15 @@ class Attestor:
             kept[_STATEMENT] = self._make_statement(artifact, build).decode()
         return self._write(artifact, kept)
 
+    def embed(self, artifact: Artifact) -> bool:
+        """Put the list of what is in a wheel into it; return whether that is asked for."""
+        if self.options.sbom is not Sbom.EMBED or artifact.kind is not Kind.WHEEL:
+            return False
+        with sbom.open_content(artifact.path) as content:
+            name, listed = sbom.find_place(content), sbom.make_sbom(content)
+        change_wheel(artifact.path, {name: sbom.encode(listed)})
+        return True
+
     def complete(self, found: ReusedWheel) -> ReusedWheel | None:
         """Return the wheel of an earlier build with the files beside it, if they are known.
 
@@ -112,6 +125,10 @@ class Attestor:
 
     def _write(self, artifact: Artifact, kept: dict[str, str]) -> Companions:
         beside: dict[str, bytes] = {}
+        if self.options.sbom is Sbom.SIDECAR and artifact.kind is Kind.WHEEL:
+            with sbom.open_content(artifact.path) as content:
+                listed = sbom.make_sbom(content, artifact.sha256)
+            beside[artifact.path.name + sbom.SUFFIX] = sbom.encode(listed)
         if not self.options.statements:
             return Companions(beside, kept)
         statement, signer = kept[_STATEMENT].encode(), self.options.signer
@@ -131,20 +148,22 @@ class Attestor:
         return encode(make_statement(document, subject, origins, _describe_run(build)))
 
     def _describe(self, kind: Kind, build: BuildRecord) -> Facts:
+        asked = [requirements for requirements, _ in build.environments]
+        closures = [wheels for _, wheels in build.environments]
+        if build.wheel is not None and build.fetched.sha256:
+            return build.wheel.complete(asked, closures)
         settings, request, override = self._manager.settings, build.request, build.override
         python = self._manager.targets.find(request.python).python
         variables = {**(request.variables or {}), **(override.variables if override else {})}
         own = override.table("environment") if override else {}
         environment = describe_environment(variables, self._manager.cache.built.salt, own)
-        asked = [requirements for requirements, _ in build.environments]
-        closures = [wheels for _, wheels in build.environments]
         constraints = self._manager.read_constraints(request.constraints).texts
         wanted = describe_request(request, override, settings.policy.source_date_epoch)
         return {
             "schema": SCHEMA,
             "source": {"sha256": build.fetched.sha256},
             "request": {**wanted, "kind": kind.value},
-            "policy": describe_policy(settings.policy),
+            "policy": {**describe_policy(settings.policy), **self.options.key},
             "overrides": describe_overrides(override),
             "interpreter": {
                 "implementation": python.implementation,

@@ -124,9 +124,11 @@ def open_forge(
 
 
 def _check_provenance(settings: Settings, provider: EnvironmentProvider) -> None:
-    if settings.provenance.statements and getattr(provider, "attestor", None) is None:
+    wanted = settings.provenance
+    if wanted.is_wanted and getattr(provider, "attestor", None) is None:
         reason = "it is not known what is in an environment that is none of ours"
-        raise UsageError("option-invalid", "--provenance", reason)
+        option = "--provenance" if wanted.statements else "--sbom"
+        raise UsageError("option-invalid", option, reason)
 
 
 def _find_sandbox(settings: Settings, components: Components, layout: Layout) -> Sandbox | None:

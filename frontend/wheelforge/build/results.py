@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import ResultInvalidError
 from wheelforge.models import Artifact, Kind
-from wheelforge_isolation import ArchiveError, Limits, inspect_sdist, inspect_wheel
+from wheelforge_isolation import (
+    ArchiveError,
+    Limits,
+    change_wheel,
+    inspect_sdist,
+    inspect_wheel,
+    replace_file,
+)
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_version, read_releases
@@ -23,6 +30,8 @@ from wheelforge_isolation.formats.metadata import only_value, parse_fields
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wheelforge.build.attest import Attestor
+    from wheelforge.overrides.model import Override
     from wheelforge_isolation import Note
 
 _SUFFIXES = {
@@ -93,6 +102,29 @@ def read_release(content: bytes) -> tuple[str, str]:
 def read_metadata(wheel: Path) -> bytes:
     """Return the core metadata of the wheel in that file."""
     return inspect_wheel(wheel, _ANY_SIZE).metadata
+
+
+def change_result(artifact: Artifact, override: Override | None, attestor: Attestor | None) -> bool:
+    """Change an artifact as overrides and options have it; return whether they did."""
+    is_changed = override is not None and _change_metadata(artifact, override)
+    return (attestor is not None and attestor.embed(artifact)) or is_changed
+
+
+def _change_metadata(artifact: Artifact, override: Override) -> bool:
+    if artifact.kind is Kind.SDIST:
+        return False
+    from wheelforge.overrides.apply import change_metadata
+
+    path, is_wheel = artifact.path, artifact.kind is not Kind.METADATA
+    before = read_metadata(path) if is_wheel else path.read_bytes()
+    after = change_metadata(override, before)
+    if after == before:
+        return False
+    if is_wheel:
+        change_wheel(path, {"METADATA": after})
+    else:
+        replace_file(str(path), after)
+    return True
 
 
 def _inspect(kind: Kind, path: Path) -> Result:

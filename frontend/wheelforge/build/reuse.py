@@ -151,7 +151,10 @@ class WheelReuse:
                 self.settings.policy.source_date_epoch,
                 is_wheel=bool(request.kinds or inputs.fetched.sha256),
             ),
-            "policy": describe_policy(self.settings.policy, self._sandbox),
+            "policy": {
+                **describe_policy(self.settings.policy, self._sandbox),
+                **self.settings.provenance.key,
+            },
             "overrides": describe_overrides(override),
             "interpreter": {
                 "implementation": python.implementation,

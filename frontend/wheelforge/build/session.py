@@ -75,7 +75,7 @@ class BuildSession:
         """The differences that are in force for the release, once it is known."""
         self._applied: tuple[AppliedOverride, ...] = ()
         self._fetched = fetched
-        self._wheel: WheelBuild | None = None
+        self.wheel: WheelBuild | None = None
         """The wheel as earlier and later builds know it, if they may use it."""
         self._python = ""
         self._log: Path | None = None
@@ -229,12 +229,12 @@ class BuildSession:
         tree = self.lay_out(fetched, place)
         lines = [f"-- overrides: {each} --\n" for each in self._applied]
         log.write("".join(lines).encode(errors="replace"))
-        if self.context.reuse is not None and self._wheel is None:
-            self._wheel = self.context.reuse.open(self.request, fetched, self.override, tree.root)
+        if self.context.reuse is not None and self.wheel is None:
+            self.wheel = self.context.reuse.open(self.request, fetched, self.override, tree.root)
         try:
             self._run(self.open_attempt(tree, place, log), fetched)
-            if self._wheel is not None:
-                self._result.cause = self._wheel.store(self._result, place)
+            if self.wheel is not None:
+                self._result.cause = self.wheel.store(self._result, place)
         except BuildError as error:
             is_hopeful = self._find_era() is Era.FALLBACK and bool(fetched.sha256)
             if not is_hopeful or self.request.cutoff or not is_of_its_time(error):
@@ -270,12 +270,12 @@ class BuildSession:
         """Deliver the wheel of an earlier build that was the same, if there is one."""
         if self.context.reuse is None:
             return False
-        self._wheel = self.context.reuse.open(self.request, fetched)
-        if self._wheel is None or self.request.chain:
+        self.wheel = self.context.reuse.open(self.request, fetched)
+        if self.wheel is None or self.request.chain:
             return False  # a build requirement was looked for before its sdist was fetched
-        self._result.reuse(self._wheel.find(self.build_requirement), self.events, self.request)
-        if self._result.is_reused and self._wheel.override is not None:
-            self._applied = self._wheel.override.list_applied()
+        self._result.reuse(self.wheel.find(self.build_requirement), self.events, self.request)
+        if self._result.is_reused and self.wheel.override is not None:
+            self._applied = self.wheel.override.list_applied()
         return self._result.is_reused
 
     def _fetch(self, place: Path, commit: str = "") -> FetchedSource:

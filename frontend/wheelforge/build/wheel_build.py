@@ -139,7 +139,7 @@ class WheelBuild:
         return self._reuse.manager.choose(request, build)
 
     def _find(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> ReusedWheel | None:
-        key = key_of(self._complete(asked, closures))
+        key = key_of(self.complete(asked, closures))
         found = self._reuse.manager.cache.built.find(key)
         if found is None or key_of(found.facts["document"]) != key:
             return None
@@ -158,7 +158,10 @@ class WheelBuild:
         attestor = self._reuse.manager.attestor
         return reused if attestor is None else attestor.complete(reused)
 
-    def _complete(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> dict[str, Any]:
+    def complete(
+        self, asked: Sequence[Sequence[str]], closures: Sequence[tuple[WheelKey, ...]]
+    ) -> dict[str, Any]:
+        """Return the key document of the wheel, once it is known what it is built with."""
         constraints = self._reuse.manager.read_constraints(self._request.constraints).texts
         return {**self._known, "closure": describe_closure(asked, closures, constraints)}
 
@@ -177,7 +180,7 @@ class WheelBuild:
                 return None  # there may be a password in it
             if self._describe() != self._known:
                 return None  # a file or a tool has changed meanwhile: which one was read is unknown
-            document = self._complete(asked, [wheels for _, wheels in environments])
+            document = self.complete(asked, [wheels for _, wheels in environments])
             cause = self._explain(document)
             facts = {
                 "document": document,

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from wheelforge.provenance.options import Provenance
 
+# The values of an enumeration that need not be imported before the backend's server has started.
+_SBOM = ("off", "sidecar", "embed")
+
 
 def add_provenance(parser: argparse.ArgumentParser) -> None:
     """Add what is told of artifacts."""
@@ -27,15 +30,22 @@ def add_provenance(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="sign statements with this private key (needs `wheelforge[sign]`)",
     )
+    group.add_argument(
+        "--sbom",
+        choices=_SBOM,
+        default="off",
+        help="list what is in each wheel, as CycloneDX, beside the wheel or in it (default: off)",
+    )
 
 
 def read_provenance(options: argparse.Namespace) -> Provenance:
     """Return what ``options`` say is to be told; a key is read before anything is built."""
-    from wheelforge.provenance.options import Provenance
+    from wheelforge.provenance.options import Provenance, Sbom
 
     statements, path = getattr(options, "provenance", False), getattr(options, "sign_key", None)
+    sbom = Sbom(getattr(options, "sbom", "off"))
     if path is None:
-        return Provenance(statements=statements)
+        return Provenance(statements=statements, sbom=sbom)
     if not statements:
         reason = "there is nothing to sign without `--provenance`"
         raise UsageError("option-invalid", "--sign-key", reason)
@@ -45,4 +55,4 @@ def read_provenance(options: argparse.Namespace) -> Provenance:
         signer = read_signer(path, "--sign-key")
     except ModuleNotFoundError as error:
         raise ServiceError("extra-missing", "sign", str(error)) from error
-    return Provenance(statements=True, signer=signer)
+    return Provenance(statements=True, signer=signer, sbom=sbom)

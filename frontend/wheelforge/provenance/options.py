@@ -29,6 +29,11 @@ class Provenance:
     sbom: Sbom = Sbom.OFF
 
     @property
+    def key(self) -> dict[str, str]:
+        """The facts on which the bytes of a wheel depend."""
+        return {"sbom": self.sbom.value} if self.sbom is Sbom.EMBED else {}
+
+    @property
     def is_wanted(self) -> bool:
         """Whether there are any."""
         return self.statements or self.sbom is not Sbom.OFF
