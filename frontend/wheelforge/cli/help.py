@@ -27,6 +27,7 @@ TOPICS = {
     "batch": "many sources, Pythons and cores",
     "config": "defaults from files, and which value is in force",
     "serve": "a server that builds for its clients, and its API",
+    "team": "a server for many: units, a container, a proxy with TLS",
     "index": "wheels that are built when pip and uv ask for them",
     "overrides": "other requirements, variables, patches and metadata for single packages",
     "ci": "GitHub, GitLab, Jenkins, tox, nox, pre-commit, Docker, cibuildwheel",
