@@ -223,7 +223,9 @@ class AppliedOverride(NamedTuple):
         return f"{place}: {', '.join(self.keys)} ({self.reason})"
 
 
-Verdict: TypeAlias = Literal["built", "reused", "resumed", "failed", "cancelled", "not-started"]
+Verdict: TypeAlias = Literal[
+    "built", "reused", "resumed", "fetched", "failed", "cancelled", "not-started"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,6 +260,8 @@ class Outcome:
     """Whether the artifacts were there already, so that nothing was built."""
     is_reused: bool = False
     """Whether the wheel is one of an earlier build, with which nothing has changed."""
+    is_fetched: bool = False
+    """Whether it is a wheel of an index or a directory, as a set needs no more."""
     cause: Cause | None = None
     """Why it was built, if wheels of earlier builds are used again."""
     notes: tuple[str, ...] = ()
@@ -274,22 +278,20 @@ class Outcome:
     """That of its hooks: `level`, `rung`, the `reasons` why it is no higher one, `network`."""
     log: Path | None = None
     id: str = ""
-    """As its events have it."""
     backend: str = ""
     """As the project calls it: ``setuptools.build_meta``."""
     attempts: tuple[BuildAttempt, ...] = ()
     needs: tuple[str, ...] = ()
     """The ids of the builds of the same batch whose wheels it was built with."""
     waits: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
-    """For how many seconds it has waited: in the queue for a ``dependency``, ``memory`` or a
-    ``slot``, and while it was built for a ``token``, the right to use a core."""
+    """Seconds: in the queue for a ``dependency``, ``memory``, a ``slot``; later for a ``token``."""
 
     @property
     def verdict(self) -> Verdict:
         """How it ended, in a word; `resumed`: the artifacts were there already."""
         if self.error is None:
-            if self.is_resumed:
-                return "resumed"
+            if self.is_resumed or self.is_fetched:
+                return "resumed" if self.is_resumed else "fetched"
             return "reused" if self.is_reused else "built"
         if isinstance(self.error, BuildNotStartedError):
             return "not-started"
@@ -317,9 +319,7 @@ class EnvironmentRequest:
     requirements: tuple[str, ...]
     label: str
     sha256: str = ""
-    """Of the source, if it is an sdist."""
     commit: str = ""
-    """Of the source, if it is a repository."""
     chain: tuple[str, ...] = ()
     python: str | None = None
     constraints: tuple[Path, ...] = ()

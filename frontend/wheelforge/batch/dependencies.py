@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wheelforge.batch.run import BatchOptions
     from wheelforge.batch.worker import Worker
     from wheelforge.index import Candidate
-    from wheelforge.models import Artifact, BuildRequest
+    from wheelforge.models import BuildRequest, Outcome
     from wheelforge.resolve import FetchPlan, Resolution
     from wheelforge.resolve.types import Builder
     from wheelforge_isolation import WheelKey
@@ -61,8 +61,8 @@ class DependencySet:
         self._config_settings = {each.name: each.config_settings for each in inputs}
         self._wheels: dict[str, Path] = {}
         """The wheel of each sdist that was built, by its URL."""
-        self._origins: dict[str, str] = {}
-        """For the file name of each of them the SHA-256 of its sdist."""
+        self._built: dict[str, Outcome] = {}
+        """How each of them was built, by its file name."""
         self._places = itertools.count()
         overrides = self._worker.forges.settings.overrides
         self._versions = dict.fromkeys(overrides.matched if overrides else (), "")
@@ -84,7 +84,7 @@ class DependencySet:
                 request=self.make_request(key.name, key.version),
                 python=self._python,
                 make=partial(_put, plan, key),
-                sha256=self._origins.get(key.file_name, ""),
+                built=self._built.get(key.file_name),
             )
 
     def settle(self, stated: Mapping[str, tuple[str, ...]], build: Builder) -> Resolution:
@@ -130,18 +130,15 @@ class DependencySet:
         self._index.fetch(candidate, str(sdist))
         sha256 = digest(sdist)
         pattern = self.make_request(candidate.name, str(candidate.version))
-        found: tuple[Artifact, ...] = ()
-        if worker.resumes:
-            found = worker.deliveries.find(pattern, sha256, self._interpreter)
-        if not found:
+        outcome = worker.find_delivered(pattern, sha256, self._python) if worker.resumes else None
+        if outcome is None:
             request = replace(pattern, source=sdist, output=place / "wheel")
             context = worker.forges.open(self._python).context
             outcome = BuildSession(context, request, id=place.name).run()
             if outcome.error is not None:
                 raise outcome.error
-            found = outcome.artifacts
-        wheel = found[0].path
-        self._origins[wheel.name] = sha256
+        wheel = outcome.artifacts[0].path
+        self._built[wheel.name] = outcome
         return wheel
 
     def make_request(self, name: str, version: str) -> BuildRequest:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wheelforge.build.project import Project
-    from wheelforge.models import BuildRequest
+    from wheelforge.models import BuildRequest, Outcome
     from wheelforge.overrides.model import Overrides
 
     Make = Callable[[Path], Path]
@@ -35,8 +35,8 @@ class Job(NamedTuple):
     """As it was asked for."""
     make: Make | None = None
     """Puts a wheel that is there already into a directory; nothing where one is to be built."""
-    sha256: str = ""
-    """Of the sdist that such a wheel was built of."""
+    built: Outcome | None = None
+    """How such a wheel was built, if it was, of an sdist of the set."""
     needs: frozenset[int] = frozenset()
     """The jobs whose wheels it is built with."""
     level: int = 0

@@ -94,18 +94,28 @@ class Worker:
         fetched = None
         if self.resumes:
             fetched = prepare_source(forge.context, job.request, place / "fetched")
-            python = self.forges.pythons[job.python]
-            found = fetched.sha256 and self.deliveries.find(job.request, fetched.sha256, python)
-            if found:
-                with self._claiming(job, found):
-                    return Outcome(
-                        request=job.request,
-                        python=python.version,
-                        artifacts=found,
-                        is_resumed=True,
-                        notes=("it was delivered before, and is not built again",),
-                    )
+            found = self.find_delivered(job.request, fetched.sha256, job.python)
+            if found is not None:
+                with self._claiming(job, found.artifacts):
+                    return found
         return self._deliver(job, self._build(job, forge, place / "results", fetched))
+
+    def find_delivered(
+        self, request: BuildRequest, sha256: str, python: str | None
+    ) -> Outcome | None:
+        """Return the outcome of a build that delivered before what is still there."""
+        interpreter = self.forges.pythons[python]
+        found = sha256 and self.deliveries.find(request, sha256, interpreter)
+        if not found:
+            return None
+        return Outcome(
+            request=request,
+            python=interpreter.version,
+            artifacts=found,
+            sha256=sha256,
+            is_resumed=True,
+            notes=("it was delivered before, and is not built again",),
+        )
 
     def _build(self, job: Job, forge: Forge, place: Path, fetched: FetchedSource | None) -> Outcome:
         tokens = self.forges.pool.tokens
@@ -122,13 +132,10 @@ class Worker:
         """Return the outcome of a wheel that is fetched, or was built already."""
         path = make(place)
         result = check_result(Kind.WHEEL, path.name, place)
-        return Outcome(
-            request=job.request,
-            python=self.forges.pythons[job.python].version,
-            artifacts=(result.artifact,),
-            sha256=job.sha256,
-            notes=result.notes,
-        )
+        python = self.forges.pythons[job.python].version
+        made = job.built or Outcome(request=job.request, python=python, is_fetched=True)
+        notes = tuple(dict.fromkeys((*made.notes, *result.notes)))
+        return replace(made, request=job.request, artifacts=(result.artifact,), notes=notes)
 
     def _deliver(self, job: Job, outcome: Outcome) -> Outcome:
         """Put the artifacts into the output directory; note whether one replaces another."""

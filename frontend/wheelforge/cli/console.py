@@ -170,7 +170,7 @@ def _list_results(outcome: Outcome) -> Iterator[str]:
     from wheelforge.cli.argument_types import describe_size
 
     took = f", {outcome.whole.seconds:.1f} s" if outcome.whole else ""
-    how = "Reused" if outcome.is_reused else "Built"
+    how = {"reused": "Reused", "fetched": "Fetched"}.get(outcome.verdict, "Built")
     for artifact in outcome.artifacts:
         path = escape_line(os.path.relpath(artifact.path))
         yield f"{how} {path} ({describe_size(artifact.size_bytes)}{took})"

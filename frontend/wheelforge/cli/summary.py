@@ -24,6 +24,7 @@ _WORDS = {
     "built": "built",
     "reused": "reused",
     "resumed": "kept",
+    "fetched": "fetched",
     "failed": "failed",
     "cancelled": "cancelled",
     "not-started": "not started",

@@ -175,6 +175,8 @@ def describe(outcome: Outcome) -> str:
         return f"kept {label} -> {names}"
     if outcome.request.stops_early:
         return f"locked {label}{took}"
+    if outcome.is_fetched:
+        return f"fetched {label} -> {names}"
     if outcome.is_reused:
         return f"reused {label} -> {names}{took}"
     return f"built {label} -> {names}{took}"

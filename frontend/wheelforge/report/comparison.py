@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SLOWER_SHARE = 1.2
 _SLOWER_SECONDS = 1.0
 """A build is slower if it took more of both: what is less comes and goes."""
-_GOOD = {"built", "reused", "resumed"}
+_GOOD = {"built", "reused", "resumed", "fetched"}
 HEADINGS = {
     "newly_failing": "newly failing",
     "fixed": "fixed",

@@ -102,7 +102,7 @@ def _add_properties(parent: Element, facts: Mapping[str, object]) -> None:
 
 def _find_element(outcome: Outcome) -> str:
     """Return the element that says how a build has ended; nothing if it was built."""
-    if outcome.verdict in {"resumed", "cancelled", "not-started"}:
+    if outcome.verdict in {"resumed", "fetched", "cancelled", "not-started"}:
         return "skipped"
     if outcome.error is None:
         return ""

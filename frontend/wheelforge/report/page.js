@@ -4,7 +4,7 @@
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const PHASES = ["wait", "fetch", "unpack", "isolate", "ask", "sdist", "wheel", "check", "deliver", "other"];
 const words = facts.words || {};
-const OUTCOMES = ["built", "reused", "resumed", "failed", "cancelled", "not-started"];
+const OUTCOMES = ["built", "reused", "resumed", "fetched", "failed", "cancelled", "not-started"];
 const VERDICTS = { resumed: "kept", "not-started": "not started" };
 const spellOutcome = (outcome) => VERDICTS[outcome] || outcome;
 const FIRST = ["failed", "cancelled"];

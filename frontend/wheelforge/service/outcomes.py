@@ -69,6 +69,7 @@ def read_outcome(build: Facts, told: Told) -> Outcome:
         environments_made=cache.get("environments_made", 0),
         is_resumed=build["verdict"] == "resumed",
         is_reused=build["verdict"] == "reused",
+        is_fetched=build["verdict"] == "fetched",
         notes=notes,
         remarks=tuple(note for note in notes if note not in told.notes),
         era=_read_era(facts),
@@ -82,7 +83,7 @@ def read_outcome(build: Facts, told: Told) -> Outcome:
 
 def _read_error(build: Facts, label: str) -> ForgeError | None:
     error, verdict = build["outcome"].get("error"), build["verdict"]
-    if verdict in {"built", "reused", "resumed"}:
+    if verdict in {"built", "reused", "resumed", "fetched"}:
         return None
     if verdict == "cancelled":
         return BuildCancelledError(label)

@@ -358,6 +358,30 @@ def test_with_deps__a_set_can_be_installed_without_an_index(yard: Yard) -> None:
     assert (yard.place / "target" / "bottom.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("words", "again", "said"),
+    [
+        ((), "reused", "2 reused, 1 fetched in "),
+        (("--resume",), "resumed", "2 kept, 1 fetched in "),
+        (("--no-reuse",), "built", "2 built, 1 fetched in "),
+    ],
+)
+def test_with_deps__tells_built_fetched_and_reused_apart(
+    yard: Yard, words: tuple[str, ...], again: str, said: str
+) -> None:
+    write_universe(yard)
+    report = yard.place / "report.json"
+    yard.run("top", "--with-deps", *words)
+
+    code, _, err = yard.run("top", "--with-deps", "--report", report, *words)
+
+    builds = json.loads(report.read_text(encoding="utf-8"))["builds"]
+    found = {build["label"].partition("=")[0]: build["outcome"] for build in builds}
+    assert (code, found) == (0, {"top": again, "bottom": again, "middle": "fetched"})
+    assert said in err
+    assert all(build["phases"] for build in builds if build["outcome"] in {"reused", "built"})
+
+
 def test_with_deps__keeps_wheels_unless_they_are_to_be_built(yard: Yard) -> None:
     write_universe(yard)
     offered = (yard.place / "links" / "middle-1.0-py3-none-any.whl").read_bytes()

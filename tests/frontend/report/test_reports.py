@@ -98,7 +98,7 @@ def test_json__a_run_of_any_outcome_is_valid() -> None:
     totals = facts["totals"]
     assert totals["builds"] == len(facts["builds"]) == 200
     assert sum(totals[kind] for kind in ("built", "resumed", "failed", "cancelled")) == 200
-    assert [kind for kind in totals if not totals[kind]] == ["reused", "not-started"]
+    assert [kind for kind in totals if not totals[kind]] == ["reused", "fetched", "not-started"]
 
 
 def test_json__a_build_has_all_its_facts() -> None:
@@ -133,6 +133,7 @@ def test_json__a_build_has_all_its_facts() -> None:
         ({}, "built"),
         ({"is_resumed": True}, "resumed"),
         ({"is_reused": True}, "reused"),
+        ({"is_fetched": True}, "fetched"),
         ({"error": make_failure()}, "failed"),
         ({"error": HookError("hook-cancelled", "build_wheel")}, "cancelled"),
         ({"error": BuildNotStartedError("demo")}, "not-started"),
