@@ -198,7 +198,7 @@ class Cause(NamedTuple):
     """Why a wheel was built, and not used again."""
 
     code: str
-    """``first``, ``changed``, ``collected``, ``damaged`` or ``asked``."""
+    """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged`` or ``asked``."""
     sentence: str
     place: str = ""
     """The input that has changed first, as ``closure.wheels.setuptools.version``."""

@@ -151,14 +151,17 @@ class Attestor:
         asked = [requirements for requirements, _ in build.environments]
         closures = [wheels for _, wheels in build.environments]
         if build.wheel is not None and build.fetched.sha256:
-            return build.wheel.complete(asked, closures)
+            document = build.wheel.complete(asked, closures)
+            if document is not None:
+                return document
         settings, request, override = self._manager.settings, build.request, build.override
         python = self._manager.targets.find(request.python).python
         variables = {**(request.variables or {}), **(override.variables if override else {})}
         own = override.table("environment") if override else {}
-        environment = describe_environment(variables, self._manager.cache.built.salt, own)
+        salt = self._manager.cache.built.salt
+        environment = describe_environment(variables, salt, own)
         constraints = self._manager.read_constraints(request.constraints).texts
-        wanted = describe_request(request, override, settings.policy.source_date_epoch)
+        wanted = describe_request(request, override, settings.policy.source_date_epoch, salt)
         return {
             "schema": SCHEMA,
             "source": {"sha256": build.fetched.sha256},

@@ -29,6 +29,8 @@ from wheelforge_isolation.formats.file_names import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from wheelforge.models import BuildRequest
+
 _MOST_FILES = 1000
 """Of more files, a document names the directories at the top."""
 _DIGITS = 32
@@ -45,24 +47,26 @@ class UnknownContentError(Exception):
 
 
 class DirectoryContent:
-    """The files of a directory as they are now, but results of builds with that ``output``.
+    """The files of a directory as they are now, but results of builds like the ``request``.
 
     Raises `UnknownContentError` if a backend could read what cannot be told.
     """
 
-    def __init__(self, root: Path, output: Path, variables: Mapping[str, str]) -> None:
-        self._facts = (root, output, variables)
+    def __init__(self, request: BuildRequest, root: Path) -> None:
+        self._request = request
+        self._through = "" if request.kinds else "sdist"
+        self._variables = request.variables or {}
         self._root = root = root.resolve()
         self._files: dict[str, str] = {}
         self._stamps: dict[str, tuple[int, int, int]] = {}
         try:
-            for path in _list_paths(root, {root / "dist", output.resolve()}):
+            for path in _list_paths(root, {root / "dist", request.output.resolve()}):
                 name, status = path.relative_to(root).as_posix(), path.lstat()
                 self._files[name] = _describe(path, status, root)
                 self._stamps[name] = (status.st_size, status.st_mtime_ns, status.st_ino)
         except OSError as error:
             raise UnknownContentError(str(error)) from error
-        self._repository = _describe_repository(root, variables)
+        self._repository = _describe_repository(root, self._variables)
 
     def describe(self) -> dict[str, Any]:
         """Return what a key document has of it."""
@@ -72,7 +76,7 @@ class DirectoryContent:
             for path, each in files.items():
                 parts.setdefault(path.partition("/")[0], []).append((path, each))
             files = {name: _shorten(repr(each).encode()) for name, each in parts.items()}
-        return {"files": files, "git": self._repository}
+        return {"files": files, "git": self._repository, "through": self._through}
 
     def is_unchanged(self) -> bool:
         """Return whether nothing was written meanwhile but products of a build.
@@ -81,7 +85,7 @@ class DirectoryContent:
         new is a product where builds put them, or where git ignores it.
         """
         try:
-            now = DirectoryContent(*self._facts)
+            now = DirectoryContent(self._request, self._root)
         except UnknownContentError:
             return False
         before = self._files.items()
@@ -89,7 +93,7 @@ class DirectoryContent:
             return False
         written = now._stamps.items() - self._stamps.items()
         strange = [path for path, _ in written if not _is_product(path)]
-        return not strange or _are_ignored(self._root, strange, self._facts[2])
+        return not strange or _are_ignored(self._root, strange, self._variables)
 
 
 def _list_paths(root: Path, outputs: Iterable[Path]) -> Iterator[Path]:

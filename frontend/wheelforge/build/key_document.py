@@ -69,26 +69,33 @@ _BUILD_FILES = re.compile(
 )
 _WORD = re.compile(rb"[A-Z][A-Z0-9_]{4,}")
 _MOST_BYTES = 1 << 20
+_ABOUT = ".dist-info"
 _COUNTS = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 _JOBS = re.compile(r"\s*(-j\s*\d*)?\s*(--jobserver-\S+)?\s*")
 """MAKEFLAGS that say no more than how many jobs there are."""
 _OUTSIDE = {"environment", "config-settings", "limits", "era", "reuse", "build"}
 """Overrides that are in a section of their own, or change no wheel."""
+_SECRET = re.compile(r"token|passw|secret|credential|(api|access|private)[-_]?key", re.IGNORECASE)
+_SECRET_PART = re.compile(rf"({_SECRET.pattern})[\w-]*[=:]", re.IGNORECASE)
+"""A secret within a value, as in `--global-option=--token=x`."""
+CONCEALED = "hmac:"
+"""Begins a value that is not shown."""
 _DIGITS = 32
 
 
 def describe_request(
-    request: BuildRequest, override: Override | None, epoch: str | None, *, is_wheel: bool = True
+    request: BuildRequest, override: Override | None, epoch: str | None, salt: bytes
 ) -> Document:
-    """Return what the backend is asked for: a wheel, or an sdist and a wheel of that.
-
-    The ``epoch`` is the one of the policy.
-    """
+    """Return what the backend is asked for; the ``epoch`` is the one of the policy."""
     settings = dict(request.config_settings)
     if override is not None:
         settings |= override.table("config-settings")
+    for name, value in settings.items():
+        texts = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+        if any(_may_be_secret(name, text) for text in texts):
+            settings[name] = _conceal(name, json.dumps(value), salt)
     return {
-        "kind": "wheel" if is_wheel else "sdist and wheel",
+        "kind": "wheel",
         "config_settings": settings,
         "links": request.links.value if request.links else "default",
         "epoch": epoch,
@@ -122,10 +129,11 @@ def describe_overrides(override: Override | None) -> Document:
 
 
 def find_named_variables(root: Path) -> list[str]:
-    """Return the variables of a CI run that files below ``root``, just unpacked, name."""
+    """Return the variables of a CI run that files of an sdist or a wheel below ``root`` name."""
     found: set[str] = set()
     for directory, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name[0] != "."]  # recipes of CI services
+        # The recipes of CI services are hidden, and what describes a wheel is no code.
+        folders[:] = [each for each in folders if not (each[0] == "." or each.endswith(_ABOUT))]
         for name in filter(_BUILD_FILES.fullmatch, files):
             path = Path(directory, name)
             if path.is_file() and not path.is_symlink():
@@ -146,12 +154,20 @@ def describe_environment(
         is_of_run = _CI_RUN.fullmatch(name) or _SESSION.fullmatch(name)
         if is_count or (is_of_run and name not in named):
             continue
-        if not _PUBLIC.fullmatch(name):
-            keyed = hmac.digest(salt, os.fsencode(f"{name}={value}"), "sha256")
-            found[name] = f"hmac:{keyed.hex()[:_DIGITS]}"
-        else:
-            found[name] = value
+        is_public = _PUBLIC.fullmatch(name) and not _may_be_secret(name, value)
+        found[name] = value if is_public else _conceal(name, value, salt)
     return found
+
+
+def _may_be_secret(name: str, value: str) -> bool:
+    """Return whether there may be a secret in a value that usually is none."""
+    return bool(_SECRET.search(name) or _SECRET_PART.search(value)) or redact(value) != value
+
+
+def _conceal(name: str, value: str, salt: bytes) -> str:
+    """Return a digest of a value, the same for equal ones of one cache."""
+    keyed = hmac.digest(salt, os.fsencode(f"{name}={value}"), "sha256")
+    return f"{CONCEALED}{keyed.hex()[:_DIGITS]}"
 
 
 def describe_closure(

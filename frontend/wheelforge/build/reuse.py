@@ -27,6 +27,7 @@ from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelforge.build.environments import EnvironmentManager
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Override
+    from wheelforge_isolation import WheelKey
 
 _ALL = ":all:"
 
@@ -50,6 +52,8 @@ class WheelReuse:
         self.manifests = JsonCache(directory, "asked")
         self._releases = JsonCache(directory, "release")
         self._named = JsonCache(directory, "named")
+        self._named_by_wheels = JsonCache(directory, "reads")
+        self._of_wheels: dict[str, list[str]] = {}
         self.history = JsonCache(directory, "history")
         """The keys of the last builds of each project."""
         self._toolchain = Toolchain(directory)
@@ -97,7 +101,7 @@ class WheelReuse:
         from wheelforge.build.directory_content import DirectoryContent, UnknownContentError
 
         with contextlib.suppress(UnknownContentError):
-            return DirectoryContent(fetched.path, request.output, request.variables or {})
+            return DirectoryContent(request, fetched.path)
         return None
 
     def _is_wanted(self, fetched: FetchedSource) -> bool:
@@ -132,27 +136,17 @@ class WheelReuse:
         return list(found["names"]) if found else None
 
     def describe(self, request: BuildRequest, inputs: WheelInputs) -> dict[str, Any]:
-        """Return the document as far as it is known before anything runs.
-
-        Variables of a CI run are in it if they are named, or set by an override.
-        """
-        override = inputs.override
+        """Return the document as far as it is known before anything runs."""
+        override, policy = inputs.override, self.settings.policy
         python = self.manager.targets.find(request.python).python
-        variables = {**(request.variables or {}), **(override.variables if override else {})}
-        own = override.table("environment") if override else {}
-        salt = self.manager.cache.built.salt
-        environment = describe_environment(variables, salt, {*inputs.named, *own})
+        environment = self.describe_environment(request, inputs)
+        epoch, salt = policy.source_date_epoch, self.manager.cache.built.salt
         return {
             "schema": SCHEMA,
             "source": inputs.content.describe(),
-            "request": describe_request(
-                request,
-                override,
-                self.settings.policy.source_date_epoch,
-                is_wheel=bool(request.kinds or inputs.fetched.sha256),
-            ),
+            "request": describe_request(request, override, epoch, salt),
             "policy": {
-                **describe_policy(self.settings.policy, self._sandbox),
+                **describe_policy(policy, self._sandbox),
                 **self.settings.provenance.key,
             },
             "overrides": describe_overrides(override),
@@ -165,9 +159,50 @@ class WheelReuse:
                 "identity": python.identity,
             },
             "platform": describe_platform(python),
-            "toolchain": self._toolchain.describe(variables, environment),
+            "toolchain": self._toolchain.describe(_find_variables(request, inputs), environment),
             "environment": environment,
         }
+
+    def describe_environment(
+        self, request: BuildRequest, inputs: WheelInputs, named: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """Return the variables of hooks, those of a CI run if something names them.
+
+        That is the source, or an override that sets them, or else they are in ``named``.
+        """
+        own = inputs.override.table("environment") if inputs.override else {}
+        salt, every = self.manager.cache.built.salt, {*inputs.named, *own, *named}
+        return describe_environment(_find_variables(request, inputs), salt, every)
+
+    def find_named_by_wheels(
+        self, wheels: Iterable[WheelKey], environment: Path | None = None
+    ) -> set[str] | None:
+        """Return the variables of a CI run that build requirements name, as their own code may.
+
+        Each wheel is searched once, where it is unpacked or in the ``environment`` that has it.
+        Return nothing if that is not possible.
+        """
+        found = set[str]()
+        for wheel in wheels:
+            if wheel.sha256 not in self._of_wheels:
+                known = self._named_by_wheels.read(wheel.sha256)
+                if known is None:
+                    known = self._search(wheel, environment)
+                    if known is None:
+                        return None
+                    self._named_by_wheels.write(known, wheel.sha256)
+                self._of_wheels[wheel.sha256] = known["names"]
+            found.update(self._of_wheels[wheel.sha256])
+        return found
+
+    def _search(self, wheel: WheelKey, environment: Path | None) -> dict[str, Any] | None:
+        stored = self.manager.cache.wheels.find(wheel)
+        place = environment if stored is None else stored.item.path
+        try:
+            return None if place is None else {"names": find_named_variables(place)}
+        finally:
+            if stored is not None:
+                stored.item.give_back()
 
     def reads(self, fetched: FetchedSource) -> bool:
         """Return whether a wheel may be used again for this build, or is built in any case."""
@@ -181,3 +216,8 @@ class WheelReuse:
             release = {"name": override.name, "version": override.version}
             if self._releases.read(sha256) != release:
                 self._releases.write(release, sha256)
+
+
+def _find_variables(request: BuildRequest, inputs: WheelInputs) -> dict[str, str]:
+    own = inputs.override.variables if inputs.override else {}
+    return {**(request.variables or {}), **own}

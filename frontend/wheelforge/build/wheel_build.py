@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from wheelforge.build.environment_request import make_environment_request
@@ -16,7 +17,6 @@ from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_na
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from wheelforge.build.result import BuildResult
     from wheelforge.build.reuse import WheelReuse
@@ -139,7 +139,10 @@ class WheelBuild:
         return self._reuse.manager.choose(request, build)
 
     def _find(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> ReusedWheel | None:
-        key = key_of(self.complete(asked, closures))
+        document = self.complete(asked, closures)
+        if document is None:
+            return None
+        key = key_of(document)
         found = self._reuse.manager.cache.built.find(key)
         if found is None or key_of(found.facts["document"]) != key:
             return None
@@ -159,11 +162,31 @@ class WheelBuild:
         return reused if attestor is None else attestor.complete(reused)
 
     def complete(
-        self, asked: Sequence[Sequence[str]], closures: Sequence[tuple[WheelKey, ...]]
-    ) -> dict[str, Any]:
-        """Return the key document of the wheel, once it is known what it is built with."""
+        self,
+        asked: Sequence[Sequence[str]],
+        closures: Sequence[tuple[WheelKey, ...]],
+        environment: Path | None = None,
+    ) -> dict[str, Any] | None:
+        """Return the key document of the wheel, once it is known what it is built with.
+
+        Return nothing if it cannot be told what its build requirements read, which are searched in
+        the ``environment`` if they are no longer kept.
+        """
+        wheels = dict.fromkeys(key for closure in closures for key in closure)
+        named = self._reuse.find_named_by_wheels(wheels, environment)
+        if named is None:
+            return None
         constraints = self._reuse.manager.read_constraints(self._request.constraints).texts
-        return {**self._known, "closure": describe_closure(asked, closures, constraints)}
+        more = {}
+        if named:
+            more["environment"] = self._reuse.describe_environment(
+                self._request, self._inputs, named
+            )
+        return {
+            **self._known,
+            **more,
+            "closure": describe_closure(asked, closures, constraints),
+        }
 
     def store(self, result: BuildResult, place: Path) -> Cause | None:
         """Keep the wheel that was just built below ``place``, if that is possible.
@@ -180,11 +203,16 @@ class WheelBuild:
                 return None  # there may be a password in it
             if self._describe() != self._known:
                 return None  # a file or a tool has changed meanwhile: which one was read is unknown
-            document = self.complete(asked, [wheels for _, wheels in environments])
-            cause = self._explain(document)
+            place_of = Path(result.backend[0]).parent.parent
+            document = self.complete(asked, [wheels for _, wheels in environments], place_of)
+            if document is None:
+                return None
+            dates = self._find_dates(document)
+            cause = self._explain(document, dates)
             facts = {
                 "document": document,
                 "cause": cause._asdict(),
+                "published": dates,
                 "label": self._request.label,
                 "time": time.time(),
                 "backend": result.backend[1],
@@ -201,10 +229,17 @@ class WheelBuild:
                 kept = [asked, *before][:_MOST_MANIFESTS]
                 self._reuse.manifests.write({"asked": kept}, self._manifest)
             self._expect()
-            self._reuse.store_release(self._fetched.sha256, self.override)
+            if self._fetched.sha256:
+                self._reuse.store_release(self._fetched.sha256, self.override)
         return cause
 
-    def _explain(self, document: dict[str, Any]) -> Cause:
+    def _find_dates(self, document: dict[str, Any]) -> dict[str, str]:
+        """Return when build requirements were published, by the hashes of their wheels."""
+        wheels = (wheel["sha256"] for wheel in document["closure"]["wheels"].values())
+        found = {sha256: self._reuse.manager.origins.find(sha256) for sha256 in wheels}
+        return {sha256: each.uploaded for sha256, each in found.items() if each and each.uploaded}
+
+    def _explain(self, document: dict[str, Any], dates: Mapping[str, str]) -> Cause:
         """Return why the wheel with that document was built, and note its key as the last one."""
         from wheelforge.build import cause
 
@@ -219,7 +254,7 @@ class WheelBuild:
             is_damaged = key in built.damaged or built.read(key) is not None
             return cause.DAMAGED if is_damaged else cause.COLLECTED
         earlier = [facts["document"] for each in others if (facts := built.read(each))]
-        return cause.find_cause(document, earlier)
+        return cause.find_cause(document, earlier, dates)
 
 
 def _make_artifact(built: BuiltWheel) -> Artifact:

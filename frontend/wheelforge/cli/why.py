@@ -35,7 +35,8 @@ def explain(options: CommandOptions) -> None:
     )
     wheel, facts = find_build(options.build, builds)
     if options.other:
-        cause = compare(find_build(options.other, builds)[1]["document"], facts["document"])
+        before = find_build(options.other, builds)[1]["document"]
+        cause = compare(before, facts["document"], facts.get("published", {}))
         shared = 0
     else:
         cause = Cause(**facts["cause"])

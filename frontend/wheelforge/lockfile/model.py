@@ -219,6 +219,7 @@ def normalize_pin(pin: Pin) -> Pin:
         origin=origin,
         requested_by=(),
         accepted=(f"sha256:{pin.sha256}",),
+        uploaded="",
     )
 
 

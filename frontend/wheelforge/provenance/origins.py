@@ -23,6 +23,8 @@ class Origin(NamedTuple):
     """The SHA-256 of that sdist, if it is known."""
     statement: str = ""
     """The SHA-256 of the statement about a wheel that was built here."""
+    uploaded: str = ""
+    """The day on which the file was published, as ``2026-02-08``, if the index tells it."""
 
 
 class WheelOrigins:
@@ -50,6 +52,7 @@ class WheelOrigins:
                 is_built=not pin.is_wheel,
                 sdist="" if pin.is_wheel else pin.sha256 or self._sdists.get(pin.url, ""),
                 statement=self._statements.get(key.sha256, ""),
+                uploaded=pin.uploaded,
             )
 
     def find(self, sha256: str) -> Origin | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Times = list[int | None]
 
 _MAX_AGE_SECONDS = 600.0
-_FORMAT = "2"
+_FORMAT = "3"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 

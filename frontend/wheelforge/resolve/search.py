@@ -249,6 +249,7 @@ def _make_pin(file: Candidate, requests: Sequence[Requested], finder: CandidateF
         is_wheel=file.is_wheel,
         requested_by=tuple(sorted(requested_by)),
         accepted=accepted_hashes(file, stated_hashes(file, every)),
+        uploaded=f"{file.uploaded:%Y-%m-%d}" if file.uploaded else "",
     )
 
 

@@ -87,6 +87,8 @@ class Pin(NamedTuple):
     """The requirements that led to it, those of other pins with the name and version before."""
     accepted: tuple[str, ...] = ()
     """The hashes that were stated for it, as ``sha256:...``; one of them has to be its own."""
+    uploaded: str = ""
+    """The day, as the index has it: ``2026-02-08``."""
 
 
 class Resolution(NamedTuple):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from tests.support.builds import Ground, ask, write_project, write_sdist
 from tests.support.caches import NOTHING
 from tests.support.forge import Place
-from tests.support.index import Project, serve
+from tests.support.index import File, Project, serve
 from tests.support.maker import maker, read_mark, thing_file, write_thing
 from tests.support.witness import watch
+from wheelforge.build import toolchain
 from wheelforge.models import Keep, Kind, Policy, Reuse
 from wheelforge_isolation import Layout, collect_garbage
 
@@ -279,6 +281,35 @@ def test_why__compares_two_builds(place: Place) -> None:
     assert why(place, second, kept).endswith(": `maker` is 2.0, was 1.0\n")
     assert why(place, kept, second).endswith(": `maker` is 1.0, was 2.0\n")
     assert why(place, kept, kept).endswith(": nothing has changed\n")
+
+
+def test_why__tells_when_a_newer_requirement_was_published(place: Place) -> None:
+    def build(*files: File) -> None:
+        with serve(Project("maker", *files)) as index:
+            words = (place.path / "thing-1.0.tar.gz", "-o", place.path / "out", "-i", index.url)
+            assert place.run(*words).code == 0
+
+    old, new = maker(), maker("2.0", "newer")
+    build(old)
+    build(old, replace(new, uploaded="2026-02-08T10:00:00Z"))
+    build(old, new)  # it is known which one is meant, and not when it was published
+
+    assert why(place, "thing").endswith(": `maker` is 2.0, was 1.0 (published 2026-02-08)\n")
+
+
+def test_why__tells_another_image_by_first_difference(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.run(*words(place))
+    system = place.path / "system"
+    system.write_text('PRETTY_NAME="Other 9"\n', encoding="utf-8")
+    monkeypatch.setattr(toolchain, "_SYSTEM", system)
+    place.run(*words(place))
+
+    facts = json.loads(why(place, "thing", "--json"))
+
+    assert (facts["code"], facts["place"]) == ("other-machine", "platform.distribution")
+    assert "of another machine or image: the system is Other 9, was " in facts["sentence"]
 
 
 @pytest.mark.parametrize("name", ["strange", "strange==1.0", "thing==2.0", "thing-1.0.tar.gz"])

@@ -189,7 +189,8 @@ def test_reuse__other_input_is_built_again(world: World, name: str) -> None:
     assert [each.verdict for each in (first, same)] == ["built", "reused"]
     assert [each.verdict for each in (changed, settled)] == ["built", "reused"]
     assert changed.cause is not None
-    assert (changed.cause.code, settled.cause) == ("changed", None)
+    code = "other-machine" if cause.startswith("platform.") else "changed"
+    assert (changed.cause.code, settled.cause) == (code, None)
     assert changed.cause.place.startswith(cause)
 
 
@@ -207,6 +208,44 @@ def test_reuse__variable_of_a_ci_run_counts_where_the_sdist_names_it(
     found = [build("1", "1"), build("1", "2"), build("2", "3"), build("2", "3")]
 
     assert found == ["built", "reused", "built", "reused"]
+
+
+def test_reuse__variable_of_a_ci_run_counts_where_a_build_requirement_names_it(
+    world: World,
+) -> None:
+    content = b"import os\nnumber = os.environ.get('BUILD_NUMBER')\n"
+    world.add_wheel("helper", "1.0", "deeper", content=content)
+
+    def build(number: str, run: str) -> str:
+        world.variables |= {"BUILD_NUMBER": number, "GITHUB_RUN_ID": run}
+        return world.build(f"{number}-{run}").verdict
+
+    found = [build("1", "1"), build("1", "2"), build("2", "3"), build("1", "4")]
+    # The environment outlives the wheels that it is made of.
+    layout = Layout(root=world.ground.cache)
+    for path in [*layout.wheels.list_records(), *layout.manifests.glob("reads-*")]:
+        path.unlink()
+    found += [build("1", "5"), build("1", "6"), build("3", "7")]
+
+    assert found[:4] == ["built", "reused", "built", "reused"]
+    assert found[4:] == ["built", "reused", "built"]
+
+
+def test_reuse__wheel_is_searched_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+    find = key_document.find_named_variables
+
+    def find_and_note(root: Path) -> list[str]:
+        searched.append(root.name)
+        return find(root)
+
+    monkeypatch.setattr("wheelforge.build.reuse.find_named_variables", find_and_note)
+    world.build()
+    variable("CFLAGS", "-O3")(world)
+    world.build()
+    world.build()
+
+    assert len(searched) == 4  # the sdist and three wheels
 
 
 def moved_cache(world: World) -> None:
@@ -358,8 +397,33 @@ def test_key__holds_no_password_of_a_constraint() -> None:
     assert "hunter2" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("token", "hunter2"),
+        ("index", "https://me:hunter2@example.org/simple"),
+        ("--global-option", ["--x", "--api-key=hunter2"]),
+        ("cmake.define.SECRET_KEY", "hunter2"),
+    ],
+)
+def test_key__holds_no_config_setting_that_may_be_secret(
+    world: World, name: str, value: object
+) -> None:
+    setting(**{name: value})(world)
+    found = [world.build(), world.build()]
+    setting(**{name: "other"})(world)
+    found.append(world.build())
+
+    assert [each.verdict for each in found] == ["built", "reused", "built"]
+    assert found[2].cause is not None
+    assert found[2].cause.sentence == f"the config setting `{name}` is another one"
+    assert not [
+        path for path in world.ground.cache.rglob("*.json") if b"hunter2" in path.read_bytes()
+    ]
+
+
 def test_key__holds_no_value_that_may_be_secret(world: World) -> None:
-    world.variables |= {"DEMO_TOKEN": "hunter2-hunter2"}
+    world.variables |= {"DEMO_TOKEN": "hunter2-hunter2", "CMAKE_ARGS": "-DTOKEN=hunter2-hunter2"}
     world.build()
 
     # The backend of this test writes all variables into the wheel.
