@@ -242,6 +242,11 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     options.add_verbosity(parser)
 
 
+def _add_want(parser: argparse.ArgumentParser) -> None:
+    server_options.add_wanting(parser)
+    options.add_verbosity(parser)
+
+
 def _add_server_stop(parser: argparse.ArgumentParser) -> None:
     cache_options.add_cache_directory(parser)
     parser.add_argument("--drain", action="store_true", help="let what is at work end by itself")
@@ -289,6 +294,7 @@ COMMANDS = {
     ),
     "why": Command(_add_why, "tell why a wheel was built and not used again", "why.explain"),
     "serve": Command(_add_serve, "be a server that builds for its clients", "serve.run_serve"),
+    "want": Command(_add_want, "have a server build a set of releases", "want.run_want"),
     "server status": Command(
         _add_cache_facts, "show what the server is doing", "serve.show_status"
     ),

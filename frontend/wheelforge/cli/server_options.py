@@ -108,6 +108,47 @@ def add_index_serving(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_wanting(parser: argparse.ArgumentParser) -> None:
+    """Add which releases a server is to have, and for which of its Pythons."""
+    parser.add_argument(
+        "requirements", nargs="*", metavar="REQUIREMENT", help="a release, as `six==1.17.0`"
+    )
+    parser.add_argument(
+        *("-r", "--requirement"),
+        type=absolute_path,
+        action="append",
+        metavar="FILE",
+        help="a requirements file, a pylock.toml or a uv.lock (repeatable)",
+    )
+    parser.add_argument(
+        "--target", metavar="NAME", help="a target of the server (default: its first one)"
+    )
+    parser.add_argument(
+        "--name", metavar="NAME", help="the name of the set (default: a digest of what is wanted)"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="wait until the set is ready; fail if it is not"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    group = parser.add_argument_group("server")
+    group.add_argument(
+        "--server",
+        dest="address",
+        metavar="ADDRESS",
+        help="the server at unix:PATH or http://HOST:PORT",
+    )
+    _add_token_file(group)
+
+
+def _add_token_file(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--server-token-file",
+        type=absolute_path,
+        metavar="FILE",
+        help="show the first token of this file to a server on the network",
+    )
+
+
 def add_server(parser: argparse.ArgumentParser) -> None:
     """Add which server is to do it."""
     group = parser.add_argument_group("server")
@@ -116,12 +157,7 @@ def add_server(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="let the server at unix:PATH or http://HOST:PORT do it (see `wheelforge help serve`)",
     )
-    group.add_argument(
-        "--server-token-file",
-        type=absolute_path,
-        metavar="FILE",
-        help="show the first token of this file to a server on the network",
-    )
+    _add_token_file(group)
     group.add_argument(
         "--server-required", action="store_true", help="fail if it cannot, instead of doing it here"
     )

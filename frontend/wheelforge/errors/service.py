@@ -10,6 +10,7 @@ class ServiceError(BuildError):
     """A server cannot be started, cannot be reached, or does not do what it is asked for."""
 
     address: str
+    name: str
     reason: str
     extra: str
 
@@ -34,6 +35,7 @@ ServiceError.kinds = {
         "`wheelforge serve` starts one",
     ),
     "server-failed": Kind(5, "reason", "the server cannot go on: {reason}"),
+    "set-failed": Kind(1, "name reason", "`{name}` cannot be had as a wheel: {reason}"),
     "socket-invalid": Kind(2, "address reason", "`{address}` cannot be listened on: {reason}"),
     "token-file-invalid": Kind(
         2, "address reason", "the tokens of `{address}` cannot be used: {reason}"

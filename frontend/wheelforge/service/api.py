@@ -21,6 +21,7 @@ from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
 from wheelforge.service.requests import Scope, read_request
 from wheelforge.service.runs import Asked
+from wheelforge.service.simple.announcements import announce_set, show_set, show_target
 from wheelforge.service.simple.handlers import add_index_routes
 from wheelforge.service.uploads import PREFIX
 from wheelforge.service.views import MOST, answer_json, describe_build, describe_run, read_count
@@ -340,6 +341,12 @@ ROUTES = (
     ),
     Route("GET", f"{_V1}/queue", show_queue, "what is at work and what waits", "application/json"),
     Route("GET", f"{_V1}/targets", list_targets, "the Pythons to build for", "application/json"),
+    Route("GET", f"{_V1}/targets/{{name}}", show_target, "one of them", "application/json", ""),
+    Route(
+        *("POST", f"{_V1}/sets", announce_set, "have a set of releases built"),
+        *("application/json", "", (202,)),
+    ),
+    Route("GET", f"{_V1}/sets/{{name}}", show_set, "an announced set", "application/json", ""),
     Route("GET", f"{_V1}/server", show_server, "the server itself", "application/json"),
     Route(
         *("POST", f"{_V1}/server/stop", stop_server, "stop the server", "application/json"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wheelforge.service.runs import Runs
     from wheelforge.service.simple.rules import Chooser
     from wheelforge.service.simple.wheels import BuiltWheels
+    from wheelforge_isolation import Interpreter
 
 
 class Target(NamedTuple):
@@ -34,12 +35,20 @@ class Target(NamedTuple):
 
     name: str
     """As clients say it."""
-    python: str | None
-    """As the server was told; None: the one that it runs on."""
-    version: str
+    python: str
+    """As the server was told."""
+    interpreter: Interpreter
     identity: str
     """Of all that decides about a build besides its sdist."""
     chooser: Chooser
+
+
+class Asker(NamedTuple):
+    """The one that a build is for."""
+
+    client: str
+    """Clients get equal shares."""
+    priority: str = "page"
 
 
 class _Building(NamedTuple):
@@ -67,23 +76,34 @@ class PageBuilds:
 
     def is_missing(self, target: Target, sdist: Candidate) -> bool:
         """Return whether there is neither a wheel of an sdist nor a failure."""
-        key, project = name_sdist(sdist), sdist.name
-        wheel = self._wheels.find(target.identity, project).get(key)
-        if wheel is not None and self.locate(wheel).exists():
-            return False
-        return key not in self._wheels.failures(target.identity, project)
+        return self.find(target, sdist) is None
 
     def locate(self, wheel: Wheel) -> Path:
         """Return where the file of a wheel is, or was."""
         return self._runs.home.artifacts / wheel.sha256 / wheel.file_name
 
+    async def build(self, target: Target, sdists: Iterable[Candidate], asker: Asker) -> None:
+        """Have those of the sdists built that are missing."""
+        missing = [sdist for sdist in sdists if self.is_missing(target, sdist)]
+        async with self.waiting(target, missing, asker) as tasks:
+            if tasks:
+                await asyncio.wait(tasks)
+
+    def find(self, target: Target, sdist: Candidate) -> Wheel | Failure | None:
+        """Return what has become of an sdist, if it was built."""
+        key, project = name_sdist(sdist), sdist.name
+        wheel = self._wheels.find(target.identity, project).get(key)
+        if wheel is not None and self.locate(wheel).exists():
+            return wheel
+        return self._wheels.failures(target.identity, project).get(key)
+
     @contextlib.asynccontextmanager
     async def waiting(
-        self, target: Target, sdists: Iterable[Candidate], client: str
+        self, target: Target, sdists: Iterable[Candidate], asker: Asker
     ) -> AsyncGenerator[set[asyncio.Task[None]]]:
         """Have sdists built while inside; yield the tasks, each of which ends with its build."""
         page = object()
-        joined = [self._join(target, sdist, client, page) for sdist in sdists]
+        joined = [self._join(target, sdist, asker, page) for sdist in sdists]
         try:
             yield {building.task for building in joined}
         finally:
@@ -92,19 +112,20 @@ class PageBuilds:
                 if not building.pages:
                     building.task.cancel()
 
-    def keep(self, target: Target, sdists: Iterable[Candidate], client: str) -> None:
+    def keep(self, target: Target, sdists: Iterable[Candidate], asker: Asker) -> None:
         """Let builds go on although no page waits for them any more."""
         for sdist in sdists:
             if (target.identity, name_sdist(sdist)) in self._building:
                 self._runs.submit(
-                    _make_spec(target, sdist, detach=True), Asked(client, is_local=False)
+                    _make_spec(target, sdist, asker, detach=True),
+                    Asked(asker.client, is_local=False),
                 )
 
-    def _join(self, target: Target, sdist: Candidate, client: str, page: object) -> _Building:
+    def _join(self, target: Target, sdist: Candidate, asker: Asker, page: object) -> _Building:
         key = target.identity, name_sdist(sdist)
         building = self._building.get(key)
         if building is None or building.task.cancelling():
-            task = asyncio.ensure_future(self._build(target, sdist, client))
+            task = asyncio.ensure_future(self._build(target, sdist, asker))
             building = self._building[key] = _Building(task, set())
             task.add_done_callback(partial(self._forget, key))
         building.pages.add(page)
@@ -116,13 +137,13 @@ class PageBuilds:
         if not task.cancelled():
             task.exception()
 
-    async def _build(self, target: Target, sdist: Candidate, client: str) -> None:
+    async def _build(self, target: Target, sdist: Candidate, asker: Asker) -> None:
         """Build one sdist, or recall that it was built, and take down how it went."""
-        spec = _make_spec(target, sdist)
+        spec = _make_spec(target, sdist, asker)
         run = self._runs.queue.find_run(spec.key(), "done")
         # An earlier server may have had other options.
         if run is None or run.created < self._born or self._find_wheel(run) is None:
-            want = self._runs.submit(spec, Asked(client, is_local=False))
+            want = self._runs.submit(spec, Asked(asker.client, is_local=False))
             active = self._runs.active.get(want.run)
             async for _ in self._runs.follow(want.run):
                 pass
@@ -192,13 +213,15 @@ def read_wheel(path: Path, origin: tuple[Target, Candidate, Run]) -> Wheel:
     )
 
 
-def _make_spec(target: Target, sdist: Candidate, *, detach: bool = False) -> BuildSpec:
+def _make_spec(
+    target: Target, sdist: Candidate, asker: Asker, *, detach: bool = False
+) -> BuildSpec:
     hashes = "&".join(f"{name}={digest}" for name, digest in sdist.hashes.items())
     fields = {
         "source": f"{sdist.name} @ {sdist.url}{'#' if hashes else ''}{hashes}",
         "kinds": ["wheel"],
         "target": target.name,
-        "priority": "page",
+        "priority": asker.priority,
         "fresh": True,  # failures are remembered by the index itself, by their classes
         **({"detach": True} if detach else {}),
     }

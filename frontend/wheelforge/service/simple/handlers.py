@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import ETag, web
 
 from wheelforge.service.problems import Problem
+from wheelforge.service.simple.builds import Asker
 from wheelforge.service.simple.negotiation import choose_form
-from wheelforge.service.simple.site import Site
+from wheelforge.service.simple.pages import compose_root, render
+from wheelforge.service.simple.site import Site, make_content
 from wheelforge_isolation import ForgeError
 from wheelforge_isolation.formats.file_names import normalize_name
 
@@ -67,7 +69,10 @@ class Asked(NamedTuple):
     name: str
     listing: Listing
     form: str
-    client: str
+    asker: Asker
+
+
+INDEX = web.AppKey("index", Index)
 
 
 def add_index_routes(application: web.Application, server: Server) -> None:
@@ -77,14 +82,17 @@ def add_index_routes(application: web.Application, server: Server) -> None:
         return
     index = Index(server, Site(server, rules))
 
+    application[INDEX] = index
+
     async def close(_: web.Application) -> None:
         await index.site.close()
 
     application.on_cleanup.append(close)
-    for path, handler in _ROUTES:
-        for start in ("", "/{target}"):
-            if start or path != "/":
-                application.router.add_get(f"{start}{path}", _bind(index, handler))
+    places = [(path, handler) for path, handler in _ROUTES if path != "/"]
+    places += [(f"/{{target}}{path}", handler) for path, handler in _ROUTES]
+    places += [(f"/sets/{{set}}/{{target}}{path}", handler) for path, handler in _SET_ROUTES]
+    for place, handler in places:
+        application.router.add_get(place, _bind(index, handler))
 
 
 def _bind(index: Index, handler: Handler) -> Callable[[web.Request], Awaitable[Any]]:
@@ -110,9 +118,10 @@ async def show_project(index: Index, request: web.Request) -> web.StreamResponse
     listing = await index.site.upstream.look_up(name)
     if listing is None:
         raise Problem(404, "project-unknown", f"no index has a project `{name}`")
-    asked = Asked(target, name, listing, form, request.remote or f"uid {os.geteuid()}")
+    asker = Asker(request.remote or f"uid {os.geteuid()}")
+    asked = Asked(target, name, listing, form, asker)
     missing = index.site.find_missing(target, name, listing)
-    if missing and may_build and request.method == "GET" and not index.server.stopping.is_set():
+    if missing and may_build and request.method == "GET" and not index.site.is_stopping:
         return await _wait_for_builds(index, request, asked, missing)
     content = index.site.show_page(target, name, listing, form)
     return _answer_page(request, content, form, is_final=not missing)
@@ -121,36 +130,40 @@ async def show_project(index: Index, request: web.Request) -> web.StreamResponse
 async def _wait_for_builds(
     index: Index, request: web.Request, asked: Asked, missing: list[Candidate]
 ) -> web.StreamResponse:
-    site, client = index.site, asked.client
+    site, client = index.site, asked.asker.client
     if site.waiting[client] >= _MOST_WAITING:
         raise Problem(429, "client-busy", f"this client waits for {_MOST_WAITING} pages already")
+    response = _begin_page(asked.form)
+    site.waiting[client] += 1
+    try:
+        async with site.builds.waiting(asked.target, missing, asked.asker) as tasks:
+            await response.prepare(request)
+            await _pad(response, tasks, site.rules.wait_seconds)
+            if any(not task.done() for task in tasks):
+                site.builds.keep(asked.target, missing, asked.asker)
+    finally:
+        site.waiting[client] -= 1
+        if not site.waiting[client]:
+            del site.waiting[client]
+    if index.site.is_stopping and site.find_missing(asked.target, asked.name, asked.listing):
+        raise ConnectionResetError  # in the middle of the body: clients ask again
+    content = site.show_page(asked.target, asked.name, asked.listing, asked.form)
+    await response.write(content.body)
+    await response.write_eof()
+    return response
+
+
+def _begin_page(form: str) -> web.StreamResponse:
+    """Return the answer with a page that is still to come."""
     response = web.StreamResponse(
         headers={
-            "Content-Type": asked.form,
+            "Content-Type": form,
             "Cache-Control": "no-store",
             "Vary": "Accept",
             "X-Accel-Buffering": "no",
         }
     )
     response.enable_chunked_encoding()
-    site.waiting[client] += 1
-    try:
-        async with site.builds.waiting(asked.target, missing, client) as tasks:
-            await response.prepare(request)
-            await _pad(response, tasks, site.rules.wait_seconds)
-            if any(not task.done() for task in tasks):
-                site.builds.keep(asked.target, missing, client)
-    finally:
-        site.waiting[client] -= 1
-        if not site.waiting[client]:
-            del site.waiting[client]
-    if index.server.stopping.is_set() and site.find_missing(
-        asked.target, asked.name, asked.listing
-    ):
-        raise ConnectionResetError  # in the middle of the body: clients ask again
-    content = site.show_page(asked.target, asked.name, asked.listing, asked.form)
-    await response.write(content.body)
-    await response.write_eof()
     return response
 
 
@@ -174,6 +187,44 @@ async def show_root(index: Index, request: web.Request) -> web.StreamResponse:
     if not request.path.endswith("/"):
         return _redirect(request, "simple/")
     return _answer_page(request, index.site.show_root(target, form), form, is_final=True)
+
+
+# -- the pages of announced sets ------------------------------------------------------------------
+
+
+async def show_set_page(index: Index, request: web.Request) -> web.StreamResponse:
+    """Show a page of an announced set, once the set is ready."""
+    index.check_access(request)
+    name, form, site = request.match_info["set"], _find_form(request), index.site
+    announced = site.set_builds.find(name)
+    if announced is None or announced.target != request.match_info["target"]:
+        raise Problem(404, "set-unknown", f"there is no set `{name}` for this target")
+    if announced.state == "failed":
+        raise Problem(409, "set-failed", f"the set `{name}` is not ready: {announced.error}")
+    if announced.state == "ready":
+        content = _find_set_page(index, request, form)
+        return _answer_page(request, content, form, is_final=True)
+    response, task = _begin_page(form), site.set_builds.find_task(name)
+    await response.prepare(request)
+    await _pad(response, {task} if task else set(), site.rules.wait_seconds)
+    announced = site.set_builds.find(name)
+    if announced is None or announced.state != "ready":
+        raise ConnectionResetError  # in the middle of the body: clients ask again
+    await response.write(_find_set_page(index, request, form).body)
+    await response.write_eof()
+    return response
+
+
+def _find_set_page(index: Index, request: web.Request, form: str) -> Content:
+    sets, name = index.site.sets, request.match_info["set"]
+    project = request.match_info.get("project")
+    if project is None:
+        page: dict[str, Any] | None = compose_root(sets.list_projects(name))
+    else:
+        page = sets.find_page(name, normalize_name(project))
+    if page is None:
+        raise Problem(404, "project-unknown", f"the set `{name}` has no project `{project}`")
+    return make_content(render(page, form), form)
 
 
 def _answer_page(
@@ -274,7 +325,7 @@ async def describe_target(index: Index, request: web.Request) -> web.StreamRespo
     url = f"{index.server.url or 'http://localhost'}/{target.name}/simple/"
     policy = site.rules.find_policy(target.name, "")
     lines = [
-        f"wheels for Python {target.version}, built on demand (policy: {policy})",
+        f"wheels for Python {target.interpreter.version}, built on demand (policy: {policy})",
         *("", "# pip.conf", "[global]", f"index-url = {url}"),
         *("", "# uv.toml", "[[index]]", f'url = "{url}"', "default = true"),
     ]
@@ -293,4 +344,10 @@ _ROUTES: tuple[tuple[str, Handler], ...] = (
     ("/files/{sha256}/{name}", fetch_file),
     ("/upstream/{project}/{name}", pass_on_file),
     ("/failed/{project}/{name}", refuse_file),
+)
+_SET_ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("/simple/", show_set_page),
+    ("/simple/{project}/", show_set_page),
+    ("/files/{sha256}/{name}", fetch_file),
+    ("/upstream/{project}/{name}", pass_on_file),
 )

@@ -13,7 +13,13 @@ from wheelforge.index.candidates import (
     find_objection,
     merge,
 )
-from wheelforge_isolation.formats.file_names import normalize_name
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import (
+    WHEEL_SUFFIX,
+    normalize_name,
+    parse_sdist_name,
+    parse_wheel_name,
+)
 from wheelforge_isolation.formats.requirements import parse_specifier
 
 if TYPE_CHECKING:
@@ -116,6 +122,26 @@ class Chooser:
             every = ProjectFiles(found, rules).select(parse_specifier(""), lambda _: "")
             chosen += [file for file in every if file.version in wanted and file not in chosen]
         return [file for file in chosen if not file.is_wheel]
+
+    def find_best(self, name: str, listing: Listing, specifier: str) -> Candidate | None:
+        """Return the file that a requirement is most likely to be met by."""
+        files = [file.listed for file in listing.files]
+        found = merge([self._selector.select(name, files, listing.origin)])
+        rules = FileRules(self._python.version)
+        admitted = parse_specifier(specifier)
+        best = ProjectFiles(found, rules).select(admitted, _object_to_yanked)
+        released = [file for file in best if not file.version.is_prerelease]
+        return next(iter(released or best), None)
+
+
+def find_version(file_name: str, project: str) -> Version | None:
+    """Return the version that a file of a project is of, if its name says one."""
+    try:
+        if file_name.endswith(WHEEL_SUFFIX):
+            return parse_wheel_name(file_name).version
+        return parse_sdist_name(file_name, project).version
+    except FormatError:
+        return None
 
 
 def _object_to_yanked(file: Candidate) -> str:

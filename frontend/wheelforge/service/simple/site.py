@@ -14,6 +14,8 @@ from wheelforge.service.requests import VARIABLES
 from wheelforge.service.simple.builds import PageBuilds, Target
 from wheelforge.service.simple.pages import compose_page, compose_root, describe_wheel, render
 from wheelforge.service.simple.rules import Chooser, Python
+from wheelforge.service.simple.set_builds import SetBuilds
+from wheelforge.service.simple.sets import AnnouncedSets
 from wheelforge.service.simple.upstream import Upstream
 from wheelforge.service.simple.wheels import BuiltWheels
 from wheelforge.settings import Settings
@@ -49,18 +51,28 @@ class Site:
         self.upstream = Upstream(rules.settings, server.home.root / "files")
         self.wheels = BuiltWheels(server.home.root / "index.sqlite")
         self.builds = PageBuilds(server.runs, self.wheels)
+        self.sets = AnnouncedSets(server.home.root / "index.sqlite")
+        self.set_builds = SetBuilds(self)
         self.waiting = Counter[str]()
         """How many pages each client waits for."""
         self._options = server.options
+        self._stopping = server.stopping
         self._targets: dict[str, asyncio.Task[Target]] = {}
         self._kept: OrderedDict[tuple[str, ...], tuple[object, Content]] = OrderedDict()
         self._choices: OrderedDict[tuple[str, str], tuple[object, list[Candidate]]] = OrderedDict()
 
     async def close(self) -> None:
         """Let all builds for pages go, and close what is open."""
+        await self.set_builds.close()
         await self.builds.close()
         self.upstream.close()
         self.wheels.close()
+        self.sets.close()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server is about to end, and builds end without a result."""
+        return self._stopping.is_set()
 
     # -- targets ----------------------------------------------------------------------------------
 
@@ -87,7 +99,7 @@ class Site:
         return Target(
             name=name,
             python=python or str(found.executable),
-            version=found.version,
+            interpreter=found,
             identity=fingerprint(facts)[:32],
             chooser=Chooser(self.rules.settings, Python(found.tags, found.version)),
         )
@@ -100,10 +112,11 @@ class Site:
             return []
         key = target.name, name
         known = self._choices.get(key)
-        if known is None or known[0] is not listing.files:
+        if known is None or known[0] != (listing.files, self.sets.changes):
             policy = self.rules.find_policy(target.name, name)
-            chosen = target.chooser.choose(name, listing, policy)
-            known = self._choices[key] = listing.files, chosen
+            wanted = self.sets.list_wanted(target.name, name)
+            chosen = target.chooser.choose(name, listing, policy, wanted)
+            known = self._choices[key] = (listing.files, self.sets.changes), chosen
             if len(self._choices) > _MOST_CHOICES:
                 self._choices.popitem(last=False)
         return known[1]
@@ -124,10 +137,14 @@ class Site:
         if known is not None and known[0] == (*state, listing.files):
             self._kept.move_to_end(key)
             return known[1]
-        page = compose_page(name, listing.facts, self._list_files(target, name, listing))
+        page = self.compose(target, name, listing)
         content = make_content(render(page, form), form)
         self._keep(key, ((*state, listing.files), content))
         return content
+
+    def compose(self, target: Target, name: str, listing: Listing) -> dict[str, Any]:
+        """Return the page of a project as it is now, as a document."""
+        return compose_page(name, listing.facts, self._list_files(target, name, listing))
 
     def show_root(self, target: Target, form: str) -> Content:
         """Return the page of the projects that there are wheels of."""

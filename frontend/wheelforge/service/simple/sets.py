@@ -1,0 +1,146 @@
+"""Announced sets: releases that belong together, each set with an index of its own.
+
+They survive the server. A set that is ready does not change any more: its pages are kept as they
+were then.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wheelforge_isolation.formats.file_names import parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.version import Version
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS announced (
+  name TEXT PRIMARY KEY, target TEXT NOT NULL, request TEXT NOT NULL, state TEXT NOT NULL,
+  created REAL NOT NULL, packages TEXT NOT NULL, error TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS announced_page (
+  name TEXT NOT NULL, project TEXT NOT NULL, page TEXT NOT NULL, PRIMARY KEY (name, project)
+);
+CREATE TABLE IF NOT EXISTS wanted (
+  target TEXT NOT NULL, project TEXT NOT NULL, version TEXT NOT NULL,
+  PRIMARY KEY (target, project, version)
+);
+"""
+
+
+class SetRequest(NamedTuple):
+    """The releases that somebody wants."""
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    hashes: Mapping[str, Sequence[str]] = {}
+    """The ``sha256:...`` that are accepted, by requirement."""
+    is_closed: bool = False
+    """Whether it is a lock: nothing is added, and each requirement names its version."""
+
+
+class AnnouncedSet(NamedTuple):
+    """A set, and how it is coming along."""
+
+    name: str
+    target: str
+    request: SetRequest
+    state: str
+    """``running``, ``ready`` or ``failed``."""
+    created: float
+    packages: Sequence[Mapping[str, Any]] = ()
+    error: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as the API has it."""
+        return {
+            "name": self.name,
+            "target": self.target,
+            "state": self.state,
+            "created": self.created,
+            "packages": list(self.packages),
+            "error": self.error or None,
+            "path": f"/sets/{self.name}/{self.target}/simple/",
+        }
+
+
+class AnnouncedSets:
+    """The database; for one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._base = sqlite3.connect(path, isolation_level=None)
+        self._base.executescript(_SCHEMA)
+        self.changes = 0
+        """How often the releases that are wanted have changed."""
+
+    def close(self) -> None:
+        """Close it."""
+        self._base.close()
+
+    def find(self, name: str) -> AnnouncedSet | None:
+        """Return the set of that name."""
+        return next(self._list("name = ?", name), None)
+
+    def list_running(self) -> list[AnnouncedSet]:
+        """Return the sets that are not ready yet."""
+        return list(self._list("state = 'running'"))
+
+    def put(self, announced: AnnouncedSet) -> None:
+        """Take a set in, or take down how it is coming along."""
+        texts = (json.dumps(announced.request), json.dumps(announced.packages))
+        self._base.execute(
+            "INSERT OR REPLACE INTO announced VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(announced.name, announced.target, texts[0], announced.state),
+                *(announced.created, texts[1], announced.error),
+            ),
+        )
+
+    def add_pages(self, announced: AnnouncedSet, pages: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep the pages of a set by the names of their projects."""
+        rows = [(announced.name, name, json.dumps(page)) for name, page in pages.items()]
+        self._base.executemany("INSERT OR REPLACE INTO announced_page VALUES (?, ?, ?)", rows)
+
+    def want(self, target: str, pins: Mapping[str, Version]) -> None:
+        """Take down that a target is to have wheels of these releases."""
+        self.changes += 1
+        rows = [(target, name, str(version)) for name, version in pins.items()]
+        self._base.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?)", rows)
+
+    def list_wanted(self, target: str, project: str) -> set[Version]:
+        """Return the versions of a project that a target is to have wheels of."""
+        query = "SELECT version FROM wanted WHERE target = ? AND project = ?"
+        return {parse_version(row[0]) for row in self._base.execute(query, (target, project))}
+
+    def find_page(self, name: str, project: str) -> dict[str, Any] | None:
+        """Return the page of a project in a set."""
+        query = "SELECT page FROM announced_page WHERE name = ? AND project = ?"
+        row = self._base.execute(query, (name, project)).fetchone()
+        found: dict[str, Any] | None = None if row is None else json.loads(row[0])
+        return found
+
+    def list_projects(self, name: str) -> list[str]:
+        """Return the names of the projects in a set."""
+        query = "SELECT project FROM announced_page WHERE name = ? ORDER BY project"
+        return [row[0] for row in self._base.execute(query, (name,))]
+
+    def _list(self, where: str, *values: object) -> Iterator[AnnouncedSet]:
+        query = f"SELECT * FROM announced WHERE {where}"  # ruff: ignore[hardcoded-sql-expression]
+        for name, target, request, state, created, packages, error in self._base.execute(
+            query, values
+        ):
+            texts, limits, hashes, is_closed = json.loads(request)
+            accepted = {text: tuple(found) for text, found in hashes.items()}
+            known = SetRequest(tuple(texts), tuple(limits), accepted, is_closed)
+            yield AnnouncedSet(name, target, known, state, created, json.loads(packages), error)
+
+
+def announce(name: str, target: str, request: SetRequest) -> AnnouncedSet:
+    """Return a set of which nothing is there yet."""
+    return AnnouncedSet(name, target, request, "running", time.time())
