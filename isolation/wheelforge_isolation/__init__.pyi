@@ -47,6 +47,7 @@ from wheelforge_isolation.cache.gc import (
 from wheelforge_isolation.interpreter import (
     Interpreter as Interpreter,
     find_interpreter as find_interpreter,
+    kill_group as kill_group,
     list_executables as list_executables,
 )
 from wheelforge_isolation.cache.listing import (

@@ -14,14 +14,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import subprocess
-import sys
 import tomllib
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import BuildCancelledError, SourceError, plain_text
-from wheelforge_isolation import ensure_directory, remove_tree
+from wheelforge_isolation import ensure_directory, kill_group, remove_tree
 from wheelforge_isolation.formats.git_urls import is_commit
 from wheelforge_isolation.formats.tables import as_table
 from wheelforge_isolation.formats.text import find_meant
@@ -134,7 +132,7 @@ class _Git:
             try:
                 out, err = self._wait(process)
             except BaseException:
-                _kill(process)
+                kill_group(process)
                 raise
         if process.returncode:
             raise SourceError("git-failed", self.label, _find_reason(plain_text(err)))
@@ -170,15 +168,6 @@ def _make_variables(url: str, bare: str, terms: GitTerms) -> dict[str, str]:
             f"GIT_CONFIG_VALUE_{number}": bare[: end - len(url) + len(bare)],
         }
     return made
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End git and what it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _find_reason(text: str) -> str:

@@ -16,6 +16,7 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from wheelforge.hooks.protocol import Outcome, Unserved
+from wheelforge_isolation import kill_group
 
 if TYPE_CHECKING:
     from wheelforge.hooks.protocol import Command, Watch
@@ -84,14 +85,11 @@ class Direct:
             if sys.platform == "win32":
                 process.send_signal(signal.CTRL_BREAK_EVENT)
             else:
-                _signal_group(process, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(max(0, deadline - time.monotonic()))
-        if sys.platform != "win32":
-            _signal_group(process, signal.SIGKILL)
-        elif process.poll() is None:
-            taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
-            subprocess.run(taskkill, capture_output=True, check=False)
+        kill_group(process)
         process.wait()
 
     def _read(self, stream: IO[bytes]) -> None:
@@ -104,8 +102,3 @@ class Direct:
         except BaseException as error:  # ruff: ignore[blind-except]  # raised where it is seen
             self._problem = error
             self._is_asked.set()
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)

@@ -11,7 +11,13 @@ is described as the Python that it starts now, and this description is not store
 """
 
 from wheelforge_isolation.interpreter.find import find_interpreter, list_executables
-from wheelforge_isolation.interpreter.inspect import OLDEST, TIMEOUT_SECONDS, Interpreter, Scheme
+from wheelforge_isolation.interpreter.inspect import (
+    OLDEST,
+    TIMEOUT_SECONDS,
+    Interpreter,
+    Scheme,
+    kill_group,
+)
 
 __all__ = [
     "OLDEST",
@@ -19,5 +25,6 @@ __all__ = [
     "Interpreter",
     "Scheme",
     "find_interpreter",
+    "kill_group",
     "list_executables",
 ]

@@ -220,26 +220,29 @@ def _run(
     except OSError as error:
         raise InterpreterUnusableError(command[0], error.strerror or str(error)) from error
     deadline = time.monotonic() + timeout_seconds
-    timer = threading.Timer(timeout_seconds, _kill, [process])
+    timer = threading.Timer(timeout_seconds, kill_group, [process])
     timer.start()
     try:
         with process:
             output = cast("IO[bytes]", process.stdout).read(_MAX_OUTPUT_BYTES)
     except BaseException:
-        _kill(process)
+        kill_group(process)
         raise
     finally:
         timer.cancel()
     return output, process.returncode, time.monotonic() >= deadline
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and its children, which would keep its output open."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a group, and its children, which would keep its output open."""
+    if sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+    elif process.poll() is None:
+        import subprocess
+
+        taskkill = ["taskkill", "/T", "/F", "/PID", str(process.pid)]
+        subprocess.run(taskkill, capture_output=True, check=False)
 
 
 def _describe_problem(output: bytes, status: int) -> str:
