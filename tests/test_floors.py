@@ -92,8 +92,7 @@ CHANGES = {
     "hooks/serve": {"os.write"},  # to a pipe
     "index/downloads": {"unlink", "open(w)"},  # a draft of the cache, removed on failure
     "service/access": {"os.fchmod"},  # of a file with tokens, which it has just made
-    "service/active": {"os.open"},  # the standard streams of a worker, in the directory of its run
-    "service/runs": {"open(w)"},  # line by line, in the directory of a run
+    "service/active": {"os.open", "open(w)"},  # streams and events of a run, in its directory
     "report/stream": {"open(w)"},  # line by line, for a reader beside the build
 }
 """Changes to a file system outside `files`, each with its reason."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,8 @@ class Active:
     is_cancelled: bool = False
     phase: str = ""
     outcome: dict[str, Any] = field(default_factory=dict[str, Any])
+    written: int = 0
+    """How many bytes of events."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -43,6 +46,25 @@ class Active:
         """Wake all who follow it."""
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def write_event(self, text: str, place: Path, most_bytes: int) -> None:
+        """Write an event down below ``place``, and to its log if it is output, if there is room."""
+        event = json.loads(text)
+        if event["kind"] == "started":
+            self.phase = event["phase"] or self.phase
+        if event["kind"] == "output" and self.written > most_bytes:
+            return
+        self.written += len(text)
+        content = text.encode()
+        if event["kind"] == "output" and self.written > most_bytes:
+            event |= {"kind": "note", "text": f"output beyond {most_bytes} bytes is left out"}
+            content = json.dumps(event).encode()
+        with (place / "events.ndjson").open("ab") as events:
+            events.write(content + b"\n")
+        if event["kind"] == "output":
+            with (place / "log").open("ab") as log:
+                log.write(event["text"].encode(errors="replace"))
+        self.notify()
 
     def close_streams(self) -> None:
         """Close the files that its worker has got, or does not get any more."""

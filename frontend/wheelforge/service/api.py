@@ -205,7 +205,8 @@ async def show_log(server: Server, request: web.Request) -> web.StreamResponse:
 async def fetch_artifact(server: Server, request: web.Request) -> web.StreamResponse:
     """Fetch a result by its hash."""
     sha256 = request.match_info["sha256"]
-    path = server.runs.results.find(sha256) if _SHA256.fullmatch(sha256) else None
+    is_hash, find = _SHA256.fullmatch(sha256), server.runs.results.find
+    path = await asyncio.to_thread(find, sha256) if is_hash else None
     if path is None:
         raise Problem(404, "artifact-unknown", f"there is no artifact `{sha256}`")
     headers = {

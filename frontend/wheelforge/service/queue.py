@@ -167,6 +167,14 @@ class Queue:
             self._base.execute("DELETE FROM run WHERE id = ?", (run_id,))
         return old
 
+    def remove_old_wants(self, keep: int) -> None:
+        """Forget all but the last requests for runs that are done."""
+        self._base.execute(
+            "DELETE FROM want WHERE id IN (SELECT want.id FROM want JOIN run ON run.id = want.run"
+            " WHERE run.state = 'done' ORDER BY want.id DESC LIMIT -1 OFFSET ?)",
+            (keep,),
+        )
+
     def _runs(self, where: str, *values: object) -> Iterator[Run]:
         columns = ", ".join(Run._fields)
         query = f"SELECT {columns} FROM run WHERE {where}"  # ruff: ignore[hardcoded-sql-expression]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wheelforge.service.active import Active, follow_file, read_lines
 from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
 from wheelforge.service.results import Results
+from wheelforge.service.retention import Retention, remove_oldest
 from wheelforge.service.uploads import Uploads
 from wheelforge.service.wire import AsyncLine
 from wheelforge_isolation import ensure_directory, remove_tree
@@ -38,7 +39,7 @@ _ATTACH_SECONDS = 10.0
 _RETURN_SECONDS = 1.0
 """How long, after the last one has gone."""
 _END_SECONDS = 5.0
-_KEPT_RUNS = 1000
+_GOOD = {"built", "reused", "resumed"}
 
 
 class Asked(NamedTuple):
@@ -56,6 +57,7 @@ class Runs:
         self, home: Home, zygote: Zygote, *, jobs: int, cache: Path, words: Sequence[str] = ()
     ) -> None:
         """Take up what an earlier server has left; ``words`` are options of all its builds."""
+        self.retention = Retention()
         self.home = home
         self.jobs = jobs
         self.queue = Queue(home.database)
@@ -73,14 +75,15 @@ class Runs:
         self._words = list(words)
         self._tasks = set[asyncio.Task[None]]()
 
-    def recover(self) -> int:
+    async def recover(self) -> int:
         """Take up what was queued or at work; return how many runs that are."""
         found = [*self.queue.list_runs("running", -1), *self.queue.list_runs("queued", -1)]
         for run in found:
             report = self.results.read_report(self.directory(run))
             if run.kind == "command":  # its client has done it, or is gone as well
                 self._store_end(run, "cancelled", {})
-            elif report is not None and report["outcome"] == "built":
+            elif report is not None and report["outcome"] in _GOOD:
+                await self._hand_out(run, report)
                 self._store_end(run, report["outcome"], report)
             else:
                 self.queue.update(run.id, state="queued", started=None)
@@ -136,9 +139,7 @@ class Runs:
             output=spec.fields.get("output", ""),
         )
         self.queue.add_want(want)
-        if run.state == "done" or want.detached:
-            self._deliver(run, [want])
-        else:
+        if run.state != "done" and not want.detached:
             self._keep(self._expect_followers(run.id, _ATTACH_SECONDS))
         self.fill()
         return want
@@ -259,24 +260,16 @@ class Runs:
         await line.send(self.depot_address, self._cache, *active.command)
         if active.is_cancelled:
             await line.send("interrupt")
-        with (self.directory(active.run) / "events.ndjson").open("ab", buffering=0) as events:
-            while (texts := (await line.receive())[0]) and texts[0] in {"event", "outcome"}:
-                if texts[0] == "event":
-                    self._note(active, texts[1], events.write)
-                else:
-                    active.outcome = json.loads(texts[1])
+        place, phase = self.directory(active.run), active.phase
+        while (texts := (await line.receive())[0]) and texts[0] in {"event", "outcome"}:
+            if texts[0] == "outcome":
+                active.outcome = json.loads(texts[1])
+                continue
+            active.write_event(texts[1], place, self.retention.log_bytes)
+            if active.phase != phase:
+                phase = active.phase
+                self._notify_all()
         return texts
-
-    def _note(self, active: Active, text: str, write: Any) -> None:  # ruff: ignore[any-type]
-        event = json.loads(text)
-        if event["kind"] == "started":
-            active.phase = event["phase"] or active.phase
-            self._notify_all()
-        write(text.encode() + b"\n")
-        if event["kind"] == "output":
-            with (self.directory(active.run) / "log").open("ab") as log:
-                log.write(event["text"].encode(errors="replace"))
-        active.notify()
 
     async def _conclude(self, active: Active, ending: Sequence[str]) -> None:
         """Decide what has become of a run whose worker is gone, and say so."""
@@ -288,6 +281,8 @@ class Runs:
         code = int(ending[1]) if ending and ending[0] == "exit" else _MACHINE
         outcome = active.outcome or self.results.read_output(self.directory(active.run), code)
         verdict = outcome.get("outcome", "built" if code == 0 else "failed")
+        if active.client is None and verdict in _GOOD:
+            await self._hand_out(active.run, outcome)
         fails_now = code == _MACHINE and active.run.attempts < _ATTEMPTS
         if active.is_cancelled or active.client is not None:
             self._end(active, "cancelled" if active.is_cancelled else verdict, outcome)
@@ -325,19 +320,26 @@ class Runs:
 
     def _store_end(self, run: Run, verdict: str, outcome: dict[str, Any]) -> Run:
         run = run._replace(state="done", verdict=verdict, outcome=outcome, ended=time.time())
-        if run.kind == "build":
-            self.results.publish(self.directory(run), outcome)
-            self._deliver(run, self.queue.wants_of(run.id))
         self.queue.update(run.id, state="done", verdict=verdict, outcome=outcome, ended=run.ended)
-        for old in self.queue.remove_old(_KEPT_RUNS):
+        for old in self.queue.remove_old(self.retention.runs):
             remove_tree(str(self.home.runs / old))
         return run
 
-    def _deliver(self, run: Run, wants: Sequence[Want]) -> None:
-        if run.state == "done" and run.verdict in {"built", "resumed"}:
-            for want in wants:
-                if want.output:
-                    self.results.deliver(run.outcome, Path(want.output))
+    async def _hand_out(self, run: Run, outcome: dict[str, Any]) -> None:
+        """Put results where they are wanted, in threads: other clients do not wait for copies."""
+        await asyncio.to_thread(self.results.publish, self.directory(run), outcome)
+        served = {""}
+        while wanted := {want.output for want in self.queue.wants_of(run.id)} - served:
+            for directory in wanted:
+                await asyncio.to_thread(self.results.deliver, outcome, Path(directory))
+            served |= wanted
+
+    async def sweep(self) -> None:
+        """Remove what is beyond the bounds."""
+        self.uploads.sweep()
+        self.queue.remove_old_wants(self.retention.requests)
+        bound = self.retention.artifact_bytes
+        await asyncio.to_thread(remove_oldest, self.home.artifacts, bound)
 
     # -- following --------------------------------------------------------------------------------
 

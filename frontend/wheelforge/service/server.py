@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wheelforge.service.zygote import Zygote
 
 _LOOK_SECONDS = 1.0
+_SWEEP_SECONDS = 60.0
 _COMMAND = "command"
 
 
@@ -152,7 +153,7 @@ class Server:
             }
             nonce = self.home.write_record(facts)
             stack.callback(self.home.remove_record, nonce)
-            taken_up = self.runs.recover()
+            taken_up = await self.runs.recover()
             on_ready(self)
             await self._wait_for_end(taken_up)
             self.home.remove_record(nonce)
@@ -184,10 +185,14 @@ class Server:
         self._tasks.add(task)
 
     async def _wait_for_end(self, _: int) -> None:
+        swept = 0.0
         while not self.stopping.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), _LOOK_SECONDS)
             self.depot.sweep()
+            if time.monotonic() - swept > _SWEEP_SECONDS:
+                await self.runs.sweep()
+                swept = time.monotonic()
             if self.network is not None:
                 self.network.sweep()
             if self.connections or self.runs.active:

@@ -69,6 +69,18 @@ def test_openapi__refers_to_schemas_that_are_those_of_the_answers(
     assert (why["code"], why["sentence"]) == ("first", "no earlier build of it is in this cache")
 
 
+def test_build__that_is_reused_is_delivered_as_well(service: Service, tmp_path: Path) -> None:
+    sdist = write_sdist(tmp_path, name="twice")
+
+    verdicts = [
+        service.wait(service.build(sdist, output=str(tmp_path / place)))["verdict"]
+        for place in ("a", "b")
+    ]
+
+    assert verdicts == ["built", "reused"]
+    assert names_in(tmp_path / "a") == names_in(tmp_path / "b") == ["twice-1.0-py3-none-any.whl"]
+
+
 @pytest.mark.parametrize(
     "target",
     [
