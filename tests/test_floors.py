@@ -30,7 +30,7 @@ FLOORS = {
         {"lockfile", "overrides", "provenance"},
         {"settings"},
         {"build"},
-        {"batch", "report", "progress"},
+        {"batch", "report", "progress", "verify"},
         {"service"},
         {"cli"},
         {"__init__", "__main__"},

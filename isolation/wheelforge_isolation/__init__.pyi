@@ -92,6 +92,12 @@ from wheelforge_isolation.archive.changes import (
     change_tree as change_tree,
     read_tree_file as read_tree_file,
 )
+from wheelforge_isolation.archive.comparison import (
+    Comparison as Comparison,
+    Difference as Difference,
+    Sameness as Sameness,
+    compare_archives as compare_archives,
+)
 from wheelforge_isolation.archive.rewrite import (
     change_wheel as change_wheel,
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.models import Artifact, Kind
+from wheelforge.provenance.options import STATEMENT
 from wheelforge.resolve import read_constraints
 from wheelforge_isolation import ForgeError, digest
 from wheelforge_isolation.formats.sealed import fingerprint
@@ -86,6 +87,7 @@ def digest_settings(settings: Settings, index: IndexSettings) -> str:
         str(settings.exclude_newer),
         None if settings.lock is None else settings.lock.digest,
         (settings.policy.era.value, settings.policy.source_date_epoch),
+        settings.provenance.identity,
         sorted(pair for pair in variables if _BUILD_VARIABLE.fullmatch(pair[0])),
     )
     overrides = settings.overrides
@@ -99,7 +101,9 @@ def _revive(facts: dict[str, Any]) -> Artifact:
 
 def _is_there(artifact: Artifact) -> bool:
     try:
-        return digest(artifact.path) == artifact.sha256
+        suffix = STATEMENT if artifact.statement else ""
+        told = artifact.path.with_name(f"{artifact.path.name}{suffix}")
+        return told.is_file() and digest(artifact.path) == artifact.sha256
     except (OSError, ForgeError):
         return False
 

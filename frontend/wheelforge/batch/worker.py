@@ -20,6 +20,7 @@ from wheelforge.build.sources import prepare_source
 from wheelforge.errors import SourceError, UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome
+from wheelforge.provenance.options import read_beside
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -146,7 +147,7 @@ class Worker:
                 if outcome.error is None and outcome.sha256 and placed:
                     self.deliveries.store(job.request, outcome.sha256, python, placed)
                 for artifact in outcome.artifacts:
-                    deliver_file(artifact.path, output)
+                    deliver_file(artifact.path, output, read_beside(artifact.path))
         except ForgeError as error:
             return replace(outcome, artifacts=(), error=error)
         notes = tuple(f"`{new.path.name}` replaces another one of this run" for new in replaced)

@@ -21,9 +21,8 @@ from wheelforge.build.key_document import (
 from wheelforge.build.toolchain import Toolchain, describe_platform
 from wheelforge.models import Artifact, Kind
 from wheelforge.provenance import sbom
-from wheelforge.provenance.options import Sbom
+from wheelforge.provenance.options import SBOM, STATEMENT, Sbom
 from wheelforge.provenance.statement import (
-    SUFFIX,
     Run,
     Subject,
     encode,
@@ -128,11 +127,11 @@ class Attestor:
         if self.options.sbom is Sbom.SIDECAR and artifact.kind is Kind.WHEEL:
             with sbom.open_content(artifact.path) as content:
                 listed = sbom.make_sbom(content, artifact.sha256)
-            beside[artifact.path.name + sbom.SUFFIX] = sbom.encode(listed)
+            beside[artifact.path.name + SBOM] = sbom.encode(listed)
         if not self.options.statements:
             return Companions(beside, kept)
         statement, signer = kept[_STATEMENT].encode(), self.options.signer
-        beside[artifact.path.name + SUFFIX] = signer.sign(statement) if signer else statement
+        beside[artifact.path.name + STATEMENT] = signer.sign(statement) if signer else statement
         return Companions(beside, kept, hashlib.sha256(statement).hexdigest())
 
     def _make_statement(self, artifact: Artifact, build: BuildRecord) -> bytes:

@@ -183,6 +183,18 @@ def _add_why(parser: argparse.ArgumentParser) -> None:
     server_options.add_server(parser)
 
 
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    provenance_options.add_verifying(parser)
+    group = parser.add_argument_group("builds")
+    options.add_pythons(group)
+    options.add_overrides(group)
+    hook_options.add_timeout(group)
+    hook_options.add_sandbox(group)
+    options.add_index(parser)
+    cache_options.add_cache_directory(parser)
+    options.add_verbosity(parser)
+
+
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options.add_pythons(parser)
@@ -293,6 +305,9 @@ COMMANDS = {
         _add_overrides_explain, "show the overrides of a release", "overrides.explain"
     ),
     "why": Command(_add_why, "tell why a wheel was built and not used again", "why.explain"),
+    "verify": Command(
+        _add_verify, "build wheels again from their statements, and compare", "verify.run_verify"
+    ),
     "serve": Command(_add_serve, "be a server that builds for its clients", "serve.run_serve"),
     "want": Command(_add_want, "have a server build a set of releases", "want.run_want"),
     "server status": Command(

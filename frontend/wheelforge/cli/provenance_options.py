@@ -38,6 +38,42 @@ def add_provenance(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_verifying(parser: argparse.ArgumentParser) -> None:
+    """Add what is verified, and against what."""
+    parser.add_argument(
+        "wheels", nargs="+", type=absolute_path, metavar="WHEEL", help="a wheel with its statement"
+    )
+    parser.add_argument(
+        "--against",
+        choices=("provenance", "index"),
+        default="provenance",
+        help="compare with what is built again from the statement, or with the file of that name "
+        "on the index (default: provenance)",
+    )
+    parser.add_argument(
+        "--no-rebuild",
+        action="store_true",
+        help="build nothing; check only hashes, signatures and the policy",
+    )
+    parser.add_argument(
+        "--policy",
+        type=absolute_path,
+        metavar="FILE",
+        help="demand what this file says: trusted keys, a sandbox, indexes, pinned sources",
+    )
+    parser.add_argument(
+        "--source",
+        type=absolute_path,
+        action="append",
+        metavar="PATH",
+        help="an sdist, or a directory with some, that a wheel was built from (repeatable)",
+    )
+    parser.add_argument(
+        "--log", type=absolute_path, metavar="FILE", help="check that this is the log of the build"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
 def read_provenance(options: argparse.Namespace) -> Provenance:
     """Return what ``options`` say is to be told; a key is read before anything is built."""
     from wheelforge.provenance.options import Provenance, Sbom

@@ -7,7 +7,19 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wheelforge.provenance.envelope import Signer
+
+
+STATEMENT, SBOM = ".provenance.json", ".cdx.json"
+"""The ends of the names of files beside an artifact, after its own name."""
+
+
+def read_beside(artifact: Path) -> dict[str, bytes]:
+    """Return the files that were delivered with an artifact, by their names."""
+    paths = (artifact.with_name(f"{artifact.name}{suffix}") for suffix in (STATEMENT, SBOM))
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
 class Sbom(Enum):
@@ -27,6 +39,11 @@ class Provenance:
     signer: Signer | None = None
     """Signs statements."""
     sbom: Sbom = Sbom.OFF
+
+    @property
+    def identity(self) -> tuple[bool, str, str]:
+        """The facts on which files beside artifacts depend."""
+        return self.statements, self.signer.key_id if self.signer else "", self.sbom.value
 
     @property
     def key(self) -> dict[str, str]:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Facts = dict[str, Any]
 
-SUFFIX = ".cdx.json"
 EMBEDDED = "sboms/wheelforge.cdx.json"
 """Where the list is in the .dist-info directory of a wheel."""
 _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"

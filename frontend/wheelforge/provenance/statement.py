@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Facts = dict[str, Any]
 
-SUFFIX = ".provenance.json"
-"""Follows the name of the artifact."""
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:wheelforge:build:1"

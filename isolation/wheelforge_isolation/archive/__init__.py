@@ -68,7 +68,7 @@ def unpack_archive(
     archive: Path, directory: Path, *, links: Links | None = None, limits: Limits = DEFAULT_LIMITS
 ) -> Unpacked:
     """Unpack ``archive`` into ``directory``, private to the caller: all of it or nothing."""
-    with _open_sdist(archive, directory, links, limits) as (plan, contents, newest):
+    with open_sdist(archive, directory, links, limits) as (plan, contents, newest):
         write_plan(plan, contents, str(directory))
     return Unpacked(root=directory / plan.top, notes=tuple(plan.notes), newest=newest)
 
@@ -76,7 +76,7 @@ def unpack_archive(
 def inspect_sdist(archive: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedSdist:
     """Return what ``archive`` is, checked as a whole; its directory is private and writable."""
     # The same links are refused whether they are kept or not, and keeping them needs no trial.
-    with _open_sdist(archive, archive.parent, Links.KEEP, limits) as (plan, contents, _):
+    with open_sdist(archive, archive.parent, Links.KEEP, limits) as (plan, contents, _):
         member = plan.files.get(f"{plan.top}/PKG-INFO")
         return InspectedSdist(
             top=plan.top,
@@ -88,7 +88,7 @@ def inspect_sdist(archive: Path, limits: Limits = DEFAULT_LIMITS) -> InspectedSd
 
 
 @contextlib.contextmanager
-def _open_sdist(
+def open_sdist(
     archive: Path, directory: Path, links: Links | None, limits: Limits
 ) -> Generator[tuple[Plan, Contents, int | None]]:
     """Yield plan, contents and newest time of an sdist to be unpacked into ``directory``."""

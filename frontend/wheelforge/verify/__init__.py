@@ -1,0 +1,1 @@
+"""Wheels held against what is said of them: statements, signatures, a policy, and a rebuild."""
