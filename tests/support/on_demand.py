@@ -39,6 +39,14 @@ class Ahead(Ground):
         return list(map(str, [*words, *places]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bare(Ground):
+    """A ground whose words are no more than they are."""
+
+    def words(self, *words: str | Path) -> list[str]:
+        return list(map(str, words))
+
+
 class Answer(NamedTuple):
     status: int
     reason: str

@@ -12,9 +12,8 @@ import pytest
 
 pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
-from tests.support.builds import Ground
 from tests.support.index import JSON, Manners, Project, serve, sha256, wheel
-from tests.support.on_demand import OnDemand, on_demand_of, sdist_of
+from tests.support.on_demand import Bare, OnDemand, on_demand_of, sdist_of
 from tests.support.service import finish, start_client
 
 if TYPE_CHECKING:
@@ -51,18 +50,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, upstream: Index) -> Iterator[
 
 
 def want(site: OnDemand, *words: str | Path) -> Done:
-    return finish(start_client(Plain.of(site), "want", "--server", site.url, *words))
-
-
-class Plain(Ground):
-    """A ground whose words are no more than they are."""
-
-    @classmethod
-    def of(cls, site: OnDemand) -> Plain:
-        return cls(cache=site.service.ground.cache, links=site.service.ground.links)
-
-    def words(self, *words: str | Path) -> list[str]:
-        return list(map(str, words))
+    ground = site.service.ground
+    bare = Bare(cache=ground.cache, links=ground.links)
+    return finish(start_client(bare, "want", "--server", site.url, *words))
 
 
 def announced(done: Done) -> dict[str, Any]:
