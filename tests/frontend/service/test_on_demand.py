@@ -26,6 +26,7 @@ from tests.support.index import (
     core_metadata,
     offering_metadata,
     serve,
+    sha256,
     wheel,
 )
 from tests.support.on_demand import OnDemand, on_demand, on_demand_of, sdist_of
@@ -35,6 +36,7 @@ from wheelforge.index.listing import ListedFile, Listing
 from wheelforge.index.pages import Listed
 from wheelforge.service.access import read_tokens
 from wheelforge.service.simple.rules import Chooser, IndexRules, Python, parse_rule
+from wheelforge_isolation import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -289,6 +291,24 @@ def list_release(version: str, kinds: str) -> list[Listed]:
 def test_index__builds_the_projects_that_are_allowed(tmp_path: Path, quick: Project) -> None:
     with on_demand(tmp_path, quick, words=("--allow", "Qu*", "--policy", "/Quick=source")) as site:
         assert site.show("quick").find(".whl")
+
+
+def test_wheel__is_kept_for_the_locks_that_name_it_and_listed_only_while_it_is_there(
+    tmp_path: Path, quick: Project
+) -> None:
+    with on_demand(tmp_path, quick) as site:
+        file, home = site.show("quick").find(".whl"), site.service.home
+        for path in (home / "artifacts").iterdir():
+            remove_tree(str(path))
+        assert site.show("quick").find(".whl") == file
+        assert sha256(site.follow("quick", file["url"]).body) == file["hashes"]["sha256"]
+
+        remove_tree(str(home / "wheels"))
+        assert site.follow("quick", file["url"]).status == 404
+        lost = site.get("/this/simple/quick/", method="HEAD")
+        assert lost.headers["Cache-Control"] == "no-store"
+        file = site.show("quick").find(".whl")
+        assert sha256(site.follow("quick", file["url"]).body) == file["hashes"]["sha256"]
 
 
 def test_index__asks_clients_for_a_token_unless_it_is_open(tmp_path: Path, quick: Project) -> None:

@@ -13,7 +13,7 @@ from wheelforge.service.requests import BuildSpec
 from wheelforge.service.runs import Asked
 from wheelforge.service.simple.pages import Wheel
 from wheelforge.service.simple.wheels import Failure, find_expiry
-from wheelforge_isolation import ForgeError, read_wheel_metadata
+from wheelforge_isolation import ForgeError, deliver_file, read_wheel_metadata
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_wheel_name
 from wheelforge_isolation.formats.metadata import first_value, parse_fields
@@ -63,6 +63,7 @@ class PageBuilds:
     def __init__(self, runs: Runs, wheels: BuiltWheels) -> None:
         self._runs = runs
         self._wheels = wheels
+        self._directory = runs.home.root / "wheels"
         self._building: dict[tuple[str, str], _Building] = {}
         self._born = time.time()
 
@@ -80,7 +81,7 @@ class PageBuilds:
 
     def locate(self, wheel: Wheel) -> Path:
         """Return where the file of a wheel is, or was."""
-        return self._runs.home.artifacts / wheel.sha256 / wheel.file_name
+        return self._directory / wheel.sha256 / wheel.file_name
 
     async def build(self, target: Target, sdists: Iterable[Candidate], asker: Asker) -> None:
         """Have those of the sdists built that are missing."""
@@ -155,7 +156,10 @@ class PageBuilds:
             self._note_failure(target, sdist, run, run.outcome.get("error") or {})
             return
         try:
-            self._wheels.add(await asyncio.to_thread(read_wheel, wheel, (target, sdist, run)))
+            read = await asyncio.to_thread(read_wheel, wheel, (target, sdist, run))
+            # Artifacts go when there are too many; but locks have the hashes of wheels.
+            await asyncio.to_thread(deliver_file, wheel, self.locate(read).parent)
+            self._wheels.add(read)
         except (ForgeError, FormatError, OSError) as error:
             self._note_failure(target, sdist, run, {"code": "wheel-invalid", "message": str(error)})
 

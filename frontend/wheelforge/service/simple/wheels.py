@@ -1,6 +1,6 @@
 """The wheels that were built for pages, and the sdists that could not be; they survive the server.
 
-The files themselves are among the artifacts of the service: a row without its file means nothing.
+The files themselves are in a directory of the index: a row without its file means nothing.
 """
 
 from __future__ import annotations
