@@ -20,7 +20,7 @@ COMMANDS = ("build", "metadata", "lock", "why")
 """The commands that a server does."""
 _OTHERS = {
     *("serve", "server", "fetch", "unpack", "cache", "config", "overrides"),
-    *("help", "explain", "completion", "doctor", "want"),
+    *("help", "explain", "completion", "doctor", "want", "verify"),
 }
 """The first words of all other commands."""
 _SUFFIX = ".run"
@@ -98,8 +98,18 @@ def _describe(words: "Sequence[str]") -> list[str]:
     text = f"{sys.stdout.encoding}:{sys.stdout.errors}"
     session = str(os.getsid(0))
     pairs = (f"{name}={value}" for name, value in os.environ.items())
-    own = ("command", VERSION, session, os.getcwd(), str(umask), text, str(len(words)))
+    place, process = os.getcwd(), (str(umask), _list_limits())
+    own = ("command", VERSION, session, place, *process, text, str(len(words)))
     return [*own, *words, *pairs]
+
+
+def _list_limits() -> str:
+    """Return the limits of this process, as for open files, which hooks are to have."""
+    import resource
+
+    names = (name for name in dir(resource) if name.startswith("RLIMIT_"))
+    limits = ((name, *resource.getrlimit(getattr(resource, name))) for name in names)
+    return " ".join(f"{name}={soft}:{hard}" for name, soft, hard in limits)
 
 
 def _pack(texts: list[str]) -> bytes:

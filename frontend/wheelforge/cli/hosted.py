@@ -7,8 +7,11 @@ Ctrl-C; if the server does, this process ends.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import locale
 import os
+import resource
 import signal
 import sys
 import threading
@@ -75,6 +78,8 @@ class Job(NamedTuple):
     """The cache directory of the server; another one is refused."""
     directory: str
     umask: int
+    limits: str
+    """As clients tell them; nothing for those of the server."""
     encoding: str
     errors: str
     words: list[str]
@@ -83,10 +88,11 @@ class Job(NamedTuple):
     @classmethod
     def read(cls, texts: list[str]) -> Job:
         """Return the job that a message says."""
-        depot, cache, directory, umask, encoding, errors, count, *rest = texts
+        depot, cache, directory, umask, limits, encoding, errors, count, *rest = texts
         words, pairs = rest[: int(count)], rest[int(count) :]
         variables = wire.read_pairs(pairs)
-        return cls(depot, cache, directory, int(umask), encoding, errors, words, variables)
+        place = (depot, cache, directory, int(umask), limits)
+        return cls(*place, encoding, errors, words, variables)
 
 
 def work(line: socket.socket, streams: list[int]) -> NoReturn:
@@ -112,9 +118,10 @@ def _do(job: Job, line: socket.socket, streams: list[int]) -> int:
 
     _enter(job, streams)
     threading.Thread(target=_heed, args=(line,), daemon=True).start()
-    ForkServer.depot = DepotClient(Path(job.depot), job.umask)
+    ForkServer.depot = DepotClient(Path(job.depot), f"{job.umask} {job.limits}")
     observer = Observer(tell)
     try:
+        _set_limits(job.limits)
         code = run_safely(lambda: run_words(job.words, hosting=Hosting(job.cache, observer)))
     except Declined as refusal:
         tell("declined", str(refusal))
@@ -133,6 +140,8 @@ def _enter(job: Job, streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(job.variables)
     time.tzset()
+    with contextlib.suppress(locale.Error):
+        locale.setlocale(locale.LC_CTYPE, "")
     for name, number, mode, errors in (
         ("stdin", 0, "r", job.errors),
         ("stdout", 1, "w", job.errors),
@@ -143,6 +152,20 @@ def _enter(job: Job, streams: list[int]) -> None:
             number, mode, 1 if is_by_line else -1, job.encoding, errors, closefd=False
         )
         setattr(sys, name, opened)
+
+
+def _set_limits(text: str) -> None:
+    """Take on the limits of the client, as far as this process may."""
+    for name, _, limits in (each.partition("=") for each in text.split()):
+        number = getattr(resource, name, None)
+        soft, hard = map(int, limits.split(":"))
+        if number is None or resource.getrlimit(number) == (soft, hard):
+            continue
+        most = resource.getrlimit(number)[1]
+        if most != resource.RLIM_INFINITY and not 0 <= soft <= most:
+            raise Declined(f"its `{name}` is lower than that of this process")
+        is_lower = most == resource.RLIM_INFINITY or 0 <= hard < most
+        resource.setrlimit(number, (soft, hard if is_lower else most))
 
 
 def _heed(line: socket.socket) -> None:

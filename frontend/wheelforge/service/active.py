@@ -27,7 +27,7 @@ class Active:
 
     run: Run
     command: list[str] = field(default_factory=list[str])
-    """Directory, umask, encoding, errors, count of words, words, variables."""
+    """Directory, umask, limits, encoding, errors, count of words, words, variables."""
     streams: list[int] = field(default_factory=list[int])
     client: AsyncLine | None = None
     """The line to the client that has given the command, and waits for its exit code."""
@@ -80,7 +80,7 @@ class Active:
         spec = BuildSpec(request["fields"], request["python"])
         words = ["build", "--no-config", *words, *spec.list_words(place)]
         self.command = [
-            *(str(place), str(UMASK), "utf-8", "strict", str(len(words))),
+            *(str(place), str(UMASK), "", "utf-8", "strict", str(len(words))),
             *words,
             *list_pairs(spec.variables),
         ]

@@ -1,8 +1,8 @@
 """Backends that stay imported: servers of hooks that outlive the worker which has started them.
 
 A worker asks for one before it starts one, and leaves its own behind when it ends. They are told
-apart by all that an import can have seen: the Python, the backend, the umask, and every variable
-that was read. One that is used by several workers at once does not mind.
+apart by all that an import can have seen: the Python, the backend, the umask, the limits, and every
+variable that was read. One that is used by several workers at once does not mind.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ BORROW, KEEP, LENT, NONE = "borrow", "keep", "lent", "none"
 class DepotClient:
     """The depot as a worker sees it: asked over a line of its own, for any thread."""
 
-    def __init__(self, address: Path, umask: int) -> None:
+    def __init__(self, address: Path, process: str) -> None:
+        """``process`` is what a hook has of its worker besides variables: umask and limits."""
         self._address = str(address)
-        self._umask = str(umask)
+        self._process = process
 
     def borrow(self, server: ForkServer) -> ServerProcess | None:
         """Return the process of a server that is just like ``server``, if there is one."""
         environment = wire.list_pairs(dict(server.environment))
-        words = [BORROW, server.python, server.module, self._umask, *environment]
+        words = [BORROW, server.python, server.module, self._process, *environment]
         with contextlib.suppress(OSError, wire.WireError), self._connect() as line:
             wire.send(line, words)
             texts, files = wire.receive(line)
@@ -54,7 +55,7 @@ class DepotClient:
         if report is None or channel is None or report.reason:
             return False
         facts = (len(report.names), len(report.absent), *report.names, *report.absent)
-        own = (server.python, server.module, self._umask)
+        own = (server.python, server.module, self._process)
         words = [KEEP, *own, *map(str, facts), *wire.list_pairs(dict(server.environment))]
         with contextlib.suppress(OSError), self._connect() as line:
             wire.send(line, words, [channel.fileno()])
@@ -90,7 +91,7 @@ class Bounds(NamedTuple):
 @dataclass
 class _Kept:
     key: tuple[str, ...]
-    """Python, backend and umask."""
+    """Python, backend, umask and limits."""
     environment: Mapping[str, str]
     report: Report
     channel: socket.socket

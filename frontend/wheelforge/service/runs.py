@@ -154,8 +154,8 @@ class Runs:
     def add_command(self, client: AsyncLine, texts: Sequence[str], streams: list[int]) -> Active:
         """Take a command of a client in; its ``streams`` are taken out of the list."""
         session, *command = texts
-        count = int(command[4])
-        words = command[5 : 5 + count]
+        count = int(command[5])
+        words = command[6 : 6 + count]
         label = next((Path(word).name for word in reversed(words) if word[:1] != "-"), "") or "."
         run = Run(
             id=new_id(),

@@ -234,7 +234,7 @@ class Server:
 
     async def _host(self, line: AsyncLine, texts: Sequence[str], streams: list[int]) -> None:
         """Have a command of a client done, and end it with its client."""
-        version, session, directory, umask, encoding, *rest = texts
+        version, session, directory, umask, limits, encoding, *rest = texts
         if version != VERSION or len(streams) != 3 or self.stopping.is_set():  # ruff: ignore[magic-value-comparison]
             reason = "it is about to end"
             if version != VERSION:
@@ -242,7 +242,7 @@ class Server:
             await line.send("declined", reason)
             return
         name, _, errors = encoding.partition(":")
-        command = [session, directory, umask, name, errors, *rest]
+        command = [session, directory, umask, limits, name, errors, *rest]
         active = self.runs.add_command(line, command, streams)
         listening = asyncio.ensure_future(self._listen(line, active))
         await active.ended.wait()

@@ -17,13 +17,16 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.batches import Yard
 from tests.support.builds import Ground, names_in, write_project, write_sdist
-from tests.support.service import ONCE, Service, finish, serving, start_client, until
+from tests.support.service import ONCE, PLAIN, Service, finish, serving, start_client, until
 from wheelforge.build.targets import find_layout
 from wheelforge.cli.arguments import parse_words
 from wheelforge.cli.client import _OTHERS, COMMANDS
 from wheelforge.cli.hosted import Declined, Hosting, Observer
 from wheelforge.cli.parser import COMMANDS as ALL_COMMANDS
 from wheelforge.cli.parser import build_parser
+
+if sys.platform != "win32":
+    import resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +125,30 @@ def test_hooks__have_the_client_s_variables_and_umask_and_none_of_the_server(
     assert ours["path"] == theirs["path"]
     with zipfile.ZipFile(done.paths[0]) as archive:
         assert archive.read("umask") == b"0o27"
+
+
+def test_hooks__have_the_client_s_limits_and_none_of_the_server(
+    service: Service, tmp_path: Path
+) -> None:
+    code = (
+        "import resource as r;"
+        "files['limits'] = repr([r.getrlimit(n) for n in (r.RLIMIT_NOFILE, r.RLIMIT_CORE)])"
+    )
+    sdist = write_sdist(tmp_path, build_wheel=code)
+    words = [*service.ground.words(sdist, "--no-reuse", "--server", service.address)]
+
+    def build(limits: str, place: str) -> str:
+        out = tmp_path / place
+        command = [sys.executable, "-m", "wheelforge", *words, "-o", out]
+        shell = ["sh", "-c", f'{limits} exec "$@"', "sh", *map(str, command)]
+        subprocess.run(shell, env=PLAIN, check=True, cwd=tmp_path, stdout=subprocess.DEVNULL)
+        with zipfile.ZipFile(next(out.iterdir())) as archive:
+            return archive.read("limits").decode()
+
+    own = [resource.getrlimit(each) for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)]
+    found = [build("", "a"), build("ulimit -n 321; ulimit -c 0;", "b"), build("", "c")]
+
+    assert found == [repr(own), repr([(321, 321), (0, 0)]), repr(own)]
 
 
 def test_wheels__are_byte_identical_under_a_strange_server(
@@ -233,7 +260,9 @@ def test_client__of_another_version_builds_by_itself(service: Service, tmp_path:
 
 
 def test_client__knows_the_commands_that_no_server_does() -> None:
-    served = {name for name in ALL_COMMANDS if "--server" in build_parser(name).format_help()}
+    served = {
+        name for name in ALL_COMMANDS if "--server-required" in build_parser(name).format_help()
+    }
 
     assert served == set(COMMANDS)
     assert {name.split()[0] for name in ALL_COMMANDS} - served == _OTHERS

@@ -53,6 +53,26 @@ def test_server__is_one_for_each_cache_and_says_where(ground: Ground) -> None:
         assert service.process.poll() is None
 
 
+def test_servers__that_start_at_once_are_one(ground: Ground) -> None:
+    processes = [start_client(ground, "serve") for _ in range(4)]
+    try:
+        until(lambda: sum(each.poll() is not None for each in processes) == len(processes) - 1)
+        (winner,) = [each for each in processes if each.poll() is None]
+        assert winner.stderr is not None
+        assert "listening" in winner.stderr.readline()
+        status = json.loads(control(ground, "server", "status", "--json").out)
+
+        assert status["pid"] == winner.pid
+        for each in processes:
+            if each is not winner:
+                done = finish(each)
+                assert (done.code, done.error) == (5, "server-running")
+    finally:
+        for each in processes:
+            each.terminate()
+            each.communicate()
+
+
 @pytest.mark.parametrize("words", [("server", "status"), ("server", "stop")])
 def test_questions__never_start_a_server(ground: Ground, words: tuple[str, ...]) -> None:
     done = control(ground, *words)

@@ -153,7 +153,7 @@ def test_command__that_is_cancelled_before_it_begins_is_not_begun(tmp_path: Path
         runs = Runs(home, zygote, jobs=1, cache=tmp_path)
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            words = ["session", "/", "0", "utf-8", "strict", "1", "x"]
+            words = ["session", "/", "0", "", "utf-8", "strict", "1", "x"]
             active = runs.add_command(AsyncLine(ours), words, [])
             runs.cancel(active.run.id)
             await asyncio.sleep(0.3)
