@@ -69,18 +69,32 @@ def _understands(program: str) -> bool:
 class Tokens:
     """The right to run, for any number of threads; with a pipe, for other processes too."""
 
-    def __init__(self, count: int, pipe: int | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        pipe: int | None = None,
+        find_free_memory: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._count = count
         self._pipe = pipe
+        self._find_free_memory = find_free_memory
         self._running = 0
+        self._is_alone = False
+        """Whether the one that runs is to run alone."""
+        self._wanting_alone = 0
         self._condition = threading.Condition()
         self._waits = threading.local()
 
     @contextlib.contextmanager
-    def holding(self, is_cancelled: Callable[[], bool]) -> Generator[None]:
-        """Have a token inside; go without one if nothing is to run any longer."""
+    def holding(
+        self, is_cancelled: Callable[[], bool], *, is_alone: bool = False, memory_bytes: int = 0
+    ) -> Generator[None]:
+        """Have a token inside; go without one if nothing is to run any longer.
+
+        With ``is_alone`` nobody else has one meanwhile; others run while as much memory is free.
+        """
         start = time.monotonic()
-        is_held = self._wait(is_cancelled)
+        is_held = self._wait(is_cancelled, is_alone=is_alone, memory_bytes=memory_bytes)
         self._waits.seconds = self.waited() + time.monotonic() - start
         try:
             yield
@@ -92,15 +106,28 @@ class Tokens:
         """Return how many seconds the calling thread has waited so far."""
         return float(getattr(self._waits, "seconds", 0.0))
 
-    def _wait(self, is_cancelled: Callable[[], bool]) -> bool:
+    def _wait(self, is_cancelled: Callable[[], bool], *, is_alone: bool, memory_bytes: int) -> bool:
         with self._condition:
-            while not is_cancelled():
-                if self._take():
-                    self._running += 1
-                    return True
-                # Other processes give back without a word to us.
-                self._condition.wait(_LOOK_SECONDS)
+            self._wanting_alone += is_alone
+            try:
+                while not is_cancelled():
+                    if self._is_turn(is_alone=is_alone, memory_bytes=memory_bytes) and self._take():
+                        self._running += 1
+                        self._is_alone = is_alone
+                        return True
+                    # Other processes give back without a word to us.
+                    self._condition.wait(_LOOK_SECONDS)
+            finally:
+                self._wanting_alone -= is_alone
         return False
+
+    def _is_turn(self, *, is_alone: bool, memory_bytes: int) -> bool:
+        if is_alone or not self._running:
+            return not self._running and (is_alone or not self._wanting_alone)
+        if self._is_alone or self._wanting_alone:
+            return False
+        free = self._find_free_memory() if memory_bytes else None
+        return free is None or free >= memory_bytes
 
     def _take(self) -> bool:
         if self._pipe is None:
@@ -120,18 +147,19 @@ class Tokens:
             self._running -= 1
             if self._pipe is not None:
                 _write(self._pipe, b"+")
-            self._condition.notify()
+            self._is_alone = False
+            self._condition.notify_all()
 
 
 @contextlib.contextmanager
 def open_tokens(count: int, place: Path | None) -> Generator[Tokens]:
     """Yield tokens; with a ``place``, those of the pipe that is made there."""
     if place is None:
-        yield Tokens(count)
+        yield Tokens(count, None, find_free_memory)
         return
     pipe = os.open(place, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        yield Tokens(count, pipe)
+        yield Tokens(count, pipe, find_free_memory)
     finally:
         os.close(pipe)
 
@@ -183,6 +211,7 @@ class _WaitingRunner(HookRunner):
         self._runner = runner
         self._tokens = tokens
         self._is_cancelled = is_cancelled
+        self._limits = terms
 
     def __call__(
         self,
@@ -191,7 +220,10 @@ class _WaitingRunner(HookRunner):
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """Run one hook, when it is its turn."""
-        with self._tokens.holding(self._is_cancelled):
+        limits = self._limits
+        with self._tokens.holding(
+            self._is_cancelled, is_alone=limits.is_alone, memory_bytes=limits.memory_bytes
+        ):
             self._runner(cmd, cwd, extra_environ)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.errors import UsageError
 from wheelforge.hooks.environ import is_epoch
@@ -59,7 +59,16 @@ class HookTerms:
             on_start=_load_checks,
             on_ending=self._on_ending,
             is_cancelled=session.cancellation.is_cancelled,
+            **self._limit_requirement(),
         )
+
+    def _limit_requirement(self) -> dict[str, Any]:
+        """Return the limits of a build requirement; for what is named, batches see to them."""
+        override = self._session.override
+        if override is None or not self._session.request.chain:
+            return {}
+        memory, is_alone = (override.value("limits", name) for name in ("memory", "exclusive"))
+        return {"is_alone": bool(is_alone), "memory_bytes": int(cast("float", memory or 0))}
 
     def confine(
         self, options: HookOptions, root: Path, environment: BuildEnvironment

@@ -48,6 +48,10 @@ class HookOptions:
     """Hears of every hook that has ended, well or not."""
     confinement: Confinement | None = None
     """The sandbox that they are run in, if they are in one."""
+    is_alone: bool = False
+    """Whether a batch runs no other hook meanwhile."""
+    memory_bytes: int = 0
+    """How much has to be free before a batch runs one, if others are at work."""
     is_cancelled: Callable[[], bool] = lambda: False
     """For a runner of an embedder's own: whether nobody wants what it runs any longer."""
 

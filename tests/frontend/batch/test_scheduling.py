@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.support.batches import without_summary
+from tests.support.batches import read_lines, without_summary
 from tests.support.hooks import wait_until
 from wheelforge.batch.history import BuildTiming, Timings
 from wheelforge.batch.jobs import Job
@@ -197,6 +197,87 @@ def test_tokens__a_cancelled_build_does_not_wait() -> None:
 def _enter(tokens: Tokens, is_cancelled: Callable[[], bool]) -> float:
     with tokens.holding(is_cancelled):
         return tokens.waited()
+
+
+def test_tokens__of_one_that_is_alone_are_those_of_nobody_else() -> None:
+    tokens, inside, together = Tokens(4), list[bool](), list[int]()
+
+    def work(number: int) -> None:
+        for turn in range(50):
+            is_alone = not (turn + number) % 3
+            with tokens.holding(lambda: False, is_alone=is_alone):
+                inside.append(is_alone)
+                time.sleep(0)
+                if any(inside):
+                    together.append(len(inside))
+                inside.remove(is_alone)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert set(together) == {1}
+
+
+@pytest.mark.parametrize(("limit", "order"), [(100, "second first"), (99, "first second")])
+def test_tokens__wait_for_memory_while_others_run(limit: int, order: str) -> None:
+    looked, ended = threading.Event(), list[str]()
+
+    def find_free() -> int:
+        looked.set()
+        return 99
+
+    tokens = Tokens(2, None, find_free)
+
+    def work() -> None:
+        with tokens.holding(lambda: False, memory_bytes=limit):
+            ended.append("first")
+
+    thread = threading.Thread(target=work)
+    with tokens.holding(lambda: False):
+        thread.start()
+        assert looked.wait(10)
+        if limit < 100:
+            thread.join()
+        ended.append("second")
+    thread.join()
+
+    assert " ".join(ended) == order
+
+
+_LOGGED = """
+import pathlib, time
+log = pathlib.Path({log!r})
+def tell(text):
+    with log.open("a") as file:
+        file.write(text + chr(10))
+log.touch()
+"""
+_LONG = """
+tell("begin")
+end = time.monotonic() + 1
+while "nested" not in log.read_text() and time.monotonic() < end:
+    time.sleep(0.01)
+tell("end")
+"""
+
+
+def test_exclusive__holds_for_a_build_requirement_too(yard: Yard) -> None:
+    log = yard.place / "log"
+    common = _LOGGED.format(log=str(log))
+    yard.sdist("nested", f"{common}tell('nested')")
+    sources = (yard.sdist("other", common + _LONG), yard.project("outer", requires=("nested",)))
+    overrides = yard.place / "overrides.toml"
+    text = "[[package]]\nname = 'nested'\nreason = 'x'\nlimits.exclusive = true\n"
+    overrides.write_text(text, encoding="utf-8")
+
+    code, _, err = yard.run(*sources, "-w", "-j", "2", "--overrides", overrides)
+
+    assert code == 0, err
+    during = ["begin", "end"]
+    assert read_lines(log) in ([*during, "nested"], ["nested", *during])
 
 
 # Memory
