@@ -129,9 +129,13 @@ def finish(process: subprocess.Popen[str]) -> Done:
 def serving(
     ground: Ground, *words: str | Path, variables: Mapping[str, str] | None = None, umask: int = -1
 ) -> Generator[Service]:
-    """Yield a server that listens; it is stopped in the end, or killed."""
+    """Yield a server that listens; it is stopped in the end, or killed.
+
+    Hooks are in no sandbox unless ``words`` say so: much that they do is seen by files elsewhere.
+    """
     variables = {**_MEASURED, **(variables or {})}
-    process = start_client(ground, "serve", *words, variables=variables, umask=umask)
+    sandbox = () if "--sandbox" in words else ("--sandbox", "none")
+    process = start_client(ground, "serve", *words, *sandbox, variables=variables, umask=umask)
     service = Service(ground=ground, process=process, socket=ground.cache / "service-v1" / "socket")
     assert process.stderr is not None
     with process:

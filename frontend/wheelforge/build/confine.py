@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ def find_sandbox(settings: Settings, components: Components, layout: Layout) -> 
     """Return the rung that the hooks of a forge stand on; an error if it is lower than wanted."""
     if components.make_runner is not None:
         raise UsageError("option-invalid", "--sandbox", "the runner of the hooks is not ours")
+    if settings.sandbox.limits and os.name == "nt":
+        raise UsageError("option-invalid", "--max-memory", "there are no such limits on Windows")
     return choose_sandbox(
         settings.sandbox.wanted,
         settings.variables.get("PATH", os.defpath),
@@ -50,6 +52,7 @@ def open_sandbox(session: BuildSession, sandbox: Sandbox, place: Path) -> HookSa
         variables=session.hook_variables,
         override=session.override,
         compiler_cache=session.context.compiler_cache,
+        limits=session.context.settings.sandbox.limits,
     )
 
 
@@ -62,6 +65,7 @@ class HookSandbox:
     variables: Mapping[str, str]
     override: Override | None
     compiler_cache: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __str__(self) -> str:
         """Return what the log says of it."""
@@ -69,12 +73,19 @@ class HookSandbox:
         return "".join([str(self.sandbox), *more])
 
     @property
+    def is_one(self) -> bool:
+        """Whether it was asked for, and not only for limits of resources."""
+        return self.sandbox.rung != "none" or bool(self.sandbox.reasons)
+
+    @property
     def has_network(self) -> bool:
         """Whether an override allows the network."""
         return self.override is not None and self.override.value("sandbox", "network") is True
 
     def list_variables(self) -> dict[str, str]:
-        """Return the variables of the hooks, which have homes of their own."""
+        """Return the variables of the hooks, which have homes of their own in a sandbox."""
+        if not self.is_one:
+            return dict(self.variables)
         own = self.override.table("environment") if self.override else {}
         found = change_variables(
             self.variables, self.place / _PRIVATE, own=own, network=self.has_network
@@ -98,7 +109,7 @@ class HookSandbox:
             readable=self._list_readable(variables),
             network=self.has_network,
         )
-        prefix = self.sandbox.write_prefix(policy)
+        prefix = self.sandbox.write_prefix(policy, self.limits)
         return Confinement(prefix=prefix, private=confinement.private)
 
     def describe(self) -> dict[str, object]:

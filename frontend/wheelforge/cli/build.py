@@ -39,8 +39,9 @@ def run_build(options: CommandOptions) -> int:
         )
     with RunnerPool() as pool:
         # In a sandbox a server is the build's own.
-        is_plain = options.sandbox == options.require_sandbox == "none"
-        if is_plain and not (options.no_isolation or options.no_cache):
+        limits = (options.max_memory, options.max_processes, options.max_file_size)
+        is_shared = options.sandbox == options.require_sandbox == "none" and not any(limits)
+        if is_shared and not (options.no_isolation or options.no_cache):
             source = options.sources[0] if options.sources else Path.cwd()
             python = options.pythons[0] if options.pythons else ""
             reuses = not (options.no_reuse or options.rebuild or options.refresh)

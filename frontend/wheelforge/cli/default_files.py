@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FILE = "wheelforge.toml"
 _WHICH = ("config", "no_config")
 """The values that say which files are read."""
+_OF_USER = ("sandbox", "require_sandbox")
+"""Values of the user's file that the project's does not replace: it may be one of what is built."""
 
 
 def find_defaults(
@@ -38,6 +40,8 @@ def find_defaults(
 
     found: dict[str, Default] = {}
     for level in (*(read_defaults(path, command) for path in files), variables):
+        if level is not variables:
+            level |= {dest: found[dest] for dest in _OF_USER if dest in found}
         rivals = set[str]().union(*(list_rivals(parser, dest) for dest in level))
         kept = {dest: default for dest, default in found.items() if dest not in rivals}
         found = {**kept, **level}

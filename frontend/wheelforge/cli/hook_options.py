@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.argument_types import parse_seconds
+from wheelforge.cli.argument_types import parse_count, parse_seconds, parse_size
 
 if TYPE_CHECKING:
     from wheelforge.cli.options import Options
@@ -30,6 +30,7 @@ def add_hooks(parser: Options) -> None:
         help="run compilers through ccache or sccache (default: off)",
     )
     add_sandbox(parser)
+    add_limits(parser)
 
 
 def add_timeout(parser: Options) -> None:
@@ -39,14 +40,14 @@ def add_timeout(parser: Options) -> None:
     )
 
 
-def add_sandbox(parser: Options) -> None:
+def add_sandbox(parser: Options, default: str = "none") -> None:
     """Add which files and networks hooks can reach."""
     parser.add_argument(
         "--sandbox",
-        default="none",
+        default=default,
         metavar="KIND",
         help="run hooks in a sandbox: auto, strict, tcp-off, none, or by a command such as "
-        "'firejail --net=none' (default: none)",
+        f"'firejail --net=none' (default: {default})",
     )
     parser.add_argument(
         "--require-sandbox",
@@ -54,4 +55,20 @@ def add_sandbox(parser: Options) -> None:
         default="none",
         metavar="LEVEL",
         help="build nothing if the sandbox promises less: strict, tcp-off or files",
+    )
+
+
+def add_limits(parser: Options) -> None:
+    """Add how much of the machine hooks may use."""
+    parser.add_argument(
+        "--max-memory", type=parse_size, metavar="SIZE", help="for each process of a hook: 4GB"
+    )
+    parser.add_argument(
+        "--max-processes",
+        type=parse_count,
+        metavar="N",
+        help="while a hook runs, of the user altogether; not for root",
+    )
+    parser.add_argument(
+        "--max-file-size", type=parse_size, metavar="SIZE", help="for each file of a hook: 1GB"
     )

@@ -247,6 +247,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("builds")
     options.add_overrides(group)
     hook_options.add_timeout(group)
+    hook_options.add_sandbox(group, "auto")
     options.add_links(group)
     options.add_requirements(parser)
     options.add_index(parser)

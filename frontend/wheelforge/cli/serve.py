@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _OF_BUILDS = (
     *("--index-url", "--extra-index-url", "--find-links", "--no-index", "--offline"),
     *("--overrides", "--build-constraint", "--require-hashes", "--exclude-newer", "--era"),
-    *("--timeout", "--links"),
+    *("--timeout", "--links", "--require-sandbox"),
 )
 """Options of a server that are those of the builds that it is asked for over its API."""
 _PATIENCE_SECONDS = 600
@@ -84,6 +84,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
     from wheelforge.service.access import read_tokens
     from wheelforge.service.server import ServerOptions, serve
 
+    console = Console(options.verbosity)
     path = find_socket(listeners) or options.socket or choose_socket(home, os.environ)
     network = find_network(listeners) or options.listen
     found = ServerOptions(
@@ -92,7 +93,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         jobs=options.jobs or count_cores(),
         idle_seconds=options.idle,
         targets=dict(options.targets or ()),
-        words=_list_words(options),
+        words=[*_list_words(options), f"--sandbox={_choose_sandbox(options, console)}"],
         places=_list_places(options),
         listen=network,
         tokens=read_tokens(options.token_file or home.root / "tokens") if network else {},
@@ -100,7 +101,6 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         listeners=listeners,
         index_rules=_read_index_rules(options, network),
     )
-    console = Console(options.verbosity)
 
     def on_ready(server: Server) -> None:
         left = len(server.runs.active)
@@ -112,6 +112,22 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
             write_to_log(home.log, is_ready=True)
 
     serve(found, zygote, on_ready)
+
+
+def _choose_sandbox(options: CommandOptions, console: Console) -> str:
+    """Return the sandbox of builds over the API: a strict one where there is one, else a warning.
+
+    Nothing is said where none is wanted.
+    """
+    from wheelforge.hooks.sandbox.ladder import choose_sandbox
+    from wheelforge.service.requests import VARIABLES
+
+    wanted: str = options.sandbox
+    found = choose_sandbox(wanted, VARIABLES["PATH"], required=options.require_sandbox)
+    if wanted != "none" and not found.reaches("strict"):
+        text = f"hooks of builds over the API can reach more than they should: sandbox {found}"
+        console.say("warning", text)
+    return "strict" if wanted == "auto" and found.reaches("strict") else wanted
 
 
 def _read_index_rules(options: CommandOptions, network: tuple[str, int] | None) -> IndexRules:

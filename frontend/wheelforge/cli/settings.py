@@ -47,7 +47,13 @@ def make_settings(options: CommandOptions) -> Settings:
             reuse=_find_reuse(options),
             rebuild=frozenset(map(_normalize, options.rebuild or ())),
         ),
-        sandbox=SandboxSettings(wanted=options.sandbox, required=options.require_sandbox),
+        sandbox=SandboxSettings(
+            wanted=options.sandbox,
+            required=options.require_sandbox,
+            most_memory=options.max_memory,
+            most_processes=options.max_processes,
+            largest_file=options.max_file_size,
+        ),
     )
 
 

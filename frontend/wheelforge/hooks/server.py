@@ -316,10 +316,15 @@ class ServerProcess:
             return HookChannel(line, reader, watch, kill).run(command)
 
     def _kill_all(self) -> None:
-        """Kill a sandbox with all that is in it."""
-        if self._process is not None:
+        """Kill a server with all that it has started; inside, they may have other numbers."""
+        if self._process is None:
+            return
+        from wheelforge.hooks.serve import find_descendants
+
+        root = self._process.pid
+        for pid in (*find_descendants(root), *find_descendants(root), root):
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def release(self) -> None:
         """Leave it to somebody who has a copy of its channel."""

@@ -273,3 +273,24 @@ def _is_running(mark: str) -> bool:
         except OSError:
             continue
     return False
+
+
+@pytest.mark.parametrize("sandbox", ["none", "strict", "tcp-off"])
+def test_limits__of_memory_and_files_hold_for_all_processes_of_a_hook(
+    place: Place, sandbox: str
+) -> None:
+    code = """
+        import os, subprocess, sys
+        def fails(words, status):
+            done = subprocess.run([sys.executable, "-c", words], stderr=subprocess.PIPE)
+            assert done.returncode == status, done
+        fails("bytearray(300 << 20)", 1)
+        fails("open('large', 'wb').write(bytes(40 << 20))", 1)
+        assert os.path.getsize("large") == 32_000_000
+        bytearray(50 << 20)
+    """
+    words = ("--sandbox", sandbox, "--max-memory", "200MB", "--max-file-size", "32MB")
+
+    done = build(place, *words, build_wheel=textwrap.dedent(code))
+
+    assert done.code == 0, done.err

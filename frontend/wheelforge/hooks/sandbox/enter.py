@@ -1,9 +1,9 @@
 """Run by path, before the server of a build's hooks: restricts this process, and becomes another.
 
-Arguments: the restrictions as JSON, then the words of the command. Two kinds are known: rules of
-Landlock for this process and all that it starts, and namespaces with a root of their own, for
-machines without bubblewrap. A restriction that the kernel refuses ends the process with status 126
-and one line: nothing runs less restricted than was asked for.
+Arguments: the restrictions as JSON, then the words of the command. Three kinds are known: limits of
+resources; rules of Landlock for this process and all that it starts; and namespaces with a root of
+their own, for machines without bubblewrap. A restriction that the kernel refuses ends the process
+with status 126 and one line: nothing runs less restricted than was asked for.
 """
 
 # ruff: file-ignore[os-path-isdir, os-path-exists, os-path-dirname, builtin-open, os-makedirs, os-symlink, os-chmod, hardcoded-temp-file, write-whole-file, start-process-with-no-shell]
@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import signal
 import struct
 import sys
@@ -63,16 +64,34 @@ class Refused(Exception):  # ruff: ignore[error-suffix-on-exception-name]
 def main() -> None:
     """Restrict this process, and become the command."""
     restrictions: dict[str, Any] = json.loads(sys.argv[1])
-    keyctl = KEYCTL.get(os.uname().machine, -1)
-    restrict = enter_namespaces if "mounts" in restrictions else apply_landlock
     try:
-        call("prctl", "no new privileges", NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        LIBRARY.syscall(*map(ctypes.c_long, (keyctl, JOIN_SESSION_KEYRING, 0)))
+        limit_resources(restrictions.get("limits", {}))
         restrict(restrictions)
         os.execvp(sys.argv[2], sys.argv[2:])
-    except (Refused, OSError) as error:
+    except (Refused, OSError, ValueError) as error:
         os.write(2, f"wheelforge: the sandbox cannot be entered: {error}\n".encode())
     os._exit(REFUSED)
+
+
+def limit_resources(limits: dict[str, int]) -> None:
+    """Limit this process, and each of those that it starts: `RLIMIT_DATA` and its like."""
+    for name, most in limits.items():
+        number = getattr(resource, name)
+        _, hard = resource.getrlimit(number)
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(number, (least, least))
+
+
+def restrict(restrictions: dict[str, Any]) -> None:
+    """Enter namespaces, or obey Landlock, as the restrictions have it; they may have neither."""
+    if "mounts" in restrictions or "readable" in restrictions:
+        keyctl = KEYCTL.get(os.uname().machine, -1)
+        call("prctl", "no new privileges", NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        LIBRARY.syscall(*map(ctypes.c_long, (keyctl, JOIN_SESSION_KEYRING, 0)))
+    if "mounts" in restrictions:
+        enter_namespaces(restrictions)
+    elif "readable" in restrictions:
+        apply_landlock(restrictions)
 
 
 def call(name: str, purpose: str, *arguments: Any) -> int:  # ruff: ignore[any-type]

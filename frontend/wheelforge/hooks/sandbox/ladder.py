@@ -20,7 +20,7 @@ from wheelforge.hooks.sandbox.bubblewrap import list_mounts, write_prefix
 from wheelforge.hooks.sandbox.policy import SandboxPolicy, make_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wheelforge_isolation import JsonCache
 
@@ -89,8 +89,14 @@ class Sandbox(NamedTuple):
         """Whether its processes may have other numbers inside than outside."""
         return self.rung not in {"none", "landlock"}
 
-    def write_prefix(self, policy: SandboxPolicy) -> tuple[str, ...]:
-        """Return the words before a command."""
+    def write_prefix(
+        self, policy: SandboxPolicy, limits: Mapping[str, int] | None = None
+    ) -> tuple[str, ...]:
+        """Return the words before a command, which has these ``limits``."""
+        before = _launch({"limits": limits}) if limits else ()
+        return (*before, *self._write_words(policy))
+
+    def _write_words(self, policy: SandboxPolicy) -> tuple[str, ...]:
         if self.rung == "bubblewrap":
             program, *more = self.words
             return write_prefix(program, policy, disables=not more)
@@ -108,7 +114,7 @@ class Sandbox(NamedTuple):
         return self.words
 
 
-def _launch(facts: dict[str, object]) -> tuple[str, ...]:
+def _launch(facts: Mapping[str, object]) -> tuple[str, ...]:
     return sys.executable, "-I", "-S", _LAUNCHER, json.dumps(facts)
 
 

@@ -1,0 +1,58 @@
+"""Builds over the API run their hooks in a strict sandbox, unless the server is told otherwise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.builds import Ground, write_sdist
+from tests.support.service import PLAIN, serving
+from wheelforge.hooks.sandbox.ladder import choose_sandbox
+
+_BEST = choose_sandbox("auto", PLAIN["PATH"])
+pytestmark = pytest.mark.skipif(
+    _BEST.level != "strict", reason=f"this machine has no strict sandbox: {_BEST}"
+)
+_DENIED = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" "$@"'
+
+
+def test_server__builds_over_the_api_are_in_a_strict_sandbox(own: Ground, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret", encoding="ascii")
+    reads, plain = (tmp_path / name for name in ("reads", "plain"))
+    bad = write_sdist(reads, own=True, build_wheel=f"open({str(secret)!r}).read()")
+    good = write_sdist(plain, own=True)
+
+    with serving(own, "--sandbox", "auto") as service:
+        endings = [
+            service.wait(service.build(path, output=str(tmp_path / "out"))) for path in (bad, good)
+        ]
+
+    outcomes = [ending["outcome"] for ending in endings]
+    assert [outcome["outcome"] for outcome in outcomes] == ["failed", "built"]
+    assert outcomes[1]["sandbox"]["level"] == "strict"
+
+
+def test_server__says_loudly_that_there_is_no_strict_sandbox(own: Ground) -> None:
+    words = [*("unshare", "--user", "--map-root-user", "sh", "-c", _DENIED), sys.executable, "-m"]
+    command = [*words, "wheelforge", *own.words("serve", "--idle", "0.1")]
+
+    done = subprocess.run(
+        command, env=PLAIN, cwd=own.links, capture_output=True, text=True, check=False
+    )
+
+    assert "warning: hooks of builds over the API can reach more than they should" in done.stderr
+    assert "user namespaces are forbidden here" in done.stderr
+
+
+def test_server__that_requires_a_strict_sandbox_does_not_start_without_one(own: Ground) -> None:
+    words = [*("unshare", "--user", "--map-root-user", "sh", "-c", _DENIED), sys.executable, "-m"]
+    command = [*words, "wheelforge", *own.words("serve", "--require-sandbox", "strict")]
+
+    done = subprocess.run(
+        command, env=PLAIN, cwd=own.links, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 5
+    assert done.stderr.startswith("error[sandbox-unavailable]: ")
