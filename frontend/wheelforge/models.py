@@ -51,10 +51,7 @@ class Era(Enum):
 
 
 class Reuse(Enum):
-    """Which wheels of earlier builds are used again, if nothing that they depend on has changed.
-
-    SDISTS are archives, which do not change; ALL are directories too, by their content.
-    """
+    """Whose wheels are used again, if nothing has changed; ALL are directories too."""
 
     OFF = "off"
     SDISTS = "sdists"
@@ -157,6 +154,8 @@ class Policy:
     reuse: Reuse = Reuse.SDISTS
     rebuild: frozenset[str] = frozenset()
     """Of these, wheels are built in any case: normalised names, or ``:all:``."""
+    verify_reuse: float = 0.0
+    """The share of wheels to be used again that are built nevertheless, and compared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,7 +197,8 @@ class Cause(NamedTuple):
     """Why a wheel was built, and not used again."""
 
     code: str
-    """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged`` or ``asked``."""
+    """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged``, ``asked``, or
+    ``verified``."""
     sentence: str
     place: str = ""
     """The input that has changed first, as ``closure.wheels.setuptools.version``."""

@@ -234,7 +234,7 @@ class BuildSession:
         try:
             self._run(self.open_attempt(tree, place, log), fetched)
             if self.wheel is not None:
-                self._result.cause = self.wheel.store(self._result, place)
+                self.wheel.store(self._result, place)
         except BuildError as error:
             is_hopeful = self._find_era() is Era.FALLBACK and bool(fetched.sha256)
             if not is_hopeful or self.request.cutoff or not is_of_its_time(error):

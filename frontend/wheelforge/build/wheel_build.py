@@ -94,6 +94,9 @@ class WheelBuild:
         self._inputs = inputs
         self._fetched = inputs.fetched
         self.override = inputs.override
+        self._kept: ReusedWheel | None = None
+        """The wheel of an earlier build, if it is to be compared."""
+        self._verified: Cause | None = None
         self._known = self._describe()
         self._manifest = key_of(self._known)
 
@@ -117,8 +120,19 @@ class WheelBuild:
                 continue  # the build comes to the same error, and says it better
             if found is not None:
                 self._expect()
-                return found
+                return self._choose_to_use(found)
         return None
+
+    def _choose_to_use(self, found: ReusedWheel) -> ReusedWheel | None:
+        """Return the wheel, unless it is to be built again and compared."""
+        rate = self._reuse.settings.policy.verify_reuse
+        if rate and not self._request.chain:
+            from wheelforge.build.verify_reuse import is_chosen
+
+            if is_chosen(rate):
+                self._kept = found
+                return None
+        return found
 
     def _read_manifest(self) -> list[Asked]:
         found = self._reuse.manifests.read(self._manifest)
@@ -188,11 +202,24 @@ class WheelBuild:
             "closure": describe_closure(asked, closures, constraints),
         }
 
-    def store(self, result: BuildResult, place: Path) -> Cause | None:
-        """Keep the wheel that was just built below ``place``, if that is possible.
+    def store(self, result: BuildResult, place: Path) -> None:
+        """Keep the wheel that was just built below ``place``, and why, if that is possible.
 
-        Return why it was built.
+        Raises `ReuseDifferenceError` if it was built to be compared, and is another one.
         """
+        fresh, self._verified = result.artifacts[-1], None
+        if self._kept is not None:
+            from wheelforge.build.verify_reuse import verify
+
+            path = place / Kind.WHEEL.value / fresh.path.name
+            self._verified = verify(self._kept, fresh, path)
+        result.cause = self._store(result, place) or self._verified
+        if self._verified is not None and self._verified.follows:
+            from wheelforge.errors import ReuseDifferenceError
+
+            raise ReuseDifferenceError(fresh.path.name, self._verified.follows)
+
+    def _store(self, result: BuildResult, place: Path) -> Cause | None:
         cause: Cause | None = None
         with contextlib.suppress(ForgeError, OSError):
             if not self._inputs.content.is_unchanged():
@@ -248,6 +275,8 @@ class WheelBuild:
         keys: list[str] = (reuse.history.read(project) or {}).get("keys", [])
         others = [each for each in keys if each != key]
         reuse.history.write({"keys": [key, *others][:_LONGEST_HISTORY]}, project)
+        if self._verified is not None:
+            return self._verified
         if not reuse.reads(self._fetched):
             return cause.ASKED if keys else cause.FIRST
         if key in keys:

@@ -60,6 +60,18 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_rate(text: str) -> float:
+    """Return a share of things, between none and all of them: ``0.05`` or ``5%``."""
+    bare = text.strip().removesuffix("%")
+    try:
+        rate = float(bare) / (100 if "%" in text else 1)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise ArgumentTypeError(f"`{text}` is not a share, like 0.05 or 5%")
+    return rate
+
+
 def parse_shard(text: str) -> Shard:
     """Return which of how many parts: ``2/5``."""
     from wheelforge.batch.shards import Shard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.argument_types import parse_output_directory, parse_size
+from wheelforge.cli.argument_types import parse_output_directory, parse_rate, parse_size
 
 if TYPE_CHECKING:
     import argparse
@@ -47,6 +47,13 @@ def add_reuse(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help="build anew, and keep the result; with a NAME only that project (repeatable)",
+    )
+    group.add_argument(
+        "--verify-reuse",
+        type=parse_rate,
+        default=0.0,
+        metavar="RATE",
+        help="build this share of what would be used again, and compare: 5%%",
     )
 
 

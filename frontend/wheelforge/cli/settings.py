@@ -46,6 +46,7 @@ def make_settings(options: CommandOptions) -> Settings:
             compiler_cache=options.compiler_cache,
             reuse=_find_reuse(options),
             rebuild=frozenset(map(_normalize, options.rebuild or ())),
+            verify_reuse=options.verify_reuse,
         ),
         sandbox=SandboxSettings(
             wanted=options.sandbox,

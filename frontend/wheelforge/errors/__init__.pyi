@@ -13,6 +13,7 @@ from wheelforge.errors.hooks import (
 )
 from wheelforge.errors.provenance import (
     ProvenanceError as ProvenanceError,
+    ReuseDifferenceError as ReuseDifferenceError,
 )
 from wheelforge.errors.requirements import (
     DownloadMismatchError as DownloadMismatchError,

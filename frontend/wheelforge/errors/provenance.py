@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from wheelforge.errors.base import BuildError, Kind
+from wheelforge.errors.base import BuildError, Kind, in_backticks
+
+_MOST_NAMED = 5
 
 
 class ProvenanceError(BuildError):
@@ -35,4 +37,27 @@ class ProvenanceError(BuildError):
         "rebuild-impossible": Kind(
             5, "file reason", "`{file}` cannot be built again here: {reason}"
         ),
+    }
+
+
+def _name_files(error: ReuseDifferenceError) -> str:
+    rest = len(error.files) - _MOST_NAMED
+    names = in_backticks(error.files[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    return f"`{error.result}` was built again with all that it depends on, and differs in {names}"
+
+
+class ReuseDifferenceError(BuildError):
+    """A wheel that would be used again is not what a build makes now."""
+
+    code = "reuse-differs"
+    result: str
+    files: tuple[str, ...]
+    kinds: ClassVar[dict[str, Kind]] = {
+        code: Kind(
+            4,
+            "result files",
+            _name_files,
+            "either its builds are not reproducible, or they read something that is in no key: name"
+            " it with `key-files`, or set `reuse = false`, in overrides",
+        )
     }
