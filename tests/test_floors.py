@@ -5,6 +5,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -353,3 +354,12 @@ def test_tests__import_no_other_test() -> None:
     ]
 
     assert found == []
+
+
+def test_tests__are_collected_from_every_directory(pytestconfig: pytest.Config) -> None:
+    """Directories named `build` or `dist` are left out unless that is said otherwise."""
+    left_out = pytestconfig.getini("norecursedirs")
+    directories = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+
+    assert directories
+    assert not [name for name in directories for glob in left_out if fnmatch(name, glob)]
