@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from wheelforge.cli.console import Console
     from wheelforge.events import BuildEvent, Reporter
     from wheelforge.models import Outcome
+    from wheelforge.verify.repeat import Repeater
 
     Build = Callable[[Reporter, Callable[[Outcome], None]], None]
 
@@ -64,6 +66,25 @@ def is_alone(options: CommandOptions) -> bool:
 
 def run_with(options: CommandOptions, build: Build, *, is_batch: bool = False) -> int:
     """Let ``build`` build, tell of it, write the reports, and return the exit code."""
+    if not options.repeat:
+        return _run(options, build, is_batch=is_batch)
+    from wheelforge.cli.settings import make_settings
+    from wheelforge.verify.repeat import Repeater
+
+    repeaters: list[Repeater] = []
+
+    def build_twice(report: Reporter, on_outcome: Callable[[Outcome], None]) -> None:
+        pythons = options.pythons or [None]
+        python = pythons[0] if len(pythons) == 1 else None
+        repeater = Repeater(replace(make_settings(options), python=python))
+        repeaters.append(repeater)
+        build(report, lambda outcome: on_outcome(repeater.repeat(outcome)))
+
+    code = _run(options, build_twice, is_batch=is_batch)
+    return code or int(any(each.has_differences for each in repeaters))
+
+
+def _run(options: CommandOptions, build: Build, *, is_batch: bool) -> int:
     from wheelforge.cli.commands import open_cache_place, open_console
     from wheelforge.cli.reports import open_reports
 

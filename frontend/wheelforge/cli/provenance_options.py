@@ -36,6 +36,11 @@ def add_provenance(parser: argparse.ArgumentParser) -> None:
         default="off",
         help="list what is in each wheel, as CycloneDX, beside the wheel or in it (default: off)",
     )
+    group.add_argument(
+        "--repeat",
+        action="store_true",
+        help="build everything a second time in other circumstances, and tell what differs",
+    )
 
 
 def add_verifying(parser: argparse.ArgumentParser) -> None:

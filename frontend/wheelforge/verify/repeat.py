@@ -1,0 +1,92 @@
+"""Artifacts that are built a second time in other circumstances, and compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wheelforge.build.forge import Components, open_forge
+from wheelforge.hooks.environ import share_jobs
+from wheelforge.models import Kind, Reuse
+from wheelforge.provenance.options import Provenance
+from wheelforge_isolation import (
+    ForgeError,
+    Sameness,
+    compare_archives,
+    ensure_directory,
+    open_stage,
+    temporary_directory,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wheelforge.models import Artifact, Outcome
+    from wheelforge.settings import Settings
+
+CIRCUMSTANCES = {
+    "TZ": "Pacific/Chatham",
+    "LC_ALL": "C",
+    "PYTHONHASHSEED": "4242",
+    **share_jobs(1),
+}
+"""Variables that are other ones the second time. The directory of the build is another one too."""
+_MOST_SHOWN = 5
+
+
+class Repeater:
+    """Builds again what was built, with the same Python or one of the same version."""
+
+    def __init__(self, settings: Settings) -> None:
+        policy = replace(settings.policy, reuse=Reuse.OFF)
+        # A list that is in a wheel is a part of it; what comes beside it is not looked at.
+        sbom = settings.provenance.sbom
+        self._settings = replace(settings, policy=policy, provenance=Provenance(sbom=sbom))
+        self.has_differences = False
+        """Whether something came out different, or could not be built again."""
+
+    def repeat(self, outcome: Outcome) -> Outcome:
+        """Return how a build has ended, with remarks on how its second time was."""
+        made = [each for each in outcome.artifacts if each.kind is not Kind.EDITABLE]
+        if outcome.error is not None or not made:
+            return outcome
+        try:
+            with temporary_directory() as place:
+                remarks = tuple(self._compare(outcome, made, Path(place)))
+        except ForgeError as error:
+            self.has_differences = True
+            remarks = (f"the second time it cannot be built: {outcome.summarize(error)}",)
+        return replace(
+            outcome,
+            notes=(*outcome.notes, *remarks),
+            remarks=(*outcome.remarks, *remarks),
+        )
+
+    def _compare(self, outcome: Outcome, made: list[Artifact], place: Path) -> Iterator[str]:
+        again = {each.path.name: each.path for each in self._build(outcome, place)}
+        for artifact in made:
+            name = artifact.path.name
+            if name not in again:
+                self.has_differences = True
+                yield f"`{name}`: the second time it is not made"
+                continue
+            found = compare_archives(artifact.path, again[name])
+            self.has_differences |= found.sameness is Sameness.DIFFERENT
+            yield f"`{name}`: the second time it is {found.sameness.value}"
+            for each in found.differences[:_MOST_SHOWN]:
+                yield f"`{name}`: `{each.path}`: {each.text}"
+            if len(found.differences) > _MOST_SHOWN:
+                yield f"`{name}`: {len(found.differences) - _MOST_SHOWN} more files differ"
+
+    def _build(self, outcome: Outcome, place: Path) -> tuple[Artifact, ...]:
+        request, elsewhere = outcome.request, place / "built-elsewhere"
+        ensure_directory(str(elsewhere))
+        variables = self._settings.variables if request.variables is None else request.variables
+        request = replace(
+            request, output=place / "out", tree=None, variables={**variables, **CIRCUMSTANCES}
+        )
+        settings = replace(self._settings, python=self._settings.python or outcome.python)
+        staging = Components(staging=lambda name: open_stage(elsewhere, f"again-{name}"))
+        with open_forge(settings, components=staging) as forge:
+            return forge.build(request).artifacts
