@@ -5,6 +5,7 @@ The first index that knows a name is the only one that is asked about it, as eve
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,7 @@ _MAX_AGE = re.compile(r"max-age=(\d{1,9})\b")
 _LONGEST_SECONDS = 600.0
 """A page is asked for again after this time, whatever its index says."""
 _MOST_METADATA_BYTES = 16 << 20
+_SERIALS = itertools.count(1)
 
 
 class ListedFile(NamedTuple):
@@ -60,6 +62,8 @@ class Listing(NamedTuple):
     etag: str = ""
     fresh_until: float = 0.0
     """Of the monotonic clock."""
+    serial: int = 0
+    """Tells what was read from what was read before."""
 
     def find(self, file_name: str) -> ListedFile | None:
         """Return the file of that name."""
@@ -133,7 +137,7 @@ class ListingReader:
                 continue
             if listed.url.startswith(REMOTE) and listed.file_name:
                 said = {key: value for key, value in item.items() if value is not None}
-                facts = {"filename": listed.file_name, **said, "url": listed.url}
+                facts = {**said, "filename": listed.file_name, "url": listed.url}
                 files.append(ListedFile(facts, listed))
         return Listing(
             facts=document.facts,
@@ -142,6 +146,7 @@ class ListingReader:
             is_private="@" in urlsplit(index_url).netloc,
             etag=answer.headers.get("etag", ""),
             fresh_until=fresh_until,
+            serial=next(_SERIALS),
         )
 
 

@@ -140,6 +140,19 @@ def _metrics(site: OnDemand) -> bytes:
     return site.service.fetch("GET", "/metrics")[2]
 
 
+@pytest.mark.long
+def test_page__is_refused_to_a_client_that_waits_for_very_many(
+    tmp_path: Path, gate: Gate, slow: Project
+) -> None:
+    with on_demand(tmp_path, slow) as site, contextlib.ExitStack() as stack:
+        answers = [stack.enter_context(asking(site, "slow")) for _ in range(512)]
+        assert {answer.read(1) for answer in answers} == {b" "}
+        assert site.show("slow").status == 429
+        gate.open()
+        assert {json.loads(answer.read())["name"] for answer in answers} == {"slow"}
+        until(lambda: site.show("slow").status == 200)
+
+
 def test_build__ends_when_the_last_client_has_gone(
     tmp_path: Path, gate: Gate, slow: Project
 ) -> None:

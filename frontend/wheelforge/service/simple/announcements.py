@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_SECONDS = 20
+_BODY_SECONDS = 30.0
 _FIELDS = {"name", "target", "requirements", "constraints", "hashes", "is_closed"}
 
 
@@ -30,7 +32,14 @@ async def announce_set(_: Server, request: web.Request) -> web.StreamResponse:
     index = _find_index(request)
     if not index.check_access(request):
         raise Problem(403, "role-insufficient", "this takes the role `build`")
-    fields = as_table(read_json(await request.read()))
+    if index.site.set_builds.is_busy:
+        raise Problem(429, "server-busy", "too many sets are being made; ask again later")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = await request.read()
+    except TimeoutError as error:
+        raise Problem(408, "client-slow", "the body comes too slowly") from error
+    fields = as_table(read_json(body))
     if not fields or fields.keys() - _FIELDS:
         raise RequestError("", f"it must be an object with fields of {', '.join(sorted(_FIELDS))}")
     found, wanted = _read_set(fields), str(fields.get("target") or "")

@@ -17,6 +17,7 @@ from wheelforge_isolation import ForgeError, deliver_file, read_wheel_metadata
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_wheel_name
 from wheelforge_isolation.formats.metadata import first_value, parse_fields
+from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -180,12 +181,17 @@ class PageBuilds:
             project=sdist.name,
             file_name=sdist.file_name,
             code=code,
-            message=str(error.get("message") or "the build has failed"),
-            hint=str(error.get("hint") or ""),
+            message=_show(error.get("message") or "the build has failed"),
+            hint=_show(error.get("hint") or ""),
             run=run.id,
             until=find_expiry(code, int(error.get("exit_code") or 0)),
         )
         self._wheels.add_failure(failure)
+
+
+def _show(text: object) -> str:
+    """Return a text of a build in one line, without halves of characters."""
+    return escape_line(str(text)).encode(errors="backslashreplace").decode()
 
 
 def name_sdist(sdist: Candidate) -> str:

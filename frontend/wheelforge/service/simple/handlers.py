@@ -39,6 +39,11 @@ _PAD_SECONDS = 3.0
 _MOST_WAITING = 512
 """Pages for which one client may wait at once."""
 _FOR_EVER = "max-age=365000000, immutable"
+_OF_PAGES = {
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'",
+}
 _FOREIGN = {"cross-site", "same-site"}
 
 
@@ -159,8 +164,8 @@ def _begin_page(form: str) -> web.StreamResponse:
         headers={
             "Content-Type": form,
             "Cache-Control": "no-store",
-            "Vary": "Accept",
             "X-Accel-Buffering": "no",
+            **_OF_PAGES,
         }
     )
     response.enable_chunked_encoding()
@@ -231,7 +236,7 @@ def _answer_page(
     request: web.Request, content: Content, form: str, *, is_final: bool
 ) -> web.Response:
     """Return the answer with a page, or that it is the one that the client has."""
-    headers = {"Vary": "Accept", "Cache-Control": "no-cache" if is_final else "no-store"}
+    headers = {**_OF_PAGES, "Cache-Control": "no-cache" if is_final else "no-store"}
     tags = request.if_none_match or ()
     is_known = any(tag.value in {content.etag, "*"} for tag in tags)
     response = web.Response(status=304, headers=headers)
@@ -288,6 +293,8 @@ async def pass_on_file(index: Index, request: web.Request) -> web.StreamResponse
     upstream, project = index.site.upstream, request.match_info["project"]
     name = request.match_info["name"]
     listing = await upstream.look_up(project) if project == normalize_name(project) else None
+    if listing is not None and not (index.site.rules.proxies_files or listing.is_private):
+        raise Problem(404, "file-unknown", "clients fetch the files of this index by themselves")
     file = listing and listing.find(name)
     headers = {"Cache-Control": _FOR_EVER, "X-Content-Type-Options": "nosniff"}
     if file:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _PRIORITY = "set"
 _MOST_REQUIREMENTS = 5000
+_MOST_AT_WORK = 32
 
 
 class SetBuilds:
@@ -56,6 +57,11 @@ class SetBuilds:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it makes as many sets as it may."""
+        return len(self._tasks) >= _MOST_AT_WORK
 
     def add(self, name: str, target: Target, request: SetRequest) -> AnnouncedSet:
         """Return the set of that name; one that has failed is made again."""

@@ -112,11 +112,11 @@ class Site:
             return []
         key = target.name, name
         known = self._choices.get(key)
-        if known is None or known[0] != (listing.files, self.sets.changes):
+        if known is None or known[0] != (listing.serial, self.sets.changes):
             policy = self.rules.find_policy(target.name, name)
             wanted = self.sets.list_wanted(target.name, name)
             chosen = target.chooser.choose(name, listing, policy, wanted)
-            known = self._choices[key] = (listing.files, self.sets.changes), chosen
+            known = self._choices[key] = (listing.serial, self.sets.changes), chosen
             if len(self._choices) > _MOST_CHOICES:
                 self._choices.popitem(last=False)
         return known[1]
@@ -131,15 +131,15 @@ class Site:
 
     def show_page(self, target: Target, name: str, listing: Listing, form: str) -> Content:
         """Return the page of a project as it is now."""
-        state = (id(listing.files), self.wheels.changes)
+        state = (listing.serial, self.wheels.changes)
         key = target.name, name, form
         known = self._kept.get(key)
-        if known is not None and known[0] == (*state, listing.files):
+        if known is not None and known[0] == state:
             self._kept.move_to_end(key)
             return known[1]
         page = self.compose(target, name, listing)
         content = make_content(render(page, form), form)
-        self._keep(key, ((*state, listing.files), content))
+        self._keep(key, (state, content))
         return content
 
     def compose(self, target: Target, name: str, listing: Listing) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wheelforge.index.listing import Listing
     from wheelforge.index.pages import Listed
 
+K = TypeVar("K")
 T = TypeVar("T")
 _THREADS = 8
 _MOST_FILES = 20_000
@@ -54,7 +55,7 @@ class Upstream:
         task = self._asking.get(name)
         if task is None:
             task = self._asking[name] = asyncio.ensure_future(self._ask(name, known))
-            task.add_done_callback(lambda _: self._asking.pop(name, None))
+            task.add_done_callback(partial(_forget, self._asking, name))
         # The client that has asked first may go away before the others.
         return await asyncio.shield(task)
 
@@ -66,7 +67,7 @@ class Upstream:
             if task is None:
                 work = partial(self._reader.fetch, file, name, str(path))
                 task = self._fetching[path] = asyncio.ensure_future(self._run(work))
-                task.add_done_callback(lambda _: self._fetching.pop(path, None))
+                task.add_done_callback(partial(_forget, self._fetching, path))
             await asyncio.shield(task)
         return path
 
@@ -86,3 +87,9 @@ class Upstream:
         while files > _MOST_FILES and len(self._known) > 1:
             files -= len(self._known.popitem(last=False)[1].files)
         return found
+
+
+def _forget(tasks: dict[K, asyncio.Task[T]], key: K, task: asyncio.Task[T]) -> None:
+    tasks.pop(key, None)
+    if not task.cancelled():
+        task.exception()  # all that wait for it may have gone away
