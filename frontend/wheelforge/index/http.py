@@ -128,7 +128,9 @@ class Client:
         with self._lock:
             if _HAS_SYSTEM_PROXIES and not self._settings.proxies:
                 self._settings = replace(self._settings, proxies=read_system_proxies())
-            proxy = find_proxy(url, self._settings)
+            settings = self._settings
+            # As with pip, pip's own proxy setting has no exceptions.
+            proxy = settings.proxy or find_proxy(url, settings.proxies, settings.direct_hosts)
 
         def send(login: str | None) -> Answer:
             every = {**_HEADERS, **headers, **({"Authorization": login} if login else {})}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping
+from typing import cast
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from wheelforge.index.settings import IndexSettings
 
 _SCHEMES = ("http", "https", "all")
 _PORTS = {"http": 80, "https": 443}
@@ -43,17 +40,16 @@ def with_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def find_proxy(url: str, settings: IndexSettings) -> str | None:
-    """Return the proxy for ``url``; None if it is asked for directly."""
-    # As with pip, pip's own proxy setting has no exceptions.
-    if settings.proxy or not settings.proxies:
-        return settings.proxy or None
+def find_proxy(url: str, proxies: Mapping[str, str], direct: Iterable[str]) -> str | None:
+    """Return the proxy for ``url``; None if it is asked for directly, as the ``direct`` hosts."""
+    if not proxies:
+        return None
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     address = f"{host}:{parts.port or _PORTS.get(parts.scheme, 0)}"
-    if any(_is_exempt(exempt, host, address) for exempt in settings.direct_hosts):
+    if any(_is_exempt(exempt, host, address) for exempt in direct):
         return None
-    return settings.proxies.get(parts.scheme) or settings.proxies.get("all")
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _read_variable(environ: Mapping[str, str], name: str) -> str:

@@ -19,7 +19,8 @@ PROXY = "http://proxy:3128"
 
 
 def proxy_for(url: str, **variables: str) -> str | None:
-    return find_proxy(url, find_index_settings(variables))
+    settings = find_index_settings(variables)
+    return settings.proxy or find_proxy(url, settings.proxies, settings.direct_hosts)
 
 
 @pytest.mark.parametrize(
