@@ -57,7 +57,7 @@ class Cache:
 
         if self._below is not None:
             yield from self._below.verify()
-        yield from verify(self, repair=repair)
+        yield from verify(self.layout, self.built, self.trees, self.wheels, repair=repair)
 
     @property
     def has_grown(self) -> bool:

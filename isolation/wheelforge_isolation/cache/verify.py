@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge_isolation.cache.built_wheels import BuiltStore
-    from wheelforge_isolation.cache.open import Cache
+    from wheelforge_isolation.cache.layout import Layout
+    from wheelforge_isolation.cache.wheels import WheelStore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +30,19 @@ class Problem:
     """The repair that was made, if any was."""
 
 
-def verify(cache: Cache, *, repair: bool) -> Iterator[Problem]:
+def verify(
+    layout: Layout,
+    built: BuiltStore,
+    trees: tuple[TreeStore, TreeStore],
+    wheels: WheelStore,
+    *,
+    repair: bool,
+) -> Iterator[Problem]:
     """Hold everything that is visible against its hashes, and yield what is wrong.
 
     With ``repair`` it is set aside, and made anew where that needs no network.
     """
-    for directory in cache.layout.list_files():
+    for directory in layout.list_files():
         for path in list_directory(directory):
             reason, is_damaged = _examine_file(path)
             remedy = ""
@@ -43,18 +51,17 @@ def verify(cache: Cache, *, repair: bool) -> Iterator[Problem]:
                 remedy = "removed, to be fetched again"
             if reason:
                 yield Problem(path=path, reason=reason, remedy=remedy)
-    layout = cache.layout
-    stores: list[BuiltStore | TreeStore] = [cache.built, *cache.trees]
+    stores: list[BuiltStore | TreeStore] = [built, *trees]
     buckets = (layout.built, layout.wheels, layout.environments)
     for store, bucket in zip(stores, buckets, strict=True):
         for path in bucket.list_records():
             reason = store.examine(path)
             if reason:
-                remedy = _mend(cache, store, path, reason) if repair else ""
+                remedy = _mend(wheels, store, path, reason) if repair else ""
                 yield Problem(path=path, reason=reason, remedy=remedy)
 
 
-def _mend(cache: Cache, store: BuiltStore | TreeStore, path: Path, reason: str) -> str:
+def _mend(wheels: WheelStore, store: BuiltStore | TreeStore, path: Path, reason: str) -> str:
     if not isinstance(store, TreeStore):
         fs.remove_tree(str(path))
         return "removed, to be built again"
@@ -62,7 +69,7 @@ def _mend(cache: Cache, store: BuiltStore | TreeStore, path: Path, reason: str) 
     store.set_aside(path, reason)
     if record is None or "file_name" not in record.about:
         return "set aside, to be made again"
-    is_restored = cache.wheels.restore(record.about)
+    is_restored = wheels.restore(record.about)
     return "unpacked again" if is_restored else "set aside, to be fetched again"
 
 
