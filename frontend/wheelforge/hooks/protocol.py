@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge.errors import HookError
 
 if TYPE_CHECKING:
-    from wheelforge.hooks.runner import Output
+    from wheelforge.hooks.output import Output
 
 LENGTH_BYTES = 4
 _SLACK_SECONDS = 10.0

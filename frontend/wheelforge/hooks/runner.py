@@ -1,4 +1,4 @@
-"""The runner of the hooks of one build, and what becomes of what hooks print."""
+"""The runner of the hooks of one build, and the terms on which they run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, Self
 from wheelforge.errors import HookError, HookFailedError
 from wheelforge.hooks.direct import Direct
 from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.output import Output
 from wheelforge.hooks.protocol import Cancellation, Command, Unserved, Watch
 from wheelforge.hooks.server import ServerProcess, can_fork
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from wheelforge.hooks.protocol import Outcome
     from wheelforge.hooks.sandbox.confinement import Confinement
     from wheelforge.hooks.server import ForkServer
-
-TAIL_BYTES = 1 << 16
-_LONGEST_LINE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +110,7 @@ class HookRunner:
     def _run_hook(
         self, cmd: Sequence[str], cwd: str | None, extra_environ: Mapping[str, str] | None
     ) -> None:
-        terms, output = self._terms, Output(self._terms)
+        terms, output = self._terms, Output(self._terms.log, self._terms.on_output)
         environment = compose_environment(terms.base, extra_environ)
         command = Command(argv=tuple(cmd), directory=cwd or "", environment=environment)
         if self._cancellation.is_cancelled():
@@ -192,47 +190,6 @@ class HookRunner:
                     [command.argv[0]], command.environment, self._prefix
                 )
             return self._keeper
-
-
-class Output:
-    """The output of one hook: all to a log, line by line to a listener, the end of it in memory."""
-
-    def __init__(self, terms: HookOptions) -> None:
-        self._terms = terms
-        self._tail = bytearray()
-        self._line = bytearray()
-
-    @property
-    def tail(self) -> bytes:
-        """The last of what was printed."""
-        return bytes(self._tail[-TAIL_BYTES:])
-
-    def feed(self, content: bytes) -> None:
-        """Take what was just printed, bytes as they come."""
-        self._tail += content
-        if len(self._tail) > 2 * TAIL_BYTES:
-            del self._tail[:-TAIL_BYTES]
-        if self._terms.log is not None:
-            self._terms.log.write(content)
-        if self._terms.on_output is None:
-            return
-        self._line += content
-        if b"\n" in content:
-            *lines, rest = bytes(self._line).split(b"\n")
-            self._line[:] = rest
-            for line in lines:
-                self._terms.on_output(line + b"\n")
-        while len(self._line) > _LONGEST_LINE_BYTES:
-            self._terms.on_output(bytes(self._line[:_LONGEST_LINE_BYTES]))
-            del self._line[:_LONGEST_LINE_BYTES]
-
-    def finish(self) -> None:
-        """Hand on what has no end of line, and let the log be complete."""
-        if self._terms.log is not None:
-            self._terms.log.flush()
-        if self._line and self._terms.on_output is not None:
-            self._terms.on_output(bytes(self._line))
-        self._line.clear()
 
 
 def _ignore(_: str) -> None:

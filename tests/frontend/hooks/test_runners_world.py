@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wheelforge.hooks.environ import compose_environment
-from wheelforge.hooks.runner import TAIL_BYTES, HookOptions, Output
+from wheelforge.hooks.output import TAIL_BYTES, Output
 
 
 def join(*paths: str) -> str:
@@ -57,7 +57,7 @@ def test_environ__composing_changes_no_argument() -> None:
 @given(st.lists(st.binary(max_size=40) | st.sampled_from([b"\n", b"x" * 70_000, b"\r\n"])))
 def test_output__is_passed_on_whole_by_lines_however_it_comes(pieces: list[bytes]) -> None:
     lines: list[bytes] = []
-    output = Output(HookOptions(on_output=lines.append))
+    output = Output(None, lines.append)
     for piece in pieces:
         output.feed(piece)
     output.finish()
