@@ -9,7 +9,8 @@ and is what was written down need not be built.
 from __future__ import annotations
 
 from wheelforge.batch.inputs import BuildInput, make_input, read_format_control, strip_requirement
-from wheelforge.batch.run import BatchOptions, run_batch
+from wheelforge.batch.options import BatchOptions
+from wheelforge.batch.run import run_batch
 
 __all__ = [
     "BatchOptions",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge.batch.inputs import BuildInput
-    from wheelforge.batch.run import BatchOptions
+    from wheelforge.batch.options import BatchOptions
     from wheelforge.batch.worker import Worker
     from wheelforge.index import Candidate
     from wheelforge.models import BuildRequest, Outcome

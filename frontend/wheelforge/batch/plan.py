@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from wheelforge.batch.inputs import BuildInput
-    from wheelforge.batch.run import BatchOptions, Stated
+    from wheelforge.batch.options import BatchOptions
+    from wheelforge.batch.run import Stated
     from wheelforge.batch.worker import Worker
     from wheelforge.events import Reporter
     from wheelforge.settings import Settings

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.history import Deliveries, Timings, digest_settings
@@ -28,7 +28,6 @@ from wheelforge.build.targets import find_layout, find_python, read_index_settin
 from wheelforge.errors import BuildNotStartedError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.models import Kind, Outcome
-from wheelforge.resolve import Constraints
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
     from wheelforge.batch.dependencies import DependencySet
     from wheelforge.batch.inputs import BuildInput
+    from wheelforge.batch.options import BatchOptions
     from wheelforge.batch.shards import Shard
     from wheelforge.events import Reporter
     from wheelforge.models import BuildRequest
@@ -50,30 +50,6 @@ if TYPE_CHECKING:
     from wheelforge_isolation import Layout
 
     Stated = dict[str, tuple[str, ...]]
-
-
-class BatchOptions(NamedTuple):
-    """How a batch is built."""
-
-    pythons: tuple[str | None, ...] = (None,)
-    at_once: int = 0
-    """How many builds; 0: as many as there are cores."""
-    keeps_going: bool = True
-    """Whether a build that fails leaves the others alone."""
-    resumes: bool = False
-    """Whether what was delivered before, and is still there, is left as it is."""
-    with_dependencies: bool = False
-    """Whether requirements come with all that they require at run time."""
-    no_binary: frozenset[str] = frozenset()
-    """Of these, what is built although there is a wheel: normalised names, or ``:all:``."""
-    only_binary: frozenset[str] = frozenset()
-    """Of these, what is not built, though there is an sdist: normalised names, or ``:all:``."""
-    constraints: Constraints = Constraints()
-    """For what is built and its dependencies; not for what that is built with."""
-    shard: Shard | None = None
-    """The part of all builds that is built here."""
-    require_hashes: bool = False
-    """Whether each of the dependencies needs a stated hash."""
 
 
 def run_batch(
