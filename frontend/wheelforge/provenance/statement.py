@@ -6,6 +6,7 @@ environments came from. `wheelforge help provenance` describes the parameters.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from operator import itemgetter
@@ -17,7 +18,7 @@ from wheelforge.version import VERSION
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from wheelforge.provenance.origins import WheelOrigins
 
@@ -188,11 +189,8 @@ class Statement:
         kinds = (self.facts.get("_type"), self.facts.get("predicateType"))
         if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
             raise ProvenanceError("provenance-invalid", name, "it is no statement of provenance")
-        try:
+        with reading_facts(name):
             self._read()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            reason = f"it lacks a part: {error!r}"
-            raise ProvenanceError("provenance-invalid", name, reason) from error
         if self.build_type != BUILD_TYPE:
             reason = f"it is about another kind of build, `{self.build_type}`"
             raise ProvenanceError("provenance-invalid", name, reason)
@@ -213,6 +211,16 @@ class Statement:
     def sha256(self) -> str:
         """The digest by which others refer to it."""
         return hashlib.sha256(self.content).hexdigest()
+
+
+@contextlib.contextmanager
+def reading_facts(name: str) -> Generator[None]:
+    """Refuse the file called ``name`` where facts in it are not what they are taken for inside."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"a part of it makes no sense: {type(error).__name__}: {error}"
+        raise ProvenanceError("provenance-invalid", name, reason) from error
 
 
 def parse_object(name: str, content: bytes) -> Facts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wheelforge.errors import ProvenanceError
 from wheelforge.provenance.options import STATEMENT
 from wheelforge.provenance.policy import Policy
-from wheelforge.provenance.statement import Statement
+from wheelforge.provenance.statement import Statement, reading_facts
 from wheelforge_isolation import (
     ForgeError,
     Sameness,
@@ -109,9 +109,10 @@ class Verifier:
             raise ProvenanceError("provenance-invalid", sidecar.name, reason)
         if sha256 != expected:
             raise ProvenanceError("provenance-mismatch", wheel.name, expected, sha256)
-        if self._log is not None:
-            _check_log(statement, self._log)
-        return statement, self.policy.check(statement, signatures, payload)
+        with reading_facts(sidecar.name):
+            if self._log is not None:
+                _check_log(statement, self._log)
+            return statement, self.policy.check(statement, signatures, payload)
 
     def _build_again(
         self, rebuild: Rebuild, statement: Statement, found: Verification

@@ -15,10 +15,10 @@ from wheelforge.lockfile import Lock, LockedAnswer, LockedSource, Source, descri
 from wheelforge.lockfile.model import normalize_label, normalize_requirements
 from wheelforge.models import BuildRequest, Era, Kind, Policy, Reuse
 from wheelforge.provenance.options import Provenance, Sbom
+from wheelforge.provenance.statement import reading_facts
 from wheelforge.resolve import Pin
 from wheelforge.settings import SandboxSettings
 from wheelforge_isolation import Links, digest
-from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_wheel_name
 
 if TYPE_CHECKING:
@@ -47,11 +47,8 @@ class Rebuild:
 
     def run(self, statement: Statement, output: Path) -> Artifact:
         """Build the wheel of a statement into ``output``, with a statement of its own."""
-        try:
+        with reading_facts(statement.name):
             settings, request = self._prepare(statement, output)
-        except (KeyError, TypeError, ValueError, AttributeError, FormatError) as error:
-            reason = f"its parameters make no sense: {error!r}"
-            raise ProvenanceError("provenance-invalid", statement.name, reason) from error
         with open_forge(settings, reporter=self._reporter) as forge:
             return forge.build(request).artifacts[-1]
 
