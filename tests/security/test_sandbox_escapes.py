@@ -40,12 +40,17 @@ AS_ROOT = {
     *("open_disk", "make_device", "write_kernel_setting", "write_sys", "mount_file_system"),
     *("set_clock", "keep_capabilities", "read_passwords_of_the_system", "write_the_system"),
     *("write_the_root", "send_raw_packet", "make_mounts_writable", "open_file_by_handle"),
-    *("create_file_in_the_interpreter", "write_the_code_that_runs_hooks"),
+    *(
+        "load_program_into_kernel",
+        "create_file_in_the_interpreter",
+        "write_the_code_that_runs_hooks",
+    ),
 }
 """Attempts that fail for everybody but root, in a sandbox or not."""
 HARMLESS_ANYWAY = {
     *("open_terminal", "use_inherited_descriptor", "leave_daemon_behind", "open_file_by_handle"),
     *("write_the_system", "write_the_root", "create_file_in_the_interpreter"),
+    *("start_io_uring", "open_socket_to_the_host", "connect_multipath_tcp"),
     *("write_the_code_that_runs_hooks", "read_keyring", "make_mounts_writable"),
 }
 """Attempts that fail without a sandbox too, or are not made there."""

@@ -11,6 +11,7 @@ with status 126 and one line: nothing runs less restricted than was asked for.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -54,6 +55,20 @@ SET_INTERFACE_FLAGS, UP_AND_RUNNING = 0x8914, 0x41
 PROCESS_FILES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 """They change the machine, and root in a namespace may still be their owner."""
 DEVICES = ("null", "zero", "full", "random", "urandom")
+SECCOMP, SECCOMP_FILTER = 22, 2
+LOAD, AND, JUMP_EQUAL, JUMP_GREATER_EQUAL, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+ALLOWED, DENIED = 0x7FFF0000, 0x00050000 | errno.EACCES
+NUMBER_AT, MACHINE_AT, ARGUMENTS_AT, ARGUMENT_BYTES = 0, 4, 16, 8
+NUMBERS_OF_OTHERS = 0x40000000
+"""From here on x86-64 has the same calls under other numbers."""
+CALLS = {
+    "x86_64": (0xC000003E, 41, (248, 249, 250, 298, 304, 321, 323, 425, 426, 427)),
+    "aarch64": (0xC00000B7, 198, (217, 218, 219, 241, 265, 280, 282, 425, 426, 427)),
+}
+"""The machine as the kernel calls it, `socket`, and the calls that no build needs: keyrings,
+perf_event_open, open_by_handle_at, bpf, userfaultfd, io_uring."""
+INTERNET, INTERNET_6, NETLINK, VSOCK = 2, 10, 16, 40
+STREAM, KIND_BITS, TCP_PROTOCOL = 1, 0xF, 6
 LIBRARY = ctypes.CDLL(None, use_errno=True)
 
 
@@ -92,6 +107,52 @@ def restrict(restrictions: dict[str, Any]) -> None:
         enter_namespaces(restrictions)
     elif "readable" in restrictions:
         apply_landlock(restrictions)
+    if "mounts" in restrictions or "readable" in restrictions:
+        filter_calls(only_tcp="readable" in restrictions and not restrictions["network"])
+
+
+def filter_calls(*, only_tcp: bool) -> None:
+    """Refuse calls that no build needs; with ``only_tcp`` also sockets that Landlock does not see.
+
+    These are those of UDP, of other protocols, and of services of this machine. Pairs of sockets
+    stay.
+    """
+    machine, socket_call, refused = CALLS.get(os.uname().machine, (0, 0, ()))
+    if not machine:
+        return
+    lines: list[tuple[int, int, str, str]] = [
+        (LOAD, MACHINE_AT, "", ""),
+        (JUMP_EQUAL, machine, "", "deny"),
+        (LOAD, NUMBER_AT, "", ""),
+        (JUMP_GREATER_EQUAL, NUMBERS_OF_OTHERS, "deny", ""),
+        *((JUMP_EQUAL, number, "deny", "") for number in refused),
+        (JUMP_EQUAL, socket_call, "", "allow"),
+        (LOAD, ARGUMENTS_AT, "", ""),
+        *(list_rules_of_tcp() if only_tcp else [(JUMP_EQUAL, VSOCK, "deny", "allow")]),
+    ]
+    code = b""
+    for place, (kind, value, *targets) in enumerate(lines, start=1):
+        jumps = {"": 0, "over": 1, "allow": len(lines) - place, "deny": len(lines) + 1 - place}
+        code += struct.pack("=HBBI", kind, *(jumps[target] for target in targets), value)
+    code += b"".join(struct.pack("=HBBI", RETURN, 0, 0, end) for end in (ALLOWED, DENIED))
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HP", len(lines) + 2, ctypes.addressof(buffer))
+    call("prctl", "a filter of system calls", SECCOMP, SECCOMP_FILTER, program, 0, 0)
+
+
+def list_rules_of_tcp() -> list[tuple[int, int, str, str]]:
+    """Return the rest of a filter that allows sockets of TCP, and those that ask the kernel."""
+    return [
+        (JUMP_EQUAL, NETLINK, "allow", ""),
+        (JUMP_EQUAL, INTERNET, "over", ""),
+        (JUMP_EQUAL, INTERNET_6, "", "deny"),
+        (LOAD, ARGUMENTS_AT + ARGUMENT_BYTES, "", ""),
+        (AND, KIND_BITS, "", ""),
+        (JUMP_EQUAL, STREAM, "", "deny"),
+        (LOAD, ARGUMENTS_AT + 2 * ARGUMENT_BYTES, "", ""),
+        (JUMP_EQUAL, TCP_PROTOCOL, "allow", ""),
+        (JUMP_EQUAL, 0, "allow", "deny"),
+    ]
 
 
 def call(name: str, purpose: str, *arguments: Any) -> int:  # ruff: ignore[any-type]
@@ -159,6 +220,7 @@ def enter_namespaces(restrictions: dict[str, Any]) -> None:
     write("/proc/self/setgroups", "deny")
     write("/proc/self/uid_map", f"{user} {user} 1")
     write("/proc/self/gid_map", f"{group} {group} 1")
+    write("/proc/sys/user/max_user_namespaces", "0")
     init = os.fork()
     if init:
         wait_for(init)
