@@ -42,14 +42,14 @@ if TYPE_CHECKING:
 
 _SENT = {
     *("offline", "refresh", "exclude_newer", "require_hashes", "era", "timeout"),
-    *("config_setting", "config_json", "pythons"),
+    *("config_setting", "config_json", "no_reuse", "pythons"),
 }
 """The values of options that a request has a field for."""
 _KEPT = {
     *("sources", "kinds", "metadata", "outdir", "jobs", "keep_going", "fail_fast"),
     *("report", "html", "junit", "events", "compare", "html_base", "verbosity"),
     *("server", "server_required", "server_token_file", "config", "no_config", "cache_dir"),
-    *("installer", "no_reuse", "cache_max_size", "build", "json"),
+    *("installer", "cache_max_size", "build", "json"),
 }
 """The values that are for this process alone."""
 _COMMANDS = {"build.run_build", "commands.run_metadata", "why.explain"}
@@ -222,7 +222,7 @@ class _Builder:
         """Send what is built, and ask for it; return the number of the build."""
         fields: Facts = {"kinds": [kind.value for kind in request.kinds], "target": python}
         fields["config_settings"] = dict(request.config_settings)
-        for name in _SENT & {"offline", "refresh", "require_hashes", "era", "timeout"}:
+        for name in _SENT & {"offline", "refresh", "require_hashes", "era", "timeout", "no_reuse"}:
             fields[name] = getattr(self._options, name)
         cutoff = self._options.exclude_newer
         fields["exclude_newer"] = cutoff.isoformat() if cutoff else None

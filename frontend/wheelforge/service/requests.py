@@ -66,6 +66,7 @@ FIELDS = {
     "no_index": Field("flag", "ignore indexes", "--no-index", is_trusted=True),
     "offline": Field("flag", "use only the cache", "--offline"),
     "refresh": Field("flag", "ask the index again", "--refresh"),
+    "no_reuse": Field("flag", "build it, whatever was built before", "--no-reuse"),
     "exclude_newer": Field("text", "ignore files published later", "--exclude-newer"),
     "require_hashes": Field("flag", "only files whose hash is stated", "--require-hashes"),
     "era": Field("text", "off, fallback or always", "--era"),

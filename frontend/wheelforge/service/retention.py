@@ -9,7 +9,7 @@ from wheelforge_isolation import remove_tree
 
 
 class Retention(NamedTuple):
-    """The bounds of a server; the index asks for a wheel that is gone to be built again."""
+    """The bounds of a server; an index keeps its wheels apart."""
 
     runs: int = 1000
     requests: int = 10_000

@@ -181,6 +181,17 @@ def test_remote_build__that_fails_ends_as_in_one_process(far: Far, tmp_path: Pat
     assert plain(remote.err) == plain(local.err)
 
 
+def test_remote_build__is_made_anew_on_request(far: Far, tmp_path: Path) -> None:
+    sdist, verdicts = write_sdist(tmp_path, name="anew"), list[str]()
+    for words in ([], [], ["--no-reuse"]):
+        report = tmp_path / "report.json"
+        done = far.run(sdist, "-o", tmp_path / "out", "--report", report, *words)
+        assert done.code == 0, done.err
+        verdicts += [build["outcome"] for build in json.loads(report.read_bytes())["builds"]]
+
+    assert verdicts == ["built", "reused", "built"]
+
+
 def test_remote_builds__of_several_are_a_batch(far: Far, tmp_path: Path) -> None:
     good = [write_sdist(tmp_path, name=f"good{number}") for number in range(3)]
     bad = write_sdist(tmp_path, name="bad", build_wheel="raise SystemExit('no')")
