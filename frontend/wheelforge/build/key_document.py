@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import BuildRequest, Policy
     from wheelforge.overrides.model import Override
-    from wheelforge_isolation import WheelKey
+    from wheelforge_isolation import Interpreter, WheelKey
 
     Document = dict[str, Any]
 
@@ -109,6 +109,18 @@ def describe_policy(policy: Policy, sandbox: Sandbox | None = None) -> Document:
         "wheelforge": VERSION,
         "umask": f"{read_umask():03o}",
         "compiler_cache": policy.compiler_cache,
+    }
+
+
+def describe_interpreter(python: Interpreter) -> Document:
+    """Return the Python that hooks run with."""
+    return {
+        "implementation": python.implementation,
+        "version": python.version,
+        "abi": python.soabi,
+        "platform": python.platform,
+        "executable": str(python.base_executable),
+        "identity": python.identity,
     }
 
 

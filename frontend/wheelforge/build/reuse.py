@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from wheelforge.build.key_document import (
     SCHEMA,
     describe_environment,
+    describe_interpreter,
     describe_overrides,
     describe_policy,
     describe_request,
@@ -150,14 +151,7 @@ class WheelReuse:
                 **self.settings.provenance.key,
             },
             "overrides": describe_overrides(override),
-            "interpreter": {
-                "implementation": python.implementation,
-                "version": python.version,
-                "abi": python.soabi,
-                "platform": python.platform,
-                "executable": str(python.base_executable),
-                "identity": python.identity,
-            },
+            "interpreter": describe_interpreter(python),
             "platform": describe_platform(python),
             "toolchain": self._toolchain.describe(_find_variables(request, inputs), environment),
             "environment": environment,
