@@ -181,6 +181,12 @@ sdist = {{ url = "https://host/forked-{version}.tar.gz", hash = "{HASH}" }}
     assert [each.name for each in read(path, python_full_version="3.11.9")] == ["forked 1"]
 
 
+PACKAGE = "[[packages]]\nname = 'a'\n"
+COMMIT = f"commit-id = '{40 * '0'}'\n"
+INSIDE = f"subdirectory = 'b'\nhashes.sha256 = '{64 * '0'}'\n"
+WHEEL = (
+    f"wheels = [{{ url = 'https://host/a-1-py3-none-any.whl', hashes.sha256 = '{64 * '0'}' }}]\n"
+)
 SDIST = "sdist = { url = 'https://host/a-1.tar.gz' }"
 NEEDS = "dependencies = [{{ name = 'a'{} }}]\n[[package]]\nname = 'a'\n"
 NO_HASH = "no SHA-256, SHA-384 or SHA-512 is stated of `a`"
@@ -203,6 +209,26 @@ NO_HASH = "no SHA-256, SHA-384 or SHA-512 is stated of `a`"
             UV_LOCK.replace("3.11", "3.13"),
             2,
             "it is for Python >=3.13, and ",
+        ),
+        (
+            "pylock.toml",
+            f"{PYLOCK}{PACKAGE}[packages.vcs]\ntype = 'hg'\nurl = 'https://host/a'\n{COMMIT}",
+            6,
+            "`a` is in a repository of `hg`; only git is fetched",
+        ),
+        (
+            "pylock.toml",
+            f"{PYLOCK}{PACKAGE}[packages.archive]\nurl = 'https://host/a.zip'\n{INSIDE}",
+            6,
+            "`a` is a part of an archive, which is not built",
+        ),
+        ("pylock.toml", f"{PYLOCK}{PACKAGE}[packages.directory]\npath = 'x'\n", 6, "no directory"),
+        ("pylock.toml", f"{PYLOCK}{2 * f'{PACKAGE}{WHEEL}'}", 0, "Multiple packages with the name"),
+        (
+            "pylock.toml",
+            f"environments = ['python_version < \"3\"']\n{PYLOCK}packages = []",
+            0,
+            "environment",
         ),
         ("uv.lock", "version = 2\n", 1, "it is of version 2, and uv's version 1 is understood"),
         ("uv.lock", "[a]\n", 0, "it states no version"),
