@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from importlib.metadata import distributions
-from subprocess import check_output
+from subprocess import run
 from typing import TYPE_CHECKING, NamedTuple
 
 from build import check_dependency
@@ -14,6 +14,7 @@ from build import check_dependency
 from wheelforge.errors import RequirementInvalidError, RequirementsError
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.models import PreparedEnvironment
+from wheelforge_isolation.errors import InterpreterUnusableError
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.requirements import applies, find_requirement, parse_requirement
 from wheelforge_isolation.formats.urls import redact
@@ -81,10 +82,21 @@ def _find_missing(
     # Another Python need not have pypa/build: its distributions are looked at from here, where a
     # hook would find them, which the running Python may not know.
     environ = compose_environment(request.variables, environment.make_extra_environ())
-    argv = [str(python.executable), "-c", _SAY_PATH]
-    places: list[str] = json.loads(check_output(argv, env=environ))
+    places = _ask_path(str(python.executable), environ)
     installed = _Installed([place for place in places if place], python.markers)
     return tuple(missing for each in requirements for missing in installed.find_missing(each))
+
+
+def _ask_path(python: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the directories where a Python with these variables looks for distributions."""
+    try:
+        done = run([python, "-c", _SAY_PATH], env=environ, capture_output=True, check=False)
+    except OSError as error:
+        raise InterpreterUnusableError(python, error.strerror or str(error)) from error
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines:
+        raise InterpreterUnusableError(python, f"it exited with code {done.returncode}")
+    return list(json.loads(lines[-1]))  # its start may print more
 
 
 class _Installed:

@@ -91,6 +91,36 @@ def test_no_isolation__missing_requirement_is_shown_with_its_path(
     assert find_missing(ground, host, requirement) == missing
 
 
+def test_no_isolation__python_that_prints_at_its_start_is_understood(
+    tmp_path: Path, ground: Ground
+) -> None:
+    venv.create(tmp_path / "noisy", symlinks=True, with_pip=False)
+    (packages,) = tmp_path.glob("noisy/lib/python*/site-packages")
+    (packages / "sitecustomize.py").write_text("print('[1] hello')", encoding="utf-8")
+    install(packages, "good", "2.0")
+    python = tmp_path / "noisy" / "bin" / "python"
+
+    assert find_missing(ground, python, "good", "absent") == ("absent",)
+
+
+def test_no_isolation__python_that_does_not_start_with_these_variables_is_told(
+    tmp_path: Path, ground: Ground
+) -> None:
+    venv.create(tmp_path / "moody", symlinks=True, with_pip=False)
+    (packages,) = tmp_path.glob("moody/lib/python*/site-packages")
+    code = "import os; os.environ.get('MOOD') and os._exit(7)"
+    (packages / "sitecustomize.py").write_text(code, encoding="utf-8")
+    project = write_project(tmp_path / "project", requires=("good",))
+    python = str(tmp_path / "moody" / "bin" / "python")
+    variables = {**ground.settings().variables, "MOOD": "bad"}
+
+    with ground.forge(python=python, isolated=False, variables=variables) as forge:
+        error = forge.try_build(ask(project, tmp_path / "out")).error
+
+    reason = "is not a usable Python interpreter: it exited with code 7"
+    assert str(error) == f"`{python}` {reason}"
+
+
 def test_no_isolation__invalid_requirement_is_refused(ground: Ground, host: Path) -> None:
     with pytest.raises(RequirementInvalidError, match=r"\?\?\?"):
         find_missing(ground, host, "???")
