@@ -155,6 +155,17 @@ def parse_target(text: str) -> tuple[str, str]:
     return name, parse_python(python)
 
 
+def parse_platform(text: str) -> str:
+    """Return the name of a platform that auditwheel makes wheels fit for, if that is installed."""
+    from wheelforge.build.repair import PLATFORM, can_repair
+
+    if not PLATFORM.fullmatch(text):
+        raise ArgumentTypeError(f"`{text}` is not like `manylinux_2_28`")
+    if not can_repair():
+        raise ArgumentTypeError("this needs auditwheel, which is not installed beside wheelforge")
+    return text
+
+
 def parse_policy(text: str) -> PolicyRule:
     """Return a policy of the index, and the target and the project that it is for."""
     from wheelforge.service.simple.rules import POLICIES, parse_rule

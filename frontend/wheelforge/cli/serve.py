@@ -157,6 +157,7 @@ def _read_index_rules(options: CommandOptions, network: tuple[str, int] | None) 
         is_open=options.open_index,
         is_strict=options.strict,
         proxies_files=options.proxy_files,
+        repair=options.repair or "",
         wait_seconds=options.page_wait,
     )
 

@@ -8,6 +8,7 @@ from wheelforge.cli.argument_types import (
     absolute_path,
     parse_count,
     parse_listener,
+    parse_platform,
     parse_policy,
     parse_seconds,
     parse_target,
@@ -98,6 +99,12 @@ def add_index_serving(parser: argparse.ArgumentParser) -> None:
         "--proxy-files",
         action="store_true",
         help="pass on the files of the index, checked and kept, instead of links to them",
+    )
+    group.add_argument(
+        "--repair",
+        type=parse_platform,
+        metavar="PLATFORM",
+        help="make Linux wheels fit for manylinux_2_28 or the like, by auditwheel",
     )
     group.add_argument(
         "--page-wait",

@@ -129,7 +129,8 @@ def _describe(announced: Facts, url: str) -> str:
         if package.get("error"):
             lines.append(f"  {release}: {package['error']}")
         else:
-            lines.append(f"  {release}: {package['file']}{', built' * package['built']}")
+            repaired = f", repaired for {package['repaired']}" if package.get("repaired") else ""
+            lines.append(f"  {release}: {package['file']}{', built' * package['built']}{repaired}")
     if announced["error"]:
         lines.append(f"  {announced['error']}")
     if announced["state"] != "failed":

@@ -11,6 +11,7 @@ class ServiceError(BuildError):
 
     address: str
     name: str
+    platform: str
     reason: str
     extra: str
 
@@ -36,6 +37,9 @@ ServiceError.kinds = {
     ),
     "server-failed": Kind(5, "reason", "the server cannot go on: {reason}"),
     "set-failed": Kind(1, "name reason", "`{name}` cannot be had as a wheel: {reason}"),
+    "wheel-not-portable": Kind(
+        4, "name platform reason", "`{name}` cannot be made a wheel for {platform}: {reason}"
+    ),
     "socket-invalid": Kind(2, "address reason", "`{address}` cannot be listened on: {reason}"),
     "token-file-invalid": Kind(
         2, "address reason", "the tokens of `{address}` cannot be used: {reason}"

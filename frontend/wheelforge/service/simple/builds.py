@@ -7,13 +7,21 @@ import contextlib
 import hashlib
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wheelforge.build.repair import repair_wheel
 from wheelforge.service.requests import BuildSpec
 from wheelforge.service.runs import Asked
 from wheelforge.service.simple.pages import Wheel
 from wheelforge.service.simple.wheels import Failure, find_expiry
-from wheelforge_isolation import ForgeError, deliver_file, read_wheel_metadata
+from wheelforge_isolation import (
+    ForgeError,
+    deliver_file,
+    digest,
+    read_wheel_metadata,
+    temporary_directory,
+)
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_wheel_name
 from wheelforge_isolation.formats.metadata import first_value, parse_fields
@@ -21,7 +29,6 @@ from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
-    from pathlib import Path
 
     from wheelforge.index import Candidate
     from wheelforge.service.queue import Run
@@ -61,9 +68,11 @@ class _Building(NamedTuple):
 class PageBuilds:
     """The builds that pages wait for; for the one thread of the event loop."""
 
-    def __init__(self, runs: Runs, wheels: BuiltWheels) -> None:
+    def __init__(self, runs: Runs, wheels: BuiltWheels, repair: str) -> None:
+        """Build for any pages; ``repair`` is the platform that Linux wheels are made fit for."""
         self._runs = runs
         self._wheels = wheels
+        self._repair = repair
         self._directory = runs.home.root / "wheels"
         self._building: dict[tuple[str, str], _Building] = {}
         self._born = time.time()
@@ -157,12 +166,21 @@ class PageBuilds:
             self._note_failure(target, sdist, run, run.outcome.get("error") or {})
             return
         try:
-            read = await asyncio.to_thread(read_wheel, wheel, (target, sdist, run))
-            # Artifacts go when there are too many; but locks have the hashes of wheels.
-            await asyncio.to_thread(deliver_file, wheel, self.locate(read).parent)
-            self._wheels.add(read)
+            self._wheels.add(await asyncio.to_thread(self._take, wheel, (target, sdist, run)))
         except (ForgeError, FormatError, OSError) as error:
-            self._note_failure(target, sdist, run, {"code": "wheel-invalid", "message": str(error)})
+            code = error.code if isinstance(error, ForgeError) else "wheel-invalid"
+            self._note_failure(target, sdist, run, {"code": code, "message": str(error)})
+
+    def _take(self, wheel: Path, origin: tuple[Target, Candidate, Run]) -> Wheel:
+        """Copy a wheel into the directory of the index, and return what is to be known of it."""
+        with temporary_directory() as place:
+            repaired = ""
+            if self._repair:
+                wheel, repaired = repair_wheel(wheel, self._repair, Path(place))
+            found = read_wheel(wheel, origin)._replace(repaired=repaired)
+            # Artifacts go when there are too many; but locks have the hashes of wheels.
+            deliver_file(wheel, self.locate(found).parent)
+        return found
 
     def _find_wheel(self, run: Run) -> Path | None:
         for artifact in run.outcome.get("artifacts", ()):
@@ -213,7 +231,7 @@ def read_wheel(path: Path, origin: tuple[Target, Candidate, Run]) -> Wheel:
         sdist=name_sdist(sdist),
         project=sdist.name,
         file_name=path.name,
-        sha256=path.parent.name,
+        sha256=digest(path),
         size=size,
         requires_python=first_value(parse_fields(metadata), "requires-python"),
         metadata=metadata,

@@ -39,6 +39,8 @@ class Wheel(NamedTuple):
     metadata_sha256: str
     run: str
     built: float
+    repaired: str = ""
+    """The tag of the platform that it was made fit for."""
 
 
 def describe_wheel(wheel: Wheel, sdist: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +59,12 @@ def describe_wheel(wheel: Wheel, sdist: Mapping[str, Any]) -> dict[str, Any]:
         "dist-info-metadata": digest,
         "yanked": sdist.get("yanked", False),
         **uploaded,
-        "_wheelforge": {"build": wheel.run, "built": moment, "sdist": wheel.sdist},
+        "_wheelforge": {
+            "build": wheel.run,
+            "built": moment,
+            "sdist": wheel.sdist,
+            **({"repaired": wheel.repaired} if wheel.repaired else {}),
+        },
     }
 
 

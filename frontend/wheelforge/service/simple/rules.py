@@ -59,6 +59,8 @@ class IndexRules(NamedTuple):
     is_strict: bool = False
     """Whether an sdist that cannot be built is refused, with the reason."""
     proxies_files: bool = False
+    repair: str = ""
+    """The platform that Linux wheels are made fit for: ``manylinux_2_28``."""
     wait_seconds: float = 1200.0
     """After which a page is answered as it is then."""
 

@@ -247,7 +247,8 @@ class SetBuilds:
             return {"error": found.message, "code": found.code, "hint": found.hint or None}
         if found is None:
             return {"error": "its build was cancelled"}
-        return {"file": found.file_name, "built": True, "sha256": found.sha256}
+        repaired = {"repaired": found.repaired} if found.repaired else {}
+        return {"file": found.file_name, "built": True, "sha256": found.sha256, **repaired}
 
 
 def _narrow(listing: Listing, name: str, version: Version) -> Listing:

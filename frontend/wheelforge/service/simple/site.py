@@ -49,9 +49,10 @@ class Site:
     def __init__(self, server: Server, rules: IndexRules) -> None:
         self.rules = rules
         self.upstream = Upstream(rules.settings, server.home.root / "files")
-        self.wheels = BuiltWheels(server.home.root / "index.sqlite")
-        self.builds = PageBuilds(server.runs, self.wheels)
-        self.sets = AnnouncedSets(server.home.root / "index.sqlite")
+        base = server.home.root / "index-v1.sqlite"
+        self.wheels = BuiltWheels(base)
+        self.builds = PageBuilds(server.runs, self.wheels, rules.repair)
+        self.sets = AnnouncedSets(base)
         self.set_builds = SetBuilds(self)
         self.waiting = Counter[str]()
         """How many pages each client waits for."""
@@ -95,7 +96,8 @@ class Site:
         python, layout = self.targets[name], find_layout(self._options.cache)
         settings = Settings(variables=VARIABLES, python=python)
         found = await asyncio.to_thread(find_python, settings, layout)
-        facts = [name, found.identity, found.version, VERSION, *self._options.words]
+        facts = [name, found.identity, found.version, VERSION, self.rules.repair]
+        facts += self._options.words
         return Target(
             name=name,
             python=python or str(found.executable),

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS wheel (
   target TEXT NOT NULL, sdist TEXT NOT NULL, project TEXT NOT NULL, file_name TEXT NOT NULL,
   sha256 TEXT NOT NULL, size INTEGER NOT NULL, requires_python TEXT NOT NULL,
   metadata BLOB NOT NULL, metadata_sha256 TEXT NOT NULL, run TEXT NOT NULL, built REAL NOT NULL,
+  repaired TEXT NOT NULL,
   PRIMARY KEY (target, sdist)
 );
 CREATE INDEX IF NOT EXISTS wheel_by_project ON wheel (target, project);
