@@ -91,4 +91,7 @@ class Prestarter:
 
 
 def _digest(variables: Mapping[str, str]) -> str:
-    return fingerprint(sorted(variables.items()))
+    """Return a digest of the variables that count, as far as that is known without the source."""
+    from wheelforge.build.key_document import describe_environment
+
+    return fingerprint(sorted(describe_environment(variables, b"").items()))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import OfflineError, SourceError, UsageError
 from wheelforge.models import Kind
-from wheelforge_isolation import ArchiveError, digest, ensure_directory, inspect_sdist
+from wheelforge_isolation import ArchiveError, digest, ensure_directory
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import (
     OLD_SDIST,
@@ -240,6 +240,8 @@ def fetch_source(
             origin=str(source),
         )
         return _fetch(located, "", index, directory)
+    from wheelforge_isolation import inspect_sdist
+
     *others, last = _choose(source, index)
     for candidate in others:
         found = _fetch(candidate, str(candidate.version), index, directory)

@@ -11,11 +11,10 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Self
 
 from wheelforge.hooks.protocol import Cancellation
-from wheelforge.hooks.runner import HookRunner
-from wheelforge.hooks.server import ForkServer, can_fork
 
 if TYPE_CHECKING:
-    from wheelforge.hooks.runner import HookOptions
+    from wheelforge.hooks.runner import HookOptions, HookRunner
+    from wheelforge.hooks.server import ForkServer
 
 _IDLE_SERVERS = 16
 
@@ -29,7 +28,7 @@ class RunnerPool:
     """
 
     def __init__(self, *, idle_servers: int = _IDLE_SERVERS, forks: bool | None = None) -> None:
-        self._forks = can_fork() if forks is None else forks
+        self._forks = forks
         self._idle_servers = idle_servers
         self._servers: dict[object, ForkServer] = {}
         self.cancellation = Cancellation()
@@ -48,9 +47,12 @@ class RunnerPool:
 
         A server in the sandbox of a build serves that build alone.
         """
+        from wheelforge.hooks.runner import HookRunner
+        from wheelforge.hooks.server import ForkServer
+
         with contextlib.ExitStack() as stack:
             server = None
-            if self._forks and backend:
+            if backend and self._may_fork():
                 prefix = terms.confinement.prefix if terms.confinement else ()
                 wanted = ForkServer(
                     python=python, backend=backend, environment=environment, prefix=prefix
@@ -62,11 +64,19 @@ class RunnerPool:
 
     def start(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
         """Start a server that will probably be wanted; it waits among those that are idle."""
-        if self._forks:
+        if self._may_fork():
+            from wheelforge.hooks.server import ForkServer
+
             wanted = ForkServer(python=python, backend=backend, environment=environment)
             with self._lock:
                 server = self._servers.setdefault(wanted.key, wanted)
             server.start()
+
+    def _may_fork(self) -> bool:
+        # Nothing of servers is imported where the wheel of an earlier build is used again.
+        from wheelforge.hooks.server import can_fork
+
+        return can_fork() if self._forks is None else self._forks
 
     def cancel(self) -> None:
         """End every hook that runs, and refuse all others; for any thread, does not wait."""

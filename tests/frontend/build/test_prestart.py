@@ -99,7 +99,8 @@ def test_prestart__nothing_is_started_where_the_wheel_is_expected(
     prestarter = Prestarter(settings.cache_dir, settings.python)
 
     with Recording() as pool:
-        prestarter.start(sdist, settings.variables, pool, reuses=True)
+        for more in ({}, {"GITHUB_RUN_ID": "7", "COLUMNS": "40", "PYTHONPATH": "/"}):
+            prestarter.start(sdist, {**settings.variables, **more}, pool, reuses=True)
         expected = [*pool.early]
         prestarter.start(sdist, {**settings.variables, "CFLAGS": "-O3"}, pool, reuses=True)
 

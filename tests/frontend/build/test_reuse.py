@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HEAVY = {
     *("build", "pyproject_hooks", "resolvelib", "urllib3", "installer"),
     *("wheelforge.build.backend", "wheelforge.resolve.search", "wheelforge.build.attempt"),
+    *("wheelforge.hooks.runner", "wheelforge.hooks.server", "wheelforge_isolation.archive.plan"),
 }
 
 
