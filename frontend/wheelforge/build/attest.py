@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -180,7 +179,8 @@ def _describe_source(fetched: FetchedSource) -> Mapping[str, str]:
     path = fetched.path
     found = {"name": path.name, "uri": path.as_uri(), "url": fetched.url}
     if fetched.commit:
-        return {**found, "uri": f"{fetched.url}@{fetched.commit}", "gitCommit": fetched.commit}
+        uri = f"git+{fetched.url}@{fetched.commit}"
+        return {**found, "uri": uri, "gitCommit": fetched.commit}
     if path.is_dir():
         return found
     try:
@@ -193,15 +193,16 @@ def _describe_source(fetched: FetchedSource) -> Mapping[str, str]:
 
 def _describe_run(build: BuildRecord) -> Run:
     build.log.flush()
-    name, size = str(build.log.name), os.fstat(build.log.fileno()).st_size
-    log = Path(name).read_bytes()[:size]
+    path = Path(build.log.name)
+    with path.open("rb") as log:
+        log_sha256, log_bytes = hashlib.file_digest(log, "sha256").hexdigest(), log.tell()
     return Run(
         id=f"{build.id}-{build.started:.6f}",
         started=_format(build.started),
         finished=_format(time.time()),
-        log=Path(name).name,
-        log_bytes=len(log),
-        log_sha256=hashlib.sha256(log).hexdigest(),
+        log=path.name,
+        log_bytes=log_bytes,
+        log_sha256=log_sha256,
     )
 
 

@@ -156,6 +156,7 @@ def _describe_artifact(artifact: Artifact) -> Facts:
         "kind": "sdist" if artifact.kind is Kind.SDIST else "wheel",
         "size": artifact.size_bytes,
         "hashes": {"sha256": artifact.sha256},
+        "statement": artifact.statement or None,
         "project": artifact.name,
         "project_version": artifact.version,
         "editable": artifact.kind is Kind.EDITABLE,

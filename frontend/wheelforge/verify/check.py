@@ -16,6 +16,7 @@ from wheelforge_isolation import (
     Sameness,
     compare_archives,
     digest,
+    raising_file_errors,
     temporary_directory,
 )
 from wheelforge_isolation.formats.file_names import parse_wheel_name
@@ -97,10 +98,12 @@ class Verifier:
     def _check_statement(self, wheel: Path, sidecar: Path) -> tuple[Statement, str]:
         from wheelforge.provenance.envelope import open_envelope
 
-        try:
-            content, sha256 = sidecar.read_bytes(), digest(wheel)
-        except FileNotFoundError as error:
-            raise ProvenanceError("provenance-missing", wheel.name) from error
+        with raising_file_errors("read", str(wheel)):
+            sha256 = digest(wheel)
+        if not sidecar.exists():
+            raise ProvenanceError("provenance-missing", wheel.name)
+        with raising_file_errors("read", str(sidecar)):
+            content = sidecar.read_bytes()
         payload, signatures = open_envelope(sidecar.name, content)
         statement = Statement(sidecar.name, payload)
         name, expected = statement.subject

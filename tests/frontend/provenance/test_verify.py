@@ -273,3 +273,15 @@ def test_batch__has_a_statement_beside_each_wheel(tmp_path: Path) -> None:
     Path(f"{wheels[0]}{SUFFIX}").unlink()
     place.run(*words, "--resume")
     assert {path.name for path in out.iterdir()} == expected
+
+
+@pytest.mark.parametrize("kind", ["nothing", "directory"])
+def test_wheel__that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "demo-1.0-py3-none-any.whl"
+    if kind == "directory":
+        path.mkdir()
+
+    done = Place(path=tmp_path).run("verify", path)
+
+    assert done.out == f"failed {path}\n"
+    assert done.error.startswith("file-")
