@@ -75,7 +75,7 @@ class SandboxError(BuildError):
         "sandbox-command-missing": Kind(
             2,
             "level",
-            "the sandbox `{level}` is a command whose program is not on PATH",
+            "the sandbox `{level}` is no command, or one whose program is not on PATH",
             "`--sandbox` takes auto, strict, tcp-off, none, or a command that is there",
         ),
     }

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
+from typing import IO, TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
 from wheelforge.hooks.in_process import BACKEND, BACKEND_PATH, find_hook_script
 from wheelforge.hooks.protocol import HookChannel, Unserved, unpack
@@ -234,7 +234,8 @@ class ServerProcess:
         self.report = report
         """Known once it has imported the backend."""
         self._born = time.monotonic()
-        self._is_apart = False
+        self._printed: IO[bytes] | None = None
+        """The other end of what a server in a sandbox prints, which may say why it has ended."""
 
     @property
     def pid(self) -> int | None:
@@ -263,6 +264,7 @@ class ServerProcess:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
+        printed = open(reader, "rb", buffering=0)  # ruff: ignore[open-file-with-context-handler, builtin-open]
         try:
             process = subprocess.Popen(
                 [*prefix, python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest],
@@ -276,14 +278,17 @@ class ServerProcess:
             )
         except OSError as error:
             ours.close()
+            printed.close()
             raise Unserved(str(error)) from error
         finally:
             theirs.close()
-            os.close(reader)
             os.close(writer)
         ours.settimeout(_PATIENCE_SECONDS)  # a server that was stopped takes no commands in the end
         server = cls(process, ours)
-        server._is_apart = bool(prefix)
+        if prefix:
+            server._printed = printed
+        else:
+            printed.close()
         return server
 
     def await_report(self, watch: Watch) -> Report:
@@ -298,6 +303,14 @@ class ServerProcess:
 
     def run(self, command: Command, watch: Watch) -> Outcome:
         """Have a command run, and return how it ended."""
+        try:
+            return self._run(command, watch)
+        except Unserved as error:
+            said = (self._printed and self._printed.read(_PIECE_BYTES)) or b""
+            *_, last = ["", *said.decode(errors="replace").split("\n")[:-1]]
+            raise Unserved(f"{error}: {last}" if last else str(error)) from error
+
+    def _run(self, command: Command, watch: Watch) -> Outcome:
         reader, writer = os.pipe()
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, reader)
@@ -312,7 +325,7 @@ class ServerProcess:
             finally:
                 other.close()
                 os.close(writer)
-            kill = self._kill_all if self._is_apart else None
+            kill = self._kill_all if self._printed else None
             return HookChannel(line, reader, watch, kill).run(command)
 
     def _kill_all(self) -> None:
@@ -338,6 +351,8 @@ class ServerProcess:
         if self._process is None:
             self._channel.close()
             return
+        if self._printed is not None:
+            self._printed.close()
         with contextlib.suppress(OSError):  # it hears that even where a copy is still open
             self._channel.shutdown(socket.SHUT_RDWR)
         self._channel.close()

@@ -179,8 +179,16 @@ def test_sandbox__command_is_put_before_the_hooks(place: Place) -> None:
     assert done.code == 0, done.err
 
 
-def test_sandbox__command_that_is_not_there_is_an_error(place: Place) -> None:
-    done = build(place, "--sandbox", "stirct")
+def test_sandbox__command_that_ends_at_once_is_quoted(place: Place) -> None:
+    done = build(place, "--sandbox", "sh -c 'echo out of order >&2; exit 1'")
+
+    assert (done.code, done.error) == (5, "hook-not-started")
+    assert "out of order" in done.err
+
+
+@pytest.mark.parametrize("command", ["stirct", "firejail '", "''"])
+def test_sandbox__command_that_is_not_there_is_an_error(place: Place, command: str) -> None:
+    done = build(place, "--sandbox", command)
 
     assert (done.code, done.error) == (2, "sandbox-command-missing")
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import SandboxError
+from wheelforge.errors import SandboxError, UsageError
 from wheelforge.hooks.sandbox.bubblewrap import list_mounts, write_prefix
 from wheelforge.hooks.sandbox.policy import SandboxPolicy, make_policy
 
@@ -145,7 +145,10 @@ def choose_sandbox(
     A level that is wanted and not to be had is an error, as is one below ``required``.
     """
     if wanted not in CHOICES:
-        words = tuple(shlex.split(wanted))
+        try:
+            words = tuple(shlex.split(wanted))
+        except ValueError:  # a quote is not closed
+            words = ()
         if not words or not _find_program(words[0], variables_path):
             raise SandboxError("sandbox-command-missing", wanted)
         found = Sandbox("command", words=words)
@@ -153,6 +156,9 @@ def choose_sandbox(
         found = Sandbox()
     else:
         found = _climb(wanted, variables_path, records)
+    if required not in LEVELS:
+        reason = f"`{required}` is none of {', '.join(LEVELS)}"
+        raise UsageError("option-invalid", "--require-sandbox", reason)
     least = wanted if wanted in {"strict", "tcp-off"} else "none"
     for level in (least, required):
         if not found.reaches(level):
@@ -205,7 +211,8 @@ def try_rungs(
 def _find_program(name: str, path: str) -> str:
     """Return the path of a program, which is looked for on ``path``; nothing if it is not there."""
     candidates = (Path(place, name) for place in path.split(os.pathsep))
-    return next((str(each) for each in candidates if os.access(each, os.X_OK)), "")
+    programs = (each for each in candidates if each.is_file() and os.access(each, os.X_OK))
+    return str(next(programs, ""))
 
 
 def _try_bubblewrap(program: str) -> Sandbox:
