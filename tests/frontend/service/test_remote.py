@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import json
@@ -11,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, names_in, write_project, write_sdist
+from tests.support.servers import make_certificate
 from tests.support.service import PLAIN, Service, finish, serving, start_client, until
 from wheelforge.service.access import read_tokens
 
@@ -46,7 +49,7 @@ class Far:
     token: Path
 
     def start(
-        self, *words: str | Path, token: Path | None = None, required: bool = True
+        self, *words: str | Path, token: Path | None = None, **more: str
     ) -> subprocess.Popen[str]:
         """Start a client with a cache of its own, in which nothing can be built."""
         command = [sys.executable, "-m", "wheelforge", *words, "--server", self.url]
@@ -55,8 +58,8 @@ class Far:
             "WHEELFORGE_CACHE_DIR": str(self.token.parent / "own-cache"),
         }
         return subprocess.Popen(
-            [*map(str, command), *(["--server-required"] if required else [])],
-            env={**PLAIN, **variables},
+            [*map(str, command), "--server-required"],
+            env={**PLAIN, **variables, **more},
             cwd=self.token.parent,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -129,15 +132,51 @@ def wire() -> Wire:
     return Wire()
 
 
+class Proxy:
+    """A proxy that speaks TLS in front of the server."""
+
+    def __init__(self, certificate: Path) -> None:
+        self.certificate = certificate
+        self.target = ""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"localhost:{self._listener.getsockname()[1]}"
+        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
+
+    async def _serve(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        server = await asyncio.start_server(self._carry, sock=self._listener, ssl=context)
+        await server.serve_forever()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = self.target.partition(":")
+        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pass_on(reader, inner_writer), pass_on(inner_reader, writer))
+
+
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hand everything on until one side is gone."""
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
 @pytest.fixture(scope="module")
-def far(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Proxy:
+    return Proxy(make_certificate(tmp_path_factory.mktemp("tls")))
+
+
+@pytest.fixture(scope="module")
+def far(wire: Wire, proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
     place = tmp_path_factory.mktemp("remote")
     ground = Ground.make(place)
     words = ["--no-index", "--find-links", str(ground.links), "--listen", "127.0.0.1:0"]
-    words += ["--host", wire.host]
+    words += ["--host", wire.host, "--host", proxy.host]
     with serving(ground, *words, "--target", "this=3.11") as service:
         url = json.loads((service.home / "server.json").read_bytes())["url"]
-        wire.target = url.removeprefix("http://")
+        wire.target = proxy.target = url.removeprefix("http://")
         tokens = {role: token for token, role in read_tokens(service.home / "tokens").items()}
         for role, token in tokens.items():
             path = place / f"{role}-token"
@@ -300,6 +339,20 @@ def test_remote_build__goes_on_where_the_connection_was_cut(
     assert not wire.cuts
     lines = re.findall(r"line \d+", cut.err)
     assert lines == [f"line {number}" for number in range(30)]
+
+
+def test_remote_build__goes_through_a_proxy_that_speaks_tls(
+    far: Far, proxy: Proxy, tmp_path: Path
+) -> None:
+    sdist, secret = write_sdist(tmp_path, name="tls"), replace(far, url=f"https://{proxy.host}/")
+
+    refused = secret.run(sdist, "-o", tmp_path / "out")
+    done = secret.run(sdist, "-o", tmp_path / "out", SSL_CERT_FILE=str(proxy.certificate))
+
+    assert (refused.code, refused.error) == (5, "server-unusable")
+    assert "certificate verify failed" in refused.err
+    assert done.code == 0, done.err
+    assert names_in(tmp_path / "out") == ["tls-1.0-py3-none-any.whl"]
 
 
 def test_remote_build__whose_wheel_was_changed_on_the_way_fails(
