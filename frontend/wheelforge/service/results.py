@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,8 @@ from wheelforge_isolation import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wheelforge.service.home import Home
 
 _ERROR = re.compile(r"^error\[([\w-]+)\]: (.*)$", re.MULTILINE)
@@ -47,13 +50,22 @@ class Results:
         except OSError:
             text = ""
         found, hint = _ERROR.search(text), _HINT.search(text)
-        error = {
-            "code": found[1] if found else "worker-lost",
-            "exit_code": code,
-            "message": found[2] if found else "the process that built has died",
-            "hint": hint[1] if hint else None,
-        }
-        return {"outcome": "failed", "error": error, "artifacts": []}
+        if found is None:
+            return describe_failure("the process that built has died", exit_code=code)
+        outcome = describe_failure(found[2], found[1], code)
+        outcome["error"]["hint"] = hint[1] if hint else None
+        return outcome
+
+    async def hand_out(
+        self, place: Path, outcome: dict[str, Any], list_wanted: Callable[[], set[str]]
+    ) -> None:
+        """Keep results, and copy them to where they are wanted; the event loop does not wait."""
+        await asyncio.to_thread(self.publish, place, outcome)
+        served = set[str]()
+        while wanted := list_wanted() - served:
+            for directory in wanted:
+                await asyncio.to_thread(self.deliver, outcome, Path(directory))
+            served |= wanted
 
     def publish(self, place: Path, outcome: dict[str, Any]) -> None:
         """Keep the artifacts of a run by their hashes, and forget what else it has left."""
@@ -86,6 +98,12 @@ class Results:
                 deliver_file(self.locate(artifact), directory)
             except (IsolationError, OSError) as error:
                 artifact["undelivered"] = str(error)
+
+
+def describe_failure(message: str, code: str = "worker-lost", exit_code: int = 5) -> dict[str, Any]:
+    """Return the outcome of a build that has failed for a reason of this machine, or as it says."""
+    error = {"code": code, "exit_code": exit_code, "message": message, "hint": None}
+    return {"outcome": "failed", "error": error, "artifacts": []}
 
 
 def _read_metadata(place: Path) -> object:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.service.active import Active, follow_file, read_lines
 from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
-from wheelforge.service.results import Results
+from wheelforge.service.results import Results, describe_failure
 from wheelforge.service.retention import Retention, remove_oldest
 from wheelforge.service.uploads import Uploads
 from wheelforge.service.wire import AsyncLine
-from wheelforge_isolation import ensure_directory, remove_tree
+from wheelforge_isolation import ForgeError, ensure_directory, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -282,7 +282,10 @@ class Runs:
         outcome = active.outcome or self.results.read_output(self.directory(active.run), code)
         verdict = outcome.get("outcome", "built" if code == 0 else "failed")
         if active.client is None and verdict in _GOOD:
-            await self._hand_out(active.run, outcome)
+            try:
+                await self._hand_out(active.run, outcome)
+            except (OSError, ForgeError) as error:
+                code, verdict, outcome = _MACHINE, "failed", describe_failure(str(error))
         fails_now = code == _MACHINE and active.run.attempts < _ATTEMPTS
         if active.is_cancelled or active.client is not None:
             self._end(active, "cancelled" if active.is_cancelled else verdict, outcome)
@@ -326,20 +329,20 @@ class Runs:
         return run
 
     async def _hand_out(self, run: Run, outcome: dict[str, Any]) -> None:
-        """Put results where they are wanted, in threads: other clients do not wait for copies."""
-        await asyncio.to_thread(self.results.publish, self.directory(run), outcome)
-        served = {""}
-        while wanted := {want.output for want in self.queue.wants_of(run.id)} - served:
-            for directory in wanted:
-                await asyncio.to_thread(self.results.deliver, outcome, Path(directory))
-            served |= wanted
+        """Put results where they are wanted, also for those who ask meanwhile."""
+
+        def list_wanted() -> set[str]:
+            return {want.output for want in self.queue.wants_of(run.id) if want.output}
+
+        await self.results.hand_out(self.directory(run), outcome, list_wanted)
 
     async def sweep(self) -> None:
         """Remove what is beyond the bounds."""
-        self.uploads.sweep()
-        self.queue.remove_old_wants(self.retention.requests)
         bound = self.retention.artifact_bytes
-        await asyncio.to_thread(remove_oldest, self.home.artifacts, bound)
+        with suppress(OSError, ForgeError):  # the disk may be full
+            self.uploads.sweep()
+            await asyncio.to_thread(remove_oldest, self.home.artifacts, bound)
+        self.queue.remove_old_wants(self.retention.requests)
 
     # -- following --------------------------------------------------------------------------------
 

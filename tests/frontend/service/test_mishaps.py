@@ -80,6 +80,23 @@ def test_cancelled_build__ends_although_its_worker_stands_still(
         os.kill(worker, signal.SIGKILL)
 
 
+def test_build__whose_result_cannot_be_kept_is_tried_again(
+    service: Service, tmp_path: Path
+) -> None:
+    place = service.home / "artifacts"
+    place.rmdir()
+    place.touch()
+    number = service.build(write_sdist(tmp_path))
+    until(lambda: b"builds_retried_total 1" in service.fetch("GET", "/metrics")[2])
+
+    place.unlink()
+    place.mkdir()
+    build = service.wait(number)
+
+    assert (build["attempts"], len(build["artifacts"])) == (2, 1)
+    assert service.fetch("GET", build["artifacts"][0]["url"])[0] == 200
+
+
 def test_drain__does_not_wait_for_another_attempt(service: Service, tmp_path: Path) -> None:
     _, worker = start_slow(service, tmp_path)
     service.ask("POST", "/api/v1/server/stop?drain=1", {})
