@@ -58,7 +58,8 @@ def show_cause(options: CommandOptions, wheel: WheelKey, cause: Cause, shared: i
         )
         sys.stdout.write(f"  what differs besides: {escape_line(shown)}\n")
     if shared > 0 and cause.place:
-        sys.stdout.write(f"  the same is new for {shared} other builds\n")
+        others = "1 other build" if shared == 1 else f"{shared} other builds"
+        sys.stdout.write(f"  the same is new for {others}\n")
 
 
 def _is_same(cause: Cause, facts: dict[str, Any]) -> bool:

@@ -94,6 +94,22 @@ def test_compiler_cache__counts_the_compilations_of_all_kinds(
     assert counts(outcome) == (1, 1)
 
 
+def test_compiler_cache__that_does_not_count_is_used_all_the_same(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    name, programs = variables["name"], tmp_path / "programs"
+    programs.mkdir()
+    script = f'#!/bin/sh\n[ "$1" = --show-stats ] && exit 3\nexec {shutil.which(name)} "$@"\n'
+    (programs / name).write_text(script, encoding="utf-8")
+    (programs / name).chmod(0o700)
+    variables["PATH"] = os.pathsep.join([str(programs), "/absent", variables["PATH"]])
+
+    outcome = build(Ground.make(tmp_path), "1.0", _RUN.format(repr(_COMPILE)), variables)
+
+    assert counts(outcome) == ((0, 1) if name == "ccache" else (0, 0))
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".whl"]
+
+
 def test_compiler_cache__that_is_not_there_is_an_error_only_if_it_is_named(tmp_path: Path) -> None:
     ground = Ground.make(tmp_path)
     programs = tmp_path / "programs"

@@ -125,7 +125,9 @@ def test_git__a_subdirectory_and_submodules_are_built(
         ground.build(f"git+{whole.as_uri()}#subdirectory=absent", tmp_path / "out")
 
 
-@pytest.mark.parametrize(("text", "count", "tags"), [("", "1", ""), (DYNAMIC, "4", "v1.0")])
+@pytest.mark.parametrize(
+    ("text", "count", "tags"), [("", "1", ""), (DYNAMIC, "4", "v1.0"), ("[", "4", "v1.0")]
+)
 def test_git__history_comes_where_the_version_may_be_made_of_it(
     tmp_path: Path, repository: Path, text: str, count: str, tags: str
 ) -> None:

@@ -284,6 +284,22 @@ def test_why__compares_two_builds(place: Place) -> None:
     assert why(place, kept, kept).endswith(": nothing has changed\n")
 
 
+def test_why__tells_all_that_differs_and_for_whom_it_is_new(ground: Ground, tmp_path: Path) -> None:
+    place = Place(path=tmp_path)
+    sdists = [write_sdist(tmp_path, name=name) for name in ("one", "two")]
+    changed = {"CFLAGS": "-O3", **{f"X_{number}": "1" for number in range(10)}}
+    for variables in (dict[str, str](), changed):
+        done = place.run(*ground.words(*sdists, "-j1", "-o", tmp_path / "out"), **variables)
+        assert done.code == 0, done.err
+
+    head, besides, shared = why(place, "one", "--cache-dir", ground.cache).splitlines()
+
+    assert head.endswith(": the variable `CFLAGS` is -O3, was nothing")
+    assert besides.startswith("  what differs besides: environment.X_0, environment.X_1, ")
+    assert besides.endswith("environment.X_7 and 2 more")
+    assert shared == "  the same is new for 1 other build"
+
+
 def test_why__tells_when_a_newer_requirement_was_published(place: Place) -> None:
     def build(*files: File) -> None:
         with serve(Project("maker", *files)) as index:
