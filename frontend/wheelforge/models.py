@@ -40,10 +40,7 @@ class Keep(Enum):
 
 
 class Era(Enum):
-    """Whether an sdist is built with what there was when it was published.
-
-    FALLBACK does that only if it cannot be built with what there is today.
-    """
+    """Whether an sdist is built with what there was when it was published; FALLBACK: if need be."""
 
     OFF = "off"
     FALLBACK = "fallback"
@@ -152,6 +149,8 @@ class Policy:
     compiler_cache: str = "off"
     """``ccache``, ``sccache``, or ``auto`` for the one that is there."""
     reuse: Reuse = Reuse.SDISTS
+    reuse_policy: str = "exact"
+    """``frozen``: build requirements are those of the last build, and no index is asked."""
     rebuild: frozenset[str] = frozenset()
     """Of these, wheels are built in any case: normalised names, or ``:all:``."""
     verify_reuse: float = 0.0

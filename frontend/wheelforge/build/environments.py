@@ -124,6 +124,10 @@ class EnvironmentManager:
         with self._dropping(preparation):
             return preparation.plan().keys
 
+    def identify(self, request: EnvironmentRequest) -> str:
+        """Return a digest of all that decides which wheels such an environment has."""
+        return _Preparation(self, request, forbid_build).resolution_request.digest
+
     def preview(self, request: EnvironmentRequest) -> PlannedEnvironment:
         """Return what such an environment would be made of; nothing is built or installed."""
         preparation = _Preparation(self, request, forbid_build)
@@ -279,7 +283,7 @@ class _Preparation:
 
     def _make(self, plan: FetchPlan) -> PreparedEnvironment:
         plan.is_here = self._cache.wheels.is_likely_here
-        fetch = partial(_refuse_wheel, self._request.label) if self._is_cut_off else plan.fetch
+        fetch = partial(_refuse_file, self._request.label) if self._is_cut_off else plan.fetch
         keys, notes = plan.keys, plan.resolution.notes
         if self._manager.install is not None:
             keep = self._cache.wheels.keep_file
@@ -377,12 +381,8 @@ def forbid_build(request: BuildRequest) -> Outcome:
     raise RequirementsError("needs-build", request.label, str(request.source))
 
 
-def _refuse_wheel(label: str, key: WheelKey, path: str) -> None:
-    _refuse_file(label, key.file_name, path)
-
-
-def _refuse_file(label: str, file_name: str, _: str) -> None:
-    raise OfflineError("offline", file_name, label)
+def _refuse_file(label: str, file: WheelKey | str, _: str) -> None:
+    raise OfflineError("offline", file if isinstance(file, str) else file.file_name, label)
 
 
 def keep_pins(pins: Sequence[Pin], index: Index, cache: Cache, *, is_offline: bool = False) -> int:

@@ -51,6 +51,8 @@ class WheelReuse:
         self.settings = manager.settings
         directory = manager.cache.layout.manifests
         self.manifests = JsonCache(directory, "asked")
+        self.closures = JsonCache(directory, "closure")
+        """The wheels that environments of each build had."""
         self._releases = JsonCache(directory, "release")
         self._named = JsonCache(directory, "named")
         self._named_by_wheels = JsonCache(directory, "reads")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -11,7 +12,7 @@ from wheelforge.build.environment_request import make_environment_request
 from wheelforge.build.key_document import describe_closure, key_of
 from wheelforge.build.prestart import Prestarter
 from wheelforge.models import Artifact, Kind
-from wheelforge_isolation import ForgeError, digest
+from wheelforge_isolation import ForgeError, WheelKey, digest
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_name
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from wheelforge.build.result import BuildResult
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.models import Builder, BuildRequest, Cause
+    from wheelforge.models import Builder, BuildRequest, Cause, EnvironmentRequest
     from wheelforge.overrides.model import Override
-    from wheelforge_isolation import BuiltWheel, WheelKey
+    from wheelforge_isolation import BuiltWheel
 
     Asked = list[list[str]]
 
 _SDIST = "sdist "
 """Before the key of a wheel, that of the sdist which it was made from."""
+_FROZEN = "its build requirements are those of the last build: no index was asked (frozen)"
 _LONGEST_HISTORY = 8
 _MOST_MANIFESTS = 4
 """How many sets of questions are remembered for the same build."""
@@ -97,6 +99,7 @@ class WheelBuild:
         self._kept: ReusedWheel | None = None
         """The wheel of an earlier build, if it is to be compared."""
         self._verified: Cause | None = None
+        self._notes: tuple[str, ...] = ()
         self._known = self._describe()
         self._manifest = key_of(self._known)
 
@@ -146,11 +149,35 @@ class WheelBuild:
             Prestarter(root, python).expect_reuse(request.source, request.variables or {})
 
     def _choose(self, requirements: Sequence[str], build: Builder) -> tuple[WheelKey, ...]:
-        """Return the wheels that an environment with these requirements has today."""
-        request = make_environment_request(
+        """Return the wheels that an environment with these requirements has today.
+
+        Under the policy `frozen` they are those of the last build, unless a lock says otherwise.
+        """
+        reuse, request = self._reuse, self._ask(requirements)
+        if reuse.settings.policy.reuse_policy == "frozen" and reuse.settings.lock is None:
+            kept = reuse.closures.read(self._manifest, reuse.manager.identify(request))
+            if kept is not None:
+                self._notes = (_FROZEN,)
+                return tuple(WheelKey(**each) for each in kept["wheels"])
+        return reuse.manager.choose(request, build)
+
+    def _ask(self, requirements: Sequence[str]) -> EnvironmentRequest:
+        return make_environment_request(
             self._request, requirements, self.override, self._fetched.sha256
         )
-        return self._reuse.manager.choose(request, build)
+
+    def _remember(self, asked: Asked, closures: Sequence[Sequence[WheelKey]]) -> None:
+        """Keep what the backend has asked for, and what it was given."""
+        reuse, before = self._reuse, self._read_manifest()
+        if asked not in before:
+            kept = [asked, *before][:_MOST_MANIFESTS]
+            reuse.manifests.write({"asked": kept}, self._manifest)
+        for requirements, wheels in zip(asked, closures, strict=True):
+            own = reuse.manager.identify(self._ask(requirements))
+            reuse.closures.write({"wheels": list(map(asdict, wheels))}, self._manifest, own)
+        self._expect()
+        if self._fetched.sha256:
+            reuse.store_release(self._fetched.sha256, self.override)
 
     def _find(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> ReusedWheel | None:
         document = self.complete(asked, closures)
@@ -171,7 +198,8 @@ class WheelBuild:
                 return None
             made.insert(0, sdist)
         used = tuple(dict.fromkeys(key for closure in closures for key in closure))
-        reused = ReusedWheel(tuple(map(_make_artifact, made)), used, found.facts)
+        facts = {**found.facts, "notes": [*found.facts["notes"], *self._notes]}
+        reused = ReusedWheel(tuple(map(_make_artifact, made)), used, facts)
         attestor = self._reuse.manager.attestor
         return reused if attestor is None else attestor.complete(reused)
 
@@ -251,13 +279,7 @@ class WheelBuild:
                 path = place / artifact.kind.value / artifact.path.name
                 prefix = _SDIST if artifact.kind is Kind.SDIST else ""
                 built.store(prefix + key, path, facts)
-            before = self._read_manifest()
-            if asked not in before:
-                kept = [asked, *before][:_MOST_MANIFESTS]
-                self._reuse.manifests.write({"asked": kept}, self._manifest)
-            self._expect()
-            if self._fetched.sha256:
-                self._reuse.store_release(self._fetched.sha256, self.override)
+            self._remember(asked, [wheels for _, wheels in environments])
         return cause
 
     def _find_dates(self, document: dict[str, Any]) -> dict[str, str]:

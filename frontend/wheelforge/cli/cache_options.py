@@ -41,6 +41,13 @@ def add_reuse(parser: argparse.ArgumentParser) -> None:
         help="use those of directories too, if nothing in the directory has changed",
     )
     group.add_argument(
+        "--reuse-policy",
+        choices=("exact", "frozen"),
+        default="exact",
+        help="frozen: leave build requirements as the last build had them, and ask no index"
+        " (default: exact)",
+    )
+    group.add_argument(
         "--rebuild",
         nargs="?",
         const=":all:",

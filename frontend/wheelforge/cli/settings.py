@@ -45,6 +45,7 @@ def make_settings(options: CommandOptions) -> Settings:
             timeout_seconds=options.timeout,
             compiler_cache=options.compiler_cache,
             reuse=_find_reuse(options),
+            reuse_policy=options.reuse_policy,
             rebuild=frozenset(map(_normalize, options.rebuild or ())),
             verify_reuse=options.verify_reuse,
         ),

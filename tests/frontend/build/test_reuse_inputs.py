@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -229,6 +230,59 @@ def test_reuse__variable_of_a_ci_run_counts_where_a_build_requirement_names_it(
 
     assert found[:4] == ["built", "reused", "built", "reused"]
     assert found[4:] == ["built", "reused", "built"]
+
+
+def without_helper(world: World) -> None:
+    for path in world.ground.links.glob("helper-*"):
+        path.unlink()
+
+
+def elsewhere(world: World) -> None:
+    apart = world.ground.apart(world.path / "apart").links
+    world.settings["find_links"] = (str(apart), str(world.ground.links))
+
+
+REQUIREMENTS: dict[str, tuple[str, Change]] = {
+    "nothing": ("frozen", lambda _: None),
+    "a newer release": ("frozen", wheel("helper", "2.0", b"", "deeper")),
+    "other bytes of the same release": ("frozen", wheel("helper", "1.0", b"two = 2\n", "deeper")),
+    "no wheels at all": ("frozen", without_helper),
+    "another directory": ("reused", elsewhere),
+    "a day": (
+        "reused",
+        lambda world: world.request.update(cutoff=datetime(2100, 1, 1, tzinfo=UTC)),
+    ),
+    "a constraint": ("built", limit("helper>=1")),
+    "a requirement more": ("built", override('build-requires.add = ["deeper"]')),
+    "a variable": ("built", variable("CFLAGS", "-O3")),
+    "the sdist": ("built", lambda world: world.more.update({"demo.txt": "two"})),
+}
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_frozen__requirements_are_those_of_the_last_build(world: World, name: str) -> None:
+    expected, change = REQUIREMENTS[name]
+    first = world.build()
+    change(world)
+    world.policy["reuse_policy"] = "frozen"
+
+    found = world.build("again")
+
+    is_frozen = any("no index was asked" in note for note in found.notes)
+    assert (first.verdict, "frozen" if is_frozen else found.verdict) == ("built", expected)
+    assert expected == "built" or found.wheels == first.wheels
+
+
+def test_frozen__variables_of_a_ci_run_count_as_ever(world: World) -> None:
+    content = b"import os\nnumber = os.environ.get('BUILD_NUMBER')\n"
+    world.add_wheel("helper", "1.0", "deeper", content=content)
+    world.policy["reuse_policy"] = "frozen"
+
+    def build(number: str) -> str:
+        world.variables["BUILD_NUMBER"] = number
+        return world.build(number).verdict
+
+    assert [build("1"), build("1"), build("2")] == ["built", "reused", "built"]
 
 
 def test_reuse__wheel_is_searched_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
