@@ -32,6 +32,14 @@ from wheelforge.hooks.runner import (
 from wheelforge.hooks.pool import (
     RunnerPool as RunnerPool,
 )
+from wheelforge.provenance.envelope import (
+    Signer as Signer,
+    read_signer as read_signer,
+)
+from wheelforge.provenance.options import (
+    Provenance as Provenance,
+    Sbom as Sbom,
+)
 from wheelforge.settings import (
     Settings as Settings,
 )

@@ -59,8 +59,8 @@ class Signer:
         return json.dumps(envelope, indent=1).encode() + b"\n"
 
 
-def read_signer(path: Path, option: str) -> Signer:
-    """Return what signs with the key in a PEM file, for the option that names it."""
+def read_signer(path: Path, option: str = "sign_key") -> Signer:
+    """Return the signer with the key in a PEM file; errors name the ``option`` that it is from."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

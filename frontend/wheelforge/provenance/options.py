@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +29,7 @@ class Sbom(Enum):
     EMBED = "embed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Provenance:
+class Provenance(NamedTuple):
     """Files that come beside artifacts; none unless they are asked for."""
 
     statements: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wheelforge.errors import ProvenanceError
 from wheelforge.provenance.envelope import check_signature, read_public_key
 from wheelforge_isolation import Sameness
+from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,8 +52,7 @@ class Policy(NamedTuple):
         return key
 
     def _list_objections(self, statement: Statement) -> Iterator[str]:
-        sandbox = statement.internal.get("sandbox") or {}
-        level = sandbox.get("level", "none") if isinstance(sandbox, dict) else "none"
+        level = as_table(statement.internal.get("sandbox")).get("level", "none")
         if level not in _LEVELS or _LEVELS.index(level) < _LEVELS.index(self.minimum_sandbox):
             yield f"hooks were in a sandbox of level `{level}`, not `{self.minimum_sandbox}`"
         if not self.unpinned_sources and not statement.source.get("digest"):
@@ -64,10 +64,12 @@ class Policy(NamedTuple):
 
 
 def _list_urls(dependency: dict[str, Any]) -> Iterator[str]:
-    if "downloadLocation" in dependency:
-        yield str(dependency["downloadLocation"])
-    if built := dependency.get("annotations", {}).get("builtFrom"):
-        yield str(built.get("uri"))
+    """Yield where a file came from; of a wheel that has to be known."""
+    built = as_table(as_table(dependency.get("annotations")).get("builtFrom"))
+    found = [dependency.get("downloadLocation"), built.get("uri")]
+    yield from map(str, filter(None, found))
+    if not any(found) and str(dependency.get("name")).endswith(".whl"):
+        yield "nowhere"
 
 
 def read_policy(path: Path) -> Policy:

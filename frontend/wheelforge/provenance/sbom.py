@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -43,6 +44,10 @@ _METADATA = re.compile(r"(?P<place>.+)/[^/]+\.dist-info/METADATA")
 _LIST = re.compile(r"(?P<place>.+)/(vendor|vendored)\.txt")
 _GRAFTS = (".libs", "_libs")
 """Directories of libraries that were put into a wheel for others in it."""
+_ANY_SIZE = Limits(
+    total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
+)
+"""Nothing is written, and a wheel that was built here may be as large as it likes."""
 _MOST_LIBRARY_BYTES, _MOST_TEXT_BYTES = 1 << 30, 16 << 20
 
 
@@ -61,14 +66,21 @@ class WheelContent(NamedTuple):
 @contextlib.contextmanager
 def open_content(path: Path) -> Generator[WheelContent]:
     """Yield the content of a wheel that was found to be sound."""
-    with open_wheel_zip(path, Limits()) as archive:
+    with open_wheel_zip(path, _ANY_SIZE) as archive:
         files = archive.files
+
+        def read(name: str, most: int) -> bytes:
+            return archive.read(name, most) if files[name].size <= most else b""
+
+        def digest(name: str) -> str:
+            return archive.contents.digest(files[name]).hex()
+
         (record,) = (name for name in files if _RECORD.fullmatch(name))
         yield WheelContent(
             dist_info=record.removesuffix("/RECORD"),
             paths=tuple(sorted(files)),
-            read=lambda name, most: archive.read(name, most) if files[name].size <= most else b"",
-            digest=lambda name: archive.contents.digest(files[name]).hex(),
+            read=read,
+            digest=digest,
             newest=max(member.mtime or _FIRST_MOMENT for member in files.values()),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import ProvenanceError
 from wheelforge.provenance.options import STATEMENT
@@ -20,6 +20,7 @@ from wheelforge_isolation import (
     temporary_directory,
 )
 from wheelforge_isolation.formats.file_names import parse_wheel_name
+from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,9 +165,9 @@ def _list_changes(before: Statement, now: Statement) -> Iterator[str]:
     yield from sorted(place for place in {*first, *second} if first.get(place) != second.get(place))
 
 
-def _list_leaves(value: Any, place: str = "") -> Iterator[tuple[str, str]]:  # ruff: ignore[any-type]
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _list_leaves(each, f"{place}.{name}" if place else name)
-    else:
+def _list_leaves(value: object, place: str = "") -> Iterator[tuple[str, str]]:
+    table = as_table(value)
+    for name, each in table.items():
+        yield from _list_leaves(each, f"{place}.{name}" if place else name)
+    if not table:
         yield place, json.dumps(value)

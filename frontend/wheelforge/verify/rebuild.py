@@ -17,9 +17,9 @@ from wheelforge.models import BuildRequest, Era, Kind, Policy, Reuse
 from wheelforge.provenance.options import Provenance, Sbom
 from wheelforge.provenance.statement import reading_facts
 from wheelforge.resolve import Pin
-from wheelforge.settings import SandboxSettings
 from wheelforge_isolation import Links, digest
 from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_wheel_name
+from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +69,8 @@ class Rebuild:
         )
         version = ".".join(internal["interpreter"]["version"].split(".")[:2])
         settings = replace(self._settings, python=self._settings.python or version)
-        sandbox = internal.get("sandbox") or {}
+        had_sandbox = bool(as_table(internal.get("sandbox")).get("level"))
+        is_plain = self._settings.sandbox.wanted == "none"
         settings = replace(
             settings,
             lock=self._make_lock(statement, request, settings),
@@ -80,10 +81,13 @@ class Rebuild:
                 timeout_seconds=self._settings.policy.timeout_seconds,
             ),
             provenance=Provenance(
-                statements=True, sbom=Sbom(internal["policy"].get("sbom", Sbom.OFF.value))
+                statements=True,
+                sbom=Sbom(as_table(internal["policy"]).get("sbom", Sbom.OFF.value)),
             ),
-            sandbox=SandboxSettings(wanted="auto") if sandbox.get("level") else settings.sandbox,
         )
+        if had_sandbox and is_plain:
+            sandbox = replace(settings.sandbox, wanted="auto")
+            settings = replace(settings, sandbox=sandbox)
         return settings, request
 
     def _find_source(self, statement: Statement) -> Path | str:
