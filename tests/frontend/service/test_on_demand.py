@@ -354,6 +354,7 @@ def test_index__builds_nothing_for_a_foreign_page_in_a_browser(
         (["--open-index"], "it needs `--listen`"),
         (["--open-index", "--listen", "0.0.0.0:0"], "name the projects with `--allow`"),
         (["--policy", "all"], "overlay, latest, wanted, source"),
+        (["--policy", "/-=latest"], "overlay, latest, wanted, source"),
     ],
 )
 def test_serve__refuses_rules_that_open_too_much_or_mean_nothing(

@@ -275,3 +275,14 @@ def test_target__explains_itself_with_lines_for_installers(site: OnDemand) -> No
     assert f'url = "{site.url}/this/simple/"' in text
     assert site.get("/other/").status == site.get("/other/simple/demo/").status == 404
     assert site.get("/simple/demo/").page == site.show("demo").page
+
+
+@pytest.mark.parametrize(
+    "name", ["%20", "..%2F..%2Ffiles", "a%2Fb", "%00", "x%3Fy", "-", "%E2%82%AC", "a" * 300]
+)
+def test_page__of_a_name_that_can_be_none_asks_nobody(site: OnDemand, name: str) -> None:
+    asked = len(site.upstream.asked)
+
+    assert site.get(f"/this/simple/{name}/").status == 404
+    assert site.get(f"/this/upstream/{name}/x.whl").status == 404
+    assert len(site.upstream.asked) == asked

@@ -22,6 +22,7 @@ from wheelforge.service.simple.negotiation import choose_form
 from wheelforge.service.simple.pages import compose_root, render
 from wheelforge.service.simple.site import Site, make_content
 from wheelforge_isolation import ForgeError
+from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ def add_index_routes(application: web.Application, server: Server) -> None:
     rules = server.options.index_rules
     if rules is None:
         return
-    index = Index(server, Site(server, rules))
-
-    application[INDEX] = index
+    index = application[INDEX] = Index(server, Site(server, rules))
 
     async def close(_: web.Application) -> None:
         await index.site.close()
@@ -117,7 +116,7 @@ async def show_project(index: Index, request: web.Request) -> web.StreamResponse
     """Show the page of a project, once that is built which the policy wants."""
     may_build, target = index.check_access(request), await _find_target(index, request)
     given, form = request.match_info["project"], _find_form(request)
-    name = normalize_name(given)
+    name = _normalize(given)
     if name != given or not request.path.endswith("/"):
         return _redirect(request, f"{'../' if request.path.endswith('/') else ''}{name}/")
     listing = await index.site.upstream.look_up(name)
@@ -209,6 +208,10 @@ async def show_set_page(index: Index, request: web.Request) -> web.StreamRespons
     if announced.state == "ready":
         content = _find_set_page(index, request, form)
         return _answer_page(request, content, form, is_final=True)
+    if request.method == "HEAD":
+        return web.Response(
+            headers={**_OF_PAGES, "Content-Type": form, "Cache-Control": "no-store"}
+        )
     response, task = _begin_page(form), site.set_builds.find_task(name)
     await response.prepare(request)
     await _pad(response, {task} if task else set(), site.rules.wait_seconds)
@@ -226,7 +229,7 @@ def _find_set_page(index: Index, request: web.Request, form: str) -> Content:
     if project is None:
         page: dict[str, Any] | None = compose_root(sets.list_projects(name))
     else:
-        page = sets.find_page(name, normalize_name(project))
+        page = sets.find_page(name, _normalize(project))
     if page is None:
         raise Problem(404, "project-unknown", f"the set `{name}` has no project `{project}`")
     return make_content(render(page, form), form)
@@ -245,6 +248,14 @@ def _answer_page(
     if is_final:
         response.etag = ETag(content.etag)
     return response
+
+
+def _normalize(project: str) -> str:
+    """Return the name of a project as pages have it; text that can be no name is unknown."""
+    try:
+        return normalize_name(project)
+    except FormatError as error:
+        raise Problem(404, "project-unknown", str(error)) from error
 
 
 def _redirect(request: web.Request, place: str) -> web.Response:
@@ -290,9 +301,9 @@ async def fetch_file(index: Index, request: web.Request) -> web.StreamResponse:
 async def pass_on_file(index: Index, request: web.Request) -> web.StreamResponse:
     """Fetch a file of an index upstream, or its metadata, checked against its page."""
     index.check_access(request)
-    upstream, project = index.site.upstream, request.match_info["project"]
+    upstream, project = index.site.upstream, _normalize(request.match_info["project"])
     name = request.match_info["name"]
-    listing = await upstream.look_up(project) if project == normalize_name(project) else None
+    listing = await upstream.look_up(project)
     if listing is not None and not (index.site.rules.proxies_files or listing.is_private):
         raise Problem(404, "file-unknown", "clients fetch the files of this index by themselves")
     file = listing and listing.find(name)

@@ -89,7 +89,10 @@ def parse_rule(text: str) -> PolicyRule | None:
     match = _RULE.fullmatch(text)
     if match is None or match["policy"] not in POLICIES:
         return None
-    project = normalize_name(match["project"]) if match["project"] else ""
+    try:
+        project = normalize_name(match["project"]) if match["project"] else ""
+    except FormatError:
+        return None
     return PolicyRule(match["policy"], match["target"] or "", project)
 
 
