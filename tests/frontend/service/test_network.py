@@ -156,7 +156,7 @@ def test_why__tells_strangers_of_no_variables(network: Network, tmp_path: Path) 
     service, sdist = network.service, str(write_sdist(tmp_path, name="secretive"))
     number, links = "", {"no_index": True, "find_links": [str(service.ground.links)]}
     for value in ("one", "two"):
-        variables = {**PLAIN, "CFLAGS": f"-DSECRET={value}"}
+        variables = {**PLAIN, "CFLAGS": f"-DCONFIDING={value}"}
         number = service.build(Path(sdist), variables=variables, **links)
         assert service.wait(number)["verdict"] == "built"
 
@@ -164,10 +164,10 @@ def test_why__tells_strangers_of_no_variables(network: Network, tmp_path: Path) 
     status, told = network.ask("GET", f"/api/v1/builds/{number}/why", role="read")
     build = json.dumps(network.ask("GET", f"/api/v1/builds/{number}", role="read")[1])
 
-    assert (whole["place"], whole["now"]) == ("environment.CFLAGS", "-DSECRET=two")
+    assert (whole["place"], whole["now"]) == ("environment.CFLAGS", "-DCONFIDING=two")
     assert (status, told["place"], told["now"]) == (200, "environment", "")
-    assert "SECRET" not in json.dumps(told)
-    assert "SECRET" not in build
+    assert "CONFIDING" not in json.dumps(told)
+    assert "CONFIDING" not in build
 
 
 async def receive(uploads: Uploads, content: bytes, client: str) -> Path:
