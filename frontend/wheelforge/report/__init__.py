@@ -7,7 +7,7 @@ describes it and the events, and grows by new names only as long as its `schema`
 
 from __future__ import annotations
 
-from wheelforge.report.comparison import HEADINGS, compare, read_report
+from wheelforge.report.comparison import GOOD, HEADINGS, compare, read_report
 from wheelforge.report.json_report import SCHEMA, describe_outcome, describe_run, write_json_report
 from wheelforge.report.junit import write_junit_report
 from wheelforge.report.page import write_html_report
@@ -15,6 +15,7 @@ from wheelforge.report.run import Run, format_time, read_tail, tail_of
 from wheelforge.report.stream import EventStream
 
 __all__ = [
+    "GOOD",
     "HEADINGS",
     "SCHEMA",
     "EventStream",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _SLOWER_SHARE = 1.2
 _SLOWER_SECONDS = 1.0
 """A build is slower if it took more of both: what is less comes and goes."""
-_GOOD = {"built", "reused", "resumed", "fetched"}
+GOOD = frozenset({"built", "reused", "resumed", "fetched"})
+"""The outcomes of builds that went well."""
 HEADINGS = {
     "newly_failing": "newly failing",
     "fixed": "fixed",
@@ -83,12 +84,12 @@ def _name(build: Facts, detail: str = "") -> dict[str, object]:
 
 
 def _find_new_failure(old: Facts, new: Facts) -> str:
-    is_new = new["outcome"] == "failed" and old["outcome"] in _GOOD
+    is_new = new["outcome"] == "failed" and old["outcome"] in GOOD
     return str(new["error"]["code"]) if is_new else ""
 
 
 def _find_repair(old: Facts, new: Facts) -> str:
-    is_fixed = old["outcome"] == "failed" and new["outcome"] in _GOOD
+    is_fixed = old["outcome"] == "failed" and new["outcome"] in GOOD
     return str(old["error"]["code"]) if is_fixed else ""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from wheelforge.errors import BuildCancelledError, RemoteBuildError, ServiceError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Artifact, BuildAttempt, Kind, Outcome, Phase
+from wheelforge.report import GOOD
 from wheelforge_isolation import WheelKey
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def read_outcome(build: Facts, told: Told) -> Outcome:
 
 def _read_error(build: Facts, label: str) -> ForgeError | None:
     error, verdict = build["outcome"].get("error"), build["verdict"]
-    if verdict in {"built", "reused", "resumed", "fetched"}:
+    if verdict in GOOD:
         return None
     if verdict == "cancelled":
         return BuildCancelledError(label)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wheelforge.report import GOOD
 from wheelforge.service.active import Active, follow_file, read_lines
 from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
 from wheelforge.service.results import Results, describe_failure
@@ -39,7 +40,6 @@ _ATTACH_SECONDS = 10.0
 _RETURN_SECONDS = 1.0
 """How long, after the last one has gone."""
 _END_SECONDS = 5.0
-_GOOD = {"built", "reused", "resumed"}
 
 
 class Asked(NamedTuple):
@@ -82,7 +82,7 @@ class Runs:
             report = self.results.read_report(self.directory(run))
             if run.kind == "command":  # its client has done it, or is gone as well
                 self._store_end(run, "cancelled", {})
-            elif report is not None and report["outcome"] in _GOOD:
+            elif report is not None and report["outcome"] in GOOD:
                 await self._hand_out(run, report)
                 self._store_end(run, report["outcome"], report)
             else:
@@ -281,7 +281,7 @@ class Runs:
         code = int(ending[1]) if ending and ending[0] == "exit" else _MACHINE
         outcome = active.outcome or self.results.read_output(self.directory(active.run), code)
         verdict = outcome.get("outcome", "built" if code == 0 else "failed")
-        if active.client is None and verdict in _GOOD:
+        if active.client is None and verdict in GOOD:
             try:
                 await self._hand_out(active.run, outcome)
             except (OSError, ForgeError) as error:

@@ -37,6 +37,7 @@ def differ(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
     [
         ({}, {"error": make_failure()}, {"newly_failing": "backend-failed"}),
         ({"error": make_failure()}, {}, {"fixed": "backend-failed"}),
+        ({"is_fetched": True}, {"error": make_failure()}, {"newly_failing": "backend-failed"}),
         ({"error": make_failure()}, {"error": make_failure("else")}, {}),
         (
             {"phases": make_phases(MOMENT, 10.0)},
