@@ -13,11 +13,25 @@ from wheelforge_isolation.formats import FormatError, amounts
 from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
+    import argparse
     import datetime as dt
     from collections.abc import Callable, Collection
+    from typing import Any, Protocol
 
     from wheelforge.batch.shards import Shard
     from wheelforge.service.simple.rules import PolicyRule
+
+    class Options(Protocol):
+        """A parser, or a group of its options."""
+
+        def add_argument(self, *names: str, **facts: Any) -> argparse.Action:  # ruff: ignore[any-type]
+            """Add one option."""
+            ...
+
+        def add_mutually_exclusive_group(self) -> Options:
+            """Add a group of which one may be given."""
+            ...
+
 
 _LAST_PORT = 65535
 _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}

@@ -9,7 +9,7 @@ from wheelforge.cli.argument_types import parse_output_directory, parse_rate, pa
 if TYPE_CHECKING:
     import argparse
 
-    from wheelforge.cli.options import Options
+    from wheelforge.cli.argument_types import Options
 
 
 def add_cache(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.argument_types import parse_count, parse_seconds, parse_size
 
 if TYPE_CHECKING:
-    from wheelforge.cli.options import Options
+    from wheelforge.cli.argument_types import Options
 
 _KEEP = ("never", "failed", "always")
 _COMPILER_CACHES = ("auto", "off", "ccache", "sccache")

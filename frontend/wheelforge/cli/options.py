@@ -19,18 +19,8 @@ from wheelforge.cli.argument_types import (
 
 if TYPE_CHECKING:
     import argparse
-    from typing import Any, Protocol
 
-    class Options(Protocol):
-        """A parser, or a group of its options."""
-
-        def add_argument(self, *names: str, **facts: Any) -> argparse.Action:  # ruff: ignore[any-type]
-            """Add one option."""
-            ...
-
-        def add_mutually_exclusive_group(self) -> Options:
-            """Add a group of which one may be given."""
-            ...
+    from wheelforge.cli.argument_types import Options
 
 
 # The values of enumerations that need not be imported before the backend's server has started.
