@@ -186,6 +186,15 @@ def test_want__refuses_what_is_no_set(site: OnDemand, words: list[str], reason: 
     assert "Traceback" not in done.err
 
 
+def test_set__of_a_version_that_is_none_fails(site: OnDemand) -> None:
+    wanted = {"name": "odd", "requirements": ["lib===newest"], "is_closed": True}
+    status, facts = site.service.ask("POST", "/api/v1/sets", wanted)
+    assert (status, facts["state"]) == (202, "running")
+
+    _, facts = site.service.ask("GET", "/api/v1/sets/odd?wait=20")
+    assert facts["state"] == "failed"
+
+
 def test_set__that_is_not_ready_is_waited_for(
     site: OnDemand, upstream: Index, tmp_path: Path
 ) -> None:

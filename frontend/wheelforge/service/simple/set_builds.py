@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wheelforge.errors import ServiceError
@@ -96,7 +97,15 @@ class SetBuilds:
 
     def _start(self, announced: AnnouncedSet) -> None:
         task = self._tasks[announced.name] = asyncio.ensure_future(self._make(announced))
-        task.add_done_callback(lambda _: self._tasks.pop(announced.name, None))
+        task.add_done_callback(partial(self._conclude, announced))
+
+    def _conclude(self, announced: AnnouncedSet, task: asyncio.Task[None]) -> None:
+        """Forget a task; a set must not seem to be at work when its task has broken off."""
+        self._tasks.pop(announced.name, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            text = f"{type(error).__name__}: {error}"
+            self._site.sets.put(announced._replace(state="failed", error=text))
 
     async def _make(self, announced: AnnouncedSet) -> None:
         site, sets = self._site, self._site.sets
@@ -108,7 +117,7 @@ class SetBuilds:
             pins = await self._choose(announced, target)
             sets.want(target.name, pins)
             pages, packages = await self._build(announced, target, pins)
-        except ForgeError as error:
+        except (ForgeError, FormatError) as error:
             if not site.is_stopping:
                 sets.put(announced._replace(state="failed", error=str(error)))
             return
