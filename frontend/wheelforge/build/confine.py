@@ -106,7 +106,7 @@ class HookSandbox:
             python=environment.python_executable,
             variables={**variables, "HOME": self.variables.get("HOME", "")},
             writable=[self.place, root, *self._list_writable(variables)],
-            readable=self._list_readable(variables),
+            readable=[*self._list_readable(variables), *self._list_repository(root)],
             network=self.has_network,
         )
         prefix = self.sandbox.write_prefix(policy, self.limits)
@@ -123,6 +123,25 @@ class HookSandbox:
             yield from map(Path, self.override.texts("sandbox", "read"))
         if "CCACHE_CONFIGPATH" in variables:
             yield Path(variables["CCACHE_CONFIGPATH"])
+
+    def _list_repository(self, root: Path) -> Iterator[Path]:
+        """Yield the work tree and repository that a directory is in, of which versions come.
+
+        A hook may not write into the repository, where programs could be planted.
+        """
+        if root.is_relative_to(self.place):
+            return
+        home = Path(self.variables.get("HOME") or "/nonexistent")
+        for top in (root, *root.parents):
+            repository = top / ".git"
+            if home.is_relative_to(top):
+                return
+            if repository.exists():
+                yield from (top, repository)
+                if repository.is_file():
+                    text = repository.read_text(encoding="utf-8", errors="surrogateescape")
+                    yield _find_common((top / text.removeprefix("gitdir:").strip()).resolve())
+                return
 
     def _list_writable(self, variables: Mapping[str, str]) -> Iterator[Path]:
         if self.compiler_cache:
@@ -141,3 +160,9 @@ class HookSandbox:
             text=True,
         ).stdout
         return Path(said.strip())
+
+
+def _find_common(repository: Path) -> Path:
+    """Return the repository that a further work tree, or a submodule, belongs to."""
+    is_worktree = repository.parent.name == "worktrees"
+    return repository.parent.parent if is_worktree else repository

@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from tests.support.builds import Ground, write_sdist
+from tests.support.builds import Ground, write_project, write_sdist
 from tests.support.forge import Done, Place
 from tests.support.hooks import wait_until
 
@@ -254,6 +255,35 @@ def test_sandbox__answer_is_not_read_through_a_planted_link(place: Place) -> Non
 
     assert done.code == 0, done.err
     assert (elsewhere / "output.json").exists()
+
+
+@pytest.mark.parametrize("member", [".", "members/demo"])
+def test_sandbox__directory_sees_its_repository_and_cannot_change_it(
+    place: Place, member: str
+) -> None:
+    top = place.path / "top"
+    code = """
+        import os, subprocess
+        top = subprocess.check_output(["git", "rev-parse", "--show-toplevel"], text=True).strip()
+        assert subprocess.run(["git", "diff", "--quiet", "HEAD"]).returncode == 0
+        try:
+            open(os.path.join(top, ".git", "hooks", "post-checkout"), "w")
+        except OSError:
+            pass
+        else:
+            raise SystemExit("written")
+        open("written", "w").close()
+    """
+    project = top / member
+    write_project(project, own=True, build_wheel=textwrap.dedent(code))
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "x")):
+        subprocess.run([shutil.which("git") or "git", "-C", str(top), *words], check=True)
+
+    done = place.run(project, "-w", "-o", place.path / "out", "--no-index", "--sandbox", "strict")
+
+    assert done.code == 0, done.err
+    assert (project / "written").exists()
 
 
 def test_sandbox__nothing_is_left_of_a_hook_that_is_late(place: Place) -> None:
