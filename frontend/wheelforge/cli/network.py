@@ -20,7 +20,7 @@ from wheelforge.cli.build import is_alone, run_with
 from wheelforge.cli.commands import open_console, show_metadata
 from wheelforge.cli.settings import make_requests
 from wheelforge.cli.why import find_build, show_cause
-from wheelforge.errors import BuildCancelledError, BuildNotStartedError, ServiceError
+from wheelforge.errors import BuildCancelledError, BuildNotStartedError, ServiceError, SourceError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Cause, Kind, Outcome
 from wheelforge.service.access import load_tokens
@@ -30,6 +30,7 @@ from wheelforge.service.outcomes import Told, read_event, read_outcome, reading
 from wheelforge_isolation import ForgeError, WheelKey, deliver_file, temporary_directory
 from wheelforge_isolation.formats.file_names import normalize_name
 from wheelforge_isolation.formats.text import escape_line
+from wheelforge_isolation.formats.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +61,7 @@ _SUFFIXES = (".tar.gz", ".zip")
 
 def try_network(options: CommandOptions) -> tuple[int, str]:
     """Have a server do the command; return its exit code, or why it was not done and -1."""
-    refusal = _find_refusal(options)
+    refusal = _find_mistake(options.server) or _find_refusal(options)
     if refusal:
         return -1, refusal
     server = RemoteServer(options.server, _read_token(options))
@@ -77,6 +78,14 @@ def try_network(options: CommandOptions) -> tuple[int, str]:
     if options.run == "commands.run_metadata" or options.metadata:
         return builder.show_metadata(), ""
     return run_with(options, builder.build, is_batch=not is_alone(options)), ""
+
+
+def _find_mistake(address: str) -> str:
+    try:
+        check_url(address)
+    except ValueError as error:
+        return f"it is no address: {error}"
+    return ""
 
 
 def _find_difference(options: CommandOptions, facts: Facts) -> str:
@@ -136,9 +145,10 @@ def _list_wheels(answer: Facts) -> Iterator[tuple[WheelKey, Facts]]:
 
 
 def _read_token(options: CommandOptions) -> str:
-    """Return the first token of the file that is named, or none."""
+    """Return the token for builds of the file that is named, or else its first one, or none."""
     path = options.server_token_file
-    return next(iter(load_tokens(path))) if path else ""
+    tokens = load_tokens(path) if path else {"": ""}
+    return next((token for token, role in tokens.items() if role == "build"), next(iter(tokens)))
 
 
 class _Builder:
@@ -228,7 +238,11 @@ class _Builder:
         fields["exclude_newer"] = cutoff.isoformat() if cutoff else None
         fields["source"] = source = request.source
         if isinstance(source, Path):
-            fields["source"] = self._server.send(source, lambda: self._check(request))
+            try:
+                fields["source"] = self._server.send(source, lambda: self._check(request))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise SourceError("source-invalid", str(source), reason) from error
         given = {name: value for name, value in fields.items() if value}
         number = str(self._server.ask("POST", "/api/v1/builds", given).get("id", ""))
         self._numbers.add(number)

@@ -152,7 +152,7 @@ def _add_token_file(group: argparse._ArgumentGroup) -> None:
         "--server-token-file",
         type=absolute_path,
         metavar="FILE",
-        help="show the first token of this file to a server on the network",
+        help="show the token of this file to a server on the network",
     )
 
 

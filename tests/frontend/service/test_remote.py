@@ -306,6 +306,30 @@ def test_remote_build__of_what_is_only_here_is_refused_in_one_sentence(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "https://host:port/", "http://"])
+def test_remote_build__needs_an_address_that_is_one(far: Far, tmp_path: Path, url: str) -> None:
+    done = replace(far, url=url).run(write_sdist(tmp_path))
+
+    assert (done.code, done.error) == (5, "server-unusable")
+    assert "it is no address" in done.err
+
+
+def test_remote_build__of_a_missing_file_ends_as_in_one_process(far: Far, tmp_path: Path) -> None:
+    remote, local = (run(tmp_path / "missing-1.0.tar.gz") for run in (far.run, far.near))
+
+    assert (remote.code, remote.err) == (local.code, local.err)
+    assert remote.error == "source-invalid"
+
+
+def test_remote_build__shows_the_token_for_builds_of_a_file_with_all(
+    far: Far, tmp_path: Path
+) -> None:
+    tokens = far.service.home / "tokens"
+
+    assert tokens.read_text(encoding="ascii").startswith("read ")
+    assert far.run(write_sdist(tmp_path), "-o", tmp_path / "out", token=tokens).code == 0
+
+
 @pytest.mark.parametrize(
     ("role", "reason"),
     [("read", "this takes the role `build`, not `read`"), ("none", "a token is needed")],
