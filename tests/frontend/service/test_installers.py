@@ -110,6 +110,12 @@ def test_uv__locks_wheels_with_all_that_it_asks_for(site: OnDemand, tmp_path: Pa
     run(site, tmp_path, UV, "lock", "--check", *words)
     run(site, tmp_path, UV, "sync", "--no-build", *words)
 
+    bare = Bare(cache=tmp_path, links=tmp_path)
+    asked = ("want", "-r", tmp_path / "uv.lock", "--server", site.url, "--wait")
+    done = finish(start_client(bare, *asked))
+    assert done.code == 0, done.err
+    assert "  one 1.0: one-1.0-py3-none-any.whl, built\n" in done.out
+
 
 def test_pins__are_met_by_the_index_of_an_announced_set(site: OnDemand, tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("one==1.0\ntwo==1.0\n")
