@@ -14,6 +14,7 @@ import hashlib
 import os
 import stat
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,20 +48,21 @@ class UnknownContentError(Exception):
 
 
 class DirectoryContent:
-    """The files of a directory as they are now, but results of builds like the ``request``.
+    """The files of a directory as they are now, but results of the ``request``, and our ``cache``.
 
     Raises `UnknownContentError` if a backend could read what cannot be told.
     """
 
-    def __init__(self, request: BuildRequest, root: Path) -> None:
-        self._request = request
+    def __init__(self, request: BuildRequest, root: Path, cache: Path) -> None:
+        self._facts = (request, root, cache)
         self._through = "" if request.kinds else "sdist"
         self._variables = request.variables or {}
         self._root = root = root.resolve()
+        outputs = {root / "dist", request.output.resolve()}
         self._files: dict[str, str] = {}
         self._stamps: dict[str, tuple[int, int, int]] = {}
         try:
-            for path in _list_paths(root, {root / "dist", request.output.resolve()}):
+            for path in _list_paths(root, outputs, cache.resolve()):
                 name, status = path.relative_to(root).as_posix(), path.lstat()
                 self._files[name] = _describe(path, status, root)
                 self._stamps[name] = (status.st_size, status.st_mtime_ns, status.st_ino)
@@ -85,7 +87,7 @@ class DirectoryContent:
         new is a product where builds put them, or where git ignores it.
         """
         try:
-            now = DirectoryContent(self._request, self._root)
+            now = DirectoryContent(*self._facts)
         except UnknownContentError:
             return False
         before = self._files.items()
@@ -96,13 +98,14 @@ class DirectoryContent:
         return not strange or _are_ignored(self._root, strange, self._variables)
 
 
-def _list_paths(root: Path, outputs: Iterable[Path]) -> Iterator[Path]:
+def _list_paths(root: Path, outputs: Iterable[Path], cache: Path) -> Iterator[Path]:
     """Yield every file and link below ``root``, and every directory that is empty."""
+    left_out = partial(_is_left_out, root, cache)
     for place, folders, names in os.walk(root, onerror=_raise):
         directory = Path(place)
         if directory != root and not folders and not names:
             yield directory
-        kept = [name for name in sorted(folders) if not _is_left_out(directory / name)]
+        kept = [name for name in sorted(folders) if not left_out(directory / name)]
         links = [name for name in kept if (directory / name).is_symlink()]
         folders[:] = [name for name in kept if name not in links]
         results = _list_results(names) if directory in outputs else ()
@@ -115,10 +118,11 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _is_left_out(directory: Path) -> bool:
-    if directory.name in {".git", "__pycache__"}:
+def _is_left_out(root: Path, cache: Path, directory: Path) -> bool:
+    if directory.name in {".git", "__pycache__"} or directory == cache:
         return True
-    if directory.name.startswith(".") and (directory / "CACHEDIR.TAG").is_file():
+    is_hidden = any(part.startswith(".") for part in directory.relative_to(root).parts)
+    if is_hidden and (directory / "CACHEDIR.TAG").is_file():
         return True
     programs = ("bin/python", "Scripts/python.exe")
     is_environment = any(os.path.lexists(directory / each) for each in programs)
@@ -126,7 +130,7 @@ def _is_left_out(directory: Path) -> bool:
 
 
 def _list_results(names: Iterable[str]) -> set[str]:
-    """Return the wheels, and the sdists of the same projects."""
+    """Return the wheels, the sdists of the same projects, and the statements beside them."""
     wheels: dict[str, str] = {}
     sdists: dict[str, str] = {}
     for name in names:
@@ -135,7 +139,9 @@ def _list_results(names: Iterable[str]) -> set[str]:
                 wheels[name] = parse_wheel_name(name).name
             elif name.endswith(SDIST_SUFFIXES):
                 sdists[name] = parse_sdist_name(name).name
-    return {*wheels, *(name for name, each in sdists.items() if each in wheels.values())}
+    own = (*wheels, *(name for name, each in sdists.items() if each in wheels.values()))
+    beside = tuple(f"{each}." for each in own)
+    return {*own, *(name for name in names if name.startswith(beside))}
 
 
 def _describe(path: Path, status: os.stat_result, root: Path) -> str:

@@ -104,7 +104,7 @@ class WheelReuse:
         from wheelforge.build.directory_content import DirectoryContent, UnknownContentError
 
         with contextlib.suppress(UnknownContentError):
-            return DirectoryContent(request, fetched.path)
+            return DirectoryContent(request, fetched.path, self.manager.cache.layout.root)
         return None
 
     def _is_wanted(self, fetched: FetchedSource) -> bool:

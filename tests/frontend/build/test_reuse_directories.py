@@ -115,11 +115,20 @@ def touched(project: Path) -> None:
         os.utime(path, (1, 1))
 
 
+def chain_of(*changes: Change) -> Change:
+    return lambda project: [change(project) for change in changes]
+
+
 SAME: dict[str, Change] = {
     "times": touched,
     "results": write("dist/demo-1.0-py3-none-any.whl", ""),
     "a compiled module": write("sub/__pycache__/script.pyc", ""),
     "a hidden cache": write(".tool/CACHEDIR.TAG", ""),
+    "a cache in a hidden directory": write(".cache/tool/CACHEDIR.TAG", ""),
+    "a statement beside a wheel": chain_of(
+        write("dist/demo-1.0-py3-none-any.whl", ""),
+        write("dist/demo-1.0-py3-none-any.whl.json", ""),
+    ),
 }
 
 
@@ -139,6 +148,12 @@ def test_directory__virtual_environment_in_it_does_not_count(ground: Ground, pro
         write(f"environment/{name}", "")(project)
 
     assert build(ground, project).verdict == "reused"
+
+
+def test_directory__cache_in_it_does_not_count(project: Path) -> None:
+    ground = Ground(cache=project / "cache", links=project.parent).apart(project.parent / "links")
+
+    assert verdicts(ground, project, output=project / "dist") == ["built", "reused"]
 
 
 def test_directory__copy_elsewhere_is_the_same(ground: Ground, project: Path) -> None:
