@@ -1,10 +1,14 @@
 """Secrets in URLs: in no message, no report, no file of the cache."""
 
+import base64
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.support.forge import Place
+from tests.support.index import Manners, Project, serve
+from tests.support.maker import maker, mark_of, write_thing
 from tests.support.universe import Universe, ask
 from wheelforge.resolve import Resolution, ResolutionCache, ResolutionRequest, resolve
 
@@ -119,3 +123,26 @@ def test_wrong_url__shows_no_secret_anywhere(
     ]
     texts = (done.out, done.err, *written)
     assert not [part for part in ("s3cr", "et@") for text in texts if part in text]
+
+
+def test_build__with_an_encoded_password_keeps_it_to_itself(tmp_path: Path) -> None:
+    login = ("me@corp", "s3cr/et@?#B")
+    source = write_thing(tmp_path)
+    reports = [tmp_path / name for name in ("report.json", "page.html", "events.json")]
+    lock = tmp_path / "pylock.build.toml"
+    with serve(Project("maker", maker()), manners=Manners(login=login)) as index:
+        url = index.url.replace("://", f"://{quote(login[0], '')}:{quote(login[1], '')}@")
+        place = Place(path=tmp_path)
+        locked = place.run("lock", source, "-o", lock, "-i", url)
+        done = place.run(
+            *(source, "-o", tmp_path / "out", "-i", url, "--report", reports[0], "-v"),
+            *("--html", reports[1], "--events", reports[2]),
+        )
+        asked = [each.headers.get("authorization") for each in index.asked]
+
+    assert (locked.code, mark_of(done)) == (0, "good")
+    assert None not in asked
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path != source]
+    texts = [done.out.encode(), done.err.encode(), *(path.read_bytes() for path in files)]
+    secrets = (b"s3cr", b"et@", b"et%40", base64.b64encode(":".join(login).encode()))
+    assert not [part for part in secrets for text in texts if part in text]
