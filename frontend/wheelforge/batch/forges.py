@@ -12,7 +12,8 @@ from wheelforge.batch.machine import TokenPool
 from wheelforge.build.forge import Components, open_forge
 from wheelforge.build.targets import read_index_settings
 from wheelforge.index import Index
-from wheelforge_isolation import copy_file, digest, ensure_directory
+from wheelforge.provenance.options import read_beside
+from wheelforge_isolation import copy_file, create_file, digest, ensure_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,5 +100,8 @@ class Forges:
         ensure_directory(str(directory))
         for path in wheels:
             if not (directory / path.name).exists():
+                # Files beside a wheel come first: builds that use the wheel refer to them.
+                for name, content in read_beside(path).items():
+                    create_file(str(directory / name), [content])
                 copy_file(str(path), str(directory / path.name))
         return directory

@@ -24,6 +24,7 @@ from wheelforge.provenance.options import read_beside
 from wheelforge_isolation import (
     ForgeError,
     IsolationError,
+    create_file,
     deliver_file,
     ensure_directory,
     remove_tree,
@@ -135,8 +136,12 @@ class Worker:
         result = check_result(Kind.WHEEL, path.name, place)
         python = self.forges.pythons[job.python].version
         made = job.built or Outcome(request=job.request, python=python, is_fetched=True)
-        notes = tuple(dict.fromkeys((*made.notes, *result.notes)))
-        return replace(made, request=job.request, artifacts=(result.artifact,), notes=notes)
+        notes, artifact = tuple(dict.fromkeys((*made.notes, *result.notes))), result.artifact
+        for built in made.artifacts:
+            artifact = replace(artifact, statement=built.statement)
+            for name, content in read_beside(built.path).items():
+                create_file(str(place / name), [content])
+        return replace(made, request=job.request, artifacts=(artifact,), notes=notes)
 
     def _deliver(self, job: Job, outcome: Outcome) -> Outcome:
         """Put the artifacts into the output directory; note whether one replaces another."""

@@ -97,7 +97,7 @@ class EnvironmentManager:
         self.private = settings.environment_dir and settings.environment_dir.resolve()
         self.built: dict[str, Path] = {}
         """The wheels that were built here and now, by their keys."""
-        self.origins = WheelOrigins()
+        self.origins = WheelOrigins(settings.provenance)
         self.attestor: Attestor | None = None
         if settings.provenance.is_wanted:
             from wheelforge.build.attest import Attestor

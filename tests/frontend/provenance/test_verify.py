@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.support.builds import Ground, write_sdist
+from tests.support.builds import Ground, write_project, write_sdist
 from tests.support.forge import Done, Place
 from tests.support.index import File, Project, serve
 from tests.support.maker import maker, thing_file, write_thing
@@ -285,3 +285,39 @@ def test_wheel__that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
 
     assert done.out == f"failed {path}\n"
     assert done.error.startswith("file-")
+
+
+def test_batch__wheel_of_one_build_is_known_by_its_statement_in_another(tmp_path: Path) -> None:
+    ground, place, out = Ground.make(tmp_path), Place(path=tmp_path), tmp_path / "out"
+    needed = write_project(tmp_path / "needed", name="needed")
+    user = write_project(tmp_path / "user", name="user", requires=("needed",))
+
+    done = place.run(*ground.words(needed, user, "-o", out, "--provenance"))
+    assert done.code == 0, done.err
+
+    sdist = (out / "needed-1.0.tar.gz").read_bytes()
+    first = (out / f"needed-1.0-py3-none-any.whl{SUFFIX}").read_bytes()
+    second = json.loads((out / f"user-1.0-py3-none-any.whl{SUFFIX}").read_bytes())
+    definition = second["predicate"]["buildDefinition"]
+    (wheel,) = (
+        each for each in definition["resolvedDependencies"] if each["name"].startswith("needed")
+    )
+    assert wheel["annotations"] == {
+        "builtFrom": {
+            "uri": "pkg:pypi/needed@1.0?file_name=needed-1.0.tar.gz",
+            "digest": {"sha256": hashlib.sha256(sdist).hexdigest()},
+        },
+        "statement": {"sha256": hashlib.sha256(first).hexdigest()},
+    }
+
+
+def test_batch__wheel_of_a_dependency_has_the_statement_of_its_build(tmp_path: Path) -> None:
+    ground, place, out = Ground.make(tmp_path), Place(path=tmp_path), tmp_path / "out"
+    write_sdist(ground.links, name="needed")
+
+    words = ("needed==1.0", "--with-deps", "-o", out, "--provenance", "--sbom", "sidecar")
+    done = place.run(*ground.words(*words))
+
+    assert done.code == 0, done.err
+    wheel = "needed-1.0-py3-none-any.whl"
+    assert {path.name for path in out.iterdir()} == {wheel, f"{wheel}{SUFFIX}", f"{wheel}.cdx.json"}
