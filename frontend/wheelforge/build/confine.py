@@ -91,15 +91,17 @@ class HookSandbox:
             self.variables, self.place / _PRIVATE, own=own, network=self.has_network
         )
         if self.compiler_cache:
-            found["CCACHE_DIR"] = str(self._ask_cache("cache_dir"))
+            found["CCACHE_DIR"] = str(self._find_objects())
             config = Path(self.variables.get("HOME", "/"), ".config", "ccache", "ccache.conf")
             if config.is_file():
                 found["CCACHE_CONFIGPATH"] = str(config)
         return found
 
-    def confine(self, root: Path, environment: BuildEnvironment) -> Confinement:
-        """Return the sandbox for a project that is unpacked at ``root``."""
-        variables = compose_environment(self.list_variables(), environment.make_extra_environ())
+    def confine(
+        self, root: Path, environment: BuildEnvironment, own: Mapping[str, str]
+    ) -> Confinement:
+        """Return the sandbox for a project at ``root``, whose hooks have variables of their own."""
+        variables = compose_environment(own, environment.make_extra_environ())
         confinement = Confinement(prefix=(), private=self.place / _PRIVATE)
         confinement.prepare()
         policy = make_policy(
@@ -149,17 +151,21 @@ class HookSandbox:
             ensure_directory(str(directory))
             yield directory
 
-    def _ask_cache(self, name: str) -> Path:
-        said = subprocess.run(
-            [self.compiler_cache, "--get-config", name],
-            env=dict(self.variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE_SECONDS,
-            check=True,
-            text=True,
-        ).stdout
-        return Path(said.strip())
+    def _find_objects(self) -> Path:
+        command = [self.compiler_cache, "--get-config", "cache_dir"]
+        try:
+            said = subprocess.run(
+                command,
+                env=dict(self.variables),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_PATIENCE_SECONDS,
+                check=True,
+            ).stdout
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = f"it does not tell where it keeps objects: {error}"
+            raise UsageError("option-invalid", "--compiler-cache", reason) from error
+        return Path(os.fsdecode(said.strip()))
 
 
 def _find_common(repository: Path) -> Path:

@@ -76,7 +76,8 @@ class HookTerms:
         """Return the same terms in the sandbox, if there is one, for a project at ``root``."""
         if self.sandbox is None:
             return options
-        return replace(options, confinement=self.sandbox.confine(root, environment))
+        confinement = self.sandbox.confine(root, environment, self.variables)
+        return replace(options, confinement=confinement)
 
     def read_epoch(self) -> str | None:
         """Return the time of all files that is asked for; refuse one that no file can have."""

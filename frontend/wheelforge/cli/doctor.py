@@ -223,7 +223,10 @@ def _check_sandboxes(settings: Settings) -> list[Check]:
     found = dict(zip(RUNGS, tries, strict=False))
     best = max((each.level for each in found.values()), key=LEVELS.index)
     hint = "" if best == "strict" else "install bubblewrap, or allow user namespaces, for `strict`"
-    return [
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    text = "hooks run as root can change this whole machine, unless they are in a sandbox"
+    user = [Check("sandbox", "user", "warning", text, "`--sandbox strict`")] if is_root else []
+    return user + [
         Check(
             topic="sandbox",
             name=rung,

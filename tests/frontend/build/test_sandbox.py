@@ -286,6 +286,22 @@ def test_sandbox__directory_sees_its_repository_and_cannot_change_it(
     assert (project / "written").exists()
 
 
+@pytest.mark.skipif(not (shutil.which("cc") and shutil.which("ccache")), reason="needs ccache")
+@pytest.mark.parametrize("sandbox", ["strict", "tcp-off"])
+def test_sandbox__objects_of_ccache_are_kept_outside(place: Place, sandbox: str) -> None:
+    code = "import subprocess; subprocess.run(['cc', '-c', 'part.c'], check=True)"
+    sdist = write_sdist(
+        place.path, own=True, build_wheel=code, more={"part.c": f"int {sandbox[0]};"}
+    )
+    words: Words = [sdist, "-o", place.path / "out", "--no-index", "--no-reuse"]
+    words += ["--sandbox", sandbox, "--compiler-cache", "ccache"]
+
+    done = [place.run(*words, CCACHE_DIR=str(place.path / "objects")) for _ in range(2)]
+
+    assert [each.code for each in done] == [0, 0], done
+    assert "1 of 1 compilations were in the cache" in done[1].err
+
+
 def test_sandbox__nothing_is_left_of_a_hook_that_is_late(place: Place) -> None:
     mark = f"wf-late-{os.getpid()}"
     script = "import os, time; os.setsid(); time.sleep(600)"

@@ -51,6 +51,8 @@ def test_doctor__finds_what_this_machine_has(doctor: Doctor) -> None:
     assert checks["git"]["text"].startswith(f"{shutil.which('git')}: git version")
     assert {checks[name]["status"] for name in ("cache", "locks", "symbolic links")} == {"ok"}
     assert checks[f"CPython {platform.python_version()}"]["topic"] == "python"
+    rungs = [name for name, check in checks.items() if check["topic"] == "sandbox"]
+    assert [name for name in rungs if name != "user"] == ["bubblewrap", "unshare", "landlock"]
     assert checks["index"]["text"] == f"{NOBODY}: not asked, because of `--offline`"
 
 
@@ -65,6 +67,7 @@ def test_doctor__tells_how_to_get_what_is_missing(
     assert code == 0
     programs = [check for check in checks.values() if check["topic"] == "program"]
     assert {check["status"] for check in programs} == {"missing"}
+    assert checks["bubblewrap"]["text"] == "bubblewrap: there is no `bwrap` on PATH"
     assert "build-essential" in checks["C compiler"]["hint"]
     assert "`CXX` names `/nonexistent/g++`" in checks["C++ compiler"]["text"]
     assert checks["index"]["status"] == "warning"
