@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from wheelforge.cli.build import is_alone, run_with
@@ -279,11 +279,11 @@ class _Builder:
         return place / name
 
     def _cancel(self) -> None:
-        """End all that is not done."""
+        """End all that is not done; in a thread, which a second Ctrl-C does not interrupt."""
         self._ended.set()
-        for number in tuple(self._numbers):
-            self._withdraw(number)
+        Thread(target=self._withdraw, args=tuple(self._numbers)).start()
 
-    def _withdraw(self, number: str) -> None:
-        with contextlib.suppress(ServiceError):
-            self._server.ask("DELETE", f"/api/v1/builds/{number}")
+    def _withdraw(self, *numbers: str) -> None:
+        for number in numbers:
+            with contextlib.suppress(ServiceError):
+                self._server.ask("DELETE", f"/api/v1/builds/{number}")

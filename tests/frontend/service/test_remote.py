@@ -282,6 +282,26 @@ def test_remote_build__ctrl_c_cancels_it(far: Far, tmp_path: Path) -> None:
     until(lambda: far.service.ask("GET", "/api/v1/queue")[1]["running"] == [], 5)
 
 
+def test_remote_builds__end_at_once_if_ctrl_c_comes_twice(far: Far, tmp_path: Path) -> None:
+    """As from `timeout`, which interrupts a process and its group."""
+    marks = [tmp_path / f"mark{number}" for number in range(4)]
+    code = "open({mark!r}, 'w').close(); import time; time.sleep(20)"
+    sdists = [
+        write_sdist(tmp_path, name=mark.name, build_wheel=code.format(mark=str(mark)))
+        for mark in marks
+    ]
+    client = far.start(*sdists, "-o", tmp_path / "out")
+    until(lambda: any(mark.exists() for mark in marks))
+
+    for _ in range(2):
+        client.send_signal(signal.SIGINT)
+    done = finish(client)
+
+    assert (done.code, done.err.splitlines()[-1]) == (130, "interrupted")
+    assert names_in(tmp_path / "out") == []
+    until(lambda: far.service.ask("GET", "/api/v1/queue")[1] == {"running": [], "queued": []}, 5)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
