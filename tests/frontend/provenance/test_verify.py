@@ -253,6 +253,8 @@ def test_rebuild__needs_the_wheel_of_a_requirement_that_was_built(tmp_path: Path
     source = write_sdist(tmp_path, requires=("needed",))
     words = ground.words("-o", tmp_path / "out")
     (wheel,) = place.run(source, *words, "--provenance").paths
+    again = place.run(*ground.words("verify", wheel, "--source", source))
+    assert again.out == f"different {wheel}\n"  # this backend writes down which process it was
     remove_tree(str(ground.cache))
 
     done = place.run(*ground.words("verify", wheel, "--source", source))
