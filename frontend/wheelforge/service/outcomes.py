@@ -88,15 +88,19 @@ def _read_error(build: Facts, label: str) -> ForgeError | None:
         return None
     if verdict == "cancelled":
         return BuildCancelledError(label)
-    return _read_failure(error) or ServiceError("server-failed", "it does not say why")
+    log = build["outcome"].get("log")
+    return _read_failure(error, log) or ServiceError("server-failed", "it does not say why")
 
 
-def _read_failure(error: Facts | None) -> RemoteBuildError | None:
+def _read_failure(error: Facts | None, log: str | None = None) -> RemoteBuildError | None:
     if not error:
         return None
+    message = str(error["message"])
+    if log:
+        message = message.replace(f"`{log}`", f"`{log}` on the server")
     tail = (error.get("log_tail") or "").encode()
     hint = error.get("hint") or ""
-    return RemoteBuildError(error["code"], error["exit_code"], error["message"], hint, tail)
+    return RemoteBuildError(error["code"], error["exit_code"], message, hint, tail)
 
 
 def _read_artifact(facts: Facts, path: Path) -> Artifact:
