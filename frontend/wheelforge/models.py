@@ -196,8 +196,8 @@ class Cause(NamedTuple):
     """Why a wheel was built, and not used again."""
 
     code: str
-    """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged``, ``asked``, or
-    ``verified``."""
+    """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged``, ``asked``,
+    ``verified`` or ``unknown``."""
     sentence: str
     place: str = ""
     """The input that has changed first, as ``closure.wheels.setuptools.version``."""

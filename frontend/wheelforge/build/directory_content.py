@@ -98,6 +98,31 @@ class DirectoryContent:
         return not strange or _are_ignored(self._root, strange, self._variables)
 
 
+class UnknownContent:
+    """A directory whose content cannot be told: its wheel is neither used again nor kept."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a key document has of it, which is never stored."""
+        return {"unknown": self._reason}
+
+    def is_unchanged(self) -> bool:
+        """Return that it may have changed."""
+        return False
+
+
+def read_directory(
+    request: BuildRequest, root: Path, cache: Path
+) -> DirectoryContent | UnknownContent:
+    """Return what is in a directory now, as far as that can be told."""
+    try:
+        return DirectoryContent(request, root, cache)
+    except UnknownContentError as error:
+        return UnknownContent(str(error))
+
+
 def _list_paths(root: Path, outputs: Iterable[Path], cache: Path) -> Iterator[Path]:
     """Yield every file and link below ``root``, and every directory that is empty."""
     left_out = partial(_is_left_out, root, cache)
@@ -210,8 +235,11 @@ def _run_git(
             capture_output=True,
             check=True,
         ).stdout
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise UnknownContentError(f"git: {error}") from error
+    except subprocess.CalledProcessError as error:
+        reason = os.fsdecode(error.stderr).partition("\n")[0]
+        raise UnknownContentError(f"git says: {reason or error.returncode}") from error
+    except (OSError, ValueError) as error:
+        raise UnknownContentError(f"git cannot be run: {error}") from error
 
 
 def _shorten(content: bytes) -> str:

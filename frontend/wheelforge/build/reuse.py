@@ -8,7 +8,6 @@ anything else has another key. Whatever is in doubt is built.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -92,20 +91,18 @@ class WheelReuse:
             return None  # nothing but the unpacked sdist may tell when it was published
         if request.variables is None:
             request = replace(request, variables=settings.variables)
-        content = self._read_content(request, fetched)
-        named = None if content is None else self._find_named(fetched, override, root)
-        if content is None or named is None:
+        content = self._read_content(request, fetched)  # first: what is named later counts as well
+        named = self._find_named(fetched, override, root)
+        if named is None:
             return None
         return WheelBuild(self, request, WheelInputs(fetched, content, override, named))
 
-    def _read_content(self, request: BuildRequest, fetched: FetchedSource) -> SourceContent | None:
+    def _read_content(self, request: BuildRequest, fetched: FetchedSource) -> SourceContent:
         if fetched.sha256:
             return SdistContent(fetched)
-        from wheelforge.build.directory_content import DirectoryContent, UnknownContentError
+        from wheelforge.build.directory_content import read_directory
 
-        with contextlib.suppress(UnknownContentError):
-            return DirectoryContent(request, fetched.path, self.manager.cache.layout.root)
-        return None
+        return read_directory(request, fetched.path, self.manager.cache.layout.root)
 
     def _is_wanted(self, fetched: FetchedSource) -> bool:
         """Return whether wheels of that source are used again if all is the same."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from wheelforge.build.environment_request import make_environment_request
 from wheelforge.build.key_document import describe_closure, key_of
 from wheelforge.build.prestart import Prestarter
-from wheelforge.models import Artifact, Kind
+from wheelforge.models import Artifact, Cause, Kind
 from wheelforge_isolation import ForgeError, WheelKey, digest
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_name
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wheelforge.build.result import BuildResult
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.models import Builder, BuildRequest, Cause, EnvironmentRequest
+    from wheelforge.models import Builder, BuildRequest, EnvironmentRequest
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import BuiltWheel
 
@@ -251,7 +251,9 @@ class WheelBuild:
         cause: Cause | None = None
         with contextlib.suppress(ForgeError, OSError):
             if not self._inputs.content.is_unchanged():
-                return None
+                reason = self._inputs.content.describe().get("unknown")
+                sentence = f"what is in the directory cannot be told: {reason}"
+                return Cause("unknown", sentence) if reason else None
             environments = list(dict.fromkeys(reversed(result.environments)))[::-1]
             asked = [list(requirements) for requirements, _ in environments]
             if any("://" in text for texts in asked for text in texts):

@@ -292,7 +292,12 @@ def test_directory__fresh_clone_is_the_same(ground: Ground, project: Path) -> No
 def test_directory__of_a_broken_repository_is_always_built(ground: Ground, project: Path) -> None:
     (project / ".git").write_text("nothing", encoding="utf-8")
 
-    assert verdicts(ground, project) == ["built", "built"]
+    found = [build(ground, project) for _ in range(2)]
+
+    assert [each.verdict for each in found] == ["built", "built"]
+    assert found[1].cause is not None
+    assert found[1].cause.code == "unknown"
+    assert "git says: fatal: " in found[1].cause.sentence
 
 
 @needs(posix="links")
