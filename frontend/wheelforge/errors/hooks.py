@@ -359,7 +359,10 @@ _CAUSES: dict[str, tuple[Text, Text]] = {
     ),
     "build-network": (
         _if_known("finding", "it could not reach `{finding}`", "it could not reach the network"),
-        "see that this machine can: what a build fetches by itself comes from no index",
+        (
+            "see that this machine can: what a build fetches by itself comes from no index; in a"
+            " sandbox an override has to allow it, by `sandbox.network = true`"
+        ),
     ),
     "build-access": (
         _if_known("finding", "it was refused access to `{finding}`", "it was refused access"),

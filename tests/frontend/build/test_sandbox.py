@@ -222,6 +222,15 @@ def test_sandbox__override_allows_the_network_and_files_to_one_package(place: Pl
     assert "fetches a model" in json.dumps(facts["overrides"])
 
 
+def test_sandbox__failure_for_want_of_the_network_tells_how_to_allow_it(place: Place) -> None:
+    code = "import socket; socket.getaddrinfo('files.example.org', 443)"
+
+    done = build(place, "--sandbox", "strict", build_wheel=code)
+
+    assert (done.code, done.error) == (4, "build-network")
+    assert "`sandbox.network = true`" in done.err
+
+
 def test_sandbox__wheel_of_a_build_without_one_is_not_used_again(place: Place) -> None:
     words: Words = [
         write_sdist(place.path, own=True),
