@@ -29,14 +29,19 @@ from wheelforge import (
     Outcome,
     Policy,
     PreparedEnvironment,
+    Provenance,
     Reporter,
     Reuse,
     Runner,
     RunnerPool,
     RunningBuild,
+    SandboxSettings,
+    Sbom,
     Settings,
+    Signer,
     compose_environment,
     open_forge,
+    read_signer,
 )
 from wheelforge_isolation import Environment, Links, adopt_environment, open_stage
 
@@ -117,7 +122,16 @@ def collect_components(home: Path, provider: EnvironmentProvider) -> tuple[Compo
 def set_up(variables: Mapping[str, str], cache: Path) -> Settings:
     """Say where things come from and under which rules."""
     policy = Policy(keep=Keep.FAILED, era=Era.FALLBACK, reuse=Reuse.SDISTS, timeout_seconds=600)
-    return Settings(variables=variables, python="3.12", cache_dir=cache, policy=policy)
+    sandbox = SandboxSettings(wanted="auto", required="files", most_memory=4 << 30)
+    return Settings(
+        variables=variables, python="3.12", cache_dir=cache, policy=policy, sandbox=sandbox
+    )
+
+
+def sign_with(key: Path) -> Provenance:
+    """Say which files come beside artifacts."""
+    signer: Signer = read_signer(key)
+    return Provenance(statements=True, sbom=Sbom.SIDECAR, signer=signer)
 
 
 def build_all(forge: Forge, sources: Sequence[Path | str], output: Path) -> dict[str, str]:

@@ -41,6 +41,7 @@ from wheelforge.provenance.options import (
     Sbom as Sbom,
 )
 from wheelforge.settings import (
+    SandboxSettings as SandboxSettings,
     Settings as Settings,
 )
 from wheelforge.build.forge import (
