@@ -91,7 +91,8 @@ def describe_request(
     if override is not None:
         settings |= override.table("config-settings")
     for name, value in settings.items():
-        texts = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+        values = cast("list[object]", value) if isinstance(value, list) else [value]
+        texts = [str(each) for each in values]
         if any(_may_be_secret(name, text) for text in texts):
             settings[name] = _conceal(name, json.dumps(value), salt)
     return {

@@ -16,6 +16,7 @@ from wheelforge.cli.argument_types import (
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 
 def add_listening(parser: argparse.ArgumentParser) -> None:
@@ -144,11 +145,11 @@ def add_wanting(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="the server at unix:PATH or http://HOST:PORT",
     )
-    _add_token_file(group)
+    _add_token_file(group.add_argument)
 
 
-def _add_token_file(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
+def _add_token_file(add_argument: Callable[..., object]) -> None:
+    add_argument(
         "--server-token-file",
         type=absolute_path,
         metavar="FILE",
@@ -164,7 +165,7 @@ def add_server(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="let the server at unix:PATH or http://HOST:PORT do it (see `wheelforge help serve`)",
     )
-    _add_token_file(group)
+    _add_token_file(group.add_argument)
     group.add_argument(
         "--server-required", action="store_true", help="fail if it cannot, instead of doing it here"
     )

@@ -40,8 +40,8 @@ async def explain_build(server: Server, request: web.Request) -> web.StreamRespo
 def _find_cause(outcome: Mapping[str, Any], verdict: str) -> Cause:
     if verdict == "reused":
         return REUSED
-    facts = outcome.get("cause")
-    return Cause(**{**facts, "follows": tuple(facts["follows"])}) if facts else UNKNOWN
+    facts: dict[str, Any] | None = outcome.get("cause")
+    return Cause(**facts)._replace(follows=tuple(facts["follows"])) if facts else UNKNOWN
 
 
 def _hide(cause: Cause) -> Cause:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from wheelforge.index.pages import JSON
+from wheelforge_isolation.formats.tables import as_table
 
 VERSION, OLD_VERSION = "1.4", "1.0"
 """With the second one a page may list files without a size."""
@@ -73,8 +74,7 @@ def compose_page(
 ) -> dict[str, Any]:
     """Return the page of a project; ``facts`` are what the upstream page says besides files."""
     is_whole = "versions" in facts and all(type(file.get("size")) is int for file in files)
-    meta = facts.get("meta")
-    known: Mapping[str, Any] = meta if isinstance(meta, dict) else {}
+    known = as_table(facts.get("meta"))
     version = VERSION if is_whole else OLD_VERSION
     return {**facts, "meta": {**known, "api-version": version}, "name": name, "files": files}
 
@@ -89,11 +89,10 @@ def render(page: Mapping[str, Any], form: str) -> bytes:
     if form == JSON:
         return json.dumps(page).encode()
     rows = map(_link_project, page["projects"]) if "projects" in page else map(_link, page["files"])
-    status: object = page.get("project-status")
+    status = as_table(page.get("project-status"))
     metas = [("pypi:repository-version", page["meta"]["api-version"])]
-    if isinstance(status, dict):
-        named = {"status": "pypi:project-status", "reason": "pypi:project-status-reason"}
-        metas += [(named[key], str(text)) for key, text in status.items() if key in named]
+    named = {"status": "pypi:project-status", "reason": "pypi:project-status-reason"}
+    metas += [(named[key], str(text)) for key, text in status.items() if key in named]
     title = escape(f"Links for {page['name']}" if "name" in page else "Simple index")
     head = "".join(f'<meta name="{name}" content="{escape(text)}">\n' for name, text in metas)
     text = (
@@ -109,7 +108,7 @@ def _link_project(project: Mapping[str, str]) -> str:
 
 
 def _link(file: Mapping[str, Any]) -> str:
-    hashes = file.get("hashes") or {}
+    hashes = as_table(file.get("hashes"))
     best = "sha256" if "sha256" in hashes else next(iter(hashes), "")
     fragment = f"#{best}={hashes[best]}" if best else ""
     pairs = {"href": f"{file['url']}{fragment}"}
@@ -124,7 +123,7 @@ def _link(file: Mapping[str, Any]) -> str:
 def _spell(key: str, value: object) -> str | None:
     """Return the value of an attribute; None if there is none."""
     if isinstance(value, dict):
-        digest = value.get("sha256")
+        digest = as_table(cast("object", value)).get("sha256")
         return f"sha256={digest}" if digest else "true"
     if isinstance(value, str):
         return value
