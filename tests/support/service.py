@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 PLAIN = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, "NO_COLOR": "1"}
 _MEASURED = {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_PROCESS")}
-"""By which the coverage of a server is measured with that of its tests."""
+PLAIN_PROCESS = {**PLAIN, **_MEASURED}
+"""With which processes of ours are started, so that their coverage is measured too."""
 PATIENCE_SECONDS = 60.0
 ONCE = (
     "import os, time, pathlib; p = pathlib.Path({mark!r}); first = not p.exists();"
@@ -109,7 +110,7 @@ def start_client(
     """Start a command in a process of its own, with few variables."""
     return subprocess.Popen(
         [sys.executable, "-m", "wheelforge", *ground.words(*words)],
-        env={**PLAIN, **(variables or {})},
+        env={**PLAIN_PROCESS, **(variables or {})},
         cwd=directory or ground.links,
         umask=umask,
         text=True,
@@ -133,7 +134,6 @@ def serving(
 
     Hooks are in no sandbox unless ``words`` say so: much that they do is seen by files elsewhere.
     """
-    variables = {**_MEASURED, **(variables or {})}
     sandbox = () if "--sandbox" in words else ("--sandbox", "none")
     process = start_client(ground, "serve", *words, *sandbox, variables=variables, umask=umask)
     service = Service(ground=ground, process=process, socket=ground.cache / "service-v1" / "socket")

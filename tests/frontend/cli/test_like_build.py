@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sights() -> list[tuple[Sight, Sight]]:
     """Return what is to be seen of both programs in all cases."""
     return compare_all(CASES)

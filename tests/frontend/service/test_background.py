@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, names_in, write_sdist
-from tests.support.service import PLAIN, Service, finish, start_client, until
+from tests.support.service import PLAIN_PROCESS, Service, finish, start_client, until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a server forks")
 ACTIVATOR = """
@@ -93,7 +93,10 @@ def test_activated_server__takes_the_sockets_it_is_given_and_leaves_them(
     paths = os.pathsep.join(f"{path}{suffix}" for suffix in suffixes)
     words = [paths, *map(str, ground.words("serve"))]
     process = subprocess.Popen(
-        [sys.executable, "-c", ACTIVATOR, *words], env=PLAIN, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", ACTIVATOR, *words],
+        env=PLAIN_PROCESS,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with process:
         assert process.stderr is not None
@@ -118,7 +121,7 @@ def test_activated_server__is_started_by_the_first_client(ground: Ground, tmp_pa
     paths = [str(place / name) for name in ("socket", "socket.run")]
     listens = [word for path in paths for word in ("-l", path)]
     command = [sys.executable, "-m", "wheelforge", *map(str, ground.words("serve", "--idle", "1"))]
-    process = subprocess.Popen([program, *listens, *command], env=PLAIN)
+    process = subprocess.Popen([program, *listens, *command], env=PLAIN_PROCESS)
     with process:
         until(lambda: all(map(os.path.exists, paths)))
         service = Service(ground=ground, process=process, socket=Path(paths[0]))  # type: ignore[arg-type]
@@ -139,7 +142,7 @@ def test_activated_server__refuses_a_socket_in_an_open_directory(
 
     done = subprocess.run(
         [sys.executable, "-c", ACTIVATOR, *words],
-        env=PLAIN,
+        env=PLAIN_PROCESS,
         capture_output=True,
         text=True,
         check=False,

@@ -25,7 +25,14 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, names_in, write_project, write_sdist
 from tests.support.servers import make_certificate
-from tests.support.service import PLAIN, Service, finish, serving, start_client, until
+from tests.support.service import (
+    PLAIN_PROCESS,
+    Service,
+    finish,
+    serving,
+    start_client,
+    until,
+)
 from wheelforge.service.access import read_tokens
 
 if TYPE_CHECKING:
@@ -59,7 +66,7 @@ class Far:
         }
         return subprocess.Popen(
             [*map(str, command), "--server-required"],
-            env={**PLAIN, **variables, **more},
+            env={**PLAIN_PROCESS, **variables, **more},
             cwd=self.token.parent,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -75,7 +82,7 @@ class Far:
         command = [sys.executable, "-m", "wheelforge", *self.service.ground.words(*words)]
         done = subprocess.Popen(
             command,
-            env=PLAIN,
+            env=PLAIN_PROCESS,
             cwd=self.token.parent,
             text=True,
             stdin=subprocess.DEVNULL,
