@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.client import is_on_network, run_remotely
 from wheelforge.cli.console import Console
 from wheelforge.errors import ServiceError
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,10 @@ def try_server(options: CommandOptions, words: Sequence[str], refusal: str) -> i
         code, refusal = _try(options, words)
         if code >= 0:
             return code
+    address = redact(options.server)
     if options.server_required:
-        raise ServiceError("server-unusable", options.server, refusal)
-    text = f"the server `{options.server}` does not do this: {refusal}; it is done here"
+        raise ServiceError("server-unusable", address, refusal)
+    text = f"the server `{address}` does not do this: {refusal}; it is done here"
     Console(getattr(options, "verbosity", 0)).say("note", text)
     return None
 

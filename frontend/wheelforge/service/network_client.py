@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from wheelforge.errors import ServiceError
 from wheelforge_isolation import digest, open_new_file
 from wheelforge_isolation.formats.tables import as_table
+from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -123,7 +124,7 @@ class RemoteServer(NamedTuple):
 
     def _fail(self, error: Exception) -> ServiceError:
         reason = getattr(error, "strerror", None) or str(error) or "it has hung up"
-        return ServiceError("server-failed", f"`{self.address}`: {reason}")
+        return ServiceError("server-failed", f"`{redact(self.address)}`: {reason}")
 
 
 def _read(answer: http.client.HTTPResponse) -> dict[str, Any]:

@@ -118,16 +118,7 @@ def test_sandbox__strict_fails_closed_with_the_reason(place: Place) -> None:
 
 def test_sandbox__auto_takes_the_next_rung_and_says_why(place: Place) -> None:
     sdist, report = write_sdist(place.path, own=True), place.path / "report.json"
-    words: Words = [
-        sdist,
-        "-o",
-        place.path,
-        "--no-index",
-        "--sandbox",
-        "auto",
-        "--report",
-        report,
-    ]
+    words: Words = [sdist, "-o", place.path, "--no-index", "--sandbox", "auto", "--report", report]
 
     done = place.call(*words, before=WITHOUT_NAMESPACES)
 
@@ -146,16 +137,7 @@ def test_sandbox__unknown_reason_is_quoted_as_the_program_says_it(place: Place) 
     report = place.path / "report.json"
     search = f"{programs}:{os.environ['PATH']}"
     sdist = write_sdist(place.path, own=True)
-    words: Words = [
-        sdist,
-        "-o",
-        place.path,
-        "--no-index",
-        "--sandbox",
-        "auto",
-        "--report",
-        report,
-    ]
+    words: Words = [sdist, "-o", place.path, "--no-index", "--sandbox", "auto", "--report", report]
 
     done = place.run(*words, PATH=search)
 

@@ -342,6 +342,14 @@ def test_remote_build__needs_an_address_that_is_one(far: Far, tmp_path: Path, ur
     assert "it is no address" in done.err
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "127.0.0.1:port"])
+def test_remote_build__shows_no_password_of_an_address(far: Far, tmp_path: Path, host: str) -> None:
+    done = replace(far, url=f"http://ci:s3cret@{host}").run(write_sdist(tmp_path))
+
+    assert (done.code, done.error) == (5, "server-unusable")
+    assert "s3cret" not in done.err
+
+
 def test_remote_build__of_a_missing_file_ends_as_in_one_process(far: Far, tmp_path: Path) -> None:
     remote, local = (run(tmp_path / "missing-1.0.tar.gz") for run in (far.run, far.near))
 
