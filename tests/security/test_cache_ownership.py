@@ -16,6 +16,8 @@ from tests.support.builds import write_sdist
 from wheelforge.build.prestart import Prestarter
 from wheelforge_isolation import Layout, stage_name
 
+pytestmark = pytest.mark.xdist_group("users")
+
 
 @pytest.fixture(name="two")
 def _two() -> Iterator[tuple[User, User]]:

@@ -22,7 +22,10 @@ from tests.support.builds import write_sdist
 from tests.support.source import PACKAGES, ROOT
 from wheelforge.hooks.sandbox.ladder import try_rungs
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the rungs are those of Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the rungs are those of Linux"),
+    pytest.mark.xdist_group("users"),  # making them replaces files that are hidden here
+]
 ESCAPES = ROOT / "fixtures" / "hooks" / "escapes.py"
 TABLE = PACKAGES["wheelforge"] / "hooks" / "sandbox" / "SANDBOX.md"
 CREDENTIALS = ["AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK", "GITHUB_TOKEN"]
@@ -144,7 +147,8 @@ def make_world(home: Path, cache: Path, user: User | None) -> Generator[World]:
         )
         stack.enter_context(sleeper)
         stack.callback(sleeper.kill)
-        memory = ctypes.CDLL(None).shmget(0x5AFE, 4096, 0o1666)
+        segment = 0x5AFE0000 + os.getpid() % 0x10000  # another run has another one
+        memory = ctypes.CDLL(None).shmget(segment, 4096, 0o1666)
         stack.callback(ctypes.CDLL(None).shmctl, memory, 0, None)
         add_key(mark)
         disk, device = find_disk()
@@ -166,7 +170,7 @@ def make_world(home: Path, cache: Path, user: User | None) -> Generator[World]:
                 "pid": sleeper.pid,
                 "cmdline": "/bin/sleep\x00600\x00",
                 "mark": mark,
-                "memory": 0x5AFE,
+                "memory": segment,
                 "udp": datagrams.getsockname()[1],
                 "variables": CREDENTIALS,
             },

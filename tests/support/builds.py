@@ -11,6 +11,8 @@ import tarfile
 import zipfile
 from collections.abc import Generator
 from dataclasses import dataclass
+from gzip import GzipFile
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from wheelforge.settings import Settings
 WILLING = (ROOT / "fixtures" / "backends" / "willing" / "willing.py").read_text(encoding="utf-8")
 NEWEST = 1_600_000_000
 """The time of the newest file of every sdist that is written here."""
+_MOMENTS = count(NEWEST)
 WHEEL_ONLY = (Kind.WHEEL,)
 
 
@@ -125,7 +128,7 @@ def write_sdist(
     more: dict[str, str] | None = None,
     **facts: Any,
 ) -> Path:
-    """Write the sdist of such a project, and more files into it."""
+    """Write the sdist of such a project, and more files into it; no other one has its hash."""
     tree = write_project(directory / "trees" / name, name=name, version=version, **facts)
     for file, text in (more or {}).items():
         path = tree / file
@@ -134,7 +137,9 @@ def write_sdist(
     metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
     (tree / "PKG-INFO").write_text(metadata, encoding="utf-8")
     sdist = directory / f"{name}-{version}.tar.gz"
-    with tarfile.open(sdist, "w:gz") as archive:
+    # Two that are written within a second would be the same file, whose wheel is not built again.
+    packed = GzipFile(sdist, "wb", mtime=next(_MOMENTS))
+    with packed, tarfile.open(fileobj=packed, mode="w") as archive:
         for path in sorted(each for each in tree.rglob("*") if each.is_file()):
             info = tarfile.TarInfo(f"{name}-{version}/{path.relative_to(tree).as_posix()}")
             content = path.read_bytes()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.builds import Ground, ask, write_project, write_sdist
 from tests.support.forge import Place
-from tests.support.servers import find_port
+from tests.support.service import until
 from wheelforge.errors import UsageError
 from wheelforge.models import Kind, Policy
 
@@ -27,18 +27,27 @@ _RUN = "import os, subprocess; subprocess.run({}, shell=True, check=True)"
 _COMPILE = "cc -g -c part.c -o part.o"
 
 
+def ask_sccache(word: str, variables: dict[str, str]) -> bool:
+    """Return whether its server has answered; it is started for most questions."""
+    program = shutil.which("sccache") or ""
+    done = subprocess.run([program, word], env=variables, capture_output=True, check=False)
+    return done.returncode == 0
+
+
 @pytest.fixture(params=["ccache", "sccache"])
 def variables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Return the variables of a process that has one of them, with objects of its own."""
     name: str = request.param
     if shutil.which(name) is None:
         pytest.skip(f"needs {name}")
-    port = str(find_port())
+    port = str(20_000 + os.getpid() % 10_000)  # below those that systems give to whoever asks
     own = {"CCACHE_DIR": str(tmp_path / "c"), "SCCACHE_DIR": str(tmp_path / "s")}
     found = {"PATH": os.environ["PATH"], "SCCACHE_SERVER_PORT": port, **own, "name": name}
+    if name == "sccache":  # which takes seconds to start where much else is going on
+        until(lambda: ask_sccache("--show-stats", found))
     yield found
     if name == "sccache":
-        subprocess.run([name, "--stop-server"], env=found, capture_output=True, check=False)
+        ask_sccache("--stop-server", found)
 
 
 def build(ground: Ground, version: str, code: str, variables: dict[str, str]) -> Outcome:

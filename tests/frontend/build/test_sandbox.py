@@ -16,9 +16,12 @@ from tests.support.forge import Done, Place
 from tests.support.hooks import wait_until
 
 Words = list[str | Path]
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("bwrap") is None, reason="needs bubblewrap"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        sys.platform != "linux" or shutil.which("bwrap") is None, reason="needs bubblewrap"
+    ),
+    pytest.mark.xdist_group("users"),
+]
 WITHOUT_NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "sh", "-c"),
     *('echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" "$@"',),

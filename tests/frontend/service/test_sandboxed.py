@@ -11,9 +11,12 @@ from tests.support.service import PLAIN, serving
 from wheelforge.hooks.sandbox.ladder import choose_sandbox
 
 _BEST = choose_sandbox("auto", PLAIN["PATH"])
-pytestmark = pytest.mark.skipif(
-    _BEST.level != "strict", reason=f"this machine has no strict sandbox: {_BEST}"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        _BEST.level != "strict", reason=f"this machine has no strict sandbox: {_BEST}"
+    ),
+    pytest.mark.xdist_group("users"),
+]
 _DENIED = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" "$@"'
 
 

@@ -172,9 +172,12 @@ def _walk_private(directory: Path) -> Iterator[Path]:
     except OSError:
         return
     for entry in entries:
-        if entry.is_symlink():
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except FileNotFoundError:  # as a lock of `useradd`
             continue
-        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            continue
         needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
         if mode & needed != needed:
             yield Path(entry.path)
