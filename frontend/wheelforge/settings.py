@@ -58,6 +58,8 @@ class Settings(IndexOptions):
     """A path, or a version like 3.12; the running one unless given."""
     cache_dir: Path | None = None
     cache_max_bytes: int | None = None
+    stage_dir: Path | None = None
+    """Where builds run; in the cache unless given."""
     constraints: tuple[Path, ...] = ()
     require_hashes: bool = False
     refresh: bool = False

@@ -211,6 +211,14 @@ class CacheSharedError(PathError):
     advice = "make it private: `chmod g-ws,o-w {}`; let others use their own cache"
 
 
+class StageRootSharedError(PathError):
+    """Other users can change what is in the directory that builds run in."""
+
+    code = "stage-dir-shared"
+    sentence = "other users can write to {}, so no build is run in it"
+    advice = "name a directory of your own with `--stage-dir`, such as a new one in it"
+
+
 class StageLostError(PathError):
     """The directory of a build was removed or replaced while the build was running."""
 

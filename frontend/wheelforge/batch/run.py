@@ -80,7 +80,9 @@ def open_worker(
 ) -> Worker:
     """Return the worker; ``stack`` closes what it uses."""
     report = partial(pass_on, reporter)
-    layout, _ = stack.enter_context(choose_layout(find_layout(settings.cache_dir), report))
+    layout, _ = stack.enter_context(
+        choose_layout(find_layout(settings.cache_dir, settings.stage_dir), report)
+    )
     settings = replace(settings, cache_dir=layout.root)
     place = stack.enter_context(_open_place(layout))
     pythons = {

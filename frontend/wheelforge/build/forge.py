@@ -81,7 +81,10 @@ def open_forge(
     """
     settings, components = settings or Settings(), components or Components()
     with contextlib.ExitStack() as stack:
-        layout, limit = find_layout(settings.cache_dir), settings.cache_max_bytes
+        layout, limit = (
+            find_layout(settings.cache_dir, settings.stage_dir),
+            settings.cache_max_bytes,
+        )
         cache = stack.enter_context(open_cache(layout, partial(pass_on, reporter), max_bytes=limit))
         targets = stack.enter_context(contextlib.closing(Targets(settings, cache.layout)))
         python = targets.find().python

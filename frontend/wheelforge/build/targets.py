@@ -52,9 +52,10 @@ class Targets:
         self._stack.close()
 
 
-def find_layout(cache_dir: Path | None) -> Layout:
+def find_layout(cache_dir: Path | None, stage_dir: Path | None = None) -> Layout:
     """Return the cache in ``cache_dir``, or that in the platform's place for caches."""
-    return Layout(root=cache_dir) if cache_dir else default_layout()
+    root = cache_dir or default_layout().root
+    return Layout(root, stage_dir)
 
 
 def find_python(settings: Settings, layout: Layout, python: str | None = None) -> Interpreter:

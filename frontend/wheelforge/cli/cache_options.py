@@ -26,6 +26,12 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="shrink the cache to this size afterwards: 5GB",
     )
+    group.add_argument(
+        "--stage-dir",
+        type=parse_output_directory,
+        metavar="DIR",
+        help="run builds in this directory, such as one in memory (default: in the cache)",
+    )
 
 
 def add_reuse(parser: argparse.ArgumentParser) -> None:

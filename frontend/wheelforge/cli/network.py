@@ -49,7 +49,8 @@ _SENT = {
 _KEPT = {
     *("sources", "kinds", "metadata", "outdir", "jobs", "keep_going", "fail_fast"),
     *("report", "html", "junit", "events", "compare", "html_base", "verbosity"),
-    *("server", "server_required", "server_token_file", "config", "no_config", "cache_dir"),
+    *("server", "server_required", "server_token_file", "config", "no_config"),
+    *("cache_dir", "stage_dir"),
     *("installer", "cache_max_size", "build", "json"),
 }
 """The values that are for this process alone."""

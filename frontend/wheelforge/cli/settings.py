@@ -87,6 +87,7 @@ def make_places(options: CommandOptions) -> Settings:
     return Settings(
         variables=dict(os.environ),
         cache_dir=options.cache_dir,
+        stage_dir=getattr(options, "stage_dir", None),
         index_url=options.index_url,
         extra_index_urls=tuple(options.extra_index_url or ()),
         find_links=tuple(options.find_links or ()),

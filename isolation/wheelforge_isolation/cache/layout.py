@@ -62,8 +62,10 @@ class CacheBucket(NamedTuple):
 class Layout:
     """The places below the cache directory ``root``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stage_root: Path | None = None) -> None:
         self.root = root
+        self.stage_root = stage_root
+        """The directory of stages that are not in the cache, but in memory or on a faster disk."""
         self.wheels = CacheBucket(root / "wheels-v2")
         """Unpacked wheels."""
         self.environments = CacheBucket(root / "environments-v2", is_bound=True)
@@ -80,8 +82,6 @@ class Layout:
         """Resolutions, and the answers of indexes that they follow from."""
         self.guesses = root / "guesses-v2"
         """Which server the last build of a source has used."""
-        self.stages = root / "stage-v1"
-        """One directory for each build under way."""
         self.logs = root / "logs-v1"
         """The output of backends: of each stage, the last one."""
         self.drafts = root / "drafts-v1"
@@ -92,6 +92,11 @@ class Layout:
         """The leases of living processes; understood by all releases, and so without a version."""
         self.locks = root / "locks"
         """Locks for work that one process does at a time; understood by all releases as well."""
+
+    @property
+    def stages(self) -> Path:
+        """One directory for each build under way."""
+        return (self.stage_root or self.root) / "stage-v1"
 
     @property
     def tag(self) -> Path:
@@ -122,12 +127,12 @@ class Layout:
 
     def prepare(self) -> None:
         """Create what all users of the cache rely on."""
-        if os.path.exists(self.stages / ".git"):
+        if os.path.exists(self.stages / ".git") and os.path.exists(self.tag):
             return
         from wheelforge_isolation.files import fs
 
         fs.ensure_private_directories(str(self.root))
-        fs.ensure_directory(str(self.stages))
+        fs.ensure_private_directories(str(self.stages))
         fs.ensure_file(str(self.tag), _CACHEDIR_TAG)
         fs.ensure_file(str(self.root / ".gitignore"), b"*\n")
         # Backends walk up to the repository that a project is part of; a stage is part of none, and

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from wheelforge_isolation.cache.built_wheels import BuiltStore
 from wheelforge_isolation.cache.environments import EnvironmentStore
 from wheelforge_isolation.cache.layout import Layout
-from wheelforge_isolation.cache.ownership import claim_cache
+from wheelforge_isolation.cache.ownership import claim_cache, claim_stages
 from wheelforge_isolation.cache.trees import Event, TreeStore
 from wheelforge_isolation.cache.wheels import WheelStore
 from wheelforge_isolation.errors import CacheForeignError, IsolationError
@@ -84,7 +84,7 @@ def open_cache(
                 reason = "it cannot be written to; what it does not have is made for this one time"
                 report(Event(kind="unwritable", subject=str(chosen.root), reason=reason))
                 below = stack.enter_context(contextlib.closing(Cache(chosen, report)))
-                above = stack.enter_context(_temporary_layout())
+                above = stack.enter_context(_temporary_layout(chosen.stage_root))
             cache = stack.enter_context(contextlib.closing(Cache(above, report, below)))
             yield cache
         if is_writable and max_bytes is not None and cache.has_grown:
@@ -100,7 +100,8 @@ def choose_layout(
     layout: Layout, report: Callable[[Event], None]
 ) -> Generator[tuple[Layout, bool]]:
     """Yield ``layout``, or a temporary one if it is another user's; and whether to write to it."""
-    layout = Layout(root=Path(os.path.abspath(layout.root)))
+    layout = Layout(Path(os.path.abspath(layout.root)), layout.stage_root)
+    claim_stages(layout)
 
     def report_aside(subject: str, reason: str) -> None:
         report(Event(kind="foreign", subject=subject, reason=reason))
@@ -115,13 +116,13 @@ def choose_layout(
     else:
         yield layout, is_writable
         return
-    with _temporary_layout() as temporary:
+    with _temporary_layout(layout.stage_root) as temporary:
         yield temporary, True
 
 
 @contextlib.contextmanager
-def _temporary_layout() -> Generator[Layout]:
+def _temporary_layout(stage_root: Path | None) -> Generator[Layout]:
     with fs.temporary_directory() as place:
-        layout = Layout(root=Path(place))
+        layout = Layout(Path(place), stage_root)
         layout.prepare()
         yield layout

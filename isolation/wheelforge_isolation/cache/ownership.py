@@ -30,8 +30,10 @@ from wheelforge_isolation.errors import (
     CacheSharedError,
     CacheUnavailableError,
     FileAccessError,
+    StageRootSharedError,
 )
 from wheelforge_isolation.files import fs
+from wheelforge_isolation.files.staging import collect_stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +73,25 @@ def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None
     return True
 
 
+def claim_stages(layout: Layout) -> None:
+    """Make stages outside of the cache ready, and remove what dead processes left in them.
+
+    Nothing else visits them: memory would stay full of what was left.
+    """
+    root = layout.stage_root
+    if root is None:
+        return
+    fs.ensure_private_directories(str(root))
+    status = _examine(str(root))
+    if status is None or not _is_closed(status):
+        raise StageRootSharedError(str(root))
+    collect_stages(layout.stages)
+
+
 def is_trusted(layout: Layout) -> bool:
     """Return whether what the cache says may be believed as it stands."""
     status = _examine(str(layout.root))
-    is_open = hasattr(os, "geteuid") and status and status.st_mode & _OTHERS_WRITE
-    return status is not None and _is_ours(status) and not is_open
+    return status is not None and _is_closed(status)
 
 
 def is_recorded_program(layout: Layout, program: str) -> bool:
@@ -101,6 +117,11 @@ def _examine(path: str) -> os.stat_result | None:
 
 def _is_ours(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+
+
+def _is_closed(status: os.stat_result) -> bool:
+    is_open = hasattr(os, "geteuid") and status.st_mode & _OTHERS_WRITE
+    return _is_ours(status) and not is_open
 
 
 def _make_private(root: str, mode: int, report: Callable[[str, str], None] | None) -> None:
