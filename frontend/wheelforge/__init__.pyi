@@ -41,6 +41,7 @@ from wheelforge.provenance.options import (
     Sbom as Sbom,
 )
 from wheelforge.settings import (
+    RemoteSettings as RemoteSettings,
     SandboxSettings as SandboxSettings,
     Settings as Settings,
 )

@@ -197,7 +197,7 @@ class Cause(NamedTuple):
 
     code: str
     """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged``, ``asked``,
-    ``verified`` or ``unknown``."""
+    ``verified``, ``unknown`` or ``remote``."""
     sentence: str
     place: str = ""
     """The input that has changed first, as ``closure.wheels.setuptools.version``."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from wheelforge.lockfile import Lock, Recorder
     from wheelforge.overrides.model import Overrides
+    from wheelforge.provenance.envelope import Signer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,25 @@ class SandboxSettings:
             "RLIMIT_FSIZE": self.largest_file,
         }
         return {name: most for name, most in found.items() if most is not None}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteSettings:
+    """The caches that are shared with other machines."""
+
+    urls: tuple[str, ...] = ()
+    """URLs, or paths of directories, in the order in which they are asked; ``?read-only`` at the
+    end of one says that it is not written to."""
+    signer: Signer | None = None
+    """Signs what is written to them; without it nothing is."""
+    trusted: tuple[Path, ...] = ()
+    """Files with the public keys whose records are used, beside that of `signer`."""
+    least_sandbox: str = "strict"
+    """The level of the sandbox that wheels must be built in to be written to them."""
+    timeout_seconds: float = 10.0
+    """For each answer."""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Those that object stores find their credentials in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +99,8 @@ class Settings(IndexOptions):
     provenance: Provenance = field(default_factory=Provenance)
     """Files that come beside artifacts."""
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
+    """Caches that are shared with other machines."""
 
     def find_refusal(self, markers: Mapping[str, str]) -> Callable[[str, str], bool] | None:
         """Return what tells of a release whether its wheels are not taken; nothing if all are."""

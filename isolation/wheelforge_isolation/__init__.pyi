@@ -29,6 +29,7 @@ from wheelforge_isolation.files.fs import (
     free_bytes as free_bytes,
     move as move,
     create_file as create_file,
+    create_private_file as create_private_file,
     open_new_file as open_new_file,
     remove_file as remove_file,
     remove_tree as remove_tree,

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from wheelforge.build.attest import Attestor
     from wheelforge.build.reuse import WheelReuse
+    from wheelforge.build.shared_wheels import SharedWheels
     from wheelforge.build.targets import Targets
-    from wheelforge.index import Candidate, Index
+    from wheelforge.index import Candidate
     from wheelforge.lockfile import Source
     from wheelforge.models import BuildEnvironment, Builder, EnvironmentRequest, Outcome
     from wheelforge.resolve import Constraints, FetchPlan, Pin, Resolution
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     Installer = Callable[[Interpreter, Sequence[tuple[WheelKey, Path]]], BuildEnvironment]
 
-_FETCHERS = 8
 FileOrigin: TypeAlias = Literal["cache", "disk", "download", "build"]
 """How a wheel comes; ``disk``: from a directory of this machine."""
 
@@ -105,6 +105,8 @@ class EnvironmentManager:
             self.attestor = Attestor(settings.provenance, self)
         self.reuse: WheelReuse | None = None
         """Finds wheels that were built before, of what builds require."""
+        self.shared: SharedWheels | None = None
+        """The wheels of remote caches."""
         self._workspace = workspace
         self._numbers = itertools.count()
         self._used: dict[tuple[Path, str], Environment] = {}
@@ -283,8 +285,10 @@ class _Preparation:
 
     def _make(self, plan: FetchPlan) -> PreparedEnvironment:
         plan.is_here = self._cache.wheels.is_likely_here
-        fetch = partial(_refuse_file, self._request.label) if self._is_cut_off else plan.fetch
-        keys, notes = plan.keys, plan.resolution.notes
+        fetch = partial(raise_offline, self._request.label) if self._is_cut_off else plan.fetch
+        shared, keys, notes = self._manager.shared, plan.keys, plan.resolution.notes
+        if shared is not None:
+            fetch = partial(shared.fetch, plan, fetch)
         if self._manager.install is not None:
             keep = self._cache.wheels.keep_file
             files = [(key, keep(key.file_name, key.sha256, partial(fetch, key))) for key in keys]
@@ -297,6 +301,8 @@ class _Preparation:
             private=self._manager.clear_private(),
             search_path=os.pathsep.join(os.get_exec_path(dict(self._request.variables))),
         )
+        if shared is not None:
+            shared.offer(keys)
         return PreparedEnvironment(
             environment=self._manager.hold(made),
             wheels=keys,
@@ -359,7 +365,7 @@ class _Preparation:
     def _fetch_sdist(self, candidate: Candidate) -> Path:
         fetch = partial(self._index.fetch, candidate)
         if self._is_cut_off:
-            fetch = partial(_refuse_file, self._request.label, candidate.file_name)
+            fetch = partial(raise_offline, self._request.label, candidate.file_name)
         if sha256 := candidate.hashes.get("sha256"):
             return self._cache.wheels.keep_file(candidate.file_name, sha256, fetch)
         path = self._manager.make_directory() / candidate.file_name
@@ -381,20 +387,6 @@ def forbid_build(request: BuildRequest) -> Outcome:
     raise RequirementsError("needs-build", request.label, str(request.source))
 
 
-def _refuse_file(label: str, file: WheelKey | str, _: str) -> None:
+def raise_offline(label: str, file: WheelKey | str, _: str) -> None:
+    """Fetch nothing, where there is no network to be used."""
     raise OfflineError("offline", file if isinstance(file, str) else file.file_name, label)
-
-
-def keep_pins(pins: Sequence[Pin], index: Index, cache: Cache, *, is_offline: bool = False) -> int:
-    """Put the files of ``pins`` into the cache, several at a time; return how many there are."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    def keep(pin: Pin) -> None:
-        fetch = partial(index.fetch, candidate_of(pin))
-        if is_offline:
-            fetch = partial(_refuse_file, "the lock", pin.file_name)
-        cache.wheels.keep_file(pin.file_name, pin.sha256, fetch)
-
-    with ThreadPoolExecutor(_FETCHERS) as pool:
-        list(pool.map(keep, pins))
-    return len(pins)

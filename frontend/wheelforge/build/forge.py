@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from wheelforge.build.context import BuildContext
 from wheelforge.build.session import BuildSession
-from wheelforge.build.targets import Targets, find_layout, find_python, open_index
+from wheelforge.build.targets import (
+    Targets,
+    find_layout,
+    find_python,
+    open_index,
+    read_index_settings,
+)
 from wheelforge.errors import UsageError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.hooks.pool import RunnerPool
@@ -31,12 +37,13 @@ if TYPE_CHECKING:
 
     from wheelforge.build.environments import EnvironmentManager, Installer
     from wheelforge.build.reuse import WheelReuse
+    from wheelforge.build.shared_wheels import SharedWheels
     from wheelforge.events import Reporter
     from wheelforge.hooks.runner import HookOptions
     from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.lockfile import Lock
     from wheelforge.models import BuildEnvironment, EnvironmentProvider, Runner, Staging
-    from wheelforge_isolation import Event, Layout
+    from wheelforge_isolation import Cache, Event, Layout
 
     MakeRunner = Callable[[HookOptions], AbstractContextManager[Runner]]
 
@@ -102,6 +109,7 @@ def open_forge(
             workspace = stack.enter_context(open_stage(cache.layout.stages, name)).path
             provider = EnvironmentManager(settings, cache, targets, workspace, components.install)
             tidy = provider.discard_private
+            provider.shared = _open_shared(settings, cache, reporter, stack)
             reuse = provider.reuse = _open_reuse(provider, components, sandbox)
         _check_provenance(settings, provider)
         context = BuildContext(
@@ -155,6 +163,22 @@ def _open_reuse(
     return WheelReuse(manager, sandbox)
 
 
+def _open_shared(
+    settings: Settings, cache: Cache, reporter: Reporter, stack: contextlib.ExitStack
+) -> SharedWheels | None:
+    """Return the wheels of remote caches, if any are named."""
+    if not settings.remote.urls:
+        return None
+    from wheelforge.build.shared_wheels import SharedWheels
+    from wheelforge.remote.cache import RemoteCaches
+
+    def note(text: str) -> None:
+        reporter(BuildEvent(kind="note", build="", text=text))
+
+    caches = RemoteCaches(settings.remote, read_index_settings(settings), note)
+    return SharedWheels(stack.enter_context(caches), cache, settings.remote.least_sandbox)
+
+
 def _find_compiler_cache(settings: Settings, sandbox: Sandbox | None) -> str:
     wanted = settings.policy.compiler_cache
     if wanted == "off":
@@ -173,7 +197,7 @@ def _find_compiler_cache(settings: Settings, sandbox: Sandbox | None) -> str:
 
 def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore) -> int:
     """Put every file that ``lock`` names into the cache, and return how many there are."""
-    from wheelforge.build.environments import keep_pins
+    from wheelforge.build.locked_files import keep_pins
 
     with open_cache(find_layout(settings.cache_dir), partial(pass_on, reporter)) as cache:
         python = find_python(settings, cache.layout)

@@ -20,7 +20,6 @@ from wheelforge.hooks.environ import compose_environment
 from wheelforge.version import VERSION
 from wheelforge_isolation import read_umask
 from wheelforge_isolation.formats.requirements import find_name
-from wheelforge_isolation.formats.sealed import fingerprint
 from wheelforge_isolation.formats.urls import redact
 
 if TYPE_CHECKING:
@@ -80,6 +79,9 @@ _SECRET_PART = re.compile(rf"({_SECRET.pattern})[\w-]*[=:]", re.IGNORECASE)
 """A secret within a value, as in `--global-option=--token=x`."""
 CONCEALED = "hmac:"
 """Begins a value that is not shown."""
+_ALIKE = f"{CONCEALED}shared:"
+"""Begins one that has the same digest in all caches."""
+_ALIKE_SALT = b"wheelforge shared cache 1"
 _DIGITS = 32
 
 
@@ -156,9 +158,17 @@ def find_named_variables(root: Path) -> list[str]:
 
 
 def describe_environment(
-    variables: Mapping[str, str], salt: bytes, named: Container[str] = ()
+    variables: Mapping[str, str],
+    salt: bytes,
+    named: Container[str] = (),
+    *,
+    is_shared: bool = False,
 ) -> Document:
-    """Return the variables of hooks; of what may be a secret no more than a keyed digest."""
+    """Return the variables of hooks; of what may be a secret no more than a keyed digest.
+
+    With remote caches the key is the same in all of them, unless the name or the value looks like
+    one of a secret: others could try what it may be.
+    """
     found: Document = {}
     for name, value in sorted(compose_environment(variables).items()):
         is_count = (name in _COUNTS and value.isdigit()) or (
@@ -167,9 +177,21 @@ def describe_environment(
         is_of_run = _CI_RUN.fullmatch(name) or _SESSION.fullmatch(name)
         if is_count or (is_of_run and name not in named):
             continue
-        is_public = _PUBLIC.fullmatch(name) and not _may_be_secret(name, value)
-        found[name] = value if is_public else _conceal(name, value, salt)
+        if _may_be_secret(name, value):
+            found[name] = _conceal(name, value, salt)
+        elif _PUBLIC.fullmatch(name):
+            found[name] = value
+        else:
+            found[name] = _conceal(name, value, salt, is_shared=is_shared)
     return found
+
+
+def is_shareable(document: Document) -> bool:
+    """Return whether the same build has the same document on other machines."""
+    return not any(
+        value.startswith(CONCEALED) and not value.startswith(_ALIKE)
+        for value in list_leaves(document).values()
+    )
 
 
 def _may_be_secret(name: str, value: str) -> bool:
@@ -177,10 +199,11 @@ def _may_be_secret(name: str, value: str) -> bool:
     return bool(_SECRET.search(name) or _SECRET_PART.search(value)) or redact(value) != value
 
 
-def _conceal(name: str, value: str, salt: bytes) -> str:
-    """Return a digest of a value, the same for equal ones of one cache."""
+def _conceal(name: str, value: str, salt: bytes, *, is_shared: bool = False) -> str:
+    """Return a digest of a value, the same for equal ones of one cache, or of all."""
+    beginning, salt = (_ALIKE, _ALIKE_SALT) if is_shared else (CONCEALED, salt)
     keyed = hmac.digest(salt, os.fsencode(f"{name}={value}"), "sha256")
-    return f"{CONCEALED}{keyed.hex()[:_DIGITS]}"
+    return f"{beginning}{keyed.hex()[:_DIGITS]}"
 
 
 def describe_closure(
@@ -214,7 +237,12 @@ def describe_closure(
 
 def key_of(document: Document) -> str:
     """Return the digest of a document, which is the key of its wheel."""
-    return fingerprint(json.dumps(document, sort_keys=True))
+    return hashlib.sha256(encode_document(document)).hexdigest()
+
+
+def encode_document(document: Document) -> bytes:
+    """Return the bytes of a document whose SHA-256 is the key."""
+    return json.dumps(json.dumps(document, sort_keys=True)).encode("ascii")
 
 
 def list_leaves(document: Document) -> dict[tuple[str, ...], str]:

@@ -27,10 +27,11 @@ from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from wheelforge.build.environments import EnvironmentManager
+    from wheelforge.build.shared_wheels import SharedWheels
     from wheelforge.build.sources import FetchedSource
     from wheelforge.build.wheel_build import SourceContent
     from wheelforge.hooks.sandbox.ladder import Sandbox
@@ -59,6 +60,11 @@ class WheelReuse:
         self.history = JsonCache(directory, "history")
         """The keys of the last builds of each project."""
         self._toolchain = Toolchain(directory)
+
+    @property
+    def shared(self) -> SharedWheels | None:
+        """The built wheels of remote caches."""
+        return self.manager.shared
 
     def open(
         self,
@@ -165,7 +171,9 @@ class WheelReuse:
         """
         own = inputs.override.table("environment") if inputs.override else {}
         salt, every = self.manager.cache.built.salt, {*inputs.named, *own, *named}
-        return describe_environment(_find_variables(request, inputs), salt, every)
+        is_shared = bool(self.settings.remote.urls)
+        variables = _find_variables(request, inputs)
+        return describe_environment(variables, salt, every, is_shared=is_shared)
 
     def find_named_by_wheels(
         self, wheels: Iterable[WheelKey], environment: Path | None = None
@@ -196,6 +204,16 @@ class WheelReuse:
         finally:
             if stored is not None:
                 stored.item.give_back()
+
+    def list_named(self, wheels: Iterable[WheelKey]) -> dict[str, list[str]]:
+        """Return what is known of the variables that wheels name, by their hashes."""
+        return {key.sha256: self._of_wheels[key.sha256] for key in wheels}
+
+    def learn_named(self, named: Mapping[str, list[str]]) -> None:
+        """Take over what another machine knows of the variables that wheels name."""
+        for sha256, names in named.items():
+            if sha256 not in self._of_wheels:
+                self._named_by_wheels.write({"names": names}, sha256)
 
     def reads(self, fetched: FetchedSource) -> bool:
         """Return whether a wheel may be used again for this build, or is built in any case."""

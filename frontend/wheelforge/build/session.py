@@ -223,14 +223,13 @@ class BuildSession:
         """Build as of now or of then, and once more as of then if that may help."""
         place = stage.path
         fetched = self.fetch(place)
-        if self._is_reused(fetched):
-            log.write(b"nothing was run: the wheel is one of an earlier build\n")
+        if self._is_reused(fetched, log):
             return
         tree = self.lay_out(fetched, place)
         lines = [f"-- overrides: {each} --\n" for each in self._applied]
         log.write("".join(lines).encode(errors="replace"))
-        if self.context.reuse is not None and self.wheel is None:
-            self.wheel = self.context.reuse.open(self.request, fetched, self.override, tree.root)
+        if self._is_reused(fetched, log, tree.root):
+            return
         try:
             self._run(self.open_attempt(tree, place, log), fetched)
             if self.wheel is not None:
@@ -266,21 +265,23 @@ class BuildSession:
             self.events.note(then if cutoff is None else f"built with {then}")
         return self._prepare(tree, place, log, cutoff)
 
-    def _is_reused(self, fetched: FetchedSource) -> bool:
-        """Deliver the wheel of an earlier build that was the same, if there is one."""
-        if self.context.reuse is None:
+    def _is_reused(self, fetched: FetchedSource, log: BinaryIO, root: Path | None = None) -> bool:
+        """Deliver the wheel of an earlier build; its source may be unpacked below ``root``."""
+        reuse = self.context.reuse
+        if reuse is None or self.wheel is not None:
             return False
-        self.wheel = self.context.reuse.open(self.request, fetched)
-        if self.wheel is None or self.request.chain:
-            return False  # a build requirement was looked for before its sdist was fetched
+        self.wheel = reuse.open(self.request, fetched, self.override, root)
+        # A build requirement was looked for before its sdist was fetched.
+        if self.wheel is None or (reuse.shared is None if root else self.request.chain):
+            return False
         self._result.reuse(self.wheel.find(self.build_requirement), self.events, self.request)
-        if self._result.is_reused and self.wheel.override is not None:
-            self._applied = self.wheel.override.list_applied()
+        if self._result.is_reused:
+            log.write(b"nothing was run: the wheel is one of an earlier build\n")
+            self._applied = self.wheel.override.list_applied() if self.wheel.override else ()
         return self._result.is_reused
 
     def _fetch(self, place: Path, commit: str = "") -> FetchedSource:
-        watch = self.cancellation.is_cancelled
-        place /= "fetched"
+        place, watch = place / "fetched", self.cancellation.is_cancelled
         fetched = prepare_source(
             self.context, self.request, place, is_cancelled=watch, commit=commit
         )

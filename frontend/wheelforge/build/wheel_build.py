@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from wheelforge.build.result import BuildResult
     from wheelforge.build.reuse import WheelReuse
+    from wheelforge.build.shared_wheels import SharedWheels
     from wheelforge.build.sources import FetchedSource
     from wheelforge.models import Builder, BuildRequest, EnvironmentRequest
     from wheelforge.overrides.model import Override
+    from wheelforge.remote.record import RemoteRecord
     from wheelforge_isolation import BuiltWheel
 
     Asked = list[list[str]]
@@ -100,6 +102,8 @@ class WheelBuild:
         """The wheel of an earlier build, if it is to be compared."""
         self._verified: Cause | None = None
         self._notes: tuple[str, ...] = ()
+        self._missed = set[str]()
+        """The keys that remote caches were asked for."""
         self._known = self._describe()
         self._manifest = key_of(self._known)
 
@@ -115,15 +119,40 @@ class WheelBuild:
         """Return the wheel of an earlier build that was the same; ``build`` makes requirements."""
         if not self._reuse.reads(self._fetched):
             return None
-        for asked in self._read_manifest():
+        found = self._find_among(self._read_manifest(), build) or self._find_elsewhere(build)
+        if found is None:
+            return None
+        self._expect()
+        return self._choose_to_use(found)
+
+    @property
+    def _shared(self) -> SharedWheels | None:
+        """The wheels of remote caches, if they have such builds: those of sdists."""
+        return self._reuse.shared if self._fetched.sha256 else None
+
+    def _find_elsewhere(self, build: Builder) -> ReusedWheel | None:
+        """Return the wheel of a build that another machine knows, and this one does not."""
+        found = self._shared and self._shared.find_manifest(self._known, self._manifest)
+        if not found:
+            return None
+        try:
+            asked: list[Asked] = found["asked"]
+            wheels = [[WheelKey(**each) for each in one] for one in found["closures"]]
+            self._reuse.learn_named(found["named"])
+            self._remember(asked[0], wheels)
+        except (LookupError, TypeError, ValueError):
+            return None
+        return self._find_among(asked, build)
+
+    def _find_among(self, manifest: Sequence[Asked], build: Builder) -> ReusedWheel | None:
+        for asked in manifest:
             try:
                 closures = [self._choose(requirements, build) for requirements in asked]
                 found = self._find(asked, closures)
             except ForgeError:
                 continue  # the build comes to the same error, and says it better
             if found is not None:
-                self._expect()
-                return self._choose_to_use(found)
+                return found
         return None
 
     def _choose_to_use(self, found: ReusedWheel) -> ReusedWheel | None:
@@ -185,6 +214,9 @@ class WheelBuild:
             return None
         key = key_of(document)
         found = self._reuse.manager.cache.built.find(key)
+        if found is None and self._shared is not None and key not in self._missed:
+            self._missed.add(key)
+            found = self._shared.find(key, document, self._request.label)
         if found is None or key_of(found.facts["document"]) != key:
             return None
         wheel, fetched = found.key, self._fetched
@@ -256,12 +288,12 @@ class WheelBuild:
                 return Cause("unknown", sentence) if reason else None
             environments = list(dict.fromkeys(reversed(result.environments)))[::-1]
             asked = [list(requirements) for requirements, _ in environments]
+            closures = [wheels for _, wheels in environments]
             if any("://" in text for texts in asked for text in texts):
                 return None  # there may be a password in it
             if self._describe() != self._known:
                 return None  # a file or a tool has changed meanwhile: which one was read is unknown
-            place_of = Path(result.backend[0]).parent.parent
-            document = self.complete(asked, [wheels for _, wheels in environments], place_of)
+            document = self.complete(asked, closures, Path(result.backend[0]).parent.parent)
             if document is None:
                 return None
             dates = self._find_dates(document)
@@ -277,12 +309,29 @@ class WheelBuild:
                 "companions": result.companions,
             }
             key, built = key_of(document), self._reuse.manager.cache.built
-            for artifact in result.artifacts:
-                path = place / artifact.kind.value / artifact.path.name
-                prefix = _SDIST if artifact.kind is Kind.SDIST else ""
-                built.store(prefix + key, path, facts)
-            self._remember(asked, [wheels for _, wheels in environments])
+            for artifact in result.artifacts[:-1]:
+                built.store(_SDIST + key, place / Kind.SDIST.value / artifact.path.name, facts)
+            path = place / Kind.WHEEL.value / result.artifacts[-1].path.name
+            kept = built.store(key, path, facts)
+            self._remember(asked, closures)
+            if self._shared is not None:
+                manifest = self._describe_manifest(asked, closures)
+                self._shared.share(key, kept, manifest, result.sandbox)
         return cause
+
+    def _describe_manifest(
+        self, asked: Asked, closures: Sequence[Sequence[WheelKey]]
+    ) -> RemoteRecord:
+        """Return what another machine has to know to find the wheel that was built."""
+        from wheelforge.remote.record import MANIFEST, RemoteRecord
+
+        others = [each for each in self._read_manifest() if each != asked]
+        facts = {
+            "asked": [asked, *others],
+            "closures": [list(map(asdict, wheels)) for wheels in closures],
+            "named": self._reuse.list_named(key for wheels in closures for key in wheels),
+        }
+        return RemoteRecord(MANIFEST, self._manifest, facts)
 
     def _find_dates(self, document: dict[str, Any]) -> dict[str, str]:
         """Return when build requirements were published, by the hashes of their wheels."""

@@ -108,6 +108,16 @@ def parse_seconds(text: str) -> float:
     return _explain(amounts.parse_seconds, text)
 
 
+def parse_remote(text: str) -> str:
+    """Return the URL of a remote cache as it is, and the absolute path of a directory."""
+    from wheelforge.remote.stores import READ_ONLY, read_location
+
+    found = read_location(text)
+    if "://" in text:
+        return text
+    return f"{absolute_path(found.url)}{READ_ONLY if found.is_read_only else ''}"
+
+
 def read_source(text: str) -> Path | str:
     """Return a path if something is there; else the name, requirement or URL as it is.
 

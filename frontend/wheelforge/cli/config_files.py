@@ -147,7 +147,8 @@ def _convert_one(action: argparse.Action, value: object, directory: Path) -> obj
         raise ArgumentTypeError(f"it must be {kind}")
     if action.choices and value not in action.choices:
         raise ValueError(explain_choice(value, [*action.choices]))
-    is_path = convert in {*_PATHS, argument_types.parse_place} and "://" not in value
+    places = {argument_types.parse_place, argument_types.parse_remote}
+    is_path = convert in {*_PATHS, *places} and "://" not in value
     if is_path or (convert is argument_types.parse_python and os.sep in value):
         return convert(str(directory / Path(value).expanduser()))
     return convert(value)

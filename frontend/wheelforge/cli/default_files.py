@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from wheelforge.cli.defaults import Default
 
 _FILE = "wheelforge.toml"
+_IS_LINUX = sys.platform == "linux"
 _WHICH = ("config", "no_config")
 """The values that say which files are read."""
-_OF_USER = ("sandbox", "require_sandbox")
+_OF_USER = ("sandbox", "require_sandbox", "remote_key", "remote_trust")
 """Values of the user's file that the project's does not replace: it may be one of what is built."""
 
 
@@ -67,14 +68,19 @@ def list_files(
     return [path for path in found if path is not None]
 
 
-def _find_user_file() -> Path | None:
+def find_user_directory() -> Path:
+    """Return the directory of what the user has configured, which need not be there."""
     place = os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config"
-    # Nearly nobody has one, and the library takes longer to be imported than all that is here.
-    if sys.platform == "linux" and not Path(place, "wheelforge").expanduser().exists():
-        return None
+    # The library takes longer to be imported than all that is here.
+    if _IS_LINUX:
+        return Path(place, "wheelforge").expanduser()
     import platformdirs
 
-    path = platformdirs.user_config_path("wheelforge", appauthor=False) / _FILE
+    return platformdirs.user_config_path("wheelforge", appauthor=False)
+
+
+def _find_user_file() -> Path | None:
+    path = find_user_directory() / _FILE
     return path if path.is_file() else None
 
 

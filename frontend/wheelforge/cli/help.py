@@ -31,6 +31,7 @@ TOPICS = {
     "index": "wheels that are built when pip and uv ask for them",
     "overrides": "other requirements, variables, patches and metadata for single packages",
     "ci": "GitHub, GitLab, Jenkins, tox, nox, pre-commit, Docker, cibuildwheel",
+    "remote": "wheels that machines share, and the keys that they trust",
     "provenance": "statements of what artifacts were built of, signatures, what is in a wheel",
     "reports": "JSON, HTML, JUnit and events",
     "errors": "exit codes, and every error code",

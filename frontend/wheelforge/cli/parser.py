@@ -12,6 +12,7 @@ from wheelforge.cli import (
     hook_options,
     options,
     provenance_options,
+    remote_options,
     server_options,
 )
 from wheelforge.cli.argument_types import (
@@ -127,6 +128,7 @@ def _add_making(parser: argparse.ArgumentParser, *, takes_lock: bool = True) -> 
     options.add_index(parser)
     cache_options.add_cache(parser)
     cache_options.add_reuse(parser)
+    remote_options.add_remote(parser)
     options.add_verbosity(parser)
 
 
@@ -241,6 +243,18 @@ def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cache_keygen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "key_file", type=absolute_path, metavar="FILE", help="the private key; FILE.pub: the public"
+    )
+
+
+def _add_cache_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "key_file", type=absolute_path, metavar="FILE", help="a public key, as `keygen` writes it"
+    )
+
+
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     server_options.add_listening(parser)
     server_options.add_index_serving(parser)
@@ -252,6 +266,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     options.add_requirements(parser)
     options.add_index(parser)
     cache_options.add_cache_directory(parser)
+    remote_options.add_remote(parser)
     options.add_verbosity(parser)
 
 
@@ -295,6 +310,12 @@ COMMANDS = {
     "cache gc": Command(_add_cache_gc, "remove leftovers and old entries", "cache.collect"),
     "cache clear": Command(
         cache_options.add_cache_directory, "remove everything that is not in use", "cache.clear"
+    ),
+    "cache keygen": Command(
+        _add_cache_keygen, "make a key that signs wheels of remote caches", "keys.make_key"
+    ),
+    "cache trust": Command(
+        _add_cache_trust, "use wheels of remote caches that a key has signed", "keys.trust"
     ),
     "config show": Command(
         _add_config_show, "show each value in force and where it comes from", "config.show"

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 _OF_BUILDS = (
     *("--index-url", "--extra-index-url", "--find-links", "--no-index", "--offline"),
     *("--overrides", "--build-constraint", "--require-hashes", "--exclude-newer", "--era"),
-    *("--timeout", "--links", "--require-sandbox"),
+    *("--timeout", "--links", "--require-sandbox", "--remote-cache", "--remote-key"),
+    *("--remote-trust", "--remote-sandbox", "--remote-timeout"),
 )
 """Options of a server that are those of the builds that it is asked for over its API."""
 _PATIENCE_SECONDS = 600

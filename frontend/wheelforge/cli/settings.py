@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from wheelforge.cli.provenance_options import read_provenance
+from wheelforge.cli.remote_options import read_remote
 from wheelforge.errors import SourceError, UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
 from wheelforge.settings import SandboxSettings, Settings
@@ -27,8 +28,14 @@ def make_settings(options: CommandOptions) -> Settings:
         from wheelforge.lockfile import read_lock
 
         lock = read_lock(options.locked)
+    remote = read_remote(options)
+    places = make_places(options)
+    if remote.urls:
+        from wheelforge.remote.stores import hide_credentials
+
+        places = replace(places, variables=hide_credentials(remote.urls, places.variables))
     return replace(
-        make_places(options),
+        places,
         cache_max_bytes=options.cache_max_size,
         constraints=tuple(options.build_constraint or ()),
         require_hashes=options.require_hashes,
@@ -39,6 +46,7 @@ def make_settings(options: CommandOptions) -> Settings:
         lock=lock,
         overrides=find_overrides(options),
         provenance=read_provenance(options),
+        remote=remote,
         policy=Policy(
             keep=Keep(options.keep),
             era=Era(options.era),

@@ -16,7 +16,7 @@ from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from io import BufferedReader, RawIOBase
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from urllib3 import PoolManager, ProxyManager
@@ -59,6 +59,17 @@ _POOL = re.compile(r"HTTPS?Connection(Pool)?\(.*?\): ")
 _REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4\d\d")
 
 
+class Upload(NamedTuple):
+    """A request that does more than to ask for a body."""
+
+    method: str
+    body: bytes | IO[bytes] | None = None
+    """Its length has to be in a header."""
+
+
+_GET = Upload("GET")
+
+
 class RequestFailedError(Exception):
     """A request got no usable answer."""
 
@@ -78,11 +89,11 @@ class RequestFailedError(Exception):
 class _CountedSocket(RawIOBase):
     """The bytes and the seconds that one answer takes from a socket, within limits."""
 
-    def __init__(self, raw: RawIOBase, timeout_seconds: float) -> None:
+    def __init__(self, raw: RawIOBase, seconds: float) -> None:
         super().__init__()
         self._raw = raw
         self._start = time.monotonic()
-        self._seconds = timeout_seconds * _PATIENCE
+        self._seconds = seconds
         self._received = 0
         self._most = _HEAD_BYTES
 
@@ -116,9 +127,9 @@ class _CountedSocket(RawIOBase):
 class _Response(HTTPResponse):
     """A response of the standard library, counted, without the interim ones before it."""
 
-    def __init__(self, timeout_seconds: float, sock: Any, *words: Any, **more: Any) -> None:  # ruff: ignore[any-type]
+    def __init__(self, seconds: float, sock: Any, *words: Any, **more: Any) -> None:  # ruff: ignore[any-type]
         super().__init__(sock, *words, **more)
-        self.counted = _CountedSocket(self.fp.detach(), timeout_seconds)
+        self.counted = _CountedSocket(self.fp.detach(), seconds)
         self.fp = BufferedReader(self.counted)
 
     def begin(self) -> None:
@@ -136,6 +147,7 @@ class _Counted(_Connection):
 
     is_vouched_for = False
     """Whether the certificate of the server does not matter."""
+    patience = _PATIENCE
     response: _Response
     """The one that comes at present."""
 
@@ -149,7 +161,8 @@ class _Counted(_Connection):
         *words: Any,  # ruff: ignore[any-type]
         **more: Any,  # ruff: ignore[any-type]
     ) -> _Response:
-        self.response = _Response(cast("float", self.timeout), *words, **more)
+        seconds = cast("float", self.timeout) * self.patience
+        self.response = _Response(seconds, *words, **more)
         return self.response
 
     def getresponse(self) -> PooledResponse:  # type: ignore[override]  # as urllib3 has it
@@ -235,14 +248,17 @@ def _too_large(most_bytes: int) -> RequestFailedError:
 class Connections:
     """Connections to any number of servers, for any number of threads."""
 
-    def __init__(self, settings: IndexSettings) -> None:
+    def __init__(self, settings: IndexSettings, *, patience: int = _PATIENCE) -> None:
         self._settings = settings
+        self._patience = patience
         self._managers: dict[tuple[str, str | None, bool], PoolManager] = {}
         """By the scheme, the proxy, and whether the certificate of the server does not matter."""
         self._used = time.monotonic()
         self._lock = Lock()
 
-    def send(self, url: str, headers: Mapping[str, str], proxy: str | None) -> Answer:
+    def send(
+        self, url: str, headers: Mapping[str, str], proxy: str | None, upload: Upload = _GET
+    ) -> Answer:
         """Return the answer to one request, its body still to come."""
         with _raising_request_failures():
             encoded = _encode_host(url)
@@ -250,8 +266,9 @@ class Connections:
             # body is asked for again as well.
             ask = partial(
                 self._find(encoded, proxy).urlopen,
-                "GET",
+                upload.method,
                 encoded,
+                body=upload.body,
                 headers=dict(headers),
                 redirect=False,
                 retries=False,
@@ -264,6 +281,8 @@ class Connections:
                 if not isinstance(_find_cause(error), ConnectionError):
                     raise
                 # A server may close an idle connection at the moment that it is used again.
+                if upload.body is not None and not isinstance(upload.body, bytes):
+                    upload.body.seek(0)
                 response = ask()
             return Answer(response, url)
 
@@ -285,23 +304,23 @@ class Connections:
                     manager.clear()
             self._used = now
             if way not in self._managers:
-                self._managers[way] = _open(
-                    parts.scheme, proxy, self._settings, is_vouched_for=is_vouched_for
-                )
+                facts = {"is_vouched_for": is_vouched_for, "patience": self._patience}
+                self._managers[way] = _open(parts.scheme, proxy, self._settings, facts)
             return self._managers[way]
 
 
 def _open(
-    scheme: str, proxy: str | None, settings: IndexSettings, *, is_vouched_for: bool
+    scheme: str, proxy: str | None, settings: IndexSettings, facts: dict[str, Any]
 ) -> PoolManager:
+    """Return a manager whose connections have these ``facts`` as attributes."""
     more: dict[str, Any] = {"timeout": settings.timeout_seconds, "maxsize": _CONNECTIONS}
     if scheme == "https":
+        is_vouched_for = facts["is_vouched_for"]
         more["ssl_context"] = trust_all() if is_vouched_for else load_certificates(settings)
     manager = PoolManager(**more) if proxy is None else _open_proxy(proxy, settings, more)
     # Pools of the same kinds, with our connections in them.
     pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
     for name, pool in pools.items():
-        facts = {"is_vouched_for": is_vouched_for}
         kind = type(pool.ConnectionCls.__name__, (_Counted, pool.ConnectionCls), facts)
         pools[name] = type(pool.__name__, (pool,), {"ConnectionCls": kind})
     manager.pool_classes_by_scheme = pools

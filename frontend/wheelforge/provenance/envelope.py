@@ -39,19 +39,24 @@ class Signer:
     def __repr__(self) -> str:
         return f"Signer({self.key_id!r})"
 
-    def sign(self, statement: bytes) -> bytes:
-        """Return an envelope around a statement."""
+    @property
+    def public_key(self) -> PublicKey:
+        """The key by which its signatures are checked."""
+        return self._key.public_key()
+
+    def sign(self, statement: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
+        """Return an envelope around a statement, or around something of another ``kind``."""
         from cryptography.hazmat.primitives.asymmetric import ec, ed25519
         from cryptography.hazmat.primitives.hashes import SHA256
 
-        signed = _encode(PAYLOAD_TYPE, statement)
+        signed = _encode(kind, statement)
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
             signature = self._key.sign(signed)
         else:
             signature = self._key.sign(signed, ec.ECDSA(SHA256()))
         envelope = {
             "payload": base64.b64encode(statement).decode(),
-            "payloadType": PAYLOAD_TYPE,
+            "payloadType": kind,
             "signatures": [
                 {"keyid": self.key_id, "sig": base64.b64encode(signature).decode()},
             ],
@@ -97,7 +102,30 @@ def read_public_key(path: Path) -> PublicKey:
     raise ProvenanceError("provenance-invalid", str(path), _WANTED)
 
 
-def open_envelope(name: str, content: bytes) -> tuple[bytes, list[tuple[bytes, str]]]:
+def make_key() -> tuple[bytes, PublicKey]:
+    """Return a new private key of Ed25519 in PEM, and its public key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
+
+    key = Ed25519PrivateKey.generate()
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return secret, key.public_key()
+
+
+def write_public_key(key: PublicKey) -> bytes:
+    """Return a public key in PEM."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def open_envelope(
+    name: str, content: bytes, kind: str = PAYLOAD_TYPE
+) -> tuple[bytes, list[tuple[bytes, str]]]:
     """Return the statement in a file called ``name``, and its signatures with their key ids.
 
     A statement that is not signed has none.
@@ -105,7 +133,7 @@ def open_envelope(name: str, content: bytes) -> tuple[bytes, list[tuple[bytes, s
     found = parse_object(name, content)
     if "payload" not in found:
         return content, []
-    if found.get("payloadType") != PAYLOAD_TYPE:
+    if found.get("payloadType") != kind:
         raise ProvenanceError("provenance-invalid", name, "it is an envelope of something else")
     try:
         payload = base64.b64decode(found["payload"], validate=True)
@@ -120,9 +148,11 @@ def check_signature(
     statement: bytes,
     signatures: Iterable[tuple[bytes, str]],
     trusted: Iterable[PublicKey],
+    *,
+    kind: str = PAYLOAD_TYPE,
 ) -> str:
     """Return the id of a trusted key by which the statement in ``name`` is signed."""
-    signed, keys, reason = _encode(PAYLOAD_TYPE, statement), list(trusted), "there is none"
+    signed, keys, reason = _encode(kind, statement), list(trusted), "there is none"
     for signature, _ in signatures:
         reason = "it was made with none of the trusted keys, or the statement was changed"
         for key in keys:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wheelforge.errors import RequirementsError
 from wheelforge_isolation import WheelKey, copy_file, digest, ensure_directory, read_wheel_key
+from wheelforge_isolation.formats.urls import local_path
 
 if TYPE_CHECKING:
     from wheelforge.index import Candidate, Index
@@ -48,6 +49,10 @@ class FetchPlan:
             candidate_of(self._pins[other]) for other in rest if not self.is_here(other)
         )
         self._index.fetch(candidate_of(self._pins[key]), path)
+
+    def is_downloaded(self, key: WheelKey) -> bool:
+        """Return whether a wheel comes from another machine as it is."""
+        return key not in self._paths and local_path(self._pins[key].url) is None
 
 
 def prepare_wheels(

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 FILE_MODE = 0o644
 PROGRAM_MODE = DIRECTORY_MODE = 0o755
-PRIVATE_MODE = 0o700
+PRIVATE_MODE, SECRET_MODE = 0o700, 0o600
 PATIENCE_SECONDS = 10.0
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -88,6 +88,12 @@ def _write_file(descriptor: int, chunks: Iterable[bytes], mode: int) -> None:
 def open_new_file(path: str) -> int:
     """Return a descriptor to write to the file ``path``, which must not exist."""
     return os.open(path, _NEW_FILE, FILE_MODE)
+
+
+def create_private_file(path: str, content: bytes) -> None:
+    """Create the file ``path``, which must not exist, with that content, for its owner alone."""
+    with raising_file_errors("write", path):
+        _write_file(os.open(path, _NEW_FILE, SECRET_MODE), [content], SECRET_MODE)
 
 
 def write_all(descriptor: int, chunk: bytes) -> None:

@@ -1,0 +1,1 @@
+"""Caches that machines share: built wheels with their records, read through and written behind."""
