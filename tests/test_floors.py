@@ -82,6 +82,7 @@ PATH_CHANGES = {
 }
 """But for ``replace``, which texts have as well."""
 CHANGES = {
+    "archive/pack": {"open(w)"},  # of a tar file, into a descriptor of `files`
     "batch/machine": {"os.open", "os.mkfifo", "os.write"},  # a fifo, which ends with the batch
     "build/session": {"open(w)"},  # through an opener of `files`
     "cli/background": {"os.open", "os.write"},  # a log for standard streams, and to a pipe
@@ -95,6 +96,7 @@ CHANGES = {
     "hooks/serve": {"os.write"},  # to a pipe
     "index/downloads": {"unlink", "open(w)"},  # a draft of the cache, removed on failure
     "service/access": {"os.fchmod"},  # of a file with tokens, which it has just made
+    "service/retention": {"os.truncate"},  # of a log that others append to
     "service/active": {"os.open", "open(w)"},  # streams and events of a run, in its directory
     "report/stream": {"open(w)"},  # line by line, for a reader beside the build
 }

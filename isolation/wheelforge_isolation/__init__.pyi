@@ -99,6 +99,9 @@ from wheelforge_isolation.archive.comparison import (
     Sameness as Sameness,
     compare_archives as compare_archives,
 )
+from wheelforge_isolation.archive.pack import (
+    pack_files as pack_files,
+)
 from wheelforge_isolation.archive.rewrite import (
     change_wheel as change_wheel,
 )

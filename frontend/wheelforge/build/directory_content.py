@@ -123,6 +123,35 @@ def read_directory(
         return UnknownContent(str(error))
 
 
+def list_project_files(
+    request: BuildRequest, root: Path, cache: Path, variables: Mapping[str, str]
+) -> list[Path]:
+    """Return the files, links and empty directories of a project that an sdist may hold.
+
+    Raises `UnknownContentError` if one of them is of no such kind. Paths are below ``root``, which
+    is resolved. Results of the ``request``, our ``cache`` and all that git ignores are left out.
+    """
+    try:
+        paths = list(_list_paths(root, {root / "dist", request.output.resolve()}, cache.resolve()))
+        for path in paths:
+            mode = path.lstat().st_mode
+            if not any(is_kind(mode) for is_kind in (stat.S_ISREG, stat.S_ISLNK, stat.S_ISDIR)):
+                raise UnknownContentError(f"`{path}` is no file")
+    except OSError as error:
+        raise UnknownContentError(str(error)) from error
+    ignored = _find_ignored(root, paths, variables)
+    return [path for path in paths if path not in ignored]
+
+
+def _find_ignored(root: Path, paths: Iterable[Path], variables: Mapping[str, str]) -> set[Path]:
+    asked = b"\0".join(os.fsencode(path.relative_to(root)) for path in paths)
+    try:
+        found = _run_git(root, variables, ("check-ignore", "-z", "--stdin"), asked)
+    except UnknownContentError:  # none is ignored, or there is no repository
+        return set()
+    return {root / os.fsdecode(each) for each in found.split(b"\0") if each}
+
+
 def _list_paths(root: Path, outputs: Iterable[Path], cache: Path) -> Iterator[Path]:
     """Yield every file and link below ``root``, and every directory that is empty."""
     left_out = partial(_is_left_out, root, cache)

@@ -16,11 +16,12 @@ import os
 import re
 import subprocess
 import tomllib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from wheelforge.errors import BuildCancelledError, SourceError, plain_text
 from wheelforge_isolation import ensure_directory, kill_group, remove_tree
 from wheelforge_isolation.formats.git_urls import is_commit
+from wheelforge_isolation.formats.requirements import find_name
 from wheelforge_isolation.formats.tables import as_table
 from wheelforge_isolation.formats.text import find_meant
 from wheelforge_isolation.formats.urls import redact, without_credentials
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from wheelforge.build.sources import GitTerms
     from wheelforge_isolation.formats.git_urls import GitUrl
 
+_VERSIONERS = {
+    *("dunamai", "hatch-vcs", "pbr", "poetry-dynamic-versioning", "setuptools-git-versioning"),
+    *("setuptools-scm", "uv-dynamic-versioning", "vcs-versioning", "versioningit"),
+}
+"""Build requirements that make versions of tags."""
 _GLANCE_SECONDS = 0.1
 _SHORT_COMMIT = re.compile(r"[0-9a-f]{7,}")
 _PROTOCOLS = "https:http:ssh:git"
@@ -179,8 +185,24 @@ def _find_reason(text: str) -> str:
 
 def _states_version(root: Path) -> bool:
     """Return whether the version stands in pyproject.toml."""
+    return isinstance(as_table(_read_project(root).get("project")).get("version"), str)
+
+
+def find_versioner(root: Path) -> str:
+    """Return the build requirement that makes the version of the repository, if there is one.
+
+    An sdist states its version, so that nothing is made of anything else there.
+    """
+    if (root / "PKG-INFO").is_file() or _states_version(root):
+        return ""
+    requires = as_table(_read_project(root).get("build-system")).get("requires")
+    texts = cast("list[object]", requires) if isinstance(requires, list) else []
+    names = (find_name(str(text)) for text in texts)
+    return next((name for name in names if name in _VERSIONERS), "")
+
+
+def _read_project(root: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(as_table(content.get("project")).get("version"), str)
+        return {}

@@ -13,14 +13,13 @@ import time
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import ServiceError
-from wheelforge_isolation import move
+from wheelforge.service.retention import limit_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 _PATIENCE_SECONDS = 60.0
-_MOST_BYTES = 1 << 20
 _READY = b"\0"
 _STANDARD = 3
 
@@ -32,8 +31,7 @@ def go_to_background(log: Path, kept: Sequence[int] = ()) -> int | None:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    if log.exists() and log.stat().st_size > _MOST_BYTES:
-        move(str(log), f"{log}.1")
+    limit_log(log)
     reader, writer = os.pipe()
     pid = os.fork()
     if pid:

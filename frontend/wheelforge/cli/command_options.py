@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from wheelforge.batch.locked_inputs import LockedInput
@@ -26,6 +26,10 @@ class FileInputs:
         """The options `--no-binary` and `--only-binary`, and their values."""
         self.trusted_hosts: list[str] = []
         self.requires_hashes = False
+        self.standard_input: bytes | None = None
+        """All of it, once it was read."""
+        self.find_markers: Callable[[str | None], Mapping[str, str]] | None = None
+        """Tells the environment markers of a Python, unless it is one of this machine."""
 
 
 class CommandOptions(argparse.Namespace):

@@ -79,7 +79,7 @@ class Job(NamedTuple):
     directory: str
     umask: int
     limits: str
-    """As clients tell them; nothing for those of the server."""
+    """As clients tell them, or the usual ones."""
     encoding: str
     errors: str
     words: list[str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wheelforge.batch import run_batch
@@ -21,20 +22,32 @@ from wheelforge.lockfile import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wheelforge.cli.command_options import CommandOptions
     from wheelforge.cli.console import Console
+    from wheelforge.lockfile import Lock
     from wheelforge.models import Outcome
+
+    Ask = Callable[[Console, Callable[[Outcome], None]], tuple[list[Outcome], Lock]]
+    """Returns the outcomes of builds that begin, each of which it shows, and what they need."""
 
 
 def run_lock(options: CommandOptions) -> int:
     """Write down what builds need, or check what is written; return the exit code."""
+    return conclude_lock(options, partial(_ask, options))
+
+
+def conclude_lock(options: CommandOptions, ask: Ask) -> int:
+    """Write down what ``ask`` finds out, or check what is written; return the exit code."""
     if options.no_isolation:
         raise UsageError("option-invalid", "--no-isolation", "such builds need nothing from a lock")
     check_lock_name(options.output)
     old = read_lock(options.output) if options.check else None
-    console, recorder = open_console(options), Recorder()
-    failed = [each for each in _ask(options, console, recorder) if each.verdict == "failed"]
-    lock = recorder.lock()
+    console = open_console(options)
+    with open_cache_place(options), console.watch():
+        outcomes, lock = ask(console, console.show_outcome)
+    failed = [each for each in outcomes if each.verdict == "failed"]
     if failed and not (options.keep_going and lock.sources):
         return max(each.error.exit_code for each in failed if each.error)
     if old is not None:
@@ -50,21 +63,24 @@ def run_lock(options: CommandOptions) -> int:
     return 1 if failed else 0
 
 
-def _ask(options: CommandOptions, console: Console, recorder: Recorder) -> list[Outcome]:
-    """Let the builds of all sources begin, and return how that has ended."""
+def _ask(
+    options: CommandOptions, console: Console, show: Callable[[Outcome], None]
+) -> tuple[list[Outcome], Lock]:
+    """Let the builds of all sources begin; return how that has ended, and what they need."""
+    recorder = Recorder()
 
     def on_outcome(outcome: Outcome) -> None:
-        console.show_outcome(outcome)
+        show(outcome)
         if outcome.error is not None:
             recorder.drop(
                 Source(outcome.request.label, outcome.sha256, outcome.commit), outcome.python
             )
 
-    with open_cache_place(options), console.watch():
-        inputs = [
-            each._replace(request=replace(each.request, stops_early=True))
-            for each in list_inputs(options)
-        ]
-        chosen = make_options(options, inputs)._replace(keeps_going=options.keep_going)
-        settings = replace(make_settings(options), recorder=recorder)
-        return run_batch(inputs, settings, chosen, console.on_event, on_outcome)
+    inputs = [
+        each._replace(request=replace(each.request, stops_early=True))
+        for each in list_inputs(options)
+    ]
+    chosen = make_options(options, inputs)._replace(keeps_going=options.keep_going)
+    settings = replace(make_settings(options), recorder=recorder)
+    outcomes = run_batch(inputs, settings, chosen, console.on_event, on_outcome)
+    return outcomes, recorder.lock()

@@ -1,16 +1,14 @@
-"""Builds on a server that is on another machine: archives go there, and wheels come back.
+"""Builds on a server that is on another machine: sources go there, and wheels come back.
 
 Everything else is done here, as for any build: options, reports, output, exit codes. What is only
-on this machine, such as directories, programs and configuration of indexes, is not sent.
+on this machine, such as programs and the configuration of indexes, is not sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -18,15 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 from wheelforge.cli.build import is_alone, run_with
 from wheelforge.cli.commands import open_console, show_metadata
-from wheelforge.cli.settings import make_requests
+from wheelforge.cli.lock import conclude_lock
+from wheelforge.cli.network_inputs import (
+    RemoteBuild,
+    describe_request,
+    find_refusal,
+    for_metadata,
+    list_builds,
+    open_markers,
+    send_source,
+)
 from wheelforge.cli.why import find_build, show_cause
-from wheelforge.errors import BuildCancelledError, BuildNotStartedError, ServiceError, SourceError
+from wheelforge.errors import BuildCancelledError, BuildNotStartedError, ServiceError
 from wheelforge.events import BuildEvent
-from wheelforge.models import Cause, Kind, Outcome
+from wheelforge.lockfile import Lock, merge_locks, read_lock
+from wheelforge.models import Cause, Outcome
 from wheelforge.service.access import load_tokens
 from wheelforge.service.home import PROTOCOL
 from wheelforge.service.network_client import RemoteServer
 from wheelforge.service.outcomes import Told, read_event, read_outcome, reading
+from wheelforge.service.requests import LOCK_NAME
 from wheelforge_isolation import ForgeError, WheelKey, deliver_file, temporary_directory
 from wheelforge_isolation.formats.file_names import normalize_name
 from wheelforge_isolation.formats.text import escape_line
@@ -36,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wheelforge.cli.command_options import CommandOptions
+    from wheelforge.cli.console import Console
+    from wheelforge.cli.network_inputs import FindMarkers
     from wheelforge.events import Reporter
     from wheelforge.models import BuildRequest
 
@@ -50,14 +61,19 @@ _KEPT = {
     *("sources", "kinds", "metadata", "outdir", "jobs", "keep_going", "fail_fast"),
     *("report", "html", "junit", "events", "compare", "html_base", "verbosity"),
     *("server", "server_required", "server_token_file", "config", "no_config"),
-    *("cache_dir", "stage_dir"),
-    *("installer", "cache_max_size", "build", "json"),
+    *("cache_dir", "stage_dir", "output", "check", "other"),
+    *("installer", "cache_max_size", "build", "json", "requirement", "package", "all_packages"),
 }
 """The values that are for this process alone."""
-_COMMANDS = {"build.run_build", "commands.run_metadata", "why.explain"}
+_COMMANDS = {
+    "build.run_build": "build",
+    "commands.run_metadata": "metadata",
+    "lock.run_lock": "lock",
+}
+"""The commands that build something, and their names."""
 _SPARE = 2
 _MOST_BUILDS = 500
-_SUFFIXES = (".tar.gz", ".zip")
+_RESULTS = (".whl", ".tar.gz", ".zip", LOCK_NAME)
 
 
 def try_network(options: CommandOptions) -> tuple[int, str]:
@@ -73,12 +89,21 @@ def try_network(options: CommandOptions) -> tuple[int, str]:
     refusal = _find_difference(options, facts)
     if refusal:
         return -1, refusal
-    builder = _Builder(server, options, int(facts.get("jobs", 1)))
     if options.run == "why.explain":
         return _explain(server, options), ""
+    find_markers = options.file_inputs.find_markers = open_markers(server)
+    refusal = find_refusal(options, find_markers)
+    if refusal:
+        return -1, refusal
+    return _do(options, _Builder(server, options, find_markers, int(facts.get("jobs", 1)))), ""
+
+
+def _do(options: CommandOptions, builder: _Builder) -> int:
+    if options.run == "lock.run_lock":
+        return conclude_lock(options, builder.lock)
     if options.run == "commands.run_metadata" or options.metadata:
-        return builder.show_metadata(), ""
-    return run_with(options, builder.build, is_batch=not is_alone(options)), ""
+        return builder.show_metadata()
+    return run_with(options, builder.build, is_batch=not is_alone(options))
 
 
 def _find_mistake(address: str) -> str:
@@ -101,24 +126,18 @@ def _find_difference(options: CommandOptions, facts: Facts) -> str:
 
 
 def _find_refusal(options: CommandOptions) -> str:
-    """Return why the command is of no use on another machine."""
+    """Return why the options of a command are of no use on another machine."""
     from wheelforge.cli.parser import build_parser
 
+    if options.run == "why.explain":
+        return ""
     if options.run not in _COMMANDS:
         return "this command is not done over the network"
-    if options.run == "why.explain":
-        return "two builds are compared on the machine that they were made on" * bool(options.other)
-    name = "metadata" if options.run == "commands.run_metadata" else "build"
-    for action in build_parser(name)._actions:  # ruff: ignore[private-member-access]
+    for action in build_parser(_COMMANDS[options.run])._actions:  # ruff: ignore[private-member-access]
         value = getattr(options, action.dest, None)
         is_given = bool(value) and value != action.default
         if is_given and action.option_strings and action.dest not in _SENT | _KEPT:
             return f"`{action.option_strings[-1]}` is not sent over the network"
-    for source in options.sources or [Path.cwd()]:
-        if isinstance(source, Path) and not source.name.endswith(_SUFFIXES):
-            return f"`{source}` is only on this machine; an sdist of it can be sent"
-        if re.match(r"(?:[^@:]*@\s*)?file:", str(source)):
-            return f"`{source}` is only on this machine"
     return ""
 
 
@@ -127,7 +146,10 @@ def _explain(server: RemoteServer, options: CommandOptions) -> int:
     answer = server.ask("GET", f"/api/v1/builds?limit={_MOST_BUILDS}")
     builds = reading(lambda: list(_list_wheels(answer)))
     wheel, found = find_build(options.build, builds)
-    cause = server.ask("GET", f"/api/v1/builds/{found['run']}/why")
+    target = f"/api/v1/builds/{found['run']}/why"
+    if options.other:
+        target += f"?other={find_build(options.other, builds)[1]['run']}"
+    cause = server.ask("GET", target)
     show_cause(options, wheel, reading(lambda: Cause(**cause)))
     return 0
 
@@ -155,28 +177,32 @@ def _read_token(options: CommandOptions) -> str:
 class _Builder:
     """The builds of one command; each is followed by a thread."""
 
-    def __init__(self, server: RemoteServer, options: CommandOptions, jobs: int) -> None:
+    def __init__(
+        self, server: RemoteServer, options: CommandOptions, find_markers: FindMarkers, jobs: int
+    ) -> None:
         self._server = server
         self._options = options
+        self._find_markers = find_markers
         self._jobs = getattr(options, "jobs", None) or jobs + _SPARE
         self._ended = Event()
         self._numbers = set[str]()
+        self._locks = list[Lock]()
 
     def build(self, reporter: Reporter, on_outcome: Callable[[Outcome], None]) -> None:
         """Build all that is named, and tell how each has ended."""
-        jobs = list(self._list_builds())
-        if len(jobs) > 1:
-            for request, number, _ in jobs:
-                reporter(BuildEvent(kind="queued", build=request.label, id=number))
+        builds = list(list_builds(self._options, self._find_markers))
+        if len(builds) > 1:
+            for each in builds:
+                reporter(BuildEvent(kind="queued", build=each.request.label, id=each.number))
         with ThreadPoolExecutor(self._jobs) as pool:
-            waiting = {pool.submit(self._build, *job, reporter) for job in jobs}
+            waiting = {pool.submit(self._build, each, reporter) for each in builds}
 
             def tell_ends() -> None:
                 for future in as_completed([*waiting]):
                     waiting.discard(future)
                     outcome = future.result()
                     on_outcome(outcome)
-                    if outcome.error is not None and self._options.fail_fast:
+                    if outcome.error is not None and self._fails_fast:
                         self._cancel()
 
             try:
@@ -186,14 +212,34 @@ class _Builder:
                 tell_ends()
                 raise
 
+    @property
+    def _fails_fast(self) -> bool:
+        options = self._options
+        if options.run == "lock.run_lock":
+            return not options.keep_going
+        return bool(options.fail_fast)
+
+    def lock(
+        self, console: Console, on_outcome: Callable[[Outcome], None]
+    ) -> tuple[list[Outcome], Lock]:
+        """Return how all sources have ended, and what they need."""
+        outcomes = list[Outcome]()
+
+        def take(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            on_outcome(outcome)
+
+        self.build(console.on_event, take)
+        return outcomes, merge_locks(self._locks)
+
     def show_metadata(self) -> int:
         """Print the metadata of all that is named."""
         console = open_console(self._options)
 
-        def read(request: BuildRequest, number: str, python: str | None) -> object:
+        def read(build: RemoteBuild) -> object:
             try:
-                number = self._ask(replace(request, kinds=(Kind.METADATA,)), python)
-                outcome = self._follow(request, "1", number, console.on_event)
+                number = self._ask(for_metadata(build))
+                outcome = self._follow(build._replace(number="1"), number, console.on_event)
             except KeyboardInterrupt:
                 self._cancel()
                 raise
@@ -201,27 +247,15 @@ class _Builder:
                 raise outcome.error
             return json.loads(outcome.metadata)
 
-        reads = (partial(read, *each) for each in self._list_builds())
-        return show_metadata(self._options, console, reads)
+        builds = list_builds(self._options, self._find_markers)
+        return show_metadata(self._options, console, (partial(read, each) for each in builds))
 
-    def _list_builds(self) -> Iterator[tuple[BuildRequest, str, str | None]]:
-        """Yield each build with its number, and the target that it is for."""
-        pairs = [
-            (request, python)
-            for request in make_requests(self._options)
-            for python in self._options.pythons or [None]
-        ]
-        for number, (request, python) in enumerate(pairs, 1):
-            yield request, str(number), python
-
-    def _build(
-        self, request: BuildRequest, number: str, python: str | None, reporter: Reporter
-    ) -> Outcome:
+    def _build(self, build: RemoteBuild, reporter: Reporter) -> Outcome:
         try:
-            self._check(request, BuildNotStartedError)
-            return self._follow(request, number, self._ask(request, python), reporter)
+            self._check(build.request, BuildNotStartedError)
+            return self._follow(build, self._ask(build), reporter)
         except ForgeError as error:
-            return Outcome(request=request, id=number, error=error)
+            return Outcome(request=build.request, id=build.number, error=error)
 
     def _check(
         self, request: BuildRequest, kind: type[BuildCancelledError] = BuildCancelledError
@@ -229,52 +263,47 @@ class _Builder:
         if self._ended.is_set():
             raise kind(request.label)
 
-    def _ask(self, request: BuildRequest, python: str | None) -> str:
+    def _ask(self, build: RemoteBuild) -> str:
         """Send what is built, and ask for it; return the number of the build."""
-        fields: Facts = {"kinds": [kind.value for kind in request.kinds], "target": python}
-        fields["config_settings"] = dict(request.config_settings)
-        for name in _SENT & {"offline", "refresh", "require_hashes", "era", "timeout", "no_reuse"}:
-            fields[name] = getattr(self._options, name)
-        cutoff = self._options.exclude_newer
-        fields["exclude_newer"] = cutoff.isoformat() if cutoff else None
-        fields["source"] = source = request.source
-        if isinstance(source, Path):
-            try:
-                fields["source"] = self._server.send(source, lambda: self._check(request))
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise SourceError("source-invalid", str(source), reason) from error
-        given = {name: value for name, value in fields.items() if value}
-        number = str(self._server.ask("POST", "/api/v1/builds", given).get("id", ""))
+        fields = describe_request(build, self._options)
+        if self._options.run == "lock.run_lock":
+            fields["kinds"] = ["lock"]
+        source = send_source(self._server, build.request, lambda: self._check(build.request))
+        answer = self._server.ask("POST", "/api/v1/builds", {**fields, "source": source})
+        number = str(answer.get("id", ""))
         self._numbers.add(number)
         if self._ended.is_set():
             self._withdraw(number)
         return number
 
-    def _follow(
-        self, request: BuildRequest, number: str, build_number: str, reporter: Reporter
-    ) -> Outcome:
+    def _follow(self, build: RemoteBuild, number: str, reporter: Reporter) -> Outcome:
         notes = set[str]()
-        build: Facts = {}
-        for facts in self._server.follow(build_number):
-            if facts.get("kind") == "end":
-                build = facts.get("build", {})
+        facts: Facts = {}
+        for said in self._server.follow(number):
+            if said.get("kind") == "end":
+                facts = said.get("build", {})
                 break
-            event: BuildEvent = reading(read_event, facts, number)
+            if said.get("kind") == "queued":  # as this process has told already
+                continue
+            event: BuildEvent = reading(read_event, said, build.number)
             if event.kind == "note":
                 notes.add(event.text)
             reporter(event)
-        self._numbers.discard(build_number)
+        self._numbers.discard(number)
         with temporary_directory() as place:
-            drafts = [self._fetch(each, Path(place)) for each in build.get("artifacts", ())]
-            paths = tuple(deliver_file(draft, request.output) for draft in drafts)
-        told = Told(request, number, paths, frozenset(notes))
-        outcome: Outcome = reading(read_outcome, build, told)
+            drafts = [self._fetch(each, Path(place)) for each in facts.get("artifacts", ())]
+            locks = [draft for draft in drafts if draft.name == LOCK_NAME]
+            self._locks += map(read_lock, locks)
+            paths = tuple(deliver_file(each, build.request.output) for each in drafts if not locks)
+        if locks:
+            facts = {**facts, "outcome": {**facts["outcome"], "artifacts": []}}
+        told = Told(build.request, build.number, paths, frozenset(notes))
+        outcome: Outcome = reading(read_outcome, facts, told)
         return outcome
 
     def _fetch(self, artifact: Facts, place: Path) -> Path:
         name = str(artifact["name"])
-        if Path(name).name != name or not name.endswith((".whl", *_SUFFIXES)):
+        if Path(name).name != name or not name.endswith(_RESULTS):
             raise ServiceError("server-failed", f"`{escape_line(name)}` is no name of a result")
         self._server.fetch(artifact, place / name)
         return place / name

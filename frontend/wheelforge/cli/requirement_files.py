@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def _read(
     is_constraint: bool = False,
 ) -> Iterator[RequirementLine]:
     for said in read_requirement_files(
-        paths, os.environ, read=_read_bytes, is_constraint=is_constraint
+        paths, os.environ, read=partial(_read_bytes, options), is_constraint=is_constraint
     ):
         if isinstance(said, FileOptions):
             ignored.update(dict.fromkeys(said.ignored))
@@ -77,8 +78,13 @@ def _read_locked(options: CommandOptions, path: Path, tell: Callable[[str], None
     found: dict[LockedInput, set[str | None]] = {}
     versions: dict[str | None, dict[str, str]] = {}
     for python in options.pythons or [None]:
-        interpreter = find_python(settings, find_layout(settings.cache_dir), python)
-        for each in file.select(interpreter.markers):
+        find_markers = options.file_inputs.find_markers
+        markers = (
+            find_python(settings, find_layout(settings.cache_dir), python).markers
+            if find_markers is None
+            else find_markers(python)
+        )
+        for each in file.select(markers):
             found.setdefault(each, set()).add(python)
             name, _, version = each.name.partition(" ")
             versions.setdefault(python, {}).update({name: version} if version else {})
@@ -90,8 +96,13 @@ def _read_locked(options: CommandOptions, path: Path, tell: Callable[[str], None
     return len(wheels) < len(found)
 
 
-def _read_bytes(path: Path) -> bytes:
-    return sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+def _read_bytes(options: CommandOptions, path: Path) -> bytes:
+    if path != STANDARD_INPUT:
+        return path.read_bytes()
+    known = options.file_inputs.standard_input
+    content = sys.stdin.buffer.read() if known is None else known
+    options.file_inputs.standard_input = content
+    return content
 
 
 def _apply(options: CommandOptions, said: FileOptions) -> None:

@@ -101,6 +101,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         hosts=tuple(options.hosts or ()),
         listeners=listeners,
         index_rules=_read_index_rules(options, network),
+        has_log=bool(options.detach),
     )
 
     def on_ready(server: Server) -> None:

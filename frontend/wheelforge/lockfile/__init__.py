@@ -24,6 +24,7 @@ from wheelforge.lockfile.model import (
     LockedSource,
     Source,
     describe_python,
+    merge_locks,
 )
 from wheelforge.lockfile.recorder import Recorder
 
@@ -40,6 +41,7 @@ __all__ = [
     "check_lock_name",
     "describe_python",
     "list_differences",
+    "merge_locks",
     "read_lock",
     "write_lock",
 ]

@@ -235,3 +235,14 @@ def is_standard(pin: Pin) -> bool:
     except FormatError:
         return False
     return (found.name, str(found.version)) == (pin.name, pin.version)
+
+
+def merge_locks(locks: Iterable[Lock]) -> Lock:
+    """Return one lock with the answers of all, each once."""
+    found: dict[tuple[Source, LockedPython], LockedSource] = {}
+    for locked in (each for lock in locks for each in lock.sources):
+        key = locked.source, locked.python
+        same = (*(found[key].answers if key in found else ()), *locked.answers)
+        answers = {answer.requirements: answer for answer in same}
+        found[key] = locked._replace(answers=tuple(answers[asked] for asked in sorted(answers)))
+    return Lock(sources=tuple(found[key] for key in sorted(found)))

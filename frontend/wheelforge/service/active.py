@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wheelforge.service.requests import UMASK, BuildSpec
+from wheelforge.service.limits import list_limits
+from wheelforge.service.queue import PRIORITIES, Run, new_id
+from wheelforge.service.requests import REQUIREMENTS, UMASK, BuildSpec
 from wheelforge.service.wire import AsyncLine, list_pairs
-from wheelforge_isolation import ensure_directory, remove_tree
+from wheelforge_isolation import ensure_directory, remove_tree, replace_file, unpack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from wheelforge.service.queue import Run
-
 _SILENCE_SECONDS = 15.0
+TREE = "tree"
+"""The directory in which that of a client is built."""
 
 
 @dataclass
@@ -72,15 +75,27 @@ class Active:
             os.close(stream)
         self.streams = []
 
+    @property
+    def spec(self) -> BuildSpec:
+        """The request of a build."""
+        return BuildSpec(self.run.request["fields"], self.run.request["python"])
+
+    def unpack(self, directory: Path) -> None:
+        """Unpack the archive of a directory, if that is what is built; this takes its time."""
+        remove_tree(str(directory))
+        if self.spec.tree is not None:
+            unpack(self.spec.tree, directory)
+
     def prepare(self, place: Path, words: Sequence[str]) -> None:
         """Compose the command of a build in the directory ``place``, with files as its streams."""
         remove_tree(str(place / "out"))
         ensure_directory(str(place))
-        request = self.run.request
-        spec = BuildSpec(request["fields"], request["python"])
-        words = ["build", "--no-config", *words, *spec.list_words(place)]
+        spec = self.spec
+        source = next((str(each) for each in (place / TREE).glob("*")), None)
+        words = [spec.command, "--no-config", *words, *spec.list_words(place, source)]
+        replace_file(str(place / REQUIREMENTS), spec.list_requirements().encode())
         self.command = [
-            *(str(place), str(UMASK), "", "utf-8", "strict", str(len(words))),
+            *(str(place), str(UMASK), list_limits(), "utf-8", "strict", str(len(words))),
             *words,
             *list_pairs(spec.variables),
         ]
@@ -90,6 +105,26 @@ class Active:
             os.open(place / "stdout", flags, 0o600),
             os.open(place / "stderr", flags, 0o600),
         ]
+
+
+def make_command(client: AsyncLine, texts: Sequence[str], streams: Sequence[int]) -> Active:
+    """Return the run of a command of a client."""
+    session, *command = texts
+    count = int(command[5])
+    words = command[6 : 6 + count]
+    label = next((Path(word).name for word in reversed(words) if word[:1] != "-"), "") or "."
+    run = Run(
+        id=new_id(),
+        key="",
+        kind="command",
+        label=label,
+        request={"directory": command[0], "words": words},
+        client=f"session {session}",
+        priority=PRIORITIES["interactive"],
+        state="queued",
+        created=time.time(),
+    )
+    return Active(run=run, command=command, streams=[*streams], client=client)
 
 
 async def follow_file(path: Path, active: Active) -> AsyncIterator[tuple[int, str]]:

@@ -119,7 +119,12 @@ async def cancel_run(server: Server, request: web.Request) -> web.StreamResponse
 
 def find_run(server: Server, request: web.Request) -> Run:
     """Return the run that is named, by its own number or by that of a request for it."""
-    number, queue = request.match_info["id"], server.runs.queue
+    return look_up_run(server, request.match_info["id"])
+
+
+def look_up_run(server: Server, number: str) -> Run:
+    """Return the run of that number, or of a request with that number."""
+    queue = server.runs.queue
     want = queue.want(number)
     run = queue.run(want.run if want is not None else number)
     if run is None:

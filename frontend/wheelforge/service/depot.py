@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.hooks.server import Report, ServerProcess, find_changed
 from wheelforge.service import wire
+from wheelforge.service.metrics import measure_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +56,7 @@ class DepotClient:
         if report is None or channel is None or report.reason:
             return False
         facts = (len(report.names), len(report.absent), *report.names, *report.absent)
-        own = (server.python, server.module, self._process)
+        own = (str(process.pid or 0), server.python, server.module, self._process)
         words = [KEEP, *own, *map(str, facts), *wire.list_pairs(dict(server.environment))]
         with contextlib.suppress(OSError), self._connect() as line:
             wire.send(line, words, [channel.fileno()])
@@ -86,6 +87,8 @@ class Bounds(NamedTuple):
     idle_seconds: float = 600.0
     age_seconds: float = 3600.0
     loans: int = 500
+    memory_bytes: int = 1 << 30
+    """Of all that wait together, as far as that can be told."""
 
 
 @dataclass
@@ -97,6 +100,7 @@ class _Kept:
     channel: socket.socket
     program: tuple[int, ...]
     """Identifies the file of the Python: an update replaces it."""
+    pid: int = 0
     born: float = field(default_factory=time.monotonic)
     used: float = field(default_factory=time.monotonic)
     loans: int = 0
@@ -134,7 +138,11 @@ class Depot:
         return [LENT, *facts], [found.channel.fileno()]
 
     def sweep(self, *, leave: int | None = None) -> None:
-        """End those that are dead, old, or too many; those used last stay."""
+        """End those that are dead, old, too many or too large; those used last stay."""
+        self._end_spent(leave)
+        self._limit_memory()
+
+    def _end_spent(self, leave: int | None = None) -> None:
         now, bounds = time.monotonic(), self._bounds
         self._kept.sort(key=lambda kept: kept.used)
         surplus = len(self._kept) - (bounds.servers if leave is None else leave)
@@ -149,8 +157,15 @@ class Depot:
                 self._kept.remove(kept)
                 kept.channel.close()
 
+    def _limit_memory(self) -> None:
+        """End those that have waited longest, until the rest is small enough."""
+        sizes = [measure_memory(kept.pid) if kept.pid else 0 for kept in self._kept]
+        while len(self._kept) > 1 and sum(sizes) > self._bounds.memory_bytes:
+            self._kept.pop(0).channel.close()
+            sizes.pop(0)
+
     def _find(self, key: tuple[str, ...], environment: Mapping[str, str]) -> _Kept | None:
-        self.sweep()
+        self._end_spent()
         for kept in reversed(self._kept):
             names = kept.report.names
             if kept.key == key and not find_changed(environment, kept.environment, names):
@@ -158,7 +173,7 @@ class Depot:
         return None
 
     def _take_over(self, words: Sequence[str], channel: int) -> None:
-        key, facts = tuple(words[:3]), words[3:]
+        pid, key, facts = int(words[0]), tuple(words[1:4]), words[4:]
         count = 2 + int(facts[0]) + int(facts[1])
         environment = wire.read_pairs(facts[count:])
         if self._find(key, environment) is not None:  # two workers have started the same at once
@@ -171,6 +186,7 @@ class Depot:
                 report=_read_report(facts),
                 channel=socket.socket(fileno=channel),
                 program=_identify(key[0]),
+                pid=pid,
             )
         )
         self.sweep()

@@ -65,6 +65,16 @@ class Home(NamedTuple):
         return self.root / "artifacts"
 
     @property
+    def wheels(self) -> Path:
+        """The wheels of the index by their SHA-256."""
+        return self.root / "wheels"
+
+    @property
+    def files(self) -> Path:
+        """Files of other indexes that the index has passed on."""
+        return self.root / "files"
+
+    @property
     def record(self) -> Path:
         """The facts by which the server is found."""
         return self.root / "server.json"

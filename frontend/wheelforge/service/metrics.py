@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from wheelforge.service.server import Server
 
 
-def measure_memory() -> int:
-    """Return how many bytes of memory this process has; 0: not known."""
+def measure_memory(process: int | str = "self") -> int:
+    """Return how many bytes of memory a process has; 0: not known."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")

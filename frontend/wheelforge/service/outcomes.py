@@ -68,6 +68,8 @@ def read_outcome(build: Facts, told: Told) -> Outcome:
         wheels=tuple(map(_read_wheel, facts.get("environment", ()))),
         environments_found=cache.get("environments_found", 0),
         environments_made=cache.get("environments_made", 0),
+        compiler_hits=cache.get("compiler_hits", 0),
+        compiler_misses=cache.get("compiler_misses", 0),
         is_resumed=build["verdict"] == "resumed",
         is_reused=build["verdict"] == "reused",
         is_fetched=build["verdict"] == "fetched",
@@ -79,6 +81,7 @@ def read_outcome(build: Facts, told: Told) -> Outcome:
         backend=facts.get("backend") or "",
         attempts=tuple(_read_attempt(each) for each in facts.get("attempts", ())),
         waits=facts.get("waits", {}),
+        sandbox=facts.get("sandbox") or {},
     )
 
 

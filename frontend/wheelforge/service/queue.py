@@ -41,6 +41,9 @@ AGEING_SECONDS = 10.0
 SHARE = 15
 """A build counts for so much less for each that the same client has at work."""
 _LOOKED_AT = 500
+MACHINE = 5
+"""The exit code of failures that are not the project's."""
+_REMEMBERED_SECONDS = 3600.0
 
 
 class Run(NamedTuple):
@@ -156,6 +159,11 @@ class Queue:
         """Let a request be without effect from now on."""
         self._base.execute("UPDATE want SET cancelled = 1 WHERE id = ?", (want_id,))
 
+    def list_done(self) -> list[str]:
+        """Return the numbers of the runs that are done, the last first."""
+        rows = self._base.execute("SELECT id FROM run WHERE state = 'done' ORDER BY ended DESC")
+        return [row[0] for row in rows]
+
     def remove_old(self, keep: int) -> list[str]:
         """Forget all but the last runs that are done; return their numbers."""
         rows = self._base.execute(
@@ -200,6 +208,13 @@ def _store(value: object) -> object:
     if isinstance(value, str):  # names of files need not be Unicode
         return value.encode(errors="backslashreplace").decode()
     return json.dumps(value) if isinstance(value, dict) else value
+
+
+def has_failed_lately(run: Run) -> bool:
+    """Return whether it has failed by itself, and not long ago."""
+    is_recent = time.time() - (run.ended or 0) < _REMEMBERED_SECONDS
+    error: dict[str, Any] = run.outcome.get("error") or {}
+    return run.verdict == "failed" and is_recent and error.get("exit_code", MACHINE) != MACHINE
 
 
 def new_id() -> str:

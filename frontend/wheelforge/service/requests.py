@@ -19,7 +19,16 @@ from wheelforge_isolation.formats.urls import file_name_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_KINDS = {"sdist", "wheel", "editable", "metadata"}
+_KINDS = {"sdist", "wheel", "editable", "metadata", "lock"}
+_ALONE = ("metadata", "lock")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_LINE = re.compile(r"""(?:[\w.-]+ @ )?[^\s\\#'"$-][^\s\\#'"$]*""")
+"""A source that can stand in a requirements file as it is."""
+_NAMED = re.compile(r"^[\w.-]+ @ ")
+TREE_SUFFIX = ".tree.tar.gz"
+"""Ends the names of uploaded archives that are directories of projects, and no sdists."""
+LOCK_NAME = "pylock.build.toml"
+REQUIREMENTS = "requirements.txt"
 _ERAS = {"off", "fallback", "always"}
 _PLAIN = re.compile(r"[A-Za-z0-9._+~@:/-]+")
 UMASK = 0o022
@@ -50,7 +59,8 @@ class Field(NamedTuple):
 
 FIELDS = {
     "source": Field("text", "a directory, an sdist, a URL, or a release: six==1.17.0"),
-    "kinds": Field("texts", "of sdist, wheel, editable, metadata"),
+    "kinds": Field("texts", "of sdist, wheel, editable, metadata, lock"),
+    "hashes": Field("texts", "hashes of which an sdist has one: sha256:1f0c..."),
     "config_settings": Field("object", "for the backend", "--config-json"),
     "target": Field("text", "the name of one of the server's Pythons"),
     "python": Field("text", "a path, or a version like 3.12", "--python", is_trusted=True),
@@ -91,7 +101,26 @@ class BuildSpec(NamedTuple):
     def label(self) -> str:
         """The source in a word."""
         source = str(self.fields["source"])
-        return (Path(source).name if source.startswith("/") else file_name_of(source)) or "source"
+        if source.startswith("/"):
+            return Path(source).name.removesuffix(TREE_SUFFIX) or "source"
+        return file_name_of(source) or "source"
+
+    @property
+    def tree(self) -> Path | None:
+        """The archive of a directory, which is to be unpacked first."""
+        path = Path(str(self.fields["source"]))
+        return path if path.name.endswith(TREE_SUFFIX) and path.is_file() else None
+
+    @property
+    def command(self) -> str:
+        """The command that does it."""
+        return "lock" if self.kinds == ["lock"] else "build"
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of results that were asked for."""
+        kinds: list[str] = self.fields.get("kinds", [])
+        return kinds
 
     @property
     def priority(self) -> int:
@@ -118,24 +147,37 @@ class BuildSpec(NamedTuple):
             facts["state"] = [status.st_size, status.st_mtime_ns]
         return hashlib.sha256(dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def list_words(self, place: Path) -> list[str]:
-        """Return the words of the command that builds this into ``place``."""
-        words = [f"--outdir={place / 'out'}"]
-        kinds = self.fields.get("kinds", ["wheel"] if self._is_archive else [])
-        words += [f"--{kind}" for kind in kinds]
-        if "metadata" not in kinds:
-            words.append(f"--report={place / 'report.json'}")
+    def list_words(self, place: Path, source: str | None = None) -> list[str]:
+        """Return the words of the command that builds this into ``place``.
+
+        The ``source`` is another one where the archive of a directory was unpacked.
+        """
+        if self.command == "lock":
+            words = [f"--output={place / LOCK_NAME}"]
+        else:
+            kinds = self.kinds or (["wheel"] if self._is_archive else [])
+            words = [f"--outdir={place / 'out'}", *(f"--{kind}" for kind in kinds)]
+            if "metadata" not in kinds:
+                words.append(f"--report={place / 'report.json'}")
         if self.python is not None:
             words.append(f"--python={self.python}")
         for name, value in self.fields.items():
             if FIELDS[name].option:
                 words += _list_option(FIELDS[name].option, value)
-        return [*words, self.fields["source"]]
+        if self.fields.get("hashes"):
+            return [*words, f"--requirement={place / REQUIREMENTS}"]
+        return [*words, source or self.fields["source"]]
+
+    def list_requirements(self) -> str:
+        """Return the requirements file that states the hashes of the source; nothing if none is."""
+        hashes = self.fields.get("hashes", [])
+        words = [str(self.fields["source"]), *(f"--hash={text}" for text in hashes)]
+        return f"{' '.join(words)}\n" if hashes else ""
 
     @property
     def _is_archive(self) -> bool:
         source = str(self.fields["source"])
-        return not source.startswith("/") or Path(source).is_file()
+        return not source.startswith("/") or (Path(source).is_file() and self.tree is None)
 
 
 def _list_option(option: str, value: object) -> Iterator[str]:
@@ -205,10 +247,9 @@ def _is_of(kind: str, value: Any) -> bool:  # ruff: ignore[any-type]
 
 
 def _check_choices(fields: Mapping[str, Any]) -> None:
-    if not set(fields.get("kinds", ())) <= _KINDS:
-        raise RequestError("kinds", f"they are of {', '.join(sorted(_KINDS))}")
-    if len(fields.get("kinds", ())) > 1 and "metadata" in fields["kinds"]:
-        raise RequestError("kinds", "`metadata` is asked for alone")
+    _check_kinds(fields.get("kinds", []))
+    if "hashes" in fields:
+        _check_hashes(fields["hashes"], str(fields.get("source", "")))
     if fields.get("priority", "set") not in PRIORITIES:
         raise RequestError("priority", f"it is one of {', '.join(PRIORITIES)}")
     if fields.get("era", "off") not in _ERAS:
@@ -218,6 +259,21 @@ def _check_choices(fields: Mapping[str, Any]) -> None:
             raise RequestError("variables", f"`{name}` is no variable with a text")
     if not str(fields.get("output", "/")).startswith("/"):
         raise RequestError("output", "it must be an absolute path")
+
+
+def _check_kinds(kinds: Sequence[str]) -> None:
+    if not set(kinds) <= _KINDS:
+        raise RequestError("kinds", f"they are of {', '.join(sorted(_KINDS))}")
+    alone = [kind for kind in _ALONE if kind in kinds]
+    if alone and len(kinds) > 1:
+        raise RequestError("kinds", f"`{alone[0]}` is asked for alone")
+
+
+def _check_hashes(hashes: Sequence[str], source: str) -> None:
+    if not all(map(_HASH.fullmatch, hashes)):
+        raise RequestError("hashes", "each is a SHA-256, SHA-384 or SHA-512, as `sha256:1f0c...`")
+    if not _LINE.fullmatch(source):
+        raise RequestError("hashes", "the source of which they are has odd characters")
 
 
 def _check_source(source: str, places: Sequence[str] | None) -> None:
@@ -240,6 +296,7 @@ def _check_url(source: str, places: Sequence[str] | None) -> None:
     starts = ("https://", "http://") if places is None else tuple(places)
     if places is None and "@" in source.partition("://")[0]:  # a requirement with a URL
         return
-    if not source.startswith(starts) or "/../" in source:
+    url = _NAMED.sub("", source)
+    if not url.startswith(starts) or "/../" in url:
         reason = f"a URL begins with {' or '.join(starts)}"
         raise RequestError("source", reason, is_forbidden=True)

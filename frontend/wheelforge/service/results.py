@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheelforge.service.requests import LOCK_NAME
 from wheelforge_isolation import (
     IsolationError,
     deliver_file,
@@ -104,6 +105,14 @@ def describe_failure(message: str, code: str = "worker-lost", exit_code: int = 5
     """Return the outcome of a build that has failed for a reason of this machine, or as it says."""
     error = {"code": code, "exit_code": exit_code, "message": message, "hint": None}
     return {"outcome": "failed", "error": error, "artifacts": []}
+
+
+def add_lock(place: Path, outcome: dict[str, Any]) -> None:
+    """Name the lock that a command has written, if it was to write one, among its artifacts."""
+    path = place / LOCK_NAME
+    if path.is_file():
+        facts = {"name": LOCK_NAME, "kind": "lock", "path": str(path), "size": path.stat().st_size}
+        outcome["artifacts"] = [{**facts, "hashes": {"sha256": digest(path)}}]
 
 
 def _read_metadata(place: Path) -> object:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.report import GOOD
-from wheelforge.service.active import Active, follow_file, read_lines
-from wheelforge.service.queue import PRIORITIES, Queue, Run, Want, new_id
-from wheelforge.service.results import Results, describe_failure
-from wheelforge.service.retention import Retention, remove_oldest
+from wheelforge.service.active import TREE, Active, follow_file, make_command, read_lines
+from wheelforge.service.problems import Problem
+from wheelforge.service.queue import MACHINE, Queue, Run, Want, has_failed_lately, new_id
+from wheelforge.service.results import Results, add_lock, describe_failure
+from wheelforge.service.retention import Retention, count_within, remove_oldest
 from wheelforge.service.uploads import Uploads
 from wheelforge.service.wire import AsyncLine
 from wheelforge_isolation import ForgeError, ensure_directory, remove_tree
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from wheelforge.service.zygote import Zygote
 
 _ATTEMPTS = 3
-_MACHINE = 5
-"""The exit code of failures that are not the project's."""
-_REMEMBERED_SECONDS = 3600.0
 _ATTACH_SECONDS = 10.0
 """How long a request without `detach` may be without anybody who follows it, at its beginning."""
 _RETURN_SECONDS = 1.0
@@ -83,8 +81,8 @@ class Runs:
             if run.kind == "command":  # its client has done it, or is gone as well
                 self._store_end(run, "cancelled", {})
             elif report is not None and report["outcome"] in GOOD:
-                await self._hand_out(run, report)
-                self._store_end(run, report["outcome"], report)
+                _, outcome = await self._hand_out(run, report)
+                self._store_end(run, outcome["outcome"], outcome)
             else:
                 self.queue.update(run.id, state="queued", started=None)
                 self.active[run.id] = Active(run=run._replace(state="queued"))
@@ -111,9 +109,12 @@ class Runs:
         run = self.queue.find_run(key, *states)
         if run is None and not spec.fields.get("fresh"):
             last = self.queue.find_run(key, "done")
-            if last is not None and self._is_remembered(last):
+            if last is not None and has_failed_lately(last):
                 run = last
         if run is None:
+            if len(self.active) >= self.retention.waiting:
+                detail = f"{len(self.active)} builds wait already; ask again later"
+                raise Problem(429, "queue-full", detail)
             run = Run(
                 id=new_id(),
                 key=key,
@@ -144,31 +145,9 @@ class Runs:
         self.fill()
         return want
 
-    def _is_remembered(self, run: Run) -> bool:
-        """Return whether it has failed by itself, and not long ago."""
-        is_recent = time.time() - (run.ended or 0) < _REMEMBERED_SECONDS
-        error: dict[str, Any] = run.outcome.get("error") or {}
-        is_own = error.get("exit_code", _MACHINE) != _MACHINE
-        return run.verdict == "failed" and is_recent and is_own
-
     def add_command(self, client: AsyncLine, texts: Sequence[str], streams: list[int]) -> Active:
         """Take a command of a client in; its ``streams`` are taken out of the list."""
-        session, *command = texts
-        count = int(command[5])
-        words = command[6 : 6 + count]
-        label = next((Path(word).name for word in reversed(words) if word[:1] != "-"), "") or "."
-        run = Run(
-            id=new_id(),
-            key="",
-            kind="command",
-            label=label,
-            request={"directory": command[0], "words": words},
-            client=f"session {session}",
-            priority=PRIORITIES["interactive"],
-            state="queued",
-            created=time.time(),
-        )
-        active = Active(run=run, command=command, streams=[*streams], client=client)
+        active = make_command(client, texts, streams)
         self._add(active)
         streams.clear()
         self.fill()
@@ -233,13 +212,23 @@ class Runs:
             self._keep(self._do(active))
 
     async def _do(self, active: Active) -> None:
-        if active.is_cancelled:  # between the choice and this moment
-            return
-        ending: list[str] = []
+        ending, tree = list[str](), self.directory(active.run) / TREE
+        has_tree = active.client is None and active.spec.tree is not None
         try:
-            ending = await self._have_done(active)
+            if has_tree and not active.is_cancelled:
+                await asyncio.to_thread(active.unpack, tree)
+            if active.is_cancelled:  # between the choice and this moment
+                return
+            if not self.is_stopping:
+                ending = await self._have_done(active)
         except OSError as error:  # no worker, no descriptor, no space
             ending = ["gone", f"it has no worker for it: {error.strerror}"]
+        except ForgeError as error:  # an archive that cannot be unpacked
+            active.outcome = describe_failure(str(error), error.code, error.exit_code)
+            ending = ["exit", str(error.exit_code)]
+        finally:
+            if has_tree:
+                await asyncio.to_thread(remove_tree, str(tree))
         await self._conclude(active, ending)
 
     async def _have_done(self, active: Active) -> list[str]:
@@ -278,15 +267,12 @@ class Runs:
         if ending and ending[0] == "declined":
             self._end(active, "declined", {})
             return
-        code = int(ending[1]) if ending and ending[0] == "exit" else _MACHINE
+        code = int(ending[1]) if ending and ending[0] == "exit" else MACHINE
         outcome = active.outcome or self.results.read_output(self.directory(active.run), code)
+        if active.client is None:
+            code, outcome = await self._hand_out(active.run, outcome, code)
         verdict = outcome.get("outcome", "built" if code == 0 else "failed")
-        if active.client is None and verdict in GOOD:
-            try:
-                await self._hand_out(active.run, outcome)
-            except (OSError, ForgeError) as error:
-                code, verdict, outcome = _MACHINE, "failed", describe_failure(str(error))
-        fails_now = code == _MACHINE and active.run.attempts < _ATTEMPTS
+        fails_now = code == MACHINE and active.run.attempts < _ATTEMPTS
         if active.is_cancelled or active.client is not None:
             self._end(active, "cancelled" if active.is_cancelled else verdict, outcome)
         elif self.is_stopping or (fails_now and not self.jobs):  # the next server takes it up
@@ -324,25 +310,41 @@ class Runs:
     def _store_end(self, run: Run, verdict: str, outcome: dict[str, Any]) -> Run:
         run = run._replace(state="done", verdict=verdict, outcome=outcome, ended=time.time())
         self.queue.update(run.id, state="done", verdict=verdict, outcome=outcome, ended=run.ended)
-        for old in self.queue.remove_old(self.retention.runs):
-            remove_tree(str(self.home.runs / old))
+        self._forget_all_but(self.retention.runs)
         return run
 
-    async def _hand_out(self, run: Run, outcome: dict[str, Any]) -> None:
-        """Put results where they are wanted, also for those who ask meanwhile."""
+    async def _hand_out(
+        self, run: Run, outcome: dict[str, Any], code: int = 0
+    ) -> tuple[int, dict[str, Any]]:
+        """Put results where they are wanted, also meanwhile; return how that has ended."""
 
         def list_wanted() -> set[str]:
             return {want.output for want in self.queue.wants_of(run.id) if want.output}
 
-        await self.results.hand_out(self.directory(run), outcome, list_wanted)
+        add_lock(self.directory(run), outcome)
+        try:
+            if outcome.get("artifacts"):
+                await self.results.hand_out(self.directory(run), outcome, list_wanted)
+        except (OSError, ForgeError) as error:
+            return MACHINE, describe_failure(str(error))
+        return code, outcome
 
     async def sweep(self) -> None:
         """Remove what is beyond the bounds."""
-        bound = self.retention.artifact_bytes
+        bounds, home, done = self.retention, self.home, self.queue.list_done()
         with suppress(OSError, ForgeError):  # the disk may be full
             self.uploads.sweep()
-            await asyncio.to_thread(remove_oldest, self.home.artifacts, bound)
-        self.queue.remove_old_wants(self.retention.requests)
+            await asyncio.to_thread(remove_oldest, home.artifacts, bounds.artifact_bytes)
+            for place in (home.wheels, home.files):
+                await asyncio.to_thread(remove_oldest, place, bounds.wheel_bytes)
+            count = await asyncio.to_thread(count_within, home.runs, done, bounds.run_bytes)
+            if count < len(done):
+                self._forget_all_but(count)
+        self.queue.remove_old_wants(bounds.requests)
+
+    def _forget_all_but(self, count: int) -> None:
+        for old in self.queue.remove_old(count):
+            remove_tree(str(self.home.runs / old))
 
     # -- following --------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from wheelforge.service.connections import Connections
 from wheelforge.service.depot import BORROW, KEEP, Depot
 from wheelforge.service.home import COMMANDS_SUFFIX, PROTOCOL, Home, is_own_user, listen
 from wheelforge.service.problems import Problem
+from wheelforge.service.retention import limit_log
 from wheelforge.service.runs import Runs
 from wheelforge.service.wire import AsyncLine, accept
 from wheelforge.version import VERSION
@@ -60,6 +61,8 @@ class ServerOptions(NamedTuple):
     """Those that a service manager has opened, and keeps."""
     index_rules: IndexRules | None = None
     """How the index of wheels on demand is served, if it is."""
+    has_log: bool = False
+    """Whether its output goes to the log in its directory."""
 
 
 class Server:
@@ -192,6 +195,8 @@ class Server:
             self.depot.sweep()
             if time.monotonic() - swept > _SWEEP_SECONDS:
                 await self.runs.sweep()
+                if self.options.has_log:
+                    limit_log(self.home.log)
                 swept = time.monotonic()
             if self.network is not None:
                 self.network.sweep()

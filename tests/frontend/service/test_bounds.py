@@ -17,6 +17,7 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, names_in, write_sdist
 from tests.support.service import PLAIN, Service, until
+from wheelforge.service.retention import limit_log
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,8 +27,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a server forks"
 PROGRAM = """
 import wheelforge.cli
 from wheelforge.service import depot, retention, server
-depot.Bounds.__new__.__defaults__ = ({servers}, {idle}, {age}, {loans})
-retention.Retention.__new__.__defaults__ = ({runs}, {requests}, {artifact_bytes}, {log_bytes})
+depot.Bounds.__new__.__defaults__ = ({servers}, {idle}, {age}, {loans}, {memory})
+retention.Retention.__new__.__defaults__ = (
+    {runs}, {requests}, {artifact_bytes}, {log_bytes}, {run_bytes}, {wheel_bytes}, {waiting}
+)
 server._SWEEP_SECONDS = 0.0
 wheelforge.cli.run()
 """
@@ -36,10 +39,14 @@ USUAL = {
     "idle": 600.0,
     "age": 3600.0,
     "loans": 500,
+    "memory": 1 << 30,
     "runs": 1000,
     "requests": 10_000,
     "artifact_bytes": 1 << 30,
     "log_bytes": 1 << 20,
+    "run_bytes": 1 << 30,
+    "wheel_bytes": 1 << 30,
+    "waiting": 100,
 }
 
 
@@ -105,6 +112,14 @@ def test_backends__are_so_many_at_most(ground: Ground, tmp_path: Path) -> None:
             assert count_backends(service) <= 1
 
 
+def test_backends__have_so_much_memory_together(ground: Ground, tmp_path: Path) -> None:
+    sdist = write_sdist(tmp_path)
+    with serving_within(ground, memory=1) as service:
+        for umask in (0o022, 0o027, 0o077):
+            service.run(sdist, "-o", tmp_path / "out", "--no-reuse", umask=umask)
+            assert count_backends(service) == 1
+
+
 def test_runs_and_requests__are_forgotten_with_all_that_is_theirs(
     ground: Ground, tmp_path: Path
 ) -> None:
@@ -152,3 +167,94 @@ def test_output__of_one_build_is_bounded(ground: Ground, tmp_path: Path) -> None
     assert len(log) < 20_000
     assert events.count(b"output beyond 20000 bytes is left out") == 1
     assert events.splitlines()[-2].count(b'"finished"') == 1
+
+
+def test_logs__of_all_builds_have_so_many_bytes_the_oldest_go_first(
+    ground: Ground, tmp_path: Path
+) -> None:
+    code = "print('x' * 100_000)"
+    with serving_within(ground, run_bytes=500_000) as service:
+        numbers = [
+            service.build(write_sdist(tmp_path, name=f"loud{number}", build_wheel=code))
+            for number in range(4)
+        ]
+        for number in numbers:
+            service.wait(number)
+
+        until(lambda: service.ask("GET", f"/api/v1/builds/{numbers[0]}")[0] == 404)
+
+        assert service.ask("GET", f"/api/v1/builds/{numbers[-1]}")[0] == 200
+        assert len(names_in(service.home / "runs")) in {1, 2}
+
+
+@pytest.mark.parametrize("kind", ["wheels", "files"])
+def test_index__keeps_so_many_bytes_of_files(ground: Ground, kind: str) -> None:
+    with serving_within(ground, wheel_bytes=300_000) as service:
+        place = service.home / kind
+        for number in range(4):
+            directory = place / f"{number}" if kind == "wheels" else place
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / f"file{number}").write_bytes(bytes(100_000))
+
+        until(lambda: len(names_in(place)) <= 3)
+
+        assert "3" in names_in(place)[-1]
+
+
+def test_queue__is_so_long_at_most(ground: Ground, tmp_path: Path) -> None:
+    code = "import time; time.sleep(30)"
+    sdists = [write_sdist(tmp_path, name=f"p{n}", build_wheel=code) for n in range(4)]
+    with serving_within(ground, waiting=3) as service:
+        numbers = [service.build(sdist) for sdist in sdists[:3]]
+        document = {"source": str(sdists[3]), "detach": True}
+
+        status, problem = service.ask("POST", "/api/v1/builds", document)
+
+        assert (status, problem["code"]) == (429, "queue-full")
+        for number in numbers:
+            service.ask("DELETE", f"/api/v1/builds/{number}")
+        until(lambda: service.ask("POST", "/api/v1/builds", document)[0] == 202)
+        service.ask("POST", "/api/v1/server/stop", {})
+
+
+def test_background_log__is_moved_when_it_is_too_large(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("ab", buffering=0) as appending:
+        for number in range(50):
+            appending.write(f"line {number}\n".encode())
+            limit_log(log, 100)
+        appending.write(b"the last\n")
+
+    assert log.read_bytes().endswith(b"the last\n")
+    assert log.stat().st_size < 200
+    assert (tmp_path / "log.1").stat().st_size == 100
+    assert names_in(tmp_path) == ["log", "log.1"]
+
+
+def test_api_builds__have_the_usual_limits_whatever_the_server_has(
+    ground: Ground, tmp_path: Path
+) -> None:
+    code = (
+        "import resource as r; names = ('NOFILE', 'CORE', 'CPU', 'STACK');"
+        "files['limits'] = repr([r.getrlimit(getattr(r, f'RLIMIT_{n}'))[0] for n in names])"
+    )
+    resource = pytest.importorskip("resource", reason="this platform has no limits")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(600, limits[0][1]), limits[0][1]))
+    resource.setrlimit(resource.RLIMIT_CPU, (3000, limits[1][1]))
+    try:
+        with serving_within(ground) as service:
+            number = service.build(
+                write_sdist(tmp_path, build_wheel=code), output=str(tmp_path / "out")
+            )
+            assert service.wait(number)["verdict"] == "built"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits[0])
+        resource.setrlimit(resource.RLIMIT_CPU, limits[1])
+
+    (wheel,) = (tmp_path / "out").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        found = archive.read("limits").decode()
+    hard = [resource.getrlimit(each)[1] for each in (resource.RLIMIT_STACK, resource.RLIMIT_CPU)]
+    stack = 8 << 20 if hard[0] == -1 else min(8 << 20, hard[0])
+    assert found == f"[1024, 0, {hard[1]}, {stack}]"

@@ -200,6 +200,22 @@ def test_uploads__of_one_client_have_a_limit_that_is_not_another_s(tmp_path: Pat
     assert not [name for name in names_in(tmp_path) if name.endswith(".draft")]
 
 
+def test_uploads__of_one_client_are_so_many_at_most(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path, most=2)
+
+    async def send() -> None:
+        for content in (b"a", b"b"):
+            await receive(uploads, content, "one")
+        with pytest.raises(Problem, match="2 uploads at most"):
+            await receive(uploads, b"c", "one")
+        await receive(uploads, b"a", "one")  # which is there
+        await receive(uploads, b"c", "two")
+
+    asyncio.run(send())
+
+    assert (uploads.measure("one"), uploads.measure("two")) == (2, 1)
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
 def test_post__of_a_form_is_refused(network: Network, kind: str) -> None:
     status, problem = network.ask("POST", "/api/v1/builds", b"source=six", Content_Type=kind)

@@ -73,7 +73,7 @@ class PageBuilds:
         self._runs = runs
         self._wheels = wheels
         self._repair = repair
-        self._directory = runs.home.root / "wheels"
+        self._directory = runs.home.wheels
         self._building: dict[tuple[str, str], _Building] = {}
         self._born = time.time()
 

@@ -48,7 +48,7 @@ class Site:
 
     def __init__(self, server: Server, rules: IndexRules) -> None:
         self.rules = rules
-        self.upstream = Upstream(rules.settings, server.home.root / "files")
+        self.upstream = Upstream(rules.settings, server.home.files)
         base = server.home.root / "index-v1.sqlite"
         self.wheels = BuiltWheels(base)
         self.builds = PageBuilds(server.runs, self.wheels, rules.repair)
