@@ -11,6 +11,7 @@ from tests.benchmarks.world import OFFLINE, Bench, Command, SkipError, run_child
 from tests.support.corpus import SDISTS, fetch_missing
 
 AT_ONCE = "2"
+OURS, BASE = "wheelforge -j 2", "xargs -P 2 uv build"
 
 
 def run(bench: Bench) -> Result:
@@ -22,7 +23,7 @@ def run(bench: Bench) -> Result:
         measure(contenders(bench, sources, online), 0, bench.place)
         offline = contenders(bench, sources, {**online, **OFFLINE})
         samples = measure(offline, bench.rounds, bench.place)
-    row = Row(title=f"{len(sources)} sdists", samples=samples, base="xargs -P 2 uv build")
+    row = Row(title=f"{len(sources)} sdists", samples=samples, base=BASE)
     return Result(name="batch", title="many sdists to wheels, warm caches", rows=[row])
 
 
@@ -49,13 +50,14 @@ def build_all_with_ours(bench: Bench, sources: list[str], output: Path) -> Comma
 
 
 def contenders(
-    bench: Bench, sources: list[str], variables: Mapping[str, str]
+    bench: Bench, sources: list[str], variables: Mapping[str, str], *more: str
 ) -> dict[str, Contender]:
-    """Return who builds ``sources``, two at a time."""
+    """Return who builds ``sources``, two at a time; ours with ``more`` options."""
 
     def build_with_ours(place: Path) -> None:
         output = place / "dist"
-        run_child(build_all_with_ours(bench, sources, output), variables, place, may_fail=True)
+        words = (*build_all_with_ours(bench, sources, output), *more)
+        run_child(words, variables, place, may_fail=True)
         _check(output, sources)
 
     def build_with_uv(place: Path) -> None:
@@ -70,8 +72,8 @@ def contenders(
         (place / "list").write_text("".join(f"{source}\n" for source in sources), encoding="utf-8")
 
     return {
-        "wheelforge -j 2": Contender(build_with_ours),
-        "xargs -P 2 uv build": Contender(build_with_uv, prepare=write_list),
+        OURS: Contender(build_with_ours),
+        BASE: Contender(build_with_uv, prepare=write_list),
     }
 
 

@@ -43,12 +43,12 @@ def _measure(
     for _ in range(max(1, bench.rounds // 2)):
         for size in crowds:
             for name, each in commands.items():
-                rate = _measure_rate(bench, list(islice(cycle(each), total)), variables, size)
+                rate = measure_rate(bench, list(islice(cycle(each), total)), variables, size)
                 samples[name][f"{size} at once"].values.append(rate)
     return samples
 
 
-def _measure_rate(
+def measure_rate(
     bench: Bench, commands: list[Command], variables: Mapping[str, str], size: int
 ) -> float:
     """Return how many of the builds are done in a second, ``size`` at once."""

@@ -1,4 +1,4 @@
-"""One warm build by a server that lives on: its thin client as a whole process, beside uv."""
+"""Builds by a server that lives on: its thin client as a whole process, beside uv."""
 
 import contextlib
 import subprocess
@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.figures import Result, Row, geometric_mean
-from tests.benchmarks.mirror import serve_wheels
-from tests.benchmarks.one_build import BASE, fill_caches
+from tests.benchmarks.one_build import BASE
 from tests.benchmarks.pairing import Contender, measure
+from tests.benchmarks.resident_load import describe, fill, measure_load
 from tests.benchmarks.world import COMPILED, OFFLINE, Bench, building, run_child
 
 THIN, NOTHING = "wheelforge --server", "python -c pass"
@@ -19,12 +19,10 @@ _PATIENCE_SECONDS = 30
 
 def run(bench: Bench) -> Result:
     """Compare whole programs, and what the client itself costs."""
-    with serve_wheels() as url:
-        online = bench.compose(bench.place, url)
-        for sdist in bench.sdists():
-            fill_caches(bench, sdist, online)
+    online = fill(bench)
     with _serving(bench, online) as address:
         rows = _measure(bench, {**online, **OFFLINE}, address)
+        load = measure_load(bench, online, address)
     own = geometric_mean(
         sum(row.samples[THIN].cpu) / max(sum(row.samples[NOTHING].cpu), 1e-9) for row in rows
     )
@@ -33,7 +31,12 @@ def run(bench: Bench) -> Result:
         for row in rows
     ]
     notes = [f"{COMPILED} is not in the mean", f"the client itself: {own:.1f} of `{NOTHING}`"]
-    return Result(name="resident", title="sdist to wheel, by a server", rows=rows, notes=notes)
+    return Result(
+        name="resident",
+        title="sdist to wheel, by a server",
+        rows=[*rows, *load],
+        notes=[*notes, *describe(load)],
+    )
 
 
 @contextlib.contextmanager
