@@ -10,7 +10,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
-from wheelforge_isolation.formats.text import escape_controls, escape_line, escape_output
+from wheelforge_isolation.formats.text import (
+    escape_controls,
+    escape_line,
+    escape_output,
+    shorten_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -172,7 +177,7 @@ def _list_results(outcome: Outcome) -> Iterator[str]:
     took = f", {outcome.whole.seconds:.1f} s" if outcome.whole else ""
     how = {"reused": "Reused", "fetched": "Fetched"}.get(outcome.verdict, "Built")
     for artifact in outcome.artifacts:
-        path = escape_line(os.path.relpath(artifact.path))
+        path = escape_line(shorten_path(artifact.path))
         yield f"{how} {path} ({describe_size(artifact.size_bytes)}{took})"
 
 

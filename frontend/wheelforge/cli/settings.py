@@ -13,6 +13,7 @@ from wheelforge.cli.remote_options import read_remote
 from wheelforge.errors import SourceError, UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
 from wheelforge.settings import SandboxSettings, Settings
+from wheelforge_isolation.formats.text import shorten_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +148,7 @@ def check_contradictions(options: CommandOptions) -> None:
         for source in options.sources:
             if isinstance(source, Path) and source.suffix == ".whl":
                 reason = "it is a wheel, which is built already; `wheelforge metadata` reads it"
-                raise SourceError("source-invalid", os.path.relpath(source), reason)
+                raise SourceError("source-invalid", shorten_path(source), reason)
 
 
 def _find_output(source: Path | str) -> Path:

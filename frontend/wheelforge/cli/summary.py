@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import html
-import os
 import re
 from collections import Counter
 from operator import itemgetter
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.cli.argument_types import describe_size
-from wheelforge_isolation.formats.text import escape_line
+from wheelforge_isolation.formats.text import escape_line, shorten_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,9 +119,9 @@ def _list_places(batch: Batch) -> Iterable[str]:
     if len(places) == 1:
         count = f"{len(files)} files" if len(files) > 1 else "1 file"
         size = describe_size(sum(files.values()))
-        yield f"results in `{os.path.relpath(places.pop())}` ({count}, {size})"
+        yield f"results in `{shorten_path(places.pop())}` ({count}, {size})"
     if batch.reports:
-        yield f"reports: {', '.join(f'`{os.path.relpath(path)}`' for path in batch.reports)}"
+        yield f"reports: {', '.join(f'`{shorten_path(path)}`' for path in batch.reports)}"
     if any(outcome.error for outcome in batch.outcomes):
         yield "again: the same command with `--resume` keeps what is built"
 

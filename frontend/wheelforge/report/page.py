@@ -69,8 +69,12 @@ def _describe(run: Run, home: Path, base: str) -> dict[str, object]:
 
 
 def _link(path: Path, home: Path, base: str) -> str:
+    try:
+        way = os.path.relpath(path, home)
+    except ValueError:  # another drive
+        return path.as_uri()
     # No name of a file becomes a scheme, a query or a fragment.
-    address = quote(os.fsencode(os.path.relpath(path, home).replace(os.sep, "/")))
+    address = quote(os.fsencode(way.replace(os.sep, "/")))
     return f"{base.rstrip('/')}/{address}" if base else address
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -30,6 +31,14 @@ def escape_output(text: str) -> str:
     return "".join(
         piece if number % 2 else escape_controls(piece) for number, piece in enumerate(pieces)
     )
+
+
+def shorten_path(path: str | os.PathLike[str]) -> str:
+    """Return the way from the working directory to ``path``, or ``path`` where there is none."""
+    try:
+        return os.path.relpath(path)
+    except (ValueError, OSError):  # it is on another drive, or the working directory was removed
+        return os.fspath(path)
 
 
 def find_meant(word: str, known: Iterable[str], alike: float = 0.6) -> str:
