@@ -13,7 +13,7 @@ from wheelforge.cli.default_files import find_defaults, list_files
 from wheelforge.cli.defaults import fill_places, hold_places
 from wheelforge.cli.parser import COMMANDS, GROUPS, build_parser
 from wheelforge.cli.variables import list_variables, read_environment, read_variables
-from wheelforge.errors import UsageError
+from wheelforge.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,7 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
     defaults = find_defaults(name, parser, files, variables)
     hold_places(parser, defaults)
     found = CommandOptions(words=words, config_files=files, file_inputs=FileInputs())
-    _, unknown = parser.parse_known_intermixed_args(words, found)
+    unknown = _parse(parser, words, found)
     if unknown:
         from wheelforge.cli.mistakes import reject_option
 
@@ -49,6 +49,21 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
         found.sources = [each for source in found.sources for each in list_sdists(source)]
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
+
+
+def _parse(parser: argparse.ArgumentParser, words: list[str], found: CommandOptions) -> list[str]:
+    """Fill ``found``, and return the words that the parser does not know."""
+    try:
+        return parser.parse_known_intermixed_args(words, found)[1]
+    except SourceError:
+        # After an option that is not known, its value is taken for a source.
+        for action in parser._actions:  # ruff: ignore[private-member-access]
+            if action.dest == "sources":
+                action.type = None
+        unknown = parser.parse_known_intermixed_args(words, CommandOptions())[1]
+        if not unknown:
+            raise
+        return unknown
 
 
 def _name_sources(words: list[str]) -> list[str]:

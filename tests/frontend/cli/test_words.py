@@ -54,6 +54,7 @@ def refuse(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["--config-settings=a=b", "demo"], "--config-setting"),
         (["--build-constraints", "x", "demo"], "--build-constraint"),
         (["-c", "x", "demo"], "--build-constraint"),
+        (["-c", "list.txt", "demo"], "--build-constraint"),
         (["--out-dir", "x", "demo"], "--outdir"),
         (["--wheel-dir", "x", "demo"], "--outdir"),
         (["--default-index", "x", "demo"], "--index-url"),
