@@ -8,6 +8,7 @@ anything else has another key. Whatever is in doubt is built.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _ALL = ":all:"
+_STARTS = {".tar.gz": b"\x1f\x8b", ".zip": b"PK"}
 
 
 class WheelReuse:
@@ -82,7 +84,7 @@ class WheelReuse:
         settings, policy = self.settings, self.settings.policy
         is_plain = request.tree is None and not request.stops_early and settings.recorder is None
         is_wheel = request.kinds in {(), (Kind.WHEEL,)}
-        if not (is_plain and is_wheel and self._is_wanted(fetched)):
+        if not (is_plain and is_wheel and self._is_wanted(request, fetched)):
             return None
         if settings.overrides is not None and override is None:
             release = self._find_release(fetched)
@@ -110,10 +112,12 @@ class WheelReuse:
 
         return read_directory(request, fetched.path, self.manager.cache.layout.root)
 
-    def _is_wanted(self, fetched: FetchedSource) -> bool:
+    def _is_wanted(self, request: BuildRequest, fetched: FetchedSource) -> bool:
         """Return whether wheels of that source are used again if all is the same."""
         if fetched.sha256:
-            return self.settings.policy.reuse is not Reuse.OFF
+            # A build requirement is looked for before its sdist is fetched.
+            has_name = bool(request.chain) or _has_right_name(fetched.path)
+            return has_name and self.settings.policy.reuse is not Reuse.OFF
         return self.settings.policy.reuse is Reuse.ALL and not fetched.commit
 
     def _find_release(self, fetched: FetchedSource) -> tuple[str, str] | None:
@@ -232,3 +236,11 @@ class WheelReuse:
 def _find_variables(request: BuildRequest, inputs: WheelInputs) -> dict[str, str]:
     own = inputs.override.variables if inputs.override else {}
     return {**(request.variables or {}), **own}
+
+
+def _has_right_name(archive: Path) -> bool:
+    """Return whether a file is what its name says; a build refuses one that is not."""
+    with contextlib.suppress(OSError), archive.open("rb") as file:
+        start, name = file.read(2), archive.name.lower()
+        return any(name.endswith(each) and start == _STARTS[each] for each in _STARTS)
+    return False

@@ -19,7 +19,7 @@ from tests.support.maker import maker, read_mark, thing_file, write_thing
 from tests.support.witness import watch
 from wheelforge.build import toolchain
 from wheelforge.models import Keep, Kind, Policy, Reuse
-from wheelforge_isolation import Layout, collect_garbage
+from wheelforge_isolation import ArchiveError, Layout, collect_garbage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +140,22 @@ def test_reuse__other_requests_are_always_built(
         found = [forge.build(ask(**request)).verdict for _ in range(2)]
 
     assert found == ["built", "built"]
+
+
+@pytest.mark.parametrize("suffix", [".tgz", ".tar.xz", ".zip"])
+def test_reuse__sdist_with_the_wrong_name_is_refused_as_without_it(
+    ground: Ground, tmp_path: Path, suffix: str
+) -> None:
+    source = write_sdist(tmp_path)
+    build(ground, source)
+    renamed = source.with_name(f"demo-1.0{suffix}")
+    renamed.write_bytes(source.read_bytes())
+
+    with pytest.raises(ArchiveError) as raised:
+        build(ground, renamed)
+
+    assert raised.value.code == "archive-kind"
+    assert build(ground, source).verdict == "reused"
 
 
 def test_reuse__directory_of_a_build_that_is_wanted_is_made(ground: Ground, tmp_path: Path) -> None:
