@@ -91,6 +91,7 @@ CHANGES = {
     "hooks/sandbox/enter": {  # in a root of its own, which ends with a hook, and messages
         *("os.chmod", "os.makedirs", "os.open", "os.symlink", "os.write", "open(w)"),
     },
+    "hooks/sandbox/prefix": {"os.write"},  # to a pipe
     "hooks/in_process": {"os.open", "unlink", "open(w)"},  # in the Python of a backend
     "hooks/path_probe": {"os.mkdir", "os.rmdir"},  # in the Python of a backend
     "hooks/serve": {"os.write"},  # to a pipe
@@ -101,7 +102,7 @@ CHANGES = {
     "report/stream": {"open(w)"},  # line by line, for a reader beside the build
 }
 """Changes to a file system outside `files`, each with its reason."""
-ELSEWHERE = {"enter", "path_probe", "import_probe", "serve", "start"}
+ELSEWHERE = {"enter", "job", "path_probe", "import_probe", "serve", "start"}
 """Executed by path in the Python of a build environment: the process they look at is their own."""
 RETIRED = {
     "module": {

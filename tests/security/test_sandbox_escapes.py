@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ FROM_OUTSIDE = {
 AS_ROOT = {
     *("open_disk", "make_device", "write_kernel_setting", "write_sys", "mount_file_system"),
     *("set_clock", "keep_capabilities", "read_passwords_of_the_system", "write_the_system"),
+    *("mount_by_descriptor", "join_namespace_of_process"),
     *("write_the_root", "send_raw_packet", "make_mounts_writable", "open_file_by_handle"),
     *(
         "load_program_into_kernel",
@@ -50,10 +52,14 @@ AS_ROOT = {
     ),
 }
 """Attempts that fail for everybody but root, in a sandbox or not."""
+AS_USER = {"slow_down_process"}
+"""Attempts that fail for root without its capabilities, since the process outside has them."""
 HARMLESS_ANYWAY = {
     *("open_terminal", "use_inherited_descriptor", "leave_daemon_behind", "open_file_by_handle"),
     *("write_the_system", "write_the_root", "create_file_in_the_interpreter"),
     *("start_io_uring", "open_socket_to_the_host", "connect_multipath_tcp", "set_clock"),
+    *("type_into_terminal", "use_cipher_of_the_kernel", "handle_page_faults"),
+    *("watch_the_processor", "take_descriptor_of_process", "read_log_of_the_kernel"),
     *("write_the_code_that_runs_hooks", "read_keyring", "make_mounts_writable"),
 }
 """Attempts that fail without a sandbox too, or are not made there."""
@@ -108,6 +114,39 @@ def find_disk() -> tuple[str, int]:
     return "/dev/none", 0
 
 
+@contextmanager
+def answering_names() -> Generator[int]:
+    """Yield the port of a server that answers each question with the question."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line, ThreadPoolExecutor(1) as pool:
+        line.bind(("127.0.0.1", 0))
+
+        def answer() -> None:
+            while True:
+                question, address = line.recvfrom(512)
+                if not question:
+                    return
+                line.sendto(question, address)
+
+        pool.submit(answer)
+        try:
+            yield line.getsockname()[1]
+        finally:
+            line.sendto(b"", line.getsockname())
+
+
+@contextmanager
+def opening_terminal(user: User | None) -> Generator[str]:
+    """Yield the path of a terminal that belongs to ``user``."""
+    ours, theirs = os.openpty()
+    if user is not None:
+        os.fchown(theirs, user.uid, user.gid)
+    try:
+        yield os.ttyname(theirs)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
 def add_key(name: str) -> None:
     library = ctypes.CDLL(None)
     library.syscall(248, b"user", name.encode(), b"secret", 6, ctypes.c_long(-3))
@@ -152,6 +191,8 @@ def make_world(home: Path, cache: Path, user: User | None) -> Generator[World]:
         stack.callback(ctypes.CDLL(None).shmctl, memory, 0, None)
         add_key(mark)
         disk, device = find_disk()
+        ports["names"] = stack.enter_context(answering_names())
+        ports["terminal"] = stack.enter_context(opening_terminal(user))
         ports.pop("abstract")
         yield World(
             datagrams=datagrams,
@@ -250,7 +291,7 @@ def test_sandbox__holds_what_its_rung_claims(
     forbidden = {name for name, claims in list_claims().items() if claims[rung]}
     assert facts["sandbox"]["rung"] == rung
     assert through & forbidden == set()
-    allowed = set(list_claims()) - forbidden
+    allowed = set(list_claims()) - forbidden - (set() if user else AS_USER)
     assert through >= allowed - AS_ROOT - HARMLESS_ANYWAY, "the table claims too little"
 
 

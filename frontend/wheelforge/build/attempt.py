@@ -277,7 +277,7 @@ class Attempt:
                 yield backend
             except BuildError as error:
                 if session.context.settings.policy.keep is not Keep.NEVER:
-                    backend.write_retry_script(self.place, options.base)
+                    backend.write_retry_script(self.place, options)
                 if isinstance(error, HookFailedError):
                     raise self._diagnose(error) from error
                 if isinstance(error, HookError) and error.code == "hook-timed-out":

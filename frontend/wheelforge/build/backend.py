@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wheelforge.build.project import Project
+    from wheelforge.hooks.runner import HookOptions
+    from wheelforge.hooks.sandbox.confinement import Confinement
     from wheelforge.models import BuildEnvironment, Runner
 
 _DISTRIBUTIONS: dict[Kind, Literal["sdist", "wheel", "editable"]] = {
@@ -39,24 +41,34 @@ _CONFUSIONS = (OSError, ValueError, TypeError, AttributeError, LookupError, Recu
 _LONGEST_FOUND = 200
 
 _RETRY_SCRIPT = '''\
-"""Runs the hook that failed once more, as it was run. Any Python 3 can run this.
+"""Runs the hook that failed once more, as it was run: {where}. Any Python 3 can run this.
 
 All variables of that hook are below, secret ones too: do not pass this file on.
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 CALL = json.loads({call!r})
+GO = "import os, sys; os.chdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 
-with tempfile.TemporaryDirectory() as name:
+with tempfile.TemporaryDirectory(dir=CALL["place"]) as name:
     place = pathlib.Path(name)
     (place / "input.json").write_text(CALL["question"], encoding="utf-8")
-    argv = [*CALL["argv"], name]
-    status = subprocess.call(argv, cwd=CALL["directory"] or None, env=CALL["variables"])
+    argv, options = [*CALL["argv"], name], {{"cwd": CALL["directory"] or None}}
+    if CALL["prefix"]:
+        argv = [*CALL["prefix"], argv[0], "-I", "-S", "-c", GO, CALL["directory"] or "/", *argv]
+    if CALL["filter"]:
+        reader, writer = os.pipe()
+        os.write(writer, bytes.fromhex(CALL["filter"]))
+        os.close(writer)
+        argv = [str(reader) if word is None else word for word in argv]
+        options["pass_fds"] = [reader]
+    status = subprocess.call(argv, env=CALL["variables"], **options)
     if (place / "output.json").exists():
         print((place / "output.json").read_text(encoding="utf-8"))
     sys.exit(status)
@@ -105,16 +117,20 @@ class Backend:
         # pypa/build has joined what the hook returned to the directory.
         return relpath(made, directory) if self._returned is None else self._returned
 
-    def write_retry_script(self, directory: Path, variables: Mapping[str, str]) -> None:
+    def write_retry_script(self, directory: Path, terms: HookOptions) -> None:
         """Write a script that makes the last call again into ``directory``, which is private.
 
-        What the environment and pyproject-hooks demand is laid over ``variables``, as for the call.
+        What the environment and pyproject-hooks demand is laid over the variables of the ``terms``,
+        as for the call, and it is made in their sandbox.
         """
-        if self._last_call:
-            composed = compose_environment(variables, self._last_call["variables"])
-            call = json.dumps({**self._last_call, "variables": composed})
-            ensure_directory(str(directory))
-            replace_file(str(directory / "retry.py"), _RETRY_SCRIPT.format(call=call).encode())
+        if not self._last_call:
+            return
+        composed = compose_environment(terms.base, self._last_call["variables"])
+        facts = {**self._last_call, "variables": composed, **_describe_sandbox(terms.confinement)}
+        where = "in its sandbox" if facts["prefix"] else "in no sandbox"
+        ensure_directory(str(directory))
+        script = _RETRY_SCRIPT.format(call=json.dumps(facts), where=where)
+        replace_file(str(directory / "retry.py"), script.encode())
 
     def _run(
         self,
@@ -147,6 +163,20 @@ class Backend:
             _check_answer(hook, self._returned)
         for warning in warnings:
             self._warn(warning)
+
+
+def _describe_sandbox(confinement: Confinement | None) -> dict[str, Any]:
+    """Return what a script needs to start a hook in the same sandbox."""
+    if confinement is None or not confinement.prefix:
+        return {"prefix": [], "filter": "", "place": None}
+    from wheelforge.hooks.sandbox.prefix import FILTER
+
+    words, code = confinement.prefix
+    return {
+        "prefix": [None if word == FILTER else word for word in words],
+        "filter": code.hex(),
+        "place": str(confinement.private),
+    }
 
 
 def _check_answer(hook: str, answer: object) -> None:

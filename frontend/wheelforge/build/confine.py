@@ -13,6 +13,7 @@ from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.sandbox.confinement import Confinement
 from wheelforge.hooks.sandbox.ladder import choose_sandbox
 from wheelforge.hooks.sandbox.policy import change_variables, make_policy
+from wheelforge.hooks.sandbox.prefix import Prefix
 from wheelforge_isolation import JsonCache, ensure_directory
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def find_sandbox(settings: Settings, components: Components, layout: Layout) -> 
     """Return the rung that the hooks of a forge stand on; an error if it is lower than wanted."""
     if components.make_runner is not None:
         raise UsageError("option-invalid", "--sandbox", "the runner of the hooks is not ours")
-    if settings.sandbox.limits and os.name == "nt":
-        raise UsageError("option-invalid", "--max-memory", "there are no such limits on Windows")
+    if settings.sandbox.largest_file is not None and os.name == "nt":
+        raise UsageError("option-invalid", "--max-file-size", "Windows has no such limit")
     return choose_sandbox(
         settings.sandbox.wanted,
         settings.variables.get("PATH", os.defpath),
@@ -102,7 +103,7 @@ class HookSandbox:
     ) -> Confinement:
         """Return the sandbox for a project at ``root``, whose hooks have variables of their own."""
         variables = compose_environment(own, environment.make_extra_environ())
-        confinement = Confinement(prefix=(), private=self.place / _PRIVATE)
+        confinement = Confinement(prefix=Prefix(), private=self.place / _PRIVATE)
         confinement.prepare()
         policy = make_policy(
             python=environment.python_executable,

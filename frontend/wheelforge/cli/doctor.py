@@ -221,7 +221,7 @@ def _check_sandboxes(settings: Settings) -> list[Check]:
     """Try each rung anew, whatever was remembered of it."""
     tries = try_rungs(settings.variables.get("PATH", os.defpath))
     found = dict(zip(RUNGS, tries, strict=False))
-    best = max((each.level for each in found.values()), key=LEVELS.index)
+    best = max((each.level for each in found.values()), key=LEVELS.index, default="none")
     hint = "" if best == "strict" else "install bubblewrap, or allow user namespaces, for `strict`"
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     text = "hooks run as root can change this whole machine, unless they are in a sandbox"

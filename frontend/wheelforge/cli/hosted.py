@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from wheelforge.build.targets import find_layout
 from wheelforge.cli import run_safely
 from wheelforge.cli.command_line import run_words
+from wheelforge.hooks.sandbox.ladder import CHOICES, LEVELS
 from wheelforge.hooks.server import ForkServer
 from wheelforge.report import describe_outcome, tail_of
 from wheelforge.service import wire
@@ -95,18 +96,21 @@ class Job(NamedTuple):
         return cls(*place, encoding, errors, words, variables)
 
 
-def work(line: socket.socket, streams: list[int]) -> NoReturn:
-    """Do the job that comes over ``line``, and end this process."""
+def work(line: socket.socket, streams: list[int], *, floor: str = "none") -> NoReturn:
+    """Do the job that comes over ``line``, and end this process.
+
+    Hooks are in a sandbox that promises at least the level ``floor``, whatever the client says.
+    """
     code = 1
     try:
         texts, _ = wire.receive(line)
         if texts:
-            code = _do(Job.read(texts), line, streams)
+            code = _do(Job.read(texts), line, streams, floor)
     finally:
         os._exit(code)
 
 
-def _do(job: Job, line: socket.socket, streams: list[int]) -> int:
+def _do(job: Job, line: socket.socket, streams: list[int], floor: str) -> int:
     lock = threading.Lock()
 
     def tell(*texts: str) -> None:
@@ -122,7 +126,8 @@ def _do(job: Job, line: socket.socket, streams: list[int]) -> int:
     observer = Observer(tell)
     try:
         _set_limits(job.limits)
-        code = run_safely(lambda: run_words(job.words, hosting=Hosting(job.cache, observer)))
+        hosting = Hosting(job.cache, observer, floor)
+        code = run_safely(lambda: run_words(job.words, hosting=hosting))
     except Declined as refusal:
         tell("declined", str(refusal))
         return 0
@@ -204,6 +209,8 @@ class Hosting(NamedTuple):
 
     cache: str
     observer: Observer
+    floor: str
+    """The least level of a sandbox."""
 
     def check(self, options: CommandOptions) -> None:
         """Decline what a server does not do; let it hear of what it does."""
@@ -215,3 +222,15 @@ class Hosting(NamedTuple):
         ):
             raise Declined(f"it has another cache, `{self.cache}`")
         options.observer = self.observer
+        if hasattr(options, "sandbox"):
+            raise_sandbox(options, self.floor)
+
+
+def raise_sandbox(options: CommandOptions, floor: str) -> None:
+    """Let a command have a sandbox of the level ``floor``, unless its own promises more."""
+    least = LEVELS.index(floor)
+    if options.require_sandbox in LEVELS[:least]:
+        options.require_sandbox = floor
+    own = options.sandbox if options.sandbox in LEVELS else "none"
+    if LEVELS.index(own) < least:
+        options.sandbox = floor if floor in CHOICES else "auto"

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +19,7 @@ from wheelforge.build.targets import find_layout, read_index_settings
 from wheelforge.cli.background import go_to_background, write_to_log
 from wheelforge.cli.console import Console
 from wheelforge.errors import ServiceError, UsageError
+from wheelforge.hooks.sandbox.ladder import LEVELS
 from wheelforge.service.access import LOOPBACK
 from wheelforge.service.activation import find_network, find_socket, read_listeners
 from wheelforge.service.home import Home, choose_socket
@@ -81,7 +83,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
             write_to_log(home.log)
         hosted.prepare()
 
-    zygote = Zygote(prepare, hosted.work, closed=listeners)
+    zygote = Zygote(prepare, partial(hosted.work, floor=_find_floor(options)), closed=listeners)
     from wheelforge.service.access import read_tokens
     from wheelforge.service.server import ServerOptions, serve
 
@@ -114,6 +116,12 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
             write_to_log(home.log, is_ready=True)
 
     serve(found, zygote, on_ready)
+
+
+def _find_floor(options: CommandOptions) -> str:
+    """Return the level that was asked for by name: it binds commands of clients, too."""
+    levels = (options.require_sandbox, options.sandbox)
+    return max((each for each in levels if each in LEVELS), key=LEVELS.index)
 
 
 def _choose_sandbox(options: CommandOptions, console: Console) -> str:

@@ -19,6 +19,8 @@ from wheelforge.hooks.protocol import Outcome, Unserved
 from wheelforge_isolation import kill_group
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wheelforge.hooks.protocol import Command, Watch
 
 _ON_WINDOWS = sys.platform == "win32"
@@ -37,8 +39,11 @@ class Direct:
         self._is_through = threading.Event()
         self._problem: BaseException | None = None
 
-    def run(self, command: Command) -> Outcome:
-        """Run a command, and return how it ended, by itself or by us."""
+    def run(self, command: Command, descriptors: Sequence[int] = ()) -> Outcome:
+        """Run a command, and return how it ended, by itself or by us.
+
+        It inherits the ``descriptors``.
+        """
         try:
             process = subprocess.Popen(
                 command.argv,
@@ -49,6 +54,7 @@ class Direct:
                 stderr=subprocess.STDOUT,
                 # No Ctrl-C of ours reaches it.
                 start_new_session=not _ON_WINDOWS,
+                pass_fds=descriptors,
                 creationflags=_GROUP_FLAG,
             )
         except OSError as error:

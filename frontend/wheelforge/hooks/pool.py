@@ -53,7 +53,7 @@ class RunnerPool:
         with contextlib.ExitStack() as stack:
             server = None
             if backend and self._may_fork():
-                prefix = terms.confinement.prefix if terms.confinement else ()
+                prefix = terms.confinement.prefix if terms.confinement else None
                 wanted = ForkServer(
                     python=python, backend=backend, environment=environment, prefix=prefix
                 )

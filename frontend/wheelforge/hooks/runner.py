@@ -89,7 +89,7 @@ class HookRunner:
         self._terms = terms
         self._server = server
         self._keeps = can_fork() if keeps is None else keeps
-        self._prefix = terms.confinement.prefix if terms.confinement else ()
+        self._prefix = terms.confinement.prefix if terms.confinement else None
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
         self._keeper: ServerProcess | None = None
@@ -174,7 +174,7 @@ class HookRunner:
     def _spawn(self, command: Command, watch: Watch) -> Outcome:
         try:
             if not self._keeps:
-                return Direct(watch).run(command._replace(argv=(*self._prefix, *command.argv)))
+                return self._run_directly(command, watch)
             try:
                 return self._obtain_keeper(command).run(command, watch)
             except Unserved:
@@ -182,6 +182,12 @@ class HookRunner:
                 return self._obtain_keeper(command).run(command, watch)
         except Unserved as error:
             raise HookError("hook-not-started", command.hook, str(error)) from error
+
+    def _run_directly(self, command: Command, watch: Watch) -> Outcome:
+        if self._prefix is None:
+            return Direct(watch).run(command)
+        with self._prefix.opening(command.argv) as (argv, descriptors):
+            return Direct(watch).run(command._replace(argv=tuple(argv)), descriptors)
 
     def _obtain_keeper(self, command: Command) -> ServerProcess:
         with self._lock:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self
 
@@ -20,6 +21,7 @@ from wheelforge.hooks.protocol import HookChannel, Unserved, unpack
 
 if TYPE_CHECKING:
     from wheelforge.hooks.protocol import Command, Outcome, Watch
+    from wheelforge.hooks.sandbox.prefix import Prefix
 
 _SCRIPT = str(Path(__file__).with_name("start.py"))
 _PATIENCE_SECONDS = 5.0
@@ -70,7 +72,7 @@ class ForkServer:
         python: str,
         backend: str,
         environment: Mapping[str, str],
-        prefix: tuple[str, ...] = (),
+        prefix: Prefix | None = None,
     ) -> None:
         """Describe one; ``backend`` is as in `build-backend`, ``environment`` is complete.
 
@@ -249,7 +251,7 @@ class ServerProcess:
 
     @classmethod
     def start(
-        cls, argv: list[str], environment: Mapping[str, str], prefix: tuple[str, ...] = ()
+        cls, argv: list[str], environment: Mapping[str, str], prefix: Prefix | None = None
     ) -> ServerProcess:
         """Start one; ``argv`` are a Python, and the arguments of the server after its channel.
 
@@ -266,16 +268,18 @@ class ServerProcess:
         os.set_blocking(writer, False)
         printed = open(reader, "rb", buffering=0)  # ruff: ignore[open-file-with-context-handler, builtin-open]
         try:
-            process = subprocess.Popen(
-                [*prefix, python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest],
-                stdin=subprocess.DEVNULL,
-                stdout=writer,
-                stderr=writer,
-                cwd="/" if rest or prefix else None,
-                env=environment,
-                pass_fds=[theirs.fileno(), reader],
-                start_new_session=True,
-            )
+            command = [python, *flags, _SCRIPT, str(theirs.fileno()), str(reader), *rest]
+            with prefix.opening(command) if prefix else nullcontext((command, ())) as opened:
+                process = subprocess.Popen(
+                    opened[0],
+                    stdin=subprocess.DEVNULL,
+                    stdout=writer,
+                    stderr=writer,
+                    cwd="/" if rest or prefix else None,
+                    env=environment,
+                    pass_fds=[theirs.fileno(), reader, *opened[1]],
+                    start_new_session=True,
+                )
         except OSError as error:
             ours.close()
             printed.close()

@@ -1,5 +1,6 @@
 """Builds over the API run their hooks in a strict sandbox, unless the server is told otherwise."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,30 @@ def test_server__that_requires_a_strict_sandbox_does_not_start_without_one(own: 
 
     assert done.returncode == 5
     assert done.stderr.startswith("error[sandbox-unavailable]: ")
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "expected"),
+    [
+        (("--sandbox", "strict"), ("--sandbox", "none"), "strict"),
+        (("--sandbox", "auto", "--require-sandbox", "tcp-off"), (), "tcp-off"),
+        (("--sandbox", "auto", "--require-sandbox", "tcp-off"), ("--sandbox", "strict"), "strict"),
+        (("--sandbox", "auto"), ("--sandbox", "none"), None),
+    ],
+)
+def test_server__stricter_sandbox_of_server_and_client_wins(
+    own: Ground,
+    tmp_path: Path,
+    server: tuple[str, ...],
+    client: tuple[str, ...],
+    expected: str | None,
+) -> None:
+    report = tmp_path / "report.json"
+    sdist = write_sdist(tmp_path, own=True)
+
+    with serving(own, *server) as service:
+        done = service.run(sdist, "-o", tmp_path / "out", "--report", report, *client)
+
+    assert done.code == 0, done.err
+    facts = json.loads(report.read_text(encoding="utf-8"))["builds"][0]["sandbox"]
+    assert (facts and facts["level"]) == expected

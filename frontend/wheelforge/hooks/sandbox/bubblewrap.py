@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wheelforge.hooks.sandbox.prefix import FILTER
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -24,25 +26,27 @@ _BEFORE = (
 _AFTER = ("--remount-ro", "/", "--chdir", "/", "--")
 """The root itself is a file system in memory, and would be writable."""
 _DISABLE = "--disable-userns"
-_WORDS = {"read": "--ro-bind", "write": "--bind", "hide file": "--ro-bind", "hide": "--tmpfs"}
+_WORDS = {"read": "--ro-bind-try", "write": "--bind"}
 
 
-def write_prefix(program: str, policy: SandboxPolicy, *, disables: bool = True) -> tuple[str, ...]:
+def write_words(
+    program: str, policy: SandboxPolicy, *, disables: bool, filters: bool
+) -> tuple[str, ...]:
     """Return the words; versions before 0.8 cannot ``disable`` further user namespaces."""
     words = [program, *_BEFORE]
     words += [] if policy.network else ["--unshare-net"]
     words += [_DISABLE] if disables else []
+    words += ["--seccomp", FILTER] if filters else []
     for path, rule in list_mounts(policy):
-        if rule == "hide":
-            words += ["--perms", "0000", "--tmpfs", str(path), "--remount-ro", str(path)]
+        if rule == "link":
+            words += ["--symlink", str(path.readlink()), str(path)]
         else:
-            words += [_WORDS[rule], "/dev/null" if rule == "hide file" else str(path), str(path)]
+            words += [_WORDS[rule], str(path), str(path)]
     return (*words, *_AFTER)
 
 
 def list_mounts(policy: SandboxPolicy) -> Iterator[tuple[Path, str]]:
     """Yield each place with its rule, those above before those below."""
-    rules = dict.fromkeys(policy.readable, "read") | dict.fromkeys(policy.writable, "write")
-    for path in policy.hidden:
-        rules[path] = "hide" if path.is_dir() else "hide file"
+    rules = dict.fromkeys(policy.links, "link") | dict.fromkeys(policy.readable, "read")
+    rules |= dict.fromkeys(policy.writable, "write")
     yield from sorted(rules.items(), key=lambda item: (len(item[0].parts), item[0]))

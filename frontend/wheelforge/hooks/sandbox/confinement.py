@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from wheelforge.hooks.sandbox.prefix import Prefix
+
 _HOMES = ("home", "tmp")
 _EXCHANGE = "exchange"
 
@@ -21,7 +23,7 @@ _EXCHANGE = "exchange"
 class Confinement:
     """The words that start a server in the sandbox of one build."""
 
-    prefix: tuple[str, ...]
+    prefix: Prefix
     private: Path
     """A directory that the hooks may write."""
     homes: tuple[str, ...] = field(default=_HOMES)

@@ -1,21 +1,19 @@
 """Run by path, before the server of a build's hooks: restricts this process, and becomes another.
 
-Arguments: the restrictions as JSON, then the words of the command. Three kinds are known: limits of
-resources; rules of Landlock for this process and all that it starts; and namespaces with a root of
-their own, for machines without bubblewrap. A restriction that the kernel refuses ends the process
-with status 126 and one line: nothing runs less restricted than was asked for.
+Arguments: the restrictions, marshalled in hexadecimal, then the words of the command. Three kinds
+are known: limits of resources; rules of Landlock for this process and all that it starts; and
+namespaces with a root of their own, for machines without bubblewrap. A restriction that the kernel
+refuses ends the process with status 126 and one line: nothing runs less restricted than was asked
+for. Each build waits for this process, so little is imported.
 """
 
-# ruff: file-ignore[os-path-isdir, os-path-exists, os-path-dirname, builtin-open, os-makedirs, os-symlink, os-chmod, hardcoded-temp-file, write-whole-file, start-process-with-no-shell]
+# ruff: file-ignore[os-path-isdir, os-path-exists, os-path-dirname, builtin-open, os-makedirs, os-symlink, os-readlink, os-chmod, hardcoded-temp-file, write-whole-file, start-process-with-no-shell]
 
 from __future__ import annotations
 
 import ctypes
-import errno
-import json
+import marshal
 import os
-import resource
-import signal
 import struct
 import sys
 
@@ -23,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_signal = __import__("_signal")  # `signal` would import `enum`, and with it ten others
 REFUSED = 126
 NO_NEW_PRIVILEGES, DROP_BOUNDING, PARENT_DEATH_SIGNAL = 38, 24, 1
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF, MOUNT_SETATTR = 444, 445, 446, 442
@@ -55,20 +54,7 @@ SET_INTERFACE_FLAGS, UP_AND_RUNNING = 0x8914, 0x41
 PROCESS_FILES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 """They change the machine, and root in a namespace may still be their owner."""
 DEVICES = ("null", "zero", "full", "random", "urandom")
-SECCOMP, SECCOMP_FILTER = 22, 2
-LOAD, AND, JUMP_EQUAL, JUMP_GREATER_EQUAL, RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
-ALLOWED, DENIED = 0x7FFF0000, 0x00050000 | errno.EACCES
-NUMBER_AT, MACHINE_AT, ARGUMENTS_AT, ARGUMENT_BYTES = 0, 4, 16, 8
-NUMBERS_OF_OTHERS = 0x40000000
-"""From here on x86-64 has the same calls under other numbers."""
-CALLS = {
-    "x86_64": (0xC000003E, 41, (248, 249, 250, 298, 304, 321, 323, 425, 426, 427)),
-    "aarch64": (0xC00000B7, 198, (217, 218, 219, 241, 265, 280, 282, 425, 426, 427)),
-}
-"""The machine as the kernel calls it, `socket`, and the calls that no build needs: keyrings,
-perf_event_open, open_by_handle_at, bpf, userfaultfd, io_uring."""
-INTERNET, INTERNET_6, NETLINK, VSOCK = 2, 10, 16, 40
-STREAM, KIND_BITS, TCP_PROTOCOL = 1, 0xF, 6
+SECCOMP, SECCOMP_FILTER, INSTRUCTION_BYTES = 22, 2, 8
 LIBRARY = ctypes.CDLL(None, use_errno=True)
 
 
@@ -78,7 +64,7 @@ class Refused(Exception):  # ruff: ignore[error-suffix-on-exception-name]
 
 def main() -> None:
     """Restrict this process, and become the command."""
-    restrictions: dict[str, Any] = json.loads(sys.argv[1])
+    restrictions: dict[str, Any] = marshal.loads(bytes.fromhex(sys.argv[1]))  # ruff: ignore[suspicious-marshal-usage]  # our own
     try:
         limit_resources(restrictions.get("limits", {}))
         restrict(restrictions)
@@ -90,6 +76,10 @@ def main() -> None:
 
 def limit_resources(limits: dict[str, int]) -> None:
     """Limit this process, and each of those that it starts: `RLIMIT_DATA` and its like."""
+    if not limits:
+        return
+    import resource
+
     for name, most in limits.items():
         number = getattr(resource, name)
         _, hard = resource.getrlimit(number)
@@ -107,52 +97,15 @@ def restrict(restrictions: dict[str, Any]) -> None:
         enter_namespaces(restrictions)
     elif "readable" in restrictions:
         apply_landlock(restrictions)
-    if "mounts" in restrictions or "readable" in restrictions:
-        filter_calls(only_tcp="readable" in restrictions and not restrictions["network"])
+        filter_calls(restrictions["filter"])
 
 
-def filter_calls(*, only_tcp: bool) -> None:
-    """Refuse calls that no build needs; with ``only_tcp`` also sockets that Landlock does not see.
-
-    These are those of UDP, of other protocols, and of services of this machine. Pairs of sockets
-    stay.
-    """
-    machine, socket_call, refused = CALLS.get(os.uname().machine, (0, 0, ()))
-    if not machine:
-        return
-    lines: list[tuple[int, int, str, str]] = [
-        (LOAD, MACHINE_AT, "", ""),
-        (JUMP_EQUAL, machine, "", "deny"),
-        (LOAD, NUMBER_AT, "", ""),
-        (JUMP_GREATER_EQUAL, NUMBERS_OF_OTHERS, "deny", ""),
-        *((JUMP_EQUAL, number, "deny", "") for number in refused),
-        (JUMP_EQUAL, socket_call, "", "allow"),
-        (LOAD, ARGUMENTS_AT, "", ""),
-        *(list_rules_of_tcp() if only_tcp else [(JUMP_EQUAL, VSOCK, "deny", "allow")]),
-    ]
-    code = b""
-    for place, (kind, value, *targets) in enumerate(lines, start=1):
-        jumps = {"": 0, "over": 1, "allow": len(lines) - place, "deny": len(lines) + 1 - place}
-        code += struct.pack("=HBBI", kind, *(jumps[target] for target in targets), value)
-    code += b"".join(struct.pack("=HBBI", RETURN, 0, 0, end) for end in (ALLOWED, DENIED))
-    buffer = ctypes.create_string_buffer(code)
-    program = struct.pack("HP", len(lines) + 2, ctypes.addressof(buffer))
-    call("prctl", "a filter of system calls", SECCOMP, SECCOMP_FILTER, program, 0, 0)
-
-
-def list_rules_of_tcp() -> list[tuple[int, int, str, str]]:
-    """Return the rest of a filter that allows sockets of TCP, and those that ask the kernel."""
-    return [
-        (JUMP_EQUAL, NETLINK, "allow", ""),
-        (JUMP_EQUAL, INTERNET, "over", ""),
-        (JUMP_EQUAL, INTERNET_6, "", "deny"),
-        (LOAD, ARGUMENTS_AT + ARGUMENT_BYTES, "", ""),
-        (AND, KIND_BITS, "", ""),
-        (JUMP_EQUAL, STREAM, "", "deny"),
-        (LOAD, ARGUMENTS_AT + 2 * ARGUMENT_BYTES, "", ""),
-        (JUMP_EQUAL, TCP_PROTOCOL, "allow", ""),
-        (JUMP_EQUAL, 0, "allow", "deny"),
-    ]
+def filter_calls(code: bytes) -> None:
+    """Have the kernel judge system calls by a program; without one, all are allowed."""
+    if code:
+        buffer = ctypes.create_string_buffer(code)
+        program = struct.pack("HP", len(code) // INSTRUCTION_BYTES, ctypes.addressof(buffer))
+        call("prctl", "a filter of system calls", SECCOMP, SECCOMP_FILTER, program, 0, 0)
 
 
 def call(name: str, purpose: str, *arguments: Any) -> int:  # ruff: ignore[any-type]
@@ -224,13 +177,14 @@ def enter_namespaces(restrictions: dict[str, Any]) -> None:
     init = os.fork()
     if init:
         wait_for(init)
-    call("prctl", "parent death signal", PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    call("prctl", "parent death signal", PARENT_DEATH_SIGNAL, _signal.SIGKILL, 0, 0, 0)
     if os.getppid() not in {0, parent}:
         os._exit(REFUSED)
     if not restrictions["network"]:
         start_loopback()
     make_root(restrictions["mounts"], restrictions["place"])
     drop_capabilities()
+    filter_calls(restrictions["filter"])
     server = os.fork()
     if server:
         wait_for(server)
@@ -239,8 +193,8 @@ def enter_namespaces(restrictions: dict[str, Any]) -> None:
 def wait_for(first: int) -> None:
     """End as the child ``first`` does; children of others that end meanwhile are reaped."""
     close_all()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP):
+        _signal.signal(number, _signal.SIG_IGN)
     while True:
         pid, status = os.wait()
         if pid == first:
@@ -284,18 +238,23 @@ def make_root(mounts: list[list[str]], place: str) -> None:
 
 
 def add_mount(source: str, target: str, rule: str) -> None:
-    """Put one place into the new root."""
-    is_directory = rule in {"empty", "hide"} or os.path.isdir(source)
+    """Put one place into the new root; one that is gone meanwhile is left out."""
+    if not (rule == "empty" or os.path.lexists(source)):
+        return
+    is_directory = rule == "empty" or (rule != "link" and os.path.isdir(source))
     os.makedirs(target if is_directory else os.path.dirname(target), exist_ok=True)
+    if rule == "link":
+        os.symlink(os.readlink(source), target)
+        return
     if not is_directory and not os.path.exists(target):
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
-    if rule in {"empty", "hide"}:
+    if rule == "empty":
         mount("tmpfs", target, "tmpfs", NO_SUID | NO_DEVICES)
-        os.chmod(target, 0o1777 if rule == "empty" else 0)
+        os.chmod(target, 0o1777)  # ruff: ignore[bad-file-permissions]  # as that of `/tmp`
     else:
-        mount("/dev/null" if rule == "hide file" else source, target, None, BIND | RECURSIVE)
+        mount(source, target, None, BIND | RECURSIVE)
     limits = NO_SUID | (0 if rule == "device" else NO_DEVICES)
-    set_attributes(target, limits | (READ_ONLY if rule in {"read", "hide", "hide file"} else 0))
+    set_attributes(target, limits | (READ_ONLY if rule == "read" else 0))
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int) -> None:

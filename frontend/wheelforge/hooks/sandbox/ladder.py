@@ -7,36 +7,45 @@ had; what an administrator changes meanwhile is seen by `wheelforge doctor`, whi
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
+import platform
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.errors import SandboxError, UsageError
-from wheelforge.hooks.sandbox.bubblewrap import list_mounts, write_prefix
+from wheelforge.hooks.sandbox.bubblewrap import list_mounts, write_words
+from wheelforge.hooks.sandbox.filter import write_filter
 from wheelforge.hooks.sandbox.policy import SandboxPolicy, make_policy
+from wheelforge.hooks.sandbox.prefix import Prefix
+from wheelforge.hooks.sandbox.seatbelt import PROGRAM, write_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wheelforge_isolation import JsonCache
 
 LEVELS = ("none", "files", "tcp-off", "strict")
 """The promises, the weakest first."""
 CHOICES = ("auto", "strict", "tcp-off", "none")
-RUNGS = ("bubblewrap", "unshare", "landlock")
-"""The highest first."""
-_RUNGS_FOR = {
-    "auto": RUNGS,
-    "strict": ("bubblewrap", "unshare"),
-    "tcp-off": ("landlock", "bubblewrap", "unshare"),
+_RUNGS_OF = {
+    "linux": ("bubblewrap", "unshare", "landlock"),
+    "darwin": ("seatbelt",),
+    "win32": ("job",),
 }
-_LAUNCHER = str(Path(__file__).with_name("enter.py"))
+RUNGS = _RUNGS_OF.get(sys.platform, ())
+"""Those of this platform, the highest first."""
+_LAUNCHER = (
+    "from _frozen_importlib_external import SourceFileLoader as Loader;"
+    f"exec(Loader('__main__', {str(Path(__file__).with_name('enter.py'))!r}).get_code('__main__'))"
+)
+_JOB = str(Path(__file__).with_name("job.py"))
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PLACES = ("/mnt", "/media", "/srv", "/boot", "/var/empty", "/run")
+_MACHINE = platform.machine() if sys.maxsize > 1 << 32 else "32-bit programs"
 _PATIENCE_SECONDS = 10
 _TCP_ABI = 4
 _EXPLAINED = {
@@ -54,13 +63,16 @@ _EXPLAINED = {
     "mounting proc": "a new /proc is forbidden here, as in containers that mask files of /proc",
 }
 """Words that a program says where a rung cannot be had, and what they mean."""
+_SEEN = "seatbelt: other processes and the names of files are seen on macOS"
+_OPEN = "job: files and networks stay open on Windows"
+_UNFILTERED = "no filter of system calls is known for {}: keyrings and io_uring are not refused"
 
 
 class Sandbox(NamedTuple):
     """The rung that the hooks of a build stand on."""
 
     rung: str = "none"
-    """``bubblewrap``, ``unshare``, ``landlock``, ``command`` or ``none``."""
+    """``bubblewrap``, ``unshare``, ``landlock``, ``seatbelt``, ``job``, ``command`` or ``none``."""
     level: str = "none"
     """The promise: one of the `LEVELS`."""
     reasons: tuple[str, ...] = ()
@@ -84,57 +96,49 @@ class Sandbox(NamedTuple):
         """Return whether it promises at least ``level``."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
-    @property
-    def has_processes(self) -> bool:
-        """Whether its processes may have other numbers inside than outside."""
-        return self.rung not in {"none", "landlock"}
-
     def write_prefix(
         self, policy: SandboxPolicy, limits: Mapping[str, int] | None = None
-    ) -> tuple[str, ...]:
+    ) -> Prefix:
         """Return the words before a command, which has these ``limits``."""
-        before = _launch({"limits": limits}) if limits else ()
-        return (*before, *self._write_words(policy))
-
-    def _write_words(self, policy: SandboxPolicy) -> tuple[str, ...]:
-        if self.rung == "bubblewrap":
-            program, *more = self.words
-            return write_prefix(program, policy, disables=not more)
+        only_tcp = self.rung == "landlock" and not policy.network
+        code = write_filter(_MACHINE, only_tcp=only_tcp)
+        facts: dict[str, Any] = {}
+        if limits or self.rung == "job":
+            facts["limits"] = dict(limits or {})
         if self.rung == "unshare":
             mounts = [[str(path), rule] for path, rule in list_mounts(policy)]
-            place = _find_place(path for path, _ in list_mounts(policy))
-            return _launch({"mounts": mounts, "place": place, "network": policy.network})
+            facts["place"] = _find_place(path for path, _ in list_mounts(policy))
+            facts |= {"mounts": mounts, "network": policy.network, "filter": code}
         if self.rung == "landlock":
-            return _launch({
-                "readable": ["/proc", *map(str, _list_readable(policy))],
+            facts |= {
+                "readable": ["/proc", *map(str, policy.readable)],
                 "writable": list(map(str, policy.writable)),
                 "network": policy.network,
                 "abi": self.abi,
-            })
-        return self.words
+                "filter": code,
+            }
+        before = _launch(facts) if facts else ()
+        if self.rung == "seatbelt":
+            return Prefix((*before, PROGRAM, "-p", write_profile(policy)))
+        if self.rung != "bubblewrap":
+            return Prefix((*before, *self.words))
+        program, *more = self.words
+        words = write_words(program, policy, disables=not more, filters=bool(code))
+        return Prefix((*before, *words), code)
 
 
-def _launch(facts: Mapping[str, object]) -> tuple[str, ...]:
-    return sys.executable, "-I", "-S", _LAUNCHER, json.dumps(facts)
+def _launch(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return the words that run `enter.py`, from its bytecode where there is some."""
+    if sys.platform == "win32":
+        return sys.executable, "-I", "-S", _JOB, marshal.dumps(facts["limits"]).hex()
+    code = marshal.dumps(facts).hex()
+    return sys.executable, "-I", "-S", "-B", "-c", _LAUNCHER, code
 
 
 def _find_place(used: Iterable[Path]) -> str:
     """Return a directory where a new root can be put together, without hiding what goes into it."""
     above = {parent for path in used for parent in (path, *path.parents)}
     return next(name for name in _PLACES if Path(name).is_dir() and Path(name) not in above)
-
-
-def _list_readable(policy: SandboxPolicy) -> Iterator[Path]:
-    """Yield what can be read, without what is hidden: for Landlock nothing can be taken back."""
-    hidden = set(policy.hidden)
-    above = {parent for path in hidden for parent in path.parents}
-    places = list(policy.readable)
-    while places:
-        place = places.pop()
-        if place in above:
-            places += [path for path in place.iterdir() if not path.is_symlink()]
-        elif place not in hidden:
-            yield place
 
 
 def choose_sandbox(
@@ -170,7 +174,10 @@ def choose_sandbox(
 def _climb(wanted: str, path: str, records: JsonCache | None) -> Sandbox:
     """Return the highest rung that there is, or the lowest that is enough for a named level."""
     reasons: list[str] = []
-    for rung in try_rungs(path, records, _RUNGS_FOR[wanted]):
+    order = [each for each in RUNGS if each != "landlock" or wanted != "strict"]
+    if wanted == "tcp-off":
+        order.sort(key=lambda each: each != "landlock")  # the cheapest comes first
+    for rung in try_rungs(path, records, order):
         if rung.rung != "none" and (wanted == "auto" or rung.reaches(wanted)):
             return rung._replace(reasons=(*reasons, *rung.reasons))
         reasons += rung.reasons
@@ -178,25 +185,28 @@ def _climb(wanted: str, path: str, records: JsonCache | None) -> Sandbox:
 
 
 def try_rungs(
-    path: str, records: JsonCache | None = None, order: tuple[str, ...] = RUNGS
+    path: str, records: JsonCache | None = None, order: Sequence[str] = RUNGS
 ) -> Iterator[Sandbox]:
     """Yield each rung, in that order; one that is not to be had is ``none``, with a reason."""
-    if sys.platform != "linux":
+    if not order:
         yield Sandbox(reasons=(f"there is no sandbox of ours on {sys.platform}",))
         return
     try:
         boot = _BOOT.read_text(encoding="ascii").strip()
     except OSError:
         boot, records = "", None
+    user = str(os.geteuid()) if hasattr(os, "geteuid") else ""
     program = _find_program("bwrap", path)
     tries: dict[str, tuple[str, Callable[[], Sandbox]]] = {
         "bubblewrap": (program, lambda: _try_bubblewrap(program)),
         "unshare": (sys.executable, lambda: _try(Sandbox("unshare", "strict"))),
         "landlock": (sys.executable, _try_landlock),
+        "seatbelt": (PROGRAM, lambda: _try(Sandbox("seatbelt", "tcp-off", (_SEEN,)))),
+        "job": (sys.executable, lambda: _try(Sandbox("job", "none", (_OPEN,)))),
     }
     for rung in order:
         fact, attempt = tries[rung]
-        facts = (boot, str(os.geteuid()), rung, fact)
+        facts = (boot, user, rung, fact)
         known = None if records is None else records.read(*facts)
         if known is not None:
             reasons, words = tuple(known["reasons"]), tuple(known["words"])
@@ -238,21 +248,25 @@ def _try_landlock() -> Sandbox:
 def _try(sandbox: Sandbox) -> Sandbox:
     """Run a program that does nothing in the sandbox; return it, or why that has failed."""
     policy = make_policy(python=sys.executable, variables={}, writable=())
-    command = (*sandbox.write_prefix(policy), sys.executable, "-I", "-S", "-c", "")
+    prefix = sandbox.write_prefix(policy)
     try:
-        done = subprocess.run(
-            command,
-            env={},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE_SECONDS,
-            check=False,
-        )
+        with prefix.opening((sys.executable, "-I", "-S", "-c", "")) as (command, descriptors):
+            done = subprocess.run(
+                command,
+                env={},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_PATIENCE_SECONDS,
+                pass_fds=descriptors,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Sandbox(reasons=(f"{sandbox.rung}: {error}",))
     said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
     if done.returncode == 0:
-        return sandbox
+        is_known = sys.platform != "linux" or write_filter(_MACHINE, only_tcp=False)
+        gaps = () if is_known else (_UNFILTERED.format(_MACHINE),)
+        return sandbox._replace(reasons=(*sandbox.reasons, *gaps))
     meaning = next((text for words, text in _EXPLAINED.items() if words in said), "")
     reason = f"{meaning} ({said})" if meaning else said or f"status {done.returncode}"
     return Sandbox(reasons=(f"{sandbox.rung}: {reason}",))

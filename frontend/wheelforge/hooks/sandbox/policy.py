@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.hooks.in_process import find_hook_script
 
@@ -17,10 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _SYSTEM = (
-    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc"),
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
     *("/nix/store", "/gnu/store", "/sys/devices/system/cpu"),
 )
-"""Read by every program of a machine; without the files in it that not everybody may read."""
+"""Read by every program of a machine, as is `/etc` but for files that not everybody may read."""
+_OF_MACOS = (
+    *("/System", "/Library/Frameworks", "/Library/Developer", "/Applications/Xcode.app", "/dev"),
+    *("/private/var/select", "/private/var/db/timezone", "/private/var/db/xcode_select_link"),
+)
 _OWN = Path(__file__).parents[1]
 _PROGRAM_DIRECTORIES = {"bin", "sbin"}
 _TOOL_VARIABLES = ("CC", "CXX", "CPP", "FC", "AR", "LD", "RANLIB", "NVCC", "PKG_CONFIG")
@@ -49,8 +52,8 @@ class SandboxPolicy:
 
     readable: tuple[Path, ...]
     writable: tuple[Path, ...]
-    hidden: tuple[Path, ...] = ()
-    """Files and directories inside those that can be read; they look empty."""
+    links: tuple[Path, ...] = ()
+    """Symbolic links, which look as they are."""
     network: bool = False
 
 
@@ -64,20 +67,20 @@ def make_policy(
 ) -> SandboxPolicy:
     """Return the policy for hooks that ``python`` runs with ``variables``."""
     found = [
-        *map(Path, _SYSTEM),
+        *map(Path, (*_SYSTEM, *(_OF_MACOS if sys.platform == "darwin" else ()))),
         *_list_interpreter(Path(python)),
         _OWN,
         Path(find_hook_script().path).parent,
         *_list_toolchain(variables),
         *readable,
     ]
-    hidden = find_private(Path("/etc"))
+    settings = list_public(Path("/etc"))
     if network:
         found += [Path("/run/systemd/resolve"), Path("/run/resolvconf")]
     return SandboxPolicy(
-        readable=tuple(dict.fromkeys(filter(Path.exists, found))),
+        readable=tuple(dict.fromkeys([*filter(Path.exists, found), *settings.places])),
         writable=tuple(dict.fromkeys(filter(Path.exists, writable))),
-        hidden=hidden,
+        links=settings.links,
         network=network,
     )
 
@@ -155,31 +158,51 @@ def _list_toolchain(variables: Mapping[str, str]) -> Iterator[Path]:
         yield Path(variables.get(name) or home / default)
 
 
-@functools.cache
-def find_private(directory: Path) -> tuple[Path, ...]:
-    """Return all below ``directory`` that not everybody may read, each as high as possible.
+class Public(NamedTuple):
+    """The files below a directory that everybody may read."""
 
-    For other users than root the system hides these by itself.
+    places: tuple[Path, ...]
+    """Each as high as possible: a directory stands for all that is in it."""
+    links: tuple[Path, ...] = ()
+
+
+def list_public(directory: Path) -> Public:
+    """Return the files below ``directory`` that everybody may read.
+
+    For other users than root the system hides the rest by itself. Files are named one by one, and
+    not covered: a cover is gone when the file that it lies on is replaced, as `useradd` does it.
     """
-    if sys.platform != "linux" or os.geteuid():
-        return ()
-    return tuple(_walk_private(directory))
+    if not hasattr(os, "geteuid") or os.geteuid():
+        return Public((directory,) if directory.exists() else ())
+    places, links, is_whole = _walk_public(directory)
+    return Public((directory,)) if is_whole else Public(tuple(places), tuple(links))
 
 
-def _walk_private(directory: Path) -> Iterator[Path]:
+def _walk_public(directory: Path) -> tuple[list[Path], list[Path], bool]:
+    """Return the places and links below a directory, and whether that is all that is there."""
+    places: list[Path] = []
+    links: list[Path] = []
+    is_whole = True
     try:
         entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
     except OSError:
-        return
+        return places, links, False
     for entry in entries:
+        path = Path(entry.path)
         try:
             mode = entry.stat(follow_symlinks=False).st_mode
         except FileNotFoundError:  # as a lock of `useradd`
             continue
         if stat.S_ISLNK(mode):
+            links.append(path)
             continue
-        needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+        is_directory = stat.S_ISDIR(mode)
+        needed = stat.S_IROTH | (stat.S_IXOTH if is_directory else 0)
         if mode & needed != needed:
-            yield Path(entry.path)
-        elif stat.S_ISDIR(mode):
-            yield from _walk_private(Path(entry.path))
+            is_whole = False
+            continue
+        more, below, is_all = _walk_public(path) if is_directory else ([], [], True)
+        places += [path] if is_all else more
+        links += [] if is_all else below
+        is_whole &= is_all
+    return places, links, is_whole
