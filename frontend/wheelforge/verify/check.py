@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ from wheelforge_isolation import (
     raising_file_errors,
     temporary_directory,
 )
+from wheelforge_isolation.errors import FileMissingError
 from wheelforge_isolation.formats.file_names import parse_wheel_name
 from wheelforge_isolation.formats.tables import as_table
 
@@ -99,6 +101,8 @@ class Verifier:
     def _check_statement(self, wheel: Path, sidecar: Path) -> tuple[Statement, str]:
         from wheelforge.provenance.envelope import open_envelope
 
+        if not os.path.lexists(wheel):
+            raise FileMissingError("read", str(wheel), "there is no such file")
         with raising_file_errors("read", str(wheel)):
             sha256 = digest(wheel)
         if not sidecar.exists():

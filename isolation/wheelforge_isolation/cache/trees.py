@@ -48,6 +48,7 @@ KEY_LENGTH = 32
 """Of the hexadecimal keys; with the nonce short enough for the first line of a script."""
 DAMAGED_RECORD = "the record is damaged"
 _NONCE_LENGTH = 8
+_SHOWN_LENGTH = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +101,8 @@ class TreeStore:
         item = self.get(key)
         if item is not None:
             return item
-        waiting = Event(kind="waiting", subject=key, reason="another process is making it")
+        subject = f"{self._bucket.root.name.partition('-')[0]}/{key[:_SHOWN_LENGTH]}"
+        waiting = Event(kind="waiting", subject=subject, reason="another process is making it")
         key = self._bucket.locate(key)
         with wait_for_lock(self._layout.lock(key), lambda: self.report(waiting)):
             return self._take(key) or self._make(key, fill)

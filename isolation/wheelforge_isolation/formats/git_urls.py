@@ -7,11 +7,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.urls import check_url, fragment_of, without_fragment
+from wheelforge_isolation.formats.urls import check_url, fragment_of, scheme_of, without_fragment
 
 _URL = re.compile(
     r"git\+(?P<url>(?:https|ssh|file)://(?P<host>[^/?#]*)/[^?#@]*(?:\?[^#@]*)?)(@(?P<revision>.*))?"
 )
+_SCHEMES = {"git+https", "git+ssh", "git+file"}
 _REVISION = re.compile(r"[A-Za-z0-9_](?:[\w./+-]*[\w+-])?", re.ASCII)
 _PART = re.compile(r"(?:^|@\s*)git\+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -63,6 +64,8 @@ def parse_git_url(text: str) -> GitUrl:
     text = text.strip()
     check_url(text)
     found = _URL.fullmatch(without_fragment(text))
+    if found is None and scheme_of(text) in _SCHEMES:
+        raise FormatError("it is not like `git+https://host/name.git`")
     if found is None:
         raise FormatError("only `git+https:`, `git+ssh:` and `git+file:` repositories are fetched")
     if found["host"].rpartition("@")[2].startswith("-") or found["host"].startswith("-"):

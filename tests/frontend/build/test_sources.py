@@ -173,6 +173,7 @@ END = "it does not end with the name of a .tar.gz or .zip file"
     [
         ("hg+https://example.org/demo", HG),
         ("demo @ git+http://example.org/demo.git", GIT),
+        ("git+https://example.org", "it is not like `git+https://host/name.git`"),
         ("ftp://x.org/demo-1.0.tar.gz", "only `https:`, `http:` and `file:` URLs are fetched"),
         ("https://example.org/demo-1.0-py3-none-any.whl", END),
         ("https://example.org/tar.gz/v1", END),

@@ -277,16 +277,16 @@ def test_batch__has_a_statement_beside_each_wheel(tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == expected
 
 
-@pytest.mark.parametrize("kind", ["nothing", "directory"])
-def test_wheel__that_is_no_file_is_told(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "code"), [("nothing", 2), ("directory", 5)])
+def test_wheel__that_is_no_file_is_told(tmp_path: Path, kind: str, code: int) -> None:
     path = tmp_path / "demo-1.0-py3-none-any.whl"
     if kind == "directory":
         path.mkdir()
 
     done = Place(path=tmp_path).run("verify", path)
 
-    assert done.out == f"failed {path}\n"
-    assert done.error.startswith("file-")
+    assert (done.code, done.out) == (code, f"failed {path}\n")
+    assert done.error == {2: "file-missing", 5: "file-access"}[code]
 
 
 def test_batch__wheel_of_one_build_is_known_by_its_statement_in_another(tmp_path: Path) -> None:

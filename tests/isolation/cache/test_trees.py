@@ -7,15 +7,17 @@ import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.support.hooks import wait_until
 from tests.support.processes import needs
 from tests.support.stock import Reporter, Stock, chance_of, this_python
-from wheelforge_isolation import Interpreter, Layout, WheelKey, open_cache
+from wheelforge_isolation import Interpreter, Layout, StoredWheel, WheelKey, open_cache
 from wheelforge_isolation.cache import records, trees
 from wheelforge_isolation.files.fs import remove_tree
 
@@ -425,3 +427,22 @@ def test_trees__refreshed_while_it_is_taken_is_not_made_again(
         *ground.layout.wheels.list_trees(),
         *ground.layout.environments.list_trees(),
     ]) == (sorted(visible))
+
+
+def test_tree__that_another_one_makes_is_told_by_its_kind(ground: Ground) -> None:
+    key, reporter = ground.keys[0], Reporter()
+    with open_cache(ground.layout, reporter) as cache, ThreadPoolExecutor(1) as threads:
+        others: list[Future[StoredWheel]] = []
+
+        def fetch(path: str) -> None:
+            if not others:
+                others.append(threads.submit(cache.wheels.get_or_create, key, fetch))
+                wait_until(lambda: "waiting" in reporter.kinds)
+            ground.stock.fetch(key, path)
+
+        cache.wheels.get_or_create(key, fetch).item.give_back()
+        others[0].result().item.give_back()
+
+    (event,) = reporter.events
+    assert event.subject == f"wheels/{key.digest[:12]}"
+    assert event.reason == "another process is making it"
