@@ -127,7 +127,12 @@ def _how_to_import(error: BackendError) -> str:
     return _how_to_require(error.module, error.distribution) if error.module else ""
 
 
+_SINCE = {"tomllib": "3.11", "annotationlib": "3.14", "compression": "3.14"}
+
+
 def _how_to_require(module: str, distribution: str) -> str:
+    if module in _SINCE:
+        return f"it came with Python {_SINCE[module]}: build with that or a newer one (`--python`)"
     named = f'"{distribution}"' if distribution else f"the distribution that has `{module}`"
     return f"add {named} to `requires` below `[build-system]` in the project's pyproject.toml"
 
@@ -291,10 +296,9 @@ def _if_known(fact: str, text: str, otherwise: str) -> Callable[[BackendFailedEr
 
 
 def _how_to_require_it(error: BackendFailedError) -> str:
-    return (
-        f"{_how_to_require(error.finding, error.remedy)}; if you cannot change the project, "
-        "install its requirements and this one, and build with `--no-isolation`"
-    )
+    way, named = _how_to_require(error.finding, error.remedy), error.remedy or "NAME"
+    override = f'`build-requires.add = ["{named}"]` in a file for `--overrides` does the same'
+    return way if error.finding in _SINCE else f"{way}; without changing the project, {override}"
 
 
 def _how_to_find_it(error: BackendFailedError) -> str:

@@ -316,3 +316,22 @@ def test_diagnosis__reads_this_python(
     error = provoke(sys.executable, "-c", code, cwd=tmp_path)
 
     assert (error.code, error.finding) == (expected, finding)
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"),
+    [
+        ("numpy", ('add "numpy" to `requires` below `[build-system]` in the project\'s '
+         "pyproject.toml; without changing the project, "
+         '`build-requires.add = ["numpy"]` in a file for `--overrides` does the same')),
+        ("tomllib", "it came with Python 3.11: build with that or a newer one (`--python`)"),
+    ],
+)  # fmt: skip
+def test_missing_module__hint_says_what_to_write_where(
+    module: str, hint: str, tmp_path: Path
+) -> None:
+    code = f"raise ModuleNotFoundError(\"No module named '{module}'\")"
+
+    error = provoke(sys.executable, "-c", code, cwd=tmp_path)
+
+    assert (error.code, error.hint) == ("module-missing", hint)
