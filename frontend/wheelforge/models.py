@@ -150,7 +150,7 @@ class Policy:
     """``ccache``, ``sccache``, or ``auto`` for the one that is there."""
     reuse: Reuse = Reuse.SDISTS
     reuse_policy: str = "exact"
-    """``frozen``: build requirements are those of the last build, and no index is asked."""
+    """``frozen``: build requirements are those of the last build. ``abi``: some of them count."""
     rebuild: frozenset[str] = frozenset()
     """Of these, wheels are built in any case: normalised names, or ``:all:``."""
     verify_reuse: float = 0.0
@@ -193,11 +193,11 @@ class BuildAttempt(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Why a wheel was built, and not used again."""
+    """Why a wheel was built, and not used again; or used, though not all is the same."""
 
     code: str
     """``first``, ``changed``, ``other-machine``, ``collected``, ``damaged``, ``asked``,
-    ``verified``, ``unknown`` or ``remote``."""
+    ``verified``, ``unknown`` or ``remote``; of one that was used ``frozen`` or ``abi``."""
     sentence: str
     place: str = ""
     """The input that has changed first, as ``closure.wheels.setuptools.version``."""
@@ -262,7 +262,7 @@ class Outcome:
     is_fetched: bool = False
     """Whether it is a wheel of an index or a directory, as a set needs no more."""
     cause: Cause | None = None
-    """Why it was built, if wheels of earlier builds are used again."""
+    """Why it was built, if wheels of earlier builds are used again; or the policy that let it."""
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     """Those of the notes that no event has told: they are about the outcome."""

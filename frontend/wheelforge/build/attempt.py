@@ -156,6 +156,7 @@ class Attempt:
                 if change_result(result.artifact, session.override, session.context.attestor):
                     result = check_result(kind, answer, directory, name=name, version=version)
         self.result.checked = [*project.notes, *result.notes]
+        self.result.requires = result.requires
         self._events.note(*self.result.checked)
         return result.artifact
 

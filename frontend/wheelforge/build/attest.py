@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from wheelforge.build.environments import EnvironmentManager
+    from wheelforge.build.result import ReusedWheel
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.build.wheel_build import ReusedWheel, WheelBuild
+    from wheelforge.build.wheel_build import WheelBuild
     from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Override
     from wheelforge.provenance.options import Provenance

@@ -30,6 +30,7 @@ _SENTENCES = {
     "source.git.tags": "the repository has other tags",
     "source.git.tracked": "other files are tracked by git",
     "source.git.changed": "other tracked files are changed",
+    "source.git.ignored": "other files are ignored by git",
     "interpreter.version": "Python is NOW, was BEFORE",
     "interpreter.identity": "the Python was built or installed anew",
     "platform.cpu": "the processor is another one",

@@ -38,8 +38,13 @@ _DIGITS = 32
 _GIT = (
     ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "-z"),
     ("for-each-ref", "refs/tags", "--format=%(refname) %(objectname) %(*objectname)"),
-    ("ls-files", "--stage", "-z"),
+    ("ls-files", "-z"),
+    ("rev-parse", "--path-format=absolute", "--git-path", "info/exclude"),
+    ("config", "--type=path", "--default=", "--get", "core.excludesFile"),
 )
+_HISTORY = ("commit", "branch", "tags", "changed")
+_OTHERS = (".hg", ".svn", ".bzr", "_darcs", ".jj", ".pijul", ".fslckout")
+"""Repositories of other programs, whose history is not read."""
 _UPSTREAM = (b"# branch.upstream", b"# branch.ab")
 
 
@@ -66,19 +71,26 @@ class DirectoryContent:
                 name, status = path.relative_to(root).as_posix(), path.lstat()
                 self._files[name] = _describe(path, status, root)
                 self._stamps[name] = (status.st_size, status.st_mtime_ns, status.st_ino)
+            self._repository = _describe_repository(root, self._variables)
         except OSError as error:
             raise UnknownContentError(str(error)) from error
-        self._repository = _describe_repository(root, self._variables)
 
-    def describe(self) -> dict[str, Any]:
+    @property
+    def names(self) -> Iterable[str]:
+        """The files in it, with the directories that they are in."""
+        return self._files.keys()
+
+    def describe(self, *, with_history: bool) -> dict[str, Any]:
         """Return what a key document has of it."""
-        files = self._files
+        files, git = self._files, self._repository
+        if not with_history:
+            git = {name: fact for name, fact in git.items() if name not in _HISTORY}
         if len(files) > _MOST_FILES:
             parts: dict[str, list[tuple[str, str]]] = {}
             for path, each in files.items():
                 parts.setdefault(path.partition("/")[0], []).append((path, each))
             files = {name: _shorten(repr(each).encode()) for name, each in parts.items()}
-        return {"files": files, "git": self._repository, "through": self._through}
+        return {"files": files, "git": git, "through": self._through}
 
     def is_unchanged(self) -> bool:
         """Return whether nothing was written meanwhile but products of a build.
@@ -104,8 +116,14 @@ class UnknownContent:
     def __init__(self, reason: str) -> None:
         self._reason = reason
 
-    def describe(self) -> dict[str, Any]:
+    @property
+    def names(self) -> Iterable[str]:
+        """Nothing, as no key has it."""
+        return ()
+
+    def describe(self, *, with_history: bool) -> dict[str, Any]:
         """Return what a key document has of it, which is never stored."""
+        del with_history
         return {"unknown": self._reason}
 
     def is_unchanged(self) -> bool:
@@ -224,20 +242,37 @@ def _is_product(path: str) -> bool:
 
 def _describe_repository(root: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """Return what backends learn from git; nothing without a repository."""
-    if not any(os.path.lexists(place / ".git") for place in (root, *root.parents)):
+    places = (root, *root.parents)
+    top = next((place for place in places if os.path.lexists(place / ".git")), None)
+    if top is None:
+        _refuse_others(root)
         return {}
-    status, tags, tracked = (_run_git(root, variables, words) for words in _GIT)
+    status, tags, tracked, own, users = (_run_git(root, variables, words) for words in _GIT)
     lines = [each for each in status.split(b"\0") if each and not each.startswith(_UPSTREAM)]
     head = [os.fsdecode(each.split()[-1]) for each in lines if each.startswith(b"# branch.")]
     commit, branch, *_ = (*head, "", "")
     changed = [each for each in lines if not each.startswith(b"#")]
+    home = Path(variables.get("XDG_CONFIG_HOME") or Path(variables.get("HOME", ""), ".config"))
+    rules = [Path(os.fsdecode(text).rstrip("\n")) for text in (own, users) if text.strip()]
+    rules += [] if users.strip() else [home / "git" / "ignore"]
+    rules += [place / ".gitignore" for place in places[1:] if place.is_relative_to(top)]
     return {
         "commit": commit,
         "branch": branch,
         "tags": _shorten(tags),
         "tracked": _shorten(tracked),
         "changed": _shorten(b"\0".join(changed)) if changed else "",
+        "ignored": _shorten(b"\0".join(path.read_bytes() for path in rules if path.is_file())),
     }
+
+
+def _refuse_others(root: Path) -> None:
+    """Raise an error where a backend may ask another program than git for the history."""
+    for place in root.parents:
+        for name in _OTHERS:
+            if os.path.lexists(place / name):
+                found = place / name
+                raise UnknownContentError(f"it is in a repository that is not read: `{found}`")
 
 
 def _are_ignored(root: Path, paths: Iterable[str], variables: Mapping[str, str]) -> bool:

@@ -12,7 +12,6 @@ import hmac
 import json
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.build.toolchain import digest_file
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-SCHEMA = 1
+SCHEMA = 2
 SECTIONS = (
     *("source", "request", "policy", "overrides", "interpreter", "platform", "toolchain"),
     *("environment", "closure"),
@@ -51,7 +50,7 @@ _SESSION = re.compile(
     r"|DBUS_SESSION_BUS_ADDRESS|GPG_TTY|INVOCATION_ID|JOURNAL_STREAM|PYTEST_CURRENT_TEST"
 )
 """Variables of a terminal or a session: they are in the key if an override sets them."""
-_CI_RUN = re.compile(
+CI_RUN = re.compile(
     r"GITHUB_(RUN_\w+|SHA|REF\w*|HEAD_REF|BASE_REF|EVENT\w*|ACTION\w*|ACTOR\w*|JOB|WORKFLOW\w*|ENV"
     r"|OUTPUT|PATH|STATE|STEP_SUMMARY|TRIGGERING_ACTOR|TOKEN)"
     r"|RUNNER_(NAME|TRACKING_ID)|ACTIONS_\w+"
@@ -62,18 +61,15 @@ _CI_RUN = re.compile(
     r"|BUILDKITE_(BUILD|JOB|COMMIT|AGENT)_?\w*|SYSTEM_(JOBID|PLANID|TIMELINEID|ACCESSTOKEN)"
 )
 """Variables of one run of a CI: they are in the key if the source names them."""
-_BUILD_FILES = re.compile(
-    r"[^.]+|meson\.(build|options)|CMakeLists\.txt"
-    r"|.*\.(py|pyx|pxi|toml|cfg|ini|cmake|sh|mk|in|am|ac|rs|build|json|c|cc|cpp|cxx|h|hpp|m4|pl|go)"
-)
-_WORD = re.compile(rb"[A-Z][A-Z0-9_]{4,}")
-_MOST_BYTES = 1 << 20
-_ABOUT = ".dist-info"
+REPOSITORY = ".git"
+"""Stands among the names of variables for the history of a repository, and what else is in it."""
 _COUNTS = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
 _JOBS = re.compile(r"\s*(-j\s*\d*)?\s*(--jobserver-\S+)?\s*")
 """MAKEFLAGS that say no more than how many jobs there are."""
 _OUTSIDE = {"environment", "config-settings", "limits", "era", "reuse", "build"}
 """Overrides that are in a section of their own, or change no wheel."""
+MARKS = ("build-requires", "abi")
+"""The override that names build requirements whose wheels always count."""
 _SECRET = re.compile(r"token|passw|secret|credential|(api|access|private)[-_]?key", re.IGNORECASE)
 _SECRET_PART = re.compile(rf"({_SECRET.pattern})[\w-]*[=:]", re.IGNORECASE)
 """A secret within a value, as in `--global-option=--token=x`."""
@@ -133,6 +129,8 @@ def describe_overrides(override: Override | None) -> Document:
         return {}
     found: Document = {}
     for key, (setting, entry) in sorted(override.values.items()):
+        if key == MARKS:
+            continue  # they only tell what may change
         if key[0] == "key-files":
             places = (entry.file.path.parent / name for name in override.texts(*key))
             found["key-files"] = {str(path): digest_file(path) for path in places}
@@ -143,18 +141,9 @@ def describe_overrides(override: Override | None) -> Document:
     return found
 
 
-def find_named_variables(root: Path) -> list[str]:
-    """Return the variables of a CI run that files of an sdist or a wheel below ``root`` name."""
-    found: set[str] = set()
-    for directory, folders, files in os.walk(root):
-        # The recipes of CI services are hidden, and what describes a wheel is no code.
-        folders[:] = [each for each in folders if not (each[0] == "." or each.endswith(_ABOUT))]
-        for name in filter(_BUILD_FILES.fullmatch, files):
-            path = Path(directory, name)
-            if path.is_file() and not path.is_symlink():
-                with path.open("rb") as file:
-                    found.update(map(bytes.decode, _WORD.findall(file.read(_MOST_BYTES))))
-    return sorted(filter(_CI_RUN.fullmatch, found))
+def family_of(name: str) -> str:
+    """Return what stands for all variables of a CI run that begin as ``name`` does."""
+    return f"{name.partition('_')[0]}_*"
 
 
 def describe_environment(
@@ -174,8 +163,9 @@ def describe_environment(
         is_count = (name in _COUNTS and value.isdigit()) or (
             name == "MAKEFLAGS" and _JOBS.fullmatch(value)
         )
-        is_of_run = _CI_RUN.fullmatch(name) or _SESSION.fullmatch(name)
-        if is_count or (is_of_run and name not in named):
+        is_of_run = CI_RUN.fullmatch(name) or _SESSION.fullmatch(name)
+        is_named = name in named or family_of(name) in named
+        if is_count or (is_of_run and not is_named):
             continue
         if _may_be_secret(name, value):
             found[name] = _conceal(name, value, salt)
@@ -250,7 +240,7 @@ def list_leaves(document: Document) -> dict[tuple[str, ...], str]:
     leaves: dict[tuple[str, ...], str] = {}
 
     def walk(value: object, place: tuple[str, ...]) -> None:
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             for name, each in cast("dict[str, object]", value).items():
                 walk(each, (*place, name))
         else:

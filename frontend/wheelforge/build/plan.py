@@ -80,16 +80,28 @@ def _look_at_source(found: BuildPlan, session: BuildSession, offered: Collection
     name = stage_name(f"plan-{request.label}", str(request.source))
     with open_stage(context.layout.stages, name) as stage:
         fetched = session.fetch(stage.path)
-        found.sha256, found.is_reused = fetched.sha256, _is_reused(context, request, fetched)
+        found.sha256 = fetched.sha256
+        found.is_reused, reused_notes = _look_at_reuse(context, request, fetched)
+        session.events.note(*reused_notes)
         tree = session.lay_out(fetched, stage.path)
         attempt = session.open_attempt(tree, stage.path, io.BytesIO())
         _fill(found, attempt, context, offered)
 
 
-def _is_reused(context: BuildContext, request: BuildRequest, fetched: FetchedSource) -> bool:
-    """Return whether the wheel of an earlier build is delivered."""
+def _look_at_reuse(
+    context: BuildContext, request: BuildRequest, fetched: FetchedSource
+) -> tuple[bool, list[str]]:
+    """Return whether the wheel of an earlier build is delivered, and what is to be said of that."""
     wheel = context.reuse and context.reuse.open(request, fetched)
-    return bool(wheel and wheel.find(forbid_build))
+    found = wheel and wheel.look_for(forbid_build)
+    if not found:
+        return False, []
+    notes = [] if found.cause is None else [found.cause.sentence]
+    rate = context.settings.policy.verify_reuse
+    if rate:
+        share = "it is" if rate == 1 else f"{rate:.0%} of such wheels are"
+        notes.append(f"its wheel is in the cache; {share} built again, and compared")
+    return rate < 1, notes
 
 
 def _fill(

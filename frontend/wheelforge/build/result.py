@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge_isolation import deliver_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wheelforge.build.wheel_build import ReusedWheel
     from wheelforge.events import EventLog
     from wheelforge.models import Artifact, BuildRequest, Cause
     from wheelforge_isolation import WheelKey
+
+
+class ReusedWheel(NamedTuple):
+    """A wheel that need not be built."""
+
+    artifacts: tuple[Artifact, ...]
+    """The wheel, behind the sdist of the directory that it comes from."""
+    wheels: tuple[WheelKey, ...]
+    """The wheels that it was built with."""
+    facts: Mapping[str, Any]
+    beside: Mapping[str, Mapping[str, bytes]] = {}
+    """For each artifact the files that are delivered beside it, all by their names."""
+    cause: Cause | None = None
+    """Why it may be used, if that is not because nothing has changed."""
 
 
 class BuildResult:
@@ -41,6 +54,8 @@ class BuildResult:
         self.cause: Cause | None = None
         self.checked: list[str] = []
         """The notes about the last artifact."""
+        self.requires: tuple[str, ...] = ()
+        """The names of what the last wheel requires at run time."""
 
     def reuse(self, found: ReusedWheel | None, events: EventLog, request: BuildRequest) -> None:
         """Deliver what an earlier build has made, if there is something."""
@@ -56,4 +71,4 @@ class BuildResult:
             with events.phase("deliver"):
                 path = deliver_file(artifact.path, request.output, beside)
             self.artifacts.append(replace(artifact, path=path))
-        self.is_reused = True
+        self.is_reused, self.cause = True, found.cause

@@ -25,7 +25,8 @@ from wheelforge_isolation import (
 from wheelforge_isolation.errors import quoted
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_version, read_releases
-from wheelforge_isolation.formats.metadata import only_value, parse_fields
+from wheelforge_isolation.formats.metadata import all_values, only_value, parse_fields
+from wheelforge_isolation.formats.requirements import find_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +56,8 @@ class Result(NamedTuple):
     """Of metadata: the file METADATA."""
     notes: tuple[str, ...] = ()
     """Oddities that were let pass."""
+    requires: tuple[str, ...] = ()
+    """The names of what a wheel requires at run time, with extras and on any system."""
 
 
 def check_result(
@@ -135,7 +138,9 @@ def _inspect(kind: Kind, path: Path) -> Result:
     wheel = inspect_wheel(path, _ANY_SIZE)
     release = (wheel.name, wheel.version)
     artifact = _make_artifact(kind, path, release, wheel.size_bytes, wheel.sha256)
-    return Result(artifact=artifact, notes=tuple(_refuse_faults(path, wheel.notes)))
+    texts = all_values(parse_fields(wheel.metadata), "Requires-Dist")
+    requires = tuple(sorted({*map(find_name, texts)} - {""}))
+    return Result(artifact, tuple(_refuse_faults(path, wheel.notes)), requires)
 
 
 def _make_artifact(

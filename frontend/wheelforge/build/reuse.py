@@ -13,16 +13,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wheelforge.build.key_document import (
+    REPOSITORY,
     SCHEMA,
     describe_environment,
     describe_interpreter,
     describe_overrides,
     describe_policy,
     describe_request,
-    find_named_variables,
 )
+from wheelforge.build.source_content import SdistContent, find_project
 from wheelforge.build.toolchain import Toolchain, describe_platform
-from wheelforge.build.wheel_build import SdistContent, WheelBuild, WheelInputs, find_project
+from wheelforge.build.wheel_build import WheelBuild, WheelInputs
 from wheelforge.models import Era, Keep, Kind, Reuse
 from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.sealed import fingerprint
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from wheelforge.build.environments import EnvironmentManager
     from wheelforge.build.shared_wheels import SharedWheels
+    from wheelforge.build.source_content import SourceContent
     from wheelforge.build.sources import FetchedSource
-    from wheelforge.build.wheel_build import SourceContent
     from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import BuildRequest
     from wheelforge.overrides.model import Override
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 _ALL = ":all:"
 _STARTS = {".tar.gz": b"\x1f\x8b", ".zip": b"PK"}
+_ONLY_LIST = {"setuptools", "packaging", "poetry-core"}
+"""Build requirements that speak of git, and have it tell no more than which files there are."""
 
 
 class WheelReuse:
@@ -56,8 +59,8 @@ class WheelReuse:
         self.closures = JsonCache(directory, "closure")
         """The wheels that environments of each build had."""
         self._releases = JsonCache(directory, "release")
-        self._named = JsonCache(directory, "named")
-        self._named_by_wheels = JsonCache(directory, "reads")
+        self._named = JsonCache(directory, "inputs")
+        self._named_by_wheels = JsonCache(directory, "searched")
         self._of_wheels: dict[str, list[str]] = {}
         self.history = JsonCache(directory, "history")
         """The keys of the last builds of each project."""
@@ -78,8 +81,8 @@ class WheelReuse:
         """Return what is known of a build; nothing if its wheel is not to be used again.
 
         What the unpacked sdist below ``root`` tells, an earlier build has remembered for the time
-        before it is unpacked: its release, by which an ``override`` is found, and the variables of
-        a CI run that it names.
+        before it is unpacked: its release, by which an ``override`` is found, and the inputs that
+        it speaks of.
         """
         settings, policy = self.settings, self.settings.policy
         is_plain = request.tree is None and not request.stops_early and settings.recorder is None
@@ -100,7 +103,7 @@ class WheelReuse:
         if request.variables is None:
             request = replace(request, variables=settings.variables)
         content = self._read_content(request, fetched)  # first: what is named later counts as well
-        named = self._find_named(fetched, override, root)
+        named = self._find_named(fetched, content, override, root)
         if named is None:
             return None
         return WheelBuild(self, request, WheelInputs(fetched, content, override, named))
@@ -132,16 +135,24 @@ class WheelReuse:
     def _find_named(
         self,
         fetched: FetchedSource,
+        content: SourceContent,
         override: Override | None,
         root: Path | None,
     ) -> list[str] | None:
-        """Return the variables of a CI run that the sdist names; nothing if that is not known."""
+        """Return the inputs that the source speaks of; nothing if that is not known."""
+        from wheelforge.build import code_search
+
         if not fetched.sha256:
-            return find_named_variables(fetched.path)
+            known = fingerprint(content.describe(with_history=False))
+            found = self._named.read("project", known)
+            if found is None:
+                found = {"names": code_search.find_inputs_of_project(fetched.path, content.names)}
+                self._named.write(found, "project", known)
+            return list(found["names"])
         facts = (fetched.sha256, fingerprint(describe_overrides(override)))  # patches name some too
         found = self._named.read(*facts)
-        if found is None and root is not None and SdistContent(fetched).is_unchanged():
-            found = {"names": find_named_variables(root)}
+        if found is None and root is not None and content.is_unchanged():
+            found = {"names": code_search.find_named_variables(root)}
             self._named.write(found, *facts)
         return list(found["names"]) if found else None
 
@@ -153,7 +164,7 @@ class WheelReuse:
         epoch, salt = policy.source_date_epoch, self.manager.cache.built.salt
         return {
             "schema": SCHEMA,
-            "source": inputs.content.describe(),
+            "source": self.describe_source(inputs),
             "request": describe_request(request, override, epoch, salt),
             "policy": {
                 **describe_policy(policy, self._sandbox),
@@ -165,6 +176,10 @@ class WheelReuse:
             "toolchain": self._toolchain.describe(_find_variables(request, inputs), environment),
             "environment": environment,
         }
+
+    def describe_source(self, inputs: WheelInputs, named: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the source, with its history if the source itself or ``named`` speaks of it."""
+        return inputs.content.describe(with_history=REPOSITORY in {*inputs.named, *named})
 
     def describe_environment(
         self, request: BuildRequest, inputs: WheelInputs, named: Iterable[str] = ()
@@ -182,7 +197,7 @@ class WheelReuse:
     def find_named_by_wheels(
         self, wheels: Iterable[WheelKey], environment: Path | None = None
     ) -> set[str] | None:
-        """Return the variables of a CI run that build requirements name, as their own code may.
+        """Return the inputs that build requirements speak of, as their own code may read them.
 
         Each wheel is searched once, where it is unpacked or in the ``environment`` that has it.
         Return nothing if that is not possible.
@@ -201,13 +216,19 @@ class WheelReuse:
         return found
 
     def _search(self, wheel: WheelKey, environment: Path | None) -> dict[str, Any] | None:
+        from wheelforge.build import code_search
+
         stored = self.manager.cache.wheels.find(wheel)
         place = environment if stored is None else stored.item.path
         try:
-            return None if place is None else {"names": find_named_variables(place)}
+            if place is None:
+                return None
+            names = code_search.find_inputs_of_wheel(place)
         finally:
             if stored is not None:
                 stored.item.give_back()
+        left_out = {REPOSITORY} if wheel.name in _ONLY_LIST else set[str]()
+        return {"names": [name for name in names if name not in left_out]}
 
     def list_named(self, wheels: Iterable[WheelKey]) -> dict[str, list[str]]:
         """Return what is known of the variables that wheels name, by their hashes."""

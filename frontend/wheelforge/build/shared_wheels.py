@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REMOTE = "remote"
 """The code of the cause of a wheel that was not built here."""
-_KEPT = ("published", "backend", "notes", "companions")
+_KEPT = ("published", "backend", "notes", "companions", "requires")
 """The facts of a wheel that are so wherever it is used."""
 
 

@@ -18,7 +18,7 @@ from wheelforge_isolation import Limits, open_wheel_zip
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wheelforge.build.wheel_build import ReusedWheel
+    from wheelforge.build.result import ReusedWheel
     from wheelforge.models import Artifact
 
 _RECORD = re.compile(r"[^/]+\.dist-info/RECORD")

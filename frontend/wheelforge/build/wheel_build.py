@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.build.environment_request import make_environment_request
 from wheelforge.build.key_document import describe_closure, key_of
 from wheelforge.build.prestart import Prestarter
+from wheelforge.build.result import ReusedWheel
+from wheelforge.build.source_content import find_project
 from wheelforge.models import Artifact, Cause, Kind
-from wheelforge_isolation import ForgeError, WheelKey, digest
-from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_name
+from wheelforge_isolation import ForgeError, WheelKey
+from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from wheelforge.build.result import BuildResult
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.shared_wheels import SharedWheels
+    from wheelforge.build.source_content import SourceContent
     from wheelforge.build.sources import FetchedSource
     from wheelforge.models import Builder, BuildRequest, EnvironmentRequest
     from wheelforge.overrides.model import Override
@@ -32,51 +35,12 @@ if TYPE_CHECKING:
 
 _SDIST = "sdist "
 """Before the key of a wheel, that of the sdist which it was made from."""
-_FROZEN = "its build requirements are those of the last build: no index was asked (frozen)"
+_FROZEN = Cause(
+    "frozen", "its build requirements are those of the last build: no index was asked (frozen)"
+)
 _LONGEST_HISTORY = 8
 _MOST_MANIFESTS = 4
 """How many sets of questions are remembered for the same build."""
-
-
-class ReusedWheel(NamedTuple):
-    """A wheel that need not be built."""
-
-    artifacts: tuple[Artifact, ...]
-    """The wheel, behind the sdist of the directory that it comes from."""
-    wheels: tuple[WheelKey, ...]
-    """The wheels that it was built with."""
-    facts: Mapping[str, Any]
-    beside: Mapping[str, Mapping[str, bytes]] = {}
-    """For each artifact the files that are delivered beside it, all by their names."""
-
-
-class SourceContent(Protocol):
-    """The bytes that a wheel is built from."""
-
-    def describe(self) -> dict[str, Any]:
-        """Return what a key document has of them."""
-        ...
-
-    def is_unchanged(self) -> bool:
-        """Return whether they are still the same."""
-        ...
-
-
-class SdistContent(NamedTuple):
-    """An sdist, known by its hash."""
-
-    fetched: FetchedSource
-
-    def describe(self) -> dict[str, Any]:
-        """Return what a key document has of it."""
-        return {"sha256": self.fetched.sha256}
-
-    def is_unchanged(self) -> bool:
-        """Return whether no other file has taken its place since it was hashed."""
-        try:
-            return digest(self.fetched.path) == self.fetched.sha256
-        except OSError:
-            return False
 
 
 class WheelInputs(NamedTuple):
@@ -86,7 +50,7 @@ class WheelInputs(NamedTuple):
     content: SourceContent
     override: Override | None
     named: Sequence[str]
-    """The variables of a CI run that it names."""
+    """The inputs that it speaks of: variables of a CI run, and its history."""
 
 
 class WheelBuild:
@@ -101,9 +65,9 @@ class WheelBuild:
         self._kept: ReusedWheel | None = None
         """The wheel of an earlier build, if it is to be compared."""
         self._verified: Cause | None = None
-        self._notes: tuple[str, ...] = ()
         self._missed = set[str]()
         """The keys that remote caches were asked for."""
+        self._frozen: Cause | None = None
         self._known = self._describe()
         self._manifest = key_of(self._known)
 
@@ -116,14 +80,23 @@ class WheelBuild:
         return self._reuse.describe(self._request, self._inputs)
 
     def find(self, build: Builder) -> ReusedWheel | None:
+        """Return what `look_for` finds, unless it is to be built again and compared."""
+        found, rate = self.look_for(build), self._reuse.settings.policy.verify_reuse
+        if found is not None:
+            self._expect()
+        if found is not None and rate and not self._request.chain:
+            from wheelforge.build.verify_reuse import is_chosen
+
+            if is_chosen(rate):
+                self._kept = found
+                return None
+        return found
+
+    def look_for(self, build: Builder) -> ReusedWheel | None:
         """Return the wheel of an earlier build that was the same; ``build`` makes requirements."""
         if not self._reuse.reads(self._fetched):
             return None
-        found = self._find_among(self._read_manifest(), build) or self._find_elsewhere(build)
-        if found is None:
-            return None
-        self._expect()
-        return self._choose_to_use(found)
+        return self._find_among(self._read_manifest()[0], build) or self._find_elsewhere(build)
 
     @property
     def _shared(self) -> SharedWheels | None:
@@ -148,27 +121,23 @@ class WheelBuild:
         for asked in manifest:
             try:
                 closures = [self._choose(requirements, build) for requirements in asked]
-                found = self._find(asked, closures)
+                found = self._find(asked, closures) or self._find_compatible(asked, closures)
             except ForgeError:
                 continue  # the build comes to the same error, and says it better
             if found is not None:
                 return found
         return None
 
-    def _choose_to_use(self, found: ReusedWheel) -> ReusedWheel | None:
-        """Return the wheel, unless it is to be built again and compared."""
-        rate = self._reuse.settings.policy.verify_reuse
-        if rate and not self._request.chain:
-            from wheelforge.build.verify_reuse import is_chosen
+    def _read_manifest(self) -> tuple[list[Asked], list[str]]:
+        """Return what was asked for in earlier builds like this, and the keys of their wheels."""
+        found = self._reuse.manifests.read(self._manifest) or {}
+        return found.get("asked", []), found.get("keys", [])
 
-            if is_chosen(rate):
-                self._kept = found
-                return None
-        return found
-
-    def _read_manifest(self) -> list[Asked]:
-        found = self._reuse.manifests.read(self._manifest)
-        return found["asked"] if found else []
+    @property
+    def _policy(self) -> str:
+        """The policy that is in force: with a lock nothing but the lock decides."""
+        settings = self._reuse.settings
+        return settings.policy.reuse_policy if settings.lock is None else "exact"
 
     def _expect(self) -> None:
         """Have no server started for this source the next time."""
@@ -183,10 +152,10 @@ class WheelBuild:
         Under the policy `frozen` they are those of the last build, unless a lock says otherwise.
         """
         reuse, request = self._reuse, self._ask(requirements)
-        if reuse.settings.policy.reuse_policy == "frozen" and reuse.settings.lock is None:
+        if self._policy == _FROZEN.code:
             kept = reuse.closures.read(self._manifest, reuse.manager.identify(request))
             if kept is not None:
-                self._notes = (_FROZEN,)
+                self._frozen = _FROZEN
                 return tuple(WheelKey(**each) for each in kept["wheels"])
         return reuse.manager.choose(request, build)
 
@@ -195,12 +164,17 @@ class WheelBuild:
             self._request, requirements, self.override, self._fetched.sha256
         )
 
-    def _remember(self, asked: Asked, closures: Sequence[Sequence[WheelKey]]) -> None:
+    def _remember(
+        self, asked: Asked, closures: Sequence[Sequence[WheelKey]], key: str = ""
+    ) -> None:
         """Keep what the backend has asked for, and what it was given."""
-        reuse, before = self._reuse, self._read_manifest()
-        if asked not in before:
-            kept = [asked, *before][:_MOST_MANIFESTS]
-            reuse.manifests.write({"asked": kept}, self._manifest)
+        reuse, (known, keys) = self._reuse, self._read_manifest()
+        if asked not in known or key not in {"", *keys}:
+            manifest = {
+                "asked": [asked, *(each for each in known if each != asked)][:_MOST_MANIFESTS],
+                "keys": list(filter(None, dict.fromkeys((key, *keys))))[:_LONGEST_HISTORY],
+            }
+            reuse.manifests.write(manifest, self._manifest)
         for requirements, wheels in zip(asked, closures, strict=True):
             own = reuse.manager.identify(self._ask(requirements))
             reuse.closures.write({"wheels": list(map(asdict, wheels))}, self._manifest, own)
@@ -212,9 +186,45 @@ class WheelBuild:
         document = self.complete(asked, closures)
         if document is None:
             return None
-        key = key_of(document)
+        wheels = dict.fromkeys(itertools.chain(*closures))
+        return self._take(key_of(document), wheels, self._frozen, document)
+
+    def _find_compatible(
+        self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]
+    ) -> ReusedWheel | None:
+        """Return a wheel that was built with other wheels, if the policy is not about these."""
+        if self._policy != "abi":
+            return None
+        from wheelforge.build import abi
+
+        for key in self._read_manifest()[1]:
+            facts = self._reuse.manager.cache.built.read(key)
+            if facts is None:
+                continue
+            used = dict.fromkeys(abi.list_wheels(facts["document"]))
+            document = self.complete(asked, closures, searched=used)
+            names = abi.list_counting(facts, self.override)
+            if document is None:
+                continue
+            passed = abi.find_passed(facts["document"], document, names)
+            found = self._take(key, used, passed) if passed else None
+            if found is not None:
+                return found
+        return None
+
+    def _take(
+        self,
+        key: str,
+        wheels: Iterable[WheelKey],
+        cause: Cause | None,
+        document: dict[str, Any] | None = None,
+    ) -> ReusedWheel | None:
+        """Return the wheel of that key, which was built with those ``wheels``, if there is one.
+
+        With the ``document`` it may come from a remote cache.
+        """
         found = self._reuse.manager.cache.built.find(key)
-        if found is None and self._shared is not None and key not in self._missed:
+        if found is None and document and self._shared and key not in self._missed:
             self._missed.add(key)
             found = self._shared.find(key, document, self._request.label)
         if found is None or key_of(found.facts["document"]) != key:
@@ -229,9 +239,10 @@ class WheelBuild:
             if sdist is None:
                 return None
             made.insert(0, sdist)
-        used = tuple(dict.fromkeys(key for closure in closures for key in closure))
-        facts = {**found.facts, "notes": [*found.facts["notes"], *self._notes]}
-        reused = ReusedWheel(tuple(map(_make_artifact, made)), used, facts)
+        notes = [*found.facts["notes"], *([cause.sentence] if cause else [])]
+        facts = {**found.facts, "notes": notes}
+        artifacts = tuple(map(_make_artifact, made))
+        reused = ReusedWheel(artifacts, tuple(wheels), facts, cause=cause)
         attestor = self._reuse.manager.attestor
         return reused if attestor is None else attestor.complete(reused)
 
@@ -240,19 +251,21 @@ class WheelBuild:
         asked: Sequence[Sequence[str]],
         closures: Sequence[tuple[WheelKey, ...]],
         environment: Path | None = None,
+        searched: Collection[WheelKey] = (),
     ) -> dict[str, Any] | None:
         """Return the key document of the wheel, once it is known what it is built with.
 
-        Return nothing if it cannot be told what its build requirements read, which are searched in
-        the ``environment`` if they are no longer kept.
+        Return nothing if it cannot be told what its build requirements read, or those that are to
+        be ``searched`` instead; they are in the ``environment`` if they are no longer kept.
         """
-        wheels = dict.fromkeys(key for closure in closures for key in closure)
+        wheels = searched or dict.fromkeys(itertools.chain(*closures))
         named = self._reuse.find_named_by_wheels(wheels, environment)
         if named is None:
             return None
         constraints = self._reuse.manager.read_constraints(self._request.constraints).texts
         more = {}
         if named:
+            more["source"] = self._reuse.describe_source(self._inputs, named)
             more["environment"] = self._reuse.describe_environment(
                 self._request, self._inputs, named
             )
@@ -283,7 +296,7 @@ class WheelBuild:
         cause: Cause | None = None
         with contextlib.suppress(ForgeError, OSError):
             if not self._inputs.content.is_unchanged():
-                reason = self._inputs.content.describe().get("unknown")
+                reason = self._known["source"].get("unknown")
                 sentence = f"what is in the directory cannot be told: {reason}"
                 return Cause("unknown", sentence) if reason else None
             environments = list(dict.fromkeys(reversed(result.environments)))[::-1]
@@ -297,7 +310,7 @@ class WheelBuild:
             if document is None:
                 return None
             dates = self._find_dates(document)
-            cause = self._explain(document, dates)
+            cause = self._explain(document, dates, result.requires)
             facts = {
                 "document": document,
                 "cause": cause._asdict(),
@@ -306,6 +319,8 @@ class WheelBuild:
                 "time": time.time(),
                 "backend": result.backend[1],
                 "notes": result.checked,
+                "requires": result.requires,
+                "policy": self._policy,
                 "companions": result.companions,
             }
             key, built = key_of(document), self._reuse.manager.cache.built
@@ -313,7 +328,7 @@ class WheelBuild:
                 built.store(_SDIST + key, place / Kind.SDIST.value / artifact.path.name, facts)
             path = place / Kind.WHEEL.value / result.artifacts[-1].path.name
             kept = built.store(key, path, facts)
-            self._remember(asked, closures)
+            self._remember(asked, closures, key)
             if self._shared is not None:
                 manifest = self._describe_manifest(asked, closures)
                 self._shared.share(key, kept, manifest, result.sandbox)
@@ -325,7 +340,7 @@ class WheelBuild:
         """Return what another machine has to know to find the wheel that was built."""
         from wheelforge.remote.record import MANIFEST, RemoteRecord
 
-        others = [each for each in self._read_manifest() if each != asked]
+        others = [each for each in self._read_manifest()[0] if each != asked]
         facts = {
             "asked": [asked, *others],
             "closures": [list(map(asdict, wheels)) for wheels in closures],
@@ -339,7 +354,9 @@ class WheelBuild:
         found = {sha256: self._reuse.manager.origins.find(sha256) for sha256 in wheels}
         return {sha256: each.uploaded for sha256, each in found.items() if each and each.uploaded}
 
-    def _explain(self, document: dict[str, Any], dates: Mapping[str, str]) -> Cause:
+    def _explain(
+        self, document: dict[str, Any], dates: Mapping[str, str], requires: Sequence[str]
+    ) -> Cause:
         """Return why the wheel with that document was built, and note its key as the last one."""
         from wheelforge.build import cause
 
@@ -356,6 +373,14 @@ class WheelBuild:
             is_damaged = key in built.damaged or built.read(key) is not None
             return cause.DAMAGED if is_damaged else cause.COLLECTED
         earlier = [facts["document"] for each in others if (facts := built.read(each))]
+        if self._policy == "abi" and earlier:
+            from wheelforge.build import abi
+
+            names = abi.list_counting({"requires": requires}, self.override)
+            kept, *before = (abi.keep_counting(each, names) for each in (document, *earlier))
+            found = cause.find_cause(kept, before, dates)
+            if found.place:
+                return found
         return cause.find_cause(document, earlier, dates)
 
 
@@ -369,14 +394,3 @@ def _make_artifact(built: BuiltWheel) -> Artifact:
         size_bytes=built.path.stat().st_size,
         sha256=key.sha256,
     )
-
-
-def find_project(fetched: FetchedSource) -> str:
-    """Return the name of the project, normalised, as far as it is known before a build."""
-    if not fetched.sha256:
-        from wheelforge.overrides.apply import identify
-
-        return identify(fetched.path, b"")[0]
-    with contextlib.suppress(FormatError):
-        return fetched.name or parse_sdist_name(fetched.path.name).name
-    return ""

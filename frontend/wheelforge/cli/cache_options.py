@@ -48,10 +48,10 @@ def add_reuse(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--reuse-policy",
-        choices=("exact", "frozen"),
+        choices=("exact", "frozen", "abi"),
         default="exact",
-        help="frozen: leave build requirements as the last build had them, and ask no index"
-        " (default: exact)",
+        help="frozen: leave build requirements as the last build had them, and ask no index;"
+        " abi: only those count that the wheel requires at run time too (default: exact)",
     )
     group.add_argument(
         "--rebuild",

@@ -150,6 +150,7 @@ def _format_job(each: PlannedJob) -> Iterator[str]:
     yield escape_line(f"{each.job.id}. {shown} with Python {plan.python}")
     if each.is_kept or each.plan.is_reused:
         yield f"   {'delivered before: kept' if each.is_kept else 'its wheel is in the cache'}"
+        yield from _list_notes(plan)
         return
     if each.job.needs:
         yield f"   after {', '.join(_list_needs(each))}, with the wheels of these"
@@ -167,8 +168,12 @@ def _format_job(each: PlannedJob) -> Iterator[str]:
         yield f"   took {each.seconds:.1f} s the last time"
 
 
+def _list_notes(plan: BuildPlan) -> Iterator[str]:
+    return (escape_line(f"   note: {note}") for note in plan.notes)
+
+
 def _list_problems(plan: BuildPlan) -> Iterator[str]:
-    yield from (escape_line(f"   note: {note}") for note in plan.notes)
+    yield from _list_notes(plan)
     if plan.unknown:
         yield escape_line(f"   environment: {plan.unknown}")
     if plan.error:

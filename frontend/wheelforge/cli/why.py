@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Build = tuple[WheelKey, dict[str, Any]]
 
+_EXACT = "exact"
 _MOST_FOLLOWING = 8
 
 
@@ -41,14 +42,17 @@ def explain(options: CommandOptions) -> None:
     else:
         cause = Cause(**facts["cause"])
         shared = sum(_is_same(cause, each) for _, each in builds) - 1
-    show_cause(options, wheel, cause, shared)
+    show_cause(options, wheel, cause, shared, facts.get("policy", _EXACT))
 
 
-def show_cause(options: CommandOptions, wheel: WheelKey, cause: Cause, shared: int = 0) -> None:
+def show_cause(
+    options: CommandOptions, wheel: WheelKey, cause: Cause, shared: int = 0, policy: str = _EXACT
+) -> None:
     """Print the cause of a build, which is that of so many others too."""
     if options.json:
         whole = {"wheel": wheel.file_name, "sha256": wheel.sha256, **cause._asdict()}
-        sys.stdout.write(f"{json.dumps({**whole, 'shared_by': shared}, indent=2)}\n")
+        more = {"shared_by": shared, "policy": policy}
+        sys.stdout.write(f"{json.dumps({**whole, **more}, indent=2)}\n")
         return
     sys.stdout.write(f"{escape_line(wheel.file_name)}: {escape_line(cause.sentence)}\n")
     if cause.follows:
@@ -60,6 +64,8 @@ def show_cause(options: CommandOptions, wheel: WheelKey, cause: Cause, shared: i
     if shared > 0 and cause.place:
         others = "1 other build" if shared == 1 else f"{shared} other builds"
         sys.stdout.write(f"  the same is new for {others}\n")
+    if policy != _EXACT:
+        sys.stdout.write(f"  it was built with `--reuse-policy {policy}`\n")
 
 
 def _is_same(cause: Cause, facts: dict[str, Any]) -> bool:

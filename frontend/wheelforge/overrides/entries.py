@@ -294,6 +294,7 @@ _TEXTS: dict[str, Callable[[object], object]] = {"add": _lines, "remove": _lines
 _CHECKS: dict[Key, Callable[[object], object]] = {
     **{("build-requires", name): check for name, check in _LISTS.items()},
     ("build-requires", "match"): _names,
+    ("build-requires", "abi"): _names,
     **{("metadata", "requires-dist", name): check for name, check in _LISTS.items()},
     ("metadata", "requires-python"): _python_versions,
     ("metadata", "summary"): _line,

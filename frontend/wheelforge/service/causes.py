@@ -64,9 +64,9 @@ def _find_facts(server: Server, *runs: Run) -> list[dict[str, Any]]:
 
 
 def _find_cause(outcome: Mapping[str, Any], verdict: str) -> Cause:
-    if verdict == "reused":
-        return REUSED
     facts: dict[str, Any] | None = outcome.get("cause")
+    if verdict == "reused" and not facts:
+        return REUSED
     return Cause(**facts)._replace(follows=tuple(facts["follows"])) if facts else UNKNOWN
 
 

@@ -255,51 +255,6 @@ def test_directory__products_of_the_build_prevent_nothing(ground: Ground, projec
     assert (first.verdict, second.verdict) == ("built", "reused")
 
 
-REPOSITORY: dict[str, Change] = {
-    "a tag": lambda project: git(project, "tag", "v1"),
-    "an empty commit": lambda project: git(project, "commit", "--allow-empty", "-m", "two"),
-    "a branch": lambda project: git(project, "checkout", "-b", "other"),
-    "a file that is no longer tracked": lambda path: git(path, "rm", "--cached", "demo.txt"),
-    "a change beside it": write("../beside.txt", "two"),
-}
-
-
-@pytest.mark.parametrize("name", REPOSITORY)
-def test_directory__repository_counts(ground: Ground, project: Path, name: str) -> None:
-    write("../beside.txt", "one")(project)
-    git(project.parent, "init", "--quiet")
-    git(project.parent, "add", "beside.txt", "project")
-    git(project.parent, "commit", "--quiet", "-m", "one")
-    before = verdicts(ground, project)
-
-    REPOSITORY[name](project)
-
-    assert before == ["built", "reused"]
-    changed = build(ground, project)
-    assert changed.verdict == "built"
-    assert changed.cause is not None
-    assert changed.cause.place.startswith("source.git.")
-
-
-def test_directory__fresh_clone_is_the_same(ground: Ground, project: Path) -> None:
-    build(ground, commit(project))
-    clone = project.with_name("clone")
-    git(project.parent, "clone", "--quiet", str(project), str(clone))
-
-    assert build(ground, clone).verdict == "reused"
-
-
-def test_directory__of_a_broken_repository_is_always_built(ground: Ground, project: Path) -> None:
-    (project / ".git").write_text("nothing", encoding="utf-8")
-
-    found = [build(ground, project) for _ in range(2)]
-
-    assert [each.verdict for each in found] == ["built", "built"]
-    assert found[1].cause is not None
-    assert found[1].cause.code == "unknown"
-    assert "git says: fatal: " in found[1].cause.sentence
-
-
 @needs(posix="links")
 def test_directory__link_out_of_it_counts_by_what_is_there(ground: Ground, project: Path) -> None:
     outside = project.with_name("outside.txt")

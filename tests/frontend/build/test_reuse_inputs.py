@@ -11,7 +11,8 @@ import pytest
 from tests.support.builds import WILLING, ask, write_sdist
 from tests.support.processes import needs
 from tests.support.reuse import OVERRIDE, World
-from wheelforge.build import key_document
+from wheelforge.build import code_search, key_document
+from wheelforge.build.cause import compare
 from wheelforge.build.forge import open_forge
 from wheelforge.build.sources import describe_path
 from wheelforge.errors import UsageError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Change = Callable[[World], object]
+    Search = Callable[[Path], list[str]]
 
 pytestmark = needs(posix="tools and packages as Linux has them")
 PATCH = "--- a/demo.txt\n+++ b/demo.txt\n@@ -1 +1 @@\n-one\n\\ No newline at end of file\n+two\n"
@@ -179,6 +181,19 @@ INPUTS: dict[str, tuple[str, Change]] = {
 }
 
 
+def test_cause__first_build_requirement_of_all_is_named() -> None:
+    wheel = {"version": "1.0", "file": "helper.whl", "sha256": "0"}
+    nothing: dict[str, object] = {"closure": {"wheels": {}}}
+    something: dict[str, object] = {"closure": {"wheels": {"helper": wheel}}}
+
+    found = [compare(nothing, something, {}), compare(something, nothing, {})]
+
+    assert [each.sentence for each in found] == [
+        "`helper` is 1.0, was nothing",
+        "`helper` is nothing, was 1.0",
+    ]
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_reuse__other_input_is_built_again(world: World, name: str) -> None:
     cause, change = INPUTS[name]
@@ -224,7 +239,7 @@ def test_reuse__variable_of_a_ci_run_counts_where_a_build_requirement_names_it(
     found = [build("1", "1"), build("1", "2"), build("2", "3"), build("1", "4")]
     # The environment outlives the wheels that it is made of.
     layout = Layout(root=world.ground.cache)
-    for path in [*layout.wheels.list_records(), *layout.manifests.glob("reads-*")]:
+    for path in [*layout.wheels.list_records(), *layout.manifests.glob("searched-*")]:
         path.unlink()
     found += [build("1", "5"), build("1", "6"), build("3", "7")]
 
@@ -287,13 +302,16 @@ def test_frozen__variables_of_a_ci_run_count_as_ever(world: World) -> None:
 
 def test_reuse__wheel_is_searched_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[str] = []
-    find = key_document.find_named_variables
 
-    def find_and_note(root: Path) -> list[str]:
-        searched.append(root.name)
-        return find(root)
+    def noting(find: Search) -> Search:
+        def find_and_note(root: Path) -> list[str]:
+            searched.append(root.name)
+            return find(root)
 
-    monkeypatch.setattr("wheelforge.build.reuse.find_named_variables", find_and_note)
+        return find_and_note
+
+    for find in (code_search.find_named_variables, code_search.find_inputs_of_wheel):
+        monkeypatch.setattr(code_search, find.__name__, noting(find))
     world.build()
     variable("CFLAGS", "-O3")(world)
     world.build()
