@@ -27,6 +27,7 @@ from wheelforge_isolation.files.fs import (
     ensure_directory as ensure_directory,
     ensure_private_directories as ensure_private_directories,
     free_bytes as free_bytes,
+    mark_used as mark_used,
     move as move,
     create_file as create_file,
     create_private_file as create_private_file,

@@ -153,15 +153,24 @@ def spelled(project: Project, page: Mapping[str, Any]) -> Project:
 
 def run_installer(*words: str | Path, directory: Path) -> subprocess.CompletedProcess[str]:
     """Let an installer do something, with no settings but those in the words."""
+    with start_installer(*words, directory=directory) as process:
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def start_installer(*words: str | Path, directory: Path) -> subprocess.Popen[str]:
+    """Start an installer, with no settings but those in the words."""
     variables = {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
     variables |= {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", "UV_NO_CACHE": "1"}
     variables |= {"UV_NO_CONFIG": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    return subprocess.run(
+    return subprocess.Popen(
         [str(word) for word in words],
         env=variables,
         cwd=directory,
         text=True,
-        capture_output=True,
-        timeout=120,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )

@@ -179,15 +179,24 @@ def parse_target(text: str) -> tuple[str, str]:
     return name, parse_python(python)
 
 
-def parse_platform(text: str) -> str:
-    """Return the name of a platform that auditwheel makes wheels fit for, if that is installed."""
+def parse_sandbox(text: str) -> tuple[str, str]:
+    """Return the name of a target, and the sandbox of its builds."""
+    name, _, sandbox = text.partition("=")
+    if not name or not sandbox:
+        raise ArgumentTypeError(f"`{text}` is not like `py312=strict`")
+    return name, sandbox
+
+
+def parse_platform(text: str) -> tuple[str, str]:
+    """Return a target or nothing, and the platform that auditwheel makes wheels fit for."""
     from wheelforge.build.repair import PLATFORM, can_repair
 
-    if not PLATFORM.fullmatch(text):
-        raise ArgumentTypeError(f"`{text}` is not like `manylinux_2_28`")
+    target, _, platform = text.rpartition("=")
+    if not PLATFORM.fullmatch(platform):
+        raise ArgumentTypeError(f"`{text}` is not like `manylinux_2_28` or `py312=manylinux_2_28`")
     if not can_repair():
         raise ArgumentTypeError("this needs auditwheel, which is not installed beside wheelforge")
-    return text
+    return target, platform
 
 
 def parse_policy(text: str) -> PolicyRule:

@@ -96,7 +96,11 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         jobs=options.jobs or count_cores(),
         idle_seconds=options.idle,
         targets=dict(options.targets or ()),
-        words=[*_list_words(options), f"--sandbox={_choose_sandbox(options, console)}"],
+        words=[
+            *_list_words(options),
+            f"--sandbox={_choose_sandbox(options, options.sandbox, console)}",
+        ],
+        sandboxes=_choose_sandboxes(options, console),
         places=_list_places(options),
         listen=network,
         tokens=read_tokens(options.token_file or home.root / "tokens") if network else {},
@@ -124,7 +128,27 @@ def _find_floor(options: CommandOptions) -> str:
     return max((each for each in levels if each in LEVELS), key=LEVELS.index)
 
 
-def _choose_sandbox(options: CommandOptions, console: Console) -> str:
+def _choose_sandboxes(options: CommandOptions, console: Console) -> dict[str, str]:
+    """Return the sandboxes of the targets that have one of their own."""
+    _check_targets(options, "--target-sandbox", options.target_sandboxes)
+    return {
+        target: _choose_sandbox(options, wanted, console)
+        for target, wanted in options.target_sandboxes or ()
+    }
+
+
+def _check_targets(
+    options: CommandOptions, option: str, given: Sequence[tuple[str, str]] | None
+) -> None:
+    """Refuse an option for a target that there is none of."""
+    known = dict(options.targets or ())
+    for target, _ in given or ():
+        if target and target not in known:
+            reason = f"there is no target `{target}`; name it with `--target`"
+            raise UsageError("option-invalid", option, reason)
+
+
+def _choose_sandbox(options: CommandOptions, wanted: str, console: Console) -> str:
     """Return the sandbox of builds over the API: a strict one where there is one, else a warning.
 
     Nothing is said where none is wanted.
@@ -132,7 +156,6 @@ def _choose_sandbox(options: CommandOptions, console: Console) -> str:
     from wheelforge.hooks.sandbox.ladder import choose_sandbox
     from wheelforge.service.requests import VARIABLES
 
-    wanted: str = options.sandbox
     found = choose_sandbox(wanted, VARIABLES["PATH"], required=options.require_sandbox)
     if wanted != "none" and not found.reaches("strict"):
         text = f"hooks of builds over the API can reach more than they should: sandbox {found}"
@@ -145,6 +168,7 @@ def _read_index_rules(options: CommandOptions, network: tuple[str, int] | None) 
     from wheelforge.service.requests import VARIABLES
     from wheelforge.service.simple.rules import IndexRules
 
+    _check_targets(options, "--repair", options.repair)
     allowed = tuple(options.allow or ())
     host = network[0] if network else ""
     if options.open_index and host not in LOOPBACK and not allowed:
@@ -167,7 +191,7 @@ def _read_index_rules(options: CommandOptions, network: tuple[str, int] | None) 
         is_open=options.open_index,
         is_strict=options.strict,
         proxies_files=options.proxy_files,
-        repair=options.repair or "",
+        repairs=tuple(options.repair or ()),
         wait_seconds=options.page_wait,
     )
 

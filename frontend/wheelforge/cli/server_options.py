@@ -10,6 +10,7 @@ from wheelforge.cli.argument_types import (
     parse_listener,
     parse_platform,
     parse_policy,
+    parse_sandbox,
     parse_seconds,
     parse_target,
 )
@@ -68,6 +69,14 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=PYTHON",
         help="let clients build with this Python by that name (repeatable)",
     )
+    group.add_argument(
+        "--target-sandbox",
+        dest="target_sandboxes",
+        type=parse_sandbox,
+        action="append",
+        metavar="TARGET=KIND",
+        help="have another `--sandbox` for the builds of this target (repeatable)",
+    )
 
 
 def add_index_serving(parser: argparse.ArgumentParser) -> None:
@@ -104,8 +113,9 @@ def add_index_serving(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--repair",
         type=parse_platform,
-        metavar="PLATFORM",
-        help="make Linux wheels fit for manylinux_2_28 or the like, by auditwheel",
+        action="append",
+        metavar="[TARGET=]PLATFORM",
+        help="make Linux wheels fit for manylinux_2_28 or the like, by auditwheel (repeatable)",
     )
     group.add_argument(
         "--page-wait",

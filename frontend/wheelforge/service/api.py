@@ -119,7 +119,9 @@ async def create_build(server: Server, request: web.Request) -> web.StreamRespon
             raise Problem(422, "idempotency-key-reused", detail)
         if known is not None:
             return answer_json(describe_build(server, known))
-    scope = Scope(server.options.targets, server.runs.uploads.find, server.options.places)
+    options = server.options
+    find = server.runs.uploads.find
+    scope = Scope(options.targets, find, options.places, options.sandboxes)
     spec = read_request(read_json(body), scope, is_trusted=trusted)
     client = spec.fields.get("client") or (f"uid {os.geteuid()}" if trusted else "remote")
     want = server.runs.submit(spec, Asked(client, trusted), key, digest)

@@ -32,20 +32,29 @@ class Connections:
         self._most = most
         self._idle_seconds = idle_seconds
         self._idle_since: dict[asyncio.BaseTransport, float] = {}
+        self._opening = set[asyncio.Task[None]]()
 
     async def accept(self, listener: socket.socket) -> None:
         """Take in clients until this is cancelled; beyond the limit they are hung up on."""
         listener.setblocking(False)  # ruff: ignore[boolean-positional-value-in-call]
-        loop = asyncio.get_running_loop()
         while True:
             line = await accept(listener)
-            self.sweep()
-            if len(self._idle_since) >= self._most:
+            if len(self._idle_since) + len(self._opening) >= self._most:
+                self.sweep()
+            if len(self._idle_since) + len(self._opening) >= self._most:
                 line.close()
+                await asyncio.sleep(0)
                 continue
-            with suppress(OSError):
-                transport, _ = await loop.connect_accepted_socket(self._make, line)
-                self._idle_since[transport] = time.monotonic()
+            # Those that wait at the listener are not kept waiting for each other.
+            task = asyncio.ensure_future(self._open(line))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _open(self, line: socket.socket) -> None:
+        with suppress(OSError):
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_accepted_socket(self._make, line)
+            self._idle_since[transport] = time.monotonic()
 
     def begin(self, transport: asyncio.BaseTransport | None) -> None:
         """Take note that a request has come."""

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 class Problem(Exception):  # ruff: ignore[error-suffix-on-exception-name]
     """A request to the API that ends with an error."""
 
-    def __init__(self, status: int, code: str, detail: str, hint: str = "") -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, hint: str = "", *, retry_after: int = 0
+    ) -> None:
+        """Answer with these facts; after ``retry_after`` seconds it may be another answer."""
         super().__init__(detail)
         self.status, self.code, self.hint = status, code, hint
+        self._retry_after = retry_after
 
     def answer(self) -> web.Response:
         """Return the response."""
@@ -34,12 +38,15 @@ class Problem(Exception):  # ruff: ignore[error-suffix-on-exception-name]
             "hint": self.hint or None,
             "log": None,
         }
+        # A browser asks its user for a name, which may be any, and a password, the token.
+        headers = {"WWW-Authenticate": "Basic realm=wheelforge"} if self.status == 401 else {}  # ruff: ignore[magic-value-comparison]
+        if self._retry_after:
+            headers["Retry-After"] = str(self._retry_after)
         return web.Response(
             body=json.dumps(facts).encode() + b"\n",
             status=self.status,
             content_type="application/problem+json",
-            # A browser asks its user for a name, which may be any, and a password, the token.
-            headers={"WWW-Authenticate": "Basic realm=wheelforge"} if self.status == 401 else {},  # ruff: ignore[magic-value-comparison]
+            headers=headers,
         )
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wheelforge.service.database import Database
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _SCHEMA = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS run (
   id TEXT PRIMARY KEY, key TEXT NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL,
   request TEXT NOT NULL, client TEXT NOT NULL, priority INTEGER NOT NULL,
@@ -83,16 +81,10 @@ class Want(NamedTuple):
     output: str = ""
 
 
-class Queue:
+class Queue(Database):
     """The database; for one thread."""
 
-    def __init__(self, path: Path) -> None:
-        self._base = sqlite3.connect(path, isolation_level=None)
-        self._base.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close it."""
-        self._base.close()
+    schema = _SCHEMA
 
     def add_run(self, run: Run) -> None:
         """Take a run in."""

@@ -81,6 +81,7 @@ FIELDS = {
     "require_hashes": Field("flag", "only files whose hash is stated", "--require-hashes"),
     "era": Field("text", "off, fallback or always", "--era"),
     "timeout": Field("number", "seconds for each hook", "--timeout"),
+    "sandbox": Field("text", "auto, strict, tcp-off, none", "--sandbox", is_trusted=True),
     "priority": Field("text", f"one of {', '.join(PRIORITIES)}"),
     "client": Field("text", "a name; clients get equal shares"),
     "detach": Field("flag", "build although nobody waits"),
@@ -199,6 +200,8 @@ class Scope(NamedTuple):
     find_upload: Callable[[str], Path | None]
     places: Sequence[str] = ()
     """The beginnings of URLs that a stranger may name."""
+    sandboxes: Mapping[str, str] = {}
+    """Of the targets that have one of their own."""
 
 
 def read_request(document: object, scope: Scope, *, is_trusted: bool) -> BuildSpec:
@@ -220,6 +223,8 @@ def read_request(document: object, scope: Scope, *, is_trusted: bool) -> BuildSp
     target = fields.get("target")
     if target is not None and target not in scope.targets:
         raise RequestError("target", f"the targets are: {', '.join(scope.targets) or 'none'}")
+    if target in scope.sandboxes:
+        fields.setdefault("sandbox", scope.sandboxes[target])
     return BuildSpec(fields, scope.targets[target] if target else None)
 
 

@@ -33,22 +33,50 @@ class Retention(NamedTuple):
     """
     waiting: int = 10_000
     """Builds that are queued or at work; further ones are refused."""
+    in_use_seconds: float = 3600.0
+    """A file of the index that was used since then is kept, whatever its size."""
+
+
+class Kept(NamedTuple):
+    """A file, or a directory with files, that may have to go."""
+
+    used: float
+    size_bytes: int
+    path: Path
 
 
 def remove_oldest(place: Path, most_bytes: int) -> None:
     """Remove files, and directories with one each, the oldest first, down to so many bytes."""
-    found = list[tuple[float, int, Path]]()
+    found = list[Kept]()
     for entry in place.iterdir() if place.is_dir() else ():
         for path in entry.iterdir() if entry.is_dir() else (entry,):
             status = path.stat()
-            found.append((status.st_ctime, max(status.st_size, _LEAST_BYTES), entry))
-    whole = sum(size for _, size, _ in found)
-    for _, size, entry in sorted(found):
+            found.append(Kept(status.st_ctime, max(status.st_size, _LEAST_BYTES), entry))
+    for surplus in _choose_surplus(found, most_bytes):
+        remove = remove_tree if surplus.path.is_dir() else remove_file
+        remove(str(surplus.path))
+
+
+def find_surplus(place: Path, most_bytes: int, used_before: float) -> list[Path]:
+    """Return what was last used before then, until the rest has so many bytes."""
+    found = list[Kept]()
+    for entry in place.iterdir() if place.is_dir() else ():
+        files = entry.iterdir() if entry.is_dir() else (entry,)
+        size = sum(max(file.stat().st_size, _LEAST_BYTES) for file in files)
+        found.append(Kept(entry.stat().st_mtime, size, entry))
+    return [each.path for each in _choose_surplus(found, most_bytes) if each.used < used_before]
+
+
+def _choose_surplus(found: Iterable[Kept], most_bytes: int) -> list[Kept]:
+    """Return what has to go, that which was used longest ago first."""
+    ordered, surplus = sorted(found), list[Kept]()
+    whole = sum(each.size_bytes for each in ordered)
+    for each in ordered:
         if whole <= most_bytes:
-            return
-        remove = remove_tree if entry.is_dir() else remove_file
-        remove(str(entry))
-        whole -= size
+            break
+        surplus.append(each)
+        whole -= each.size_bytes
+    return surplus
 
 
 _LEAST_BYTES = 1 << 13

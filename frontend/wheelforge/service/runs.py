@@ -335,8 +335,6 @@ class Runs:
         with suppress(OSError, ForgeError):  # the disk may be full
             self.uploads.sweep()
             await asyncio.to_thread(remove_oldest, home.artifacts, bounds.artifact_bytes)
-            for place in (home.wheels, home.files):
-                await asyncio.to_thread(remove_oldest, place, bounds.wheel_bytes)
             count = await asyncio.to_thread(count_within, home.runs, done, bounds.run_bytes)
             if count < len(done):
                 self._forget_all_but(count)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -24,10 +25,10 @@ from wheelforge.service.retention import limit_log
 from wheelforge.service.runs import Runs
 from wheelforge.service.wire import AsyncLine, accept
 from wheelforge.version import VERSION
-from wheelforge_isolation import remove_file
+from wheelforge_isolation import ForgeError, remove_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from wheelforge.service.active import Active
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 1.0
 _SWEEP_SECONDS = 60.0
 _COMMAND = "command"
+_MOST_PENDING = 1024
+"""Clients that connect at once; one too many would try again after a second."""
 
 
 class ServerOptions(NamedTuple):
@@ -50,6 +53,8 @@ class ServerOptions(NamedTuple):
     targets: Mapping[str, str] = {}
     words: Sequence[str] = ()
     """Options of all builds that are asked for over the API."""
+    sandboxes: Mapping[str, str] = {}
+    """Of the targets that have one of their own."""
     places: Sequence[str] = ()
     """The beginnings of URLs that a stranger may name."""
     listen: tuple[str, int] | None = None
@@ -83,6 +88,8 @@ class Server:
         self._tasks = set[asyncio.Task[None]]()
         self._access: Access | None = None
         self.network: Connections | None = None
+        self.sweepers = list[Callable[[], Awaitable[None]]]()
+        """The parts of the server that keep something, each with a bound."""
         self.url = ""
         """The address on the network, if there is one."""
 
@@ -178,7 +185,7 @@ class Server:
         family = socket.AF_INET6 if host[0] == "[" else socket.AF_INET
         given = (each for each in self.options.listeners if each.family == family)
         listener = next(given, None) or socket.create_server(
-            (host.strip("[]"), port), family=family
+            (host.strip("[]"), port), family=family, backlog=_MOST_PENDING
         )
         port = listener.getsockname()[1]
         self._access = Access(self.options.tokens, list_hosts(host, port, self.options.hosts))
@@ -197,6 +204,9 @@ class Server:
                 await self.runs.sweep()
                 if self.options.has_log:
                     limit_log(self.home.log)
+                for sweep in self.sweepers:
+                    with suppress(OSError, ForgeError):  # the disk may be full
+                        await sweep()
                 swept = time.monotonic()
             if self.network is not None:
                 self.network.sweep()

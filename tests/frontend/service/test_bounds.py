@@ -29,7 +29,8 @@ import wheelforge.cli
 from wheelforge.service import depot, retention, server
 depot.Bounds.__new__.__defaults__ = ({servers}, {idle}, {age}, {loans}, {memory})
 retention.Retention.__new__.__defaults__ = (
-    {runs}, {requests}, {artifact_bytes}, {log_bytes}, {run_bytes}, {wheel_bytes}, {waiting}
+    {runs}, {requests}, {artifact_bytes}, {log_bytes}, {run_bytes}, {wheel_bytes}, {waiting},
+    {in_use}
 )
 server._SWEEP_SECONDS = 0.0
 wheelforge.cli.run()
@@ -47,6 +48,7 @@ USUAL = {
     "run_bytes": 1 << 30,
     "wheel_bytes": 1 << 30,
     "waiting": 100,
+    "in_use": 0.0,
 }
 
 

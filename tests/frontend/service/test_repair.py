@@ -17,6 +17,8 @@ from tests.support.on_demand import UPLOADED, on_demand, sdist_of
 from tests.support.service import finish, start_client
 from tests.support.source import ROOT
 from wheelforge.build.repair import can_repair
+from wheelforge.index import IndexSettings
+from wheelforge.service.simple.rules import IndexRules
 
 DOWNLOADS = ROOT / "fixtures" / "downloads"
 pytestmark = [
@@ -83,8 +85,27 @@ def test_repair__that_is_impossible_counts_as_a_failed_build(tmp_path: Path) -> 
     assert "too-recent" in text
 
 
+def test_repair__is_that_of_the_target() -> None:
+    every, own = ("", "manylinux_2_28"), ("old", "manylinux_2_17")
+
+    rules = IndexRules(IndexSettings(), repairs=(own, every))
+    assert [rules.find_repair(name) for name in ("old", "new")] == [own[1], every[1]]
+    assert not IndexRules(IndexSettings(), repairs=(own,)).find_repair("new")
+
+
+@pytest.mark.parametrize("option", ["--repair=other=manylinux_2_28", "--target-sandbox=other=none"])
+def test_serve__refuses_options_of_a_target_that_it_does_not_have(
+    tmp_path: Path, option: str
+) -> None:
+    words = ("serve", "--target", "this=3.11", option)
+    done = finish(start_client(Ground.make(tmp_path), *words))
+
+    assert done.code == 2
+    assert "there is no target `other`" in done.err
+
+
 def test_serve__refuses_a_repair_that_it_cannot_do(tmp_path: Path) -> None:
     done = finish(start_client(Ground.make(tmp_path), "serve", "--repair", "windows"))
 
     assert done.code == 2
-    assert "`windows` is not like `manylinux_2_28`" in done.err
+    assert "`windows` is not like `manylinux_2_28` or `py312=manylinux_2_28`" in done.err

@@ -38,6 +38,20 @@ def test_server__builds_over_the_api_are_in_a_strict_sandbox(own: Ground, tmp_pa
     assert outcomes[1]["sandbox"]["level"] == "strict"
 
 
+def test_target__may_have_a_sandbox_of_its_own(own: Ground, tmp_path: Path) -> None:
+    sdist = write_sdist(tmp_path / "plain", own=True)
+    words = ("--target", f"safe={sys.executable}", "--target", f"free={sys.executable}")
+
+    with serving(own, *words, "--sandbox", "auto", "--target-sandbox", "free=none") as service:
+        endings = {
+            target: service.wait(service.build(sdist, target=target)) for target in ("safe", "free")
+        }
+
+    levels = {name: each["outcome"]["sandbox"] for name, each in endings.items()}
+    assert levels["safe"]["level"] == "strict"
+    assert (levels["free"] or {"level": "none"})["level"] == "none"
+
+
 def test_server__says_loudly_that_there_is_no_strict_sandbox(own: Ground) -> None:
     words = [*("unshare", "--user", "--map-root-user", "sh", "-c", _DENIED), sys.executable, "-m"]
     command = [*words, "wheelforge", *own.words("serve", "--idle", "0.1")]

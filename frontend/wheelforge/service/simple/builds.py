@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,11 +16,12 @@ from wheelforge.build.repair import repair_wheel
 from wheelforge.service.requests import BuildSpec
 from wheelforge.service.runs import Asked
 from wheelforge.service.simple.pages import Wheel
-from wheelforge.service.simple.wheels import Failure, find_expiry
+from wheelforge.service.simple.wheels import MACHINE, Failure, find_expiry
 from wheelforge_isolation import (
     ForgeError,
     deliver_file,
     digest,
+    mark_used,
     read_wheel_metadata,
     temporary_directory,
 )
@@ -28,7 +31,7 @@ from wheelforge_isolation.formats.metadata import first_value, parse_fields
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, Mapping
 
     from wheelforge.index import Candidate
     from wheelforge.service.queue import Run
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from wheelforge.service.simple.rules import Chooser
     from wheelforge.service.simple.wheels import BuiltWheels
     from wheelforge_isolation import Interpreter
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class Target(NamedTuple):
@@ -49,6 +55,10 @@ class Target(NamedTuple):
     identity: str
     """Of all that decides about a build besides its sdist."""
     chooser: Chooser
+    repair: str = ""
+    """The platform that Linux wheels are made fit for."""
+    sandbox: str = ""
+    """The sandbox of its builds, if it has one of its own."""
 
 
 class Asker(NamedTuple):
@@ -60,6 +70,7 @@ class Asker(NamedTuple):
 
 
 class _Building(NamedTuple):
+    project: str
     task: asyncio.Task[None]
     pages: set[object]
     """Those that wait for it."""
@@ -68,13 +79,12 @@ class _Building(NamedTuple):
 class PageBuilds:
     """The builds that pages wait for; for the one thread of the event loop."""
 
-    def __init__(self, runs: Runs, wheels: BuiltWheels, repair: str) -> None:
-        """Build for any pages; ``repair`` is the platform that Linux wheels are made fit for."""
+    def __init__(self, runs: Runs, wheels: BuiltWheels) -> None:
         self._runs = runs
         self._wheels = wheels
-        self._repair = repair
         self._directory = runs.home.wheels
         self._building: dict[tuple[str, str], _Building] = {}
+        self._turn = asyncio.Lock()
         self._born = time.time()
 
     async def close(self) -> None:
@@ -102,11 +112,11 @@ class PageBuilds:
 
     def find(self, target: Target, sdist: Candidate) -> Wheel | Failure | None:
         """Return what has become of an sdist, if it was built."""
-        key, project = name_sdist(sdist), sdist.name
-        wheel = self._wheels.find(target.identity, project).get(key)
+        key = name_sdist(sdist)
+        wheel = self._wheels.find_built(target.identity, key)
         if wheel is not None and self.locate(wheel).exists():
             return wheel
-        return self._wheels.failures(target.identity, project).get(key)
+        return self._wheels.find_failure(target.identity, key)
 
     @contextlib.asynccontextmanager
     async def waiting(
@@ -123,6 +133,11 @@ class PageBuilds:
                 if not building.pages:
                     building.task.cancel()
 
+    def count_building(self, target: Target) -> Mapping[str, int]:
+        """Return how many sdists of each project pages wait for."""
+        items = self._building.items()
+        return Counter(each.project for (identity, _), each in items if identity == target.identity)
+
     def keep(self, target: Target, sdists: Iterable[Candidate], asker: Asker) -> None:
         """Let builds go on although no page waits for them any more."""
         for sdist in sdists:
@@ -137,7 +152,7 @@ class PageBuilds:
         building = self._building.get(key)
         if building is None or building.task.cancelling():
             task = asyncio.ensure_future(self._build(target, sdist, asker))
-            building = self._building[key] = _Building(task, set())
+            building = self._building[key] = _Building(sdist.name, task, set())
             task.add_done_callback(partial(self._forget, key))
         building.pages.add(page)
         return building
@@ -145,41 +160,62 @@ class PageBuilds:
     def _forget(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
         if key in self._building and self._building[key].task is task:
             del self._building[key]
-        if not task.cancelled():
-            task.exception()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _LOG.error("the build of sdist %s for a page has broken off", key[1], exc_info=error)
 
     async def _build(self, target: Target, sdist: Candidate, asker: Asker) -> None:
         """Build one sdist, or recall that it was built, and take down how it went."""
-        spec = _make_spec(target, sdist, asker)
-        run = self._runs.queue.find_run(spec.key(), "done")
-        # An earlier server may have had other options.
-        if run is None or run.created < self._born or self._find_wheel(run) is None:
-            want = self._runs.submit(spec, Asked(asker.client, is_local=False))
-            active = self._runs.active.get(want.run)
-            async for _ in self._runs.follow(want.run):
-                pass
-            run = active.run if active else self._runs.queue.run(want.run)
-        if run is None or run.state != "done" or run.verdict == "cancelled":
-            return
+        try:
+            run = await self._find_run(target, sdist, asker)
+            if run is not None and run.state == "done" and run.verdict != "cancelled":
+                await self._take_over(target, sdist, run)
+        except Exception as error:
+            # Its page must not ask for it again and again; and it is shown with the others.
+            facts = {"message": f"unexpected {type(error).__name__}: {error}", "exit_code": MACHINE}
+            self._note_failure(target, sdist, "", {"code": "worker-lost", **facts})
+            raise
+
+    async def _take_over(self, target: Target, sdist: Candidate, run: Run) -> None:
+        """Take in the wheel of a run that is done, or take down why there is none."""
         wheel = self._find_wheel(run)
         if wheel is None:
-            self._note_failure(target, sdist, run, run.outcome.get("error") or {})
+            self._note_failure(target, sdist, run.id, run.outcome.get("error") or {})
             return
         try:
             self._wheels.add(await asyncio.to_thread(self._take, wheel, (target, sdist, run)))
-        except (ForgeError, FormatError, OSError) as error:
-            code = error.code if isinstance(error, ForgeError) else "wheel-invalid"
-            self._note_failure(target, sdist, run, {"code": code, "message": str(error)})
+        except ForgeError as error:
+            facts = {"code": error.code, "message": str(error), "exit_code": error.exit_code}
+            self._note_failure(target, sdist, run.id, facts)
+        except FormatError as error:
+            facts = {"code": "wheel-invalid", "message": str(error)}
+            self._note_failure(target, sdist, run.id, facts)
+
+    async def _find_run(self, target: Target, sdist: Candidate, asker: Asker) -> Run | None:
+        """Return the run of an sdist once it is done."""
+        async with self._turn:
+            await asyncio.sleep(0)  # the first bytes of pages come before any build
+            spec = _make_spec(target, sdist, asker)
+            run = self._runs.queue.find_run(spec.key(), "done")
+            # An earlier server may have had other options.
+            if run is not None and run.created >= self._born and self._find_wheel(run) is not None:
+                return run
+            want = self._runs.submit(spec, Asked(asker.client, is_local=False))
+        active = self._runs.active.get(want.run)
+        async for _ in self._runs.follow(want.run):
+            pass
+        return active.run if active else self._runs.queue.run(want.run)
 
     def _take(self, wheel: Path, origin: tuple[Target, Candidate, Run]) -> Wheel:
         """Copy a wheel into the directory of the index, and return what is to be known of it."""
         with temporary_directory() as place:
-            repaired = ""
-            if self._repair:
-                wheel, repaired = repair_wheel(wheel, self._repair, Path(place))
+            platform, repaired = origin[0].repair, ""
+            if platform:
+                wheel, repaired = repair_wheel(wheel, platform, Path(place))
             found = read_wheel(wheel, origin)._replace(repaired=repaired)
             # Artifacts go when there are too many; but locks have the hashes of wheels.
             deliver_file(wheel, self.locate(found).parent)
+        mark_used(str(self.locate(found).parent))
         return found
 
     def _find_wheel(self, run: Run) -> Path | None:
@@ -190,7 +226,7 @@ class PageBuilds:
         return None
 
     def _note_failure(
-        self, target: Target, sdist: Candidate, run: Run, error: dict[str, Any]
+        self, target: Target, sdist: Candidate, run_id: str, error: dict[str, Any]
     ) -> None:
         code = str(error.get("code") or "build-failed")
         failure = Failure(
@@ -201,7 +237,7 @@ class PageBuilds:
             code=code,
             message=_show(error.get("message") or "the build has failed"),
             hint=_show(error.get("hint") or ""),
-            run=run.id,
+            run=run_id,
             until=find_expiry(code, int(error.get("exit_code") or 0)),
         )
         self._wheels.add_failure(failure)
@@ -251,6 +287,7 @@ def _make_spec(
         "target": target.name,
         "priority": asker.priority,
         "fresh": True,  # failures are remembered by the index itself, by their classes
+        **({"sandbox": target.sandbox} if target.sandbox else {}),
         **({"detach": True} if detach else {}),
     }
     return BuildSpec(fields, target.python)

@@ -1,8 +1,7 @@
 """The answers at the addresses of the index: pages, files, and a page about each target.
 
-A page for which something is built is answered at once, with its headers, and its body begins with
-a space every few seconds: installers wait for a page that goes on coming, and not for a silent one.
-Only when the builds are done, or have taken too long, does the page follow.
+A page for which something is built is answered at once, and goes on coming (`padding`); only when
+the builds are done, or have taken too long, is it told what is on it.
 """
 
 # ruff: file-ignore[unused-async]  # every handler is called in the same way
@@ -11,24 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import ETag, web
 
 from wheelforge.service.problems import Problem
 from wheelforge.service.simple.builds import Asker
-from wheelforge.service.simple.negotiation import choose_form
+from wheelforge.service.simple.negotiation import accepts_gzip, choose_form
+from wheelforge.service.simple.padding import OF_PAGES, PAD_SECONDS, SINCE, PaddedAnswer
 from wheelforge.service.simple.pages import compose_root, render
 from wheelforge.service.simple.site import Site, make_content
-from wheelforge_isolation import ForgeError
+from wheelforge_isolation import ForgeError, mark_used
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from wheelforge.index import Candidate
     from wheelforge.index.listing import Listing
     from wheelforge.service.server import Server
     from wheelforge.service.simple.builds import Target
@@ -36,15 +34,9 @@ if TYPE_CHECKING:
 
     Handler = Callable[["Index", web.Request], Awaitable[web.StreamResponse]]
 
-_PAD_SECONDS = 3.0
 _MOST_WAITING = 512
 """Pages for which one client may wait at once."""
 _FOR_EVER = "max-age=365000000, immutable"
-_OF_PAGES = {
-    "Vary": "Accept",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'",
-}
 _FOREIGN = {"cross-site", "same-site"}
 
 
@@ -73,9 +65,9 @@ class Asked(NamedTuple):
 
     target: Target
     name: str
-    listing: Listing
     form: str
     asker: Asker
+    may_build: bool
 
 
 INDEX = web.AppKey("index", Index)
@@ -92,6 +84,7 @@ def add_index_routes(application: web.Application, server: Server) -> None:
         await index.site.close()
 
     application.on_cleanup.append(close)
+    server.sweepers.append(index.site.sweep)
     places = [(path, handler) for path, handler in _ROUTES if path != "/"]
     places += [(f"/{{target}}{path}", handler) for path, handler in _ROUTES]
     places += [(f"/sets/{{set}}/{{target}}{path}", handler) for path, handler in _SET_ROUTES]
@@ -119,69 +112,79 @@ async def show_project(index: Index, request: web.Request) -> web.StreamResponse
     name = _normalize(given)
     if name != given or not request.path.endswith("/"):
         return _redirect(request, f"{'../' if request.path.endswith('/') else ''}{name}/")
-    listing = await index.site.upstream.look_up(name)
+    asker = Asker(request.remote or f"uid {os.geteuid()}")
+    may_build = may_build and request.method == "GET"
+    asked = Asked(target, name, form, asker, may_build=may_build)
+    answer = PaddedAnswer(request, form, index.site.rules.wait_seconds)
+    try:
+        return await _show_project(index, request, asked, answer)
+    except (Problem, ForgeError):
+        if not answer.is_begun:
+            raise
+        return await answer.give_up()
+
+
+async def _show_project(
+    index: Index, request: web.Request, asked: Asked, answer: PaddedAnswer
+) -> web.StreamResponse:
+    site, (target, name, form, *_) = index.site, asked
+    listing = site.upstream.find_fresh(name) or await _ask_upstream(index, asked, answer)
     if listing is None:
         raise Problem(404, "project-unknown", f"no index has a project `{name}`")
-    asker = Asker(request.remote or f"uid {os.geteuid()}")
-    asked = Asked(target, name, listing, form, asker)
-    missing = index.site.find_missing(target, name, listing)
-    if missing and may_build and request.method == "GET" and not index.site.is_stopping:
-        return await _wait_for_builds(index, request, asked, missing)
-    content = index.site.show_page(target, name, listing, form)
-    return _answer_page(request, content, form, is_final=not missing)
+    missing = site.find_missing(target, name, listing)
+    if missing and asked.may_build and not answer.is_overdue:
+        if site.is_stopping:
+            raise Problem(503, "server-stopping", "the server is about to end", retry_after=1)
+        return await _wait_for_builds(index, asked, listing, answer)
+    if answer.is_begun:
+        return await answer.finish(lambda: site.show_page(target, name, listing, form).body)
+    content = site.show_page(target, name, listing, form)
+    return await _answer_page(index, request, content, form, is_final=not missing)
+
+
+async def _ask_upstream(index: Index, asked: Asked, answer: PaddedAnswer) -> Listing | None:
+    """Return the page that an index upstream has of a project; None if none has it.
+
+    The status of the answer may leave before that is known where it does not depend on it: an
+    unknown project must not be found, and a page that has not changed is not sent again.
+    """
+    site, (target, name, *_) = index.site, asked
+    asking, known = site.upstream.ask(name), site.upstream.recall(name)
+    patience = None
+    if known is not None:
+        patience = 0.0 if site.find_missing(target, name, known) else PAD_SECONDS
+    elif answer.redirects:
+        patience = 0.0
+    if answer.is_again and answer.redirects:
+        patience = None  # it is told now, whatever it is
+    if asked.may_build and patience is not None and not site.is_stopping:
+        if patience:
+            await asyncio.wait({asking}, timeout=patience)
+        if not asking.done():
+            await answer.wait({asking})
+    return await asyncio.shield(asking)
 
 
 async def _wait_for_builds(
-    index: Index, request: web.Request, asked: Asked, missing: list[Candidate]
+    index: Index, asked: Asked, listing: Listing, answer: PaddedAnswer
 ) -> web.StreamResponse:
-    site, client = index.site, asked.asker.client
-    if site.waiting[client] >= _MOST_WAITING:
+    site, (target, name, form, asker, _) = index.site, asked
+    if site.waiting[asker.client] >= _MOST_WAITING:
         raise Problem(429, "client-busy", f"this client waits for {_MOST_WAITING} pages already")
-    response = _begin_page(asked.form)
-    site.waiting[client] += 1
+    missing = site.find_missing(target, name, listing)
+    site.waiting[asker.client] += 1
     try:
-        async with site.builds.waiting(asked.target, missing, asked.asker) as tasks:
-            await response.prepare(request)
-            await _pad(response, tasks, site.rules.wait_seconds)
+        async with site.builds.waiting(target, missing, asker) as tasks:
+            await answer.wait(tasks)
             if any(not task.done() for task in tasks):
-                site.builds.keep(asked.target, missing, asked.asker)
+                site.builds.keep(target, missing, asker)
     finally:
-        site.waiting[client] -= 1
-        if not site.waiting[client]:
-            del site.waiting[client]
-    if index.site.is_stopping and site.find_missing(asked.target, asked.name, asked.listing):
-        raise ConnectionResetError  # in the middle of the body: clients ask again
-    content = site.show_page(asked.target, asked.name, asked.listing, asked.form)
-    await response.write(content.body)
-    await response.write_eof()
-    return response
-
-
-def _begin_page(form: str) -> web.StreamResponse:
-    """Return the answer with a page that is still to come."""
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": form,
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",
-            **_OF_PAGES,
-        }
-    )
-    response.enable_chunked_encoding()
-    return response
-
-
-async def _pad(
-    response: web.StreamResponse, tasks: set[asyncio.Task[None]], seconds: float
-) -> None:
-    """Write a space every few seconds, until the tasks are done or that much time has passed."""
-    deadline = time.monotonic() + seconds
-    while tasks:
-        await response.write(b" ")
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return
-        _, tasks = await asyncio.wait(tasks, timeout=min(_PAD_SECONDS, left))
+        site.waiting[asker.client] -= 1
+        if not site.waiting[asker.client]:
+            del site.waiting[asker.client]
+    if site.is_stopping and site.find_missing(target, name, listing):
+        return await answer.give_up()
+    return await answer.finish(lambda: site.show_page(target, name, listing, form).body)
 
 
 async def show_root(index: Index, request: web.Request) -> web.StreamResponse:
@@ -190,7 +193,8 @@ async def show_root(index: Index, request: web.Request) -> web.StreamResponse:
     target, form = await _find_target(index, request), _find_form(request)
     if not request.path.endswith("/"):
         return _redirect(request, "simple/")
-    return _answer_page(request, index.site.show_root(target, form), form, is_final=True)
+    content = index.site.show_root(target, form)
+    return await _answer_page(index, request, content, form, is_final=True)
 
 
 # -- the pages of announced sets ------------------------------------------------------------------
@@ -207,20 +211,18 @@ async def show_set_page(index: Index, request: web.Request) -> web.StreamRespons
         raise Problem(409, "set-failed", f"the set `{name}` is not ready: {announced.error}")
     if announced.state == "ready":
         content = _find_set_page(index, request, form)
-        return _answer_page(request, content, form, is_final=True)
+        return await _answer_page(index, request, content, form, is_final=True)
     if request.method == "HEAD":
-        return web.Response(
-            headers={**_OF_PAGES, "Content-Type": form, "Cache-Control": "no-store"}
-        )
-    response, task = _begin_page(form), site.set_builds.find_task(name)
-    await response.prepare(request)
-    await _pad(response, {task} if task else set(), site.rules.wait_seconds)
+        return web.Response(headers={**OF_PAGES, "Content-Type": form, "Cache-Control": "no-store"})
+    answer = PaddedAnswer(request, form, site.rules.wait_seconds)
+    task = site.set_builds.find_task(name)
+    if answer.is_overdue or site.is_stopping:
+        raise Problem(503, "set-unfinished", f"the set `{name}` is not ready yet", retry_after=1)
+    await answer.wait({task} if task else set())
     announced = site.set_builds.find(name)
     if announced is None or announced.state != "ready":
-        raise ConnectionResetError  # in the middle of the body: clients ask again
-    await response.write(_find_set_page(index, request, form).body)
-    await response.write_eof()
-    return response
+        return await answer.give_up()
+    return await answer.finish(lambda: _find_set_page(index, request, form).body)
 
 
 def _find_set_page(index: Index, request: web.Request, form: str) -> Content:
@@ -235,16 +237,21 @@ def _find_set_page(index: Index, request: web.Request, form: str) -> Content:
     return make_content(render(page, form), form)
 
 
-def _answer_page(
-    request: web.Request, content: Content, form: str, *, is_final: bool
+async def _answer_page(
+    index: Index, request: web.Request, content: Content, form: str, *, is_final: bool
 ) -> web.Response:
     """Return the answer with a page, or that it is the one that the client has."""
-    headers = {**_OF_PAGES, "Cache-Control": "no-cache" if is_final else "no-store"}
-    tags = request.if_none_match or ()
+    if accepts_gzip(", ".join(request.headers.getall("Accept-Encoding", []))):
+        content = await index.site.pack(content)
+    headers = {**OF_PAGES, "Cache-Control": "no-cache" if is_final else "no-store"}
+    # A client that was sent here has not stored the page of this URL, whatever tag it shows.
+    tags = () if SINCE in request.query else request.if_none_match or ()
     is_known = any(tag.value in {content.etag, "*"} for tag in tags)
     response = web.Response(status=304, headers=headers)
     if not (is_final and is_known):
-        response = web.Response(body=content.body, headers={**headers, "Content-Type": form})
+        packed = {"Content-Encoding": content.encoding} if content.encoding else {}
+        headers |= {"Content-Type": form, **packed}
+        response = web.Response(body=content.body, headers=headers)
     if is_final:
         response.etag = ETag(content.etag)
     return response
@@ -294,6 +301,7 @@ async def fetch_file(index: Index, request: web.Request) -> web.StreamResponse:
     path = None if wheel is None else index.site.builds.locate(wheel)
     if wheel is None or path is None or name != wheel.file_name or not path.exists():
         raise Problem(404, "file-unknown", f"there is no file `{name}` with that hash")
+    mark_used(str(path.parent))
     headers["Content-Type"] = "application/octet-stream"
     return web.FileResponse(path, headers=headers)
 
@@ -328,8 +336,8 @@ async def refuse_file(index: Index, request: web.Request) -> web.StreamResponse:
     failure = next((each for each in failures.values() if each.file_name == name), None)
     if failure is None:
         raise Problem(404, "file-unknown", f"nothing is known of `{name}`")
-    log = f"{index.server.url}/builds/{failure.run}"
-    detail = f"`{name}` cannot be built: {failure.message}; see {log}"
+    log = f"; see {index.server.url}/builds/{failure.run}" if failure.run else ""
+    detail = f"`{name}` cannot be built: {failure.message}{log}"
     problem = Problem(424, failure.code, detail, failure.hint).answer()
     phrase = " ".join(f"{failure.code}: {failure.message}".split())
     problem.set_status(424, phrase.encode("ascii", "replace").decode()[:200])
@@ -344,6 +352,8 @@ async def describe_target(index: Index, request: web.Request) -> web.StreamRespo
     policy = site.rules.find_policy(target.name, "")
     lines = [
         f"wheels for Python {target.interpreter.version}, built on demand (policy: {policy})",
+        *([f"Linux wheels are made fit for {target.repair}"] if target.repair else []),
+        *([f"the sandbox of its builds: {target.sandbox}"] if target.sandbox else []),
         *("", "# pip.conf", "[global]", f"index-url = {url}"),
         *("", "# uv.toml", "[[index]]", f'url = "{url}"', "default = true"),
     ]

@@ -1,10 +1,13 @@
-"""Which form of a page a client gets, by its header `Accept`. Pure."""
+"""Which form of a page a client gets, and whether packed, by its headers. Pure."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.index.pages import HTML, JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TEXT_HTML = "text/html"
 _LATEST = {
@@ -44,10 +47,24 @@ def choose_form(accept: str) -> str | None:
     return chosen
 
 
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether a client that says this takes gzip as gladly as bytes that are not packed."""
+    parts = (part.split(";") for part in accept_encoding.lower().split(","))
+    found = {name.strip(): _read_quality(parameters) or 0.0 for name, *parameters in parts}
+    packed = found.get("gzip", found.get("x-gzip", found.get("*", 0.0)))
+    return packed > 0 and packed >= found.get("identity", 0.0)
+
+
 def _read_range(part: str) -> _Range | None:
     kind, *parameters = (each.strip().lower() for each in part.split(";"))
-    if "/" not in kind:
+    quality = _read_quality(parameters)
+    if "/" not in kind or quality is None:
         return None
+    return _Range(_LATEST.get(kind, kind), quality)
+
+
+def _read_quality(parameters: Iterable[str]) -> float | None:
+    """Return the quality that parameters give, 1 if they give none; None if it is no number."""
     quality = 1.0
     for parameter in parameters:
         name, _, value = parameter.partition("=")
@@ -56,4 +73,4 @@ def _read_range(part: str) -> _Range | None:
                 quality = min(max(float(value), 0.0), 1.0)
             except ValueError:
                 return None
-    return _Range(_LATEST.get(kind, kind), quality)
+    return quality

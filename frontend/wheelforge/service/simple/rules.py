@@ -59,8 +59,9 @@ class IndexRules(NamedTuple):
     is_strict: bool = False
     """Whether an sdist that cannot be built is refused, with the reason."""
     proxies_files: bool = False
-    repair: str = ""
-    """The platform that Linux wheels are made fit for: ``manylinux_2_28``."""
+    repairs: Sequence[tuple[str, str]] = ()
+    """Targets, or none for all of them, and the platforms that their Linux wheels are made fit for:
+    ``manylinux_2_28``."""
     wait_seconds: float = 1200.0
     """After which a page is answered as it is then."""
 
@@ -77,6 +78,11 @@ class IndexRules(NamedTuple):
             default=PolicyRule("latest"),
         )
         return best.policy
+
+    def find_repair(self, target: str) -> str:
+        """Return the platform that Linux wheels of a target are made fit for; later ones win."""
+        found = dict(self.repairs)
+        return found.get(target, found.get("", ""))
 
     def allows(self, project: str) -> bool:
         """Return whether a project may be built."""

@@ -7,10 +7,11 @@ were then.
 from __future__ import annotations
 
 import json
-import sqlite3
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wheelforge.service.database import Database
 from wheelforge_isolation.formats.file_names import parse_version
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ CREATE TABLE IF NOT EXISTS wanted (
   PRIMARY KEY (target, project, version)
 );
 """
+_OWN_FILE = re.compile(r'"\.\./\.\./files/([0-9a-f]{64})/')
+"""The URL of a wheel, as `describe_wheel` spells it."""
 
 
 class SetRequest(NamedTuple):
@@ -70,18 +73,15 @@ class AnnouncedSet(NamedTuple):
         }
 
 
-class AnnouncedSets:
+class AnnouncedSets(Database):
     """The database; for one thread."""
 
+    schema = _SCHEMA
+
     def __init__(self, path: Path) -> None:
-        self._base = sqlite3.connect(path, isolation_level=None)
-        self._base.executescript(_SCHEMA)
+        super().__init__(path)
         self.changes = 0
         """How often the releases that are wanted have changed."""
-
-    def close(self) -> None:
-        """Close it."""
-        self._base.close()
 
     def find(self, name: str) -> AnnouncedSet | None:
         """Return the set of that name."""
@@ -124,6 +124,11 @@ class AnnouncedSets:
         row = self._base.execute(query, (name, project)).fetchone()
         found: dict[str, Any] | None = None if row is None else json.loads(row[0])
         return found
+
+    def list_hashes(self) -> set[str]:
+        """Return the hashes of the wheels that pages of sets have, which were built here."""
+        rows = self._base.execute("SELECT page FROM announced_page")
+        return {digest for row in rows for digest in _OWN_FILE.findall(row[0])}
 
     def list_projects(self, name: str) -> list[str]:
         """Return the names of the projects in a set."""

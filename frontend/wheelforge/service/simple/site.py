@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +13,7 @@ from urllib.parse import quote
 
 from wheelforge.build.targets import find_layout, find_python
 from wheelforge.service.requests import VARIABLES
+from wheelforge.service.retention import find_surplus
 from wheelforge.service.simple.builds import PageBuilds, Target
 from wheelforge.service.simple.pages import compose_page, compose_root, describe_wheel, render
 from wheelforge.service.simple.rules import Chooser, Python
@@ -20,6 +23,7 @@ from wheelforge.service.simple.upstream import Upstream
 from wheelforge.service.simple.wheels import BuiltWheels
 from wheelforge.settings import Settings
 from wheelforge.version import VERSION
+from wheelforge_isolation import remove_file, remove_tree
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX
 from wheelforge_isolation.formats.sealed import fingerprint
 
@@ -34,6 +38,8 @@ DEFAULT = "default"
 """The name of the only target of a server that was given none."""
 _MOST_KEPT_BYTES = 32 << 20
 _MOST_CHOICES = 4096
+_LEAST_PACKED_BYTES = 1024
+_LEVEL = 6
 
 
 class Content(NamedTuple):
@@ -41,6 +47,8 @@ class Content(NamedTuple):
 
     body: bytes
     etag: str
+    encoding: str = ""
+    """``gzip`` if it is packed."""
 
 
 class Site:
@@ -51,7 +59,7 @@ class Site:
         self.upstream = Upstream(rules.settings, server.home.files)
         base = server.home.root / "index-v1.sqlite"
         self.wheels = BuiltWheels(base)
-        self.builds = PageBuilds(server.runs, self.wheels, rules.repair)
+        self.builds = PageBuilds(server.runs, self.wheels)
         self.sets = AnnouncedSets(base)
         self.set_builds = SetBuilds(self)
         self.waiting = Counter[str]()
@@ -59,7 +67,9 @@ class Site:
         self._options = server.options
         self._stopping = server.stopping
         self._targets: dict[str, asyncio.Task[Target]] = {}
+        self._home, self._bounds = server.home, server.runs.retention
         self._kept: OrderedDict[tuple[str, ...], tuple[object, Content]] = OrderedDict()
+        self._kept_bytes = 0
         self._choices: OrderedDict[tuple[str, str], tuple[object, list[Candidate]]] = OrderedDict()
 
     async def close(self) -> None:
@@ -96,7 +106,8 @@ class Site:
         python, layout = self.targets[name], find_layout(self._options.cache)
         settings = Settings(variables=VARIABLES, python=python)
         found = await asyncio.to_thread(find_python, settings, layout)
-        facts = [name, found.identity, found.version, VERSION, self.rules.repair]
+        repair, sandbox = self.rules.find_repair(name), self._options.sandboxes.get(name, "")
+        facts = [name, found.identity, found.version, VERSION, repair, sandbox]
         facts += self._options.words
         return Target(
             name=name,
@@ -104,6 +115,8 @@ class Site:
             interpreter=found,
             identity=fingerprint(facts)[:32],
             chooser=Chooser(self.rules.settings, Python(found.tags, found.version)),
+            repair=repair,
+            sandbox=sandbox,
         )
 
     # -- pages ------------------------------------------------------------------------------------
@@ -153,11 +166,41 @@ class Site:
         page = compose_root(self.wheels.list_projects(target.identity))
         return make_content(render(page, form), form)
 
+    async def pack(self, content: Content) -> Content:
+        """Return a page as it is sent to clients that can unpack it."""
+        if len(content.body) < _LEAST_PACKED_BYTES:
+            return content
+        key = ("gzip", content.etag)
+        known = self._kept.get(key)
+        if known is None:
+            body = await asyncio.to_thread(gzip.compress, content.body, _LEVEL, mtime=0)
+            known = None, Content(body, f"{content.etag}-gzip", "gzip")
+            self._keep(key, known)
+        self._kept.move_to_end(key)
+        return known[1]
+
     def _keep(self, key: tuple[str, ...], value: tuple[object, Content]) -> None:
+        if key in self._kept:
+            self._kept_bytes -= len(self._kept[key][1].body)
         self._kept[key] = value
-        size = sum(len(content.body) for _, content in self._kept.values())
-        while size > _MOST_KEPT_BYTES and len(self._kept) > 1:
-            size -= len(self._kept.popitem(last=False)[1][1].body)
+        self._kept_bytes += len(value[1].body)
+        while self._kept_bytes > _MOST_KEPT_BYTES and len(self._kept) > 1:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1][1].body)
+
+    async def sweep(self) -> None:
+        """Remove the files used longest ago that are beyond the bounds, and change their pages.
+
+        Those of announced sets stay, whose pages do not change.
+        """
+        most, before = self._bounds.wheel_bytes, time.time() - self._bounds.in_use_seconds
+        surplus = await asyncio.to_thread(find_surplus, self._home.wheels, most, before)
+        kept = self.sets.list_hashes() if surplus else set[str]()
+        for path in surplus:
+            if path.name not in kept:
+                self.wheels.remove_file(path.name)
+                await asyncio.to_thread(remove_tree, str(path))
+        for path in await asyncio.to_thread(find_surplus, self._home.files, most, before):
+            await asyncio.to_thread(remove_file, str(path))
 
     def _list_files(self, target: Target, name: str, listing: Listing) -> list[Mapping[str, Any]]:
         built = self.wheels.find(target.identity, name)
@@ -177,7 +220,7 @@ class Site:
                 shown.append(describe_wheel(wheel, file.facts))
                 names.add(wheel.file_name)
             else:
-                self.wheels.remove(wheel)
+                self.wheels.remove_file(wheel.sha256)
         return shown
 
     def _pass_on(

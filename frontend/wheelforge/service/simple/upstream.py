@@ -10,15 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from wheelforge.index.listing import ListingReader
-from wheelforge_isolation import ensure_directory
+from wheelforge_isolation import ForgeError, ensure_directory, mark_used
 from wheelforge_isolation.formats.sealed import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wheelforge.index import IndexSettings
-    from wheelforge.index.listing import Listing
+    from wheelforge.index.listing import ListedFile, Listing
     from wheelforge.index.pages import Listed
 
 K = TypeVar("K")
@@ -38,6 +38,8 @@ class Upstream:
         self._reader = ListingReader(settings)
         self._pool = ThreadPoolExecutor(_THREADS, "wheelforge-upstream")
         self._known: OrderedDict[str, Listing] = OrderedDict()
+        self._doubtful = set[str]()
+        """Those whose index has failed when it was asked again."""
         self._asking: dict[str, asyncio.Task[Listing | None]] = {}
         self._fetching: dict[Path, asyncio.Task[None]] = {}
 
@@ -46,18 +48,30 @@ class Upstream:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._reader.close()
 
-    async def look_up(self, name: str) -> Listing | None:
-        """Return the page of a project; None if there is no such project."""
+    def find_fresh(self, name: str) -> Listing | None:
+        """Return the page of a project, if its index need not be asked."""
         known = self._known.get(name)
-        if known is not None and time.monotonic() < known.fresh_until:
-            self._known.move_to_end(name)
-            return known
+        if known is None or time.monotonic() >= known.fresh_until:
+            return None
+        self._known.move_to_end(name)
+        return known
+
+    def recall(self, name: str) -> Listing | None:
+        """Return the last page of a project, unless its index has failed since."""
+        return None if name in self._doubtful else self._known.get(name)
+
+    def ask(self, name: str) -> asyncio.Task[Listing | None]:
+        """Have the indexes asked, once for all clients that wait for the answer."""
         task = self._asking.get(name)
         if task is None:
-            task = self._asking[name] = asyncio.ensure_future(self._ask(name, known))
+            task = self._asking[name] = asyncio.ensure_future(self._ask(name))
             task.add_done_callback(partial(_forget, self._asking, name))
+        return task
+
+    async def look_up(self, name: str) -> Listing | None:
+        """Return the page of a project; None if there is no such project."""
         # The client that has asked first may go away before the others.
-        return await asyncio.shield(task)
+        return self.find_fresh(name) or await asyncio.shield(self.ask(name))
 
     async def fetch(self, name: str, file: Listed) -> Path:
         """Return a file of a project, once it is here as its page describes it."""
@@ -69,6 +83,7 @@ class Upstream:
                 task = self._fetching[path] = asyncio.ensure_future(self._run(work))
                 task.add_done_callback(partial(_forget, self._fetching, path))
             await asyncio.shield(task)
+        mark_used(str(path))
         return path
 
     async def fetch_metadata(self, name: str, file: Listed) -> bytes | None:
@@ -78,15 +93,26 @@ class Upstream:
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    async def _ask(self, name: str, known: Listing | None) -> Listing | None:
-        found = await self._run(partial(self._reader.read, name, known))
-        self._known.pop(name, None)
+    async def _ask(self, name: str) -> Listing | None:
+        known = self._known.get(name)
+        try:
+            found = await self._run(partial(self._reader.read, name, known))
+        except ForgeError:
+            if known is not None:
+                self._doubtful.add(name)
+            raise
+        self._drop(name)
         if found is not None:
             self._known[name] = found
         files = sum(len(listing.files) for listing in self._known.values())
         while files > _MOST_FILES and len(self._known) > 1:
-            files -= len(self._known.popitem(last=False)[1].files)
+            files -= len(self._drop(next(iter(self._known))))
         return found
+
+    def _drop(self, name: str) -> Sequence[ListedFile]:
+        self._doubtful.discard(name)
+        known = self._known.pop(name, None)
+        return known.files if known is not None else ()
 
 
 def _forget(tasks: dict[K, asyncio.Task[T]], key: K, task: asyncio.Task[T]) -> None:

@@ -5,10 +5,10 @@ The files themselves are in a directory of the index: a row without its file mea
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from wheelforge.service.database import Database
 from wheelforge.service.simple.pages import Wheel
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SCHEMA = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS wheel (
   target TEXT NOT NULL, sdist TEXT NOT NULL, project TEXT NOT NULL, file_name TEXT NOT NULL,
   sha256 TEXT NOT NULL, size INTEGER NOT NULL, requires_python TEXT NOT NULL,
@@ -35,7 +33,7 @@ CREATE TABLE IF NOT EXISTS failure (
 """
 PASSING = frozenset({"build-network", "build-out-of-memory", "offline"})
 """Classes of failures that may be gone after a while."""
-_MACHINE = 5
+MACHINE = 5
 """The exit code of failures that are not the project's."""
 _PASSING_SECONDS = 3600.0
 FOR_EVER = float("inf")
@@ -58,22 +56,19 @@ class Failure(NamedTuple):
 
 def find_expiry(code: str, exit_code: int) -> float:
     """Return until when a failure is remembered."""
-    is_passing = code in PASSING or exit_code == _MACHINE
+    is_passing = code in PASSING or exit_code == MACHINE
     return time.time() + _PASSING_SECONDS if is_passing else FOR_EVER
 
 
-class BuiltWheels:
+class BuiltWheels(Database):
     """The database; for one thread."""
 
+    schema = _SCHEMA
+
     def __init__(self, path: Path) -> None:
-        self._base = sqlite3.connect(path, isolation_level=None)
-        self._base.executescript(_SCHEMA)
+        super().__init__(path)
         self.changes = 0
         """How often anything has changed, which a page that is kept depends on."""
-
-    def close(self) -> None:
-        """Close it."""
-        self._base.close()
 
     def add(self, wheel: Wheel) -> None:
         """Take in a wheel, and forget that its sdist could not be built."""
@@ -86,10 +81,19 @@ class BuiltWheels:
         """Take in a failure."""
         self._put("failure", failure)
 
-    def remove(self, wheel: Wheel) -> None:
-        """Forget a wheel whose file is gone."""
+    def remove_file(self, sha256: str) -> None:
+        """Forget the wheels of a file that is about to go."""
         self.changes += 1
-        self._base.execute("DELETE FROM wheel WHERE sha256 = ?", (wheel.sha256,))
+        self._base.execute("DELETE FROM wheel WHERE sha256 = ?", (sha256,))
+
+    def find_built(self, target: str, sdist: str) -> Wheel | None:
+        """Return the wheel of an sdist."""
+        return next(self._wheels("target = ? AND sdist = ?", target, sdist), None)
+
+    def find_failure(self, target: str, sdist: str) -> Failure | None:
+        """Return why an sdist could not be built, if it could not."""
+        found = self._failures("target = ? AND sdist = ?", target, sdist)
+        return next(found, None)
 
     def find(self, target: str, project: str) -> dict[str, Wheel]:
         """Return the wheels of a project, by their sdists."""
@@ -102,13 +106,16 @@ class BuiltWheels:
 
     def failures(self, target: str, project: str | None = None) -> dict[str, Failure]:
         """Return what could not be built, of one project or of all, by the sdists."""
-        columns = ", ".join(Failure._fields)
-        query = f"SELECT {columns} FROM failure WHERE target = ? AND until > ?"  # ruff: ignore[hardcoded-sql-expression]
-        values: list[object] = [target, time.time()]
+        where, values = "target = ?", [target]
         if project is not None:
-            query, values = f"{query} AND project = ?", [*values, project]
-        found = map(Failure._make, self._base.execute(f"{query} ORDER BY file_name", values))
+            where, values = "target = ? AND project = ?", [target, project]
+        found = self._failures(where, *values, order=" ORDER BY file_name")
         return {failure.sdist: failure for failure in found}
+
+    def count_wheels(self, target: str) -> dict[str, int]:
+        """Return the number of wheels of each project."""
+        query = "SELECT project, count(*) FROM wheel WHERE target = ? GROUP BY project"
+        return dict(self._base.execute(query, (target,)))
 
     def list_projects(self, target: str) -> list[str]:
         """Return the names of the projects that there are wheels of."""
@@ -119,6 +126,11 @@ class BuiltWheels:
         columns = ", ".join(Wheel._fields)
         query = f"SELECT {columns} FROM wheel WHERE {where}"  # ruff: ignore[hardcoded-sql-expression]
         return map(Wheel._make, self._base.execute(query, values))
+
+    def _failures(self, where: str, *values: object, order: str = "") -> Iterator[Failure]:
+        columns = ", ".join(Failure._fields)
+        query = f"SELECT {columns} FROM failure WHERE {where} AND until > ?{order}"  # ruff: ignore[hardcoded-sql-expression]
+        return map(Failure._make, self._base.execute(query, (*values, time.time())))
 
     def _put(self, table: str, values: Wheel | Failure) -> None:
         self.changes += 1
