@@ -366,6 +366,7 @@ ROUTES = (
         *("application/json", "admin", (202,)),
     ),
     Route("GET", "/", dashboard.show_overview, "the dashboard", "application/json"),
+    Route("GET", "/projects", dashboard.show_projects, "projects and targets", "application/json"),
     Route("GET", "/builds/{id}", dashboard.show_page, "the page of a build", "text/html"),
     Route("GET", "/assets/{name}", dashboard.show_asset, "styles and scripts", "text/css"),
     Route("GET", "/healthz", show_health, "whether it lives", "text/plain", ""),

@@ -21,8 +21,10 @@ from aiohttp import web
 
 from wheelforge.events import PHASE_WORDS
 from wheelforge.report import format_time
+from wheelforge.service.matrix import survey_index
 from wheelforge.service.problems import Problem
 from wheelforge.service.queue import new_id
+from wheelforge.service.simple.handlers import INDEX
 from wheelforge.service.views import MOST, answer_json, describe_run, read_count
 from wheelforge.version import VERSION
 from wheelforge_isolation.formats.text import escape_controls
@@ -60,10 +62,23 @@ _WIDTH = 1000
 async def show_overview(server: Server, request: web.Request) -> web.StreamResponse:
     """Show what is at work, what waits, what has been built, and why builds failed."""
     offset = read_count(request, "offset", 0, MOST)
-    facts = _survey(server, offset)
+    facts = _survey(server, offset) | {"index": None}
+    if INDEX in request.app:
+        facts["index"] = await survey_index(request.app[INDEX].site, 0)
     if not _wants_page(request):
         return answer_json(facts)
     return _render("overview.html", facts | {"live": not offset})
+
+
+async def show_projects(_: Server, request: web.Request) -> web.StreamResponse:
+    """Show what the index has of each project for each target."""
+    index = request.app.get(INDEX)
+    if index is None:
+        raise Problem(404, "index-absent", "this server has no index")
+    facts = await survey_index(index.site, read_count(request, "offset", 0, MOST))
+    if not _wants_page(request):
+        return answer_json(facts)
+    return _render("projects.html", {"index": facts, "live": False})
 
 
 async def show_page(server: Server, request: web.Request) -> web.StreamResponse:
