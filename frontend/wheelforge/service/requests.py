@@ -223,8 +223,9 @@ def read_request(document: object, scope: Scope, *, is_trusted: bool) -> BuildSp
     target = fields.get("target")
     if target is not None and target not in scope.targets:
         raise RequestError("target", f"the targets are: {', '.join(scope.targets) or 'none'}")
-    if target in scope.sandboxes:
-        fields.setdefault("sandbox", scope.sandboxes[target])
+    sandbox = scope.sandboxes.get(target or "")
+    if sandbox:
+        fields.setdefault("sandbox", sandbox)
     return BuildSpec(fields, scope.targets[target] if target else None)
 
 

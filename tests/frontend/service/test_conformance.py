@@ -392,7 +392,7 @@ def test_table__has_a_row_for_each_test_and_no_other() -> None:
 
 def test_quarantine__hides_a_wheel_that_was_built_before(site: OnDemand) -> None:
     assert wheel_of(site, "locked")
-    facts = {"files": [], "project-status": {"status": "quarantined"}}
+    facts: dict[str, Any] = {"files": [], "project-status": {"status": "quarantined"}}
     site.upstream.put(spelled(Project("locked"), {"meta": {"api-version": "1.4"}, **facts}))
 
     page = site.show("locked").page

@@ -149,7 +149,7 @@ async def _ask_upstream(index: Index, asked: Asked, answer: PaddedAnswer) -> Lis
     unknown project must not be found, and a page that has not changed is not sent again.
     """
     site, (target, name, *_) = index.site, asked
-    asking, known = site.upstream.ask(name), site.upstream.recall(name)
+    asking, known = site.upstream.ask(name), site.upstream.find_last(name)
     patience = None
     if known is not None:
         patience = 0.0 if site.find_missing(target, name, known) else PAD_SECONDS

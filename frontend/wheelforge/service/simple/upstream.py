@@ -56,7 +56,7 @@ class Upstream:
         self._known.move_to_end(name)
         return known
 
-    def recall(self, name: str) -> Listing | None:
+    def find_last(self, name: str) -> Listing | None:
         """Return the last page of a project, unless its index has failed since."""
         return None if name in self._doubtful else self._known.get(name)
 
