@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 _RUN_ELSEWHERE = {"serve", "start", "path_probe", "import_probe", "in_process", "__main__"}
 """Modules that are scripts of other processes."""
+_OF_EXTRAS = {"object_store"}
+"""Modules whose libraries need not be installed."""
 _LIBRARIES = (
     *("build", "build.env", "pyproject_hooks", "filelock", "resolvelib", "urllib3", "tomllib"),
     *("packaging.metadata", "packaging.pylock", "packaging.markers", "packaging.tags"),
@@ -60,8 +62,14 @@ def prepare() -> None:
         package = import_module(top)
         names += [each.name for each in walk_packages(package.__path__, f"{top}.")]
     for name in names:
-        if name.rpartition(".")[2] not in _RUN_ELSEWHERE and ".service." not in name:
+        last = name.rpartition(".")[2]
+        if last in _RUN_ELSEWHERE or ".service." in name:
+            continue
+        try:
             import_module(name)
+        except ImportError:
+            if last not in _OF_EXTRAS:
+                raise
     from wheelforge.cli.parser import COMMANDS, build_parser
 
     for name in COMMANDS:

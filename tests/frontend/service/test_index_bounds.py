@@ -142,6 +142,19 @@ def test_files__in_use_stay(tmp_path: Path) -> None:
         assert len(list((site.service.home / "files").iterdir())) == 1
 
 
+def test_server__builds_although_libraries_of_other_extras_are_not_installed(
+    tmp_path: Path,
+) -> None:
+    with (
+        serve(Project("one", sdist_of(tmp_path, "one")), manners=Manners(json=True)) as upstream,
+        serving_changed(tmp_path, upstream, 'import sys\nsys.modules["obstore"] = None') as (
+            site,
+            _,
+        ),
+    ):
+        assert site.show("one").find(".whl")
+
+
 def test_mistake__of_the_server_is_logged_and_shown_and_not_made_again_at_once(
     tmp_path: Path,
 ) -> None:
