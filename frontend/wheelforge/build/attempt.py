@@ -253,7 +253,7 @@ class Attempt:
     ) -> Generator[Backend]:
         """Yield the backend of ``project`` where it is; a hook that fails is explained."""
         session, environment = self._session, prepared.environment
-        options = self._terms.make_options(self.log, self._epoch or newest)
+        options = self._terms.make_options(self.log, self._epoch or newest, project.root)
         options = self._terms.confine(options, project.root, environment)
         variables = self._terms.variables
         name = self._name_forked(project, prepared)

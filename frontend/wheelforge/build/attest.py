@@ -166,7 +166,10 @@ class Attestor:
             "schema": SCHEMA,
             "source": {"sha256": build.fetched.sha256},
             "request": {**wanted, "kind": kind.value},
-            "policy": {**describe_policy(settings.policy), **self.options.key},
+            "policy": {
+                **describe_policy(settings.policy, is_staged=_is_staged(build)),
+                **self.options.key,
+            },
             "overrides": describe_overrides(override),
             "interpreter": describe_interpreter(python),
             "platform": describe_platform(python),
@@ -174,6 +177,12 @@ class Attestor:
             "environment": environment,
             "closure": describe_closure(asked, closures, constraints),
         }
+
+
+def _is_staged(build: BuildRecord) -> bool:
+    """Return whether it was built in a directory of ours: an unpacked sdist, or a commit."""
+    is_ours = bool(build.fetched.commit) or not build.fetched.path.is_dir()
+    return is_ours and build.request.tree is None
 
 
 def _describe_source(fetched: FetchedSource) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.errors import UsageError
-from wheelforge.hooks.environ import is_epoch
+from wheelforge.hooks.environ import UMASK, is_epoch
 from wheelforge.hooks.runner import HookOptions
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class HookTerms:
         self, session: BuildSession, place: Path, on_ending: Callable[[HookResult], None]
     ) -> None:
         self._session = session
+        self._place = place
         self._on_ending = on_ending
         self.sandbox: HookSandbox | None = None
         self.variables = session.hook_variables
@@ -44,8 +45,8 @@ class HookTerms:
         """Return what a report says of the sandbox; nothing if there is none."""
         return {} if self.sandbox is None else self.sandbox.describe()
 
-    def make_options(self, log: BinaryIO, epoch: str | int | None) -> HookOptions:
-        """Return the terms of hooks that run with that time for all files."""
+    def make_options(self, log: BinaryIO, epoch: str | int | None, root: Path) -> HookOptions:
+        """Return the terms of hooks of a project at ``root``, with that time for all files."""
         session, variables = self._session, dict(self.variables)
         if epoch is not None:
             variables[_EPOCH] = str(epoch)
@@ -59,6 +60,7 @@ class HookTerms:
             on_start=_load_checks,
             on_ending=self._on_ending,
             is_cancelled=session.cancellation.is_cancelled,
+            umask=UMASK if root.is_relative_to(self._place) else None,
             **self._limit_requirement(),
         )
 

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.build.toolchain import digest_file
-from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.environ import UMASK, compose_environment
 from wheelforge.version import VERSION
 from wheelforge_isolation import read_umask
 from wheelforge_isolation.formats.requirements import find_name
@@ -101,12 +101,15 @@ def describe_request(
     }
 
 
-def describe_policy(policy: Policy, sandbox: Sandbox | None = None) -> Document:
-    """Return what else of this program and process has an influence on wheels."""
+def describe_policy(policy: Policy, sandbox: Sandbox | None = None, *, is_staged: bool) -> Document:
+    """Return what else of this program and process has an influence on wheels.
+
+    What ``is_staged`` is built in a directory of ours, where hooks have one umask for all.
+    """
     return {
         **({"sandbox": sandbox.identity} if sandbox else {}),
         "wheelforge": VERSION,
-        "umask": f"{read_umask():03o}",
+        "umask": f"{UMASK if is_staged else read_umask():03o}",
         "compiler_cache": policy.compiler_cache,
     }
 

@@ -167,7 +167,7 @@ class WheelReuse:
             "source": self.describe_source(inputs),
             "request": describe_request(request, override, epoch, salt),
             "policy": {
-                **describe_policy(policy, self._sandbox),
+                **describe_policy(policy, self._sandbox, is_staged=bool(inputs.fetched.sha256)),
                 **self.settings.provenance.key,
             },
             "overrides": describe_overrides(override),

@@ -55,6 +55,7 @@ class Direct:
                 # No Ctrl-C of ours reaches it.
                 start_new_session=not _ON_WINDOWS,
                 pass_fds=descriptors,
+                umask=-1 if command.umask is None or _ON_WINDOWS else command.umask,
                 creationflags=_GROUP_FLAG,
             )
         except OSError as error:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 
+REPEATABLE = {
+    "PYTHONHASHSEED": "0",
+    "TZ": "UTC",
+    # Elsewhere there is no locale of that name, and programs would complain of it.
+    **({"LC_ALL": "C.UTF-8"} if sys.platform == "linux" else {}),
+}
+"""Variables that every hook has, unless they are given: the order of sets, the time zone, and the
+language and order of letters are no longer those of one run, one machine or one user."""
+UMASK = 0o022
+"""Of hooks whose project is in a directory of ours: backends put modes of files into wheels."""
 _REMOVED = frozenset({
     *("PYTHONBREAKPOINT", "PYTHONCASEOK", "PYTHONEXECUTABLE", "PYTHONHOME", "PYTHONINSPECT"),
     *("PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX"),
@@ -40,14 +51,16 @@ def compose_environment(
 ) -> dict[str, str]:
     """Return all variables of a hook: what is left of ``base``, then the environment's, then more.
 
-    What steers Python or pip elsewhere is left out of ``base``, as is a virtual environment. The
+    What steers Python or pip elsewhere is left out of ``base``, as is a virtual environment. What
+    would make one wheel differ from the next is set, where ``base`` does not say how. The
     directories in the environment's PATH come before those of ``base``, each of them once.
     """
-    composed = {
+    kept = {
         name: value
         for name, value in base.items()
         if name.upper() not in _REMOVED and not name.upper().startswith(_REMOVED_PREFIXES)
     }
+    composed = {**REPEATABLE, **kept}
     for layer in (environment or {}, extra or {}):
         paths = [layer.get("PATH", ""), composed.get("PATH", "")]
         composed |= layer

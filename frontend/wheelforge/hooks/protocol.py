@@ -44,6 +44,8 @@ class Command(NamedTuple):
     directory: str
     """Nothing for where the server or this process is."""
     environment: Mapping[str, str]
+    umask: int | None = None
+    """Nothing for that of the server or of this process."""
 
     @property
     def hook(self) -> str:
@@ -147,7 +149,8 @@ class HookChannel:
     def run(self, command: Command) -> Outcome:
         """Have a command run, and return how it ended, by itself or by us."""
         pairs = [f"{name}={value}" for name, value in command.environment.items()]
-        facts = (str(self._watch.grace_seconds), command.directory, str(len(command.argv)))
+        umask = "" if command.umask is None else str(command.umask)
+        facts = (str(self._watch.grace_seconds), command.directory, umask, str(len(command.argv)))
         self._unsent = pack([*facts, *command.argv, *pairs])
         self._line.settimeout(0)
         with self._watch.cancellation.reaching(self.end):

@@ -46,6 +46,8 @@ class HookOptions:
     """Hears of every hook that has ended, well or not."""
     confinement: Confinement | None = None
     """The sandbox that they are run in, if they are in one."""
+    umask: int | None = None
+    """That of this process unless given; nothing on Windows."""
     is_alone: bool = False
     """Whether a batch runs no other hook meanwhile."""
     memory_bytes: int = 0
@@ -112,7 +114,7 @@ class HookRunner:
     ) -> None:
         terms, output = self._terms, Output(self._terms.log, self._terms.on_output)
         environment = compose_environment(terms.base, extra_environ)
-        command = Command(argv=tuple(cmd), directory=cwd or "", environment=environment)
+        command = Command(tuple(cmd), cwd or "", environment, terms.umask)
         if self._cancellation.is_cancelled():
             raise HookError("hook-cancelled", command.hook)
         started, limit = time.monotonic(), terms.timeout_seconds

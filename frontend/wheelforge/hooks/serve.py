@@ -49,10 +49,10 @@ TICK_SECONDS = 0.005
 
 
 class Request:
-    """A command, and the directory and variables that it runs with."""
+    """A command, and the directory, umask and variables that it runs with."""
 
     def __init__(self, fields: list[bytes]) -> None:
-        grace, self.directory, count, *rest = fields
+        grace, self.directory, self.umask, count, *rest = fields
         self.grace_seconds = float(grace)
         self.argv = [os.fsdecode(word) for word in rest[: int(count)]]
         pairs = [pair.partition(b"=") for pair in rest[int(count) :]]
@@ -232,8 +232,10 @@ def wait_for_end(line: _socket.socket, family: ProcessTree) -> bool:
 
 
 def enter(request: Request, output: int) -> None:
-    """Take the hook's place: its session, its output, its directory."""
+    """Take the hook's place: its session, its output, its directory, its umask."""
     os.setsid()
+    if request.umask:
+        os.umask(int(request.umask))
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)

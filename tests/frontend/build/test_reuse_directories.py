@@ -16,6 +16,7 @@ from tests.support.builds import Ground, ask, names_in, write_project
 from tests.support.caches import NOTHING
 from tests.support.forge import Place
 from tests.support.processes import needs
+from wheelforge.build import key_document
 from wheelforge.models import Kind, Policy, Reuse
 from wheelforge.overrides.model import read_overrides
 from wheelforge_isolation import Layout, collect_garbage
@@ -108,6 +109,19 @@ def test_directory__edit_is_built(ground: Ground, project: Path, name: str) -> N
     assert (changed.verdict, settled.verdict) == ("built", "reused")
     assert changed.cause is not None
     assert changed.cause.place == place
+
+
+def test_directory__is_built_again_in_another_umask(
+    ground: Ground, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = verdicts(ground, project)
+
+    monkeypatch.setattr(key_document, "read_umask", lambda: 0o077)
+    changed = build(ground, project)
+
+    assert (*before, changed.verdict) == ("built", "reused", "built")
+    assert changed.cause is not None
+    assert changed.cause.place == "policy.umask"
 
 
 def touched(project: Path) -> None:

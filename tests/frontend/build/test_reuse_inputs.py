@@ -68,10 +68,6 @@ def patched(world: World) -> None:
     override('patches = ["one.patch"]')(world)
 
 
-def with_umask(world: World) -> None:
-    world.monkeypatch.setattr(key_document, "read_umask", lambda: 0o077)
-
-
 def newer_release(world: World) -> None:
     world.monkeypatch.setattr(key_document, "VERSION", "9.9")
 
@@ -90,7 +86,6 @@ INPUTS: dict[str, tuple[str, Change]] = {
         lambda world: world.request.update(links=Links("copy")),
     ),
     "the epoch": ("request.epoch", lambda world: world.policy.update(source_date_epoch="86400")),
-    "the umask": ("policy.umask", with_umask),
     "the release of wheelforge": ("policy.wheelforge", newer_release),
     "a patch": ("overrides.patches", patched),
     "a deleted file": ("overrides.delete", override('delete = ["demo.txt"]')),

@@ -5,7 +5,7 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wheelforge.hooks.environ import compose_environment
+from wheelforge.hooks.environ import REPEATABLE, compose_environment
 from wheelforge.hooks.output import TAIL_BYTES, Output
 
 
@@ -16,7 +16,7 @@ def join(*paths: str) -> str:
 def test_environ__variables_that_mislead_python_are_removed() -> None:
     base = {
         "HOME": "/home/me",
-        "PYTHONHASHSEED": "0",
+        "PYTHONHASHSEED": "7",
         "PYTHONPATH": "/x",
         "PYTHONHOME": "/x",
         "PYTHONSTARTUP": "/x",
@@ -27,7 +27,7 @@ def test_environ__variables_that_mislead_python_are_removed() -> None:
         "_PYPROJECT_HOOKS_BACKEND_PATH_JSON": "[]",
     }
 
-    assert compose_environment(base) == {"HOME": "/home/me", "PYTHONHASHSEED": "0"}
+    assert compose_environment(base) == {**REPEATABLE, "HOME": "/home/me", "PYTHONHASHSEED": "7"}
 
 
 def test_environ__variables_given_on_purpose_stay() -> None:
@@ -35,7 +35,7 @@ def test_environ__variables_given_on_purpose_stay() -> None:
         {"VIRTUAL_ENV": "/mine"}, {"VIRTUAL_ENV": "/theirs"}, {"PIP_NO_INPUT": "1"}
     )
 
-    assert composed == {"VIRTUAL_ENV": "/theirs", "PIP_NO_INPUT": "1"}
+    assert composed == {**REPEATABLE, "VIRTUAL_ENV": "/theirs", "PIP_NO_INPUT": "1"}
 
 
 def test_environ__path_begins_with_the_environment() -> None:
