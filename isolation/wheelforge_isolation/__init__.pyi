@@ -38,6 +38,9 @@ from wheelforge_isolation.files.fs import (
     temporary_directory as temporary_directory,
     raising_file_errors as raising_file_errors,
 )
+from wheelforge_isolation.files.order import (
+    reorder_entries as reorder_entries,
+)
 from wheelforge_isolation.cache.environments import (
     EnvironmentStore as EnvironmentStore,
 )

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.build.forge import Components, open_forge
-from wheelforge.hooks.environ import share_jobs
 from wheelforge.models import Kind, Reuse
 from wheelforge.provenance.options import Provenance
+from wheelforge.verify.circumstances import OtherCircumstances, open_place
 from wheelforge_isolation import (
     ForgeError,
     Sameness,
     compare_archives,
     ensure_directory,
     open_stage,
-    temporary_directory,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from wheelforge.models import Artifact, Outcome
     from wheelforge.settings import Settings
 
-CIRCUMSTANCES = {
-    "TZ": "Pacific/Chatham",
-    "LC_ALL": "C",
-    "PYTHONHASHSEED": "4242",
-    **share_jobs(1),
-}
-"""Variables that are other ones the second time. The directory of the build is another one too."""
 _MOST_SHOWN = 5
 
 
@@ -45,6 +37,9 @@ class Repeater:
         self._settings = replace(settings, policy=policy, provenance=Provenance(sbom=sbom))
         self.has_differences = False
         """Whether something came out different, or could not be built again."""
+        self._same: list[str] = []
+        """Circumstances that cannot be other ones on this machine."""
+        self._is_told = False
 
     def repeat(self, outcome: Outcome) -> Outcome:
         """Return how a build has ended, with remarks on how its second time was."""
@@ -52,19 +47,22 @@ class Repeater:
         if outcome.error is not None or not made:
             return outcome
         try:
-            with temporary_directory() as place:
-                remarks = tuple(self._compare(outcome, made, Path(place)))
+            with open_place() as (place, reorders):
+                again = self._build(outcome, place, reorders=reorders)
+                remarks = tuple(self._compare(made, {each.path.name: each.path for each in again}))
         except ForgeError as error:
             self.has_differences = True
             remarks = (f"the second time it cannot be built: {outcome.summarize(error)}",)
+        if self._same and not self._is_told:
+            self._is_told = True
+            remarks += (f"the second time has the same {' and '.join(self._same)} on this machine",)
         return replace(
             outcome,
             notes=(*outcome.notes, *remarks),
             remarks=(*outcome.remarks, *remarks),
         )
 
-    def _compare(self, outcome: Outcome, made: list[Artifact], place: Path) -> Iterator[str]:
-        again = {each.path.name: each.path for each in self._build(outcome, place)}
+    def _compare(self, made: list[Artifact], again: Mapping[str, Path]) -> Iterator[str]:
         for artifact in made:
             name = artifact.path.name
             if name not in again:
@@ -79,14 +77,21 @@ class Repeater:
             if len(found.differences) > _MOST_SHOWN:
                 yield f"`{name}`: {len(found.differences) - _MOST_SHOWN} more files differ"
 
-    def _build(self, outcome: Outcome, place: Path) -> tuple[Artifact, ...]:
+    def _build(self, outcome: Outcome, place: Path, *, reorders: bool) -> tuple[Artifact, ...]:
         request, elsewhere = outcome.request, place / "built-elsewhere"
         ensure_directory(str(elsewhere))
-        variables = self._settings.variables if request.variables is None else request.variables
-        request = replace(
-            request, output=place / "out", tree=None, variables={**variables, **CIRCUMSTANCES}
-        )
+        given = self._settings.variables if request.variables is None else request.variables
         settings = replace(self._settings, python=self._settings.python or outcome.python)
-        staging = Components(staging=lambda name: open_stage(elsewhere, f"again-{name}"))
-        with open_forge(settings, components=staging) as forge:
-            return forge.build(request).artifacts
+        with OtherCircumstances(elsewhere, reorders=reorders) as others:
+            self._same = others.unchanged
+            variables = others.change(given)
+            request = replace(request, output=place / "out", tree=None, variables=variables)
+            components = Components(
+                pool=others, staging=lambda name: open_stage(elsewhere, f"again-{name}")
+            )
+
+            def build() -> tuple[Artifact, ...]:
+                with open_forge(settings, components=components) as forge:
+                    return forge.build(request).artifacts
+
+            return others.run(build)

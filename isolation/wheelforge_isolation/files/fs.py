@@ -237,9 +237,10 @@ def create_link(path: str, target: str, *, to_directory: bool) -> None:
 
 
 @contextlib.contextmanager
-def temporary_directory() -> Generator[str]:
-    """Yield a private directory that nobody needs afterwards."""
-    path = os.path.realpath(tempfile.mkdtemp(prefix="wheelforge-"))  # ruff: ignore[banned-api]
+def temporary_directory(parent: str | None = None) -> Generator[str]:
+    """Yield a private directory that nobody needs afterwards, in ``parent`` if it is given."""
+    made = tempfile.mkdtemp(prefix="wheelforge-", dir=parent)  # ruff: ignore[banned-api]
+    path = os.path.realpath(made)
     try:
         yield path
     finally:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,10 @@ import pytest
 from tests.support.builds import Ground, names_in, write_sdist
 from tests.support.forge import Done, Place
 from tests.support.maker import maker, write_thing
+from wheelforge.hooks.sandbox.prefix import Prefix
+from wheelforge.verify import circumstances
+from wheelforge.verify.circumstances import OtherCircumstances, open_place
+from wheelforge.verify.repeat import Repeater
 
 
 @pytest.fixture
@@ -53,7 +60,7 @@ def test_repeat__compares_with_the_wheel_of_an_earlier_build(place: Place) -> No
     ("code", "text"),
     [
         ("files['made'] = os.getcwd().replace('\\\\', '/')", "built-elsewhere"),
-        ("files['made'] = os.environ.get('TZ', 'none')", "line 1: `none`, and `Pacific/Chatham`"),
+        ("files['made'] = os.environ.get('TZ', 'none')", "line 1: `UTC`, and `Pacific/Chatham`"),
         ("files['made'] = os.environ.get('MAX_JOBS', 'none')", "line 1: `none`, and `1`"),
     ],
 )
@@ -69,6 +76,72 @@ def test_repeat__tells_what_a_wheel_has_of_its_circumstances(
     assert "`demo-1.0-py3-none-any.whl`: the second time it is different" in done.err
     assert "`made`: line 1: " in done.err
     assert text in done.err
+
+
+LOOKS = {
+    "umask": "umask = os.umask(0); os.umask(umask); files['made'] = f'{umask:03o}'",
+    "user": "files['made'] = str(os.getuid())",
+    "number of cores": "files['made'] = str(len(os.sched_getaffinity(0)))",
+    "order of entries": "files['made'] = ' '.join(n for n in os.listdir() if n in 'abc')",
+    "time": "import datetime; files['made'] = str(datetime.date.today().year)",
+}
+
+
+def can_change(look: str) -> bool:
+    """Return whether a circumstance can be another one on this machine."""
+    with open_place() as (place, reorders):
+        others = OtherCircumstances(place, reorders=reorders)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return look not in others.unchanged and (look != "number of cores" or cores > 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are neither umask nor user ids")
+@pytest.mark.parametrize("look", LOOKS)
+def test_repeat__has_other_circumstances(tmp_path: Path, look: str) -> None:
+    if not can_change(look):
+        pytest.skip(f"the {look} is always the same here")
+    ground, place = Ground.make(tmp_path), Place(path=tmp_path)
+    files = dict.fromkeys("cab", "")
+    source = write_sdist(tmp_path, build_wheel=f"import os; {LOOKS[look]}", more=files)
+
+    done = place.run(*ground.words(source, "-o", tmp_path / "out", "--repeat"))
+
+    assert done.code == 1, done.err
+    assert "`made`: line 1: " in done.err
+
+
+def test_repeat__circumstance_that_stays_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circumstances, "find_clock", dict)
+    monkeypatch.setattr(circumstances, "find_other_user", Prefix)
+    ground = Ground.make(tmp_path)
+    repeater = Repeater(ground.settings())
+    outcome = ground.build(write_sdist(tmp_path), tmp_path / "out")
+
+    told = [repeater.repeat(outcome).notes[-1] for _ in range(2)]
+
+    assert "the second time has the same user and time" in told[0]
+    assert told[1] != told[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a sandbox")
+def test_repeat__is_in_the_same_sandbox(tmp_path: Path) -> None:
+    ground, place = Ground.make(tmp_path), Place(path=tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_text("hush", encoding="utf-8")
+    look = f"import os; files['made'] = str(os.path.exists({str(secret)!r}))"
+    source = write_sdist(tmp_path, build_wheel=look)
+    words = ground.words(source, "-o", tmp_path / "out", "--repeat", "--sandbox", "auto")
+
+    done = place.run(*words)
+
+    if "sandbox: none" in done.err:
+        pytest.skip("there is no sandbox")
+    with zipfile.ZipFile(tmp_path / "out" / "demo-1.0-py3-none-any.whl") as archive:
+        assert archive.read("made") == b"False"
+    assert "`made`" not in done.err
+    assert "`willing_facts.json`: line 1: " in done.err
 
 
 def test_repeat__failure_of_the_second_time_is_told(tmp_path: Path) -> None:

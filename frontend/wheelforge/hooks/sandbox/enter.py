@@ -1,10 +1,10 @@
 """Run by path, before the server of a build's hooks: restricts this process, and becomes another.
 
-Arguments: the restrictions, marshalled in hexadecimal, then the words of the command. Three kinds
-are known: limits of resources; rules of Landlock for this process and all that it starts; and
-namespaces with a root of their own, for machines without bubblewrap. A restriction that the kernel
-refuses ends the process with status 126 and one line: nothing runs less restricted than was asked
-for. Each build waits for this process, so little is imported.
+Arguments: the restrictions, marshalled in hexadecimal, then the words of the command. Four kinds
+are known: limits of resources; another number for the user; rules of Landlock for this process and
+all that it starts; and namespaces with a root of their own, for machines without bubblewrap. A
+restriction that the kernel refuses ends the process with status 126 and one line: nothing runs less
+restricted than was asked for. Each build waits for this process, so little is imported.
 """
 
 # ruff: file-ignore[os-path-isdir, os-path-exists, os-path-dirname, builtin-open, os-makedirs, os-symlink, os-readlink, os-chmod, hardcoded-temp-file, write-whole-file, start-process-with-no-shell]
@@ -67,6 +67,8 @@ def main() -> None:
     restrictions: dict[str, Any] = marshal.loads(bytes.fromhex(sys.argv[1]))  # ruff: ignore[suspicious-marshal-usage]  # our own
     try:
         limit_resources(restrictions.get("limits", {}))
+        if "user" in restrictions:
+            renumber_user(restrictions["user"])
         restrict(restrictions)
         os.execvp(sys.argv[2], sys.argv[2:])
     except (Refused, OSError, ValueError) as error:
@@ -170,9 +172,7 @@ def enter_namespaces(restrictions: dict[str, Any]) -> None:
     names = set(NAMESPACES) - ({"network"} if restrictions["network"] else set())
     flags = sum(NAMESPACES[name] for name in names)
     call("unshare", "unshare", flags)
-    write("/proc/self/setgroups", "deny")
-    write("/proc/self/uid_map", f"{user} {user} 1")
-    write("/proc/self/gid_map", f"{group} {group} 1")
+    map_user(user, group)
     write("/proc/sys/user/max_user_namespaces", "0")
     init = os.fork()
     if init:
@@ -188,6 +188,20 @@ def enter_namespaces(restrictions: dict[str, Any]) -> None:
     server = os.fork()
     if server:
         wait_for(server)
+
+
+def renumber_user(number: int) -> None:
+    """See the user of this process under another number."""
+    user, group = os.getuid(), os.getgid()  # unknown in the namespace until they are mapped
+    call("unshare", "unshare", NAMESPACES["user"])
+    map_user(user, group, number)
+
+
+def map_user(user: int, group: int, number: int | None = None) -> None:
+    """Be this user in a new namespace of users, who may have another number there."""
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"{user if number is None else number} {user} 1")
+    write("/proc/self/gid_map", f"{group if number is None else number} {group} 1")
 
 
 def wait_for(first: int) -> None:

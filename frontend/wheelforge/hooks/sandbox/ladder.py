@@ -48,6 +48,7 @@ _PLACES = ("/mnt", "/media", "/srv", "/boot", "/var/empty", "/run")
 _MACHINE = platform.machine() if sys.maxsize > 1 << 32 else "32-bit programs"
 _PATIENCE_SECONDS = 10
 _TCP_ABI = 4
+_OTHER_USER = 4242
 _EXPLAINED = {
     "setting up uid map": "user namespaces are forbidden here; on Ubuntu by "
     "`kernel.apparmor_restrict_unprivileged_userns`, which an AppArmor profile can allow for bwrap",
@@ -125,6 +126,27 @@ class Sandbox(NamedTuple):
         program, *more = self.words
         words = write_words(program, policy, disables=not more, filters=bool(code))
         return Prefix((*before, *words), code)
+
+
+def find_other_user() -> Prefix:
+    """Return the words before a command that is to see its user under another number.
+
+    Files of the user are those of the other one too. Return no words where the system refuses that.
+    """
+    if sys.platform != "linux":
+        return Prefix()
+    words = _launch({"user": _OTHER_USER})
+    try:
+        done = subprocess.run(
+            [*words, sys.executable, "-I", "-S", "-c", ""],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return Prefix()
+    return Prefix() if done.returncode else Prefix(words)
 
 
 def _launch(facts: dict[str, Any]) -> tuple[str, ...]:
