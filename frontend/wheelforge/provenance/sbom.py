@@ -87,36 +87,14 @@ def open_content(path: Path) -> Generator[WheelContent]:
 
 def make_sbom(wheel: WheelContent, sha256: str = "") -> Facts:
     """Return the list of what is in a wheel, which has this digest if the list is not in it."""
-    fields = parse_fields(wheel.read(f"{wheel.dist_info}/METADATA", _MOST_TEXT_BYTES))
-    name = normalize_name(first_value(fields, "Name"))
-    version = str(parse_version(first_value(fields, "Version")))
-    project = make_purl(name, version)
     libraries = dict(_list_libraries(wheel))
-    needed = {name for each in libraries.values() for name in each.needed}
-    grafted = {
-        path: each
-        for path, each in libraries.items()
-        if needed & _names(path, each) or PurePosixPath(path).parent.name.endswith(_GRAFTS)
-    }
-    components = {
-        **{each["bom-ref"]: each for each in _describe_vendored(wheel)},
-        **{each["bom-ref"]: each for each in _describe_libraries(wheel, grafted)},
-    }
-    components.pop(project, None)
+    grafted = _find_grafted(libraries)
+    main = _describe_project(wheel, sha256) | _list_needs(libraries, grafted)
+    project = main["bom-ref"]
+    parts = [*_describe_vendored(wheel), *_describe_libraries(wheel, grafted)]
+    components = {each["bom-ref"]: each for each in parts if each["bom-ref"] != project}
     record = wheel.digest(f"{wheel.dist_info}/RECORD")
     moment = datetime.fromtimestamp(wheel.newest, UTC)
-    main: Facts = {
-        "type": "library",
-        "bom-ref": project,
-        "name": name,
-        "version": version,
-        "purl": project,
-        **({"hashes": [_hash(sha256)]} if sha256 else {}),
-        **_list_needs(libraries, grafted),
-    }
-    license_ = first_value(fields, "License-Expression")
-    if license_:
-        main["licenses"] = [{"expression": license_}]
     return {
         "$schema": _SCHEMA,
         "bomFormat": "CycloneDX",
@@ -133,6 +111,32 @@ def make_sbom(wheel: WheelContent, sha256: str = "") -> Facts:
         "components": [components[reference] for reference in sorted(components)],
         "dependencies": list(_link(project, components, grafted)),
         **_refer_to_others(wheel),
+    }
+
+
+def _describe_project(wheel: WheelContent, sha256: str) -> Facts:
+    fields = parse_fields(wheel.read(f"{wheel.dist_info}/METADATA", _MOST_TEXT_BYTES))
+    name = normalize_name(first_value(fields, "Name"))
+    version = str(parse_version(first_value(fields, "Version")))
+    license_ = first_value(fields, "License-Expression")
+    return {
+        "type": "library",
+        "bom-ref": make_purl(name, version),
+        "name": name,
+        "version": version,
+        "purl": make_purl(name, version),
+        **({"hashes": [_hash(sha256)]} if sha256 else {}),
+        **({"licenses": [{"expression": license_}]} if license_ else {}),
+    }
+
+
+def _find_grafted(libraries: Mapping[str, Library]) -> dict[str, Library]:
+    """Return the libraries that were put into the wheel for others in it."""
+    needed = {name for each in libraries.values() for name in each.needed}
+    return {
+        path: each
+        for path, each in libraries.items()
+        if needed & _names(path, each) or PurePosixPath(path).parent.name.endswith(_GRAFTS)
     }
 
 
