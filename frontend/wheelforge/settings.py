@@ -34,6 +34,9 @@ class SandboxSettings:
     largest_file: int | None = None
     """Bytes of each file that a hook writes."""
 
+    hidden: tuple[Path, ...] = field(default=(), compare=False)
+    """Files that hooks in a sandbox cannot read, wherever they are."""
+
     @property
     def limits(self) -> dict[str, int]:
         """Those of the three that are set, as the system calls them."""

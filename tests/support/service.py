@@ -140,6 +140,8 @@ def serving(
     assert process.stderr is not None
     with process:
         line = process.stderr.readline()
+        while line.startswith("warning: "):
+            line = process.stderr.readline()
         assert "listening" in line, line + process.stderr.read()
         try:
             yield service

@@ -131,8 +131,8 @@ class Attestor:
             beside[artifact.path.name + SBOM] = sbom.encode(listed)
         if not self.options.statements:
             return Companions(beside, kept)
-        statement, signer = kept[_STATEMENT].encode(), self.options.signer
-        beside[artifact.path.name + STATEMENT] = signer.sign(statement) if signer else statement
+        statement = kept[_STATEMENT].encode()
+        beside[artifact.path.name + STATEMENT] = self.options.sign(statement)
         return Companions(beside, kept, hashlib.sha256(statement).hexdigest())
 
     def _make_statement(self, artifact: Artifact, build: BuildRecord) -> bytes:

@@ -54,6 +54,7 @@ def open_sandbox(session: BuildSession, sandbox: Sandbox, place: Path) -> HookSa
         override=session.override,
         compiler_cache=session.context.compiler_cache,
         limits=session.context.settings.sandbox.limits,
+        hidden=session.context.settings.sandbox.hidden,
     )
 
 
@@ -67,6 +68,7 @@ class HookSandbox:
     override: Override | None
     compiler_cache: str = ""
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    hidden: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         """Return what the log says of it."""
@@ -111,7 +113,7 @@ class HookSandbox:
             writable=[self.place, root, *self._list_writable(variables)],
             readable=[*self._list_readable(variables), *self._list_repository(root)],
             network=self.has_network,
-        )
+        ).hide(self.hidden)
         prefix = self.sandbox.write_prefix(policy, self.limits)
         return Confinement(prefix=prefix, private=confinement.private)
 

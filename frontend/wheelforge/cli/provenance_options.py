@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 # The values of an enumeration that need not be imported before the backend's server has started.
 _SBOM = ("off", "sidecar", "embed")
+_FORMS = ("dsse", "pep740")
 
 
-def add_provenance(parser: argparse.ArgumentParser) -> None:
+def add_provenance(parser: argparse.ArgumentParser, *, repeats: bool = True) -> None:
     """Add what is told of artifacts."""
     group = parser.add_argument_group("provenance")
     group.add_argument(
@@ -31,16 +32,23 @@ def add_provenance(parser: argparse.ArgumentParser) -> None:
         help="sign statements with this private key (needs `wheelforge[sign]`)",
     )
     group.add_argument(
+        "--statement-form",
+        choices=_FORMS,
+        default="dsse",
+        help="sign in an envelope, or as an attestation object of PEP 740 (default: dsse)",
+    )
+    group.add_argument(
         "--sbom",
         choices=_SBOM,
         default="off",
         help="list what is in each wheel, as CycloneDX, beside the wheel or in it (default: off)",
     )
-    group.add_argument(
-        "--repeat",
-        action="store_true",
-        help="build everything a second time in other circumstances, and tell what differs",
-    )
+    if repeats:
+        group.add_argument(
+            "--repeat",
+            action="store_true",
+            help="build everything a second time in other circumstances, and tell what differs",
+        )
 
 
 def add_verifying(parser: argparse.ArgumentParser) -> None:
@@ -81,10 +89,15 @@ def add_verifying(parser: argparse.ArgumentParser) -> None:
 
 def read_provenance(options: argparse.Namespace) -> Provenance:
     """Return what ``options`` say is to be told; a key is read before anything is built."""
-    from wheelforge.provenance.options import Provenance, Sbom
+    from wheelforge.provenance.options import Provenance, Sbom, StatementForm
 
     statements, path = getattr(options, "provenance", False), getattr(options, "sign_key", None)
     sbom = Sbom(getattr(options, "sbom", "off"))
+    form = StatementForm(getattr(options, "statement_form", "dsse"))
+    is_attested = form is StatementForm.PEP740
+    if path is None and is_attested:
+        reason = "an attestation object is signed; name the key by `--sign-key`"
+        raise UsageError("option-invalid", "--statement-form", reason)
     if path is None:
         return Provenance(statements=statements, sbom=sbom)
     if not statements:
@@ -96,4 +109,7 @@ def read_provenance(options: argparse.Namespace) -> Provenance:
         signer = read_signer(path, "--sign-key")
     except ModuleNotFoundError as error:
         raise ServiceError("extra-missing", "sign", str(error)) from error
-    return Provenance(statements=True, signer=signer, sbom=sbom)
+    if is_attested and not signer.can_attest:
+        reason = "an attestation object takes a key of ECDSA on P-256"
+        raise UsageError("option-invalid", "--statement-form", reason)
+    return Provenance(statements=True, signer=signer, sbom=sbom, form=form)

@@ -18,6 +18,7 @@ from wheelforge.batch.machine import count_cores
 from wheelforge.build.targets import find_layout, read_index_settings
 from wheelforge.cli.background import go_to_background, write_to_log
 from wheelforge.cli.console import Console
+from wheelforge.cli.provenance_options import read_provenance
 from wheelforge.errors import ServiceError, UsageError
 from wheelforge.hooks.sandbox.ladder import LEVELS
 from wheelforge.service.access import LOOPBACK
@@ -40,6 +41,7 @@ _OF_BUILDS = (
     *("--overrides", "--build-constraint", "--require-hashes", "--exclude-newer", "--era"),
     *("--timeout", "--links", "--require-sandbox", "--remote-cache", "--remote-key"),
     *("--remote-trust", "--remote-sandbox", "--remote-timeout"),
+    *("--provenance", "--sign-key", "--statement-form", "--sbom"),
 )
 """Options of a server that are those of the builds that it is asked for over its API."""
 _PATIENCE_SECONDS = 600
@@ -77,6 +79,8 @@ def _check_platform() -> None:
 
 def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socket]) -> None:
     from wheelforge.cli import hosted
+
+    read_provenance(options)  # a key that is none is told now
 
     def prepare() -> None:
         if options.detach:
@@ -159,6 +163,9 @@ def _choose_sandbox(options: CommandOptions, wanted: str, console: Console) -> s
     found = choose_sandbox(wanted, VARIABLES["PATH"], required=options.require_sandbox)
     if wanted != "none" and not found.reaches("strict"):
         text = f"hooks of builds over the API can reach more than they should: sandbox {found}"
+        console.say("warning", text)
+    if options.sign_key is not None and not found.reaches("files"):
+        text = f"hooks can read the key that statements are signed with: sandbox {found}"
         console.say("warning", text)
     return "strict" if wanted == "auto" and found.reaches("strict") else wanted
 

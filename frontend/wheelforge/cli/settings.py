@@ -64,8 +64,15 @@ def make_settings(options: CommandOptions) -> Settings:
             most_memory=options.max_memory,
             most_processes=options.max_processes,
             largest_file=options.max_file_size,
+            hidden=_list_hidden(options),
         ),
     )
+
+
+def _list_hidden(options: CommandOptions) -> tuple[Path, ...]:
+    """Return the key that statements are signed with, by the names that it has."""
+    path: Path | None = getattr(options, "sign_key", None)
+    return () if path is None else tuple(dict.fromkeys((path, path.resolve())))
 
 
 def _find_reuse(options: CommandOptions) -> Reuse:

@@ -1,5 +1,8 @@
 """Signed statements: DSSE envelopes, with keys of Ed25519 or of ECDSA on P-256.
 
+With a key on P-256 they may have the form of attestation objects (PEP 740) as well. These want an
+entry in a public log, which a key alone cannot make: the list of entries is empty.
+
 The key is read before anything is built, and stays in the process that delivers artifacts: no hook
 runs in it. `cryptography` does all that is cryptography, and comes with the extra `sign`.
 """
@@ -10,6 +13,8 @@ import base64
 import binascii
 import hashlib
 import json
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wheelforge.errors import ProvenanceError, UsageError
@@ -46,22 +51,64 @@ class Signer:
 
     def sign(self, statement: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
         """Return an envelope around a statement, or around something of another ``kind``."""
+        signature = self._sign(statement, kind)
+        envelope = {
+            "payload": _to_text(statement),
+            "payloadType": kind,
+            "signatures": [{"keyid": self.key_id, "sig": _to_text(signature)}],
+        }
+        return json.dumps(envelope, indent=1).encode() + b"\n"
+
+    def attest(self, statement: bytes) -> bytes:
+        """Return a statement as an attestation object; the certificate is the key's own."""
+        attestation = {
+            "version": 1,
+            "verification_material": {
+                "certificate": _to_text(self._certificate),
+                "transparency_entries": [],
+            },
+            "envelope": {
+                "statement": _to_text(statement),
+                "signature": _to_text(self._sign(statement)),
+            },
+        }
+        return json.dumps(attestation, indent=1).encode() + b"\n"
+
+    @cached_property
+    def can_attest(self) -> bool:
+        """Whether the key is one that attestation objects can be signed with."""
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        return isinstance(self._key, ec.EllipticCurvePrivateKey)
+
+    @cached_property
+    def _certificate(self) -> bytes:
+        """The certificate of the key by itself, which says no more than that there is the key."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        name = x509.Name([
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, f"wheelforge {self.key_id[:16]}")
+        ])
+        builder = x509.CertificateBuilder(
+            issuer_name=name,
+            subject_name=name,
+            public_key=self._key.public_key(),
+            serial_number=int(self.key_id[:16], 16) or 1,
+            not_valid_before=datetime(2020, 1, 1, tzinfo=UTC),
+            not_valid_after=datetime(9999, 12, 31, tzinfo=UTC),
+        )
+        return builder.sign(self._key, SHA256()).public_bytes(Encoding.DER)
+
+    def _sign(self, statement: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
         from cryptography.hazmat.primitives.asymmetric import ec, ed25519
         from cryptography.hazmat.primitives.hashes import SHA256
 
         signed = _encode(kind, statement)
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
-            signature = self._key.sign(signed)
-        else:
-            signature = self._key.sign(signed, ec.ECDSA(SHA256()))
-        envelope = {
-            "payload": base64.b64encode(statement).decode(),
-            "payloadType": kind,
-            "signatures": [
-                {"keyid": self.key_id, "sig": base64.b64encode(signature).decode()},
-            ],
-        }
-        return json.dumps(envelope, indent=1).encode() + b"\n"
+            return self._key.sign(signed)
+        return self._key.sign(signed, ec.ECDSA(SHA256()))
 
 
 def read_signer(path: Path, option: str = "sign_key") -> Signer:
@@ -131,16 +178,19 @@ def open_envelope(
     A statement that is not signed has none.
     """
     found = parse_object(name, content)
-    if "payload" not in found:
+    if "payload" not in found and "envelope" not in found:
         return content, []
-    if found.get("payloadType") != kind:
+    form = "DSSE envelope" if "payload" in found else "attestation object"
+    if "payload" in found and found.get("payloadType") != kind:
         raise ProvenanceError("provenance-invalid", name, "it is an envelope of something else")
     try:
-        payload = base64.b64decode(found["payload"], validate=True)
-        signatures = [_read_signature(each) for each in found["signatures"]]
+        if "payload" in found:
+            payload = _from_text(found["payload"])
+            return payload, [_read_signature(each) for each in found["signatures"]]
+        envelope = found["envelope"]
+        return _from_text(envelope["statement"]), [(_from_text(envelope["signature"]), "")]
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise ProvenanceError("provenance-invalid", name, "it is no DSSE envelope") from error
-    return payload, signatures
+        raise ProvenanceError("provenance-invalid", name, f"it is no {form}") from error
 
 
 def check_signature(
@@ -185,7 +235,15 @@ def _verifies(key: PublicKey, signature: bytes, signed: bytes) -> bool:
 
 
 def _read_signature(found: dict[str, Any]) -> tuple[bytes, str]:
-    return base64.b64decode(found["sig"], validate=True), str(found.get("keyid", ""))
+    return _from_text(found["sig"]), str(found.get("keyid", ""))
+
+
+def _to_text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _from_text(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _encode(kind: str, payload: bytes) -> bytes:

@@ -29,6 +29,14 @@ class Sbom(Enum):
     EMBED = "embed"
 
 
+class StatementForm(Enum):
+    """The form of a signed statement."""
+
+    DSSE = "dsse"
+    PEP740 = "pep740"
+    """An attestation object, without the log entry that a signing service would give."""
+
+
 class Provenance(NamedTuple):
     """Files that come beside artifacts; none unless they are asked for."""
 
@@ -37,11 +45,20 @@ class Provenance(NamedTuple):
     signer: Signer | None = None
     """Signs statements."""
     sbom: Sbom = Sbom.OFF
+    form: StatementForm = StatementForm.DSSE
 
     @property
-    def identity(self) -> tuple[bool, str, str]:
+    def identity(self) -> tuple[bool, str, str, str]:
         """The facts on which files beside artifacts depend."""
-        return self.statements, self.signer.key_id if self.signer else "", self.sbom.value
+        key_id = self.signer.key_id if self.signer else ""
+        return self.statements, key_id, self.sbom.value, self.form.value
+
+    def sign(self, statement: bytes) -> bytes:
+        """Return a statement as it is delivered."""
+        if self.signer is None:
+            return statement
+        is_attested = self.form is StatementForm.PEP740
+        return self.signer.attest(statement) if is_attested else self.signer.sign(statement)
 
     @property
     def key(self) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheelforge.provenance.options import read_beside
 from wheelforge.service.requests import LOCK_NAME
 from wheelforge_isolation import (
     IsolationError,
@@ -16,6 +18,7 @@ from wheelforge_isolation import (
     ensure_directory,
     move,
     remove_tree,
+    replace_file,
 )
 
 if TYPE_CHECKING:
@@ -72,12 +75,30 @@ class Results:
         """Keep the artifacts of a run by their hashes, and forget what else it has left."""
         for artifact in outcome.get("artifacts", ()):
             source, target = Path(artifact["path"]), self.locate(artifact)
+            artifact.setdefault("beside", self._publish_beside(source))
             if source.is_file() and not target.exists():
                 ensure_directory(str(target.parent))
                 move(str(source), str(target))
             artifact["path"] = str(target)
         if outcome.get("artifacts"):
             remove_tree(str(place / "out"))
+
+    def _publish_beside(self, artifact: Path) -> dict[str, str]:
+        """Keep the files beside an artifact as further ones; return their hashes by their names."""
+        found: dict[str, str] = {}
+        for name, content in read_beside(artifact).items():
+            found[name] = hashlib.sha256(content).hexdigest()
+            ensure_directory(str(self._home.artifacts / found[name]))
+            replace_file(str(self._home.artifacts / found[name] / name), content)
+        return found
+
+    def read_beside(self, artifact: dict[str, Any]) -> dict[str, bytes]:
+        """Return the files beside an artifact, as far as they are still kept."""
+        places = {
+            name: self._home.artifacts / sha256 / name
+            for name, sha256 in artifact.get("beside", {}).items()
+        }
+        return {name: path.read_bytes() for name, path in places.items() if path.is_file()}
 
     def locate(self, artifact: dict[str, Any]) -> Path:
         """Return where the file of an artifact is."""
@@ -96,7 +117,8 @@ class Results:
         """Put copies of the artifacts into ``directory``, each whole."""
         for artifact in outcome.get("artifacts", ()):
             try:
-                deliver_file(self.locate(artifact), directory)
+                beside = self.read_beside(artifact)
+                deliver_file(self.locate(artifact), directory, beside)
             except (IsolationError, OSError) as error:
                 artifact["undelivered"] = str(error)
 

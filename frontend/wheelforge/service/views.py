@@ -56,6 +56,10 @@ def describe_run(server: Server, run: Run) -> dict[str, Any]:
             "size": each["size"],
             "sha256": each["hashes"]["sha256"],
             "url": f"/api/v1/artifacts/{each['hashes']['sha256']}",
+            "beside": [
+                {"name": name, "sha256": sha256, "url": f"/api/v1/artifacts/{sha256}"}
+                for name, sha256 in each.get("beside", {}).items()
+            ],
         }
         for each in outcome.get("artifacts", ())
         if run.kind == "build"

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,6 +55,12 @@ class SandboxPolicy:
     links: tuple[Path, ...] = ()
     """Symbolic links, which look as they are."""
     network: bool = False
+
+    def hide(self, paths: Iterable[Path]) -> SandboxPolicy:
+        """Return the same policy with these files hidden, where hooks could see them."""
+        seen = (*self.readable, *self.writable)
+        more = [path for path in paths if any(path.is_relative_to(place) for place in seen)]
+        return replace(self, hidden=(*self.hidden, *more))
 
 
 def make_policy(

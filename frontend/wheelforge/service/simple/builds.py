@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.build.repair import repair_wheel
+from wheelforge.provenance.options import STATEMENT
 from wheelforge.service.requests import BuildSpec
 from wheelforge.service.runs import Asked
 from wheelforge.service.simple.pages import Wheel
@@ -102,6 +103,10 @@ class PageBuilds:
     def locate(self, wheel: Wheel) -> Path:
         """Return where the file of a wheel is, or was."""
         return self._directory / wheel.sha256 / wheel.file_name
+
+    def locate_statement(self, wheel: Wheel) -> Path:
+        """Return where the statement of a wheel is, if it has one."""
+        return self._directory / wheel.sha256 / f"{wheel.file_name}{STATEMENT}"
 
     async def build(self, target: Target, sdists: Iterable[Candidate], asker: Asker) -> None:
         """Have those of the sdists built that are missing."""
@@ -213,8 +218,9 @@ class PageBuilds:
             if platform:
                 wheel, repaired = repair_wheel(wheel, platform, Path(place))
             found = read_wheel(wheel, origin)._replace(repaired=repaired)
+            beside = {} if repaired else self._read_statement(origin[2])
             # Artifacts go when there are too many; but locks have the hashes of wheels.
-            deliver_file(wheel, self.locate(found).parent)
+            deliver_file(wheel, self.locate(found).parent, beside)
         mark_used(str(self.locate(found).parent))
         return found
 
@@ -224,6 +230,15 @@ class PageBuilds:
             if artifact["kind"] == "wheel" and path.exists():
                 return path
         return None
+
+    def _read_statement(self, run: Run) -> dict[str, bytes]:
+        """Return the statement of the wheel of a run, which is about no other file."""
+        return {
+            name: content
+            for artifact in run.outcome.get("artifacts", ())
+            for name, content in self._runs.results.read_beside(artifact).items()
+            if artifact["kind"] == "wheel" and name.endswith(STATEMENT)
+        }
 
     def _note_failure(
         self, target: Target, sdist: Candidate, run_id: str, error: dict[str, Any]

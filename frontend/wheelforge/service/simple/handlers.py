@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import ETag, web
 
+from wheelforge.provenance.attestations import PROVENANCE, compose_provenance, read_attestation
 from wheelforge.service.problems import Problem
 from wheelforge.service.simple.builds import Asker
 from wheelforge.service.simple.negotiation import accepts_gzip, choose_form
@@ -26,6 +27,7 @@ from wheelforge_isolation.formats.file_names import normalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from wheelforge.index.listing import Listing
     from wheelforge.service.server import Server
@@ -298,12 +300,26 @@ async def fetch_file(index: Index, request: web.Request) -> web.StreamResponse:
     if wheel is not None and name == f"{wheel.file_name}.metadata":
         headers["Content-Type"] = "text/plain; charset=utf-8"
         return web.Response(body=wheel.metadata, headers=headers)
+    if wheel is not None and name.startswith(f"{wheel.file_name}."):
+        return _answer_statement(index.site.builds.locate_statement(wheel), name, headers)
     path = None if wheel is None else index.site.builds.locate(wheel)
     if wheel is None or path is None or name != wheel.file_name or not path.exists():
         raise Problem(404, "file-unknown", f"there is no file `{name}` with that hash")
     mark_used(str(path.parent))
     headers["Content-Type"] = "application/octet-stream"
     return web.FileResponse(path, headers=headers)
+
+
+def _answer_statement(path: Path, name: str, headers: dict[str, str]) -> web.StreamResponse:
+    """Return the answer with the statement of a wheel, or with it as an object of PEP 740."""
+    headers["Content-Type"] = "application/json"
+    if name == path.name and path.exists():
+        return web.FileResponse(path, headers=headers)
+    found = read_attestation(path) if f"{name}.json" == path.name else None
+    if found is None:
+        raise Problem(404, "file-unknown", f"there is no file `{name}` with that hash")
+    headers["Content-Type"] = PROVENANCE
+    return web.Response(body=compose_provenance(found), headers=headers)
 
 
 async def pass_on_file(index: Index, request: web.Request) -> web.StreamResponse:

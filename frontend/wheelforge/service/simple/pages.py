@@ -44,8 +44,14 @@ class Wheel(NamedTuple):
     """The tag of the platform that it was made fit for."""
 
 
-def describe_wheel(wheel: Wheel, sdist: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entry of a wheel; ``sdist`` is the one of what it was built from."""
+def describe_wheel(
+    wheel: Wheel, sdist: Mapping[str, Any], statement: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the entry of a wheel; ``sdist`` is the one of what it was built from.
+
+    The ``statement`` has the URL of the one about the wheel, and of one in the form of PEP 740.
+    """
+    told = dict(statement or {})
     digest = {"sha256": wheel.metadata_sha256}
     moment = datetime.fromtimestamp(wheel.built, UTC).isoformat(timespec="seconds")
     # A cut-off by date is about the release: whether the wheel is taken must not hang on today.
@@ -60,10 +66,12 @@ def describe_wheel(wheel: Wheel, sdist: Mapping[str, Any]) -> dict[str, Any]:
         "dist-info-metadata": digest,
         "yanked": sdist.get("yanked", False),
         **uploaded,
+        **({"provenance": told.pop("provenance")} if "provenance" in told else {}),
         "_wheelforge": {
             "build": wheel.run,
             "built": moment,
             "sdist": wheel.sdist,
+            **told,
             **({"repaired": wheel.repaired} if wheel.repaired else {}),
         },
     }

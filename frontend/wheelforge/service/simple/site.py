@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from wheelforge.build.targets import find_layout, find_python
+from wheelforge.provenance.attestations import read_attestation
 from wheelforge.service.requests import VARIABLES
 from wheelforge.service.retention import find_surplus
 from wheelforge.service.simple.builds import PageBuilds, Target
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wheelforge.index import Candidate
     from wheelforge.index.listing import ListedFile, Listing
     from wheelforge.service.server import Server
+    from wheelforge.service.simple.pages import Wheel
     from wheelforge.service.simple.rules import IndexRules
     from wheelforge.service.simple.wheels import Failure
 
@@ -64,6 +66,7 @@ class Site:
         self.set_builds = SetBuilds(self)
         self.waiting = Counter[str]()
         """How many pages each client waits for."""
+        self._server = server
         self._options = server.options
         self._stopping = server.stopping
         self._targets: dict[str, asyncio.Task[Target]] = {}
@@ -217,11 +220,22 @@ class Site:
             if wheel is None or wheel.file_name in names:
                 continue
             if self.builds.locate(wheel).exists():
-                shown.append(describe_wheel(wheel, file.facts))
+                shown.append(describe_wheel(wheel, file.facts, self._find_statement(wheel)))
                 names.add(wheel.file_name)
             else:
                 self.wheels.remove_file(wheel.sha256)
         return shown
+
+    def _find_statement(self, wheel: Wheel) -> dict[str, str]:
+        """Return the URLs at which the statement of a wheel is."""
+        path = self.builds.locate_statement(wheel)
+        if not path.exists():
+            return {}
+        place = f"files/{wheel.sha256}/{quote(path.name, safe='')}"
+        found = {"statement": f"../../{place}"}
+        if self._server.url and read_attestation(path) is not None:
+            found["provenance"] = f"{self._server.url}/{place.removesuffix('.json')}"
+        return found
 
     def _pass_on(
         self, name: str, file: ListedFile, listing: Listing, failures: Mapping[str, Failure]
