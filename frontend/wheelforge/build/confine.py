@@ -113,7 +113,12 @@ class HookSandbox:
             writable=[self.place, root, *self._list_writable(variables)],
             readable=[*self._list_readable(variables), *self._list_repository(root)],
             network=self.has_network,
-        ).hide(self.hidden)
+        )
+        for path in self.hidden:
+            if any(path.is_relative_to(place) for place in policy.writable):
+                reason = f"`{path}` is in a directory that hooks may write"
+                raise UsageError("option-invalid", "--sign-key", reason)
+            policy = policy.hide(path)
         prefix = self.sandbox.write_prefix(policy, self.limits)
         return Confinement(prefix=prefix, private=confinement.private)
 

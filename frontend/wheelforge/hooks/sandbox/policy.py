@@ -56,11 +56,23 @@ class SandboxPolicy:
     """Symbolic links, which look as they are."""
     network: bool = False
 
-    def hide(self, paths: Iterable[Path]) -> SandboxPolicy:
-        """Return the same policy with these files hidden, where hooks could see them."""
-        seen = (*self.readable, *self.writable)
-        more = [path for path in paths if any(path.is_relative_to(place) for place in seen)]
-        return replace(self, hidden=(*self.hidden, *more))
+    def hide(self, hidden: Path) -> SandboxPolicy:
+        """Return the same policy without that file: what is around it is named one by one."""
+        readable, links = list[Path](), list(self.links)
+        for place in self.readable:
+            if not hidden.is_relative_to(place):
+                readable.append(place)
+                continue
+            for each in _list_around(place, hidden):
+                (links if each.is_symlink() else readable).append(each)
+        return replace(self, readable=tuple(readable), links=tuple(links))
+
+
+def _list_around(place: Path, hidden: Path) -> Iterator[Path]:
+    """Yield all that is below ``place`` but one file."""
+    for name in hidden.relative_to(place).parts:
+        yield from (each for each in place.iterdir() if each.name != name)
+        place /= name
 
 
 def make_policy(
