@@ -67,6 +67,8 @@ DOORS = {
     "aiohttp": {"service"},
     "jinja2": {"service"},
     "sqlite3": {"service"},
+    "dask": {"batch"},
+    "distributed": {"batch"},
 }
 VOCABULARY = {"packaging", "wheelforge", "wheelforge_isolation"}
 """Packages that every room may import."""
@@ -84,6 +86,7 @@ PATH_CHANGES = {
 CHANGES = {
     "archive/pack": {"open(w)"},  # of a tar file, into a descriptor of `files`
     "batch/machine": {"os.open", "os.mkfifo", "os.write"},  # a fifo, which ends with the batch
+    "batch/executors/host": {"open(w)"},  # events for the batch, through an opener of `files`
     "build/session": {"open(w)"},  # through an opener of `files`
     "cli/background": {"os.open", "os.write"},  # a log for standard streams, and to a pipe
     "cli/summary": {"open(w)"},  # added to the file that GitHub names

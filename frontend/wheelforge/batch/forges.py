@@ -45,7 +45,7 @@ class Forges:
         self.settings = settings
         self.pythons = pythons
         self.pool = TokenPool(tokens)
-        self._place = place
+        self.place = place
         self._reporter = reporter
         self._forges: dict[tuple[str | None, int], Forge] = {}
         self._stack = contextlib.ExitStack()
@@ -96,7 +96,7 @@ class Forges:
     def _collect(self, wheels: Sequence[Path]) -> Path:
         """Return a directory of ``wheels``, named by their contents as answers depend on them."""
         contents = sorted((path.name, digest(path)) for path in wheels)
-        directory = self._place / hashlib.sha256(repr(contents).encode()).hexdigest()
+        directory = self.place / hashlib.sha256(repr(contents).encode()).hexdigest()
         ensure_directory(str(directory))
         for path in wheels:
             if not (directory / path.name).exists():

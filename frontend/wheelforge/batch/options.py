@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge.resolve import Constraints
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wheelforge.batch.shards import Shard
+
+
+class Cluster(NamedTuple):
+    """The workers that build a batch; without a scheduler they are started for it."""
+
+    scheduler: str = ""
+    """Its address: ``tls://HOST:PORT``, or ``tcp://`` on this machine."""
+    shared: Path | None = None
+    """A directory that all workers see, for files; in the cache unless given."""
+    certificates: tuple[str, str, str] = ("", "", "")
+    """The files of the authority, of the own certificate and of its key; else those of Dask."""
 
 
 class BatchOptions(NamedTuple):
@@ -15,7 +28,9 @@ class BatchOptions(NamedTuple):
 
     pythons: tuple[str | None, ...] = (None,)
     at_once: int = 0
-    """How many builds; 0: as many as there are cores."""
+    """How many builds; 0: as many as there are cores, or as a cluster has room for."""
+    cores: int = 0
+    """How many cores hooks share; 0: all."""
     keeps_going: bool = True
     """Whether a build that fails leaves the others alone."""
     resumes: bool = False
@@ -32,3 +47,5 @@ class BatchOptions(NamedTuple):
     """The part of all builds that is built here."""
     require_hashes: bool = False
     """Whether each of the dependencies needs a stated hash."""
+    cluster: Cluster | None = None
+    """Who builds, if it is not this process."""

@@ -64,7 +64,7 @@ def plan_batch(
 ) -> BatchPlan:
     """Return what `run_batch` would do; no hook runs, and nothing is delivered."""
     inputs = merge(inputs)
-    options = options._replace(at_once=options.at_once or count_cores())
+    options = options._replace(at_once=options.at_once or count_cores(), cluster=None)
     with contextlib.ExitStack() as stack:
         worker = open_worker(stack, settings, options, len(inputs), reporter)
         return _Planner(inputs, options, worker).run()

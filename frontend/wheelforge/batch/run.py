@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.batch.executors.local import LocalExecutor
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.history import Deliveries, Timings, digest_settings
 from wheelforge.batch.inputs import applies, list_requirements, merge
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from wheelforge.batch.dependencies import DependencySet
+    from wheelforge.batch.executors import Executor
     from wheelforge.batch.inputs import BuildInput
+    from wheelforge.batch.machine import Tokens
     from wheelforge.batch.options import BatchOptions
     from wheelforge.batch.shards import Shard
     from wheelforge.events import Reporter
@@ -65,7 +68,6 @@ def run_batch(
     could go well with it: no such Python, no usable cache.
     """
     inputs = merge(inputs)
-    options = options._replace(at_once=options.at_once or count_cores())
     with contextlib.ExitStack() as stack:
         worker = open_worker(stack, settings, options, len(inputs), reporter)
         return _Batch(inputs, options, worker, on_outcome or (lambda _: None)).run()
@@ -88,20 +90,47 @@ def open_worker(
     pythons = {
         python: find_python(replace(settings, python=python), layout) for python in options.pythons
     }
-    deliveries = Deliveries(
-        JsonCache(layout.resolutions, "delivered"),
-        digest_settings(settings, read_index_settings(settings)),
+    tokens, own = _share(stack, settings, options, sources * len(pythons), place)
+    forges = stack.enter_context(Forges(own, pythons, tokens, place=place, reporter=reporter))
+    worker = Worker(
+        forges,
+        Timings(JsonCache(layout.resolutions, "past")),
+        Deliveries(
+            JsonCache(layout.resolutions, "delivered"),
+            digest_settings(settings, read_index_settings(settings)),
+        ),
+        _open_executor(stack, options, settings, forges),
+        place=place,
     )
-    timings = Timings(JsonCache(layout.resolutions, "past"))
-    cores, builds = count_cores(), min(options.at_once, sources * len(pythons))
+    worker.resumes = options.resumes
+    return worker
+
+
+def _share(
+    stack: contextlib.ExitStack,
+    settings: Settings,
+    options: BatchOptions,
+    jobs: int,
+    place: Path,
+) -> tuple[Tokens, Settings]:
+    """Return the tokens for hooks, and the settings with the variables that tell of them."""
+    cores = options.cores or count_cores()
     pipe = make_pipe(place / "jobs") if can_share(settings.variables) else None
     tokens = stack.enter_context(open_tokens(cores, pipe))
+    builds = min(options.at_once or cores, jobs)
     variables = share_out(settings.variables, cores, builds, str(pipe or ""))
-    settings = replace(settings, variables=variables)
-    forges = Forges(settings, pythons, tokens, place=place, reporter=reporter)
-    return Worker(
-        stack.enter_context(forges), timings, deliveries, place=place, resumes=options.resumes
-    )
+    return tokens, replace(settings, variables=variables)
+
+
+def _open_executor(
+    stack: contextlib.ExitStack, options: BatchOptions, settings: Settings, forges: Forges
+) -> Executor:
+    """Return what does the builds; ``settings`` are those of the batch, before it shares out."""
+    if options.cluster is None:
+        return LocalExecutor(forges.pool, options.at_once or options.cores or count_cores())
+    from wheelforge.batch.executors.cluster import open_cluster
+
+    return stack.enter_context(open_cluster(options.cluster, options, settings, forges))
 
 
 def list_jobs(
@@ -204,7 +233,7 @@ class _Batch:
             self._worker.forges.emit(job.python, event)
         if self._options.keeps_going or not self._outcomes:
             try:
-                scheduler.run(self._options.at_once, self._note_outcome)
+                scheduler.run(self._note_outcome)
             finally:
                 scheduler.collect(self._note_outcome)
                 self._outcomes |= scheduler.outcomes

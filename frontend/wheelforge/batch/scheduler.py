@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from wheelforge.batch.worker import Worker
     from wheelforge.models import Outcome
 
+_MOST_THREADS = 1024
+"""Each is started when there is a build for it."""
 _LOOK_SECONDS = 0.25
 """After which the memory is looked at again, and Windows hears of Ctrl-C."""
 
@@ -49,19 +51,25 @@ class Scheduler:
         """Return the jobs in the order in which they start, as far as their lengths are known."""
         return sorted(self._waiting, key=lambda job: job.level)
 
-    def run(self, at_once: int, on_outcome: Callable[[Outcome], bool]) -> None:
+    def run(self, on_outcome: Callable[[Outcome], bool]) -> None:
         """Do all jobs; end early once ``on_outcome``, which is told every outcome, says no."""
-        with ThreadPoolExecutor(at_once, "wheelforge-build") as threads:
+        executor = self._worker.executor
+        with ThreadPoolExecutor(_MOST_THREADS, "wheelforge-build") as threads:
             try:
                 while self._waiting or self._running:
-                    self._start(threads, at_once)
-                    for job, outcome in self._await():
-                        if not self._finish(job, outcome, on_outcome):
-                            self._waiting.clear()
-                            self._worker.forges.pool.cancel()
+                    self._advance(threads, on_outcome)
+                    executor.check()
             except BaseException:
-                self._worker.forges.pool.cancel()
+                executor.cancel()
                 raise
+
+    def _advance(self, threads: ThreadPoolExecutor, on_outcome: Callable[[Outcome], bool]) -> None:
+        """Start what can be started, and take note of what has ended."""
+        self._start(threads, self._worker.executor.at_once)
+        goes_on = [self._finish(*each, on_outcome) for each in self._await()]
+        if not all(goes_on):
+            self._waiting.clear()
+            self._worker.executor.cancel()
 
     def collect(self, on_outcome: Callable[[Outcome], bool]) -> None:
         """Tell the outcomes of builds that were at work when an interrupt came."""
@@ -80,7 +88,8 @@ class Scheduler:
                 return
             self._waiting.remove(job)
             forge = self._worker.forges.open(job.python, job.level, self._list_offers(job))
-            self._running[threads.submit(self._worker.run, job, forge)] = job
+            told = job._replace(memory=self._expect(job))
+            self._running[threads.submit(self._worker.run, told, forge)] = job
 
     def _note_waiting(self) -> None:
         """Charge the time since the last look to whatever each job has waited for."""
@@ -103,7 +112,7 @@ class Scheduler:
 
     def _has_memory(self, job: Job) -> bool:
         """Return whether there is as much as the largest of those at work is known to need."""
-        if not self._running:
+        if not (self._running and self._worker.executor.is_here):
             return True
         at_work = (job, *self._running.values())
         wanted = max(map(self._expect, at_work))

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge.batch.history import BuildTiming
 from wheelforge.build.results import check_result
-from wheelforge.build.session import BuildSession
 from wheelforge.build.sources import prepare_source
 from wheelforge.errors import SourceError, UnexpectedError
 from wheelforge.events import BuildEvent
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from wheelforge.batch.executors import Executor
     from wheelforge.batch.forges import Forges
     from wheelforge.batch.history import Deliveries, Timings
     from wheelforge.batch.jobs import Job, Make
@@ -54,15 +53,16 @@ class Worker:
         forges: Forges,
         timings: Timings,
         deliveries: Deliveries,
+        executor: Executor,
         *,
         place: Path,
-        resumes: bool = False,
     ) -> None:
         self.forges = forges
         self.timings = timings
         self.deliveries = deliveries
+        self.executor = executor
         self.place = place
-        self.resumes = resumes
+        self.resumes = False
         self._delivered: dict[Path, tuple[str, BuildRequest]] = {}
         """The hash of each file, and the request that it came from."""
         self._lock = threading.Lock()
@@ -120,15 +120,12 @@ class Worker:
         )
 
     def _build(self, job: Job, forge: Forge, place: Path, fetched: FetchedSource | None) -> Outcome:
-        tokens = self.forges.pool.tokens
-        start, waited = time.monotonic(), tokens.waited()
-        request = replace(job.request, output=place)
-        outcome = BuildSession(forge.context, request, fetched, id=job.id).run()
-        waited = tokens.waited() - waited
-        seconds = time.monotonic() - start - waited
-        if outcome.error is None and not (request.stops_early or outcome.is_reused):
+        outcome = self.executor.build(job, forge, place, fetched)
+        is_built = outcome.error is None and not (job.request.stops_early or outcome.is_reused)
+        if is_built and outcome.whole is not None:
+            seconds = outcome.whole.seconds - sum(outcome.waits.values())
             self.timings.store(job, BuildTiming(seconds=seconds, peak_bytes=outcome.peak_bytes))
-        return replace(outcome, request=job.request, waits={"token": waited} if waited else {})
+        return outcome
 
     def _check_made(self, job: Job, make: Make, place: Path) -> Outcome:
         """Return the outcome of a wheel that is fetched, or was built already."""

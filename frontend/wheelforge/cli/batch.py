@@ -12,6 +12,7 @@ from wheelforge.batch import (
     read_format_control,
     run_batch,
 )
+from wheelforge.cli.cluster_options import read_cluster
 from wheelforge.cli.settings import make_request, make_requests, make_settings
 from wheelforge.errors import UsageError
 from wheelforge.resolve import merge_constraints
@@ -57,6 +58,7 @@ def make_options(options: CommandOptions, inputs: list[BuildInput]) -> BatchOpti
         shard=options.shard,
         constraints=merge_constraints(each for each in files.lines if each.is_constraint),
         require_hashes=files.requires_hashes,
+        cluster=read_cluster(options),
     )
 
 

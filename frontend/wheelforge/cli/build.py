@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.build.prestart import Prestarter
+from wheelforge.cli.cluster_options import OF_CLUSTERS
 from wheelforge.hooks.pool import RunnerPool
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ def is_alone(options: CommandOptions) -> bool:
     """Return whether there is one build and nothing else: it need not wait for what many need."""
     is_one = len(options.sources) <= 1 and len(options.pythons or ()) <= 1
     is_plain = not (options.requirement or options.with_deps or options.no_binary)
-    return is_one and is_plain and not (options.resume or options.shard)
+    is_here = options.executor == "local" and not any(
+        getattr(options, name) for name in OF_CLUSTERS
+    )
+    return is_one and is_plain and is_here and not (options.resume or options.shard)
 
 
 def run_with(options: CommandOptions, build: Build, *, is_batch: bool = False) -> int:
@@ -136,7 +140,8 @@ def _sum_up(
     batch = Batch(
         outcomes=outcomes,
         seconds=seconds,
-        jobs=options.jobs or count_cores(),
+        # A cluster has as many as it has workers, which may change.
+        jobs=options.jobs or (0 if options.scheduler else count_cores()),
         reports=tuple(list_reports(options)),
         is_interrupted=is_interrupted,
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TOPICS = {
     "build": "sources, options, locks, and how a build runs",
     "batch": "many sources, Pythons and cores",
+    "cluster": "builds by the workers of a Dask cluster",
     "config": "defaults from files, and which value is in force",
     "serve": "a server that builds for its clients, and its API",
     "team": "a server for many: units, a container, a proxy with TLS",

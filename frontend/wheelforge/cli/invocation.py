@@ -35,7 +35,8 @@ Buildkite, CircleCI, Azure."""
 
 _OF_A_BATCH = {
     *("requirement", "jobs", "pythons", "resume", "fail_fast", "keep_going", "with_deps"),
-    *("no_binary", "shard", "plan"),
+    *("no_binary", "shard", "plan", "executor", "scheduler", "shared_dir"),
+    *("scheduler_ca", "scheduler_cert", "scheduler_key"),
     *("report", "html", "html_base", "junit", "events", "compare", "server"),
 }
 """Values of the command line that a command for one build of a batch does not have."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from wheelforge.cli import (
     cache_options,
+    cluster_options,
     hook_options,
     options,
     provenance_options,
@@ -81,6 +82,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     options.add_reports(parser)
     provenance_options.add_provenance(parser)
     _add_making(parser)
+    cluster_options.add_cluster(parser)
     server_options.add_server(parser)
 
 
@@ -271,6 +273,12 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     options.add_verbosity(parser)
 
 
+def _add_worker(parser: argparse.ArgumentParser) -> None:
+    cluster_options.add_worker(parser)
+    cache_options.add_cache_directory(parser)
+    options.add_verbosity(parser)
+
+
 def _add_want(parser: argparse.ArgumentParser) -> None:
     server_options.add_wanting(parser)
     options.add_verbosity(parser)
@@ -337,6 +345,7 @@ COMMANDS = {
         _add_cache_facts, "show what the server is doing", "serve.show_status"
     ),
     "server stop": Command(_add_server_stop, "stop the server", "serve.stop"),
+    "worker": Command(_add_worker, "build for the batches of a Dask cluster", "worker.run_worker"),
     "doctor": Command(_add_doctor, "check what builds need of this machine", "doctor.run"),
     "help": Command(_add_help, "show a reference text", "help.show_topic"),
     "explain": Command(_add_explain, "explain an error code", "help.explain_code"),
@@ -354,6 +363,7 @@ examples:
 
 `wheelforge help` lists the reference texts, `wheelforge explain CODE` explains an error.""",
     "serve": "`wheelforge help serve` tells how servers are used.",
+    "worker": "`wheelforge help cluster` tells how clusters are used.",
     "lock": "`wheelforge help build` tells how locks are used.",
     "cache gc": "`wheelforge help cache` tells what is kept.",
 }

@@ -41,6 +41,7 @@ class Batch(NamedTuple):
     outcomes: Sequence[Outcome]
     seconds: float
     jobs: int = 1
+    """0: as many as a cluster takes."""
     reports: tuple[Path, ...] = ()
     is_interrupted: bool = False
 
@@ -91,7 +92,7 @@ def _find_cause(outcome: Outcome) -> str:
 def _list_facts(batch: Batch) -> list[str]:
     wholes = [(each.whole.seconds, each) for each in batch.outcomes if each.whole is not None]
     work = sum(seconds for seconds, _ in wholes)
-    jobs = f"{batch.jobs} jobs" if batch.jobs > 1 else "1 job"
+    jobs = f"{batch.jobs} jobs" if batch.jobs > 1 else "1 job" if batch.jobs else "a cluster"
     lines = [f"{_count(batch)} in {batch.seconds:.1f} s ({work:.1f} s of work, {jobs})"]
     if len(wholes) > 1:
         seconds, slowest = max(wholes, key=itemgetter(0))

@@ -1,4 +1,7 @@
 from wheelforge.errors.base import BuildError as BuildError
+from wheelforge.errors.cluster import (
+    ClusterError as ClusterError,
+)
 from wheelforge.errors.hooks import (
     BackendError as BackendError,
     BackendFailedError as BackendFailedError,

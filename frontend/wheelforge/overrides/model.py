@@ -175,6 +175,12 @@ class Overrides:
         )
         """The names that some builds have in the versions of their set."""
 
+    def list_ranks(self) -> list[list[Entry]]:
+        """Return all entries by their ranks, as they were given."""
+        ranked = [pair for pairs in self._entries.values() for pair in pairs]
+        most = max((rank for rank, _ in ranked), default=-1)
+        return [[entry for own, entry in ranked if own == rank] for rank in range(most + 1)]
+
     def find(self, name: str, version: str, markers: Mapping[str, str]) -> Override:
         """Return the values in force for one release, on the Python with those ``markers``."""
         values: dict[Key, Chosen] = {}

@@ -26,14 +26,23 @@ _LONGEST_STATEMENT = 2000
 
 
 class TomlFile:
-    """The file ``path``, read and parsed; ``code`` is that of errors about it."""
+    """The file ``path``, read and parsed; ``code`` is that of errors about it.
 
-    def __init__(self, path: Path, code: str = "config-invalid", start: Key = ()) -> None:
+    With a ``text`` it is a file of another machine, which had that content.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        code: str = "config-invalid",
+        start: Key = (),
+        text: str | None = None,
+    ) -> None:
         self.path = path
         self.code = code
-        self._start = start
+        self.start = start
         try:
-            self.text = _read(path)
+            self.text = _read(path) if text is None else text
             self.content: dict[str, Any] = tomllib.loads(self.text)
         except UnicodeDecodeError as error:
             raise self.error("it is not UTF-8") from error
@@ -49,7 +58,7 @@ class TomlFile:
 
     def line(self, *key: str | int) -> int:
         """Return the line of ``key`` or of the table that it is in, from 1; 0: not known."""
-        path = (*self._start, *key)
+        path = (*self.start, *key)
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 0) if key else 0

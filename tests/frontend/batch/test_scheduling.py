@@ -316,7 +316,9 @@ class Hall:
     def __init__(self, timings: Timings, together: int = 1) -> None:
         self.timings = timings
         self.forges = self
-        self.pool = self
+        self.executor = self
+        self.is_here = True
+        self.at_once = 1
         self.order: list[str] = []
         self.most = 0
         self._inside = 0
@@ -327,7 +329,10 @@ class Hall:
         """Be the forges."""
 
     def cancel(self) -> None:
-        """Be the pool."""
+        """Be the executor."""
+
+    def check(self) -> None:
+        """Be the executor."""
 
     def run(self, job: Job, _: object) -> Outcome:
         """Be the worker."""
@@ -342,7 +347,8 @@ class Hall:
 
 
 def work(hall: Hall, jobs: list[Job], at_once: int, free: int | None) -> None:
-    Scheduler(cast("Worker", hall), jobs, lambda: free).run(at_once, lambda _: True)
+    hall.at_once = at_once
+    Scheduler(cast("Worker", hall), jobs, lambda: free).run(lambda _: True)
 
 
 def remember(directory: Path, jobs: list[Job], *known: BuildTiming) -> Timings:
