@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from wheelforge.build.targets import find_layout
 from wheelforge.cli import run_safely
 from wheelforge.cli.command_line import run_words
+from wheelforge.events import BuildEvent
 from wheelforge.hooks.sandbox.ladder import CHOICES, LEVELS
 from wheelforge.hooks.server import ForkServer
 from wheelforge.report import describe_outcome, tail_of
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wheelforge.cli.command_options import CommandOptions
-    from wheelforge.events import BuildEvent
     from wheelforge.models import Outcome
 
 _RUN_ELSEWHERE = {"serve", "start", "path_probe", "import_probe", "in_process", "__main__"}
@@ -51,6 +51,7 @@ _LIBRARIES = (
     *("rich.console", "rich.live", "rich.progress", "rich.table", "rich.text", "ssl", "zipfile"),
 )
 """Libraries that are imported when they are needed, which in a worker is always."""
+_FIELDS = tuple(field.name for field in fields(BuildEvent))
 
 
 def prepare() -> None:
@@ -70,10 +71,9 @@ def prepare() -> None:
         except ImportError:
             if last not in _OF_EXTRAS:
                 raise
-    from wheelforge.cli.parser import COMMANDS, build_parser
+    from wheelforge.cli.parser import prepare_parsers
 
-    for name in COMMANDS:
-        build_parser(name)
+    prepare_parsers()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)
@@ -205,7 +205,8 @@ class Observer:
 
     def on_event(self, event: BuildEvent) -> None:
         """Tell of an event."""
-        self._tell("event", json.dumps(asdict(event)))
+        # Nothing in an event is to be copied, as `asdict` would.
+        self._tell("event", json.dumps({name: getattr(event, name) for name in _FIELDS}))
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Tell how a build has ended."""

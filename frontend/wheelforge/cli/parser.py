@@ -32,8 +32,24 @@ GROUPS = ("cache", "config", "overrides", "server")
 """Words that begin commands of two words."""
 
 
+_PREPARED: dict[str, argparse.ArgumentParser] = {}
+
+
+def prepare_parsers() -> None:
+    """Build the parsers of all commands, each for one use; for a process that is forked for each.
+
+    They take a tenth of the time of a small build.
+    """
+    for name in COMMANDS:
+        parser = build_parser(name)
+        parser.format_usage()
+        _PREPARED[name] = parser
+
+
 def build_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of a command."""
+    if name in _PREPARED:
+        return _PREPARED.pop(name)
     command = COMMANDS[name]
     parser = _Parser(
         prog=f"wheelforge {name}",
@@ -51,6 +67,13 @@ def build_parser(name: str) -> argparse.ArgumentParser:
 
 class _Parser(argparse.ArgumentParser):
     """Raises what is wrong with the words, in one sentence."""
+
+    _usage = ""
+
+    def format_usage(self) -> str:
+        # Two passes over the words each ask for it, before anything can be wrong with them.
+        self._usage = self._usage or super().format_usage()
+        return self._usage
 
     def error(self, message: str) -> NoReturn:
         from wheelforge.cli.mistakes import reject_value

@@ -83,6 +83,9 @@ class Server:
         )
         self.stopping = asyncio.Event()
         self.drains = False
+        self.failure = ""
+        """Why it has to end, if that is no wish of its user."""
+        self._zygote = zygote
         self.connections = 0
         self._last = time.monotonic()
         self._tasks = set[asyncio.Task[None]]()
@@ -139,6 +142,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, lambda: self.stop(drain=False))
+        loop.add_reader(self._zygote, self._end_without_workers)
         async with AsyncExitStack() as stack:
             listeners = [self._open_listener(path, stack) for path in paths]
             self.runs.depot_address = str(paths[1])
@@ -171,6 +175,12 @@ class Server:
             for task in self._tasks:
                 task.cancel()
             self.depot.sweep(leave=0)
+
+    def _end_without_workers(self) -> None:
+        """End, as whoever has started it can start another one; what is queued waits for that."""
+        asyncio.get_running_loop().remove_reader(self._zygote)
+        self.failure = "the process that workers are forked from has ended"
+        self.stop(drain=False)
 
     def _open_listener(self, path: Path, stack: AsyncExitStack) -> socket.socket:
         """Return a socket at ``path``: the one that is there already, or a new one."""
@@ -293,4 +303,7 @@ def serve(options: ServerOptions, zygote: Zygote, on_ready: Callable[[Server], N
 async def _serve(
     options: ServerOptions, zygote: Zygote, on_ready: Callable[[Server], None]
 ) -> None:
-    await Server(options, zygote).run(on_ready)
+    server = Server(options, zygote)
+    await server.run(on_ready)
+    if server.failure:
+        raise ServiceError("server-failed", server.failure)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class Zygote:
                 raise
         return ours
 
+    def fileno(self) -> int:
+        """Return the descriptor that can be read once the process has ended, and not before."""
+        return self._line.fileno()
+
     def close(self) -> None:
         """Let it end."""
         self._line.close()
@@ -62,15 +67,22 @@ def _wait_for_jobs(line: socket.socket, prepare: Callable[[], None], work: Work)
         for number in (*_HEEDED, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN)  # the server is to be told, and ends this
         prepare()
-        while files := socket.recv_fds(line, 1, _MOST_FILES)[1]:
-            if os.fork() == 0:
-                line.close()
-                _become_worker(work, files)
-            for file in files:
-                os.close(file)
+        _fork_workers(line, work)
         code = 0
+    except Exception as error:  # ruff: ignore[blind-except]  # the server sees no more than its end
+        sys.stderr.write(f"error: the process that workers are forked from: {error!r}\n")
+        sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _fork_workers(line: socket.socket, work: Work) -> None:
+    while files := socket.recv_fds(line, 1, _MOST_FILES)[1]:
+        if os.fork() == 0:
+            line.close()
+            _become_worker(work, files)
+        for file in files:
+            os.close(file)
 
 
 def _become_worker(work: Work, files: list[int]) -> NoReturn:

@@ -19,7 +19,7 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, write_sdist
 from tests.support.hooks import LINUX_ONLY
-from tests.support.service import ONCE, PLAIN, Service, serving, until
+from tests.support.service import ONCE, PLAIN, Service, finish, serving, until
 from wheelforge.service.home import Home
 from wheelforge.service.runs import Runs
 from wheelforge.service.wire import AsyncLine
@@ -186,3 +186,41 @@ def test_command__that_is_cancelled_before_it_begins_is_not_begun(tmp_path: Path
         zygote.close()
         os.waitpid(zygote.pid, 0)
     assert not mark.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are listed in /proc")
+def test_server__ends_with_an_error_if_workers_can_no_longer_be_forked(tmp_path: Path) -> None:
+    with serving(Ground.make(tmp_path)) as service:
+        pid = service.process.pid
+        zygote = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+
+        os.kill(int(zygote), signal.SIGKILL)
+
+        done = finish(service.process)
+    assert (done.code, done.error) == (5, "server-failed")
+    assert "the process that workers are forked from has ended" in done.err
+    assert not (service.home / "server.json").exists()
+
+
+def test_zygote__says_why_it_cannot_begin(capfd: pytest.CaptureFixture[str]) -> None:
+    def prepare() -> None:
+        raise ModuleNotFoundError("No module named 'obstacle'")
+
+    zygote = Zygote(prepare, lambda _, __: os._exit(0))
+    status = os.waitpid(zygote.pid, 0)[1]
+    zygote.close()
+
+    assert os.waitstatus_to_exitcode(status) == 70
+    assert (
+        "forked from: ModuleNotFoundError(\"No module named 'obstacle'\")" in capfd.readouterr().err
+    )
+
+
+def test_workers__are_prepared_without_extras() -> None:
+    blocked = ("obstore", "cryptography", "dask", "distributed")
+    code = f"import sys; sys.modules.update(dict.fromkeys({blocked!r}))"
+    code += "; from wheelforge.cli.hosted import prepare; prepare()"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -196,7 +196,8 @@ def test_uploads__of_one_client_have_a_limit_that_is_not_another_s(tmp_path: Pat
 
     asyncio.run(send())
 
-    assert (uploads.measure("one"), uploads.measure("two")) == (100, 90)
+    kept = Uploads(tmp_path)
+    assert (kept.measure("one"), kept.measure("two")) == (100, 90)
     assert not [name for name in names_in(tmp_path) if name.endswith(".draft")]
 
 
