@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 from dataclasses import replace
@@ -135,6 +136,9 @@ def open_console(options: CommandOptions) -> Console:
     check_contradictions(options)
     console = Console(options.verbosity)
     console.observer = getattr(options, "observer", None)
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if options.verbosity > 0 and is_root and getattr(options, "sandbox", "") == "none":
+        console.say("note", "hooks run as root, and in no sandbox: they can change this machine")
     if getattr(options, "requirement", None) or options.build_constraint:
         from wheelforge.cli.requirement_files import read_option_files
 

@@ -27,6 +27,16 @@ WITHOUT_NAMESPACES = (
     *('echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" "$@"',),
 )
 """Runs a command where no further user namespace can be made, as in many a container."""
+_FILTERED = """
+import os, sys
+from wheelforge.hooks.sandbox.enter import call, filter_calls
+from wheelforge.hooks.sandbox.filter import write_filter
+call("prctl", "no new privileges", 38, 1, 0, 0, 0)
+filter_calls(write_filter(os.uname().machine, only_tcp=False))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+WITH_FILTERED_CALLS = (sys.executable, "-c", _FILTERED)
+"""Runs a command where a filter refuses the call that makes namespaces, as that of Docker does."""
 
 
 @pytest.fixture
@@ -119,11 +129,14 @@ def test_sandbox__strict_fails_closed_with_the_reason(place: Place) -> None:
     assert list(place.path.glob("*.whl")) == []
 
 
-def test_sandbox__auto_takes_the_next_rung_and_says_why(place: Place) -> None:
+@pytest.mark.parametrize("before", [WITHOUT_NAMESPACES, WITH_FILTERED_CALLS])
+def test_sandbox__auto_takes_the_next_rung_and_says_why(
+    place: Place, before: tuple[str, ...]
+) -> None:
     sdist, report = write_sdist(place.path, own=True), place.path / "report.json"
     words: Words = [sdist, "-o", place.path, "--no-index", "--sandbox", "auto", "--report", report]
 
-    done = place.call(*words, before=WITHOUT_NAMESPACES)
+    done = place.call(*words, before=before)
 
     assert done.code == 0, done.err
     facts = read_report(report)["sandbox"]

@@ -192,35 +192,41 @@ def list_public(directory: Path) -> Public:
     """
     if not hasattr(os, "geteuid") or os.geteuid():
         return Public((directory,) if directory.exists() else ())
-    places, links, is_whole = _walk_public(directory)
-    return Public((directory,)) if is_whole else Public(tuple(places), tuple(links))
+    places: list[str] = []
+    links: list[str] = []
+    is_whole = _walk_public(str(directory), places, links)
+    if is_whole:
+        return Public((directory,))
+    return Public(tuple(map(Path, places)), tuple(map(Path, links)))
 
 
-def _walk_public(directory: Path) -> tuple[list[Path], list[Path], bool]:
-    """Return the places and links below a directory, and whether that is all that is there."""
-    places: list[Path] = []
-    links: list[Path] = []
+def _walk_public(directory: str, places: list[str], links: list[str]) -> bool:
+    """Add the places and links below a directory; return whether that is all that is there.
+
+    Each build of root waits for this: a link is known without a further call.
+    """
     is_whole = True
     try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        entries = list(os.scandir(directory))
     except OSError:
-        return places, links, False
+        return False
     for entry in entries:
-        path = Path(entry.path)
+        if entry.is_symlink():
+            links.append(entry.path)
+            continue
+        is_directory = entry.is_dir(follow_symlinks=False)
         try:
             mode = entry.stat(follow_symlinks=False).st_mode
         except FileNotFoundError:  # as a lock of `useradd`
             continue
-        if stat.S_ISLNK(mode):
-            links.append(path)
-            continue
-        is_directory = stat.S_ISDIR(mode)
         needed = stat.S_IROTH | (stat.S_IXOTH if is_directory else 0)
         if mode & needed != needed:
             is_whole = False
             continue
-        more, below, is_all = _walk_public(path) if is_directory else ([], [], True)
-        places += [path] if is_all else more
-        links += [] if is_all else below
-        is_whole &= is_all
-    return places, links, is_whole
+        before = len(places), len(links)
+        if not is_directory or _walk_public(entry.path, places, links):
+            del places[before[0] :], links[before[1] :]
+            places.append(entry.path)
+        else:
+            is_whole = False
+    return is_whole

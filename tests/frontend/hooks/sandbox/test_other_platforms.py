@@ -4,7 +4,7 @@ import ctypes
 import stat
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import pytest
 
@@ -97,33 +97,32 @@ def test_ladder__on_macos_says_that_there_is_no_sandbox_exec(
     assert found.reasons[0].startswith("seatbelt: ")
 
 
-class BasicLimits(ctypes.Structure):
-    """`JOBOBJECT_BASIC_LIMIT_INFORMATION`, as the header of Windows has it."""
-
-    _fields_: ClassVar = [
-        ("process_time", ctypes.c_int64),
-        ("job_time", ctypes.c_int64),
-        ("flags", ctypes.c_uint32),
-        ("least_working_set", ctypes.c_size_t),
-        ("most_working_set", ctypes.c_size_t),
-        ("processes", ctypes.c_uint32),
-        ("affinity", ctypes.c_size_t),
-        ("priority", ctypes.c_uint32),
-        ("scheduling", ctypes.c_uint32),
-    ]
+def make_structure(*fields: tuple[str, object]) -> Any:  # ruff: ignore[any-type]
+    """Return a type with the layout that a C compiler gives to these fields."""
+    return type("Limits", (ctypes.Structure,), {"_fields_": fields})
 
 
-class ExtendedLimits(ctypes.Structure):
-    """`JOBOBJECT_EXTENDED_LIMIT_INFORMATION`."""
-
-    _fields_: ClassVar = [
-        ("basic", BasicLimits),
-        ("counters", ctypes.c_uint64 * 6),
-        ("process_memory", ctypes.c_size_t),
-        ("job_memory", ctypes.c_size_t),
-        ("peak_process_memory", ctypes.c_size_t),
-        ("peak_job_memory", ctypes.c_size_t),
-    ]
+BASIC_LIMITS = make_structure(
+    ("process_time", ctypes.c_int64),
+    ("job_time", ctypes.c_int64),
+    ("flags", ctypes.c_uint32),
+    ("least_working_set", ctypes.c_size_t),
+    ("most_working_set", ctypes.c_size_t),
+    ("processes", ctypes.c_uint32),
+    ("affinity", ctypes.c_size_t),
+    ("priority", ctypes.c_uint32),
+    ("scheduling", ctypes.c_uint32),
+)
+"""`JOBOBJECT_BASIC_LIMIT_INFORMATION`, as the header of Windows has it."""
+EXTENDED_LIMITS = make_structure(
+    ("basic", BASIC_LIMITS),
+    ("counters", ctypes.c_uint64 * 6),
+    ("process_memory", ctypes.c_size_t),
+    ("job_memory", ctypes.c_size_t),
+    ("peak_process_memory", ctypes.c_size_t),
+    ("peak_job_memory", ctypes.c_size_t),
+)
+"""`JOBOBJECT_EXTENDED_LIMIT_INFORMATION`."""
 
 
 @pytest.mark.skipif(sys.maxsize < 1 << 32, reason="the layout is that of 64 bits")
@@ -141,8 +140,8 @@ def test_job__limits_have_the_layout_of_windows(
 ) -> None:
     content = pack_limits(limits)
 
-    assert len(content) == ctypes.sizeof(ExtendedLimits)
-    found = ExtendedLimits.from_buffer_copy(content)
+    assert len(content) == ctypes.sizeof(EXTENDED_LIMITS)
+    found = EXTENDED_LIMITS.from_buffer_copy(content)
     assert (found.basic.flags, found.basic.processes, found.process_memory) == expected
 
 
