@@ -169,7 +169,10 @@ def _check_python(path: str, layout: Layout, search: list[Path]) -> list[Check]:
 def _describe_python(python: Interpreter) -> Check:
     # Not the executable of an environment: it is the same Python, and is told once.
     text, is_whole = str(python.base_executable), os.access(python.include / "Python.h", os.R_OK)
-    hint = "" if is_whole else f"install {suggest_package('Python.h')} to build extension modules"
+    package = suggest_package("Python.h")
+    if python.implementation == "pypy":
+        package = package.replace("python3-dev", "pypy3-dev")
+    hint = "" if is_whole else f"install {package} to build extension modules"
     return Check(
         topic="python",
         name=python.title,

@@ -5,20 +5,24 @@ The texts are the Markdown files in ``wheelforge/help``; tests hold them to the 
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import re
 import sys
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from wheelforge.build.targets import find_layout
 from wheelforge.cli.argument_types import suggest
+from wheelforge.cli.arguments import parse_words
 from wheelforge.errors import UsageError
+from wheelforge_isolation import ForgeError
 from wheelforge_isolation.formats.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from wheelforge.cli.command_options import CommandOptions
 
@@ -87,11 +91,21 @@ def read_codes() -> dict[str, tuple[str, str]]:
 
 def show_surroundings() -> None:
     """Print the versions that a report of a problem needs."""
-    requires = (parse_requirement(text).name for text in distribution("wheelforge").requires or ())
     sys.stdout.write(f"Python {platform.python_version()} ({sys.executable})\n")
     sys.stdout.write(f"platform {platform.platform()}\n")
-    sys.stdout.write(f"cache {find_layout(None).root}\n")
-    sys.stdout.writelines(f"{name} {distribution(name).version}\n" for name in requires)
+    sys.stdout.write(f"cache {_find_cache()}\n")
+    for text in distribution("wheelforge").requires or ():
+        name = parse_requirement(text).name
+        with contextlib.suppress(PackageNotFoundError):  # that of an extra
+            sys.stdout.write(f"{name} {distribution(name).version}\n")
+
+
+def _find_cache() -> Path | ForgeError:
+    """Return where the cache of a build would be, or why it cannot be told."""
+    try:
+        return find_layout(parse_words(["cache", "dir"]).cache_dir).root
+    except ForgeError as error:
+        return error
 
 
 def _check_known(what: str, name: str, known: Collection[str], otherwise: str = "") -> None:

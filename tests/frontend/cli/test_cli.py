@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NoReturn
 
@@ -79,6 +80,25 @@ def test_cli__prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
 
     assert capsys.readouterr().out == f"wheelforge {VERSION}\n"
+
+
+def test_cli__prints_the_versions_of_what_is_installed_and_the_cache_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(name: str) -> Distribution:
+        if name == "aiohttp":
+            raise PackageNotFoundError(name)
+        return distribution(name)
+
+    monkeypatch.setattr("wheelforge.cli.help.distribution", find)
+    monkeypatch.setenv("WHEELFORGE_CACHE_DIR", str(tmp_path / "cache"))
+
+    assert main(["--version", "-v"]) == 0
+
+    out = capsys.readouterr().out
+    assert f"\ncache {tmp_path / 'cache'}\n" in out
+    assert f"\nbuild {distribution('build').version}\n" in out
+    assert "aiohttp" not in out
 
 
 def test_cli__imports_nothing_from_the_working_directory(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.interpreters import find
 from wheelforge.cli import main
+from wheelforge.cli.doctor import _describe_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +131,17 @@ def test_doctor__says_that_a_python_has_no_headers(doctor: Doctor, tmp_path: Pat
     assert check["status"] == "warning"
     assert f"no headers in {tmp_path}" in check["text"]
     assert "python3-dev" in check["hint"]
+
+
+@pytest.mark.parametrize(("implementation", "name"), [("cpython", "python3"), ("pypy", "pypy3")])
+def test_doctor__names_the_package_with_the_headers_of_a_python(
+    implementation: str, name: str, tmp_path: Path
+) -> None:
+    own = find(Path(sys.executable), tmp_path / "answers")
+
+    check = _describe_python(replace(own, implementation=implementation, include=tmp_path))
+
+    assert f"`{name}-dev` on Debian" in check.hint
 
 
 def test_doctor__doubts_an_index_without_the_usual_projects(
