@@ -8,6 +8,11 @@ from wheelforge_isolation.cache.open import (
     choose_layout as choose_layout,
     open_cache as open_cache,
 )
+from wheelforge_isolation.cache.transfer import (
+    Transferred as Transferred,
+    export_cache as export_cache,
+    import_cache as import_cache,
+)
 from wheelforge_isolation.files.atomic import (
     JsonCache as JsonCache,
     deliver_file as deliver_file,

@@ -203,6 +203,21 @@ class CacheForeignError(IsolationError):
         return f"the cache {quoted(self.path)} belongs to {self.owner}, not to {self.user}"
 
 
+class CacheFileError(IsolationError):
+    """A file is not what an export of a cache writes, so nothing of it is taken over."""
+
+    code = "cache-file-invalid"
+    exit_code = 3
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{quoted(self.path)} cannot be imported: {self.reason}"
+
+
 class CacheSharedError(PathError):
     """A cache is set up for a group of users."""
 

@@ -14,6 +14,8 @@ from wheelforge_isolation import (
     Bounds,
     claim_cache,
     collect_garbage,
+    export_cache,
+    import_cache,
     list_entries,
     measure_disk,
     open_cache,
@@ -22,7 +24,7 @@ from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
     from wheelforge.cli.command_options import CommandOptions
-    from wheelforge_isolation import Event, Layout
+    from wheelforge_isolation import Event, Layout, Transferred
 
 _EMPTY = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 
@@ -104,6 +106,28 @@ def _collect(options: CommandOptions, bounds: Bounds) -> None:
     in_use = f"; {done.in_use} in use" if done.in_use else ""
     freed = describe_size(done.freed_bytes)
     sys.stdout.write(f"removed {done.removed} entries and leftovers, freed {freed}{in_use}\n")
+
+
+def export(options: CommandOptions) -> None:
+    """Write the wheels of the cache into one file."""
+    since = options.used_since.timestamp() if options.used_since else 0.0
+    with open_cache(_find_cache(options), show_event) as cache:
+        done = export_cache(cache, str(options.file), since)
+    _show_transferred("exported", done)
+
+
+def take_over(options: CommandOptions) -> None:
+    """Add what is in such a file to the cache."""
+    layout = _find_cache(options)
+    layout.prepare()
+    with open_cache(layout, show_event) as cache:
+        done = import_cache(cache, str(options.file))
+    _show_transferred("imported", done)
+
+
+def _show_transferred(verb: str, done: Transferred) -> None:
+    size = describe_size(done.size_bytes)
+    sys.stdout.write(f"{verb} {done.wheels} wheels, {done.built} of them built: {size}\n")
 
 
 def _find_cache(options: CommandOptions) -> Layout:

@@ -21,6 +21,7 @@ from wheelforge.cli.argument_types import (
     parse_days,
     parse_output_directory,
     parse_size,
+    parse_time,
 )
 
 if TYPE_CHECKING:
@@ -274,6 +275,22 @@ def _add_cache_keygen(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_cache_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=absolute_path, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--used-since",
+        type=parse_time,
+        metavar="TIME",
+        help="leave out what was not used since 2026-05-01, or in the last 7 days",
+    )
+    cache_options.add_cache_directory(parser)
+
+
+def _add_cache_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=absolute_path, metavar="FILE", help="as `export` writes it")
+    cache_options.add_cache_directory(parser)
+
+
 def _add_cache_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "key_file", type=absolute_path, metavar="FILE", help="a public key, as `keygen` writes it"
@@ -343,6 +360,10 @@ COMMANDS = {
     "cache clear": Command(
         cache_options.add_cache_directory, "remove everything that is not in use", "cache.clear"
     ),
+    "cache export": Command(
+        _add_cache_export, "write the wheels of the cache into one file", "cache.export"
+    ),
+    "cache import": Command(_add_cache_import, "add what is in such a file", "cache.take_over"),
     "cache keygen": Command(
         _add_cache_keygen, "make a key that signs wheels of remote caches", "keys.make_key"
     ),

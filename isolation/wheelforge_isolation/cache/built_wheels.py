@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wheelforge_isolation.files.locks import Lease
 
 
-_SALT = "salt"
+SALT = "salt"
 _SALT_BYTES = 32
 _FACTS = "facts"
 
@@ -72,11 +72,11 @@ class BuiltStore:
         """Random bytes of this cache, the same for all its processes and as long as it lasts."""
         if self._below is not None:
             return self._below.salt
-        path = self._layout.built.root / _SALT
+        path = self._layout.built.root / SALT
         salt = _read_salt(path)
         if len(salt) != _SALT_BYTES:
             # Two at once would each go on with their own, and not find what the other has built.
-            with wait_for_lock(self._layout.lock(_SALT), lambda: None):
+            with wait_for_lock(self._layout.lock(SALT), lambda: None):
                 if len(_read_salt(path)) != _SALT_BYTES:
                     with contextlib.suppress(IsolationError):
                         fs.ensure_directory(str(path.parent))
@@ -138,6 +138,12 @@ class BuiltStore:
         with contextlib.suppress(IsolationError):
             publish(record, self._layout.built, self._layout, self._lease)
         return BuiltWheel(found, file, facts)
+
+    def take_over(self, content: bytes, used: int) -> None:
+        """Keep a record of another cache, unless there is one, as if it was ``used`` then."""
+        record = parse_record(content)
+        if record is not None and not self._layout.built.record(record.key).exists():
+            publish(record, self._layout.built, self._layout, self._lease, used)
 
     def examine(self, path: Path) -> str:
         """Return what is wrong with the record ``path``, or nothing; the file is not hashed."""

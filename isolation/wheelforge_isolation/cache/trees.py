@@ -206,14 +206,16 @@ class TreeStore:
         return self._item(record)
 
 
-def publish(record: Record, bucket: CacheBucket, layout: Layout, lease: Lease) -> None:
-    """Make ``record`` visible in one step, or not at all."""
+def publish(
+    record: Record, bucket: CacheBucket, layout: Layout, lease: Lease, used: int | None = None
+) -> None:
+    """Make ``record`` visible in one step, or not at all; ``used`` is the time of its last use."""
     path = bucket.record(record.key)
     # Drafts are named by lease, so that a collector can tell whether their writer is dead.
     draft = layout.drafts / f"{lease.id}.{fs.new_name()}"
     fs.ensure_directory(str(draft.parent))
     fs.ensure_directory(str(path.parent))
-    fs.create_file(str(draft), [record.to_bytes()])
+    fs.create_file(str(draft), [record.to_bytes()], mtime=used)
     fs.move(str(draft), str(path))
 
 
