@@ -111,6 +111,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         hosts=tuple(options.hosts or ()),
         listeners=listeners,
         index_rules=_read_index_rules(options, network),
+        shared_bytes=options.shared_cache or 0,
         has_log=bool(options.detach),
     )
 

@@ -12,6 +12,7 @@ from wheelforge.cli.argument_types import (
     parse_policy,
     parse_sandbox,
     parse_seconds,
+    parse_size,
     parse_target,
 )
 
@@ -50,6 +51,12 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         *("-j", "--jobs"), type=parse_count, metavar="N", help="builds at a time (default: cores)"
+    )
+    group.add_argument(
+        "--shared-cache",
+        type=parse_size,
+        metavar="SIZE",
+        help="be a remote cache too, of at most this size: 20GB",
     )
     group.add_argument(
         "--detach", action="store_true", help="go on in the background once it is ready"

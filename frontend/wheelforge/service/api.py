@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
-from wheelforge.service import causes, dashboard, openapi
+from wheelforge.service import causes, dashboard, openapi, shared
 from wheelforge.service.home import PROTOCOL
 from wheelforge.service.metrics import format_metrics
 from wheelforge.service.problems import Problem, answer_problems_first, read_json
@@ -341,6 +341,18 @@ ROUTES = (
     Route(
         *("GET", f"{_V1}/artifacts/{{sha256}}", fetch_artifact, "a result by its hash"),
         "application/octet-stream",
+    ),
+    *(
+        Route(method, f"/{kind}/{{sha256}}", handler, text, "application/octet-stream", role)
+        for kind, takes, gives, name in (
+            ("ac", shared.receive_action, shared.fetch_action, "a record"),
+            ("cas", shared.receive_content, shared.fetch_content, "a file"),
+        )
+        for method, handler, text, role in (
+            ("GET", gives, f"{name} of the shared cache", "read"),
+            ("HEAD", gives, f"whether {name} is in the shared cache", "read"),
+            ("PUT", takes, f"put {name} into the shared cache", "build"),
+        )
     ),
     Route("GET", f"{_V1}/queue", show_queue, "what is at work and what waits", "application/json"),
     Route("GET", f"{_V1}/targets", list_targets, "the Pythons to build for", "application/json"),

@@ -23,6 +23,7 @@ from wheelforge.service.home import COMMANDS_SUFFIX, PROTOCOL, Home, is_own_user
 from wheelforge.service.problems import Problem
 from wheelforge.service.retention import limit_log
 from wheelforge.service.runs import Runs
+from wheelforge.service.shared import SharedBlobs
 from wheelforge.service.wire import AsyncLine, accept
 from wheelforge.version import VERSION
 from wheelforge_isolation import ForgeError, remove_file
@@ -66,6 +67,8 @@ class ServerOptions(NamedTuple):
     """Those that a service manager has opened, and keeps."""
     index_rules: IndexRules | None = None
     """How the index of wheels on demand is served, if it is."""
+    shared_bytes: int = 0
+    """The limit of the cache that clients share; 0: there is none."""
     has_log: bool = False
     """Whether its output goes to the log in its directory."""
 
@@ -93,6 +96,8 @@ class Server:
         self.network: Connections | None = None
         self.sweepers = list[Callable[[], Awaitable[None]]]()
         """The parts of the server that keep something, each with a bound."""
+        blobs, limit = self.home.root / "shared", options.shared_bytes
+        self.blobs = SharedBlobs(blobs, limit) if limit else None
         self.url = ""
         """The address on the network, if there is one."""
 

@@ -97,7 +97,7 @@ class Uploads:
                 raise Problem(413, "uploads-exceeded", detail, "they are removed after a week")
 
         try:
-            found = await _write(draft, content, note)
+            found = await write_stream(draft, content, note)
         finally:
             self._arriving[client] -= size
         if found != sha256:
@@ -127,7 +127,10 @@ class Uploads:
                 remove_file(str(path))
 
 
-async def _write(draft: Path, content: AsyncIterator[bytes], note: Callable[[int], None]) -> str:
+async def write_stream(
+    draft: Path, content: AsyncIterator[bytes], note: Callable[[int], None]
+) -> str:
+    """Write what comes to a new file, and return its SHA-256; ``note`` is told how much it is."""
     digest = hashlib.sha256()
     with os.fdopen(open_new_file(str(draft)), "wb") as file:
         while True:
