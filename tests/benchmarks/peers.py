@@ -40,7 +40,7 @@ class Tools:
         """The Python that has wheelforge."""
         if self.given is not None:
             return str(self.given)
-        return str(_installed("wheelforge", hash_sources(), [f"{ROOT}[service]"]))
+        return str(_installed("wheelforge", hash_sources(), [f"{ROOT}[service,sign]"]))
 
     @cached_property
     def python_of_peers(self) -> str:
