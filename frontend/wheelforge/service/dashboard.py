@@ -20,7 +20,6 @@ import jinja2
 from aiohttp import web
 
 from wheelforge.events import PHASE_WORDS
-from wheelforge.report import format_time
 from wheelforge.service.matrix import survey_index
 from wheelforge.service.problems import Problem
 from wheelforge.service.queue import new_id
@@ -54,6 +53,7 @@ _RECENT = 30
 _LOOKED_AT = 200
 _LOG_BYTES = 1 << 16
 _PAUSE_SECONDS = 1.0
+_SHORT = 0.1
 _MINUTE = 60
 _STEP = 1024
 _WIDTH = 1000
@@ -185,11 +185,12 @@ def _survey(server: Server, offset: int) -> dict[str, Any]:
         "queued_count": counts.get("queued", 0),
         "recent": [_view(server, run) for run in done[:_RECENT]],
         "older": offset + _RECENT if len(done) > _RECENT else 0,
+        "newer": max(0, offset - _RECENT) if offset else None,
         "failures": list(_group(_view(server, run) for run in done if run.verdict == "failed")),
         "totals": [
             *(("running", len(server.runs.running)), ("queued", counts.get("queued", 0))),
-            *(("built", counts.get("built", 0)), ("failed", counts.get("failed", 0))),
-            *(("cancelled", counts.get("cancelled", 0)), ("retried", server.runs.retried)),
+            *((name, counts.get(name, 0)) for name in ("built", "reused", "failed")),
+            ("cancelled", counts.get("cancelled", 0)),
         ],
         "targets": list(options.targets.items()),
         "cache": [
@@ -225,7 +226,7 @@ def _detail(server: Server, run: Run) -> dict[str, Any]:
         "client": run.client,
         "Python": outcome.get("python"),
         "backend": outcome.get("backend"),
-        "asked for": format_time(run.created),
+        "asked for": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.created)),
         "attempts": run.attempts,
         "environment": ", ".join(
             f"{each['name']} {each['version']}" for each in outcome.get("environment", ())
@@ -255,6 +256,8 @@ def _draw(phases: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _format_duration(seconds: float) -> str:
+    if seconds < _SHORT:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     if seconds < _MINUTE * _MINUTE:

@@ -91,6 +91,24 @@ def test_pages__are_json_at_the_same_url(service: Service, tmp_path: Path) -> No
     assert service.fetch("GET", "/assets/secrets")[0] == 404
 
 
+def test_overview__has_pages_of_bounded_size_with_every_build_once(service: Service) -> None:
+    seen, offset, before = list[str](), 0, None
+    while True:
+        facts = service.ask("GET", f"/?offset={offset}", Accept="application/json")[1]
+        page = service.fetch("GET", f"/?offset={offset}", Accept="text/html")[2]
+        seen += [run["id"] for run in facts["recent"]]
+        assert len(page) < 200_000
+        assert facts["newer"] == before
+        assert (b">Newer builds<" in page, b">Older builds<" in page) == (
+            before is not None, bool(facts["older"]),
+        )  # fmt: skip
+        if not facts["older"]:
+            break
+        offset, before = facts["older"], offset
+
+    assert len(seen) == len(set(seen)) == 1000
+
+
 def test_retry__builds_again_what_has_failed(service: Service, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     code = f"import pathlib; p = pathlib.Path({str(mark)!r}); assert p.exists()"
