@@ -40,7 +40,8 @@ class Tools:
         """The Python that has wheelforge."""
         if self.given is not None:
             return str(self.given)
-        return str(_installed("wheelforge", hash_sources(), [f"{ROOT}[service,sign]"]))
+        wanted = f"{ROOT}[dask,service,sign]"
+        return str(_installed("wheelforge", hash_sources(), [wanted]))
 
     @cached_property
     def python_of_peers(self) -> str:

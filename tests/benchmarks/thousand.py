@@ -31,7 +31,7 @@ def run(bench: Bench) -> Result:
     """Build all of them, once."""
     refuse_without_batches(bench)
     count, window = (20, 5) if bench.is_quick else (COUNT, WINDOW)
-    sources = [str(_write_sdist(bench.place, number)) for number in range(count)]
+    sources = [str(write_sdist(bench.place, number)) for number in range(count)]
     report = bench.place / "report.json"
     command = (*build_all_with_ours(bench, sources, bench.place / "dist"), "--report", str(report))
     with serve_wheels() as url:
@@ -46,7 +46,8 @@ def run(bench: Bench) -> Result:
     return Result(name="thousand", title=f"{count:,} small sdists, one command", rows=rows)
 
 
-def _write_sdist(place: Path, number: int) -> Path:
+def write_sdist(place: Path, number: int) -> Path:
+    """Write one of many small sdists."""
     name = f"small{number:04}"
     text = _PROJECT.format(name=name)
     path = place / f"{name}-1.0.tar.gz"

@@ -27,10 +27,18 @@ if not seen.exists():
 """Code that ends the worker of a local cluster which it is built by, the first time."""
 SCHEDULER = """
 import asyncio
-from distributed import Scheduler
+from distributed import Scheduler, Security
 
 async def main():
-    async with Scheduler(host={host!r}, port={port}, dashboard=False) as scheduler:
+    words = {certificates!r}
+    security = None
+    if words:
+        facts = {{"tls_ca_file": words[1], "tls_scheduler_cert": words[3]}}
+        facts |= {{"tls_scheduler_key": words[5], "require_encryption": True}}
+        security = Security(**facts)
+    protocol = "tls" if words else "tcp"
+    facts = {{"host": {host!r}, "port": {port}, "protocol": protocol, "dashboard": False}}
+    async with Scheduler(security=security, **facts) as scheduler:
         print(scheduler.address, flush=True)
         await scheduler.finished()
 
@@ -82,12 +90,15 @@ def _read_command(pid: str) -> bytes:
 
 @contextlib.contextmanager
 def open_scheduler(
-    host: str = "127.0.0.1", before: tuple[str, ...] = (), port: int = 0
+    host: str = "127.0.0.1", port: int = 0, certificates: tuple[str, ...] = ()
 ) -> Generator[tuple[str, subprocess.Popen[str]]]:
     """Yield the address of a scheduler, and its process."""
-    code = SCHEDULER.format(host=host, port=port)
+    code = SCHEDULER.format(host=host, port=port, certificates=certificates)
     with subprocess.Popen(
-        [*before, sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:

@@ -17,6 +17,8 @@ _SETTINGS = {
     "distributed.admin.low-level-log-length": 1000,
     "distributed.worker.profile.enabled": False,
     "distributed.comm.retry.count": 2,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 
 

@@ -47,7 +47,8 @@ class LocalCluster:
             protocol="tls://",
             host="127.0.0.1",
             security=self.security,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             silence_logs=False,
         )
         self.address: str = self._cluster.scheduler_address

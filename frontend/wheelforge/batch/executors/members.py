@@ -82,6 +82,7 @@ async def _serve_once(host: Host, member: Membership, tell: Callable[[str], None
         security=member.security,
         memory_limit=0,
         dashboard=False,
+        dashboard_address="127.0.0.1:0",
         local_directory=str(member.scratch),
         plugins=[Watch()],
     )

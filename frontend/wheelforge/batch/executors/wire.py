@@ -1,6 +1,7 @@
 """Requests, settings and outcomes as JSON, for a process that may be on another machine.
 
-Only values are made of what arrives: of the classes that are listed here, and errors of ours.
+Only values are made of what arrives: of classes that are nothing else, in modules that are listed
+here, and errors of ours.
 """
 
 from __future__ import annotations
@@ -16,58 +17,45 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import wheelforge.errors
 import wheelforge_isolation.errors
-from wheelforge.batch.executors.tasks import Answer, File, Task, Terms
-from wheelforge.errors import Failure
-from wheelforge.events import BuildEvent
-from wheelforge.lockfile.model import Lock, LockedAnswer, LockedPython, LockedSource, Source
-from wheelforge.models import (
-    AppliedOverride,
-    Artifact,
-    BuildAttempt,
-    BuildRequest,
-    Cause,
-    Era,
-    Keep,
-    Kind,
-    Outcome,
-    Phase,
-    Policy,
-    Reuse,
-)
-from wheelforge.overrides.entries import Entry, Setting
+from wheelforge import events, models, settings
+from wheelforge.batch.executors import tasks
+from wheelforge.errors import hooks
+from wheelforge.lockfile import model
+from wheelforge.overrides import entries
+from wheelforge.overrides.entries import Entry
 from wheelforge.overrides.model import Overrides
 from wheelforge.overrides.toml_file import TomlFile
-from wheelforge.provenance.options import Provenance, Sbom
-from wheelforge.resolve.types import Pin
-from wheelforge.settings import RemoteSettings, SandboxSettings, Settings
+from wheelforge.provenance import options
+from wheelforge.resolve import types
 from wheelforge_isolation import ForgeError, Links, WheelKey
 from wheelforge_isolation.formats.requirements import find_requirement, parse_specifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Made = dict[str, Any]
 
 T = TypeVar("T")
-_CLASSES: tuple[type[Any], ...] = (
-    *(Answer, AppliedOverride, Artifact, BuildAttempt, BuildEvent, BuildRequest, Cause, Era),
-    *(Failure, File, Keep, Kind, Links, Lock, LockedAnswer, LockedPython, LockedSource, Outcome),
-    *(
-        Phase,
-        Pin,
-        Policy,
-        Provenance,
-        RemoteSettings,
-        Reuse,
-        SandboxSettings,
-        Sbom,
-        Setting,
-        Settings,
-        Source,
-    ),
-    *(Task, Terms, WheelKey),
-)
-_BY_NAME = {each.__name__: each for each in _CLASSES}
+_MODULES = (events, models, settings, tasks, hooks, model, entries, options, types)
+_WITH_FILES = {Entry}
+"""Values that are written in a way of their own."""
+
+
+def _list_classes() -> Iterator[type[Any]]:
+    """Yield the classes of the modules that are nothing but values."""
+    yield from (Links, WheelKey)
+    for module in _MODULES:
+        for each in vars(module).values():
+            is_own = isinstance(each, type) and each.__module__ == module.__name__
+            if is_own and each not in _WITH_FILES and _is_value(each):
+                yield each
+
+
+def _is_value(kind: type[Any]) -> bool:
+    return is_dataclass(kind) or issubclass(kind, Enum) or hasattr(kind, "_fields")
+
+
+_BY_NAME = {each.__name__: each for each in _list_classes()}
 _PLAIN = (str, int, float, bool, type(None))
 
 

@@ -8,10 +8,11 @@ import json
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,89 @@ def test_scheduler__memory_does_not_grow_with_the_batch(
     late = max(size for done, size in samples)
     record_property("scheduler MiB after a fifth, and at most", (early >> 20, late >> 20))
     assert late < early + 16 * 2**20
+
+
+def call(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def open_network(number: int) -> Generator[str]:
+    """Yield a network namespace that reaches this one by a line of its own."""
+    name, here, there = (f"wf{os.getpid()}{end}{number}" for end in "nht")
+    call("ip", "netns", "add", name)
+    try:
+        call("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", name)
+        call("ip", "addr", "add", f"10.213.{number}.1/24", "dev", here)
+        call("ip", "link", "set", here, "up")
+        call("ip", "-n", name, "addr", "add", f"10.213.{number}.2/24", "dev", there)
+        call("ip", "-n", name, "link", "set", there, "up")
+        call("ip", "-n", name, "link", "set", "lo", "up")
+        call("ip", "-n", name, "route", "add", "default", "via", f"10.213.{number}.1")
+        yield name
+    finally:
+        call("ip", "netns", "delete", name)
+
+
+def switch(network: str, state: str) -> None:
+    """Cut a network off, or let it come back."""
+    line = f"{network[: -len('n0')]}t{network[-1]}"
+    call("ip", "-n", network, "link", "set", line, state)
+    if state == "up":
+        call("ip", "-n", network, "route", "add", "default", "via", f"10.213.{network[-1]}.1")
+
+
+def write_certificates(place: Path) -> tuple[str, ...]:
+    """Write certificates of a cluster; return the options that name them."""
+    import distributed
+
+    security = distributed.Security.temporary()
+    texts = {
+        "ca": security.tls_ca_file,
+        "cert": security.tls_worker_cert,
+        "key": security.tls_worker_key,
+    }
+    words: list[str] = []
+    for name, text in texts.items():
+        path = place / f"{name}.pem"
+        path.write_text(str(text), encoding="ascii")
+        words += [f"--scheduler-{name}", str(path)]
+    return (*words,)
+
+
+@pytest.mark.filesystems
+def test_cluster__workers_are_cut_off_and_come_back(tmp_path: Path) -> None:
+    try:
+        call("ip", "netns", "list")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("makes networks, with `ip`")
+    if os.geteuid():
+        pytest.skip("makes networks, which needs root")
+    yard, sdists = make_yard(tmp_path)
+    with contextlib.ExitStack() as stack:
+        networks = [stack.enter_context(open_network(number)) for number in (1, 2)]
+        certificates = write_certificates(tmp_path)
+        opened = open_scheduler("0.0.0.0", certificates=certificates)  # ruff: ignore[hardcoded-bind-all-interfaces]
+        address, _ = stack.enter_context(opened)
+        port = address.rpartition(":")[2]
+        for number, network in enumerate(networks, 1):
+            words = ("ip", "netns", "exec", network)
+            there = f"tls://10.213.{number}.1:{port}"
+            worker = open_worker(yard, there, "-j", "1", *certificates, before=words)
+            stack.enter_context(worker)
+        command = ("--executor", "dask", "--scheduler", f"tls://127.0.0.1:{port}", *certificates)
+        process = stack.enter_context(yard.start(*sdists, *command))
+        reader = threading.Thread(target=process.communicate)
+        reader.start()
+        for network in networks:
+            start = len(yard.results())
+            wait_long(lambda start=start: len(yard.results()) > start)  # type: ignore[misc]
+            switch(network, "down")
+            # Longer than it takes until a line is taken for dead.
+            time.sleep(45)
+            switch(network, "up")
+            time.sleep(15)
+        reader.join()
+
+    assert process.returncode == 0
+    check_all(yard)

@@ -167,3 +167,9 @@ def test_wire__every_error_with_a_table_travels() -> None:
             tried += 1
 
     assert tried > 60
+
+
+def test_wire__settings_travel_whole() -> None:
+    settings = Settings(variables={"PATH": "/bin"}, cache_dir=Path("/cache"))
+
+    assert from_text(to_text(settings), Settings) == settings
