@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wheelforge.cli import main
+from wheelforge.cli.parser import COMMANDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def run(*words: object) -> list[str]:
 
 COMPLETIONS = [
     ("cache g", ["gc"]),
-    ("cache ", ["dir", "size", "list", "verify", "gc", "clear", "keygen", "trust"]),
+    ("cache ", [name.removeprefix("cache ") for name in COMMANDS if name.startswith("cache ")]),
     ("-q unp", ["unpack"]),
     ("cache gc --max-", ["--max-size", "--max-age"]),
     ("demo --keep ", ["never", "failed", "always"]),
