@@ -61,7 +61,7 @@ class Team:
                 self.notes.append(event.text)
 
         settings = {"remote": RemoteSettings(**remote), "policy": Policy(), **facts}
-        with self.ground(machine).forge(report, **settings) as forge:
+        with self.ground(machine).forge(reporter=report, **settings) as forge:
             return forge.build(ask(self.sdist, self.path / machine / "out"))
 
 

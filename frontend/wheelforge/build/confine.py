@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from wheelforge.errors import UsageError
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.sandbox.confinement import Confinement
 from wheelforge.hooks.sandbox.ladder import choose_sandbox
-from wheelforge.hooks.sandbox.policy import TEMPORARY, change_variables, make_policy
+from wheelforge.hooks.sandbox.policy import change_variables, make_policy
 from wheelforge.hooks.sandbox.prefix import Prefix
 from wheelforge_isolation import JsonCache, ensure_directory
 
@@ -91,11 +91,7 @@ class HookSandbox:
             return dict(self.variables)
         own = self.override.table("environment") if self.override else {}
         found = change_variables(
-            self.variables,
-            self.place / _PRIVATE,
-            own=own,
-            network=self.has_network,
-            temporary=TEMPORARY if self.sandbox.has_root else "",
+            self.variables, self.place / _PRIVATE, own=own, network=self.has_network
         )
         if self.compiler_cache:
             found["CCACHE_DIR"] = str(self._find_objects())
@@ -118,8 +114,6 @@ class HookSandbox:
             readable=[*self._list_readable(variables), *self._list_repository(root)],
             network=self.has_network,
         )
-        if self.sandbox.has_root:
-            policy = replace(policy, temporary=confinement.temporary)
         for path in self.hidden:
             if any(path.is_relative_to(place) for place in policy.writable):
                 reason = f"`{path}` is in a directory that hooks may write"

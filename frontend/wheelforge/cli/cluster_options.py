@@ -64,6 +64,8 @@ def add_worker(parser: argparse.ArgumentParser) -> None:
 
 def read_cluster(options: CommandOptions) -> Cluster | None:
     """Return the cluster that ``options`` name, if there is one."""
+    if not hasattr(options, "executor"):  # as of `lock`, which asks here
+        return None
     if options.executor != "dask":
         for name in OF_CLUSTERS:
             if getattr(options, name):

@@ -158,6 +158,8 @@ def _list_wheels(answer: Facts) -> Iterator[tuple[WheelKey, Facts]]:
     for build in answer["builds"]:
         source = {"source": {"sha256": build["outcome"].get("sha256")}}
         for each in build["outcome"].get("artifacts", ()):
+            if each["kind"] != "wheel":
+                continue
             wheel = WheelKey(
                 name=normalize_name(each["project"]),
                 version=each["project_version"],

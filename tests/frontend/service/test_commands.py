@@ -157,12 +157,16 @@ def test_wheels__are_byte_identical_under_a_strange_server(
     yard = Yard(place=service.ground.links.parent)
     yard.backend()
     sdist = yard.served_sdist("tiny")
-    for place in ("a", "b", "c"):
-        done = service.run(sdist, "-o", tmp_path / place)
+    places = ("a", "b", "c", "api")
+    for place in places[:3]:
+        done = service.run(sdist, "-o", tmp_path / place, "--no-reuse")
         assert done.code == 0, done.err
-    local = finish(start_client(service.ground, sdist, "-o", tmp_path / "local"))
+    asked = {"find_links": [str(service.ground.links)], "no_index": True, "no_reuse": True}
+    build = service.wait(service.build(sdist, output=str(tmp_path / "api"), **asked))
+    assert build["verdict"] == "built", build
+    local = finish(start_client(service.ground, sdist, "-o", tmp_path / "local", "--no-reuse"))
 
-    contents = {(tmp_path / place / local.paths[0].name).read_bytes() for place in ("a", "b", "c")}
+    contents = {(tmp_path / place / local.paths[0].name).read_bytes() for place in places}
 
     assert contents == {local.paths[0].read_bytes()}
 

@@ -20,6 +20,8 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 from tests.support.builds import Ground, write_sdist
 from tests.support.hooks import LINUX_ONLY
 from tests.support.service import ONCE, PLAIN, Service, finish, serving, until
+from wheelforge.cli import hosted
+from wheelforge.service import wire
 from wheelforge.service.home import Home
 from wheelforge.service.runs import Runs
 from wheelforge.service.wire import AsyncLine
@@ -224,3 +226,16 @@ def test_workers__are_prepared_without_extras() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_worker__whose_command_fails_unexpectedly_says_how(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    zygote = Zygote(lambda: None, hosted.work)
+    with zygote.fork([]) as line:
+        wire.send(line, ["a job", "that is none"])
+        assert line.recv(1) == b""
+    zygote.close()
+    os.waitpid(zygote.pid, 0)
+
+    assert "ValueError: not enough values to unpack" in capfd.readouterr().err

@@ -69,6 +69,7 @@ def test_remote_directory__is_built_as_in_one_process(far: Far, tmp_path: Path) 
     assert remote.out == local.out
     assert read_facts(tmp_path / "a.json") == read_facts(tmp_path / "b.json")
     assert list(far.service.home.glob("runs/*/tree")) == []
+    assert far.run("why", "rooted").out.startswith("rooted-1.0-py3-none-any.whl: ")
 
 
 def test_remote_directory__that_has_not_changed_is_sent_once(far: Far, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge.hooks.sandbox.policy import TEMPORARY
 from wheelforge.hooks.sandbox.prefix import FILTER
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _BEFORE = (
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
     *("--hostname", "localhost", "--die-with-parent", "--cap-drop", "ALL"),
-    *("--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", TEMPORARY),
+    *("--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"),
     *("--ro-bind", "/proc/sys", "/proc/sys", "--ro-bind-try", "/proc/irq", "/proc/irq"),
     *("--ro-bind-try", "/proc/sysrq-trigger", "/proc/sysrq-trigger"),
     *("--ro-bind-try", "/proc/bus", "/proc/bus"),
@@ -38,7 +37,6 @@ def write_words(
     words += [] if policy.network else ["--unshare-net"]
     words += [_DISABLE] if disables else []
     words += ["--seccomp", FILTER] if filters else []
-    words += ["--bind", str(policy.temporary), TEMPORARY] if policy.temporary else []
     for path, rule in list_mounts(policy):
         if rule == "link":
             words += ["--symlink", str(path.readlink()), str(path)]

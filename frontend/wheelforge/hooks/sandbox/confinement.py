@@ -28,11 +28,6 @@ class Confinement:
     """A directory that the hooks may write."""
     homes: tuple[str, ...] = field(default=_HOMES)
 
-    @property
-    def temporary(self) -> Path:
-        """The directory of temporary files."""
-        return self.private / "tmp"
-
     def prepare(self) -> None:
         """Make the directories that the variables of the hooks name, empty."""
         for name in self.homes:

@@ -182,7 +182,7 @@ def enter_namespaces(restrictions: dict[str, Any]) -> None:
         os._exit(REFUSED)
     if not restrictions["network"]:
         start_loopback()
-    make_root(restrictions["mounts"], restrictions["place"], restrictions["temporary"])
+    make_root(restrictions["mounts"], restrictions["place"])
     drop_capabilities()
     filter_calls(restrictions["filter"])
     server = os.fork()
@@ -224,18 +224,11 @@ def close_all() -> None:
         os.dup2(null, descriptor)
 
 
-def make_root(mounts: list[list[str]], place: str, temporary: str) -> None:
-    """Make the directory ``place`` a root with these mounts, and make it the root.
-
-    There the directory ``temporary`` is `/var/tmp`.
-    """
+def make_root(mounts: list[list[str]], place: str) -> None:
+    """Make the directory ``place`` a root with these mounts, and make it the root."""
     mount(None, "/", None, RECURSIVE | PRIVATE)
     mount("tmpfs", place, "tmpfs", NO_SUID | NO_DEVICES)
-    if temporary:
-        add_mount(temporary, f"{place}/var/tmp", "write")
-    else:
-        add_mount("/var/tmp", f"{place}/var/tmp", "empty")
-    for path, rule in [["/tmp", "empty"], ["/dev", "empty"], *mounts]:
+    for path, rule in [["/tmp", "empty"], ["/var/tmp", "empty"], ["/dev", "empty"], *mounts]:
         add_mount(path, place + path, rule)
     for name in DEVICES:
         add_mount(f"/dev/{name}", f"{place}/dev/{name}", "device")

@@ -93,11 +93,6 @@ class Sandbox(NamedTuple):
         """The part of it on which a wheel may depend."""
         return " ".join(["command", *self.words]) if self.rung == "command" else self.level
 
-    @property
-    def has_root(self) -> bool:
-        """Whether hooks have a root of their own, where directories may have other names."""
-        return self.rung in {"bubblewrap", "unshare"}
-
     def reaches(self, level: str) -> bool:
         """Return whether it promises at least ``level``."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
@@ -115,7 +110,6 @@ class Sandbox(NamedTuple):
             mounts = [[str(path), rule] for path, rule in list_mounts(policy)]
             facts["place"] = _find_place(path for path, _ in list_mounts(policy))
             facts |= {"mounts": mounts, "network": policy.network, "filter": code}
-            facts["temporary"] = str(policy.temporary or "")
         if self.rung == "landlock":
             facts |= {
                 "readable": ["/proc", *map(str, policy.readable)],

@@ -30,8 +30,6 @@ _TOOL_VARIABLES = ("CC", "CXX", "CPP", "FC", "AR", "LD", "RANLIB", "NVCC", "PKG_
 _HOMES = {"RUSTUP_HOME": ".rustup"}
 """Toolchains that programs look for in the home directory, unless a variable says where."""
 _PRIVATE_HOMES = {"CARGO_HOME": ".cargo"}
-TEMPORARY = "/var/tmp"  # ruff: ignore[hardcoded-temp-file]
-"""A short name: sockets in it have a path of at most 107 bytes, as those of `multiprocessing`."""
 _TEMPORARY = ("TMPDIR", "TMP", "TEMP")
 _SECRET = re.compile(
     r".*(TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|API_?KEY|ACCESS_KEY|PRIVATE_KEY)\w*"
@@ -57,8 +55,6 @@ class SandboxPolicy:
     links: tuple[Path, ...] = ()
     """Symbolic links, which look as they are."""
     network: bool = False
-    temporary: Path | None = None
-    """The directory that a root of its own has as `TEMPORARY`."""
 
     def hide(self, hidden: Path) -> SandboxPolicy:
         """Return the same policy without that file: what is around it is named one by one."""
@@ -108,17 +104,11 @@ def make_policy(
 
 
 def change_variables(
-    variables: Mapping[str, str],
-    private: Path,
-    *,
-    own: Iterable[str] = (),
-    network: bool = False,
-    temporary: str = "",
+    variables: Mapping[str, str], private: Path, *, own: Iterable[str] = (), network: bool = False
 ) -> dict[str, str]:
     """Return the variables of a hook in a sandbox: without credentials, and with homes of its own.
 
-    The directories of ``private`` have to be made. Names in ``own`` are kept in any case. Where
-    ``private / "tmp"`` has another name for hooks, that is ``temporary``.
+    The directories of ``private`` have to be made. Names in ``own`` are kept in any case.
     """
     kept = set(own)
     found = {
@@ -130,8 +120,7 @@ def change_variables(
     }
     home = Path(variables.get("HOME") or "/nonexistent")
     homes = {name: str(home / place) for name, place in _HOMES.items() if (home / place).is_dir()}
-    place = temporary or str(private / "tmp")
-    changed = {**dict.fromkeys(_TEMPORARY, place), "HOME": str(private / "home")}
+    changed = {**dict.fromkeys(_TEMPORARY, str(private / "tmp")), "HOME": str(private / "home")}
     changed |= {name: str(private / "home" / place) for name, place in _PRIVATE_HOMES.items()}
     changed |= {} if network else _OFFLINE
     return {**homes, **found, **{key: each for key, each in changed.items() if key not in kept}}
