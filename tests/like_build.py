@@ -257,6 +257,15 @@ beside it is the code of the error.
 |---|---|---|---|"""
 
 NEEDING_DEMO = swap('requires = ["demo"]\nbuild-backend = "backend"\nbackend-path = ["."]')
+TELLING = (
+    PROJECT
+    + """[tool]
+do = '''
+seen = [os.environ.get(name) for name in ("PYTHONHASHSEED", "TZ", "LC_ALL")]
+globals()["METADATA"] += f"Keywords: {seen}\\n"
+'''
+"""
+)
 WARNING = PROJECT + """[tool]\ndo = 'import warnings; warnings.warn("old")'\n"""
 
 CASES = (
@@ -303,6 +312,18 @@ CASES = (
         looks=("warning",),
         about="the backend warns of `old`",
         reason="`-q` leaves nothing but what went wrong",
+    ),
+    Case(
+        words="-n -w demo",
+        project=TELLING,
+        about="the backend writes `PYTHONHASHSEED`, `TZ` and `LC_ALL` down",
+        reason="hooks have these variables, so that wheels do not differ from user to user",
+    ),
+    Case(
+        words="-n -w demo",
+        project=TELLING,
+        variables={"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LC_ALL": "C"},
+        about="the backend writes them down",
     ),
     Case(
         words="-n -w -q -v demo",
