@@ -133,6 +133,7 @@ class Attempt:
             backend=result.backend[1],
             sandbox=result.sandbox or None,
             wheel=session.wheel,
+            surroundings=self._terms.surroundings,
             log=self.log,
         )
 

@@ -68,6 +68,8 @@ class BuildRecord(NamedTuple):
     backend: str
     sandbox: object
     log: BinaryIO
+    surroundings: Facts | None = None
+    """The machine as the last hook has found it, if it was looked at meanwhile."""
     wheel: WheelBuild | None = None
     """The build as earlier and later ones know it, if the wheel may be used again."""
 
@@ -147,6 +149,17 @@ class Attestor:
         document, origins = self._describe(artifact.kind, build), self._manager.origins
         return encode(make_statement(document, subject, origins, _describe_run(build)))
 
+    def describe_surroundings(self, request: BuildRequest, override: Override | None) -> Facts:
+        """Return the machine and the variables as hooks find them; the request has all of these."""
+        variables = {**(request.variables or {}), **(override.variables if override else {})}
+        own = override.table("environment") if override else {}
+        environment = describe_environment(variables, self._manager.cache.built.salt, own)
+        return {
+            "platform": describe_platform(self._manager.targets.find(request.python).python),
+            "toolchain": self._toolchain.describe(variables, environment),
+            "environment": environment,
+        }
+
     def _describe(self, kind: Kind, build: BuildRecord) -> Facts:
         asked = [requirements for requirements, _ in build.environments]
         closures = [wheels for _, wheels in build.environments]
@@ -156,10 +169,7 @@ class Attestor:
                 return document
         settings, request, override = self._manager.settings, build.request, build.override
         python = self._manager.targets.find(request.python).python
-        variables = {**(request.variables or {}), **(override.variables if override else {})}
-        own = override.table("environment") if override else {}
         salt = self._manager.cache.built.salt
-        environment = describe_environment(variables, salt, own)
         constraints = self._manager.read_constraints(request.constraints).texts
         wanted = describe_request(request, override, settings.policy.source_date_epoch, salt)
         return {
@@ -172,9 +182,7 @@ class Attestor:
             },
             "overrides": describe_overrides(override),
             "interpreter": describe_interpreter(python),
-            "platform": describe_platform(python),
-            "toolchain": self._toolchain.describe(variables, environment),
-            "environment": environment,
+            **(build.surroundings or self.describe_surroundings(request, override)),
             "closure": describe_closure(asked, closures, constraints),
         }
 

@@ -31,6 +31,8 @@ class HookTerms:
     ) -> None:
         self._session = session
         self._place = place
+        self.surroundings: dict[str, Any] | None = None
+        """The machine for a statement, if it was looked at while a hook ran."""
         self._on_ending = on_ending
         self.sandbox: HookSandbox | None = None
         self.variables = session.hook_variables
@@ -57,12 +59,22 @@ class HookTerms:
             timeout_seconds=session.request.timeout_seconds or limit or policy.timeout_seconds,
             log=log,
             on_output=session.events.pass_on,
-            on_start=_load_checks,
+            on_start=self._use_time,
             on_ending=self._on_ending,
             is_cancelled=session.cancellation.is_cancelled,
             umask=UMASK if root.is_relative_to(self._place) else None,
             **self._limit_requirement(),
         )
+
+    def _use_time(self, hook: str) -> None:
+        """Do what takes a while on this core: the hook needs another one meanwhile."""
+        if not hook.startswith("build_"):
+            return
+        import_module("wheelforge.build.results")
+        session, attestor = self._session, self._session.context.attestor
+        if attestor is not None and attestor.options.statements and session.wheel is None:
+            request = replace(session.request, variables=session.variables)
+            self.surroundings = attestor.describe_surroundings(request, session.override)
 
     def _limit_requirement(self) -> dict[str, Any]:
         """Return the limits of a build requirement; for what is named, batches see to them."""
@@ -90,9 +102,3 @@ class HookTerms:
             reason = f"`{asked}` is no number of seconds from 1970 to the end of 2107"
             raise UsageError("option-invalid", _EPOCH, reason)
         return asked
-
-
-def _load_checks(hook: str) -> None:
-    # The checks of results take a while to import: the hook needs another core meanwhile.
-    if hook.startswith("build_"):
-        import_module("wheelforge.build.results")
