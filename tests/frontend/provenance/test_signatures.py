@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -22,7 +23,12 @@ from tests.support.builds import Ground, write_sdist
 from tests.support.codes import raises
 from tests.support.forge import Place
 from wheelforge.errors import ProvenanceError
-from wheelforge.provenance.envelope import check_signature, open_envelope, read_signer
+from wheelforge.provenance.envelope import (
+    check_signature,
+    open_envelope,
+    read_signer,
+    write_public_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,11 +80,69 @@ def test_signature__of_another_key_or_statement_is_found(tmp_path: Path, kind: s
         check_signature("file", statement, [], both)
 
 
+def test_attestation__is_one_that_its_key_has_signed(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer = read_signer(write_key(tmp_path / "key", key), "--sign-key")
+
+    content = signer.attest(STATEMENT)
+
+    attestation = json.loads(content)
+    material, envelope = attestation["verification_material"], attestation["envelope"]
+    certificate = x509.load_der_x509_certificate(base64.b64decode(material["certificate"]))
+    assert (attestation["version"], material["transparency_entries"]) == (1, [])
+    certificate.verify_directly_issued_by(certificate)
+    signed = b"DSSEv1 28 application/vnd.in-toto+json 16 " + STATEMENT
+    public = certificate.public_key()
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(base64.b64decode(envelope["signature"]), signed, ec.ECDSA(SHA256()))
+    statement, signatures = open_envelope("file", content)
+    assert check_signature("file", statement, signatures, [key.public_key()]) == signer.key_id
+
+
+def test_attestation__that_was_changed_is_found(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    attestation = json.loads(read_signer(write_key(tmp_path / "key", key)).attest(STATEMENT))
+    attestation["envelope"]["statement"] = base64.b64encode(b"{}").decode()
+
+    statement, signatures = open_envelope("file", json.dumps(attestation).encode())
+
+    with raises("signature-invalid"):
+        check_signature("file", statement, signatures, [key.public_key()])
+
+
+def test_attestation__is_refused_by_those_who_want_an_entry_in_a_log(tmp_path: Path) -> None:
+    models = pytest.importorskip("pypi_attestations", reason="pypi-attestations is not installed")
+    key = ec.generate_private_key(ec.SECP256R1())
+    content = read_signer(write_key(tmp_path / "key", key)).attest(STATEMENT)
+
+    with pytest.raises(ValueError, match="at least 1 item") as caught:
+        models.Attestation.model_validate_json(content)
+
+    assert caught.value.error_count() == 1
+
+
+def test_verify__reads_attestation_objects(tmp_path: Path) -> None:
+    ground, place = Ground.make(tmp_path), Place(path=tmp_path)
+    key = ec.generate_private_key(ec.SECP256R1())
+    path, policy = write_key(tmp_path / "key", key), tmp_path / "policy.toml"
+    (tmp_path / "key.pub").write_bytes(write_public_key(key.public_key()))
+    policy.write_text('trusted-keys = ["key.pub"]\n', encoding="utf-8")
+    words = ground.words(write_sdist(tmp_path), "-o", tmp_path / "out", "--provenance")
+    (wheel,) = place.run(*words, "--sign-key", path, "--statement-form", "pep740").paths
+
+    done = place.run("verify", wheel, "--no-rebuild", "--policy", policy)
+
+    assert (done.code, done.out) == (0, f"checked {wheel}\n"), done.err
+    assert "verification_material" in Path(f"{wheel}.provenance.json").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "content",
     [
         b"",
         b"[]",
+        b'{"envelope": 1}',
+        b'{"envelope": {"statement": "e30=", "signature": "?"}}',
         b'{"payload": 1, "payloadType": "text/plain", "signatures": []}',
         b'{"payload": 1, "payloadType": "application/vnd.in-toto+json", "signatures": []}',
         b'{"payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": [1]}',
