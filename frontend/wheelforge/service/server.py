@@ -218,7 +218,8 @@ class Server:
             if time.monotonic() - swept > _SWEEP_SECONDS:
                 await self.runs.sweep()
                 if self.options.has_log:
-                    limit_log(self.home.log)
+                    with suppress(OSError, ForgeError):  # the disk may be full
+                        limit_log(self.home.log)
                 for sweep in self.sweepers:
                     with suppress(OSError, ForgeError):  # the disk may be full
                         await sweep()
