@@ -11,16 +11,17 @@ import os
 import re
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge_isolation import JsonCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wheelforge_isolation import Interpreter
 
     Facts = dict[str, Any]
+    Stamp = list[int]
 
 _TOOLS = frozenset({
     *(
@@ -84,6 +85,15 @@ def describe_platform(python: Interpreter) -> dict[str, str]:
     }
 
 
+class _Look(NamedTuple):
+    """The facts that were found with those variables, and the stamps of all that was looked at."""
+
+    variables: Mapping[str, str]
+    named: Sequence[str]
+    stamps: Mapping[str, Stamp]
+    found: Facts
+
+
 class Toolchain:
     """The tools and libraries of this machine, remembered in ``directory``."""
 
@@ -91,6 +101,8 @@ class Toolchain:
         self._memory = JsonCache(directory, "tools")
         self._known: Facts = self._memory.read() or {}
         self._has_news = False
+        self._stamps: dict[str, Stamp] = {}
+        self._last: _Look | None = None
         self._lock = Lock()
 
     def describe(self, variables: Mapping[str, str], named: Iterable[str] = ()) -> Facts:
@@ -98,19 +110,34 @@ class Toolchain:
 
         Files count that are the values of variables which are ``named``.
         """
+        named = sorted(named)
         with self._lock:
-            found = {
-                "tools": dict(self._list_tools(variables)),
-                "libraries": self._list_libraries(),
-                "settings": {
-                    **dict(_list_settings(variables)),
-                    **dict(self._list_files(variables, named)),
-                },
-            }
-            if self._has_news:
-                self._has_news = False
-                self._memory.write(self._known)
-        return found
+            last = self._last
+            if (
+                last is None
+                or (last.variables, last.named) != (variables, named)
+                or any(_stamp(path) != stamp for path, stamp in last.stamps.items())
+            ):
+                last = self._look(variables, named)
+        found = last.found
+        return {**found, "settings": {**dict(_list_settings(variables)), **found["settings"]}}
+
+    def _look(self, variables: Mapping[str, str], named: Sequence[str]) -> _Look:
+        """Look at everything; builds of a batch do so once, and see that all is as it was."""
+        self._stamps = stamps = dict[str, "Stamp"]()
+        found = {
+            "tools": dict(self._list_tools(variables)),
+            "libraries": self._list_libraries(),
+            "settings": dict(self._list_files(variables, named)),
+        }
+        if self._has_news:
+            self._has_news = False
+            self._memory.write(self._known)
+        self._last = _Look(dict(variables), named, stamps, found)
+        return self._last
+
+    def _stamp(self, path: Path) -> Stamp:
+        return self._stamps.setdefault(str(path), _stamp(str(path)))
 
     def _list_tools(self, variables: Mapping[str, str]) -> Iterator[tuple[str, Facts]]:
         places = [Path(place) for place in os.get_exec_path(dict(variables))]
@@ -138,16 +165,16 @@ class Toolchain:
     ) -> Iterator[tuple[str, str]]:
         for name in named:
             path = Path(variables.get(name, ""))
-            if path.is_absolute() and _stamp(path) and path.is_file():
+            if path.is_absolute() and self._stamp(path) and path.is_file():
                 yield f"${name}", self._remember(path, _describe_file).get("digest", "")
 
     def _list_libraries(self) -> Facts:
         """Return the versions of packages with headers, as far as the system tells."""
-        stamps = {path: stamp[:2] for path in _STAMPED if (stamp := _stamp(Path(path)))}
+        stamps = {path: stamp[:2] for path in _STAMPED if (stamp := self._stamp(Path(path)))}
         return {**self._remember(_DPKG, _list_packages), **stamps}
 
     def _remember(self, path: Path, describe: Callable[[Path], Facts]) -> Facts:
-        stamp, name = _stamp(path), f"{describe.__name__} {path}"
+        stamp, name = self._stamp(path), f"{describe.__name__} {path}"
         if not stamp:
             return {}
         if name not in self._known or self._known[name]["stamp"] != stamp:
@@ -216,9 +243,9 @@ def _list_packages(path: Path) -> Facts:
     }
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: str) -> Stamp:
     try:
-        found = path.stat()
+        found = os.stat(path)  # ruff: ignore[os-stat]  # of many, as texts
     except OSError:
         return []
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]

@@ -11,7 +11,7 @@ import pytest
 from tests.support.builds import WILLING, ask, write_sdist
 from tests.support.processes import needs
 from tests.support.reuse import OVERRIDE, World
-from wheelforge.build import code_search, key_document
+from wheelforge.build import code_search, key_document, toolchain
 from wheelforge.build.cause import compare
 from wheelforge.build.forge import open_forge
 from wheelforge.build.sources import describe_path
@@ -313,6 +313,41 @@ def test_reuse__wheel_is_searched_once(world: World, monkeypatch: pytest.MonkeyP
     world.build()
 
     assert len(searched) == 4  # the sdist and three wheels
+
+
+TOOLS: dict[str, Change] = {
+    "other bytes": file("bin/cc", "#!/bin/sh\n#\n", 0o755),
+    "no right to run it": file("bin/cc", "#!/bin/sh\n", 0o644),
+    "one before it": file("bin/clang", "#!/bin/sh\n", 0o755),
+    "one that is gone": lambda world: (world.path / "bin" / "pg_config").unlink(),
+    "a user's settings": file("home/.pydistutils.cfg", "[x]\n"),
+    "the package": file("dpkg", "Package: a-dev\nStatus: install ok installed\nVersion: 2\n\n"),
+    "the file of a variable": file("extra.cfg", "[build_ext]\n"),
+    "another variable": variable("CC", "clang-99"),
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_toolchain__change_is_seen_by_a_process_that_lives_on(world: World, name: str) -> None:
+    tools, named = toolchain.Toolchain(world.path / "memory"), ("DIST_EXTRA_CONFIG",)
+    before, same = (tools.describe(dict(world.variables), named) for _ in range(2))
+
+    TOOLS[name](world)
+    changed = tools.describe(dict(world.variables), named)
+
+    assert before == same != changed
+    fresh = toolchain.Toolchain(world.path / "fresh")
+    assert changed == fresh.describe(dict(world.variables), named)
+
+
+def test_toolchain__programs_are_looked_for_once_for_all_builds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = toolchain.Toolchain(world.path / "memory")
+    first = tools.describe(dict(world.variables))
+    monkeypatch.setattr(tools, "_list_tools", None)
+
+    assert tools.describe(dict(world.variables)) == first
 
 
 def moved_cache(world: World) -> None:
