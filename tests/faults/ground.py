@@ -12,7 +12,7 @@ from wheelforge_isolation.files.fs import remove_tree
 
 _ROOTS = ("cache", "output", "destination", "temporary")
 _NONCE = re.compile(r"\.[0-9a-f]{8}(?=/|$)")
-_KEYED = re.compile(r"(cache/(?:built-v\d/records/|manifests-v\d/asked-)).*")
+_KEYED = re.compile(r"(cache/(?:built-v\d/records/|manifests-v\d/[a-z]+-)).*")
 """The names of things that are known by a key: the salt of a new cache is in it."""
 _ASIDE = "cache/quarantine-v1"
 

@@ -189,11 +189,28 @@ def _warm(*words: str) -> Callable[[Ground], None]:
     return prepare
 
 
-def _keep_built(ground: Ground) -> None:
-    """Write the project, and leave a cache that has the wheel of its sdist."""
-    _warm()(ground)
-    _run(ground, *_FROM_SDIST.format(**ground.places).split())
-    shutil.rmtree(ground.root / "output")  # ruff: ignore[banned-api]
+def _keep_built(words: str = "") -> Callable[[Ground], None]:
+    """Return a preparation: the project, and a cache that has the wheel of such a build."""
+
+    def prepare(ground: Ground) -> None:
+        _warm()(ground)
+        _run(ground, *(words or _FROM_SDIST).format(**ground.places).split())
+        shutil.rmtree(ground.root / "output")  # ruff: ignore[banned-api]
+
+    return prepare
+
+
+def _renew_tool(ground: Ground) -> None:
+    """Leave a cache that has the wheel, and a newer release of what it was built with."""
+    _keep_built(_ABI)(ground)
+    Stock(path=ground.source / "stock").add("tool", "2.0", _TOOL)
+
+
+def _damage_built(ground: Ground) -> None:
+    """Leave a cache in which the wheel was damaged."""
+    _keep_built()(ground)
+    (kept,) = ground.cache.files.rglob(_WHEEL)
+    kept.write_bytes(kept.read_bytes()[:-7])
 
 
 def _run(ground: Ground, *words: str) -> None:
@@ -335,7 +352,47 @@ SCENARIOS = {
         Scenario(name="build an sdist", words=f"{_BUILD} -s", prepare=_warm("-s")),
         Scenario(name="build both", words=_BUILD, prepare=_warm()),
         Scenario(name="build from an sdist", words=_FROM_SDIST, prepare=_warm()),
-        Scenario(name="use a built wheel", words=_FROM_SDIST, prepare=_keep_built),
-        Scenario(name="keep a wheel anew", words=f"{_FROM_SDIST} --rebuild", prepare=_keep_built),
     )
 }
+
+_ABI = f"{_FROM_SDIST} --reuse-policy abi"
+_DIRECTORY = f"{_BUILD} --reuse"
+REUSE_SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(name="keep a wheel", words=_FROM_SDIST, prepare=_warm()),
+        Scenario(name="keep a wheel anew", words=f"{_FROM_SDIST} --rebuild", prepare=_keep_built()),
+        Scenario(
+            name="keep a wheel and collect",
+            words=f"{_FROM_SDIST} --rebuild --cache-max-size 1",
+            collection="gc --max-size 1",
+            prepare=_keep_built(),
+        ),
+        Scenario(name="keep a directory's", words=_DIRECTORY, prepare=_warm()),
+        Scenario(name="use a wheel", words=_FROM_SDIST, prepare=_keep_built()),
+        Scenario(name="use a directory's", words=_DIRECTORY, prepare=_keep_built(_DIRECTORY)),
+        Scenario(name="use a wheel by the ABI", words=_ABI, prepare=_renew_tool),
+        Scenario(
+            name="use a damaged wheel",
+            words=_FROM_SDIST,
+            prepare=_damage_built,
+            is_damaged=True,
+        ),
+        Scenario(
+            name="compare a wheel",
+            words=f"{_FROM_SDIST} --verify-reuse 100%",
+            prepare=_keep_built(),
+        ),
+        Scenario(
+            name="compare a directory's",
+            words=f"{_DIRECTORY} --verify-reuse 100%",
+            prepare=_keep_built(_DIRECTORY),
+        ),
+        Scenario(
+            name="collect built wheels",
+            words="cache gc --max-size 0",
+            prepare=_keep_built(_DIRECTORY),
+        ),
+    )
+}
+"""Commands that keep, use, compare and collect wheels of earlier builds."""

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -13,9 +15,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.faults.calls import LAST, Call
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import REUSE_SCENARIOS, SCENARIOS
 from tests.faults.workshop import Finding, Point, Workshop
 
+_SCENARIOS = SCENARIOS | REUSE_SCENARIOS
 _MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
 
 
@@ -60,7 +63,7 @@ def _open_workshop(scenario: str, sabotage: str = "") -> Generator[Workshop]:
         os.environ["HOME"] = place
         os.chdir(place)
         try:
-            yield Workshop(SCENARIOS[scenario], Path(place), sabotage)
+            yield Workshop(_SCENARIOS[scenario], Path(place), sabotage)
         finally:
             os.chdir(os.sep)
 
@@ -134,7 +137,7 @@ def _points_to_kill(scenario: str, plan: Iterable[Call]) -> Iterator[Point]:
 
 
 def _points_to_fail(scenario: str, plan: Iterable[Call]) -> Iterator[Point]:
-    spared = {text.partition(":")[0] for text in SCENARIOS[scenario].circumstances}
+    spared = {text.partition(":")[0] for text in _SCENARIOS[scenario].circumstances}
     for call in plan:
         if call.name not in spared:
             for error in call.errors:
@@ -145,6 +148,14 @@ def spread(points: list[Point], share: float) -> list[Point]:
     """Return that share of the points and at least one, spread evenly, the same every time."""
     count = max(1, min(len(points), round(share * len(points))))
     return [points[number * len(points) // count] for number in range(count)]
+
+
+def can_trace() -> bool:
+    """Return whether strace is here and may look at other processes."""
+    if shutil.which("strace") is None:
+        return False
+    words = ["strace", "-o", os.devnull, "-e", "inject=exit_group:signal=KILL", "true"]
+    return subprocess.run(words, capture_output=True, check=False).returncode != 0
 
 
 @contextlib.contextmanager

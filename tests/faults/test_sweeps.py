@@ -1,7 +1,5 @@
 """The cache stays sound, without repair by hand, at any kill and any failed system call."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,20 +9,12 @@ import pytest
 from tests.faults.calls import LAST, Call, Reader
 from tests.faults.kill_sweep import CONTROLS, sabotaged
 from tests.faults.processes import wait_for
-from tests.faults.sweep import Sweep, compare, spread
+from tests.faults.sweep import Sweep, can_trace, compare, spread
 from tests.faults.workshop import Point
 
 _ROOT = "/ground/"
 _SHORT = ("unpack a zip", "install, wheels there", "cache gc of litter", "cache verify")
 """Scenarios that take no more than a moment, and together do everything but build."""
-
-
-def can_trace() -> bool:
-    """Return whether strace is here and may look at other processes."""
-    if shutil.which("strace") is None:
-        return False
-    words = ["strace", "-o", os.devnull, "-e", "inject=exit_group:signal=KILL", "true"]
-    return subprocess.run(words, capture_output=True, check=False).returncode != 0
 
 
 needs_strace = pytest.mark.skipif(not can_trace(), reason="needs strace, and the right to trace")

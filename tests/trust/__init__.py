@@ -12,6 +12,7 @@ Figures: TypeAlias = "dict[str, int | float | str]"
 SECTIONS = {
     "kill sweep": "tests.faults.kill_sweep",
     "fault sweep": "tests.faults.fault_sweep",
+    "reuse sweep": "tests.faults.reuse_sweep",
     "model": "tests.races.exploration",
     "storm": "tests.races.storm",
     "power cuts": "tests.filesystems.powercut",

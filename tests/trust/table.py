@@ -12,6 +12,10 @@ _TEXTS = {
         then the same command again, `cache verify` and `cache gc`""",
         "{points:,} kills",
     ),
+    "reuse sweep": (
+        "the same of {scenarios} commands that keep, use, compare and collect built wheels",
+        "{points:,} kills",
+    ),
     "fault sweep": (
         """the calls of the same commands fail, in every way that a system knows: no room, no right,
         no handle, no lock, another device, an interruption ...""",

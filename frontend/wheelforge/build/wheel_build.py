@@ -167,20 +167,20 @@ class WheelBuild:
     def _remember(
         self, asked: Asked, closures: Sequence[Sequence[WheelKey]], key: str = ""
     ) -> None:
-        """Keep what the backend has asked for, and what it was given."""
+        """Keep what the backend has asked for, last, and before that what it was given."""
         reuse, (known, keys) = self._reuse, self._read_manifest()
+        for requirements, wheels in zip(asked, closures, strict=True):
+            own = reuse.manager.identify(self._ask(requirements))
+            reuse.closures.write({"wheels": list(map(asdict, wheels))}, self._manifest, own)
+        if self._fetched.sha256:
+            reuse.store_release(self._fetched.sha256, self.override)
         if asked not in known or key not in {"", *keys}:
             manifest = {
                 "asked": [asked, *(each for each in known if each != asked)][:_MOST_MANIFESTS],
                 "keys": list(filter(None, dict.fromkeys((key, *keys))))[:_LONGEST_HISTORY],
             }
             reuse.manifests.write(manifest, self._manifest)
-        for requirements, wheels in zip(asked, closures, strict=True):
-            own = reuse.manager.identify(self._ask(requirements))
-            reuse.closures.write({"wheels": list(map(asdict, wheels))}, self._manifest, own)
         self._expect()
-        if self._fetched.sha256:
-            reuse.store_release(self._fetched.sha256, self.override)
 
     def _find(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> ReusedWheel | None:
         document = self.complete(asked, closures)
