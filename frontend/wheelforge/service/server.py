@@ -109,8 +109,10 @@ class Server:
     def is_trusted(self, request: web.Request) -> bool:
         """Return whether a request comes from the server's own user, over the Unix socket."""
         transport = request.transport
-        line = None if transport is None else transport.get_extra_info("socket")
-        return line is not None and line.family == socket.AF_UNIX and is_own_user(line)
+        # The name of a socket of another family is a tuple.
+        if transport is None or not isinstance(transport.get_extra_info("sockname"), str | bytes):
+            return False
+        return is_own_user(transport.get_extra_info("socket"))
 
     def check_access(self, request: web.Request, role: str) -> None:
         """Refuse a request from the network that may not be answered."""

@@ -18,7 +18,7 @@ from wheelforge.provenance.attestations import PROVENANCE, compose_provenance, r
 from wheelforge.service.problems import Problem
 from wheelforge.service.simple.builds import Asker
 from wheelforge.service.simple.negotiation import accepts_gzip, choose_form
-from wheelforge.service.simple.padding import OF_PAGES, PAD_SECONDS, SINCE, PaddedAnswer
+from wheelforge.service.simple.padding import OF_PAGES, PAD_SECONDS, PaddedAnswer, read_since
 from wheelforge.service.simple.pages import compose_root, render
 from wheelforge.service.simple.site import Site, make_content
 from wheelforge_isolation import ForgeError, mark_used
@@ -247,10 +247,12 @@ async def _answer_page(
         content = await index.site.pack(content)
     headers = {**OF_PAGES, "Cache-Control": "no-cache" if is_final else "no-store"}
     # A client that was sent here has not stored the page of this URL, whatever tag it shows.
-    tags = () if SINCE in request.query else request.if_none_match or ()
+    is_sent_here = read_since(request) is not None
+    tags = () if is_sent_here else request.if_none_match or ()
     is_known = any(tag.value in {content.etag, "*"} for tag in tags)
-    response = web.Response(status=304, headers=headers)
-    if not (is_final and is_known):
+    if is_final and is_known:
+        response = web.Response(status=304, headers=headers)
+    else:
         packed = {"Content-Encoding": content.encoding} if content.encoding else {}
         headers |= {"Content-Type": form, **packed}
         response = web.Response(body=content.body, headers=headers)
@@ -380,11 +382,11 @@ async def describe_target(index: Index, request: web.Request) -> web.StreamRespo
 
 
 _ROUTES: tuple[tuple[str, Handler], ...] = (
+    ("/simple/{project}/", show_project),  # they are tried in this order
     ("/", describe_target),
     ("/simple", show_root),
     ("/simple/", show_root),
     ("/simple/{project}", show_project),
-    ("/simple/{project}/", show_project),
     ("/files/{sha256}/{name}", fetch_file),
     ("/upstream/{project}/{name}", pass_on_file),
     ("/failed/{project}/{name}", refuse_file),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.index.pages import HTML, JSON
@@ -16,6 +17,8 @@ _LATEST = {
 }
 FORMS = (JSON, HTML, TEXT_HTML)
 """The better ones first."""
+_MOST_KNOWN = 128
+"""Headers that are remembered: most clients say one of a few."""
 
 
 class _Range(NamedTuple):
@@ -31,6 +34,7 @@ class _Range(NamedTuple):
         return 1 if self.kind == "*/*" else 0
 
 
+@lru_cache(_MOST_KNOWN)
 def choose_form(accept: str) -> str | None:
     """Return the content type for a client that says this; None if none is acceptable to it."""
     ranges = [found for part in accept.split(",") if (found := _read_range(part)) is not None]
@@ -47,6 +51,7 @@ def choose_form(accept: str) -> str | None:
     return chosen
 
 
+@lru_cache(_MOST_KNOWN)
 def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether a client that says this takes gzip as gladly as bytes that are not packed."""
     parts = (part.split(";") for part in accept_encoding.lower().split(","))

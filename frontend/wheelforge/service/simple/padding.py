@@ -38,7 +38,7 @@ class PaddedAnswer:
         self._request = request
         self._form = form
         self._response: web.StreamResponse | None = None
-        now, said = time.time(), _read_number(request.query.get(SINCE, ""))
+        now, said = time.time(), read_since(request)
         self.is_again = said is not None
         """Whether the client was sent here to go on waiting."""
         self._since = now if said is None else min(said, now)
@@ -95,9 +95,12 @@ class PaddedAnswer:
         return await self.finish(bytes)
 
 
-def _read_number(text: str) -> float | None:
+def read_since(request: web.Request) -> float | None:
+    """Return since when a client has waited that was sent here; None if it was not."""
+    if not request.query_string:
+        return None
     try:
-        number = float(text)
+        number = float(request.query.get(SINCE, ""))
     except ValueError:
         return None
     return number if math.isfinite(number) else None
