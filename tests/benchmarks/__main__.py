@@ -23,7 +23,7 @@ NAMES = (
     *("one-build", "resident", "cold-build", "cold-resolve", "batch", "crowd", "unpacking"),
     "environments",
     *("start-up", "growth", "thousand", "collecting", "reuse", "memory", "overhead"),
-    *("compiler-cache", "sandbox", "remote", "cluster", "provenance"),
+    *("compiler-cache", "sandbox", "remote", "cluster", "provenance", "index"),
 )
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from tests.support.source import ROOT
 
 PINS = {"uv": "0.13.8", "build": "1.6.1", "pip": "26.3"}
+MIRRORS = {"simple-repository-server": "0.10.0"}
+"""Indexes that pass on another one."""
 HOME = ROOT / ".bench"
 _SOURCES = ("frontend", "isolation")
 _SCRIPTS = "Scripts" if os.name == "nt" else "bin"
@@ -48,6 +50,12 @@ class Tools:
         """The Python that has build and pip; uv is told to use it as well."""
         pins = [f"{name}=={version}" for name, version in PINS.items()]
         return str(_installed("peers", "\n".join(pins), pins))
+
+    @cached_property
+    def python_of_mirrors(self) -> str:
+        """The Python that has other indexes."""
+        pins = [f"{name}=={version}" for name, version in MIRRORS.items()]
+        return str(_installed("mirrors", "\n".join(pins), pins))
 
     @cached_property
     def uv(self) -> str:
