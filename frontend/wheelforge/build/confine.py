@@ -116,8 +116,8 @@ class HookSandbox:
         )
         for path in self.hidden:
             if any(path.is_relative_to(place) for place in policy.writable):
-                reason = f"`{path}` is in a directory that hooks may write"
-                raise UsageError("option-invalid", "--sign-key", reason)
+                reason = f"the key `{path}` is in a directory that hooks may write"
+                raise UsageError("option-invalid", "--sandbox", reason)
             policy = policy.hide(path)
         prefix = self.sandbox.write_prefix(policy, self.limits)
         return Confinement(prefix=prefix, private=confinement.private)

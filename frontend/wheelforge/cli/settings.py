@@ -70,9 +70,9 @@ def make_settings(options: CommandOptions) -> Settings:
 
 
 def _list_hidden(options: CommandOptions) -> tuple[Path, ...]:
-    """Return the key that statements are signed with, by the names that it has."""
-    path: Path | None = getattr(options, "sign_key", None)
-    return () if path is None else tuple(dict.fromkeys((path, path.resolve())))
+    """Return the keys that are signed with, by all names that they have."""
+    paths = (getattr(options, name, None) for name in ("sign_key", "remote_key"))
+    return tuple(dict.fromkeys(name for path in paths if path for name in (path, path.resolve())))
 
 
 def _find_reuse(options: CommandOptions) -> Reuse:

@@ -17,6 +17,8 @@ from tests.support.forge import Done, Place
 from tests.support.maker import maker, write_thing
 from tests.support.processes import NOBODY
 from tests.support.source import ROOT
+from wheelforge.cli.arguments import parse_words
+from wheelforge.cli.settings import make_settings
 
 
 def make_place(path: Path) -> Place:
@@ -101,6 +103,17 @@ def test_why__says_where_a_wheel_came_from(place: Place) -> None:
     done = place.run("why", "thing", WHEELFORGE_CACHE_DIR=str(place.path / "second-cache"))
 
     assert f"it was taken from the remote cache {place.path / 'shared'}" in done.out
+
+
+def test_remote_key__is_hidden_from_hooks(place: Place) -> None:
+    fill(place)
+    key, shared = place.path / "team.pem", place.path / "shared"
+
+    words = ["x", "--remote-key", str(key), "--remote-cache", str(shared)]
+    settings = make_settings(parse_words(words))
+
+    assert key in settings.sandbox.hidden
+    assert settings.remote.signer is not None
 
 
 def test_remote_options__stand_in_a_configuration_file(place: Place) -> None:
