@@ -300,6 +300,7 @@ def _add_cache_trust(parser: argparse.ArgumentParser) -> None:
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     server_options.add_listening(parser)
     server_options.add_index_serving(parser)
+    cluster_options.add_cluster(parser)
     provenance_options.add_provenance(parser, repeats=False)
     group = parser.add_argument_group("builds")
     options.add_overrides(group)

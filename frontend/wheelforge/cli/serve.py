@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wheelforge.batch.machine import count_cores
 from wheelforge.build.targets import find_layout, read_index_settings
 from wheelforge.cli.background import go_to_background, write_to_log
+from wheelforge.cli.cluster_options import read_cluster
 from wheelforge.cli.console import Console
 from wheelforge.cli.provenance_options import read_provenance
 from wheelforge.errors import ServiceError, UsageError
@@ -41,7 +42,8 @@ _OF_BUILDS = (
     *("--overrides", "--build-constraint", "--require-hashes", "--exclude-newer", "--era"),
     *("--timeout", "--links", "--require-sandbox", "--remote-cache", "--remote-key"),
     *("--remote-trust", "--remote-sandbox", "--remote-timeout"),
-    *("--provenance", "--sign-key", "--statement-form", "--sbom"),
+    *("--provenance", "--sign-key", "--statement-form", "--sbom", "--executor", "--scheduler"),
+    *("--scheduler-ca", "--scheduler-cert", "--scheduler-key", "--shared-dir"),
 )
 """Options of a server that are those of the builds that it is asked for over its API."""
 _PATIENCE_SECONDS = 600
@@ -51,6 +53,7 @@ _FILES_OF_PYPI = ("https://files.pythonhosted.org/packages/",)
 def run_serve(options: CommandOptions) -> int:
     """Serve until it is told to end."""
     _check_platform()
+    _check_cluster(options)
     layout = find_layout(options.cache_dir)
     layout.prepare()
     claim_cache(layout)
@@ -75,6 +78,19 @@ def _check_platform() -> None:
             import_module(name)
     except ImportError as error:
         raise ServiceError("extra-missing", "service", str(error)) from error
+
+
+def _check_cluster(options: CommandOptions) -> None:
+    """Refuse a cluster that builds of a server could not be handed to."""
+    cluster = read_cluster(options)
+    if cluster is None:
+        return
+    if not cluster.scheduler:
+        reason = "a server hands builds to a `--scheduler` that is there already"
+        raise UsageError("option-invalid", "--executor", reason)
+    from wheelforge.batch.executors.dask import import_distributed
+
+    import_distributed()
 
 
 def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socket]) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 _SILENCE_SECONDS = 15.0
+_OF_CLUSTERS = ("--executor", "--scheduler", "--shared-dir")
+"""The options of a server that are for commands which build."""
 TREE = "tree"
 """The directory in which that of a client is built."""
 
@@ -91,6 +93,8 @@ class Active:
         remove_tree(str(place / "out"))
         ensure_directory(str(place))
         spec = self.spec
+        if spec.command != "build":
+            words = [word for word in words if not word.startswith(_OF_CLUSTERS)]
         source = next((str(each) for each in (place / TREE).glob("*")), None)
         words = [spec.command, "--no-config", *words, *spec.list_words(place, source)]
         replace_file(str(place / REQUIREMENTS), spec.list_requirements().encode())
