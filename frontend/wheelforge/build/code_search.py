@@ -38,7 +38,9 @@ _HISTORY = (
 )
 _HISTORY_WORD = re.compile(_HISTORY)
 _COMMAND = re.compile(
-    rb"git[\"',\s]+(?:-\S+[\"',\s]+|[./][\"',\s]+)*" + _HISTORY + rb"|[\"'](?:scm|vcs)[\"']"
+    rb"git[\"',\s]+(?:-\S+[\"',\s]+|[./][\"',\s]+)*"
+    + _HISTORY
+    + rb"|[\"'](?:scm|vcs)[\"']|\buse_scm\b"
 )
 _UPWARDS = re.compile(rb"(?:\.\.[/\\])+|\.\.(?=[\"'])")
 _PARENTS = re.compile(

@@ -43,8 +43,13 @@ if TYPE_CHECKING:
 
 _ALL = ":all:"
 _STARTS = {".tar.gz": b"\x1f\x8b", ".zip": b"PK"}
-_ONLY_LIST = {"setuptools", "packaging", "poetry-core"}
-"""Build requirements that speak of git, and have it tell no more than which files there are."""
+_ONLY_LIST = {"setuptools", "packaging", "poetry-core", "pdm-backend"}
+"""Build requirements that speak of git, and have it tell no more than which files there are.
+
+That of pdm asks for more if the settings of a project have it do so.
+"""
+_ENCODED = {"versioneer"}
+"""Build requirements whose code speaks of git, and is encoded."""
 
 
 class WheelReuse:
@@ -227,8 +232,9 @@ class WheelReuse:
         finally:
             if stored is not None:
                 stored.item.give_back()
-        left_out = {REPOSITORY} if wheel.name in _ONLY_LIST else set[str]()
-        return {"names": [name for name in names if name not in left_out]}
+        left_out = {REPOSITORY} if wheel.name in {*_ONLY_LIST, *_ENCODED} else set[str]()
+        more = [REPOSITORY] if wheel.name in _ENCODED else []
+        return {"names": [*more, *(name for name in names if name not in left_out)]}
 
     def list_named(self, wheels: Iterable[WheelKey]) -> dict[str, list[str]]:
         """Return what is known of the variables that wheels name, by their hashes."""

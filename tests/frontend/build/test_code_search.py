@@ -62,6 +62,7 @@ HISTORY = {
     "porcelain = dulwich.porcelain.describe(root)": ("version.py", True),
     '[tool.x]\ncommands = ["git -C . describe > version"]': ("pyproject.toml", True),
     '[tool.pdm.version]\nsource = "scm"': ("pyproject.toml", True),
+    "[tool.pdm]\nversion = { use_scm = true }": ("pyproject.toml", True),
     '[project.urls]\nx = "https://example.org/x.git"\n[tool.coverage.run]\nbranch = true': (
         "pyproject.toml",
         False,

@@ -152,6 +152,28 @@ def test_repository__files_count_in_any_case(ground: Ground, project: Path, name
     assert changed.cause.place.removeprefix("source.git.").removeprefix("source.") == fact
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("setuptools", READER, "reused"),  # it asks for names of files only
+        ("versioneer", b"", "built"),  # its code is encoded
+        ("strange", READER, "built"),
+        ("strange", b"", "reused"),
+    ],
+)
+def test_repository__build_requirements_are_known_by_their_code_or_name(
+    ground: Ground, project: Path, name: str, code: bytes, expected: str
+) -> None:
+    ground.stock.add(name, files={f"{name}.py": code})
+    write_project(project, requires=(name,))
+    commit(project)
+    build(ground, project)
+
+    commit(project)
+
+    assert build(ground, project).verdict == expected
+
+
 def test_repository__rule_of_the_user_counts(ground: Ground, project: Path, tmp_path: Path) -> None:
     rules = tmp_path / "git" / "ignore"
     rules.parent.mkdir()
