@@ -147,15 +147,15 @@ def _measure_first_bytes(urls: Sequence[str], client: str) -> float:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while selector.get_map() and time.monotonic() < deadline:
             for key, _ in selector.select(1):
-                line, (url, begun) = key.fileobj, key.data
-                assert isinstance(line, socket.socket)
+                client_line, (url, begun) = key.fileobj, key.data
+                assert isinstance(client_line, socket.socket)
                 if not begun:
-                    line.sendall(_spell(url, client))
-                    selector.modify(line, selectors.EVENT_READ, (url, time.perf_counter()))
+                    client_line.sendall(_spell(url, client))
+                    selector.modify(client_line, selectors.EVENT_READ, (url, time.perf_counter()))
                     continue
                 times.append(time.perf_counter() - begun)
-                assert line.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.1 307"))
-                selector.unregister(line)
+                assert client_line.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.1 307"))
+                selector.unregister(client_line)
         assert len(times) == len(urls), f"{len(urls) - len(times)} of {len(urls)} had no answer"
     return statistics.median(times)
 
