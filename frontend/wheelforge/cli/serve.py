@@ -145,7 +145,7 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
 
 def _find_floor(options: CommandOptions) -> str:
     """Return the level that was asked for by name: it binds commands of clients, too."""
-    levels = (options.require_sandbox, options.sandbox)
+    levels: tuple[str, str] = (options.require_sandbox, options.sandbox)
     return max((each for each in levels if each in LEVELS), key=LEVELS.index)
 
 

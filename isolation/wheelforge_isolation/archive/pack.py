@@ -23,7 +23,7 @@ def pack_files(root: Path, paths: Iterable[Path], archive: Path, top: str) -> No
         fs.raising_file_errors("write", str(archive)),
         os.fdopen(fs.open_new_file(str(archive)), "wb") as file,
         gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as members,
+        tarfile.TarFile(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as members,
     ):
         for path in paths:
             name = f"{top}/{path.relative_to(root).as_posix()}"

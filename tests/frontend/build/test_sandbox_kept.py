@@ -33,7 +33,16 @@ raise SystemExit(7)
 """
     sdist = write_sdist(tmp_path, own=True, build_wheel=code)
     place = Place(path=tmp_path)
-    words = [sdist, "-o", tmp_path, "--no-index", "--sandbox", sandbox, "--keep", "failed"]
+    words: list[str | Path] = [
+        sdist,
+        "-o",
+        tmp_path,
+        "--no-index",
+        "--sandbox",
+        sandbox,
+        "--keep",
+        "failed",
+    ]
 
     done = place.run(*words)
     (script,) = (place.layout.root / "stage-v1").glob("*/retry.py")

@@ -242,7 +242,7 @@ def test_client__builds_by_itself_where_the_server_cannot(
 
 
 def test_hosted_command__has_the_cache_of_the_server_or_is_declined(tmp_path: Path) -> None:
-    hosting = Hosting(str(find_layout(None).root), Observer(lambda *_: None))
+    hosting = Hosting(str(find_layout(None).root), Observer(lambda *_: None), floor="none")
 
     hosting.check(parse_words([]))
     for words in (["--no-cache"], ["--cache-dir", str(tmp_path / "other")]):
