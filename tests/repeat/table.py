@@ -16,7 +16,7 @@ _HEAD = """\
 `python -m tests.repeat` has written this: each sdist is built with `--repeat`, so the second time
 in other circumstances, and the two wheels are compared. Causes are in `causes.toml`.
 """
-_VERDICT = re.compile(r"`[^`]+`: the second time it is (?:([a-z ]+)|not made)")
+_VERDICT = re.compile(rf"`[^`]+`: the second time it is (?:({'|'.join(VERDICTS)})|not made)")
 _AGAIN = "the second time it cannot be built: "
 _SAME = re.compile(r"the second time has the same (.+) on this machine")
 
@@ -48,7 +48,9 @@ def read_report(file: str, report: Mapping[str, Any]) -> Result:
     place, verdict = next(
         (place, found[1]) for place, note in enumerate(notes) if (found := _VERDICT.fullmatch(note))
     )
-    details = [note for note in notes[place + 1 :] if note.startswith("`")]
+    # Where RECORD differs, another file does.
+    more = notes[place + 1 :]
+    details = [note for note in more if note.startswith("`") and ".dist-info/RECORD`" not in note]
     return Result(file, backend, verdict or UNREPEATED, same, details)
 
 

@@ -137,7 +137,11 @@ def open_forge(
 def _check_provenance(settings: Settings, provider: EnvironmentProvider) -> None:
     wanted = settings.provenance
     if wanted.is_wanted and getattr(provider, "attestor", None) is None:
-        reason = "it is not known what is in an environment that is none of ours"
+        reason = "of environments that another provider makes, the files are not known"
+        if not settings.isolated:
+            reason = (
+                "`--no-isolation` uses what is installed, of which no files or hashes are known"
+            )
         option = "--provenance" if wanted.statements else "--sbom"
         raise UsageError("option-invalid", option, reason)
 

@@ -153,7 +153,7 @@ def test_statement__is_what_it_was_if_the_wheel_cannot_be_delivered(
 def test_statement__is_refused_where_the_environment_is_not_ours(
     ground: Ground, tmp_path: Path
 ) -> None:
-    with raises("option-invalid", match="--provenance"):
+    with raises("option-invalid", match="`--provenance`.*`--no-isolation` uses what is installed"):
         build(ground, write_sdist(tmp_path), isolated=False, checked=False)
 
 
