@@ -240,7 +240,6 @@ def test_remote_builds__end_at_once_if_ctrl_c_comes_twice(far: Far, tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["{tree}/pyproject.toml"], "is only on this machine; an sdist of it can be sent"),
         (["demo @ file:///x"], "`demo @ file:///x` is only on this machine"),
         (["{sdist}", "--find-links", "{tree}"], "`--find-links` is not sent over the network"),
         (["{sdist}", "--python", "/bin/sh"], "it has no target `/bin/sh`; there are: this"),
