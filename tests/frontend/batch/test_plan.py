@@ -141,6 +141,23 @@ def test_plan__knows_overrides_and_earlier_results(yard: Yard) -> None:
     assert (build["is_kept"], resumed["builds"][0]["is_kept"]) == (False, True)
 
 
+def test_plan__tells_what_becomes_of_wheels_of_earlier_builds(yard: Yard) -> None:
+    project = yard.project("one")
+    yard.run(project, "--wheel", "--reuse")
+
+    def look(*words: str) -> tuple[bool, list[str]]:
+        (build,) = plan(yard, project, "--wheel", *words)[1]["builds"]
+        return build["is_reused"], build["notes"]
+
+    assert look() == (False, [])
+    assert look("--reuse") == (True, [])
+    assert look("--reuse", "--rebuild") == (False, [])
+    sentence = "its wheel is in the cache; {} built again, and compared"
+    some, every = look("--reuse", "--verify-reuse", "5%"), look("--reuse", "--verify-reuse", "1")
+    assert some == (True, [sentence.format("5% of such wheels are")])
+    assert every == (False, [sentence.format("it is")])
+
+
 @pytest.mark.parametrize(("others", "expected"), [(0, 3), (1, 1)])
 def test_plan__ends_as_the_run_would(yard: Yard, others: int, expected: int) -> None:
     bad = yard.project("bad")
