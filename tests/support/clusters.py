@@ -118,7 +118,9 @@ def open_worker(
         [*command, *words, *cache], stderr=subprocess.PIPE, text=True, cwd=yard.place
     ) as process:
         assert process.stderr is not None
-        assert "at work for" in process.stderr.readline()
+        # A scheduler that does not answer in time is asked again.
+        told = iter(process.stderr.readline, "")
+        assert any("at work for" in line for line in told), process.poll()
         try:
             yield process
         finally:
