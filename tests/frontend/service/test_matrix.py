@@ -67,7 +67,7 @@ def test_matrix__shows_what_there_is_of_each_project_for_each_target(tmp_path: P
         for path in ("/", "/projects"):
             text = site.service.fetch("GET", path, Accept="text/html")[2].decode()
             assert f'<a href="/builds/{failure["build"]}">{failure["code"]}</a>' in text
-            assert text.count("1 built") == 2
+            assert text.count('<span class="state built">1 built</span>') == 2
             assert "<b>no" not in text
         assert facts["count"] == 3
         assert survey(site, "/projects?offset=1")["projects"][0]["name"] == "quick"
