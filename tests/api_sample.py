@@ -35,6 +35,7 @@ from wheelforge import (
     Runner,
     RunnerPool,
     RunningBuild,
+    RemoteSettings,
     SandboxSettings,
     Sbom,
     Settings,
@@ -123,8 +124,14 @@ def set_up(variables: Mapping[str, str], cache: Path) -> Settings:
     """Say where things come from and under which rules."""
     policy = Policy(keep=Keep.FAILED, era=Era.FALLBACK, reuse=Reuse.SDISTS, timeout_seconds=600)
     sandbox = SandboxSettings(wanted="auto", required="files", most_memory=4 << 30)
+    remote = RemoteSettings(urls=("https://cache.example.org",), trusted=(cache / "team.pub",))
     return Settings(
-        variables=variables, python="3.12", cache_dir=cache, policy=policy, sandbox=sandbox
+        variables=variables,
+        python="3.12",
+        cache_dir=cache,
+        policy=policy,
+        sandbox=sandbox,
+        remote=remote,
     )
 
 
