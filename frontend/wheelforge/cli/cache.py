@@ -116,7 +116,7 @@ def export(options: CommandOptions) -> None:
     _show_transferred("exported", done)
 
 
-def take_over(options: CommandOptions) -> None:
+def import_file(options: CommandOptions) -> None:
     """Add what is in such a file to the cache."""
     layout = _find_cache(options)
     layout.prepare()

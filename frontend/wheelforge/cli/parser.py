@@ -364,7 +364,7 @@ COMMANDS = {
     "cache export": Command(
         _add_cache_export, "write the wheels of the cache into one file", "cache.export"
     ),
-    "cache import": Command(_add_cache_import, "add what is in such a file", "cache.take_over"),
+    "cache import": Command(_add_cache_import, "add what is in such a file", "cache.import_file"),
     "cache keygen": Command(
         _add_cache_keygen, "make a key that signs wheels of remote caches", "keys.make_key"
     ),

@@ -139,7 +139,7 @@ class BuiltStore:
             publish(record, self._layout.built, self._layout, self._lease)
         return BuiltWheel(found, file, facts)
 
-    def take_over(self, content: bytes, used: int) -> None:
+    def add_record(self, content: bytes, used: int) -> None:
         """Keep a record of another cache, unless there is one, as if it was ``used`` then."""
         record = parse_record(content)
         if record is not None and not self._layout.built.record(record.key).exists():

@@ -231,7 +231,7 @@ def _take_over(cache: Cache, file: IO[bytes], head: _Head) -> str:
             head.name, head.sha256, lambda path: fs.create_file(path, chunks, mtime=then)
         )
     elif head.kind == _BUILT:
-        cache.built.take_over(file.read(head.size), then)
+        cache.built.add_record(file.read(head.size), then)
     else:
         is_salt = head.kind == _SALT
         target = layout.built.root / SALT if is_salt else layout.manifests / head.name
