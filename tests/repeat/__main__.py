@@ -81,7 +81,7 @@ def build_twice(sdist: Path, home: Path, *words: str) -> Result:
     command = [
         *(sys.executable, "-m", "wheelforge", "build", "--no-config", "--wheel", str(sdist)),
         *("-o", str(place / "out"), "--cache-dir", str(home / "cache"), "--report", str(report)),
-        *("--repeat", "--era", "off", *words),
+        *("--repeat", *words),
     ]
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
     try:
