@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"wheelforge cache 1\n"
 _FILE, _BUILT, _ANSWER, _SALT, _END = "file", "built", "answer", "salt", "end"
-_ANSWER_NAME = re.compile(r"(asked|closure|release|named|reads|history)-[0-9a-f]{32}\.json")
+_ANSWER_NAME = re.compile(r"(?!tools-)[a-z]+-[0-9a-f]{32}\.json")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_LINE = 4096
 _MOST_SMALL_BYTES = 16 << 20
