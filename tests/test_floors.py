@@ -84,9 +84,8 @@ PATH_CHANGES = {
 }
 """But for ``replace``, which texts have as well."""
 CHANGES = {
-    "archive/pack": {"open(w)"},  # of a tar file, into a descriptor of `files`
     "batch/machine": {"os.open", "os.mkfifo", "os.write"},  # a fifo, which ends with the batch
-    "batch/executors/host": {"open(w)"},  # events for the batch, through an opener of `files`
+    "batch/executors/task_worker": {"open(w)"},  # events, through an opener of `files`
     "build/session": {"open(w)"},  # through an opener of `files`
     "cli/background": {"os.open", "os.write"},  # a log for standard streams, and to a pipe
     "cli/summary": {"open(w)"},  # added to the file that GitHub names

@@ -48,4 +48,4 @@ class BatchOptions(NamedTuple):
     require_hashes: bool = False
     """Whether each of the dependencies needs a stated hash."""
     cluster: Cluster | None = None
-    """Who builds, if it is not this process."""
+    """The executor that builds, if it is not this process."""

@@ -175,9 +175,9 @@ class WheelBuild:
         if self._fetched.sha256:
             reuse.store_release(self._fetched.sha256, self.override)
         if asked not in known or key not in {"", *keys}:
-            manifest = {
+            manifest: dict[str, object] = {
                 "asked": [asked, *(each for each in known if each != asked)][:_MOST_MANIFESTS],
-                "keys": list(filter(None, dict.fromkeys((key, *keys))))[:_LONGEST_HISTORY],
+                "keys": [each for each in dict.fromkeys((key, *keys)) if each][:_LONGEST_HISTORY],
             }
             reuse.manifests.write(manifest, self._manifest)
         self._expect()

@@ -114,8 +114,8 @@ def work(line: socket.socket, streams: list[int], *, floor: str = "none") -> NoR
         texts, _ = wire.receive(line)
         if texts:
             code = _do(Job.read(texts), line, streams, floor)
-    except Exception:  # ruff: ignore[blind-except]  # as the interpreter would do in the client
-        sys.excepthook(*sys.exc_info())
+    except Exception as error:  # ruff: ignore[blind-except]  # as the interpreter would do
+        sys.excepthook(type(error), error, error.__traceback__)
     finally:
         os._exit(code)
 

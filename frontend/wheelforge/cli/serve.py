@@ -162,7 +162,7 @@ def _check_targets(
     options: CommandOptions, option: str, given: Sequence[tuple[str, str]] | None
 ) -> None:
     """Refuse an option for a target that there is none of."""
-    known = dict(options.targets or ())
+    known = {name for name, _ in options.targets or ()}
     for target, _ in given or ():
         if target and target not in known:
             reason = f"there is no target `{target}`; name it with `--target`"

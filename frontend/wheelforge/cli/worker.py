@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from wheelforge.batch.executors.address import check_address
 from wheelforge.batch.executors.dask import import_distributed, make_security
-from wheelforge.batch.executors.host import Host
 from wheelforge.batch.executors.members import Membership, serve
+from wheelforge.batch.executors.task_worker import TaskWorker
 from wheelforge.batch.machine import count_cores
 from wheelforge.batch.options import Cluster
 from wheelforge.build.forge import pass_on
@@ -33,7 +33,7 @@ def run_worker(options: CommandOptions) -> int:
         report = partial(pass_on, console.on_event)
         cache = stack.enter_context(open_cache(layout, report))  # or an error tells why not
         scratch = stack.enter_context(open_stage(cache.layout.stages, "worker")).path
-        host = Host(cache.layout.root, options.jobs or cores, cores)
+        tasks = TaskWorker(cache.layout.root, options.jobs or cores, cores)
         member = Membership(scheduler, make_security(cluster), scratch)
-        serve(host, member, partial(console.say, "note"))
+        serve(tasks, member, partial(console.say, "note"))
     return 0

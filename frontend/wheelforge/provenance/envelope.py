@@ -61,7 +61,7 @@ class Signer:
 
     def attest(self, statement: bytes) -> bytes:
         """Return a statement as an attestation object; the certificate is the key's own."""
-        attestation = {
+        attestation: dict[str, object] = {
             "version": 1,
             "verification_material": {
                 "certificate": _to_text(self._certificate),

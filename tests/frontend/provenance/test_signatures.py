@@ -118,7 +118,7 @@ def test_attestation__is_refused_by_those_who_want_an_entry_in_a_log(tmp_path: P
     with pytest.raises(ValueError, match="at least 1 item") as caught:
         models.Attestation.model_validate_json(content)
 
-    assert caught.value.error_count() == 1
+    assert str(caught.value).startswith("1 validation error")
 
 
 def test_verify__reads_attestation_objects(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_wheels__used_longest_ago_go_and_their_pages_say_so(tmp_path: Path) -> N
         site.show("three")
         until(lambda: site.follow("one", first["url"]).status == 404)
 
-        # What is left is promised, and what is promised is there.
+        # The files that are left are promised, and those that are promised are there.
         page = site.get("/this/simple/one/", method="HEAD")
         assert page.headers["Cache-Control"] == "no-store"
         until(lambda: sum(path.stat().st_size for path in wheels.rglob("*.whl")) <= 320_000)

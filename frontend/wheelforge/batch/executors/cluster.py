@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelforge.batch.executors.dask import import_distributed, make_security
-from wheelforge.batch.executors.exchange import Exchange
+from wheelforge.batch.executors.dispatch import Dispatcher
 from wheelforge.batch.executors.local import LocalExecutor
 from wheelforge.batch.executors.local_cluster import LocalCluster
 from wheelforge.batch.executors.roster import Roster
@@ -69,12 +69,12 @@ def open_cluster(
         shared = forges.place / "shared"
         if cluster.shared is not None:
             shared = stack.enter_context(open_stage(cluster.shared, "batch")).path / "shared"
-        exchange = stack.enter_context(contextlib.closing(Exchange(shared, settings, forges)))
+        dispatcher = stack.enter_context(contextlib.closing(Dispatcher(shared, settings, forges)))
         client = _connect(distributed, address, security)
         stack.callback(client.close, timeout=_CONNECT_SECONDS)
         roster = stack.enter_context(contextlib.closing(Roster(client, address, forges, local)))
         here = LocalExecutor(forges.pool, options.at_once or count_cores())
-        yield DaskExecutor(client, roster, exchange, here, limit=options.at_once)
+        yield DaskExecutor(client, roster, dispatcher, here, limit=options.at_once)
 
 
 def _check_settings(settings: Settings) -> None:
@@ -108,11 +108,17 @@ class DaskExecutor:
     """Hands sdists to a cluster; directories are built here, as they are nowhere else."""
 
     def __init__(
-        self, client: Client, roster: Roster, exchange: Exchange, here: LocalExecutor, *, limit: int
+        self,
+        client: Client,
+        roster: Roster,
+        dispatcher: Dispatcher,
+        here: LocalExecutor,
+        *,
+        limit: int,
     ) -> None:
         self._client = client
         self._roster = roster
-        self._exchange = exchange
+        self._dispatcher = dispatcher
         self._here = here
         self._limit = limit
         self._futures: set[Future] = set()
@@ -151,21 +157,21 @@ class DaskExecutor:
         is_elsewhere = isinstance(source, Path) and not source.is_file()
         if is_elsewhere or job.request.tree is not None:
             return self._here.build(job, forge, place, fetched)
-        with self._exchange.opening_task(job, forge) as task:
+        with self._dispatcher.opening_task(job, forge) as task:
             lost = 0
             while lost < _MOST_ATTEMPTS and (workers := self._roster.wait(task.terms)):
                 answer = self._ask(task, workers, job)
                 if answer is not None and answer.outcome is not None:
                     layout = forge.context.layout
-                    return self._exchange.collect(task, answer, answer.outcome, layout, place)
+                    return self._dispatcher.collect(task, answer, answer.outcome, layout, place)
                 if answer is not None:
-                    self._roster.refuse(answer.worker, task.terms, answer.refusal)
+                    self._roster.exclude(answer.worker, task.terms, answer.refusal)
                 lost += answer is None
             if lost == _MOST_ATTEMPTS and not self._is_over():
                 raise ClusterError("worker-lost", job.request.label, lost)
         return Outcome(
             request=job.request,
-            python=self._exchange.find_version(job),
+            python=self._dispatcher.find_version(job),
             error=BuildCancelledError(job.request.label),
         )
 

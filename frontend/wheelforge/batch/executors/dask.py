@@ -10,7 +10,7 @@ from wheelforge.errors import ClusterError, ServiceError
 if TYPE_CHECKING:
     from wheelforge.batch.options import Cluster
 
-_SETTINGS = {
+_SETTINGS: dict[str, object] = {
     "distributed.scheduler.work-stealing": False,  # builds are moved on wrong estimates else
     "distributed.scheduler.allowed-failures": 10,  # a worker takes innocent tasks with it
     "distributed.scheduler.unknown-task-duration": "10s",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.batch.executors.dask import import_distributed
-from wheelforge.batch.executors.host import Host
+from wheelforge.batch.executors.task_worker import TaskWorker
 from wheelforge.batch.executors.tasks import MEMORY, SLOT
 from wheelforge.batch.machine import find_free_memory
 
@@ -35,17 +35,17 @@ class Membership(NamedTuple):
     """Whether it waits for a scheduler that is lost."""
 
 
-def serve(host: Host, member: Membership, tell: Callable[[str], None]) -> None:
+def serve(tasks: TaskWorker, member: Membership, tell: Callable[[str], None]) -> None:
     """Do tasks until this process is interrupted, or the scheduler of one batch has ended."""
-    host.install()
-    asyncio.run(_serve(host, member, tell))
+    tasks.install()
+    asyncio.run(_serve(tasks, member, tell))
 
 
-async def _serve(host: Host, member: Membership, tell: Callable[[str], None]) -> None:
+async def _serve(tasks: TaskWorker, member: Membership, tell: Callable[[str], None]) -> None:
     is_first = True
     while True:
         try:
-            await _serve_once(host, member, tell)
+            await _serve_once(tasks, member, tell)
             tell(f"the scheduler `{member.address}` has let go of this worker")
         except OSError as error:
             if is_first or not member.is_faithful:
@@ -56,10 +56,10 @@ async def _serve(host: Host, member: Membership, tell: Callable[[str], None]) ->
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _serve_once(host: Host, member: Membership, tell: Callable[[str], None]) -> None:
+async def _serve_once(tasks: TaskWorker, member: Membership, tell: Callable[[str], None]) -> None:
     """Be a worker of the scheduler for as long as that is there."""
     distributed = import_distributed()
-    slots = host.options.at_once
+    slots = tasks.options.at_once
 
     class Watch(distributed.WorkerPlugin):  # type: ignore[misc, name-defined]
         """Ends builds that are not wanted any more."""
@@ -69,11 +69,11 @@ async def _serve_once(host: Host, member: Membership, tell: Callable[[str], None
         def transition(self, key: str, start: str, finish: str, **_: object) -> None:
             """Hear of every change of a task."""
             if start in {"executing", "long-running"} and finish != "memory":
-                threading.Thread(target=host.cancel, args=(str(key),), daemon=True).start()
+                threading.Thread(target=tasks.cancel, args=(str(key),), daemon=True).start()
 
         def teardown(self, worker: object) -> None:  # ruff: ignore[unused-method-argument]
             """Hear that the worker ends."""
-            host.cancel_all()
+            tasks.cancel_all()
 
     worker = distributed.Worker(
         member.address,
@@ -86,10 +86,10 @@ async def _serve_once(host: Host, member: Membership, tell: Callable[[str], None
         local_directory=str(member.scratch),
         plugins=[Watch()],
     )
-    sweeper = asyncio.create_task(_sweep(host))
+    sweeper = asyncio.create_task(_sweep(tasks))
     try:
         await worker
-        host.address = worker.address
+        tasks.address = worker.address
         tell(f"at work for `{member.address}`, {slots} builds at a time")
         await worker.finished()
     finally:
@@ -97,30 +97,30 @@ async def _serve_once(host: Host, member: Membership, tell: Callable[[str], None
         await worker.close(timeout=_CLOSE_SECONDS, nanny=False)
 
 
-async def _sweep(host: Host) -> None:
+async def _sweep(tasks: TaskWorker) -> None:
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
-        await asyncio.to_thread(host.sweep)
+        await asyncio.to_thread(tasks.sweep)
 
 
 def run_child() -> None:
     """Be a worker of a local cluster: facts come by standard input, whose end is the end of it."""
     facts = json.loads(sys.stdin.buffer.readline())
-    host = Host(Path(facts["cache_dir"]), facts["slots"], facts["cores"])
-    threading.Thread(target=_end_with_input, args=(host,), daemon=True).start()
+    tasks = TaskWorker(Path(facts["cache_dir"]), facts["slots"], facts["cores"])
+    threading.Thread(target=_end_with_input, args=(tasks,), daemon=True).start()
     distributed = import_distributed()
     security = distributed.Security(require_encryption=True, **facts["security"])
     member = Membership(facts["address"], security, Path(facts["scratch"]), is_faithful=False)
     try:
-        serve(host, member, lambda _: None)
+        serve(tasks, member, lambda _: None)
     finally:
         os._exit(0)
 
 
-def _end_with_input(host: Host) -> None:
+def _end_with_input(tasks: TaskWorker) -> None:
     sys.stdin.buffer.read()
-    host.cancel_all()
+    tasks.cancel_all()
     deadline = time.monotonic() + _CLOSE_SECONDS
-    while host.is_busy() and time.monotonic() < deadline:
+    while tasks.is_busy() and time.monotonic() < deadline:
         time.sleep(0.02)
     os._exit(0)

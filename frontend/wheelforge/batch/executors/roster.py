@@ -97,7 +97,7 @@ class Roster:
         with self._changed:
             return any(each in self._members for each in workers)
 
-    def refuse(self, worker: str, terms: str, reason: str) -> None:
+    def exclude(self, worker: str, terms: str, reason: str) -> None:
         """Give no more builds on these terms to a worker that does not do them."""
         with self._changed:
             is_new = (worker, terms) not in self._refused

@@ -26,7 +26,7 @@ class File(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Terms:
+class TaskTerms:
     """The things that a worker has to have, and that many tasks have in common."""
 
     version: str
@@ -34,7 +34,7 @@ class Terms:
     settings: Settings
     """Without a cache, which is the worker's own."""
     target: LockedPython
-    """What the Python of the settings is on the machine of the batch."""
+    """The Python of the settings, as it is on the machine of the batch."""
     constraints: tuple[File, ...] = ()
     trusted: tuple[File, ...] = ()
     """Public keys of remote caches."""
@@ -61,7 +61,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What has become of a task: an outcome, or the reason why this worker does no such builds."""
+    """The end of a task: an outcome, or the reason why this worker does no such builds."""
 
     refusal: str = ""
     worker: str = ""
@@ -77,6 +77,6 @@ class Answer:
 
 def run_task(text: str) -> str:
     """Do a task, in a worker."""
-    from wheelforge.batch.executors.host import Host
+    from wheelforge.batch.executors.task_worker import TaskWorker
 
-    return Host.answer(text)
+    return TaskWorker.answer(text)

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,7 +160,8 @@ def write_certificates(place: Path) -> tuple[str, ...]:
     """Write certificates of a cluster; return the options that name them."""
     import distributed
 
-    security = distributed.Security.temporary()
+    security: Any = distributed.Security
+    security = security.temporary()
     texts = {
         "ca": security.tls_ca_file,
         "cert": security.tls_worker_cert,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from wheelforge.batch.executors.store import EVENTS, Store
-from wheelforge.batch.executors.tasks import Answer, File, Task, Terms
+from wheelforge.batch.executors.tasks import Answer, File, Task, TaskTerms
 from wheelforge.batch.executors.wire import from_text, to_text
 from wheelforge.batch.jobs import Job
 from wheelforge.batch.options import BatchOptions
@@ -42,10 +42,10 @@ class RefusedError(Exception):
     """This worker does not do builds of that kind, for a reason."""
 
 
-class Host:
+class TaskWorker:
     """Does tasks in a process; ``slots`` is how many at a time, for which it has ``cores``."""
 
-    _host: ClassVar[Host | None] = None
+    _installed: ClassVar[TaskWorker | None] = None
 
     def __init__(self, cache_dir: Path, slots: int, cores: int) -> None:
         self.address = ""
@@ -62,13 +62,13 @@ class Host:
     @classmethod
     def answer(cls, text: str) -> str:
         """Do the task ``text`` in this process, if it is a worker."""
-        if cls._host is None:
+        if cls._installed is None:
             raise RuntimeError("this is no `wheelforge worker`")
-        return cls._host.do(text)
+        return cls._installed.do(text)
 
     def install(self) -> None:
         """Be what does tasks in this process."""
-        Host._host = self
+        TaskWorker._installed = self
 
     def do(self, text: str) -> str:
         """Do a task, and return the answer as a text."""
@@ -155,11 +155,11 @@ class Host:
 class _Room:
     """All that the builds of one batch with one Python need."""
 
-    def __init__(self, host: Host, task: Task) -> None:
+    def __init__(self, tasks: TaskWorker, task: Task) -> None:
         self.users = 0
         self.used = time.monotonic()
         self.is_cancelled = False
-        self._host = host
+        self._tasks = tasks
         self._store = Store(Path(task.store))
         self._task = task
         self._stack = contextlib.ExitStack()
@@ -187,7 +187,7 @@ class _Room:
         store = self._store
         if not store.has(self._task.marker):
             raise RefusedError(f"it does not see the directory `{store.root}` of the batch")
-        terms = from_text(store.read(self._task.terms), Terms)
+        terms = from_text(store.read(self._task.terms), TaskTerms)
         if terms.version != VERSION:
             raise RefusedError(f"it is wheelforge {VERSION}, and the batch is {terms.version}")
         settings = terms.settings
@@ -195,8 +195,8 @@ class _Room:
             path = local_path(place) if "://" in place else place
             if path and not Path(path).exists():
                 raise RefusedError(f"it does not see `{path}`, where files are looked for")
-        settings = replace(settings, cache_dir=self._host.cache_dir)
-        options = self._host.options._replace(pythons=(settings.python,))
+        settings = replace(settings, cache_dir=self._tasks.cache_dir)
+        options = self._tasks.options._replace(pythons=(settings.python,))
         stack = self._stack
         worker = open_worker(stack, settings, options, options.at_once, self._note)
         found = describe_python(worker.forges.pythons[settings.python])
@@ -299,7 +299,7 @@ class _Room:
         """Give back all that was opened."""
         with self._lock, contextlib.suppress(ForgeError):
             self._stack.close()
-        self._host.forget(self)
+        self._tasks.forget(self)
 
 
 def _list_files(artifacts: tuple[Artifact, ...]) -> Iterator[Path]:

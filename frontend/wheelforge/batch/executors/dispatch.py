@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.batch.executors.store import EVENTS, Store
-from wheelforge.batch.executors.tasks import Answer, File, Task, Terms
+from wheelforge.batch.executors.tasks import Answer, File, Task, TaskTerms
 from wheelforge.batch.executors.wire import from_text, to_text
 from wheelforge.events import BuildEvent
 from wheelforge.lockfile.model import describe_python
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.2
 
 
-class Exchange:
+class Dispatcher:
     """Writes tasks of ``forges``'s batch, and reads what workers say; for any number of threads.
 
     ``settings`` are those that the batch was given: without what it shares out on this machine.
@@ -110,7 +110,7 @@ class Exchange:
             # The first place of a forge for builds with needs has the wheels for them.
             place = Path(forge.context.settings.find_links[0])
             offers = list(map(self._add, sorted(place.iterdir())))
-        terms = Terms(
+        terms = TaskTerms(
             version=VERSION,
             settings=settings,
             target=describe_python(self._forges.pythons[job.python]),

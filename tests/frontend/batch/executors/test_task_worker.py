@@ -1,4 +1,4 @@
-"""What a worker does with a task, and why it does not do one."""
+"""Tasks that a worker does, and the reasons for which it does not."""
 
 import json
 from dataclasses import replace
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds import Ground, write_sdist
-from wheelforge.batch.executors.host import Host
 from wheelforge.batch.executors.store import EVENTS, Store
-from wheelforge.batch.executors.tasks import Answer, File, Task, Terms
+from wheelforge.batch.executors.task_worker import TaskWorker
+from wheelforge.batch.executors.tasks import Answer, File, Task, TaskTerms
 from wheelforge.batch.executors.wire import from_text, to_text
 from wheelforge.build.targets import find_layout, find_python
 from wheelforge.events import BuildEvent
@@ -28,11 +28,11 @@ class Batch:
         self.store, self.marker = Store.make(place / "store")
         settings = replace(self.ground.settings(), cache_dir=None)
         python = find_python(settings, find_layout(self.ground.cache))
-        self.terms = Terms(version=VERSION, settings=settings, target=describe_python(python))
-        self.host = Host(self.ground.cache, 2, 2)
-        self.host.address = "tcp://here"
+        self.terms = TaskTerms(version=VERSION, settings=settings, target=describe_python(python))
+        self.worker = TaskWorker(self.ground.cache, 2, 2)
+        self.worker.address = "tcp://here"
 
-    def describe(self, sdist: Path, terms: Terms, number: int = 0) -> Task:
+    def describe(self, sdist: Path, terms: TaskTerms, number: int = 0) -> Task:
         return Task(
             name=f"batch-{number}",
             store=str(self.store.root),
@@ -44,7 +44,7 @@ class Batch:
         )
 
     def do(self, task: Task) -> Answer:
-        return from_text(self.host.do(to_text(task)), Answer)
+        return from_text(self.worker.do(to_text(task)), Answer)
 
 
 @pytest.fixture
@@ -77,12 +77,12 @@ def test_worker__answers_with_outcome_files_events_and_log(batch: Batch, sdist: 
     assert {event.id for event in events} == {"1"}
     assert (events[0].kind, events[-1].kind) == ("started", "finished")
     assert (batch.store.root / "files" / task.source).read_bytes() == content
-    batch.host.cancel_all()
-    assert not batch.host.is_busy()
+    batch.worker.cancel_all()
+    assert not batch.worker.is_busy()
     assert batch.ground.stages == []
 
 
-def refused(batch: Batch, sdist: Path, terms: Terms) -> str:
+def refused(batch: Batch, sdist: Path, terms: TaskTerms) -> str:
     answer = batch.do(batch.describe(sdist, terms))
     assert answer.outcome is None
     assert answer.worker == "tcp://here"
@@ -141,7 +141,7 @@ def test_worker__does_not_guess_at_tasks_of_other_versions(batch: Batch, sdist: 
     facts = json.loads(to_text(batch.describe(sdist, batch.terms)))
     facts["v"]["more"] = 1
 
-    answer = from_text(batch.host.do(json.dumps(facts)), Answer)
+    answer = from_text(batch.worker.do(json.dumps(facts)), Answer)
 
     assert answer.refusal == f"it is wheelforge {VERSION}, which does not know such tasks"
 
@@ -161,11 +161,11 @@ def test_worker__a_damaged_source_is_not_built(batch: Batch, sdist: Path) -> Non
 def test_worker__closes_what_is_not_used_any_more(batch: Batch, sdist: Path) -> None:
     batch.do(batch.describe(sdist, batch.terms))
 
-    batch.host.sweep()
-    assert batch.host.is_busy()
-    batch.host.sweep(0.0)
+    batch.worker.sweep()
+    assert batch.worker.is_busy()
+    batch.worker.sweep(0.0)
 
-    assert not batch.host.is_busy()
+    assert not batch.worker.is_busy()
     assert batch.ground.stages == []
 
 
