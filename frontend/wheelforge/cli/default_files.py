@@ -24,7 +24,7 @@ _FILE = "wheelforge.toml"
 _IS_LINUX = sys.platform == "linux"
 _WHICH = ("config", "no_config")
 """The values that say which files are read."""
-_OF_USER = ("sandbox", "require_sandbox", "remote_key", "remote_trust")
+_OF_USER = ("sandbox", "require_sandbox", "remote_key")
 """Values of the user's file that the project's does not replace: it may be one of what is built."""
 
 
@@ -37,16 +37,33 @@ def find_defaults(
     """Return all defaults of a command, by the names of its values: ``variables``, and files'."""
     if not files:
         return variables
-    from wheelforge.cli.config_files import read_defaults
-
     found: dict[str, Default] = {}
-    for level in (*(read_defaults(path, command) for path in files), variables):
+    for level in (*(_read_file(path, command) for path in files), variables):
         if level is not variables:
             level |= {dest: found[dest] for dest in _OF_USER if dest in found}
         rivals = set[str]().union(*(list_rivals(parser, dest) for dest in level))
         kept = {dest: default for dest, default in found.items() if dest not in rivals}
         found = {**kept, **level}
     return found
+
+
+def _read_file(path: Path, command: str) -> dict[str, Default]:
+    """Return the defaults in a file; a project does not say whose wheels get into the cache."""
+    from wheelforge.cli.config_files import read_defaults
+
+    found = read_defaults(path, command)
+    if "remote_trust" in found and _is_of_project(path):
+        from wheelforge.errors import UsageError
+
+        reason = "a project may not say `remote-trust`; your own file, a variable or an option may"
+        raise UsageError("config-invalid", str(path), 0, reason)
+    return found
+
+
+def _is_of_project(path: Path) -> bool:
+    here = Path.cwd()
+    is_found = path.parent in {here, *here.parents} and path.name in {_FILE, "pyproject.toml"}
+    return is_found and path != _find_user_file()
 
 
 def list_files(

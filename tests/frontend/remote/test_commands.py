@@ -129,6 +129,23 @@ def test_remote_options__stand_in_a_configuration_file(place: Place) -> None:
     assert read_outcome(place, "second") == "reused"
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_remote_trust__is_refused_in_the_file_of_a_project(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, own: bool
+) -> None:
+    public = fill(place)
+    directory = place.path / "config" / "wheelforge" if own else place.path
+    directory.mkdir(parents=True, exist_ok=True)
+    text = f"remote-cache = ['{place.path}/shared']\nremote-trust = ['{public}']\n"
+    (directory / "wheelforge.toml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(place.path)
+
+    done = build(place, "second", XDG_CONFIG_HOME=str(place.path / "config"))
+
+    assert done.code == (0 if own else 2), done.err
+    assert ("a project may not say `remote-trust`" in done.err) is not own
+
+
 @pytest.mark.parametrize(
     "words",
     [
