@@ -88,11 +88,7 @@ def open_forge(
     """
     settings, components = settings or Settings(), components or Components()
     with contextlib.ExitStack() as stack:
-        layout, limit = (
-            find_layout(settings.cache_dir, settings.stage_dir),
-            settings.cache_max_bytes,
-        )
-        cache = stack.enter_context(open_cache(layout, partial(pass_on, reporter), max_bytes=limit))
+        cache = stack.enter_context(_open_cache(settings, reporter))
         targets = stack.enter_context(contextlib.closing(Targets(settings, cache.layout)))
         python = targets.find().python
         sandbox = _find_sandbox(settings, components, cache.layout)
@@ -132,6 +128,11 @@ def open_forge(
             forge.close(cancels=True)
             raise
         forge.close()
+
+
+def _open_cache(settings: Settings, reporter: Reporter) -> contextlib.AbstractContextManager[Cache]:
+    layout = find_layout(settings.cache_dir, settings.stage_dir)
+    return open_cache(layout, partial(pass_on, reporter), max_bytes=settings.cache_max_bytes)
 
 
 def _check_provenance(settings: Settings, provider: EnvironmentProvider) -> None:

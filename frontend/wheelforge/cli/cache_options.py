@@ -1,10 +1,17 @@
-"""Options about the cache, and about wheels of earlier builds that are in it."""
+"""Options about the cache, about wheels of earlier builds that are in it, and of its commands."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.argument_types import parse_output_directory, parse_rate, parse_size
+from wheelforge.cli.argument_types import (
+    absolute_path,
+    parse_days,
+    parse_output_directory,
+    parse_rate,
+    parse_size,
+    parse_time,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -77,4 +84,56 @@ def add_cache_directory(parser: Options) -> None:
         type=parse_output_directory,
         metavar="DIR",
         help="cache directory (default: the platform's)",
+    )
+
+
+def add_cache_verify(parser: argparse.ArgumentParser) -> None:
+    """Add what `cache verify` does about damage."""
+    add_cache_directory(parser)
+    parser.add_argument("--repair", action="store_true", help="mend or remove what is wrong")
+
+
+def add_cache_gc(parser: argparse.ArgumentParser) -> None:
+    """Add what the collector leaves."""
+    add_cache_directory(parser)
+    parser.add_argument(
+        "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much: 5GB"
+    )
+    parser.add_argument(
+        "--max-age",
+        type=parse_days,
+        metavar="AGE",
+        help="remove what was unused for longer: 30d",
+    )
+
+
+def add_cache_keygen(parser: argparse.ArgumentParser) -> None:
+    """Add where a key is written."""
+    parser.add_argument(
+        "key_file", type=absolute_path, metavar="FILE", help="the private key; FILE.pub: the public"
+    )
+
+
+def add_cache_export(parser: argparse.ArgumentParser) -> None:
+    """Add the file that is written, and what is left out of it."""
+    parser.add_argument("file", type=absolute_path, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--used-since",
+        type=parse_time,
+        metavar="TIME",
+        help="leave out what was not used since 2026-05-01, or in the last 7 days",
+    )
+    add_cache_directory(parser)
+
+
+def add_cache_import(parser: argparse.ArgumentParser) -> None:
+    """Add the file that is read."""
+    parser.add_argument("file", type=absolute_path, metavar="FILE", help="as `export` writes it")
+    add_cache_directory(parser)
+
+
+def add_cache_trust(parser: argparse.ArgumentParser) -> None:
+    """Add the key that is trusted."""
+    parser.add_argument(
+        "key_file", type=absolute_path, metavar="FILE", help="a public key, as `keygen` writes it"
     )

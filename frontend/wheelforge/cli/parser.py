@@ -18,10 +18,7 @@ from wheelforge.cli import (
 )
 from wheelforge.cli.argument_types import (
     absolute_path,
-    parse_days,
     parse_output_directory,
-    parse_size,
-    parse_time,
 )
 
 if TYPE_CHECKING:
@@ -251,52 +248,6 @@ def _add_cache_facts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _add_cache_verify(parser: argparse.ArgumentParser) -> None:
-    cache_options.add_cache_directory(parser)
-    parser.add_argument("--repair", action="store_true", help="mend or remove what is wrong")
-
-
-def _add_cache_gc(parser: argparse.ArgumentParser) -> None:
-    cache_options.add_cache_directory(parser)
-    parser.add_argument(
-        "--max-size", type=parse_size, metavar="SIZE", help="leave at most this much: 5GB"
-    )
-    parser.add_argument(
-        "--max-age",
-        type=parse_days,
-        metavar="AGE",
-        help="remove what was unused for longer: 30d",
-    )
-
-
-def _add_cache_keygen(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "key_file", type=absolute_path, metavar="FILE", help="the private key; FILE.pub: the public"
-    )
-
-
-def _add_cache_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=absolute_path, metavar="FILE", help="the file to write")
-    parser.add_argument(
-        "--used-since",
-        type=parse_time,
-        metavar="TIME",
-        help="leave out what was not used since 2026-05-01, or in the last 7 days",
-    )
-    cache_options.add_cache_directory(parser)
-
-
-def _add_cache_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=absolute_path, metavar="FILE", help="as `export` writes it")
-    cache_options.add_cache_directory(parser)
-
-
-def _add_cache_trust(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "key_file", type=absolute_path, metavar="FILE", help="a public key, as `keygen` writes it"
-    )
-
-
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     server_options.add_listening(parser)
     server_options.add_index_serving(parser)
@@ -356,20 +307,32 @@ COMMANDS = {
     ),
     "cache size": Command(_add_cache_facts, "print the size of the cache", "cache.show_size"),
     "cache list": Command(_add_cache_facts, "list the entries of the cache", "cache.show_entries"),
-    "cache verify": Command(_add_cache_verify, "check every file of the cache", "cache.verify"),
-    "cache gc": Command(_add_cache_gc, "remove leftovers and old entries", "cache.collect"),
+    "cache verify": Command(
+        cache_options.add_cache_verify, "check every file of the cache", "cache.verify"
+    ),
+    "cache gc": Command(
+        cache_options.add_cache_gc, "remove leftovers and old entries", "cache.collect"
+    ),
     "cache clear": Command(
         cache_options.add_cache_directory, "remove everything that is not in use", "cache.clear"
     ),
     "cache export": Command(
-        _add_cache_export, "write the wheels of the cache into one file", "cache.export"
+        cache_options.add_cache_export,
+        "write the wheels of the cache into one file",
+        "cache.export",
     ),
-    "cache import": Command(_add_cache_import, "add what is in such a file", "cache.import_file"),
+    "cache import": Command(
+        cache_options.add_cache_import, "add what is in such a file", "cache.import_file"
+    ),
     "cache keygen": Command(
-        _add_cache_keygen, "make a key that signs wheels of remote caches", "keys.make_key"
+        cache_options.add_cache_keygen,
+        "make a key that signs wheels of remote caches",
+        "keys.make_key",
     ),
     "cache trust": Command(
-        _add_cache_trust, "use wheels of remote caches that a key has signed", "keys.trust"
+        cache_options.add_cache_trust,
+        "use wheels of remote caches that a key has signed",
+        "keys.trust",
     ),
     "config show": Command(
         _add_config_show, "show each value in force and where it comes from", "config.show"

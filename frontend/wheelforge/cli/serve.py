@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wheelforge.cli.command_options import CommandOptions
-    from wheelforge.service.server import Server
+    from wheelforge.service.server import Server, ServerOptions
     from wheelforge.service.simple.rules import IndexRules
 
 _OF_BUILDS = (
@@ -104,13 +104,31 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         hosted.prepare()
 
     zygote = Zygote(prepare, partial(hosted.work, floor=_find_floor(options)), closed=listeners)
-    from wheelforge.service.access import read_tokens
-    from wheelforge.service.server import ServerOptions, serve
+    from wheelforge.service.server import serve
 
     console = Console(options.verbosity)
+
+    def on_ready(server: Server) -> None:
+        left = len(server.runs.active)
+        more = f"; {left} builds of an earlier server are taken up" if left else ""
+        where = f"{server.address} and {server.url}" if server.url else server.address
+        console.say("note", f"listening on {where}{more}")
+        _notify("READY=1")
+        if options.detach:
+            write_to_log(home.log, is_ready=True)
+
+    serve(_make_server_options(options, home, listeners, console), zygote, on_ready)
+
+
+def _make_server_options(
+    options: CommandOptions, home: Home, listeners: Sequence[socket.socket], console: Console
+) -> ServerOptions:
+    from wheelforge.service.access import read_tokens
+    from wheelforge.service.server import ServerOptions
+
     path = find_socket(listeners) or options.socket or choose_socket(home, os.environ)
     network = find_network(listeners) or options.listen
-    found = ServerOptions(
+    return ServerOptions(
         cache=find_layout(options.cache_dir).root,
         socket=path,
         jobs=options.jobs or count_cores(),
@@ -130,17 +148,6 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         shared_bytes=options.shared_cache or 0,
         has_log=bool(options.detach),
     )
-
-    def on_ready(server: Server) -> None:
-        left = len(server.runs.active)
-        more = f"; {left} builds of an earlier server are taken up" if left else ""
-        where = f"{server.address} and {server.url}" if server.url else server.address
-        console.say("note", f"listening on {where}{more}")
-        _notify("READY=1")
-        if options.detach:
-            write_to_log(home.log, is_ready=True)
-
-    serve(found, zygote, on_ready)
 
 
 def _find_floor(options: CommandOptions) -> str:

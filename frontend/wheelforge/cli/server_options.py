@@ -68,6 +68,10 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="end after 900 or 15m without clients and builds (default: never)",
     )
+    _add_targets(group)
+
+
+def _add_targets(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--target",
         dest="targets",
