@@ -20,7 +20,7 @@ COMMANDS = ("build", "metadata", "lock", "why")
 """The commands that a server does."""
 _OTHERS = {
     *("serve", "server", "fetch", "unpack", "cache", "config", "overrides"),
-    *("help", "explain", "completion", "doctor", "want", "verify"),
+    *("help", "explain", "completion", "doctor", "want", "verify", "worker"),
 }
 """The first words of all other commands."""
 _SUFFIX = ".run"

@@ -109,13 +109,12 @@ def test_hooks__have_the_client_s_variables_and_umask_and_none_of_the_server(
     service: Service, tmp_path: Path
 ) -> None:
     code = "import os; m = os.umask(0); os.umask(m); files['umask'] = oct(m)"
-    sdist = write_sdist(tmp_path, build_wheel=code)
+    project = write_project(tmp_path / "p", build_wheel=code)
+    words = (project, "--wheel", "-o")
     variables = {"CFLAGS": "-O2", "TZ": "UTC", "MINE": "yes"}
 
-    done = service.run(sdist, "-o", tmp_path / "a", variables=variables, umask=0o027)
-    local = start_client(
-        service.ground, sdist, "-o", tmp_path / "b", variables=variables, umask=0o027
-    )
+    done = service.run(*words, tmp_path / "a", variables=variables, umask=0o027)
+    local = start_client(service.ground, *words, tmp_path / "b", variables=variables, umask=0o027)
 
     assert finish(local).code == done.code == 0, done.err
     ours, theirs = read_facts(done.paths[0]), read_facts(tmp_path / "b" / done.paths[0].name)

@@ -61,12 +61,12 @@ def start_slow(service: Service, place: Path) -> tuple[str, int]:
 
 def test_client__builds_by_itself_if_no_worker_can_be_had(service: Service, tmp_path: Path) -> None:
     os.kill(find_child(service.process.pid), signal.SIGKILL)
+    service.process.wait(15)  # a server that cannot build any more ends
 
     done = service.run(write_sdist(tmp_path), "-o", tmp_path / "out")
 
     assert done.code == 0, done.err
-    assert "no worker" in done.err
-    assert service.ask("GET", "/api/v1/queue")[1]["running"] == []
+    assert "it is done here" in done.err
 
 
 def test_cancelled_build__ends_although_its_worker_stands_still(
