@@ -159,7 +159,8 @@ async def _ask_upstream(index: Index, asked: Asked, answer: PaddedAnswer) -> Lis
         patience = 0.0
     if answer.is_again and answer.redirects:
         patience = None  # it is told now, whatever it is
-    if asked.may_build and patience is not None and not site.is_stopping:
+    may_begin = asked.may_build and not site.is_stopping and not _is_busy(site, asked.asker)
+    if may_begin and patience is not None:
         if patience:
             await asyncio.wait({asking}, timeout=patience)
         if not asking.done():
@@ -167,11 +168,16 @@ async def _ask_upstream(index: Index, asked: Asked, answer: PaddedAnswer) -> Lis
     return await asyncio.shield(asking)
 
 
+def _is_busy(site: Site, asker: Asker) -> bool:
+    """Return whether a client waits for so many pages that it has to wait for another one."""
+    return site.waiting[asker.client] >= _MOST_WAITING
+
+
 async def _wait_for_builds(
     index: Index, asked: Asked, listing: Listing, answer: PaddedAnswer
 ) -> web.StreamResponse:
     site, (target, name, form, asker, _) = index.site, asked
-    if site.waiting[asker.client] >= _MOST_WAITING:
+    if _is_busy(site, asker):
         raise Problem(429, "client-busy", f"this client waits for {_MOST_WAITING} pages already")
     missing = site.find_missing(target, name, listing)
     site.waiting[asker.client] += 1
