@@ -22,7 +22,7 @@ def test_reuse_sweep__kills_leave_a_sound_cache_and_whole_deliveries() -> None:
 
 
 @needs_strace
-@pytest.mark.long
+@pytest.mark.stress
 def test_reuse_sweep__failures_are_told_in_one_sentence_and_harm_nothing() -> None:
     tally = Sweep(scenarios=_SHORT, share=0.01).fail()
 

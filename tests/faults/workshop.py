@@ -122,9 +122,11 @@ class Workshop:
         if outcome != "missed":
             violations += self._judge(ended, outcome)
             violations += self._look_at_results()
-            # An unreadable entry of a damaged cache is not kept at all costs.
-            may_lose = self._scenario.may_lose or bool(point.error and self._scenario.is_damaged)
-            violations += self._recover(*self._list_commands(), is_whole=not may_lose)
+            # An entry that cannot be read is not kept at all costs.
+            scenario, has_error = self._scenario, bool(point.error)
+            may_lose = has_error and (scenario.is_damaged or scenario.needs_once)
+            is_whole = not (may_lose or scenario.may_lose)
+            violations += self._recover(*self._list_commands(), is_whole=is_whole)
         return Finding(point=point, outcome=outcome, violations=tuple(dict.fromkeys(violations)))
 
     def _list_commands(self) -> list[list[str]]:
