@@ -437,7 +437,7 @@ def test_worker__an_unexpected_exception_ends_one_build_only(
     from wheelforge.build.session import BuildSession
     from wheelforge.cli import main
 
-    honest = BuildSession.run
+    honest, before = BuildSession.run, threading.active_count()
 
     def stumble(self: BuildSession) -> Outcome:
         if self.request.label.startswith("bad"):
@@ -451,4 +451,4 @@ def test_worker__an_unexpected_exception_ends_one_build_only(
     assert code == 1
     assert "error[unexpected]: `bad-1.0.tar.gz` is not built" in capsys.readouterr().err
     assert yard.results() == {"good"}
-    wait_until(lambda: threading.active_count() == 1)
+    wait_until(lambda: threading.active_count() <= before)

@@ -224,7 +224,7 @@ def test_git__nobody_is_asked_for_a_password(tmp_path: Path, server: GitUrl) -> 
         ("git+ext::sh -c x", "only `git+https:`"),
         ("git+http://host/demo", "only `git+https:`"),
         ("git+git@host:demo", "only `git+https:`"),
-        ("git+file://host", "only `git+https:`"),
+        ("git+file://host", "it is not like `git+https://host/name.git`"),
     ],
 )
 def test_git__what_is_hostile_or_unknown_is_refused(text: str, reason: str) -> None:

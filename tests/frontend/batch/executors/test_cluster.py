@@ -83,7 +83,9 @@ def is_clean(place: Path) -> bool:
     return not list_processes(place)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.stress)]
+)
 def test_cluster__interrupted_leaves_no_process_and_no_stage(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -100,6 +102,7 @@ def test_cluster__interrupted_leaves_no_process_and_no_stage(
     assert {path.name for path in (tmp_path / "cache" / "stage-v1").iterdir()} == {".git"}
 
 
+@pytest.mark.stress
 def test_cluster__coordinator_is_killed_and_resumed(tmp_path: Path) -> None:
     yard = Yard(place=tmp_path)
     process, sdists = start_slow(yard, tmp_path, "--executor", "dask")
@@ -118,6 +121,7 @@ def test_cluster__coordinator_is_killed_and_resumed(tmp_path: Path) -> None:
     assert "1 built, 1 kept" in err
 
 
+@pytest.mark.stress
 def test_cluster__a_lost_scheduler_is_one_error_and_the_batch_goes_on_later(
     tmp_path: Path,
 ) -> None:
@@ -143,6 +147,7 @@ def test_cluster__a_lost_scheduler_is_one_error_and_the_batch_goes_on_later(
         assert code == 0, err
 
 
+@pytest.mark.stress
 def test_cluster__no_worker_is_used_that_is_no_use_and_the_reason_is_told(
     tmp_path: Path,
 ) -> None:
