@@ -14,7 +14,7 @@ from tests.support.universe import Universe
 from wheelforge_isolation import Layout, WheelKey, read_wheel_key
 
 settings.register_profile("short", max_examples=100, deadline=None)
-settings.register_profile("thorough", max_examples=500, deadline=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.register_profile("long", max_examples=20_000, deadline=None, print_blob=True)
 settings.load_profile("short")
 
