@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from wheelforge.cli.argument_types import Options
+
 
 def add_listening(parser: argparse.ArgumentParser) -> None:
     """Add where a server listens, and how it lives."""
@@ -71,7 +73,7 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
     _add_targets(group)
 
 
-def _add_targets(group: argparse._ArgumentGroup) -> None:
+def _add_targets(group: Options) -> None:
     group.add_argument(
         "--target",
         dest="targets",
