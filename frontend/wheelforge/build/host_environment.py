@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from subprocess import run
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,10 +121,8 @@ class _Installed:
         requirement.marker = None  # as it holds
         path = (*above, str(requirement))
         found = next(iter(distributions(name=requirement.name, path=self._places)), None)
-        # Of a broken installation there may be no more than a directory, without a version; to ask
-        # for one that is not there is deprecated.
-        versions = (found and found.metadata.get_all("Version")) or [""]
-        if not versions[0] or not requirement.specifier.contains(versions[0], prereleases=True):
+        version = _read_version(found) if found else ""
+        if not version or not requirement.specifier.contains(version, prereleases=True):
             yield " -> ".join(path)
             return
         # pip has ignored a requirement that cannot be parsed when it installed this.
@@ -137,3 +135,15 @@ class _Installed:
             return any(applies(requirement, self._markers, extra) for extra in ("", *extras))
         except FormatError:
             return True  # of a marker that cannot be evaluated, the requirement may be needed
+
+
+def _read_version(found: Distribution) -> str:
+    """Return the version of a distribution; nothing if its installation is broken.
+
+    There may be no more than a directory. The `importlib_metadata` of the index, where something
+    has imported it, answers here too, and raises an error then.
+    """
+    try:
+        return (found.metadata.get_all("Version") or [""])[0]
+    except FileNotFoundError:
+        return ""

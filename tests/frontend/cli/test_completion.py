@@ -51,7 +51,13 @@ def run(*words: object) -> list[str]:
 
 COMPLETIONS = [
     ("cache g", ["gc"]),
-    ("cache ", ["dir", "size", "list", "verify", "gc", "clear"]),
+    (
+        "cache ",
+        [
+            *("dir", "size", "list", "verify", "gc", "clear"),
+            *("export", "import", "keygen", "trust"),
+        ],
+    ),
     ("-q unp", ["unpack"]),
     ("cache gc --max-", ["--max-size", "--max-age"]),
     ("demo --keep ", ["never", "failed", "always"]),
