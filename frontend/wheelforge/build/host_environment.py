@@ -144,6 +144,7 @@ def _read_version(found: Distribution) -> str:
     has imported it, answers here too, and raises an error then.
     """
     try:
-        return (found.metadata.get_all("Version") or [""])[0]
+        versions: list[str] = found.metadata.get_all("Version") or [""]
     except FileNotFoundError:
         return ""
+    return versions[0]
