@@ -87,16 +87,16 @@ def list_files(
 
 def find_user_directory() -> Path:
     """Return the directory of what the user has configured, which need not be there."""
-    place = os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config"
-    # The library takes longer to be imported than all that is here.
-    if _IS_LINUX:
-        return Path(place, "wheelforge").expanduser()
     import platformdirs
 
     return platformdirs.user_config_path("wheelforge", appauthor=False)
 
 
 def _find_user_file() -> Path | None:
+    place = os.environ.get("XDG_CONFIG_HOME", "").strip() or "~/.config"
+    # Nearly nobody has one, and the library takes longer to be imported than all that is here.
+    if _IS_LINUX and not Path(place, "wheelforge").expanduser().exists():
+        return None
     path = find_user_directory() / _FILE
     return path if path.is_file() else None
 

@@ -60,6 +60,11 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="be a remote cache too, of at most this size: 20GB",
     )
+    _add_lifetime(group)
+    _add_targets(group)
+
+
+def _add_lifetime(group: Options) -> None:
     group.add_argument(
         "--detach", action="store_true", help="go on in the background once it is ready"
     )
@@ -70,7 +75,6 @@ def add_listening(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="end after 900 or 15m without clients and builds (default: never)",
     )
-    _add_targets(group)
 
 
 def _add_targets(group: Options) -> None:

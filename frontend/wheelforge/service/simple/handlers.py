@@ -20,7 +20,7 @@ from wheelforge.service.simple.builds import Asker
 from wheelforge.service.simple.negotiation import accepts_gzip, choose_form
 from wheelforge.service.simple.padding import OF_PAGES, PAD_SECONDS, PaddedAnswer, read_since
 from wheelforge.service.simple.pages import compose_root, render
-from wheelforge.service.simple.site import Site, make_content
+from wheelforge.service.simple.site import MOST_WAITING, Site, make_content
 from wheelforge_isolation import ForgeError, mark_used
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[["Index", web.Request], Awaitable[web.StreamResponse]]
 
-_MOST_WAITING = 512
-"""Pages for which one client may wait at once."""
 _FOR_EVER = "max-age=365000000, immutable"
 _FOREIGN = {"cross-site", "same-site"}
 
@@ -159,7 +157,7 @@ async def _ask_upstream(index: Index, asked: Asked, answer: PaddedAnswer) -> Lis
         patience = 0.0
     if answer.is_again and answer.redirects:
         patience = None  # it is told now, whatever it is
-    may_begin = asked.may_build and not site.is_stopping and not _is_busy(site, asked.asker)
+    may_begin = asked.may_build and not site.is_stopping and not site.is_busy(asked.asker)
     if may_begin and patience is not None:
         if patience:
             await asyncio.wait({asking}, timeout=patience)
@@ -168,17 +166,12 @@ async def _ask_upstream(index: Index, asked: Asked, answer: PaddedAnswer) -> Lis
     return await asyncio.shield(asking)
 
 
-def _is_busy(site: Site, asker: Asker) -> bool:
-    """Return whether a client waits for so many pages that it has to wait for another one."""
-    return site.waiting[asker.client] >= _MOST_WAITING
-
-
 async def _wait_for_builds(
     index: Index, asked: Asked, listing: Listing, answer: PaddedAnswer
 ) -> web.StreamResponse:
     site, (target, name, form, asker, _) = index.site, asked
-    if _is_busy(site, asker):
-        raise Problem(429, "client-busy", f"this client waits for {_MOST_WAITING} pages already")
+    if site.is_busy(asker):
+        raise Problem(429, "client-busy", f"this client waits for {MOST_WAITING} pages already")
     missing = site.find_missing(target, name, listing)
     site.waiting[asker.client] += 1
     try:

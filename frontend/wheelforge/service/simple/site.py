@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from wheelforge.index import Candidate
     from wheelforge.index.listing import ListedFile, Listing
     from wheelforge.service.server import Server
+    from wheelforge.service.simple.builds import Asker
     from wheelforge.service.simple.pages import Wheel
     from wheelforge.service.simple.rules import IndexRules
     from wheelforge.service.simple.wheels import Failure
 
 DEFAULT = "default"
 """The name of the only target of a server that was given none."""
+MOST_WAITING = 512
+"""Pages for which one client may wait at once."""
 _MOST_KEPT_BYTES = 32 << 20
 _MOST_CHOICES = 4096
 _LEAST_PACKED_BYTES = 1024
@@ -74,6 +77,10 @@ class Site:
         self._kept: OrderedDict[tuple[str, ...], tuple[object, Content]] = OrderedDict()
         self._kept_bytes = 0
         self._choices: OrderedDict[tuple[str, str], tuple[object, list[Candidate]]] = OrderedDict()
+
+    def is_busy(self, asker: Asker) -> bool:
+        """Return whether a client waits for so many pages that it cannot wait for another one."""
+        return self.waiting[asker.client] >= MOST_WAITING
 
     async def close(self) -> None:
         """Let all builds for pages go, and close what is open."""
