@@ -44,6 +44,8 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OWN_NAME = re.compile(r"leases|locks|[a-z]+-v\d+")
 """The directories that `Layout` names, in this release or another one."""
 _GROUP_SHARED = stat.S_ISGID | stat.S_IWGRP
+_visits = set[tuple[int, str]]()
+"""Processes, and the directories of stages that they have visited."""
 
 
 def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None) -> bool:
@@ -76,7 +78,8 @@ def claim_cache(layout: Layout, report: Callable[[str, str], None] | None = None
 def claim_stages(layout: Layout) -> None:
     """Make stages outside of the cache ready, and remove what dead processes left in them.
 
-    Nothing else visits them: memory would stay full of what was left.
+    Nothing else visits them: memory would stay full of what was left. Once in a process is enough,
+    however often it opens the cache.
     """
     root = layout.stage_root
     if root is None:
@@ -85,7 +88,10 @@ def claim_stages(layout: Layout) -> None:
     status = _examine(str(root))
     if status is None or not _is_closed(status):
         raise StageRootSharedError(str(root))
-    collect_stages(layout.stages)
+    # A fork is a process of its own.
+    if (visit := (os.getpid(), str(root))) not in _visits:
+        _visits.add(visit)
+        collect_stages(layout.stages)
 
 
 def is_trusted(layout: Layout) -> bool:

@@ -119,6 +119,18 @@ def test_cache__is_brought_back_to_its_size_when_closed(layout: Layout, wheels: 
     assert 0 < max(sizes) <= 6000
 
 
+def test_stages_elsewhere__are_collected_once_in_a_process(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "cache", tmp_path / "memory")
+    left = [layout.stages / name for name in ("first", "second")]
+
+    for path in left:
+        (path / "tree").mkdir(parents=True)
+        with open_cache(layout, ignore):
+            pass
+
+    assert [path.exists() for path in left] == [False, True]
+
+
 def test_cache__standing_in_for_a_foreign_one_leaves_nothing(
     tmp_path: Path, layout: Layout, wheels: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
