@@ -50,12 +50,13 @@ async def explain_build(server: Server, request: web.Request) -> web.StreamRespo
 
 def _find_facts(server: Server, *runs: Run) -> list[dict[str, Any]]:
     """Return all that is known of what each of these builds depended on."""
-    wheels = list_built_wheels(find_layout(server.options.cache))
+    made = [[each["hashes"]["sha256"] for each in run.outcome.get("artifacts", ())] for run in runs]
+    wanted = {sha256 for each in made for sha256 in each}
+    wheels = list_built_wheels(find_layout(server.options.cache), wanted) if wanted else ()
     facts = {wheel.sha256: about for wheel, about in wheels}
     found = list[dict[str, Any]]()
-    for run in runs:
-        made = (each["hashes"]["sha256"] for each in run.outcome.get("artifacts", ()))
-        known = next((facts[sha256] for sha256 in made if sha256 in facts), None)
+    for run, hashes in zip(runs, made, strict=True):
+        known = next((facts[sha256] for sha256 in hashes if sha256 in facts), None)
         if known is None:
             detail = f"no wheel of `{run.label}` is in the cache that it could be compared by"
             raise Problem(404, "build-unknown", detail)

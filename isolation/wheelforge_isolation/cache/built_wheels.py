@@ -24,7 +24,7 @@ from wheelforge_isolation.files.locks import wait_for_lock
 from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX, parse_sdist_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from wheelforge_isolation.cache.layout import Layout
@@ -158,14 +158,24 @@ class BuiltStore:
         return "the wheel that it names is gone"
 
 
-def list_built_wheels(layout: Layout) -> Iterator[tuple[WheelKey, dict[str, Any]]]:
-    """Yield each wheel that was built, with its builder's facts; the files are not looked at."""
+def list_built_wheels(
+    layout: Layout, sha256s: Collection[str] = ()
+) -> Iterator[tuple[WheelKey, dict[str, Any]]]:
+    """Yield each wheel that was built, with its builder's facts; the files are not looked at.
+
+    Where ``sha256s`` are given, only wheels with these are yielded, and other records not parsed.
+    """
+    wanted = [sha256.encode() for sha256 in sha256s]
     for path in layout.built.list_records():
-        record = parse_record(read_record(path))
+        data = read_record(path)
+        if wanted and not any(sha256 in (data or b"") for sha256 in wanted):
+            continue
+        record = parse_record(data)
         if record is not None and record.key == path.stem:
             facts = record.about.pop(_FACTS)
             key = WheelKey(**record.about)
-            if key.file_name.endswith(WHEEL_SUFFIX):
+            is_wanted = not wanted or key.sha256 in sha256s
+            if key.file_name.endswith(WHEEL_SUFFIX) and is_wanted:
                 yield key, facts
 
 

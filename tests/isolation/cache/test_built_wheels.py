@@ -15,7 +15,14 @@ import pytest
 from tests.support.caches import DAY_SECONDS, grow_older, ignore, write_wheels
 from tests.support.stock import Reporter
 from tests.support.trees import read_tree
-from wheelforge_isolation import Event, Layout, WheelKey, open_cache, read_wheel_key
+from wheelforge_isolation import (
+    Event,
+    Layout,
+    WheelKey,
+    list_built_wheels,
+    open_cache,
+    read_wheel_key,
+)
 from wheelforge_isolation.files import fs
 
 
@@ -158,6 +165,16 @@ def test_built_wheel__finding_it_is_use(filled: Layout) -> None:
         path.stat().st_mtime > then + 4 * DAY_SECONDS
         for path, then in zip(used, before, strict=True)
     )
+
+
+def test_built_wheels__those_with_a_hash_are_listed_alone(
+    layout: Layout, wheels: list[Path]
+) -> None:
+    remembered = [remember(layout, wheel, wheel.name) for wheel in wheels]
+
+    listed = list_built_wheels(layout, {remembered[1].sha256})
+
+    assert [key for key, _ in listed] == [remembered[1]]
 
 
 def test_built_wheel__needs_no_record_to_be_used(
