@@ -155,6 +155,9 @@ class Policy:
     """Of these, wheels are built in any case: normalised names, or ``:all:``."""
     verify_reuse: float = 0.0
     """The share of wheels to be used again that are built nevertheless, and compared."""
+    umask: int = 0o022
+    """Of hooks of what is unpacked: backends put modes of files into wheels. Those of a project in
+    its own place have the user's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.errors import UsageError
-from wheelforge.hooks.environ import UMASK, is_epoch
+from wheelforge.hooks.environ import is_epoch
 from wheelforge.hooks.runner import HookOptions
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class HookTerms:
             on_start=self._use_time,
             on_ending=self._on_ending,
             is_cancelled=session.cancellation.is_cancelled,
-            umask=UMASK if root.is_relative_to(self._place) else None,
+            umask=policy.umask if root.is_relative_to(self._place) else None,
             **self._limit_requirement(),
         )
 

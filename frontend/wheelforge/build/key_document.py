@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.build.toolchain import digest_file
-from wheelforge.hooks.environ import UMASK, compose_environment
+from wheelforge.hooks.environ import compose_environment
 from wheelforge.version import VERSION
 from wheelforge_isolation import read_umask
 from wheelforge_isolation.formats.requirements import find_name
@@ -109,7 +109,7 @@ def describe_policy(policy: Policy, sandbox: Sandbox | None = None, *, is_staged
     return {
         **({"sandbox": sandbox.identity} if sandbox else {}),
         "wheelforge": VERSION,
-        "umask": f"{UMASK if is_staged else read_umask():03o}",
+        "umask": f"{policy.umask if is_staged else read_umask():03o}",
         "compiler_cache": policy.compiler_cache,
     }
 

@@ -15,8 +15,6 @@ REPEATABLE = {
 }
 """Variables that every hook has, unless they are given: the order of sets, the time zone, and the
 language and order of letters are no longer those of one run, one machine or one user."""
-UMASK = 0o022
-"""Of hooks whose project is in a directory of ours: backends put modes of files into wheels."""
 _REMOVED = frozenset({
     *("PYTHONBREAKPOINT", "PYTHONCASEOK", "PYTHONEXECUTABLE", "PYTHONHOME", "PYTHONINSPECT"),
     *("PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX"),

@@ -79,6 +79,7 @@ class Rebuild:
                 era=Era.OFF,
                 source_date_epoch=internal["sourceDateEpoch"] or None,
                 timeout_seconds=self._settings.policy.timeout_seconds,
+                umask=int(as_table(internal["policy"]).get("umask", "022"), 8),
             ),
             provenance=Provenance(
                 statements=True,

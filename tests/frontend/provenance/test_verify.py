@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,7 @@ def test_rebuild__that_differs_tells_the_first_difference_and_what_is_new(
     def change(statement: Any) -> None:
         definition = statement["predicate"]["buildDefinition"]
         definition["internalParameters"]["environments"][0]["wheels"] = [digest]
-        definition["internalParameters"]["policy"]["umask"] = "077"
+        definition["internalParameters"]["policy"]["wheelforge"] = "0.0"
         wheel = next(
             each for each in definition["resolvedDependencies"] if each["name"] == evil.name
         )
@@ -173,7 +174,27 @@ def test_rebuild__that_differs_tells_the_first_difference_and_what_is_new(
     assert (done.code, row["verdict"]) == (1, "different"), done.err
     texts = {each["path"]: each["text"] for each in row["differences"]}
     assert texts["thing.py"] == "line 1: `made_by = 'good'`, and `made_by = 'evil'`"
-    assert row["circumstances"] == ["policy.umask"]
+    assert row["circumstances"] == ["policy.wheelforge"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_rebuild__has_the_umask_of_the_statement(tmp_path: Path) -> None:
+    look = "import os; umask = os.umask(0); os.umask(umask); files['seen'] = f'{umask:03o}'"
+    ground, place = Ground.make(tmp_path), Place(path=tmp_path)
+    source, tree = write_sdist(tmp_path, build_wheel=look), tmp_path / "tree"
+    words = ground.words(source, "-o", tmp_path / "out", "--provenance")
+    before = os.umask(0o077)
+    try:
+        (wheel,) = place.run(*words, "--sdist-extract-dir", tree).paths
+    finally:
+        os.umask(before)
+
+    done = place.run(*ground.words("verify", wheel, "--source", source, "--json"))
+
+    (row,) = json.loads(done.out)
+    # The backend also writes down where it was, which was in the tree.
+    assert "seen" not in {each["path"] for each in row["differences"]}, done.err
+    assert row["circumstances"] == []
 
 
 @pytest.mark.parametrize(
