@@ -31,6 +31,7 @@ from wheelforge.errors import BuildCancelledError, BuildNotStartedError, Service
 from wheelforge.events import BuildEvent
 from wheelforge.lockfile import Lock, merge_locks, read_lock
 from wheelforge.models import Cause, Outcome
+from wheelforge.provenance.options import BESIDE, read_beside
 from wheelforge.service.access import load_tokens
 from wheelforge.service.home import PROTOCOL
 from wheelforge.service.network_client import RemoteServer
@@ -296,7 +297,10 @@ class _Builder:
             drafts = [self._fetch(each, Path(place)) for each in facts.get("artifacts", ())]
             locks = [draft for draft in drafts if draft.name == LOCK_NAME]
             self._locks += map(read_lock, locks)
-            paths = tuple(deliver_file(each, build.request.output) for each in drafts if not locks)
+            output = build.request.output
+            paths = tuple(
+                deliver_file(each, output, read_beside(each)) for each in drafts if not locks
+            )
         if locks:
             facts = {**facts, "outcome": {**facts["outcome"], "artifacts": []}}
         told = Told(build.request, build.number, paths, frozenset(notes))
@@ -308,6 +312,10 @@ class _Builder:
         if Path(name).name != name or not name.endswith(_RESULTS):
             raise ServiceError("server-failed", f"`{escape_line(name)}` is no name of a result")
         self._server.fetch(artifact, place / name)
+        others = {f"{name}{suffix}" for suffix in BESIDE}
+        for each in artifact.get("beside", ()):
+            if each["name"] in others:
+                self._server.fetch(each, place / each["name"])
         return place / name
 
     def _cancel(self) -> None:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from wheelforge.provenance.envelope import Signer
 
 
-STATEMENT, SBOM = ".provenance.json", ".cdx.json"
+BESIDE = STATEMENT, SBOM = ".provenance.json", ".cdx.json"
 """The ends of the names of files beside an artifact, after its own name."""
 
 
 def read_beside(artifact: Path) -> dict[str, bytes]:
     """Return the files that were delivered with an artifact, by their names."""
-    paths = (artifact.with_name(f"{artifact.name}{suffix}") for suffix in (STATEMENT, SBOM))
+    paths = (artifact.with_name(f"{artifact.name}{suffix}") for suffix in BESIDE)
     return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 

@@ -92,13 +92,17 @@ class Results:
             replace_file(str(self._home.artifacts / found[name] / name), content)
         return found
 
-    def read_beside(self, artifact: dict[str, Any]) -> dict[str, bytes]:
-        """Return the files beside an artifact, as far as they are still kept."""
+    def list_beside(self, artifact: dict[str, Any]) -> dict[str, Path]:
+        """Return where the files beside an artifact are, as far as they are still kept."""
         places = {
             name: self._home.artifacts / sha256 / name
             for name, sha256 in artifact.get("beside", {}).items()
         }
-        return {name: path.read_bytes() for name, path in places.items() if path.is_file()}
+        return {name: path for name, path in places.items() if path.is_file()}
+
+    def read_beside(self, artifact: dict[str, Any]) -> dict[str, bytes]:
+        """Return the content of the same files."""
+        return {name: path.read_bytes() for name, path in self.list_beside(artifact).items()}
 
     def locate(self, artifact: dict[str, Any]) -> Path:
         """Return where the file of an artifact is."""

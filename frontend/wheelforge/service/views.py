@@ -57,8 +57,13 @@ def describe_run(server: Server, run: Run) -> dict[str, Any]:
             "sha256": each["hashes"]["sha256"],
             "url": f"/api/v1/artifacts/{each['hashes']['sha256']}",
             "beside": [
-                {"name": name, "sha256": sha256, "url": f"/api/v1/artifacts/{sha256}"}
-                for name, sha256 in each.get("beside", {}).items()
+                {
+                    "name": name,
+                    "size": path.stat().st_size,
+                    "sha256": each["beside"][name],
+                    "url": f"/api/v1/artifacts/{each['beside'][name]}",
+                }
+                for name, path in server.runs.results.list_beside(each).items()
             ],
         }
         for each in outcome.get("artifacts", ())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.support.builds import Ground, write_sdist
+from tests.support.far import serving_far
 from tests.support.index import Project
 from tests.support.on_demand import OnDemand, on_demand, sdist_of
 from tests.support.service import PLAIN, finish, serving, start_client
@@ -59,6 +61,26 @@ def test_api__lists_the_signed_statement_beside_its_wheel(own: Ground, tmp_path:
         {"name": wheel["name"], "digest": {"sha256": wheel["sha256"]}}
     ]
     assert (tmp_path / "out" / name).read_bytes() == content
+
+
+def test_remote_client__writes_what_the_server_has_beside_the_wheel(
+    own: Ground, tmp_path: Path
+) -> None:
+    write_key(tmp_path / "keys" / "key", "ed25519")
+    sdist, out = write_sdist(tmp_path, own=True), tmp_path / "out"
+    words = ("--provenance", "--sign-key", str(tmp_path / "keys" / "key"), "--sbom", "sidecar")
+
+    with serving_far(own, tmp_path, *words) as far:
+        done = far.run(sdist, "-o", out)
+        build = far.service.ask("GET", "/api/v1/builds")[1]["builds"][0]
+        page = far.service.fetch("GET", f"/builds/{build['id']}", Accept="text/html")[2]
+
+    (wheel,) = build["artifacts"]
+    hashes = {each["name"]: each["sha256"] for each in (wheel, *wheel["beside"])}
+    written = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir()}
+    assert written == hashes, done.err
+    assert len(hashes) == 3
+    assert all(f'href="/api/v1/artifacts/{each}"'.encode() in page for each in hashes.values())
 
 
 @pytest.mark.skipif(
