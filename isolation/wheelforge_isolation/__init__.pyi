@@ -125,6 +125,7 @@ from wheelforge_isolation.wheels import (
     inspect_wheel as inspect_wheel,
 )
 from wheelforge_isolation.archive import (
+    UNLIMITED as UNLIMITED,
     InspectedSdist as InspectedSdist,
     Unpacked as Unpacked,
     open_wheel_zip as open_wheel_zip,

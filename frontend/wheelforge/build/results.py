@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.errors import ResultInvalidError
 from wheelforge.models import Artifact, Kind
 from wheelforge_isolation import (
+    UNLIMITED,
     ArchiveError,
-    Limits,
     change_wheel,
     inspect_sdist,
     inspect_wheel,
@@ -44,9 +43,6 @@ _SUFFIXES = {
 _FAULTS = {"W9", "Y2", "Y3", "Y5", "Y9"}
 """Notes about tags that contradict each other, and about more or less than one directory."""
 _LONGEST_NAME = 255
-_ANY_SIZE = Limits(
-    total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
-)
 
 
 class Result(NamedTuple):
@@ -104,7 +100,7 @@ def read_release(content: bytes) -> tuple[str, str]:
 
 def read_metadata(wheel: Path) -> bytes:
     """Return the core metadata of the wheel in that file."""
-    return inspect_wheel(wheel, _ANY_SIZE).metadata
+    return inspect_wheel(wheel, UNLIMITED).metadata
 
 
 def change_result(artifact: Artifact, override: Override | None, attestor: Attestor | None) -> bool:
@@ -135,7 +131,7 @@ def _inspect(kind: Kind, path: Path) -> Result:
         return _inspect_sdist(path)
     if kind is Kind.METADATA:
         return _inspect_metadata(path)
-    wheel = inspect_wheel(path, _ANY_SIZE)
+    wheel = inspect_wheel(path, UNLIMITED)
     release = (wheel.name, wheel.version)
     artifact = _make_artifact(kind, path, release, wheel.size_bytes, wheel.sha256)
     texts = all_values(parse_fields(wheel.metadata), "Requires-Dist")
@@ -153,7 +149,7 @@ def _make_artifact(
 
 
 def _inspect_sdist(path: Path) -> Result:
-    sdist = inspect_sdist(path, _ANY_SIZE)
+    sdist = inspect_sdist(path, UNLIMITED)
     notes = _refuse_faults(path, sdist.notes)
     if sdist.metadata is None:
         raise ResultInvalidError(path.name, "its PKG-INFO is no file")

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from typing import TYPE_CHECKING
 
 from wheelforge.models import Cause
-from wheelforge_isolation import Limits, open_wheel_zip
+from wheelforge_isolation import UNLIMITED, open_wheel_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from wheelforge.models import Artifact
 
 _RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
-_ANY_SIZE = Limits(
-    total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
-)
 
 
 def is_chosen(rate: float) -> bool:
@@ -51,7 +47,7 @@ def compare_wheels(before: Path, after: Path) -> list[str]:
 
 
 def _list_files(path: Path) -> dict[str, tuple[bytes, bool]]:
-    with open_wheel_zip(path, _ANY_SIZE) as archive:
+    with open_wheel_zip(path, UNLIMITED) as archive:
         return {
             name: (archive.contents.digest(member), member.executable)
             for name, member in archive.files.items()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import sys
 import uuid
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -19,7 +18,7 @@ from urllib.parse import quote
 from wheelforge.provenance.elf import Library, read_library
 from wheelforge.provenance.statement import make_purl
 from wheelforge.version import VERSION
-from wheelforge_isolation import Limits, open_wheel_zip
+from wheelforge_isolation import UNLIMITED, open_wheel_zip
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import normalize_name, parse_version
 from wheelforge_isolation.formats.metadata import first_value, parse_fields
@@ -44,10 +43,6 @@ _METADATA = re.compile(r"(?P<place>.+)/[^/]+\.dist-info/METADATA")
 _LIST = re.compile(r"(?P<place>.+)/(vendor|vendored)\.txt")
 _GRAFTS = (".libs", "_libs")
 """Directories of libraries that were put into a wheel for others in it."""
-_ANY_SIZE = Limits(
-    total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
-)
-"""Nothing is written, and a wheel that was built here may be as large as it likes."""
 _MOST_LIBRARY_BYTES, _MOST_TEXT_BYTES = 1 << 30, 16 << 20
 
 
@@ -66,7 +61,7 @@ class WheelContent(NamedTuple):
 @contextlib.contextmanager
 def open_content(path: Path) -> Generator[WheelContent]:
     """Yield the content of a wheel that was found to be sound."""
-    with open_wheel_zip(path, _ANY_SIZE) as archive:
+    with open_wheel_zip(path, UNLIMITED) as archive:
         files = archive.files
 
         def read(name: str, most: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ from wheelforge_isolation.files import fs
 from wheelforge_isolation.files.capabilities import FilesystemCapabilities
 
 DEFAULT_LIMITS = Limits()
+UNLIMITED = Limits(
+    total_bytes=sys.maxsize, member_bytes=sys.maxsize, members=sys.maxsize, ratio=sys.maxsize
+)
+"""For an archive that was made here, of which nothing is written."""
 _FIRST_TRUE_TIME = 631152000
 """1990: what states an earlier time states none."""
 
