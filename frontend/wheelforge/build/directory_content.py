@@ -106,8 +106,8 @@ class DirectoryContent:
         if self._repository != now._repository or not before <= now._files.items():
             return False
         written = now._stamps.items() - self._stamps.items()
-        strange = [path for path, _ in written if not _is_product(path)]
-        return not strange or _are_ignored(self._root, strange, self._variables)
+        strange = {path for path, _ in written if not _is_product(path)}
+        return not strange or strange <= _find_ignored(self._root, strange, self._variables)
 
 
 class UnknownContent:
@@ -157,17 +157,18 @@ def list_project_files(
                 raise UnknownContentError(f"`{path}` is no file")
     except OSError as error:
         raise UnknownContentError(str(error)) from error
-    ignored = _find_ignored(root, paths, variables)
-    return [path for path in paths if path not in ignored]
+    ignored = _find_ignored(root, (str(path.relative_to(root)) for path in paths), variables)
+    return [path for path in paths if str(path.relative_to(root)) not in ignored]
 
 
-def _find_ignored(root: Path, paths: Iterable[Path], variables: Mapping[str, str]) -> set[Path]:
-    asked = b"\0".join(os.fsencode(path.relative_to(root)) for path in paths)
+def _find_ignored(root: Path, paths: Iterable[str], variables: Mapping[str, str]) -> set[str]:
+    """Return those of ``paths``, which are relative to ``root``, that git ignores."""
+    asked = b"\0".join(map(os.fsencode, paths))
     try:
         found = _run_git(root, variables, ("check-ignore", "-z", "--stdin"), asked)
     except UnknownContentError:  # none is ignored, or there is no repository
         return set()
-    return {root / os.fsdecode(each) for each in found.split(b"\0") if each}
+    return {os.fsdecode(each) for each in found.split(b"\0") if each}
 
 
 def _list_paths(root: Path, outputs: Iterable[Path], cache: Path) -> Iterator[Path]:
@@ -273,17 +274,6 @@ def _refuse_others(root: Path) -> None:
             if os.path.lexists(place / name):
                 found = place / name
                 raise UnknownContentError(f"it is in a repository that is not read: `{found}`")
-
-
-def _are_ignored(root: Path, paths: Iterable[str], variables: Mapping[str, str]) -> bool:
-    """Return whether git ignores every one of ``paths``."""
-    asked = {os.fsencode(path) for path in paths}
-    words = ("check-ignore", "-z", "--stdin")
-    try:
-        found = _run_git(root, variables, words, b"\0".join(asked))
-    except UnknownContentError:
-        return False
-    return asked == set(filter(None, found.split(b"\0")))
 
 
 def _run_git(
