@@ -47,9 +47,10 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("command", "option"), [*OPTIONS, ("", "--version")])
-def test_help__has_every_option(command: str, option: str) -> None:
-    assert any(f"`{option}" in text for text in HELP.values()), command
+def test_help__has_every_option() -> None:
+    text = "".join(HELP.values())
+
+    assert [each for each in (*OPTIONS, ("", "--version")) if f"`{each[1]}" not in text] == []
 
 
 LOADED = [getattr(wheelforge.errors, name) for name in dir(wheelforge.errors)]
@@ -57,12 +58,10 @@ ROOTS = {wheelforge_isolation.errors.IsolationError, wheelforge.errors.BuildErro
 KINDS = sorted(set(list_codes(ForgeError)))
 
 
-@pytest.mark.parametrize(("code", "exit_code"), KINDS)
-def test_help__has_every_error_code_with_its_exit_code(code: str, exit_code: int) -> None:
-    row = re.search(rf"^\| `{code}` \| (\d+) \|", HELP["errors"], re.MULTILINE)
+def test_help__has_every_error_code_with_its_exit_code() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \|", HELP["errors"], re.MULTILINE)
 
-    assert row is not None
-    assert int(row[1]) == exit_code
+    assert set(KINDS) <= {(code, int(exit_code)) for code, exit_code in rows}
 
 
 def test_failures_of_others__are_told_with_their_tests() -> None:
@@ -91,9 +90,9 @@ def test_readme__names_no_error_that_does_not_exist() -> None:
     assert named <= CODES
 
 
-@pytest.mark.parametrize("command", EXAMPLES)
-def test_commands__are_ones_that_the_parser_understands(command: str) -> None:
-    parse_words(shlex.split(command, comments=True))
+def test_commands__are_ones_that_the_parser_understands() -> None:
+    for command in EXAMPLES:
+        parse_words(shlex.split(command, comments=True))
 
 
 def test_tox__tests_the_wheel_that_the_text_has_it_build(tmp_path: Path) -> None:
@@ -121,10 +120,10 @@ def test_readme__is_short_and_leads_to_files_that_exist() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-@pytest.mark.parametrize("text", HELP)
-def test_help__is_shown(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    assert run_words(["help", text]) == 0
-    assert capsys.readouterr().out == HELP[text]
+def test_help__is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for topic, text in HELP.items():
+        assert run_words(["help", topic]) == 0
+        assert capsys.readouterr().out == text
 
 
 def test_help__lists_its_topics(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,10 +137,10 @@ def test_help__suggests_the_topic_that_is_meant(capsys: pytest.CaptureFixture[st
     assert "did you mean `reports`?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_explain__tells_every_code(capsys: pytest.CaptureFixture[str], code: str) -> None:
-    assert run_words(["explain", code]) == 0
-    assert capsys.readouterr().out.startswith(f"{code}, exit code ")
+def test_explain__tells_every_code(capsys: pytest.CaptureFixture[str]) -> None:
+    for code in sorted(CODES):
+        assert run_words(["explain", code]) == 0
+        assert capsys.readouterr().out.startswith(f"{code}, exit code ")
 
 
 @pytest.mark.parametrize("rule", ["F21", "[N2]", "W3"])
