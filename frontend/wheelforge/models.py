@@ -95,8 +95,7 @@ class BuildRequest:
     def __post_init__(self) -> None:
         if isinstance(self.source, str) and Path(self.source).is_absolute():
             object.__setattr__(self, "source", Path(self.source))
-        for name in _TYPES:
-            _check_type(name, getattr(self, name))
+        check_types(self, _TYPES)
         for path in (self.source, self.output, self.tree, *self.constraints):
             if isinstance(path, Path) and not path.is_absolute():
                 raise UsageError("request-invalid", f"`{path}` must be an absolute path")
@@ -115,7 +114,9 @@ class BuildRequest:
         return file_name_of(self.source) or "source"
 
 
-_TYPES: dict[str, tuple[Any, Any, str]] = {
+FieldTypes: TypeAlias = dict[str, tuple[Any, Any, str]]
+"""For each field that is easily mistaken: its type, that of its items, and both in words."""
+_TYPES: FieldTypes = {
     "source": (Path | str, None, "a Path, or the text of a requirement or URL"),
     "output": (Path, None, "a Path"),
     "kinds": (tuple, Kind, "a tuple of Kind"),
@@ -127,14 +128,15 @@ _TYPES: dict[str, tuple[Any, Any, str]] = {
     "constraints": (tuple, Path, "a tuple of Path"),
     "timeout_seconds": (float | int | None, None, "a number"),
 }
-"""For each field that is easily mistaken: its type, that of its items, and both in words."""
 
 
-def _check_type(name: str, value: Any) -> None:  # ruff: ignore[any-type]
-    kind, items, expected = _TYPES[name]
-    if isinstance(value, kind) and (not items or all(isinstance(each, items) for each in value)):
-        return
-    raise UsageError("request-invalid", f"`{name}` must be {expected}, not `{value!r}`")
+def check_types(checked: object, types: FieldTypes, code: str = "request-invalid") -> None:
+    """Refuse ``checked`` if one of its fields is of another type than ``types`` say."""
+    for name, (kind, items, expected) in types.items():
+        value: Any = getattr(checked, name)
+        if isinstance(value, kind) and (not items or all(isinstance(it, items) for it in value)):
+            continue
+        raise UsageError(code, f"`{name}` must be {expected}, not `{value!r}`")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.index.settings import IndexOptions
-from wheelforge.models import Policy
+from wheelforge.models import FieldTypes, Policy, check_types
 from wheelforge.provenance.options import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
     from wheelforge.lockfile import Lock, Recorder
     from wheelforge.overrides.model import Overrides
@@ -109,3 +110,24 @@ class Settings(IndexOptions):
         """Return what tells of a release whether its wheels are not taken; nothing if all are."""
         overrides = self.overrides
         return None if overrides is None else partial(overrides.refuses_wheel, markers)
+
+    def check(self) -> None:
+        """Refuse values of a wrong type."""
+        check_types(self, _TYPES, "settings-invalid")
+
+
+_TYPES: FieldTypes = {
+    "variables": (Mapping, str, "a mapping of texts"),
+    "python": (str | None, None, "a text"),
+    "cache_dir": (Path | None, None, "a Path"),
+    "stage_dir": (Path | None, None, "a Path"),
+    "environment_dir": (Path | None, None, "a Path"),
+    "constraints": (tuple, Path, "a tuple of Path"),
+    "index_url": (str | None, None, "a text"),
+    "extra_index_urls": (tuple, str, "a tuple of texts"),
+    "find_links": (tuple, str, "a tuple of texts"),
+    "policy": (Policy, None, "a Policy"),
+    "sandbox": (SandboxSettings, None, "SandboxSettings"),
+    "remote": (RemoteSettings, None, "RemoteSettings"),
+    "provenance": (Provenance, None, "a Provenance"),
+}

@@ -87,6 +87,7 @@ def open_forge(
     be used, or the settings make no sense.
     """
     settings, components = settings or Settings(), components or Components()
+    settings.check()
     with contextlib.ExitStack() as stack:
         cache = stack.enter_context(_open_cache(settings, reporter))
         targets = stack.enter_context(contextlib.closing(Targets(settings, cache.layout)))

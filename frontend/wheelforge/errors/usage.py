@@ -42,6 +42,7 @@ UsageError.kinds = {
     "option-invalid": Kind(2, "option reason", "`{option}` cannot be used: {reason}"),
     "index-settings-invalid": Kind(2, "source reason", "`{source}` cannot be used: {reason}"),
     "request-invalid": Kind(2, "reason", "the build request is invalid: {reason}"),
+    "settings-invalid": Kind(2, "reason", "the settings are invalid: {reason}"),
     "forge-closed": Kind(2, "", "the forge is closed: its `open_forge` block has ended"),
     "constraints-invalid": Kind(2, "path line reason", _place_in_file),
     "requirement-file-invalid": Kind(2, "path line reason", _place_in_file),

@@ -15,7 +15,7 @@ from tests.support.builds import Ground, ask, facts_of, names_in, write_project,
 from tests.support.codes import raises
 from tests.support.hooks import wait_until, wait_until_ended
 from tests.support.stock import PYENV
-from wheelforge import BuildRequest, Forge, Kind, RunningBuild
+from wheelforge import BuildRequest, Forge, Kind, RunningBuild, Settings, open_forge
 from wheelforge.errors import BuildCancelledError
 
 WAITS = "import os, time; open('waiting', 'a').write(f'{os.getpid()}\\n'); time.sleep(600)"
@@ -171,6 +171,21 @@ def test_request__a_wrong_type_is_one_clear_error(reason: str, facts: dict[str, 
         BuildRequest(**(right | facts))
 
     assert str(caught.value) == f"the build request is invalid: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "facts"),
+    {
+        "`cache_dir` must be a Path, not `'cache'`": {"cache_dir": "cache"},
+        "`constraints` must be a tuple of Path, not `('c.txt',)`": {"constraints": ("c.txt",)},
+        "`find_links` must be a tuple of texts, not `'wheels'`": {"find_links": "wheels"},
+    }.items(),
+)
+def test_settings__a_wrong_type_is_one_clear_error(reason: str, facts: dict[str, Any]) -> None:
+    with raises("settings-invalid") as caught, open_forge(Settings(**facts)):
+        pass
+
+    assert str(caught.value) == f"the settings are invalid: {reason}"
 
 
 def test_forge__what_is_no_request_is_refused(ground: Ground) -> None:
