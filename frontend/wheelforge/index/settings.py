@@ -207,7 +207,11 @@ class _PipSettings:
         words = self.words(key)
         if any("://" in word for word in words):
             self._refuse(key, "it names a URL, and constraints are read from local files only")
-        return tuple(map(Path, words))
+        paths = tuple(map(Path, words))
+        missing = next((path for path in paths if not path.exists()), None)
+        if missing is not None:
+            self._refuse(key, f"there is no `{missing}`")
+        return paths
 
     def flag(self, key: str) -> bool:
         text = self.text(key).lower()

@@ -80,14 +80,23 @@ def test_index_settings__files_win_over_files_before_and_variables_over_files(
 
 def test_build_constraints__are_those_of_pip_install_and_of_what_it_builds(tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
-    config.write_text("[install]\nconstraint = /c\nbuild-constraint = /d\n", encoding="utf-8")
-    environ = {"PIP_CONSTRAINT": "/a", "PIP_BUILD_CONSTRAINT": "/b /b2"}
+    a, b, b2, c, d = files = [tmp_path / name for name in ("a", "b", "b2", "c", "d")]
+    for file in files:
+        file.touch()
+    text = f"[install]\nconstraint = {c}\nbuild-constraint = {d}\n"
+    config.write_text(text, encoding="utf-8")
+    environ = {"PIP_CONSTRAINT": f"{a}", "PIP_BUILD_CONSTRAINT": f"{b} {b2}"}
 
     for_both = find_index_settings(environ, config_files=[config])
     for_files = find_index_settings({}, config_files=[config])
 
-    assert for_both.build_constraints == (Path("/a"), Path("/b"), Path("/b2"))
-    assert for_files.build_constraints == (Path("/c"), Path("/d"))
+    assert for_both.build_constraints == (a, b, b2)
+    assert for_files.build_constraints == (c, d)
+
+
+def test_build_constraints__missing_file_is_told_with_the_variable_that_names_it() -> None:
+    with raises("index-settings-invalid", match=r"PIP_CONSTRAINT.*there is no `/limits\.txt`"):
+        find_index_settings({"PIP_CONSTRAINT": "/limits.txt"})
 
 
 @pytest.mark.parametrize("name", ["PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"])
