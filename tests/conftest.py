@@ -1,5 +1,6 @@
 """Shared set-up: the length of property runs, a plain environment, the real sdists and wheels."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ settings.register_profile("long", max_examples=20_000, deadline=None, print_blob
 settings.load_profile("short")
 
 _MEMORY = Path("/dev/shm")  # ruff: ignore[hardcoded-temp-file]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are cores: a third of the time goes into waiting for processes."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)

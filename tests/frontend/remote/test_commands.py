@@ -183,7 +183,7 @@ def take_as_another_user(place: Place) -> None:
     other = place.path / "other"
     other.mkdir()
     os.chown(other, NOBODY, NOBODY)
-    probe = [*_AS_NOBODY, _SYSTEM_PYTHON, "-c", "import wheelforge.cli, cryptography"]
+    probe = [*_AS_NOBODY, _SYSTEM_PYTHON, "-c", "import wheelforge.cli, build, cryptography"]
     if subprocess.run(probe, env=path, check=False, capture_output=True).returncode:
         pytest.skip("another user cannot run this wheelforge with a Python of the system")
     key = place.path / "team.pem"
