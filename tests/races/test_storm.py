@@ -22,7 +22,7 @@ def goods(fast_path: Path) -> Goods:
     return goods
 
 
-@pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=pytest.mark.stress)])
+@pytest.mark.parametrize("seconds", [5, pytest.param(600, marks=pytest.mark.stress)])
 def test_storm__no_build_fails_and_no_byte_is_wrong(goods: Goods, seconds: float) -> None:
     figures = rage(goods, seconds)
 

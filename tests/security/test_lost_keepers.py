@@ -73,7 +73,7 @@ def cancel_once(runner: HookRunner, ask: Callable[[], object], event: Callable[[
     assert errors[0].code == "hook-cancelled"
 
 
-@pytest.mark.parametrize("way", ["fork", "spawn"])
+@pytest.mark.parametrize("way", ["fork", pytest.param("spawn", marks=pytest.mark.stress)])
 def test_cancelled_hook__ends_with_a_keeper_that_is_stopped(place: Place, way: str) -> None:
     pids = place.project / "pids"
     with place.serve() as server, runners(place, server, way) as make:
@@ -92,7 +92,10 @@ def test_late_hook__ends_with_a_keeper_that_is_stopped(place: Place) -> None:
         wait_until_ended(place.project / "pids")
 
 
-@pytest.mark.parametrize("variables", [{}, MANY_VARIABLES], ids=["few", "many"])
+@pytest.mark.parametrize(
+    "variables",
+    [pytest.param({}, id="few", marks=pytest.mark.stress), pytest.param(MANY_VARIABLES, id="many")],
+)
 def test_cancelled_hook__ends_with_a_server_that_is_stopped(
     place: Place, variables: dict[str, str]
 ) -> None:

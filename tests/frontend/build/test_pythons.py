@@ -23,8 +23,17 @@ FAST = {
     *(("3.13", backend) for backend in ("meson-python", "hatchling", "setup.py")),
 }
 """The pairs that are built each time: the oldest Python, and the backend most used."""
+
+
+def mark(version: str, backend: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Return how seldom a pair is built: those of Pythons in the middle are the last to break."""
+    if (version, backend) in FAST:
+        return ()
+    return (pytest.mark.long if version == "3.13" else pytest.mark.stress,)
+
+
 PAIRS = [
-    pytest.param(version, backend, marks=() if (version, backend) in FAST else pytest.mark.long)
+    pytest.param(version, backend, marks=mark(version, backend))
     for version in VERSIONS
     for backend in PROJECTS
 ]

@@ -292,7 +292,7 @@ def test_upload__needs_the_name_of_an_archive(network: Network, name: str) -> No
     assert status == 400
 
 
-@pytest.mark.long
+@pytest.mark.stress
 def test_client__that_sends_no_request_is_hung_up_on(network: Network) -> None:
     host, _, port = network.host.partition(":")
     with socket.create_connection((host, int(port)), timeout=60) as line:

@@ -88,6 +88,7 @@ def test_pip__is_told_what_is_so_after_the_redirect(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.stress
 def test_pip__has_a_byte_before_any_index_was_asked(tmp_path: Path) -> None:
     with on_demand(tmp_path, Project("silent", faults=[SILENT])) as site:
         assert show_now(site, "/this/simple/silent/", PIP)[0] == 307
