@@ -37,6 +37,7 @@ _SENTENCES = {
     "platform.release": "the kernel is NOW, was BEFORE",
     "platform.distribution": "the system is NOW, was BEFORE",
     "platform.libc": "the C library is NOW, was BEFORE",
+    "policy.era": "it is built with what there was on NOW, was BEFORE",
     "policy.umask": "the umask is NOW, was BEFORE",
     "policy.wheelforge": "wheelforge is NOW, was BEFORE",
     "closure.constraints": "constraints on build requirements are NOW, were BEFORE",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wheelforge.models import Artifact, Kind
 from wheelforge_isolation import deliver_file
+from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from wheelforge.events import EventLog
-    from wheelforge.models import Artifact, BuildRequest, Cause
-    from wheelforge_isolation import WheelKey
+    from wheelforge.models import BuildRequest, Cause
+    from wheelforge_isolation import BuiltWheel, WheelKey
 
 
 class ReusedWheel(NamedTuple):
@@ -27,6 +31,21 @@ class ReusedWheel(NamedTuple):
     """For each artifact the files that are delivered beside it, all by their names."""
     cause: Cause | None = None
     """Why it may be used, if that is not because nothing has changed."""
+    era: datetime | None = None
+    """As of when its requirements were resolved, if not as of its build."""
+
+
+def make_artifact(built: BuiltWheel) -> Artifact:
+    """Return a file of the cache as an artifact that is to be delivered."""
+    key = built.key
+    return Artifact(
+        kind=Kind.WHEEL if key.file_name.endswith(WHEEL_SUFFIX) else Kind.SDIST,
+        path=built.path,
+        name=key.name,
+        version=key.version,
+        size_bytes=built.path.stat().st_size,
+        sha256=key.sha256,
+    )
 
 
 class BuildResult:
@@ -56,6 +75,17 @@ class BuildResult:
         """The notes about the last artifact."""
         self.requires: tuple[str, ...] = ()
         """The names of what the last wheel requires at run time."""
+
+    @property
+    def environment(self) -> Path:
+        """The last environment."""
+        return Path(self.backend[0]).parent.parent
+
+    def list_environments(self) -> tuple[list[list[str]], list[tuple[WheelKey, ...]]]:
+        """Return the requirements and the wheels of each environment, each once."""
+        environments = list(dict.fromkeys(reversed(self.environments)))[::-1]
+        asked = [list(requirements) for requirements, _ in environments]
+        return asked, [wheels for _, wheels in environments]
 
     def reuse(self, found: ReusedWheel | None, events: EventLog, request: BuildRequest) -> None:
         """Deliver what an earlier build has made, if there is something."""

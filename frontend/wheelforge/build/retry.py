@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.build.sources import Dating, find_dating
 from wheelforge.errors import BackendFailedError
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from wheelforge.build.context import BuildContext
+    from wheelforge.build.result import BuildResult
     from wheelforge.build.sources import FetchedSource
     from wheelforge.errors import BuildError
     from wheelforge.models import BuildRequest
@@ -34,6 +35,19 @@ _OF_THEIR_TIME = {
     "result-invalid",  # newer backends find other versions than older ones did
 }
 """Codes of errors that the requirements of another time may cure."""
+
+
+class Fallback(NamedTuple):
+    """A build as of ``cutoff``, because what there is today has ``failed``."""
+
+    failed: BuildResult
+    cutoff: datetime
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes about the wheel, for the time when it is used again."""
+        day = self.cutoff.date()
+        return (f"built with what there was on {day}, as with what is newer it fails",)
 
 
 class NothingNew(Exception):  # ruff: ignore[error-suffix-on-exception-name]

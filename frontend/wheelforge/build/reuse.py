@@ -20,6 +20,7 @@ from wheelforge.build.key_document import (
     describe_overrides,
     describe_policy,
     describe_request,
+    key_of,
 )
 from wheelforge.build.source_content import SdistContent, find_project
 from wheelforge.build.toolchain import Toolchain, describe_platform
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     from wheelforge.build.source_content import SourceContent
     from wheelforge.build.sources import FetchedSource
     from wheelforge.hooks.sandbox.ladder import Sandbox
-    from wheelforge.models import BuildRequest
+    from wheelforge.models import BuildRequest, Cause
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import WheelKey
 
 _ALL = ":all:"
+_LONGEST_HISTORY = 8
 _STARTS = {".tar.gz": b"\x1f\x8b", ".zip": b"PK"}
 _ONLY_LIST = {"setuptools", "packaging", "poetry-core", "pdm-backend"}
 """Build requirements that speak of git, and have it tell no more than which files there are.
@@ -67,6 +69,8 @@ class WheelReuse:
         self._named = JsonCache(directory, "inputs")
         self._named_by_wheels = JsonCache(directory, "searched")
         self._of_wheels: dict[str, list[str]] = {}
+        self.fallbacks = JsonCache(directory, "fallback")
+        """How a source was built instead that fails with all that a key document names."""
         self.history = JsonCache(directory, "history")
         """The keys of the last builds of each project."""
         self._toolchain = Toolchain(directory)
@@ -251,6 +255,43 @@ class WheelReuse:
         policy = self.settings.policy
         is_rebuilt = _ALL in policy.rebuild or find_project(fetched) in policy.rebuild
         return not (is_rebuilt or self.settings.refresh or policy.keep is Keep.ALWAYS)
+
+    def explain(
+        self,
+        inputs: WheelInputs,
+        document: dict[str, Any],
+        dates: Mapping[str, str],
+        requires: Iterable[str],
+        *,
+        is_abi: bool,
+    ) -> Cause:
+        """Return why the wheel with that document was built, and note its key as the last one.
+
+        If it ``is_abi``, of what it was built with only that counts which it ``requires``.
+        """
+        from wheelforge.build import cause
+
+        fetched = inputs.fetched
+        key, built = key_of(document), self.manager.cache.built
+        project = find_project(fetched) or fetched.path.name
+        keys: list[str] = (self.history.read(project) or {}).get("keys", [])
+        others = [each for each in keys if each != key]
+        self.history.write({"keys": [key, *others][:_LONGEST_HISTORY]}, project)
+        if not self.reads(fetched):
+            return cause.ASKED if keys else cause.FIRST
+        if key in keys:
+            is_damaged = key in built.damaged or built.read(key) is not None
+            return cause.DAMAGED if is_damaged else cause.COLLECTED
+        earlier = [facts["document"] for each in others if (facts := built.read(each))]
+        if is_abi and earlier:
+            from wheelforge.build import abi
+
+            names = abi.list_counting({"requires": requires}, inputs.override)
+            kept, *before = (abi.keep_counting(each, names) for each in (document, *earlier))
+            found = cause.find_cause(kept, before, dates)
+            if found.place:
+                return found
+        return cause.find_cause(document, earlier, dates)
 
     def store_release(self, sha256: str, override: Override | None) -> None:
         """Keep which release a source is of: overrides are found by that the next time."""

@@ -9,13 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.build import retry
 from wheelforge.build.result import BuildResult
-from wheelforge.build.retry import (
-    NothingNew,
-    find_publication,
-    is_of_its_time,
-    may_come_of_forking,
-)
 from wheelforge.build.sources import FetchedSource, prepare_source
 from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
@@ -236,7 +231,7 @@ class BuildSession:
                 self.wheel.store(self._result, place)
         except BuildError as error:
             is_hopeful = self._find_era() is Era.FALLBACK and bool(fetched.sha256)
-            if not is_hopeful or self.request.cutoff or not is_of_its_time(error):
+            if not is_hopeful or self.request.cutoff or not retry.is_of_its_time(error):
                 raise
             stage.check()
             with self.events.holding_notes() as held:
@@ -261,7 +256,7 @@ class BuildSession:
         """Return the first attempt: with what there is now, or was at the time asked for."""
         cutoff, fetched = self.request.cutoff, tree.fetched
         if self._find_era() is Era.ALWAYS and cutoff is None and fetched.sha256:
-            cutoff, then = find_publication(self.context, self.request, fetched, tree.newest)
+            cutoff, then = retry.find_publication(self.context, self.request, fetched, tree.newest)
             self.events.note(then if cutoff is None else f"built with {then}")
         return self._prepare(tree, place, log, cutoff)
 
@@ -274,8 +269,10 @@ class BuildSession:
         # A build requirement was looked for before its sdist was fetched.
         if self.wheel is None or (reuse.shared is None if root else self.request.chain):
             return False
-        self._result.reuse(self.wheel.find(self.build_requirement), self.events, self.request)
-        if self._result.is_reused:
+        found = self.wheel.find(self.build_requirement)
+        self._result.reuse(found, self.events, self.request)
+        if found is not None:
+            self._era = found.era
             log.write(b"nothing was run: the wheel is one of an earlier build\n")
             self._applied = self.wheel.override.list_applied() if self.wheel.override else ()
         return self._result.is_reused
@@ -331,7 +328,7 @@ class BuildSession:
         except ForgeError as failure:
             error = failure
             raise
-        except NothingNew:
+        except retry.NothingNew:
             attempt.log.write(b"it is the same, so it is not built once more\n")
             raise
         finally:
@@ -347,7 +344,7 @@ class BuildSession:
         try:
             self._try(attempt)
         except BuildError as error:
-            if not self._result.is_forked or not may_come_of_forking(error):
+            if not self._result.is_forked or not retry.may_come_of_forking(error):
                 raise
         else:
             return
@@ -369,7 +366,7 @@ class BuildSession:
         self, fetched: FetchedSource, place: Path, log: BinaryIO, newest: int | None
     ) -> bool:
         """Build with what there was when the sdist was made, unless that is the same."""
-        cutoff, then = find_publication(self.context, self.request, fetched, newest)
+        cutoff, then = retry.find_publication(self.context, self.request, fetched, newest)
         if cutoff is None:
             self.events.remark(then)
             return False
@@ -380,7 +377,7 @@ class BuildSession:
             attempt.tried, attempt.forks, attempt.reason = failed.wheels.keys(), False, "era"
             _part(log, f"with {then}")
             self._try(attempt)
-        except NothingNew:
+        except retry.NothingNew:
             self._attempts.pop()
             self.events.remark(f"{then}, is the same, so it is not built once more")
         except ForgeError as second:
@@ -389,6 +386,8 @@ class BuildSession:
             self.events.remark(f"with {then}, it fails too: {second.code}")
         else:
             self.events.note(f"built once more with {then}")
+            if self.wheel is not None:
+                self.wheel.store(self._result, place, retry.Fallback(failed, cutoff))
             return True
         self._result, self._era = failed, None
         self.events.artifacts = failed.artifacts

@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wheelforge.build.environment_request import make_environment_request
 from wheelforge.build.key_document import describe_closure, key_of
 from wheelforge.build.prestart import Prestarter
-from wheelforge.build.result import ReusedWheel
-from wheelforge.build.source_content import find_project
-from wheelforge.models import Artifact, Cause, Kind
+from wheelforge.build.result import ReusedWheel, make_artifact
+from wheelforge.models import Cause, Kind
 from wheelforge_isolation import ForgeError, WheelKey
-from wheelforge_isolation.formats.file_names import WHEEL_SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from wheelforge.build.result import BuildResult
+    from wheelforge.build.retry import Fallback
     from wheelforge.build.reuse import WheelReuse
     from wheelforge.build.shared_wheels import SharedWheels
     from wheelforge.build.source_content import SourceContent
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from wheelforge.models import Builder, BuildRequest, EnvironmentRequest
     from wheelforge.overrides.model import Override
     from wheelforge.remote.record import RemoteRecord
-    from wheelforge_isolation import BuiltWheel
 
     Asked = list[list[str]]
 
@@ -121,7 +120,11 @@ class WheelBuild:
         for asked in manifest:
             try:
                 closures = [self._choose(requirements, build) for requirements in asked]
-                found = self._find(asked, closures) or self._find_compatible(asked, closures)
+                found = (
+                    self._find(asked, closures)
+                    or self._find_compatible(asked, closures)
+                    or self._find_fallback(asked, closures, build)
+                )
             except ForgeError:
                 continue  # the build comes to the same error, and says it better
             if found is not None:
@@ -212,6 +215,22 @@ class WheelBuild:
                 return found
         return None
 
+    def _find_fallback(
+        self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]], build: Builder
+    ) -> ReusedWheel | None:
+        """Return the wheel that was built as of another time, if with these wheels it fails."""
+        document = self.complete(asked, closures)
+        known = document and self._reuse.fallbacks.read(key_of(document))
+        if not known:
+            return None
+        era, manager = datetime.fromisoformat(known["era"]), self._reuse.manager
+        then = [replace(self._ask(requirements), cutoff=era) for requirements in known["asked"]]
+        closures = [manager.choose(request, build) for request in then]
+        document = self.complete(known["asked"], closures, era=era)
+        wheels = dict.fromkeys(itertools.chain(*closures))
+        found = self._take(key_of(document), wheels, None) if document else None
+        return found and found._replace(era=era)
+
     def _take(
         self,
         key: str,
@@ -241,7 +260,7 @@ class WheelBuild:
             made.insert(0, sdist)
         notes = [*found.facts["notes"], *([cause.sentence] if cause else [])]
         facts = {**found.facts, "notes": notes}
-        artifacts = tuple(map(_make_artifact, made))
+        artifacts = tuple(map(make_artifact, made))
         reused = ReusedWheel(artifacts, tuple(wheels), facts, cause=cause)
         attestor = self._reuse.manager.attestor
         return reused if attestor is None else attestor.complete(reused)
@@ -252,6 +271,7 @@ class WheelBuild:
         closures: Sequence[tuple[WheelKey, ...]],
         environment: Path | None = None,
         searched: Collection[WheelKey] = (),
+        era: datetime | None = None,
     ) -> dict[str, Any] | None:
         """Return the key document of the wheel, once it is known what it is built with.
 
@@ -269,13 +289,15 @@ class WheelBuild:
             more["environment"] = self._reuse.describe_environment(
                 self._request, self._inputs, named
             )
+        if era is not None:
+            more["policy"] = {**self._known["policy"], "era": era.isoformat()}
         return {
             **self._known,
             **more,
             "closure": describe_closure(asked, closures, constraints),
         }
 
-    def store(self, result: BuildResult, place: Path) -> None:
+    def store(self, result: BuildResult, place: Path, fallback: Fallback | None = None) -> None:
         """Keep the wheel that was just built below ``place``, and why, if that is possible.
 
         Raises `ReuseDifferenceError` if it was built to be compared, and is another one.
@@ -286,31 +308,27 @@ class WheelBuild:
 
             path = place / Kind.WHEEL.value / fresh.path.name
             self._verified = verify(self._kept, fresh, path)
-        result.cause = self._store(result, place) or self._verified
+        result.cause = self._store(result, place, fallback) or self._verified
         if self._verified is not None and self._verified.follows:
             from wheelforge.errors import ReuseDifferenceError
 
             raise ReuseDifferenceError(fresh.path.name, self._verified.follows)
 
-    def _store(self, result: BuildResult, place: Path) -> Cause | None:
+    def _store(self, result: BuildResult, place: Path, fallback: Fallback | None) -> Cause | None:
         cause: Cause | None = None
         with contextlib.suppress(ForgeError, OSError):
             if not self._inputs.content.is_unchanged():
                 reason = self._known["source"].get("unknown")
                 sentence = f"what is in the directory cannot be told: {reason}"
                 return Cause("unknown", sentence) if reason else None
-            environments = list(dict.fromkeys(reversed(result.environments)))[::-1]
-            asked = [list(requirements) for requirements, _ in environments]
-            closures = [wheels for _, wheels in environments]
-            if any("://" in text for texts in asked for text in texts):
-                return None  # there may be a password in it
-            if self._describe() != self._known:
-                return None  # a file or a tool has changed meanwhile: which one was read is unknown
-            document = self.complete(asked, closures, Path(result.backend[0]).parent.parent)
+            document = self._identify(result, fallback and fallback.cutoff)
             if document is None:
                 return None
             dates = self._find_dates(document)
-            cause = self._explain(document, dates, result.requires)
+            found = self._reuse.explain(
+                self._inputs, document, dates, result.requires, is_abi=self._policy == "abi"
+            )
+            cause = self._verified or found
             facts = {
                 "document": document,
                 "cause": cause._asdict(),
@@ -318,7 +336,7 @@ class WheelBuild:
                 "label": self._request.label,
                 "time": time.time(),
                 "backend": result.backend[1],
-                "notes": result.checked,
+                "notes": [*result.checked, *(fallback.notes if fallback else ())],
                 "requires": result.requires,
                 "policy": self._policy,
                 "companions": result.companions,
@@ -328,11 +346,33 @@ class WheelBuild:
                 built.store(_SDIST + key, place / Kind.SDIST.value / artifact.path.name, facts)
             path = place / Kind.WHEEL.value / result.artifacts[-1].path.name
             kept = built.store(key, path, facts)
+            asked, closures = result.list_environments()
+            if fallback is not None:
+                self._remember_fallback(fallback, asked, key)
+                return cause
             self._remember(asked, closures, key)
             if self._shared is not None:
                 manifest = self._describe_manifest(asked, closures)
                 self._shared.share(key, kept, manifest, result.sandbox)
         return cause
+
+    def _identify(self, result: BuildResult, era: datetime | None) -> dict[str, Any] | None:
+        """Return the document of what was just built, if nothing of it is in doubt."""
+        asked, closures = result.list_environments()
+        if any("://" in text for texts in asked for text in texts):
+            return None  # there may be a password in it
+        if self._describe() != self._known:
+            return None  # a file or a tool has changed meanwhile: which one was read is unknown
+        return self.complete(asked, closures, result.environment, era=era)
+
+    def _remember_fallback(self, fallback: Fallback, asked: Asked, key: str) -> None:
+        """Keep how the source was built instead of what has failed today."""
+        failed, closures = fallback.failed.list_environments()
+        document = failed and self.complete(failed, closures, fallback.failed.environment)
+        if document:
+            known = {"asked": asked, "era": fallback.cutoff.isoformat()}
+            self._reuse.fallbacks.write(known, key_of(document))
+            self._remember(failed, closures, key)
 
     def _describe_manifest(
         self, asked: Asked, closures: Sequence[Sequence[WheelKey]]
@@ -353,44 +393,3 @@ class WheelBuild:
         wheels = (wheel["sha256"] for wheel in document["closure"]["wheels"].values())
         found = {sha256: self._reuse.manager.origins.find(sha256) for sha256 in wheels}
         return {sha256: each.uploaded for sha256, each in found.items() if each and each.uploaded}
-
-    def _explain(
-        self, document: dict[str, Any], dates: Mapping[str, str], requires: Sequence[str]
-    ) -> Cause:
-        """Return why the wheel with that document was built, and note its key as the last one."""
-        from wheelforge.build import cause
-
-        reuse, key, name = self._reuse, key_of(document), find_project(self._fetched)
-        built, project = reuse.manager.cache.built, name or self._fetched.path.name
-        keys: list[str] = (reuse.history.read(project) or {}).get("keys", [])
-        others = [each for each in keys if each != key]
-        reuse.history.write({"keys": [key, *others][:_LONGEST_HISTORY]}, project)
-        if self._verified is not None:
-            return self._verified
-        if not reuse.reads(self._fetched):
-            return cause.ASKED if keys else cause.FIRST
-        if key in keys:
-            is_damaged = key in built.damaged or built.read(key) is not None
-            return cause.DAMAGED if is_damaged else cause.COLLECTED
-        earlier = [facts["document"] for each in others if (facts := built.read(each))]
-        if self._policy == "abi" and earlier:
-            from wheelforge.build import abi
-
-            names = abi.list_counting({"requires": requires}, self.override)
-            kept, *before = (abi.keep_counting(each, names) for each in (document, *earlier))
-            found = cause.find_cause(kept, before, dates)
-            if found.place:
-                return found
-        return cause.find_cause(document, earlier, dates)
-
-
-def _make_artifact(built: BuiltWheel) -> Artifact:
-    key = built.key
-    return Artifact(
-        kind=Kind.WHEEL if key.file_name.endswith(WHEEL_SUFFIX) else Kind.SDIST,
-        path=built.path,
-        name=key.name,
-        version=key.version,
-        size_bytes=built.path.stat().st_size,
-        sha256=key.sha256,
-    )

@@ -257,3 +257,36 @@ def test_era__offline_asks_no_index(tmp_path: Path, own: Ground, files: tuple[Fi
 
         assert len(index.asked) == asked
     assert outcome.era is not None
+
+
+def test_era__wheel_of_a_second_attempt_is_used_again_until_the_backend_is_another(
+    tmp_path: Path, build: Build, own: Ground, files: tuple[File, File]
+) -> None:
+    sdist = write_sdist(tmp_path, build_wheel=DROPPED)
+
+    first, second = build(sdist), build(sdist)
+    mended = publish(own, "willing", "3.0", "2025-01-01T00:00:00Z", WILLING)
+    third = build(sdist, *files, mended)
+    fourth = build(sdist, *files, mended)
+
+    assert [each.verdict for each in (first, second, third, fourth)] == [
+        *("built", "reused", "built", "reused")
+    ]
+    assert first.era is not None
+    assert (second.era, third.era, fourth.era) == (first.era, None, None)
+    assert second.wheels == first.wheels[-len(second.wheels) :]
+    assert any("as with what is newer it fails" in note for note in second.notes)
+
+
+def test_era__wheel_of_a_second_attempt_is_built_anew_if_the_tools_of_then_are_others(
+    tmp_path: Path, build: Build, own: Ground, files: tuple[File, File]
+) -> None:
+    sdist = write_sdist(tmp_path, build_wheel=DROPPED)
+    other = publish(own, "willing", "1.1", "2020-02-01T00:00:00Z", WILLING)
+
+    first, second = build(sdist), build(sdist, *files, other)
+
+    assert (first.verdict, second.verdict) == ("built", "built")
+    assert first.era == second.era
+    assert second.cause is not None
+    assert second.cause.place == "closure.wheels.willing.version"
