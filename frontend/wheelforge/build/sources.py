@@ -220,9 +220,16 @@ def describe_path(path: Path) -> FetchedSource:
 
 
 def fetch_source(
-    source: Source, index: Index, directory: Path, terms: GitTerms | None = None
+    source: Source,
+    index: Index,
+    directory: Path,
+    terms: GitTerms | None = None,
+    python_version: str = "",
 ) -> FetchedSource:
-    """Put the archive of ``source`` into ``directory``, or what is in a repository."""
+    """Put the archive of ``source`` into ``directory``, or what is in a repository.
+
+    Of a requirement it is the newest release that is for ``python_version``.
+    """
     if isinstance(source, GitSource):
         return _check_out(source, directory, terms or GitTerms())
     if isinstance(source, UrlSource):
@@ -242,7 +249,7 @@ def fetch_source(
         return _fetch(located, "", index, directory)
     from wheelforge_isolation import inspect_sdist
 
-    *others, last = _choose(source, index)
+    *others, last = _choose(source, index, python_version)
     for candidate in others:
         found = _fetch(candidate, str(candidate.version), index, directory)
         with contextlib.suppress(ArchiveError):
@@ -265,7 +272,7 @@ def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) ->
     )
 
 
-def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
+def _choose(source: RequirementSource, index: Index, python_version: str) -> list[Candidate]:
     """Return the sdists of the newest version that fits, best first; a yanked one only by name."""
     from wheelforge.index.candidates import (
         FileRules,
@@ -275,9 +282,12 @@ def _choose(source: RequirementSource, index: Index) -> list[Candidate]:
     )
 
     found, specifier = index.find(source.name), source.specifier
-    files = ProjectFiles(found, FileRules(wheels=False))
     objection = partial(find_objection, may_be_yanked=is_exact(specifier))
-    chosen = files.select(specifier, objection)
+    files = ProjectFiles(found, FileRules(wheels=False))
+    fitting = ProjectFiles(found, FileRules(python_version, wheels=False))
+    # Where none is for this Python, or just one is asked for, the build is what says so.
+    best = [] if is_exact(specifier) else fitting.select(specifier, objection)
+    chosen = best or files.select(specifier, objection)
     if chosen:
         return [file for file in files.timely[chosen[0].version] if not objection(file)]
     versions = files.explain(objection)
@@ -337,7 +347,8 @@ def prepare_source(
         fetched = describe_path(request.source)
     else:
         settings, source = context.settings, parse_source(request.source)
-        index = context.targets.find(request.python).index
+        target = context.targets.find(request.python)
+        index = target.index
         is_listed = isinstance(source, RequirementSource) and index.is_local
         if settings.offline and not (source.is_local or is_listed):
             raise OfflineError("offline", str(source), "this build")
@@ -349,7 +360,7 @@ def prepare_source(
             commit=commit,
             is_offline=settings.offline,
         )
-        fetched = fetch_source(source, index, place, terms)
+        fetched = fetch_source(source, index, place, terms, target.python.version)
     _check_hashes(request, fetched)
     if Kind.EDITABLE in request.kinds:
         _refuse_editable(request, fetched)

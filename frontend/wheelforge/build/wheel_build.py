@@ -220,7 +220,7 @@ class WheelBuild:
     ) -> ReusedWheel | None:
         """Return the wheel that was built as of another time, if with these wheels it fails."""
         document = self.complete(asked, closures)
-        known = document and self._reuse.fallbacks.read(key_of(document))
+        known = self._reuse.fallbacks.read(key_of(document)) if document else None
         if not known:
             return None
         era, manager = datetime.fromisoformat(known["era"]), self._reuse.manager
@@ -368,8 +368,10 @@ class WheelBuild:
     def _remember_fallback(self, fallback: Fallback, asked: Asked, key: str) -> None:
         """Keep how the source was built instead of what has failed today."""
         failed, closures = fallback.failed.list_environments()
-        document = failed and self.complete(failed, closures, fallback.failed.environment)
-        if document:
+        if not failed:
+            return  # it had no environment, so there is nothing to know the failure by
+        document = self.complete(failed, closures, fallback.failed.environment)
+        if document is not None:
             known = {"asked": asked, "era": fallback.cutoff.isoformat()}
             self._reuse.fallbacks.write(known, key_of(document))
             self._remember(failed, closures, key)

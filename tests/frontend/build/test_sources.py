@@ -294,6 +294,20 @@ def test_source__newest_sdist_is_fetched(
     assert name.startswith(f"demo-{found.version}.")
 
 
+@pytest.mark.parametrize(
+    ("text", "version"), [("demo", "1.0"), ("demo>=2", "2.0"), ("demo==2.0", "2.0")]
+)
+def test_source__of_a_requirement_is_the_newest_one_for_this_python(
+    text: str, version: str, tmp_path: Path
+) -> None:
+    files = demo("1.0", requires_python=">=3.9"), demo("2.0", requires_python=">=3.99")
+    with serve(Project("demo", *files)) as server, open_index(server) as index:
+        source = parse_source(text)
+        found = fetch_source(source, index, tmp_path / "in", python_version="3.11.7")
+
+    assert found.version == version
+
+
 def test_source__an_sdist_without_a_hash_gets_one(tmp_path: Path) -> None:
     one = demo("1.0", hashes={})
 
