@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wheelforge.batch.history import BuildTiming
+from wheelforge.build.prepare import prepare_source
 from wheelforge.build.results import check_result
-from wheelforge.build.sources import prepare_source
 from wheelforge.errors import SourceError, UnexpectedError
 from wheelforge.events import BuildEvent
 from wheelforge.models import Kind, Outcome

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wheelforge.hooks.sandbox.ladder import Sandbox
     from wheelforge.models import EnvironmentProvider
     from wheelforge.settings import Settings
-    from wheelforge_isolation import Layout
+    from wheelforge_isolation import Cache, Layout
 
 
 class BuildContext(NamedTuple):
@@ -27,6 +27,7 @@ class BuildContext(NamedTuple):
 
     settings: Settings
     components: Components
+    cache: Cache
     layout: Layout
     targets: Targets
     provider: EnvironmentProvider

@@ -112,6 +112,7 @@ def open_forge(
         context = BuildContext(
             settings=settings,
             components=components,
+            cache=cache,
             layout=cache.layout,
             targets=targets,
             provider=provider,
@@ -208,7 +209,9 @@ def fetch_locked(settings: Settings, lock: Lock, *, reporter: Reporter = ignore)
     with open_cache(find_layout(settings.cache_dir), partial(pass_on, reporter)) as cache:
         python = find_python(settings, cache.layout)
         with open_index(settings, python) as index:
-            return keep_pins(lock.files(), index, cache, is_offline=settings.offline)
+            # A build requirement may be a source as well.
+            pins = {(pin.file_name, pin.sha256): pin for pin in (*lock.archives(), *lock.files())}
+            return keep_pins([*pins.values()], index, cache, is_offline=settings.offline)
 
 
 def pass_on(reporter: Reporter, event: Event) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.build import retry
+from wheelforge.build.prepare import prepare_source
 from wheelforge.build.result import BuildResult
-from wheelforge.build.sources import FetchedSource, prepare_source
 from wheelforge.errors import BuildCancelledError, BuildError
 from wheelforge.events import EventLog
 from wheelforge.hooks.protocol import Cancellation
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wheelforge.build.attempt import Attempt
     from wheelforge.build.context import BuildContext
     from wheelforge.build.project import SourceTree
+    from wheelforge.build.sources import FetchedSource
     from wheelforge.build.wheel_build import WheelBuild
     from wheelforge.models import AppliedOverride, BuildRequest, Runner
     from wheelforge.overrides.model import Override
@@ -279,9 +280,8 @@ class BuildSession:
 
     def _fetch(self, place: Path, commit: str = "") -> FetchedSource:
         place, watch = place / "fetched", self.cancellation.is_cancelled
-        fetched = prepare_source(
-            self.context, self.request, place, is_cancelled=watch, commit=commit
-        )
+        context, request = self.context, self.request
+        fetched = prepare_source(context, request, place, is_cancelled=watch, commit=commit)
         if fetched.commit:
             self.events.note(f"built from the commit {fetched.commit}")
         return fetched

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wheelforge.errors import OfflineError, SourceError, UsageError
-from wheelforge.models import Kind
+from wheelforge.errors import SourceError
 from wheelforge_isolation import ArchiveError, digest, ensure_directory
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import (
@@ -42,9 +41,7 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-    from wheelforge.build.context import BuildContext
     from wheelforge.index import Candidate, Index
-    from wheelforge.models import BuildRequest
     from wheelforge_isolation.formats.git_urls import GitUrl
 
     Source: TypeAlias = "RequirementSource | UrlSource | GitSource"
@@ -132,6 +129,8 @@ class FetchedSource(NamedTuple):
     uploaded: datetime | None = None
     url: str = ""
     """Where it is from, without credentials."""
+    index_url: str = ""
+    """The index that lists it."""
     name: str = ""
     """Normalised, as is the version: the release that it has to be of, if one was stated."""
     version: str = ""
@@ -157,12 +156,14 @@ def parse_source(text: str) -> Source:
     # To the grammar of requirements, `demo-1.0.tar.gz` is a name.
     is_like_a_path = "/" in text or "\\" in text or text.lower().endswith(_ARCHIVES)
     if requirement is None or (is_like_a_path and not requirement.url):
-        raise _invalid(text, _RELATIVE if is_like_a_path else _NOTHING)
+        raise make_source_error(text, _RELATIVE if is_like_a_path else _NOTHING)
     if requirement.extras or requirement.marker:
         what = "an extra" if requirement.extras else "a marker"
-        raise _invalid(text, f"{what} means nothing where a project is built")
+        raise make_source_error(text, f"{what} means nothing where a project is built")
     if requirement.url and not _URL.match(requirement.url):
-        raise _invalid(text, f"a version follows `==`: `{requirement.name}=={requirement.url}`")
+        raise make_source_error(
+            text, f"a version follows `==`: `{requirement.name}=={requirement.url}`"
+        )
     if requirement.url:
         return _parse_url(requirement.url, requirement.name)
     return RequirementSource(name=requirement.name, specifier=requirement.specifier)
@@ -172,19 +173,19 @@ def _parse_url(text: str, name: str) -> UrlSource | GitSource:
     try:
         check_url(text)
     except FormatError as error:
-        raise _invalid(text, str(error)) from error
+        raise make_source_error(text, str(error)) from error
     if scheme_of(text).startswith("git+"):
         from wheelforge_isolation.formats.git_urls import parse_git_url
 
         try:
             return GitSource(url=parse_git_url(text), name=name)
         except FormatError as error:
-            raise _invalid(text, str(error)) from error
+            raise make_source_error(text, str(error)) from error
     scheme, facts = scheme_of(text), fragment_of(text)
     url, file_name = without_fragment(text), file_name_of(text)
     problem = _judge_url(scheme, file_name, facts)
     if problem:
-        raise _invalid(text, problem)
+        raise make_source_error(text, problem)
     hashes = {key: value.lower() for key, value in facts.items() if key in _ALGORITHMS}
     return UrlSource(url=url, file_name=file_name, name=name, hashes=hashes)
 
@@ -204,7 +205,8 @@ def _judge_url(scheme: str, file_name: str, facts: Mapping[str, str]) -> str:
     return ""
 
 
-def _invalid(text: str, reason: str) -> SourceError:
+def make_source_error(text: str, reason: str) -> SourceError:
+    """Return the error that ``text`` is no usable source, without the secrets in it."""
     return SourceError("source-invalid", redact(text), reason)
 
 
@@ -216,7 +218,7 @@ def describe_path(path: Path) -> FetchedSource:
     try:
         return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
     except OSError as error:
-        raise _invalid(str(path), error.strerror or str(error)) from error
+        raise make_source_error(str(path), error.strerror or str(error)) from error
 
 
 def fetch_source(
@@ -267,6 +269,7 @@ def _fetch(candidate: Candidate, version: str, index: Index, directory: Path) ->
         sha256=candidate.hashes.get("sha256") or digest(path),
         uploaded=candidate.uploaded,
         url=without_secrets(candidate.url),
+        index_url=candidate.origin if version else "",
         name=candidate.name,
         version=version,
     )
@@ -331,42 +334,6 @@ def find_upload(file_name: str, sha256: str, index: Index) -> datetime | None:
     return next((file.uploaded for file in same if file.hashes.get("sha256") == sha256), None)
 
 
-def prepare_source(
-    context: BuildContext,
-    request: BuildRequest,
-    place: Path,
-    *,
-    is_cancelled: Callable[[], bool] | None = None,
-    commit: str = "",
-) -> FetchedSource:
-    """Return the source as a path, fetched into ``place`` if it is none, with its hash checked.
-
-    Of a repository ``commit`` is fetched, or that of a lock, if there is one.
-    """
-    if isinstance(request.source, Path):
-        fetched = describe_path(request.source)
-    else:
-        settings, source = context.settings, parse_source(request.source)
-        target = context.targets.find(request.python)
-        index = target.index
-        is_listed = isinstance(source, RequirementSource) and index.is_local
-        if settings.offline and not (source.is_local or is_listed):
-            raise OfflineError("offline", str(source), "this build")
-        if isinstance(source, GitSource) and settings.lock is not None:
-            commit = commit or settings.lock.find_commit(request.label)
-        terms = GitTerms(
-            variables=settings.variables if request.variables is None else request.variables,
-            is_cancelled=is_cancelled or context.pool.cancellation.is_cancelled,
-            commit=commit,
-            is_offline=settings.offline,
-        )
-        fetched = fetch_source(source, index, place, terms, target.python.version)
-    _check_hashes(request, fetched)
-    if Kind.EDITABLE in request.kinds:
-        _refuse_editable(request, fetched)
-    return fetched
-
-
 def _check_out(source: GitSource, place: Path, terms: GitTerms) -> FetchedSource:
     from packaging.utils import canonicalize_name
 
@@ -380,23 +347,3 @@ def _check_out(source: GitSource, place: Path, terms: GitTerms) -> FetchedSource
         url=without_secrets(source.url.url),
         name=canonicalize_name(source.name),
     )
-
-
-def _check_hashes(request: BuildRequest, fetched: FetchedSource) -> None:
-    if request.hashes and not fetched.sha256:
-        what = "a commit" if fetched.commit else "a directory"
-        raise _invalid(str(request.source), f"{what} has no hash")
-    if request.hashes:
-        from wheelforge.resolve import check_hashes
-
-        check_hashes(fetched.path, request.hashes)
-
-
-def _refuse_editable(request: BuildRequest, fetched: FetchedSource) -> None:
-    """Refuse an editable wheel of what is there for the build only."""
-    if fetched.commit:
-        reason = "a repository is fetched for the build only; clone it, and name the directory"
-        raise UsageError("option-invalid", "--editable", reason)
-    if fetched.sha256 and request.tree is None:
-        reason = "an sdist is unpacked for the build only; keep it with `--sdist-extract-dir`"
-        raise UsageError("option-invalid", "--editable", reason)

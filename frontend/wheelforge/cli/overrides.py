@@ -9,8 +9,8 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.build.prepare import prepare_source
 from wheelforge.build.project import unpack_source
-from wheelforge.build.sources import prepare_source
 from wheelforge.build.targets import find_layout, find_python
 from wheelforge.cli.commands import open_console, pair
 from wheelforge.cli.settings import find_overrides

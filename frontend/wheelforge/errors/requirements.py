@@ -115,6 +115,15 @@ def _never_resolved(error: OfflineError) -> str:
     )
 
 
+def _fetch_before(error: OfflineError) -> str:
+    if error.subject == "the lock":
+        return "`wheelforge fetch --locked FILE` gets all that a lock names"
+    if error.subject == "this build":
+        # Sdists that were named are kept in the cache for locked builds only.
+        return "`wheelforge lock SRC` and `wheelforge fetch --locked FILE` get what its build needs"
+    return "build it once without `--offline`"
+
+
 class OfflineError(BuildError):
     """Something is not known or kept here, and the network must not be used."""
 
@@ -129,7 +138,7 @@ class OfflineError(BuildError):
             5,
             "file subject",
             "`{file}`, which {subject} needs, is not in the cache",
-            "build it once without `--offline`",
+            _fetch_before,
         ),
         "not-remembered": Kind(
             5,

@@ -35,6 +35,8 @@ def _describe(lock: Lock) -> set[tuple[int, str]]:
         kind = "sha256" if locked.source.sha256 else "commit"
         which = digest and f", {kind}:{digest}"
         facts.add((0, f"source {label}{which} for {locked.python}"))
+        if locked.archive is not None:
+            facts.add((1, f"{label} is {locked.archive.file_name}"))
         for answer in locked.answers:
             facts |= {(1, f"{label} requires {text}") for text in answer.requirements}
             facts |= {

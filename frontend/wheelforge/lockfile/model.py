@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge.errors import (
     LockError,
 )
-from wheelforge.resolve import Resolution
+from wheelforge.resolve import Pin, Resolution
 from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_wheel_name
 from wheelforge_isolation.formats.requirements import find_requirement
@@ -19,7 +19,6 @@ from wheelforge_isolation.formats.urls import local_path, redact, without_secret
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wheelforge.resolve import Pin
     from wheelforge_isolation import Interpreter
 
 DEFAULT_NAME = "pylock.build.toml"
@@ -91,6 +90,8 @@ class LockedSource(NamedTuple):
     """Sorted by requirements: what the project declares, and that with what its hooks ask for."""
     overrides: tuple[str, ...] = ()
     """The entries that were in force, for people: `requirements` have what they change."""
+    archive: Pin | None = None
+    """The sdist, if the source is a release or a URL, which does not say where its bytes are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,11 +131,26 @@ class Lock:
         commits = {each.source.commit for each in self.sources if each.source.label == label}
         return commits.pop() if len(commits) == 1 else ""
 
+    def find_archive(self, label: str, python: Interpreter) -> Pin | None:
+        """Return the sdist of the release or URL that is called so, if there is one."""
+        label, wanted = normalize_label(label), describe_python(python)
+        found = {
+            each.archive
+            for each in self.sources
+            if each.source.label == label and each.python == wanted
+        }
+        return found.pop() if len(found) == 1 else None
+
     def files(self) -> tuple[Pin, ...]:
-        """Return every file that any build needs, each once, by name."""
+        """Return every file that the builds require, each once, by name."""
         answers = (answer for locked in self.sources for answer in locked.answers)
         found = {pin for answer in answers for pin in answer.pins}
         return tuple(sorted(found, key=lambda pin: (pin.name, pin.file_name, pin.sha256)))
+
+    def archives(self) -> tuple[Pin, ...]:
+        """Return the sdists of releases and URLs, each once, by name."""
+        found = {each.archive for each in self.sources if each.archive is not None}
+        return tuple(sorted(found, key=lambda pin: (pin.file_name, pin.sha256)))
 
     def _find(self, source: Source, python: Interpreter) -> LockedSource:
         named = [each for each in self.sources if each.source.label == source.label]
@@ -220,6 +236,21 @@ def normalize_pin(pin: Pin) -> Pin:
         requested_by=(),
         accepted=(f"sha256:{pin.sha256}",),
         uploaded="",
+    )
+
+
+def make_archive_pin(file_name: str, url: str, sha256: str, index: str = "") -> Pin:
+    """Return the pin of a source, which its file alone identifies; ``index`` if one lists it."""
+    return normalize_pin(
+        Pin(
+            name="",
+            version="0",
+            file_name=file_name,
+            url=url,
+            sha256=sha256,
+            origin=index or url,
+            is_wheel=False,
+        )
     )
 
 

@@ -22,6 +22,7 @@ from wheelforge.lockfile.model import (
     LockedPython,
     LockedSource,
     Source,
+    make_archive_pin,
     normalize_requirements,
     refer,
 )
@@ -97,7 +98,7 @@ def parse(document: Mapping[str, Any], path: Path) -> Lock:
     except PylockValidationError as error:
         raise LockError("lock-invalid", str(path), error.context or "", error.message) from error
     files = {refer(pin): pin for pin in _list_files(pylock, path)}
-    sources = [_read_source(each, files) for each in table.tables("sources")]
+    sources = [_read_source(each, files, path.parent) for each in table.tables("sources")]
     known: set[tuple[Source, LockedPython]] = set()
     for number, each in enumerate(sources):
         if (each.source, each.python) in known:
@@ -140,7 +141,7 @@ def _make_pin(
 ) -> Pin:
     if file.url:
         check_url(file.url)
-    url = file.url or Path(os.path.normpath(directory / (file.path or ""))).as_uri()
+    url = file.url or _make_url(directory, file.path or "")
     name, origin = file_name_of(url), package.index or ""
     if isinstance(file, PackageArchive):
         origin = origin or url
@@ -162,7 +163,11 @@ def _make_pin(
     )
 
 
-def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
+def _make_url(directory: Path, path: str) -> str:
+    return Path(os.path.normpath(directory / path)).as_uri()
+
+
+def _read_source(table: _Table, files: Mapping[str, Pin], directory: Path) -> LockedSource:
     sha256 = table.get("sha256", str) if "sha256" in table.values else ""
     if sha256:
         _check_sha256(table, "sha256", sha256)
@@ -180,7 +185,24 @@ def _read_source(table: _Table, files: Mapping[str, Pin]) -> LockedSource:
         }),
         answers=tuple(sorted(answers, key=lambda answer: answer.requirements)),
         overrides=tuple(table.texts("overrides")) if "overrides" in table.values else (),
+        archive=_read_archive(table, sha256, directory) if "archive" in table.values else None,
     )
+
+
+def _read_archive(source: _Table, sha256: str, directory: Path) -> Pin:
+    table = source.table("archive")
+    if not sha256:
+        source.refuse("archive", "the source has no `sha256`, by which the file is known")
+    name, is_local = table.get("name", str), "path" in table.values
+    if not is_plain_file_name(name):
+        table.refuse("name", "it is not the name of a file")
+    url = _make_url(directory, table.get("path", str)) if is_local else table.get("url", str)
+    try:
+        check_url(url)
+    except FormatError as error:
+        table.refuse("url", str(error))
+    index = table.get("index", str) if "index" in table.values else ""
+    return make_archive_pin(name, url, sha256, index)
 
 
 def _read_answer(table: _Table, files: Mapping[str, Pin]) -> LockedAnswer:

@@ -13,10 +13,12 @@ from wheelforge.lockfile.model import (
     LockedSource,
     describe_python,
     is_standard,
+    make_archive_pin,
     normalize_label,
     normalize_pin,
     normalize_requirements,
 )
+from wheelforge_isolation.formats.file_names import is_plain_file_name
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Recorder:
     def __init__(self) -> None:
         self._answers: dict[Build, Answers] = defaultdict(dict)
         self._overrides: dict[Build, tuple[str, ...]] = {}
+        self._archives: dict[Build, Pin] = {}
         self._wanted: set[Build] = set()
         self._mutex = Mutex()
 
@@ -72,6 +75,16 @@ class Recorder:
         with self._mutex:
             self._overrides[key] = tuple(map(str, overrides))
 
+    def name_archive(
+        self, source: Source, python: Interpreter, file_name: str, url: str, index: str
+    ) -> None:
+        """Note from where the sdist of ``source`` was fetched, which is a release or a URL."""
+        if not is_plain_file_name(file_name):  # such a lock would not be read
+            return
+        key = source._replace(label=normalize_label(source.label)), describe_python(python)
+        with self._mutex:
+            self._archives[key] = make_archive_pin(file_name, url, source.sha256, index)
+
     def drop(self, source: Source, python: str) -> None:
         """Leave out a build that has failed with that version: not all that it needs is noted."""
         named = source._replace(label=normalize_label(source.label))
@@ -94,7 +107,8 @@ class Recorder:
                 LockedAnswer(asked, finisher.finish(pins, build))
                 for asked, pins in sorted(noted[build].items())
             ]
-            sources.append(LockedSource(*build, tuple(answers), self._overrides.get(build, ())))
+            overrides, archive = self._overrides.get(build, ()), self._archives.get(build)
+            sources.append(LockedSource(*build, tuple(answers), overrides, archive))
         return Lock(sources=tuple(sources))
 
 

@@ -57,7 +57,8 @@ def write(lock: Lock, path: Path) -> None:
 def _make_document(lock: Lock, directory: Path) -> Pylock:
     groups = _Groups(lock)
     environments = groups.environments
-    own = {"format": FORMAT, "sources": [_describe(each, groups) for each in lock.sources]}
+    described = [_describe(each, groups, directory) for each in lock.sources]
+    own = {"format": FORMAT, "sources": described}
     return Pylock(
         lock_version=Version("1.0"),
         environments=[Marker(text) for text in sorted(set[str]().union(*environments.values()))],
@@ -68,12 +69,18 @@ def _make_document(lock: Lock, directory: Path) -> Pylock:
     )
 
 
-def _describe(locked: LockedSource, groups: _Groups) -> Mapping[str, Any]:
+def _describe(locked: LockedSource, groups: _Groups, directory: Path) -> Mapping[str, Any]:
     sha256, commit = locked.source.sha256, locked.source.commit
+    archive = locked.archive
     return {
         "name": locked.source.label,
         **({"sha256": sha256} if sha256 else {}),
         **({"commit": commit} if commit else {}),
+        **(
+            {"archive": _describe_archive(archive, locked.source.label, directory)}
+            if archive
+            else {}
+        ),
         "python": locked.python._asdict(),
         **({"overrides": list(locked.overrides)} if locked.overrides else {}),
         "answers": [
@@ -87,19 +94,27 @@ def _describe(locked: LockedSource, groups: _Groups) -> Mapping[str, Any]:
     }
 
 
-def _make_package(pin: Pin, groups: _Groups, directory: Path) -> Package:
-    bare, _, fragment = pin.url.partition("#")
+def _describe_archive(pin: Pin, user: str, directory: Path) -> Mapping[str, str]:
+    index = {} if is_direct(pin) else {"index": pin.origin}
+    return {"name": pin.file_name, **_locate(pin, user, directory), **index}
+
+
+def _locate(pin: Pin, user: str, directory: Path) -> dict[str, str]:
+    """Return where a file is, as seen from ``directory`` if it is on this machine."""
     local = local_path(pin.url)
-    place: dict[str, Any] = {"url": bare}
-    if local is not None:
-        try:
-            # The lock and the files may be moved together.
-            place = {"path": Path(os.path.relpath(local, directory)).as_posix()}
-        except ValueError as error:  # another drive
-            reason = f"there is no way to it from `{directory}`"
-            raise LockError(
-                "lock-impossible", pin.file_name, groups.find_user(pin), reason
-            ) from error
+    if local is None:
+        return {"url": pin.url.partition("#")[0]}
+    try:
+        # The lock and the files may be moved together.
+        return {"path": Path(os.path.relpath(local, directory)).as_posix()}
+    except ValueError as error:  # another drive
+        reason = f"there is no way to it from `{directory}`"
+        raise LockError("lock-impossible", pin.file_name, user, reason) from error
+
+
+def _make_package(pin: Pin, groups: _Groups, directory: Path) -> Package:
+    fragment = pin.url.partition("#")[2]
+    place: dict[str, Any] = _locate(pin, groups.find_user(pin), directory)
     hashes = {"sha256": pin.sha256}
     file: dict[str, Any]
     if is_direct(pin) or not is_standard(pin):

@@ -136,6 +136,54 @@ def test_named_source__a_lock_holds_no_secret_and_nothing_of_this_machine(place:
         assert index.asked == []
 
 
+def test_named_source__a_fetched_lock_of_releases_builds_offline(
+    place: Place, index: Index
+) -> None:
+    lock, cut_off = place.path / "pylock.build.toml", ("--locked", "--offline")
+    file = thing_file()
+    url = url_of(index, file).replace("://", "://me:secret@")
+    for number, source in enumerate(("thing==1.0", "thing", f"thing @ {url}")):
+        listed = place.path / f"list-{number}.txt"
+        listed.write_text(source, encoding="utf-8")
+        assert place.run("lock", "-r", listed, "-o", lock, "-i", index.url).code == 0
+        assert "secret" not in lock.read_text(encoding="utf-8")
+        remove_tree(str(place.layout.root))
+        early = place.run("-r", listed, *cut_off[:1], lock, *cut_off[1:])
+        assert (early.error, early.code) == ("offline", 5)
+        assert "hint: `wheelforge fetch --locked FILE` gets all" in early.err
+
+        assert place.run("fetch", "--locked", lock).out == "2 files are in the cache\n"
+
+        index.asked.clear()
+        words = ("-r", listed, "-o", place.path / "out", "--locked", lock, "--offline")
+        assert mark_of(place.run(*words)) == "good"
+        assert index.asked == []
+
+
+def test_named_source__a_locked_release_stays_the_one_it_was(place: Place, index: Index) -> None:
+    lock = place.path / "pylock.build.toml"
+    assert place.run("lock", "thing", "-o", lock, "-i", index.url).code == 0
+    newer = replace(thing_file(), name="thing-2.0.tar.gz")
+    index.put(Project("thing", thing_file(), newer))
+
+    assert mark_of(build(place, index, "thing", "--locked", lock)) == "good"
+    checked = place.run("lock", "thing", "-o", lock, "-i", index.url, "--check", "--refresh")
+    assert (checked.error, checked.code) == ("lock-outdated", 1)
+    assert "  - thing is thing-1.0.tar.gz\n" in checked.err
+
+
+def test_named_source__a_locked_release_with_other_bytes_is_refused(
+    place: Place, index: Index
+) -> None:
+    lock = place.path / "pylock.build.toml"
+    assert place.run("lock", "thing==1.0", "-o", lock, "-i", index.url).code == 0
+    index.put(Project("thing", replace(thing_file(), content=b"other")))
+
+    done = build(place, index, "thing==1.0", "--locked", lock)
+
+    assert (done.error, done.code) == ("download-mismatch", 5)
+
+
 @pytest.mark.skipif(not OTHER_PYTHON.exists(), reason="needs another Python")
 def test_named_source__a_lock_for_two_pythons_serves_both(place: Place, index: Index) -> None:
     archive = write_thing(place.path / "in")

@@ -525,3 +525,30 @@ def test_lock__importing_the_room_loads_no_parser() -> None:
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
 
     assert {"packaging", "tomli_w", "tomllib", "urllib3", "resolvelib"}.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("url", ["https://me:x@index.test/six.tar.gz", "file:///in/six.tar.gz"])
+@pytest.mark.parametrize("index", ["", "https://me:x@index.test/simple"])
+def test_lock__the_sdist_of_a_release_comes_back(tmp_path: Path, url: str, index: str) -> None:
+    recorder = Recorder()
+    recorder.record(SIX, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
+    recorder.name_archive(SIX, PYTHON, "six-1.16.0.tar.gz", url, index)
+    lock = recorder.lock()
+
+    found = save_and_read(lock, tmp_path)
+
+    assert found == lock
+    assert "me:x" not in save(lock, tmp_path).read_text(encoding="utf-8")
+    archive = found.find_archive(SIX.label, PYTHON)
+    assert archive is not None
+    assert (archive.file_name, archive.sha256) == ("six-1.16.0.tar.gz", SIX.sha256)
+    assert found.archives() == (archive,)
+    assert found.find_archive(SIX.label, make_python(12)) is None
+
+
+def test_lock__an_sdist_whose_name_would_not_be_read_is_left_out() -> None:
+    recorder = Recorder()
+    recorder.record(SIX, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
+    recorder.name_archive(SIX, PYTHON, "six\0.tar.gz", "https://index.test/six.tar.gz", "")
+
+    assert recorder.lock().archives() == ()

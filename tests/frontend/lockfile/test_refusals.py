@@ -405,3 +405,28 @@ def test_lock__what_others_have_added_does_not_matter(path: Path) -> None:
     edit(path, 'name = "demo"', 'name = "demo"\nfuture = true')
 
     assert read_lock(path) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "reason"),
+    [
+        ('name = "six-1.16.0.tar.gz"\nurl', 'name = "../six"\nurl', ".name", "not the name of a"),
+        ('url = "https://index.test/six', 'url = "https://[', ".url", "Invalid IPv6 URL"),
+        ('url = "https://index.test/six', 'x = "', ".url", "it has to be a text"),
+        (f'sha256 = "{SIX.sha256}"', f'commit = "{"a" * 40}"', "", "no `sha256`"),
+    ],
+)
+def test_sdist_of_a_locked_release__that_is_none_is_refused(
+    tmp_path: Path, old: str, new: str, place: str, reason: str
+) -> None:
+    recorder = Recorder()
+    recorder.record(SIX, PYTHON, ("setuptools",), answer_with(SETUPTOOLS))
+    url = "https://index.test/six-1.16.0.tar.gz"
+    recorder.name_archive(SIX, PYTHON, "six-1.16.0.tar.gz", url, "")
+    path = save(recorder.lock(), tmp_path)
+    edit(path, old, new)
+
+    error = refuse(path)
+
+    assert error.place == f"tool.wheelforge.sources[0].archive{place}"
+    assert reason in error.reason
