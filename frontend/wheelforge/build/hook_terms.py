@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wheelforge.errors import UsageError
 from wheelforge.hooks.environ import is_epoch
 from wheelforge.hooks.runner import HookOptions
+from wheelforge_isolation import ensure_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from wheelforge.models import BuildEnvironment
 
 _EPOCH = "SOURCE_DATE_EPOCH"
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP")
+_MOST_BYTES = 74
+"""The longest directory of temporary files: with the 33 bytes of `/pymp-.../listener-...`, sockets
+of multiprocessing still have names that the system takes."""
 
 
 class HookTerms:
@@ -49,7 +55,7 @@ class HookTerms:
 
     def make_options(self, log: BinaryIO, epoch: str | int | None, root: Path) -> HookOptions:
         """Return the terms of hooks of a project at ``root``, with that time for all files."""
-        session, variables = self._session, dict(self.variables)
+        session, variables = self._session, {**self.variables, **self._make_temporary()}
         if epoch is not None:
             variables[_EPOCH] = str(epoch)
         policy, override = session.context.settings.policy, session.override
@@ -65,6 +71,19 @@ class HookTerms:
             umask=policy.umask if root.is_relative_to(self._place) else None,
             **self._limit_requirement(),
         )
+
+    def _make_temporary(self) -> dict[str, str]:
+        """Return a directory for temporary files as a variable, unless one names another.
+
+        It is no part of `variables`: servers that are forked serve builds in other stages too, and
+        the key of a wheel would change with it.
+        """
+        path = str(self._place / "tmp")
+        is_short = len(os.fsencode(path)) <= _MOST_BYTES
+        if os.name == "nt" or not is_short or any(map(self.variables.get, _TEMPORARY)):
+            return {}
+        ensure_directory(path)
+        return {"TMPDIR": path}
 
     def _use_time(self, hook: str) -> None:
         """Do what takes a while on this core: the hook needs another one meanwhile."""

@@ -29,7 +29,7 @@ _GLANCE_SECONDS = 0.05
 _LONGEST_IMPORT_SECONDS = 60.0
 _PIECE_BYTES = 1 << 16
 _ANYTHING = "*"
-_EARLY = frozenset({"HOME", "LANG", "TMPDIR", "TZ"})
+_EARLY = frozenset({"HOME", "LANG", "TZ"})
 _EARLY_PREFIXES = (
     *("DYLD_", "GLIBC_", "LC_", "LD_", "MALLOC_", "PYTHON"),
     *("GOTO_", "MKL_", "NUMEXPR_", "OMP_", "OPENBLAS_"),
