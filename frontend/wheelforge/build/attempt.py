@@ -274,7 +274,7 @@ class Attempt:
             settings = dict(self._request.config_settings)
             if session.override is not None:
                 settings |= session.override.table("config-settings")
-            backend = Backend(project, environment, runner, self._events.warn, settings)
+            backend = Backend(project, environment, runner, self._warn, settings)
             try:
                 yield backend
             except BuildError as error:
@@ -286,6 +286,11 @@ class Attempt:
                     place = (self._request.label, self.log.name)
                     raise HookError(*error.args[:-2], *place) from error
                 raise
+
+    def _warn(self, text: str) -> None:
+        """Tell of a warning of the backend, which is in the log whether or not it is shown."""
+        self.log.write(f"warning: {text}\n".encode(errors="replace"))
+        self._events.warn(text)
 
     def _name_forked(self, project: Project, prepared: PreparedEnvironment) -> str:
         """Return the backend if hooks may be forks of a server that serves other builds too."""

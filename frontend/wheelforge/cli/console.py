@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, TextIO
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _STYLES = {"done": "1;32", "error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32"}
 _QUIET, _NORMAL, _VERBOSE = -1, 0, 1
+_MOST_WARNINGS = 3
+"""Of the backend of one build, or common to several, where there are many builds."""
 
 
 class Console:
@@ -42,8 +45,11 @@ class Console:
         """Whether there are so many builds that each has to be brief."""
         self.observer: Observer | None = None
         """The service, if this is a worker of it."""
-        self._warnings: dict[str, list[str]] = {}
-        """The builds of each warning of a backend."""
+        self._warnings: Counter[str] = Counter()
+        """The number of builds of each warning of a backend that was shown."""
+        self._shown: Counter[str] = Counter()
+        self._folded: Counter[str] = Counter()
+        """The numbers of warnings of each build, by its id, that were shown and were not."""
         self._lock = Lock()
 
     @contextlib.contextmanager
@@ -70,7 +76,7 @@ class Console:
                 f"{escape_line(event.build)}: {event.text}" if event.build else event.text,
             )
         elif event.kind == "warning":
-            self._warn(event.build, event.text)
+            self._warn(event)
         elif self._verbosity < _VERBOSE:
             return
         elif event.kind == "output":
@@ -87,23 +93,41 @@ class Console:
         name = "" if is_plain else f"{escape_line(event.build)}{mark}"
         self._progress.write(f"{name}{text}", event.id or event.build)
 
-    def _warn(self, build: str, text: str) -> None:
-        """Show a warning of a backend once, whichever builds it comes from."""
+    def _warn(self, event: BuildEvent) -> None:
+        """Show a warning of a backend once, whichever builds it comes from, and not too many."""
+        is_brief = self.is_batch and self._verbosity < _VERBOSE
+        # What a build requires is built for it.
+        build, text = event.id.partition(".")[0] or event.build, event.text
         with self._lock:
-            builds = self._warnings.setdefault(text, [])
-            is_new = not builds
-            builds.append(build)
+            is_new = not self._warnings[text]
+            if is_new and is_brief and self._shown[build] == _MOST_WARNINGS:
+                self._folded[build] += 1
+                return
+            self._warnings[text] += 1
+            self._shown[build] += is_new
         if is_new or self._verbosity >= _VERBOSE:
-            is_brief = self.is_batch and self._verbosity < _VERBOSE
-            self.say("warning", f"{build}: {_shorten(text) if is_brief else text}")
+            self.say("warning", f"{event.build}: {_shorten(text) if is_brief else text}")
 
     def _count_warnings(self) -> None:
         """Say how many builds a warning came from that was shown once."""
-        for text, builds in self._warnings.items():
-            others = len(builds) - 1
-            if others and self._verbosity < _VERBOSE:
-                what = "build has" if others == 1 else "builds have"
-                self.say("warning", f"{others} more {what} the warning: {_shorten(text)}")
+        common = [(text, builds - 1) for text, builds in self._warnings.items() if builds > 1]
+        if self._verbosity >= _VERBOSE:
+            return
+        for text, others in common[:_MOST_WARNINGS]:
+            what = "build has" if others == 1 else "builds have"
+            self.say("warning", f"{others} more {what} the warning: {_shorten(text)}")
+        if len(common) > _MOST_WARNINGS:
+            count = len(common) - _MOST_WARNINGS
+            self.say("warning", f"{count} more of these warnings came from several builds")
+
+    def _count_folded(self, outcome: Outcome) -> None:
+        """Say how many warnings of a build were not shown, and where they are."""
+        label = outcome.request.label
+        with self._lock:
+            count = self._folded.pop(outcome.id, 0) + self._folded.pop(label, 0)
+        if count:
+            where = f"; all are in `{outcome.log}`" if outcome.log else ""
+            self.say("warning", f"{label}: {count} more warning{'s'[: count - 1]}{where}")
 
     def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
         """Write a line of that kind."""
@@ -136,6 +160,7 @@ class Console:
             self.print_data("".join(f"{text}\n" for text in _list_results(outcome)))
         if outcome.error is not None:
             self.show_error(outcome.error, outcome)
+        self._count_folded(outcome)
         for text in outcome.remarks:
             self.say("note", f"{escape_line(outcome.request.label)}: {text}")
 

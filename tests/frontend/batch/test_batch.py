@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.hooks import is_running, read_pids, wait_until
 from tests.support.index import core_metadata, wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 FAILING = "raise SystemExit('it is broken')"
 ENDLESS = "import os, signal; open({!r}, 'a').write(f'{{os.getpid()}}\\n'); signal.pause()"
@@ -448,6 +449,36 @@ def test_warning_of_many_builds__is_shown_once_and_counted(yard: Yard) -> None:
     assert re.findall(r"^warning: (.*)$", told, re.MULTILINE)[1:] == [
         "2 more builds have the warning: old ..."
     ]
+
+
+def test_warnings_of_many_builds__are_folded_and_whole_in_the_log(yard: Yard) -> None:
+    code = "[__import__('warnings').warn(f'{}{number}\\nand more') for number in range(300)]"
+    sdists = [yard.sdist(name, code.replace("{}", name)) for name in ("one", "two")]
+
+    _, _, told = yard.run(*sdists, "-j", "2")
+
+    for name in ("one", "two"):
+        file = f"{name}-1.0.tar.gz"
+        *first, last = re.findall(rf"^warning: {file}: (.*)$", told, re.MULTILINE)
+        assert first == [f"{name}{number} ..." for number in range(3)]
+        found = re.fullmatch(r"297 more warnings; all are in `(.*)`", last)
+        assert found
+        log = Path(found[1]).read_text(encoding="utf-8")
+        assert log.count(f"warning: {name}") == 300
+        assert f"warning: {name}299\nand more\n" in log
+
+
+def test_warnings_of_many_builds__that_are_the_same_are_counted_together(yard: Yard) -> None:
+    code = "[__import__('warnings').warn(f'old {number}') for number in range(9)]"
+
+    _, _, told = yard.run(*[yard.sdist(name, code) for name in ("one", "two", "three")], "-j", "1")
+
+    warnings = re.findall(r"^warning: (.*)$", told, re.MULTILINE)
+    assert warnings[-4:] == [
+        *[f"2 more builds have the warning: old {number}" for number in range(3)],
+        "3 more of these warnings came from several builds",
+    ]
+    assert len(warnings) < 20
 
 
 def test_warning_of_many_builds__is_shown_for_each_with_verbose(yard: Yard) -> None:
