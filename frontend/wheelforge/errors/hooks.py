@@ -315,8 +315,8 @@ def _newer_requirement(error: BackendFailedError) -> str:
 def _older_requirement(error: BackendFailedError) -> str:
     line = f"`{error.remedy}`" if "<" in error.remedy else f"an older `{error.remedy}`"
     return (
-        "build with what there was when it was published, `--era always`, "
-        f"or ask for {line} in a file for `--build-constraint`"
+        f"ask for {line} in a file for `--build-constraint`, "
+        "or build with what there was when it was published: `--era always`"
     )
 
 
