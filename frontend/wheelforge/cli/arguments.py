@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.argument_types import list_sdists, suggest
 from wheelforge.cli.command_options import CommandOptions, FileInputs
 from wheelforge.cli.default_files import find_defaults, list_files
-from wheelforge.cli.defaults import fill_places, hold_places
+from wheelforge.cli.defaults import fill_places, hold_places, is_given
 from wheelforge.cli.parser import COMMANDS, GROUPS, build_parser
 from wheelforge.cli.variables import list_variables, read_environment, read_variables
 from wheelforge.errors import SourceError, UsageError
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _FLAGS = {"-q", "--quiet", "-v", "--verbose", "--offline", "--refresh", "--no-index", "--no-cache"}
 """Options without a value, which may therefore stand before a command."""
+_COMPANIONS = {
+    "html_base": "html",
+    "server_required": "server",
+    "server_token_file": "server",
+    **dict.fromkeys(("remote_key", "remote_trust", "remote_sandbox"), "remote_cache"),
+    "remote_timeout": "remote_cache",
+}
+"""Options that mean nothing without another one. As defaults they may wait for it."""
 
 
 def parse_words(words: Sequence[str]) -> CommandOptions:
@@ -40,7 +48,9 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
         from wheelforge.cli.mistakes import reject_option
 
         reject_option(unknown[0], parser)
+    lonely = [dest for dest in _COMPANIONS if is_given(parser, dest, found)]
     fill_places(parser, defaults, found)
+    _reject_lonely(lonely, found)
     if getattr(found, "all_packages", False) or getattr(found, "package", None):
         from wheelforge.cli.workspaces import choose_members
 
@@ -49,6 +59,15 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
         found.sources = [each for source in found.sources for each in list_sdists(source)]
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
+
+
+def _reject_lonely(lonely: Iterable[str], found: CommandOptions) -> None:
+    for dest in lonely:
+        other = _COMPANIONS[dest]
+        if not vars(found).get(other, True):
+            option = f"--{dest.replace('_', '-')}"
+            reason = f"it is for `--{other.replace('_', '-')}`, which is not given"
+            raise UsageError("option-invalid", option, reason)
 
 
 def _parse(parser: argparse.ArgumentParser, words: list[str], found: CommandOptions) -> list[str]:

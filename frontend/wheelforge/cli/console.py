@@ -96,7 +96,7 @@ class Console:
     def _warn(self, event: BuildEvent) -> None:
         """Show a warning of a backend once, whichever builds it comes from, and not too many."""
         is_brief = self.is_batch and self._verbosity < _VERBOSE
-        # What a build requires is built for it.
+        # A build requirement counts as part of the build that requires it.
         build, text = event.id.partition(".")[0] or event.build, event.text
         with self._lock:
             is_new = not self._warnings[text]

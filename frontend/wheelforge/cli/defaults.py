@@ -72,6 +72,12 @@ def hold_places(parser: argparse.ArgumentParser, defaults: Mapping[str, Default]
             action.default = None if is_list(action) else _NOT_GIVEN
 
 
+def is_given(parser: argparse.ArgumentParser, dest: str, found: CommandOptions) -> bool:
+    """Return whether the command line has said something, as long as no places are filled."""
+    value = vars(found).get(dest)
+    return value is not None and value is not _NOT_GIVEN and value != parser.get_default(dest)
+
+
 def fill_places(
     parser: argparse.ArgumentParser, defaults: Mapping[str, Default], found: CommandOptions
 ) -> None:

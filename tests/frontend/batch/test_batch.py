@@ -10,16 +10,12 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.batches import Yard, noting, read_lines, without_summary, write_requirements
 from tests.support.hooks import is_running, read_pids, wait_until
 from tests.support.index import core_metadata, wheel
-
-if TYPE_CHECKING:
-    pass
 
 FAILING = "raise SystemExit('it is broken')"
 ENDLESS = "import os, signal; open({!r}, 'a').write(f'{{os.getpid()}}\\n'); signal.pause()"

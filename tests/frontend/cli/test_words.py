@@ -289,3 +289,30 @@ def test_version__with_details_names_what_a_report_needs(
 
     lines = dict(line.partition(" ")[::2] for line in capsys.readouterr().out.splitlines())
     assert lines.keys() >= {"wheelforge", "Python", "platform", "cache", "build", "filelock"}
+
+
+@pytest.mark.parametrize(
+    ("words", "other"),
+    [
+        (("--html-base", "https://ci.test/1/"), "html"),
+        (("--server-required",), "server"),
+        (("--remote-key", "key.pem"), "remote-cache"),
+        (("--remote-timeout", "5"), "remote-cache"),
+    ],
+)
+def test_option__that_means_nothing_without_another_is_refused_unless_it_is_a_default(
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    other: str,
+) -> None:
+    error = refuse(capsys, "demo", *words)
+
+    assert f"`{words[0]}` cannot be used: it is for `--{other}`, which is not given" in error
+    monkeypatch.setenv(f"WHEELFORGE_{other.upper().replace('-', '_')}", "/x")
+    assert parse_words(["demo", *words]).sources == [project / "demo"]
+    monkeypatch.delenv(f"WHEELFORGE_{other.upper().replace('-', '_')}")
+    name = words[0].removeprefix("--").upper().replace("-", "_")
+    monkeypatch.setenv(f"WHEELFORGE_{name}", [*words, "1"][1])
+    assert parse_words(["demo"]).sources == [project / "demo"]
