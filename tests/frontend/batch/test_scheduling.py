@@ -372,16 +372,26 @@ def test_scheduler__waits_for_the_memory_that_running_builds_need(
 
 
 class SlowHall(Hall):
-    """Knows how many others were there at the end of each job."""
+    """Knows how many were there at most during each job; that of ``waiting`` waits for company."""
+
+    def __init__(self, timings: Timings, waiting: str) -> None:
+        super().__init__(timings)
+        self._waiting = waiting
+        self._company: dict[str, int] = {}
+        self._come = threading.Condition(self._lock)
 
     def run(self, job: Job, _: object) -> Outcome:
-        """Take a while."""
-        with self._lock:
-            self._inside += 1
-        time.sleep(0.1)
-        with self._lock:
-            self.order.append(f"{job.request.label} of {self._inside}")
-            self._inside -= 1
+        """Take a while: as long as it takes where somebody has to come."""
+        label = job.request.label
+        with self._come:
+            self._company[label] = 0
+            self._company = {
+                each: max(most, len(self._company)) for each, most in self._company.items()
+            }
+            self._come.notify_all()
+            patience = 30 if label == self._waiting else 0.1
+            self._come.wait_for(lambda: self._company[label] > 1, patience)
+            self.order.append(f"{label} of {self._company.pop(label)}")
         return Outcome(request=job.request)
 
 
@@ -392,7 +402,7 @@ def test_scheduler__heeds_the_limits_of_overrides(
     tmp_path: Path, memory: int, *, is_alone: bool, first: str
 ) -> None:
     job, second, *others = (make_job(number) for number in range(4))
-    hall = SlowHall(remember(tmp_path, []))
+    hall = SlowHall(remember(tmp_path, []), waiting="job0" if is_alone else "")
 
     limited = second._replace(memory=memory, is_alone=is_alone)
     work(hall, [job, limited, *others], 2, 99)
