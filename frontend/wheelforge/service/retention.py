@@ -35,6 +35,8 @@ class Retention(NamedTuple):
     """Builds that are queued or at work; further ones are refused."""
     in_use_seconds: float = 3600.0
     """A file of the index that was used since then is kept, whatever its size."""
+    sets: int = 1000
+    """Announced sets, with their pages and the releases that they want."""
 
 
 class Kept(NamedTuple):

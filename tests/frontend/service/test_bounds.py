@@ -30,7 +30,7 @@ from wheelforge.service import depot, retention, server
 depot.Bounds.__new__.__defaults__ = ({servers}, {idle}, {age}, {loans}, {memory})
 retention.Retention.__new__.__defaults__ = (
     {runs}, {requests}, {artifact_bytes}, {log_bytes}, {run_bytes}, {wheel_bytes}, {waiting},
-    {in_use}
+    {in_use}, {sets}
 )
 server._SWEEP_SECONDS = 0.0
 wheelforge.cli.run()
@@ -49,6 +49,7 @@ USUAL = {
     "wheel_bytes": 1 << 30,
     "waiting": 100,
     "in_use": 0.0,
+    "sets": 1000,
 }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
@@ -17,6 +19,7 @@ from tests.support.builds import Ground
 from tests.support.index import Index, Manners, Project, serve, sha256, wheel
 from tests.support.on_demand import Ahead, Bare, OnDemand, sdist_of
 from tests.support.service import PLAIN, Service, finish, start_client, until
+from wheelforge.service.simple.sets import AnnouncedSets
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,6 +36,10 @@ retention.Retention.__new__.__defaults__ = usual._replace(
     wheel_bytes={bytes}, in_use_seconds={seconds}
 )
 server._SWEEP_SECONDS = 0.0
+"""
+FEW_SETS = """
+from wheelforge.service import retention
+retention.Retention.__new__.__defaults__ = retention.Retention()._replace(sets=2)
 """
 FAILING = """
 from wheelforge.service.simple import builds
@@ -111,6 +118,53 @@ def test_wheels__of_announced_sets_stay(tmp_path: Path) -> None:
         file = site.get("/sets/s/this/simple/kept/").find(".whl")
         found = site.get(f"/sets/s/this/{file['url'].removeprefix('../../')}")
         assert sha256(found.body) == file["hashes"]["sha256"]
+
+
+def test_sets__used_longest_ago_are_forgotten_with_what_they_want(tmp_path: Path) -> None:
+    names = ("one", "two", "three")
+    projects = [
+        Project(name, *(sdist_of(tmp_path, name, version) for version in ("1.0", "2.0")))
+        for name in names
+    ]
+    with (
+        serve(*projects, manners=Manners(json=True)) as upstream,
+        serving_changed(tmp_path, upstream, FEW_SETS, "--policy", "wanted") as (site, _),
+    ):
+        bare = Bare(cache=site.service.ground.cache, links=site.service.ground.links)
+
+        def want(name: str) -> None:
+            words = ("want", f"{name}==1.0", "--server", site.url, "--wait", "--name", name)
+            assert finish(start_client(bare, *words)).code == 0
+
+        want("one")
+        want("two")
+        assert site.get("/sets/one/this/simple/one/").status == 200
+        want("three")
+
+        known = [site.get(f"/sets/{name}/this/simple/{name}/").status for name in names]
+        assert known == [200, 404, 200]
+        assert site.get("/api/v1/sets/two").status == 404
+        base = sqlite3.connect(site.service.home / "index-v1.sqlite")
+        with contextlib.closing(base):
+            for table in ("announced", "announced_page", "announced_use", "announced_want"):
+                found = {row[0] for row in base.execute(f"SELECT name FROM {table}")}  # ruff: ignore[hardcoded-sql-expression]
+                assert found == {"one", "three"}
+        want("two")
+        assert site.get("/sets/two/this/simple/two/").status == 200
+
+
+def test_sets__releases_that_an_earlier_server_wants_stay_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "base.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("CREATE TABLE wanted (target TEXT, project TEXT, version TEXT)")
+        base.execute("INSERT INTO wanted VALUES ('this', 'demo', '1.0')")
+        base.commit()
+
+    for _ in range(2):
+        sets = AnnouncedSets(path)
+        sets.remove_unused(0)
+        assert sets.list_wanted("this", "demo") == {Version("1.0")}
+        sets.close()
 
 
 def test_files__that_were_passed_on_long_ago_go_and_are_fetched_again(tmp_path: Path) -> None:

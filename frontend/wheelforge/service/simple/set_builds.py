@@ -75,6 +75,7 @@ class SetBuilds:
             return known
         announced = announce(name, target.name, request)
         self._site.sets.put(announced)
+        self._site.sets.mark_used(name)
         self._start(announced)
         return announced
 
@@ -84,7 +85,10 @@ class SetBuilds:
             self._is_resumed = True
             for announced in self._site.sets.list_running():
                 self._start(announced)
-        return self._site.sets.find(name)
+        found = self._site.sets.find(name)
+        if found is not None:
+            self._site.sets.mark_used(name)
+        return found
 
     async def wait(self, name: str, seconds: float) -> None:
         """Wait until a set is ready or has failed, but not for longer."""
@@ -106,6 +110,7 @@ class SetBuilds:
         if error is not None:
             text = f"{type(error).__name__}: {error}"
             self._site.sets.put(announced._replace(state="failed", error=text))
+        self._site.sets.remove_unused(self._site.bounds.sets)
 
     async def _make(self, announced: AnnouncedSet) -> None:
         site, sets = self._site, self._site.sets
@@ -115,7 +120,7 @@ class SetBuilds:
             return
         try:
             pins = await self._choose(announced, target)
-            sets.want(target.name, pins)
+            sets.want(announced, pins)
             pages, packages = await self._build(announced, target, pins)
         except (ForgeError, FormatError) as error:
             if not site.is_stopping:

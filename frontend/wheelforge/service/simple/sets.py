@@ -28,11 +28,19 @@ CREATE TABLE IF NOT EXISTS announced (
 CREATE TABLE IF NOT EXISTS announced_page (
   name TEXT NOT NULL, project TEXT NOT NULL, page TEXT NOT NULL, PRIMARY KEY (name, project)
 );
-CREATE TABLE IF NOT EXISTS wanted (
-  target TEXT NOT NULL, project TEXT NOT NULL, version TEXT NOT NULL,
-  PRIMARY KEY (target, project, version)
+CREATE TABLE IF NOT EXISTS announced_use (name TEXT PRIMARY KEY, used REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS announced_want (
+  target TEXT NOT NULL, project TEXT NOT NULL, version TEXT NOT NULL, name TEXT NOT NULL,
+  PRIMARY KEY (target, project, version, name)
 );
+CREATE INDEX IF NOT EXISTS announced_want_by_name ON announced_want (name);
+CREATE TABLE IF NOT EXISTS wanted (target TEXT, project TEXT, version TEXT);
+INSERT OR IGNORE INTO announced_want SELECT target, project, version, '' FROM wanted;
+DROP TABLE wanted;
 """
+"""Earlier releases did not know which set wants a release; those that they have stay wanted."""
+_TABLES = ("announced_page", "announced_use", "announced_want", "announced")
+"""In this order what a server leaves behind that dies meanwhile is removed by the next one."""
 _OWN_FILE = re.compile(r'"\.\./\.\./files/([0-9a-f]{64})/')
 """The URL of a wheel, as `describe_wheel` spells it."""
 
@@ -82,6 +90,13 @@ class AnnouncedSets(Database):
         super().__init__(path)
         self.changes = 0
         """How often the releases that are wanted have changed."""
+        self._used = dict[str, float]()
+        """When sets were used, as far as that is not written down yet."""
+
+    def close(self) -> None:
+        """Write down what was used, and close it."""
+        self._store_used()
+        super().close()
 
     def find(self, name: str) -> AnnouncedSet | None:
         """Return the set of that name."""
@@ -107,15 +122,36 @@ class AnnouncedSets(Database):
         rows = [(announced.name, name, json.dumps(page)) for name, page in pages.items()]
         self._base.executemany("INSERT OR REPLACE INTO announced_page VALUES (?, ?, ?)", rows)
 
-    def want(self, target: str, pins: Mapping[str, Version]) -> None:
-        """Take down that a target is to have wheels of these releases."""
+    def want(self, announced: AnnouncedSet, pins: Mapping[str, Version]) -> None:
+        """Take down that the target of a set is to have wheels of these releases."""
         self.changes += 1
-        rows = [(target, name, str(version)) for name, version in pins.items()]
-        self._base.executemany("INSERT OR IGNORE INTO wanted VALUES (?, ?, ?)", rows)
+        rows = [
+            (announced.target, project, str(version), announced.name)
+            for project, version in pins.items()
+        ]
+        self._base.executemany("INSERT OR IGNORE INTO announced_want VALUES (?, ?, ?, ?)", rows)
+
+    def mark_used(self, name: str) -> None:
+        """Note that somebody asks for a set, or for one of its pages, as installers often do."""
+        self._used[name] = time.time()
+
+    def remove_unused(self, keep: int) -> None:
+        """Forget all sets but those used last, and those that are being made."""
+        self._store_used()
+        rows = self._base.execute(
+            "SELECT announced.name FROM announced LEFT JOIN announced_use USING (name)"
+            " WHERE state != 'running'"
+            " ORDER BY coalesce(used, created) DESC, created DESC LIMIT -1 OFFSET ?",
+            (keep,),
+        )
+        for (name,) in rows.fetchall():
+            self.changes += 1
+            for table in _TABLES:
+                self._base.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # ruff: ignore[hardcoded-sql-expression]
 
     def list_wanted(self, target: str, project: str) -> set[Version]:
         """Return the versions of a project that a target is to have wheels of."""
-        query = "SELECT version FROM wanted WHERE target = ? AND project = ?"
+        query = "SELECT version FROM announced_want WHERE target = ? AND project = ?"
         return {parse_version(row[0]) for row in self._base.execute(query, (target, project))}
 
     def find_page(self, name: str, project: str) -> dict[str, Any] | None:
@@ -134,6 +170,11 @@ class AnnouncedSets(Database):
         """Return the names of the projects in a set."""
         query = "SELECT project FROM announced_page WHERE name = ? ORDER BY project"
         return [row[0] for row in self._base.execute(query, (name,))]
+
+    def _store_used(self) -> None:
+        query = "INSERT OR REPLACE INTO announced_use VALUES (?, ?)"
+        self._base.executemany(query, list(self._used.items()))
+        self._used.clear()
 
     def _list(self, where: str, *values: object) -> Iterator[AnnouncedSet]:
         query = f"SELECT * FROM announced WHERE {where}"  # ruff: ignore[hardcoded-sql-expression]

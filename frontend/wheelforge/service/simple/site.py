@@ -73,7 +73,7 @@ class Site:
         self._options = server.options
         self._stopping = server.stopping
         self._targets: dict[str, asyncio.Task[Target]] = {}
-        self._home, self._bounds = server.home, server.runs.retention
+        self._home, self.bounds = server.home, server.runs.retention
         self._kept: OrderedDict[tuple[str, ...], tuple[object, Content]] = OrderedDict()
         self._kept_bytes = 0
         self._choices: OrderedDict[tuple[str, str], tuple[object, list[Candidate]]] = OrderedDict()
@@ -202,7 +202,7 @@ class Site:
 
         Those of announced sets stay, whose pages do not change.
         """
-        most, before = self._bounds.wheel_bytes, time.time() - self._bounds.in_use_seconds
+        most, before = self.bounds.wheel_bytes, time.time() - self.bounds.in_use_seconds
         surplus = await asyncio.to_thread(find_surplus, self._home.wheels, most, before)
         kept = self.sets.list_hashes() if surplus else set[str]()
         for path in surplus:
