@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wheelforge_isolation import remove_file, remove_tree, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 LOG_BYTES = 1 << 20
 """Of the output of a server in the background; as much of what was before is kept beside it."""
@@ -49,36 +51,54 @@ class Kept(NamedTuple):
 
 def remove_oldest(place: Path, most_bytes: int) -> None:
     """Remove files, and directories with one each, the oldest first, down to so many bytes."""
-    found = list[Kept]()
-    for entry in place.iterdir() if place.is_dir() else ():
-        for path in entry.iterdir() if entry.is_dir() else (entry,):
-            status = path.stat()
-            found.append(Kept(status.st_ctime, max(status.st_size, _LEAST_BYTES), entry))
-    for surplus in _choose_surplus(found, most_bytes):
+
+    def list_kept() -> Iterator[Kept]:
+        for entry in _scan(place):
+            for each in _scan(entry.path) if entry.is_dir() else (entry,):
+                status = each.stat()
+                size = max(status.st_size, _LEAST_BYTES)
+                yield Kept(status.st_ctime, size, Path(entry.path))
+
+    for surplus in _choose_surplus(list_kept, most_bytes):
         remove = remove_tree if surplus.path.is_dir() else remove_file
         remove(str(surplus.path))
 
 
 def find_surplus(place: Path, most_bytes: int, used_before: float) -> list[Path]:
     """Return what was last used before then, until the rest has so many bytes."""
-    found = list[Kept]()
-    for entry in place.iterdir() if place.is_dir() else ():
-        files = entry.iterdir() if entry.is_dir() else (entry,)
-        size = sum(max(file.stat().st_size, _LEAST_BYTES) for file in files)
-        found.append(Kept(entry.stat().st_mtime, size, entry))
-    return [each.path for each in _choose_surplus(found, most_bytes) if each.used < used_before]
+
+    def list_kept() -> Iterator[Kept]:
+        for entry in _scan(place):
+            files = _scan(entry.path) if entry.is_dir() else (entry,)
+            size = sum(max(file.stat().st_size, _LEAST_BYTES) for file in files)
+            yield Kept(entry.stat().st_mtime, size, Path(entry.path))
+
+    surplus = _choose_surplus(list_kept, most_bytes)
+    return [each.path for each in surplus if each.used < used_before]
 
 
-def _choose_surplus(found: Iterable[Kept], most_bytes: int) -> list[Kept]:
-    """Return what has to go, that which was used longest ago first."""
-    ordered, surplus = sorted(found), list[Kept]()
-    whole = sum(each.size_bytes for each in ordered)
-    for each in ordered:
-        if whole <= most_bytes:
-            break
-        surplus.append(each)
-        whole -= each.size_bytes
-    return surplus
+def _scan(place: str | Path) -> Iterator[os.DirEntry[str]]:
+    """Yield what is in a directory, if it is there, without a list of it."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
+        yield from entries
+
+
+def _choose_surplus(list_kept: Callable[[], Iterator[Kept]], most_bytes: int) -> list[Kept]:
+    """Return what has to go, that which was used longest ago first.
+
+    A server may have a million of them, and looks each minute: no more are in memory than go.
+    """
+    excess = sum(each.size_bytes for each in list_kept()) - most_bytes
+    if excess <= 0:
+        return []
+    chosen, size = list[tuple[float, Kept]](), 0
+    for each in list_kept():
+        heapq.heappush(chosen, (-each.used, each))
+        size += each.size_bytes
+        # The one that was used last stays if those before it are enough.
+        while size - chosen[0][1].size_bytes >= excess:
+            size -= heapq.heappop(chosen)[1].size_bytes
+    return sorted(each for _, each in chosen)
 
 
 _LEAST_BYTES = 1 << 13

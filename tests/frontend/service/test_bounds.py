@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ pytest.importorskip("aiohttp", reason="the extra `service` is not installed")
 
 from tests.support.builds import Ground, names_in, write_sdist
 from tests.support.service import PLAIN, Service, until
-from wheelforge.service.retention import limit_log
+from wheelforge.service.retention import find_surplus, limit_log, remove_oldest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -156,6 +157,38 @@ def test_artifacts__have_so_many_bytes_the_oldest_go_first(ground: Ground, tmp_p
         until(lambda: service.fetch("GET", found[0])[0] == 404)
 
         assert service.fetch("GET", found[-1])[0] == 200
+
+
+def test_artifacts__are_looked_at_without_a_list_of_them(tmp_path: Path) -> None:
+    for number in range(2000):
+        place = tmp_path / f"{number:04}"
+        place.mkdir()
+        (place / "demo-1.0-py3-none-any.whl").touch()
+    bounds = tmp_path, 1 << 30
+    find_surplus(*bounds, 0.0)  # what is imported or remembered for good
+
+    tracemalloc.start()
+    remove_oldest(*bounds)
+    assert find_surplus(*bounds, 0.0) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 100_000
+    assert len(list(tmp_path.iterdir())) == 2000
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 4, 5, 9])
+def test_artifacts__no_more_go_than_have_to(tmp_path: Path, most: int) -> None:
+    kept = 1 << 13
+    order = [3, 1, 4, 0, 2]
+    for number in order:
+        (tmp_path / f"{number}").write_bytes(b"x")
+        os.utime(tmp_path / f"{number}", (number, number))
+
+    found = find_surplus(tmp_path, most * kept, 4.0)
+
+    surplus = range(max(len(order) - most, 0))
+    assert [path.name for path in found] == [str(number) for number in surplus if number < 4]
 
 
 def test_output__of_one_build_is_bounded(ground: Ground, tmp_path: Path) -> None:
