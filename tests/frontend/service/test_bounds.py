@@ -165,7 +165,7 @@ def test_artifacts__are_looked_at_without_a_list_of_them(tmp_path: Path) -> None
         place.mkdir()
         (place / "demo-1.0-py3-none-any.whl").touch()
     bounds = tmp_path, 1 << 30
-    find_surplus(*bounds, 0.0)  # what is imported or remembered for good
+    find_surplus(*bounds, 0.0)  # for modules and values that stay
 
     tracemalloc.start()
     remove_oldest(*bounds)
