@@ -39,6 +39,8 @@ _YES, _NO = {"1", "on", "true", "yes"}, {"", "0", "off", "false", "no"}
 
 def absolute_path(text: str) -> Path:
     """Return an absolute path, without `..`."""
+    if not text:  # as of a variable of the shell that is not set; it would be the directory here
+        raise ArgumentTypeError("its value is empty")
     if "://" in text:
         from wheelforge_isolation.formats.urls import redact
 

@@ -42,7 +42,7 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
     files = list_files(parser, words, variables)
     defaults = find_defaults(name, parser, files, variables)
     hold_places(parser, defaults)
-    found = CommandOptions(words=words, config_files=files, file_inputs=FileInputs())
+    found = CommandOptions(words=words, config_files=files, origins={}, file_inputs=FileInputs())
     unknown = _parse(parser, words, found)
     if unknown:
         from wheelforge.cli.mistakes import reject_option

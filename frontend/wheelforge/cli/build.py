@@ -157,4 +157,6 @@ def _run_metadata(options: CommandOptions) -> int:
     check_reports(options)
     if options.kinds:
         raise UsageError("option-invalid", "--metadata", "it says to build something, too")
+    if options.plan:
+        raise UsageError("option-invalid", "--plan", "with `--metadata` nothing is built")
     return run_metadata(options)

@@ -12,6 +12,8 @@ from wheelforge.cli.argument_types import describe_size
 from wheelforge.errors import UsageError
 from wheelforge_isolation import (
     Bounds,
+    Collected,
+    Problem,
     claim_cache,
     collect_garbage,
     export_cache,
@@ -20,9 +22,12 @@ from wheelforge_isolation import (
     measure_disk,
     open_cache,
 )
+from wheelforge_isolation.errors import FileMissingError
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wheelforge.cli.command_options import CommandOptions
     from wheelforge_isolation import Event, Layout, Transferred
 
@@ -72,10 +77,12 @@ def show_entries(options: CommandOptions) -> None:
 def verify(options: CommandOptions) -> int:
     """Print what is wrong with the cache; return 1 if anything still is."""
     layout = _find_cache(options)
-    claim_cache(layout)
-    count = sum(1 for _ in list_entries(layout))
-    with open_cache(layout, show_event) as cache:
-        problems = list(cache.verify(repair=options.repair))
+    count, problems = 0, list[Problem]()
+    if layout.root.is_dir():  # or it would be made
+        claim_cache(layout)
+        count = sum(1 for _ in list_entries(layout))
+        with open_cache(layout, show_event) as cache:
+            problems = list(cache.verify(repair=options.repair))
     for problem in problems:
         remedy = f"; {problem.remedy}" if problem.remedy else ""
         sys.stdout.write(f"{escape_line(f'{problem.path}: {problem.reason}{remedy}')}\n")
@@ -99,7 +106,8 @@ def clear(options: CommandOptions) -> None:
 
 
 def _collect(options: CommandOptions, bounds: Bounds) -> None:
-    done = collect_garbage(_find_cache(options), bounds)
+    layout = _find_cache(options)
+    done = collect_garbage(layout, bounds) if layout.root.is_dir() else Collected()
     if not done.is_done:
         sys.stderr.write("note: another collector is at work; this one leaves it to that\n")
         return
@@ -110,6 +118,8 @@ def _collect(options: CommandOptions, bounds: Bounds) -> None:
 
 def export(options: CommandOptions) -> None:
     """Write the wheels of the cache into one file."""
+    if options.file.is_dir():
+        raise UsageError("option-invalid", "FILE", f"`{options.file}` is a directory")
     since = options.used_since.timestamp() if options.used_since else 0.0
     with open_cache(_find_cache(options), show_event) as cache:
         done = export_cache(cache, str(options.file), since)
@@ -119,6 +129,7 @@ def export(options: CommandOptions) -> None:
 def import_file(options: CommandOptions) -> None:
     """Add what is in such a file to the cache."""
     layout = _find_cache(options)
+    _check_file(options.file)
     layout.prepare()
     with open_cache(layout, show_event) as cache:
         done = import_cache(cache, str(options.file))
@@ -128,6 +139,11 @@ def import_file(options: CommandOptions) -> None:
 def _show_transferred(verb: str, done: Transferred) -> None:
     size = describe_size(done.size_bytes)
     sys.stdout.write(f"{verb} {done.wheels} wheels, {done.built} of them built: {size}\n")
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise FileMissingError("read", str(path), "there is no such file")
 
 
 def _find_cache(options: CommandOptions) -> Layout:

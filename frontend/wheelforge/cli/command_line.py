@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import signal
 import sys
 import threading
@@ -11,12 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge.cli.arguments import parse_words
-from wheelforge.errors import BuildCancelledError, UnexpectedError
+from wheelforge.errors import BuildCancelledError, UnexpectedError, UsageError
 from wheelforge_isolation import ForgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from wheelforge.cli.command_options import CommandOptions
     from wheelforge.cli.hosted import Hosting
 
 
@@ -54,19 +56,44 @@ def _run(words: Sequence[str], refusal: str, hosting: Hosting | None) -> int | N
             return code
     module, _, function = options.run.partition(".")
     run: Callable[..., int | None] = getattr(import_module(f"wheelforge.cli.{module}"), function)
-    return run(options)
+    with _naming_origins(options):
+        return run(options)
+
+
+@contextlib.contextmanager
+def _naming_origins(options: CommandOptions) -> Generator[None]:
+    """Let an error about an option say which variable or file has set it."""
+    try:
+        yield
+    except UsageError as error:
+        origin = options.origins.get(error.args[1]) if error.code == "option-invalid" else None
+        if origin is None:
+            raise
+        _, option, reason = error.args
+        raise UsageError("option-invalid", option, f"{reason}; it is set by {origin}") from error
 
 
 def explain_refusal(error: OSError) -> int:
     """Say what the system has refused, unless the reader is gone; return the exit code."""
     from wheelforge_isolation import raising_file_errors
 
-    path = "standard output" if error.filename is None else os.fsdecode(error.filename)
+    path = _find_place(error) if error.filename is None else os.fsdecode(error.filename)
     try:
         with raising_file_errors("use", path):
             raise error
     except ForgeError as problem:
         return problem.exit_code if isinstance(error, BrokenPipeError) else _fail(problem)
+
+
+def _find_place(error: OSError) -> str:
+    """Return what an error is about that names no file."""
+    if not isinstance(error, FileNotFoundError):
+        return "standard output"
+    try:
+        pathlib.Path.cwd()
+    except FileNotFoundError:
+        return "the working directory"
+    return "TMPDIR" if "temporary" in str(error) else "standard output"
 
 
 def _fail(error: ForgeError) -> int:

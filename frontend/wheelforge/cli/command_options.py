@@ -41,5 +41,7 @@ class CommandOptions(argparse.Namespace):
     """Those of the command line, without the command."""
     config_files: list[Path]
     """The configuration files that were read, and may have overrides too."""
+    origins: dict[str, str]
+    """Where the values of options are from that the command line does not have."""
     file_inputs: FileInputs
     """The contents of the files that `-r` and `--build-constraint` name, once they are read."""

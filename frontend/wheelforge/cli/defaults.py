@@ -89,3 +89,6 @@ def fill_places(
             is_out = list_rivals(parser, dest) - unset
             is_switch = default.action.nargs == 0 and not is_list(default.action)
             values[dest] = default.value if not is_out else False if is_switch else None
+            place = f", line {default.line}" if default.line else ""
+            for option in default.action.option_strings if not is_out else ():
+                found.origins[option] = f"`{default.origin}`{place}"

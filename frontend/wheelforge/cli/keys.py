@@ -15,6 +15,7 @@ from wheelforge_isolation import (
     ensure_private_directories,
     replace_file,
 )
+from wheelforge_isolation.errors import FileMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -49,6 +50,8 @@ def make_key(options: CommandOptions) -> None:
 
 def trust(options: CommandOptions) -> None:
     """Trust what a key has signed, from now on."""
+    if not options.key_file.exists():
+        raise FileMissingError("read", str(options.key_file), "there is no such file")
     with needing_signatures():
         key = envelope.read_public_key(options.key_file)
     directory, key_id = find_user_directory() / _FOLDER, envelope.identify(key)

@@ -141,7 +141,7 @@ def check_contradictions(options: CommandOptions) -> None:
     """Refuse options that say the opposite of each other."""
     if options.config_json is not None and options.config_setting:
         raise UsageError("option-invalid", "--config-json", "`--config-setting` is for the same")
-    if any(text.startswith("=") for text in options.config_setting or ()):
+    if any(text.startswith("=") or not text for text in options.config_setting or ()):
         raise UsageError("option-invalid", "--config-setting", "before the `=` there is no key")
     if options.no_isolation and options.env_dir:
         raise UsageError(

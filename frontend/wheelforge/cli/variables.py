@@ -22,7 +22,8 @@ def read_environment(parser: argparse.ArgumentParser) -> dict[str, Default]:
     given = read_variables()
     found: dict[str, Default] = {}
     for variable, action in list_variables(parser).items() if given else ():
-        if variable in given:
+        # An empty variable is as good as none, but for a switch or a list: that has nothing in it.
+        if given.get(variable) or (variable in given and (action.nargs == 0 or is_list(action))):
             try:
                 value = _read_default(action, given[variable])
             except (argparse.ArgumentTypeError, ForgeError, ValueError) as error:

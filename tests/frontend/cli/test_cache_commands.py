@@ -242,6 +242,7 @@ def test_cache__an_absent_cache_is_empty(tmp_path: Path, command: str) -> None:
 
     said = "0 entries checked, 0 problems\n" if command == "verify" else ""
     assert (done.returncode, done.stderr) == (0, said)
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["gc", "--max-size"], ["list", "--repair"]])
@@ -260,3 +261,18 @@ def test_cache__looking_at_it_does_not_count_as_use(
     assert {entry.path: entry.last_used for entry in list_entries(layout)} == before
     with open_cache(layout, ignore) as cache:
         assert list(cache.verify()) == []
+
+
+@pytest.mark.parametrize("command", ["import", "trust"])
+def test_cache__a_file_that_is_not_there_is_a_mistake_of_the_caller(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cache", command, str(tmp_path / "absent")]) == 2
+    assert capsys.readouterr().err.startswith("error[file-missing]: ")
+
+
+def test_export__to_a_directory_is_refused(
+    tmp_path: Path, layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cache", "export", str(tmp_path), "--cache-dir", str(layout.root)]) == 2
+    assert f"`FILE` cannot be used: `{tmp_path}` is a directory" in capsys.readouterr().err

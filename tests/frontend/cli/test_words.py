@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -316,3 +317,57 @@ def test_option__that_means_nothing_without_another_is_refused_unless_it_is_a_de
     name = words[0].removeprefix("--").upper().replace("-", "_")
     monkeypatch.setenv(f"WHEELFORGE_{name}", [*words, "1"][1])
     assert parse_words(["demo"]).sources == [project / "demo"]
+
+
+@pytest.mark.parametrize("option", ["--cache-dir", "--outdir", "--report", "--locked", "-p", "-i"])
+def test_path__that_is_empty_is_not_the_working_directory(
+    project: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert "its value is empty" in refuse(capsys, "demo", option, "")
+    assert not (project / "CACHEDIR.TAG").exists()
+
+
+@pytest.mark.parametrize("name", ["CACHE_DIR", "OUTDIR", "JOBS", "TIMEOUT", "REPORT", "SERVER"])
+def test_variable__that_is_empty_counts_as_not_set(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = vars(parse_words(["demo"]))
+    monkeypatch.setenv(f"WHEELFORGE_{name}", "")
+
+    after = vars(parse_words(["demo"]))
+
+    assert after[name.lower()] == before[name.lower()]
+
+
+def test_error__about_an_option_names_the_variable_or_file_that_has_set_it(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHEELFORGE_REPORT", "/absent/report.json")
+    by_variable = refuse(capsys, "demo")
+    monkeypatch.delenv("WHEELFORGE_REPORT")
+    path = project / "wheelforge.toml"
+    path.write_text("\nreport = '/absent/report.json'\n", encoding="utf-8")
+    by_file = refuse(capsys, "demo")
+
+    reason = "`--report` cannot be used: there is no directory `/absent`"
+    assert f"{reason}; it is set by `WHEELFORGE_REPORT`\n" in by_variable
+    assert f"{reason}; it is set by `{path}`, line 2\n" in by_file
+
+
+def test_plan__of_metadata_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "with `--metadata` nothing is built" in refuse(capsys, "demo", "--plan", "--metadata")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a directory in use cannot be removed")
+def test_working_directory__that_is_gone_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    code = main(["demo"])
+
+    monkeypatch.chdir(tmp_path)
+    error = "error[file-access]: cannot use `the working directory`: "
+    assert (code, capsys.readouterr().err.startswith(error)) == (5, True)
