@@ -94,7 +94,7 @@ class Attempt:
         self._epoch = self._terms.read_epoch()
         for kind in self.list_kinds():
             if request.stops_early:
-                with self._open_backend(read_project(source.root), kind, source.newest):
+                with self._open_backend(self.read_project(source), kind, source.newest):
                     continue
             if kind is Kind.METADATA:
                 self.result.metadata = self._make_metadata(source)
@@ -138,7 +138,7 @@ class Attempt:
         )
 
     def _make(self, source: SourceTree, kind: Kind) -> Artifact:
-        project, fetched = read_project(source.root), source.fetched
+        project, fetched = self.read_project(source), source.fetched
         directory = self.place / kind.value
         remove_tree(str(directory))
         ensure_directory(str(directory))
@@ -169,6 +169,11 @@ class Attempt:
             from wheelforge.build.results import read_metadata
 
             return read_metadata(self._make(source, Kind.WHEEL).path)
+
+    def read_project(self, tree: SourceTree) -> Project:
+        """Return what ``tree`` says."""
+        is_here = not (tree.fetched.sha256 or tree.fetched.commit) or self._request.tree is not None
+        return read_project(tree.root, "" if is_here else self._request.label)
 
     def list_kinds(self) -> tuple[Kind, ...]:
         """Return what is made of the source, in this order."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wheelforge.build.environments import EnvironmentManager, forbid_build
-from wheelforge.build.project import read_project
 from wheelforge.build.session import BuildSession
 from wheelforge.errors import RequirementsError
 from wheelforge.overrides.apply import identify
@@ -110,7 +109,7 @@ def _fill(
     tree = attempt.tree
     found.kinds = found.request.kinds or attempt.list_kinds()
     found.name, found.version = identify(tree.root, tree.metadata)
-    project = read_project(tree.root)
+    project = attempt.read_project(tree)
     found.backend = project.backend
     required = attempt.list_required(project)
     found.requires = tuple(sorted(map(redact, required)))

@@ -81,8 +81,24 @@ class Project(NamedTuple):
     """Oddities, for the user."""
 
 
-def read_project(root: Path) -> Project:
-    """Return what the tree at ``root`` says; one that says nothing is built as in olden times."""
+def read_project(root: Path, label: str = "") -> Project:
+    """Return what the tree at ``root`` says; one that says nothing is built as in olden times.
+
+    With a ``label`` the tree is there for the build only, and errors have no path of it.
+    """
+    try:
+        return _read_project(root)
+    except SourceError as error:
+        code, source, reason = error.args
+        if not label:
+            raise
+        is_file = source != str(root)
+        raise SourceError(
+            code, label, f"pyproject.toml: {reason}" if is_file else reason
+        ) from error
+
+
+def _read_project(root: Path) -> Project:
     content = _read_pyproject(root)
     static = as_table(content.get("project"))
     name, version, python = (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.builds import Ground, ask, write_project
+from tests.support.builds import Ground, ask, write_project, write_sdist
 from tests.support.codes import raises
 from wheelforge.build.project import Project, read_project
 from wheelforge.errors import SourceError
@@ -206,3 +206,23 @@ def test_project__any_table_is_read_or_refused(
         return
 
     assert list(project.requires) == table["requires"]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"pyproject.toml": "[build-system"}, "pyproject.toml: it cannot be read: "),
+        ({"pyproject.toml": "[build-system]\nnonsense = 1\n"}, "pyproject.toml: [build-system] "),
+    ],
+)
+def test_project__of_an_sdist_is_not_named_by_a_path_that_is_gone(
+    tmp_path: Path, ground: Ground, more: dict[str, str], reason: str
+) -> None:
+    sdist = write_sdist(tmp_path, more=more)
+
+    with ground.forge() as forge:
+        error = forge.try_build(ask(sdist, tmp_path / "out")).error
+
+    assert error is not None
+    assert error.code == "project-invalid"
+    assert str(error).startswith(f"`{sdist.name}` cannot be built: {reason}")
