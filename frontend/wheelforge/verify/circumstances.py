@@ -101,9 +101,9 @@ class OtherCircumstances(RunnerPool):
         }
         return [name for name, is_other in found.items() if not is_other]
 
-    def change(self, variables: Mapping[str, str]) -> dict[str, str]:
+    def change(self, variables: Mapping[str, str], *, changes_time: bool) -> dict[str, str]:
         """Return the variables of the build."""
-        clock = {} if "LD_PRELOAD" in variables else self._clock
+        clock = self._clock if changes_time and "LD_PRELOAD" not in variables else {}
         return {**variables, **clock, **VARIABLES}
 
     def run(self, build: Callable[[], T]) -> T:

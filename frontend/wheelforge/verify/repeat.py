@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wheelforge.build.forge import Components, open_forge
 from wheelforge.models import Kind, Reuse
 from wheelforge.provenance.options import Provenance
-from wheelforge.verify.circumstances import OtherCircumstances, open_place
+from wheelforge.verify.circumstances import OtherCircumstances, find_clock, open_place
 from wheelforge_isolation import (
     ForgeError,
     Sameness,
@@ -47,12 +47,12 @@ class Repeater:
         if outcome.error is not None or not made:
             return outcome
         try:
-            with open_place() as (place, reorders):
-                again = self._build(outcome, place, reorders=reorders)
-                remarks = tuple(self._compare(made, {each.path.name: each.path for each in again}))
+            remarks = self._repeat(outcome, made)
         except ForgeError as error:
-            self.has_differences = True
-            remarks = (f"the second time it cannot be built: {outcome.summarize(error)}",)
+            remarks = self._repeat_at_the_same_time(outcome, made)
+            if not remarks:
+                self.has_differences = True
+                remarks = (f"the second time it cannot be built: {outcome.summarize(error)}",)
         if self._same and not self._is_told:
             self._is_told = True
             remarks += (f"the second time has the same {' and '.join(self._same)} on this machine",)
@@ -61,6 +61,26 @@ class Repeater:
             notes=(*outcome.notes, *remarks),
             remarks=(*outcome.remarks, *remarks),
         )
+
+    def _repeat_at_the_same_time(self, outcome: Outcome, made: list[Artifact]) -> tuple[str, ...]:
+        """Build where another time may be what has failed: programs fail below libfaketime."""
+        if not find_clock():
+            return ()
+        try:
+            remarks = self._repeat(outcome, made, changes_time=False)
+        except ForgeError:
+            return ()
+        return (
+            "the second time it cannot be built in another year, but at the same time",
+            *remarks,
+        )
+
+    def _repeat(
+        self, outcome: Outcome, made: list[Artifact], *, changes_time: bool = True
+    ) -> tuple[str, ...]:
+        with open_place() as (place, reorders):
+            again = self._build(outcome, place, reorders=reorders, changes_time=changes_time)
+            return tuple(self._compare(made, {each.path.name: each.path for each in again}))
 
     def _compare(self, made: list[Artifact], again: Mapping[str, Path]) -> Iterator[str]:
         for artifact in made:
@@ -77,14 +97,16 @@ class Repeater:
             if len(found.differences) > _MOST_SHOWN:
                 yield f"`{name}`: {len(found.differences) - _MOST_SHOWN} more files differ"
 
-    def _build(self, outcome: Outcome, place: Path, *, reorders: bool) -> tuple[Artifact, ...]:
+    def _build(
+        self, outcome: Outcome, place: Path, *, reorders: bool, changes_time: bool
+    ) -> tuple[Artifact, ...]:
         request, elsewhere = outcome.request, place / "built-elsewhere"
         ensure_directory(str(elsewhere))
         given = self._settings.variables if request.variables is None else request.variables
         settings = replace(self._settings, python=self._settings.python or outcome.python)
         with OtherCircumstances(elsewhere, reorders=reorders) as others:
             self._same = others.unchanged
-            variables = others.change(given)
+            variables = others.change(given, changes_time=changes_time)
             request = replace(request, output=place / "out", tree=None, variables=variables)
             components = Components(
                 pool=others, staging=lambda name: open_stage(elsewhere, f"again-{name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -154,6 +155,20 @@ def test_repeat__failure_of_the_second_time_is_told(tmp_path: Path) -> None:
     assert done.code == 1
     assert "the second time it cannot be built: " in done.err
     assert len(done.out.splitlines()) == 1
+
+
+@pytest.mark.skipif(not circumstances.find_clock(), reason="needs libfaketime")
+def test_repeat__what_cannot_be_built_in_another_year_is_built_at_the_same_time(
+    tmp_path: Path,
+) -> None:
+    ground, place = Ground.make(tmp_path), Place(path=tmp_path)
+    code = f"import time; assert time.time() < {time.time()} + 1e6, 'another year'"
+    source = write_sdist(tmp_path, build_wheel=code)
+
+    done = place.run(*ground.words(source, "-o", tmp_path / "out", "--repeat"))
+
+    assert "it cannot be built in another year, but at the same time" in done.err
+    assert "`demo-1.0-py3-none-any.whl`: the second time it is" in done.err
 
 
 def test_repeat__of_a_batch_tells_of_each_build(tmp_path: Path) -> None:
