@@ -79,6 +79,10 @@ def _show(found: Verification, console: Console) -> None:
     console.print_data(f"{found.verdict} {found.wheel}\n")
     if found.error is not None:
         console.show_error(found.error)
+    for publisher in found.attested.publishers:
+        console.say("note", f"the file of the index is attested by {escape_line(publisher)}")
+    if found.attested.note:
+        console.say("note", found.attested.note)
     differences = found.comparison.differences if found.comparison else ()
     for each in differences[:_MOST_SHOWN]:
         console.say("note", f"`{escape_line(each.path)}`: {escape_line(each.text)}")
@@ -95,6 +99,7 @@ def _describe(found: Verification) -> dict[str, object]:
         "wheel": str(found.wheel),
         "verdict": found.verdict,
         "signed_by": found.key or None,
+        "attested_by": list(found.attested.publishers),
         "differences": [each._asdict() for each in differences],
         "circumstances": list(found.circumstances),
         "error": found.error and {"code": found.error.code, "message": str(found.error)},

@@ -34,6 +34,15 @@ class ProvenanceError(BuildError):
             3, "file reason", "the signature of `{file}` is no good: {reason}"
         ),
         "provenance-refused": Kind(3, "file reason", "the policy refuses `{file}`: {reason}"),
+        "attestation-invalid": Kind(
+            3,
+            "file reason",
+            "an attestation of `{file}` is no good: {reason}",
+            "the file is not as its publisher has made it, or the index mixes up files",
+        ),
+        "attestation-unchecked": Kind(
+            5, "file reason", "the attestations of `{file}` cannot be checked: {reason}"
+        ),
         "rebuild-impossible": Kind(
             5, "file reason", "`{file}` cannot be built again here: {reason}"
         ),

@@ -114,6 +114,18 @@ class ListingReader:
         with receive(iter([found[1]]), candidate, hashes) as content:
             return content.read()
 
+    def fetch_provenance(self, file: ListedFile) -> bytes | None:
+        """Return the provenance object of a file (PEP 740); None if its page names none."""
+        url = file.facts.get("provenance")
+        if not isinstance(url, str):
+            return None
+        found = None
+        if url.startswith(REMOTE):
+            found = self._client.get(url, AS_IT_IS, _MOST_METADATA_BYTES)
+        if found is None:
+            raise PackageIndexError("index-unreachable", redact(url), "there is nothing there", 1)
+        return found[1]
+
     def _read_page(self, index_url: str, name: str, known: Listing | None) -> Listing | None:
         origin = without_secrets(index_url)
         headers = {"Accept": ACCEPTED}

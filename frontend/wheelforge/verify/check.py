@@ -12,6 +12,7 @@ from wheelforge.errors import ProvenanceError
 from wheelforge.provenance.options import STATEMENT
 from wheelforge.provenance.policy import Policy
 from wheelforge.provenance.statement import Statement, reading_facts
+from wheelforge.verify.attestations import Attested, check_attestations
 from wheelforge_isolation import (
     ForgeError,
     Sameness,
@@ -44,6 +45,8 @@ class Verification(NamedTuple):
     """The id of the trusted key that has signed the statement."""
     circumstances: tuple[str, ...] = ()
     """Places in the statement that are other ones now."""
+    attested: Attested = Attested()
+    """The publishers that attest the file of the index."""
     error: ForgeError | None = None
 
     @property
@@ -95,7 +98,8 @@ class Verifier:
             if self._rebuild is not None:
                 return self._build_again(self._rebuild, statement, found)
         if self._index is not None:
-            return found._replace(comparison=_compare_with_index(wheel, self._index))
+            comparison, attested = _compare_with_index(wheel, self._index)
+            return found._replace(comparison=comparison, attested=attested)
         return found
 
     def _check_statement(self, wheel: Path, sidecar: Path) -> tuple[Statement, str]:
@@ -147,7 +151,7 @@ def _check_log(statement: Statement, path: Path) -> None:
         raise ProvenanceError("provenance-mismatch", path.name, expected, found)
 
 
-def _compare_with_index(wheel: Path, index: Index) -> Comparison:
+def _compare_with_index(wheel: Path, index: Index) -> tuple[Comparison, Attested]:
     name = parse_wheel_name(wheel.name).name
     found = index.find(name)
     same = [each for each in (*found.usable, *found.late) if each.file_name == wheel.name]
@@ -157,7 +161,7 @@ def _compare_with_index(wheel: Path, index: Index) -> Comparison:
     with temporary_directory() as place:
         path = Path(place, wheel.name)
         index.fetch(same[0], str(path))
-        return compare_archives(wheel, path)
+        return compare_archives(wheel, path), check_attestations(path, index.settings)
 
 
 def _list_changes(before: Statement, now: Statement) -> Iterator[str]:
