@@ -139,6 +139,7 @@ class Attempt:
 
     def _make(self, source: SourceTree, kind: Kind) -> Artifact:
         project, fetched = self.read_project(source), source.fetched
+        self._events.note(*project.notes)  # first: they may explain why it fails
         directory = self.place / kind.value
         remove_tree(str(directory))
         ensure_directory(str(directory))

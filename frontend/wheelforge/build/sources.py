@@ -215,6 +215,8 @@ def make_source_error(text: str, reason: str) -> SourceError:
 
 def describe_path(path: Path) -> FetchedSource:
     """Return what is known of a file or a directory."""
+    if path.exists() and not (path.is_dir() or path.is_file()):  # to read a pipe may never end
+        raise make_source_error(str(path), "it is neither a file nor a directory")
     try:
         return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
     except OSError as error:

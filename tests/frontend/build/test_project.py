@@ -1,6 +1,7 @@
 """The `[build-system]` table, and the errors for an invalid one."""
 
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.builds import Ground, ask, write_project, write_sdist
 from tests.support.codes import raises
+from tests.support.forge import Place
 from wheelforge.build.project import Project, read_project
 from wheelforge.errors import SourceError
 
@@ -226,3 +228,27 @@ def test_project__of_an_sdist_is_not_named_by_a_path_that_is_gone(
     assert error is not None
     assert error.code == "project-invalid"
     assert str(error).startswith(f"`{sdist.name}` cannot be built: {reason}")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_source__that_is_a_pipe_is_refused_and_not_read(tmp_path: Path, ground: Ground) -> None:
+    os.mkfifo(tmp_path / "demo-1.0.tar.gz")
+
+    with ground.forge() as forge:
+        error = forge.try_build(ask(tmp_path / "demo-1.0.tar.gz", tmp_path / "out")).error
+
+    assert error is not None
+    assert (error.code, error.exit_code) == ("source-invalid", 2)
+    assert str(error).endswith("it is neither a file nor a directory")
+
+
+def test_project__with_a_misspelled_table_is_told_once(tmp_path: Path) -> None:
+    place = Place(path=tmp_path)
+    project = write_project(tmp_path / "project")
+    text = (project / "pyproject.toml").read_text(encoding="utf-8")
+    write(project, text.replace("[build-system]", "[build_system]"))
+
+    done = place.call(project, "-w", "-n", "-x", "-o", tmp_path / "out")
+
+    assert done.err.count("build_system") == 1
+    assert "note: project: `[build_system]` in pyproject.toml is not read" in done.err
