@@ -14,6 +14,8 @@ _ROOTS = ("cache", "output", "destination", "temporary")
 _NONCE = re.compile(r"\.[0-9a-f]{8}(?=/|$)")
 _KEYED = re.compile(r"(cache/(?:built-v\d/records/|manifests-v\d/[a-z]+-)).*")
 """The names of things that are known by a key: the salt of a new cache is in it."""
+_SHARED = re.compile(r"cache/built-v\d/records/[0-9a-f]{2}")
+"""A directory for all keys that begin alike: now and then two of a scenario do."""
 _ASIDE = "cache/quarantine-v1"
 
 
@@ -68,7 +70,7 @@ class Ground:
             for directory, directories, files in os.walk(root):
                 below = os.path.relpath(directory, self.root)
                 names += (f"{below}/{name}" for name in (*directories, *files))
-        kept = (name for name in names if not name.startswith(_ASIDE))
+        kept = (name for name in names if not (name.startswith(_ASIDE) or _SHARED.fullmatch(name)))
         return sorted(_KEYED.sub(r"\1#", _NONCE.sub(".#", name)) for name in kept)
 
     def read_deliveries(self) -> dict[str, object]:

@@ -7,7 +7,7 @@ import json
 from os.path import relpath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from build import BuildBackendException, ProjectBuilder
+from build import BuildBackendException, BuildException, ProjectBuilder
 from pyproject_hooks import BackendUnavailable, HookMissing, UnsupportedOperation
 
 from wheelforge.errors import (
@@ -21,6 +21,7 @@ from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.in_process import is_missing_hook, read_answer, read_question
 from wheelforge.models import Kind
 from wheelforge_isolation import ensure_directory, replace_file
+from wheelforge_isolation.errors import FileAccessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -94,19 +95,21 @@ class Backend:
         self._warn = warn
         # `--config-json` may hold any JSON; backends get it as it is.
         self._settings = cast("Mapping[str, str | Sequence[str]]", config_settings)
-        self._builder = ProjectBuilder.from_isolated_env(environment, project.root, self._run)
+        self._root = project.root
+        with _explained("", self._root):
+            self._builder = ProjectBuilder.from_isolated_env(environment, self._root, self._run)
 
     def ask_requirements(self, kind: Kind) -> frozenset[str]:
         """Return what the backend wants to have for ``kind``, beyond what the project says."""
         what = _DISTRIBUTIONS[kind]
-        with _explained(f"get_requires_for_build_{what}"):
+        with _explained(f"get_requires_for_build_{what}", self._root):
             return frozenset(self._builder.get_requires_for_build(what, self._settings))
 
     def build(self, kind: Kind, directory: Path) -> object:
         """Have ``kind`` made in ``directory``; return what should be its name there."""
         what = _DISTRIBUTIONS[kind]
         hook = f"prepare_metadata_for_build_{what}" if kind is Kind.METADATA else f"build_{what}"
-        with _explained(hook):
+        with _explained(hook, self._root):
             made: str | None
             if kind is Kind.METADATA:
                 made = self._builder.prepare(what, directory, self._settings)
@@ -192,10 +195,13 @@ def _check_answer(hook: str, answer: object) -> None:
 
 
 @contextlib.contextmanager
-def _explained(hook: str) -> Generator[None]:
+def _explained(hook: str, root: Path) -> Generator[None]:
     """Turn what pypa/build and pyproject-hooks have to say into errors of ours."""
     try:
         yield
+    except BuildException as refusal:
+        # The project was found sound before: now its directory, or the one for results, is not.
+        raise FileAccessError("build in", str(root), str(refusal)) from refusal
     except BuildBackendException as wrapped:
         error = wrapped.exception
         if isinstance(error, BackendUnavailable):

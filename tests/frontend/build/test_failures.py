@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.filesystems.mounts import mounted_tmpfs
-from tests.support.builds import Ground, ask, names_in, write_project
+from tests.support.builds import Ground, ask, names_in, write_project, write_sdist
 from tests.support.codes import raises
 from tests.support.hooks import (
     DAEMON,
@@ -112,6 +112,14 @@ def test_hook__overlong_name_is_not_repeated(tmp_path: Path, ground: Ground, ans
         ground.build(project, tmp_path / "out")
 
     assert len(str(caught.value)) < 500
+
+
+def test_hook__that_takes_the_place_of_the_results_is_told(tmp_path: Path, ground: Ground) -> None:
+    code = "import pathlib; place = pathlib.Path('../../wheel'); place.rmdir(); place.touch()"
+    sdist = write_sdist(tmp_path, get_requires_for_build_wheel=code)
+
+    with ground.forge() as forge, raises("file-access", match="is not a directory"):
+        forge.build(ask(sdist, tmp_path / "out"))
 
 
 def test_daemon__ends_with_its_hook_and_the_build_succeeds(tmp_path: Path, ground: Ground) -> None:
