@@ -105,7 +105,7 @@ class Verifier:
     def _check_statement(self, wheel: Path, sidecar: Path) -> tuple[Statement, str]:
         from wheelforge.provenance.envelope import open_envelope
 
-        if not os.path.lexists(wheel) or wheel.is_dir():
+        if not os.path.lexists(wheel):
             raise FileMissingError("read", str(wheel), "there is no such file")
         with raising_file_errors("read", str(wheel)):
             sha256 = digest(wheel)
