@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from wheelforge.errors import BuildCancelledError, BuildNotStartedError, UsageError
+from wheelforge.errors.usage import FieldTypes, check_types
 from wheelforge_isolation.formats.urls import file_name_of
 
 if TYPE_CHECKING:
@@ -114,8 +115,6 @@ class BuildRequest:
         return file_name_of(self.source) or "source"
 
 
-FieldTypes: TypeAlias = dict[str, tuple[Any, Any, str]]
-"""For each field that is easily mistaken: its type, that of its items, and both in words."""
 _TYPES: FieldTypes = {
     "source": (Path | str, None, "a Path, or the text of a requirement or URL"),
     "output": (Path, None, "a Path"),
@@ -128,15 +127,6 @@ _TYPES: FieldTypes = {
     "constraints": (tuple, Path, "a tuple of Path"),
     "timeout_seconds": (float | int | None, None, "a number"),
 }
-
-
-def check_types(checked: object, types: FieldTypes, code: str = "request-invalid") -> None:
-    """Refuse ``checked`` if one of its fields is of another type than ``types`` say."""
-    for name, (kind, items, expected) in types.items():
-        value: Any = getattr(checked, name)
-        if isinstance(value, kind) and (not items or all(isinstance(it, items) for it in value)):
-            continue
-        raise UsageError(code, f"`{name}` must be {expected}, not `{value!r}`")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

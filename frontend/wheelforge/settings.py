@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wheelforge.errors.usage import FieldTypes, check_types
 from wheelforge.index.settings import IndexOptions
-from wheelforge.models import FieldTypes, Policy, check_types
+from wheelforge.models import Policy
 from wheelforge.provenance.options import Provenance
 
 if TYPE_CHECKING:

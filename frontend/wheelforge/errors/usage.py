@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from wheelforge.errors.base import BuildError, Kind, in_backticks
 
+FieldTypes: TypeAlias = dict[str, tuple[Any, Any, str]]
+"""For each field that is easily mistaken: its type, that of its items, and both in words."""
 _SHOWN_VERSIONS = 10
 _COMMIT_DIGITS = 40
 
@@ -258,3 +260,12 @@ LockError.kinds = {
         3, "file source reason", "`{file}`, which `{source}` needs, cannot be locked: {reason}"
     ),
 }
+
+
+def check_types(checked: object, types: FieldTypes, code: str = "request-invalid") -> None:
+    """Refuse ``checked`` if one of its fields is of another type than ``types`` say."""
+    for name, (kind, items, expected) in types.items():
+        value: Any = getattr(checked, name)
+        if isinstance(value, kind) and (not items or all(isinstance(it, items) for it in value)):
+            continue
+        raise UsageError(code, f"`{name}` must be {expected}, not `{value!r}`")
