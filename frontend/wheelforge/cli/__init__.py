@@ -37,6 +37,8 @@ def main(words: "Sequence[str] | None" = None) -> int:
                 return code
     from wheelforge.cli.command_line import run_words
 
+    # `build` warns of mistakes in a pyproject.toml by lines of its own code; we have told them.
+    warnings.filterwarnings("ignore", module=r"build\b")
     return run_words(words, refusal)
 
 
@@ -48,8 +50,6 @@ def run() -> "NoReturn":
         open_missing_streams()
     # Nearly all that a short process makes stays: looking through it 70 times took 20 ms.
     gc.set_threshold(_COLLECTED_AT)
-    # `build` warns of mistakes in a pyproject.toml by lines of its own code; we have told them.
-    warnings.filterwarnings("ignore", module=r"build\b")
     code = run_safely(main)
     # Else the interpreter would look through all that is alive for cycles at its end: 27 ms.
     gc.freeze()

@@ -43,6 +43,7 @@ def test_commands__are_those_of_the_command_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str, words: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WHEELFORGE_SERVER", "unix:/run/wheelforge")  # as these texts have it set
     (tmp_path / "sdists").mkdir()
     (tmp_path / "sdists" / "*.tar.gz").touch()
     assert PROGRAM.fullmatch(words[0]), place

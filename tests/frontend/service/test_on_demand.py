@@ -140,7 +140,7 @@ def _metrics(site: OnDemand) -> bytes:
     return site.service.fetch("GET", "/metrics")[2]
 
 
-@pytest.mark.long
+@pytest.mark.stress
 def test_page__is_refused_to_a_client_that_waits_for_very_many(
     tmp_path: Path, gate: Gate, slow: Project
 ) -> None:
