@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-import warnings
 
 from wheelforge.version import VERSION
 
@@ -35,6 +34,8 @@ def main(words: "Sequence[str] | None" = None) -> int:
             code, refusal = run_remotely(words, address)
             if code >= 0:
                 return code
+    import warnings
+
     from wheelforge.cli.command_line import run_words
 
     # `build` warns of mistakes in a pyproject.toml by lines of its own code; we have told them.
