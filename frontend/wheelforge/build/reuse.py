@@ -24,7 +24,7 @@ from wheelforge.build.key_document import (
 )
 from wheelforge.build.source_content import SdistContent, find_project
 from wheelforge.build.toolchain import Toolchain, describe_platform
-from wheelforge.build.wheel_build import WheelBuild, WheelInputs
+from wheelforge.build.wheel_build import LONGEST_HISTORY, WheelBuild, WheelInputs
 from wheelforge.models import Era, Keep, Kind, Reuse
 from wheelforge_isolation import JsonCache
 from wheelforge_isolation.formats.sealed import fingerprint
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from wheelforge_isolation import WheelKey
 
 _ALL = ":all:"
-_LONGEST_HISTORY = 8
 _STARTS = {".tar.gz": b"\x1f\x8b", ".zip": b"PK"}
 _ONLY_LIST = {"setuptools", "packaging", "poetry-core", "pdm-backend"}
 """Build requirements that speak of git, and have it tell no more than which files there are.
@@ -276,7 +275,7 @@ class WheelReuse:
         project = find_project(fetched) or fetched.path.name
         keys: list[str] = (self.history.read(project) or {}).get("keys", [])
         others = [each for each in keys if each != key]
-        self.history.write({"keys": [key, *others][:_LONGEST_HISTORY]}, project)
+        self.history.write({"keys": [key, *others][:LONGEST_HISTORY]}, project)
         if not self.reads(fetched):
             return cause.ASKED if keys else cause.FIRST
         if key in keys:

@@ -37,7 +37,7 @@ _SDIST = "sdist "
 _FROZEN = Cause(
     "frozen", "its build requirements are those of the last build: no index was asked (frozen)"
 )
-_LONGEST_HISTORY = 8
+LONGEST_HISTORY = 8
 _MOST_MANIFESTS = 4
 """How many sets of questions are remembered for the same build."""
 
@@ -120,10 +120,11 @@ class WheelBuild:
         for asked in manifest:
             try:
                 closures = [self._choose(requirements, build) for requirements in asked]
+                document = self.complete(asked, closures)
                 found = (
-                    self._find(asked, closures)
+                    self._find(document, closures)
                     or self._find_compatible(asked, closures)
-                    or self._find_fallback(asked, closures, build)
+                    or self._find_fallback(document, build)
                 )
             except ForgeError:
                 continue  # the build comes to the same error, and says it better
@@ -180,13 +181,14 @@ class WheelBuild:
         if asked not in known or key not in {"", *keys}:
             manifest: dict[str, object] = {
                 "asked": [asked, *(each for each in known if each != asked)][:_MOST_MANIFESTS],
-                "keys": [each for each in dict.fromkeys((key, *keys)) if each][:_LONGEST_HISTORY],
+                "keys": [each for each in dict.fromkeys((key, *keys)) if each][:LONGEST_HISTORY],
             }
             reuse.manifests.write(manifest, self._manifest)
         self._expect()
 
-    def _find(self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]]) -> ReusedWheel | None:
-        document = self.complete(asked, closures)
+    def _find(
+        self, document: dict[str, Any] | None, closures: Sequence[tuple[WheelKey, ...]]
+    ) -> ReusedWheel | None:
         if document is None:
             return None
         wheels = dict.fromkeys(itertools.chain(*closures))
@@ -215,11 +217,8 @@ class WheelBuild:
                 return found
         return None
 
-    def _find_fallback(
-        self, asked: Asked, closures: Sequence[tuple[WheelKey, ...]], build: Builder
-    ) -> ReusedWheel | None:
-        """Return the wheel that was built as of another time, if with these wheels it fails."""
-        document = self.complete(asked, closures)
+    def _find_fallback(self, document: dict[str, Any] | None, build: Builder) -> ReusedWheel | None:
+        """Return the wheel that was built as of another time, if with that document it fails."""
         known = self._reuse.fallbacks.read(key_of(document)) if document else None
         if not known:
             return None
