@@ -8,10 +8,15 @@ error survives a trip between processes.
 from __future__ import annotations
 
 import errno
+import re
 from typing import ClassVar
 
 NAME_LIMIT = 200
 """How much of a foreign name a message repeats; a hostile archive chooses the names."""
+_PYTHON_TAG = re.compile(
+    r"(?!(?:c?python|pypy)?-?\d+\.)(cp|py|pp|c?python|pypy)?[@-]?(3)\.?(\d+)(t?)"
+)
+"""`cp311`, `py311`, `311`, `python@3.11`: a version as tags, tox and uv spell it."""
 _MOST_PLACES = 5
 """How many directories are named; a longer PATH is counted."""
 
@@ -139,7 +144,7 @@ class LinksUnavailableError(FileAccessError):
 
 
 class FileMissingError(FileAccessError):
-    """There is nothing at the path that was named."""
+    """There is no file at the path that was named."""
 
     code = "file-missing"
     exit_code = 2
@@ -315,6 +320,16 @@ class InterpreterNotFoundError(IsolationError):
             places = f"the {len(self.searched)} directories of PATH"
         passed_over = "".join(f"; passed over: {reason}" for reason in self.passed_over)
         return f"cannot find a Python for {quoted(self.request)} in {places}{passed_over}"
+
+    @property
+    def hint(self) -> str:
+        """The version as it is written here, if the request names one as a tag does."""
+        found = _PYTHON_TAG.fullmatch(self.request)
+        if not found:
+            return self.advice
+        implementation, major, minor, threads = found.groups()
+        prefix = "pypy" if implementation in {"pp", "pypy"} else ""
+        return f"did you mean `{prefix}{major}.{minor}{threads}`?"
 
 
 class InterpreterUnusableError(IsolationError):

@@ -40,6 +40,11 @@ class BuildInput(NamedTuple):
         """How it was named, for messages."""
         return redact(self.requirement) or self.request.label
 
+    def is_for(self, python: str | None, markers: Mapping[str, str]) -> bool:
+        """Return whether it is to be built with ``python``, which has these ``markers``."""
+        is_named = self.pythons is None or python in self.pythons
+        return is_named and applies(self.requirement, markers)
+
     def constrain(self, constraints: Constraints, markers: Mapping[str, str]) -> BuildRequest:
         """Return what is to be built, limited by what constraints say of its name."""
         request = self.request
@@ -100,6 +105,17 @@ def list_requirements(
         else:
             others.append(each)
     return stated, others
+
+
+def find_gap(inputs: Sequence[BuildInput], markers: Mapping[str | None, Mapping[str, str]]) -> str:
+    """Return that nothing is built, if every input is for other Pythons than those of ``markers``.
+
+    A file of such requirements would be done in silence.
+    """
+    if not inputs or any(each.is_for(*one) for one in markers.items() for each in inputs):
+        return ""
+    versions = dict.fromkeys(one["python_full_version"] for one in markers.values())
+    return f"nothing to build: the markers of all requirements exclude Python {', '.join(versions)}"
 
 
 def applies(requirement: str, markers: Mapping[str, str]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wheelforge.batch.executors.local import LocalExecutor
 from wheelforge.batch.forges import Forges
 from wheelforge.batch.history import Deliveries, Timings, digest_settings
-from wheelforge.batch.inputs import applies, list_requirements, merge
+from wheelforge.batch.inputs import find_gap, list_requirements, merge
 from wheelforge.batch.jobs import Job, limit, toposort
 from wheelforge.batch.machine import (
     can_share,
@@ -144,6 +144,10 @@ def list_jobs(
     That is given the hashes of each requirement, the Python, and numbers for the jobs.
     """
     numbers = itertools.count()
+    pythons = worker.forges.pythons
+    gap = find_gap(inputs, {python: pythons[python].markers for python in pythons})
+    if gap:
+        worker.forges.emit(None, BuildEvent(kind="note", build="", text=gap))
     for python, interpreter in worker.forges.pythons.items():
         others, versions = inputs, dict[str, str]()
         if options.with_dependencies:
@@ -152,8 +156,7 @@ def list_jobs(
             yield from collected
             versions |= collected[0].request.set_versions if collected else {}
         for each in others:
-            is_for_it = each.pythons is None or python in each.pythons
-            if is_for_it and applies(each.requirement, interpreter.markers):
+            if each.is_for(python, interpreter.markers):
                 request = each.constrain(options.constraints, interpreter.markers)
                 overrides, markers = worker.forges.settings.overrides, interpreter.markers
                 if overrides is not None:

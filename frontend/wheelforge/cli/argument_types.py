@@ -220,6 +220,24 @@ def parse_listener(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def parse_server(text: str) -> str:
+    """Return the address of a server as it is."""
+    from wheelforge_isolation.formats import urls
+
+    scheme, _, path = text.partition(":")
+    if scheme == "unix" and path:
+        return text
+    if scheme not in {"http", "https"} or not urls.is_url(text):
+        raise ArgumentTypeError(
+            f"`{urls.redact(text)}` is not like `unix:PATH` or `http://HOST:PORT`"
+        )
+    try:
+        urls.check_url(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"`{urls.redact(text)}` is not a URL: {error}") from error
+    return text
+
+
 def parse_place(text: str) -> str:
     """Return a URL as it is, and the absolute path of a file or directory that there is."""
     from wheelforge_isolation.formats import urls

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _STYLES = {"done": "1;32", "error": "1;31", "warning": "1;33", "note": "1;36", "hint": "1;32"}
 _QUIET, _NORMAL, _VERBOSE = -1, 0, 1
 _MOST_WARNINGS = 3
-"""Of the backend of one build, or common to several, where there are many builds."""
+"""Of the backend of one build, or common to several of them."""
 
 
 class Console:
@@ -95,7 +95,7 @@ class Console:
 
     def _warn(self, event: BuildEvent) -> None:
         """Show a warning of a backend once, whichever builds it comes from, and not too many."""
-        is_brief = self.is_batch and self._verbosity < _VERBOSE
+        is_brief = self._verbosity < _VERBOSE
         # A build requirement counts as part of the build that requires it.
         build, text = event.id.partition(".")[0] or event.build, event.text
         with self._lock:
@@ -106,7 +106,10 @@ class Console:
             self._warnings[text] += 1
             self._shown[build] += is_new
         if is_new or self._verbosity >= _VERBOSE:
-            self.say("warning", f"{event.build}: {_shorten(text) if is_brief else text}")
+            self.say(
+                "warning",
+                f"{event.build}: {_shorten(text) if is_brief and self.is_batch else text}",
+            )
 
     def _count_warnings(self) -> None:
         """Say how many builds a warning came from that was shown once."""

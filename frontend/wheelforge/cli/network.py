@@ -40,7 +40,6 @@ from wheelforge.service.requests import LOCK_NAME
 from wheelforge_isolation import ForgeError, WheelKey, deliver_file, temporary_directory
 from wheelforge_isolation.formats.file_names import normalize_name
 from wheelforge_isolation.formats.text import escape_line
-from wheelforge_isolation.formats.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +78,7 @@ _RESULTS = (".whl", ".tar.gz", ".zip", LOCK_NAME)
 
 def try_network(options: CommandOptions) -> tuple[int, str]:
     """Have a server do the command; return its exit code, or why it was not done and -1."""
-    refusal = _find_mistake(options.server) or _find_refusal(options)
+    refusal = _find_refusal(options)
     if refusal:
         return -1, refusal
     server = RemoteServer(options.server, _read_token(options))
@@ -105,14 +104,6 @@ def _do(options: CommandOptions, builder: _Builder) -> int:
     if options.run == "commands.run_metadata" or options.metadata:
         return builder.show_metadata()
     return run_with(options, builder.build, is_batch=not is_alone(options))
-
-
-def _find_mistake(address: str) -> str:
-    try:
-        check_url(address)
-    except ValueError as error:
-        return f"it is no address: {error}"
-    return ""
 
 
 def _find_difference(options: CommandOptions, facts: Facts) -> str:

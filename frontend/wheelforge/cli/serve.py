@@ -54,12 +54,13 @@ def run_serve(options: CommandOptions) -> int:
     """Serve until it is told to end."""
     _check_platform()
     _check_cluster(options)
+    listeners = read_listeners(os.environ)
+    _check_network(options, listeners)
     layout = find_layout(options.cache_dir)
     layout.prepare()
     claim_cache(layout)
     home = Home.of(layout.root)
     home.prepare()
-    listeners = read_listeners(os.environ)
     if options.detach:
         code = go_to_background(home.log, [each.fileno() for each in listeners])
         if code is not None:
@@ -91,6 +92,19 @@ def _check_cluster(options: CommandOptions) -> None:
     from wheelforge.batch.executors.dask import import_distributed
 
     import_distributed()
+
+
+def _check_network(options: CommandOptions, listeners: Sequence[socket.socket]) -> None:
+    """Refuse what is for clients of the network where there are none; as a default it may wait."""
+    if options.listen or find_network(listeners):
+        return
+    for option, value in (
+        ("--token-file", options.token_file),
+        ("--host", options.hosts),
+        ("--open-index", options.open_index),
+    ):
+        if value and option not in options.origins:
+            raise UsageError("option-invalid", option, "it needs `--listen`")
 
 
 def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socket]) -> None:
@@ -202,11 +216,9 @@ def _read_index_rules(options: CommandOptions, network: tuple[str, int] | None) 
     _check_targets(options, "--repair", options.repair)
     allowed = tuple(options.allow or ())
     host = network[0] if network else ""
-    if options.open_index and host not in LOOPBACK and not allowed:
+    if options.open_index and host and host not in LOOPBACK and not allowed:
         reason = f"on `{host}` anybody could have anything built; name the projects with `--allow`"
-        raise UsageError(
-            "option-invalid", "--open-index", reason if host else "it needs `--listen`"
-        )
+        raise UsageError("option-invalid", "--open-index", reason)
     places = Settings(
         variables=VARIABLES,
         index_url=options.index_url,

@@ -12,6 +12,7 @@ from wheelforge.cli.argument_types import (
     parse_policy,
     parse_sandbox,
     parse_seconds,
+    parse_server,
     parse_size,
     parse_target,
 )
@@ -169,6 +170,7 @@ def add_wanting(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--server",
         dest="address",
+        type=parse_server,
         metavar="ADDRESS",
         help="the server at unix:PATH or http://HOST:PORT",
     )
@@ -189,6 +191,7 @@ def add_server(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("server")
     group.add_argument(
         "--server",
+        type=parse_server,
         metavar="ADDRESS",
         help="let the server at unix:PATH or http://HOST:PORT do it (see `wheelforge help serve`)",
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wheelforge.batch.locked_inputs import LockedFile, is_locked_file
-from wheelforge.cli.client import is_on_network
 from wheelforge.cli.console import Console
 from wheelforge.errors import UsageError
 from wheelforge.resolve.requirement_files import RequirementLine, read_requirement_files
@@ -54,8 +53,8 @@ class _Server:
 
     def __init__(self, options: CommandOptions) -> None:
         address = options.address or ""
-        self._socket = address.partition(":")[2] if address.startswith("unix:") else ""
-        if not self._socket and not is_on_network(address):
+        self._socket = address.removeprefix("unix:") if address.startswith("unix:") else ""
+        if not address:
             reason = "name the server with `--server`, as `unix:PATH` or `http://HOST:PORT`"
             raise UsageError("option-invalid", "--server", reason)
         path = options.server_token_file

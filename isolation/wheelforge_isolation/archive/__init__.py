@@ -159,7 +159,9 @@ def _open_file(archive: Path) -> IO[bytes]:
     if archive.is_file():
         with contextlib.suppress(FileNotFoundError):  # a collector may have removed it just now
             return archive.open("rb")
-    raise FileMissingError("unpack", str(archive), "there is no such file")
+    reason = "it is no regular file" if archive.exists() else "there is no such file"
+    reason = "it is a directory" if archive.is_dir() else reason
+    raise FileMissingError("unpack", str(archive), reason)
 
 
 def _read_members(

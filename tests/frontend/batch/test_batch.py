@@ -464,6 +464,19 @@ def test_warnings_of_many_builds__are_folded_and_whole_in_the_log(yard: Yard) ->
         assert f"warning: {name}299\nand more\n" in log
 
 
+def test_warnings_of_one_build__are_whole_and_the_fourth_is_counted(yard: Yard) -> None:
+    code = "[__import__('warnings').warn(f'old {number}\\nand more') for number in range(9)]"
+    sdist = yard.sdist("one", code)
+
+    _, _, told = yard.run(sdist)
+    _, _, all_told = yard.run(sdist, "-v", "--no-reuse")
+
+    name = "warning: one-1.0.tar.gz: "
+    shown = "".join(f"{name}old {number}\nand more\n" for number in range(3))
+    assert told.startswith(f"{shown}{name}6 more warnings; all are in `{yard.place}")
+    assert all_told.count(name) == 9
+
+
 def test_warnings_of_many_builds__that_are_the_same_are_counted_together(yard: Yard) -> None:
     code = "[__import__('warnings').warn(f'old {number}') for number in range(9)]"
 

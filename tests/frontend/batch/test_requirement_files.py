@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 
@@ -45,6 +46,16 @@ def test_requirement_files__skip_markers_of_other_pythons(yard: Yard) -> None:
 
     assert (code, without_summary(err)) == (0, "")
     assert yard.results() == {"two"}
+
+
+@pytest.mark.parametrize("more", [[], ["--with-deps"], ["--plan"]])
+def test_requirement_files__of_other_pythons_alone_are_told(yard: Yard, more: list[str]) -> None:
+    path = write_requirements(yard, "one; python_version < '3'", "two; sys_platform == 'os2'")
+
+    code, _, err = yard.run("-r", path, *more)
+
+    said = "nothing to build: the markers of all requirements exclude Python "
+    assert (code, err) == (0, f"note: {said}{platform.python_version()}\n")
 
 
 def test_requirement_files__constraints_choose_versions_and_state_hashes(yard: Yard) -> None:

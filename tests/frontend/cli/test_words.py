@@ -114,6 +114,11 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["demo", "-i", "ftp://user:pass@host/x"], "used: `ftp://host/x` is none of `https:`, `h"),
         (["demo", "-i", "https://user:pass@host:x/"], "used: `https://host:x/` is not a URL: "),
         (["demo", "-f", "absent"], "`absent` is neither a URL nor a file or directory"),
+        (["demo", "--server", "nonsense"], "`nonsense` is not like `unix:PATH` or `http://HOST:"),
+        (["demo", "--server", "unix:"], "`unix:` is not like `unix:PATH`"),
+        (["demo", "--server", "ftp://user:pass@host"], "`ftp://host` is not like `unix:PATH`"),
+        (["metadata", "demo", "--server=http://"], "`http://` is not a URL: it names no host"),
+        (["want", "six==1.17.0", "--server", "http:x"], "`http:x` is not like `unix:PATH`"),
     ],
 )
 def test_value__that_is_wrong_is_one_sentence(
@@ -311,7 +316,8 @@ def test_option__that_means_nothing_without_another_is_refused_unless_it_is_a_de
     error = refuse(capsys, "demo", *words)
 
     assert f"`{words[0]}` cannot be used: it is for `--{other}`, which is not given" in error
-    monkeypatch.setenv(f"WHEELFORGE_{other.upper().replace('-', '_')}", "/x")
+    value = "unix:/x" if other == "server" else "/x"
+    monkeypatch.setenv(f"WHEELFORGE_{other.upper().replace('-', '_')}", value)
     assert parse_words(["demo", *words]).sources == [project / "demo"]
     monkeypatch.delenv(f"WHEELFORGE_{other.upper().replace('-', '_')}")
     name = words[0].removeprefix("--").upper().replace("-", "_")

@@ -216,7 +216,6 @@ def test_client__killed_takes_its_build_with_it(service: Service, tmp_path: Path
     [
         (["--cache-dir", "{tmp}/other"], "another cache"),
         (["--server", "unix:{tmp}/nobody"], "No such file"),
-        (["--server", "nonsense"], "no address"),
     ],
 )
 def test_client__builds_by_itself_where_the_server_cannot(

@@ -352,6 +352,8 @@ def test_index__builds_nothing_for_a_foreign_page_in_a_browser(
     ("words", "reason"),
     [
         (["--open-index"], "it needs `--listen`"),
+        (["--token-file", "tokens"], "it needs `--listen`"),
+        (["--host", "builds.test"], "it needs `--listen`"),
         (["--open-index", "--listen", "0.0.0.0:0"], "name the projects with `--allow`"),
         (["--policy", "all"], "overlay, latest, wanted, source"),
         (["--policy", "/-=latest"], "overlay, latest, wanted, source"),

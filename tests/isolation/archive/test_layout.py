@@ -1,7 +1,9 @@
 """Y: what an sdist holds, what it says of itself, and where it is put."""
 
 import contextlib
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -310,6 +312,18 @@ def test_sdist__archive_that_is_not_there_is_the_users_mistake(tmp_path: Path) -
 
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"), [(Path.mkdir, "it is a directory"), (os.mkfifo, "it is no regular file")]
+)
+def test_sdist__that_is_no_file_is_called_what_it_is(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    make(tmp_path / "p-1.tar.gz")
+
+    with pytest.raises(FileMissingError, match=reason):
+        unpack(tmp_path / "p-1.tar.gz", tmp_path / "out")
 
 
 def test_sdist__what_a_killed_process_left_is_removed(tmp_path: Path) -> None:

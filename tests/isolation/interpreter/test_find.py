@@ -244,6 +244,27 @@ def test_version__not_found_names_the_directories_searched(tmp_path: Path, cache
     assert str(many) == "cannot find a Python for `3.12` in the 17 directories of PATH"
 
 
+@pytest.mark.parametrize(
+    ("request_", "meant"),
+    [
+        ("cp377", "3.77"),
+        ("py377", "3.77"),
+        ("377", "3.77"),
+        ("python377", "3.77"),
+        ("cpython@3.77", "3.77"),
+        ("cp377t", "3.77t"),
+        ("pp377", "pypy3.77"),
+    ],
+)
+def test_version__spelled_as_a_tag_is_answered_with_the_version(
+    request_: str, meant: str, tmp_path: Path, cache_dir: Path
+) -> None:
+    with pytest.raises(InterpreterNotFoundError) as caught:
+        find_interpreter(request_, search=[tmp_path], cache_dir=cache_dir)
+
+    assert caught.value.hint == f"did you mean `{meant}`?"
+
+
 @pytest.mark.parametrize("name", ["", "missing", "missing/python", "nul\0"])
 def test_path__without_python_is_named(name: str, tmp_path: Path, cache_dir: Path) -> None:
     with pytest.raises(InterpreterNotFoundError) as caught:
