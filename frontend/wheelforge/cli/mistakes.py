@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from wheelforge.cli.argument_types import suggest
 from wheelforge.errors import UsageError
+from wheelforge_isolation.formats.text import find_meant
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +51,7 @@ _COMMANDS_ELSEWHERE = {
     "wheel": "did you mean `wheelforge SRC --wheel`?",
     "sdist": "did you mean `wheelforge SRC --sdist`?",
     "clean": "did you mean `cache clear`?",
+    "list": "did you mean `cache list`?",
     "download": "did you mean `fetch`?",
     "install": "wheels are built here, and installed by `pip install`",
     "publish": "wheels are built here, and uploaded by `twine upload`",
@@ -90,7 +92,11 @@ def reject_option(word: str, parser: argparse.ArgumentParser) -> NoReturn:
         # Without dashes, or all options would be alike.
         names = [name[2:] for name in known if name.startswith("--")]
         otherwise = f"`{parser.prog} --help` lists them"
-        right = suggest(option.lstrip("-"), names, otherwise, alike=0.7, prefix="--")
+        right = suggest(option.lstrip("-"), names, "", alike=0.7, prefix="--")
+        # A mistyped option of another tool, as `--dry-runn`, is alike to none of these.
+        elsewhere = find_meant(option, _SPELLED_ELSEWHERE, 0.85) if not right else ""
+        meant = _SPELLED_ELSEWHERE.get(elsewhere, "")
+        right = right or (f"did you mean `{meant}`?" if meant in known else otherwise)
     raise UsageError("option-invalid", option, f"`{parser.prog}` has no such option; {right}")
 
 

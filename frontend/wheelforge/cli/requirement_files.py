@@ -50,7 +50,8 @@ def read_option_files(options: CommandOptions, tell: Callable[[str], None]) -> N
             inputs.lines += found
             is_empty = all(line.is_constraint for line in found)
         if is_empty:
-            tell(f"`{path}` names nothing to build")
+            name = "standard input" if path == STANDARD_INPUT else f"`{path}`"
+            tell(f"{name} names nothing to build")
     for name in ignored:
         tell(f"`{name}` in a requirements file is ignored: it has no meaning here")
 

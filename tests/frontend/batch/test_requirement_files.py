@@ -126,6 +126,20 @@ def test_requirement_files__an_empty_one_is_told(yard: Yard) -> None:
     assert (code, out, err) == (0, "", f"note: `{os.devnull}` names nothing to build\n")
 
 
+def test_requirement_files__an_empty_standard_input_is_called_that(yard: Yard) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wheelforge", "-r", "-", *yard.words],
+        stdin=subprocess.DEVNULL,
+        cwd=yard.place,
+        text=True,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PIP_CONFIG_FILE": os.devnull},
+    )
+
+    assert done.stderr == "note: standard input names nothing to build\n"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
