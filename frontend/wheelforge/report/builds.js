@@ -35,7 +35,7 @@ function showError({ error, tail }) {
   const lines = (tail || error.log_tail || "").split("\n").slice(-SHOWN_LINES).join("\n");
   return [
     make("p", { className: "message" }, ...markUp(error.summary ?? error.message.split("\n")[0])),
-    error.detail ? make("pre", { className: "detail" }, error.detail) : null,
+    error.detail ? make("pre", { className: "detail" }, ...markUp(error.detail)) : null,
     lines && !error.summary?.endsWith(lines) ? make("pre", { className: "last", tabIndex: 0 }, lines) : null,
     error.hint ? make("p", { className: "remedy" }, make("b", {}, "hint: "), ...markUp(error.hint)) : null,
   ];

@@ -156,7 +156,9 @@ function showTotals() {
     [facts.artifacts.length === 1 ? "artifact" : "artifacts", facts.artifacts.length.toLocaleString()],
     ["size of artifacts", spellBytes(bytes)],
   ];
-  find("totals").style.setProperty("--columns", totals.length > 7 ? Math.ceil(totals.length / 2) : totals.length);
+  const columns = totals.length > 7 ? Math.ceil(totals.length / 2) : totals.length;
+  find("totals").style.setProperty("--columns", columns);
+  find("totals").style.setProperty("--last", (totals.length - 1) % columns + 1);  // it fills its row
   find("totals").append(...totals.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
 }
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
-from itertools import product, starmap
+from itertools import pairwise, product, starmap
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tests.support.reports import (
     make_wheel,
     tell,
 )
+from wheelforge.errors import UsageError
 from wheelforge.models import BuildAttempt
 from wheelforge.report import Run, compare, describe_outcome, describe_run, write_html_report
 
@@ -376,6 +377,39 @@ def test_page__without_builds_says_so(tmp_path: Path, browser: Browser) -> None:
     assert browser.run("find('verdict').textContent") == "No builds"
     assert browser.run("find('timeline').hidden && find('failures').hidden")
     assert browser.complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_page__totals_leave_no_hole(
+    tmp_path: Path, browser: Browser, width: int, count: int
+) -> None:
+    kinds = [{}, {"is_reused": True}, {"is_resumed": True}, {"error": make_failure("no")}]
+    outcomes = [make_outcome(phases=make_phases(MOMENT, 1), **kind) for kind in kinds[:count]]
+    show(browser, tmp_path, *outcomes)
+    browser.open(tmp_path / "builds.html", width=width)
+
+    cells = browser.run(
+        "[...find('totals').children].map(e => e.getBoundingClientRect())"
+        ".map(r => [r.left, r.right, r.top].map(Math.round))"
+    )
+    right = max(cell[1] for cell in cells)
+    rows = [[c[:2] for c in cells if c[2] == top] for top in sorted({c[2] for c in cells})]
+    ragged = [row for row in rows if abs(row[-1][1] - right) > 1]
+    gaps = [pair for row in rows for pair in pairwise(row) if abs(pair[0][1] - pair[1][0]) > 1]
+    assert (ragged, gaps) == ([], [])
+
+
+def test_page__further_lines_of_an_error_have_no_backticks(
+    tmp_path: Path, browser: Browser
+) -> None:
+    error = UsageError("option-invalid", "x", "there is no `lib`\n  demo asks for `lib`")
+
+    show(browser, tmp_path, make_outcome(error=error))
+
+    failure = browser.run("find('failures').innerText")
+    assert "demo asks for lib" in failure
+    assert "`" not in failure
 
 
 @pytest.mark.parametrize("theme", _THEMES)
