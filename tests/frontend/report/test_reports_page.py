@@ -384,7 +384,12 @@ def test_page__without_builds_says_so(tmp_path: Path, browser: Browser) -> None:
 def test_page__totals_leave_no_hole(
     tmp_path: Path, browser: Browser, width: int, count: int
 ) -> None:
-    kinds = [{}, {"is_reused": True}, {"is_resumed": True}, {"error": make_failure("no")}]
+    kinds: list[dict[str, Any]] = [
+        {},
+        {"is_reused": True},
+        {"is_resumed": True},
+        {"error": make_failure("no")},
+    ]
     outcomes = [make_outcome(phases=make_phases(MOMENT, 1), **kind) for kind in kinds[:count]]
     show(browser, tmp_path, *outcomes)
     browser.open(tmp_path / "builds.html", width=width)
