@@ -444,4 +444,6 @@ def test_page__in_print_has_no_controls(many: Path, browser: Browser) -> None:
     )
     assert browser.run(f"{seen}.length") == 0
     assert browser.run("find('run').open")
+    root = "document.documentElement"
+    assert browser.run(f"{root}.scrollWidth - {root}.clientWidth") == 0
     assert len(browser.tell("Page.printToPDF")["data"]) > 100_000
