@@ -23,7 +23,7 @@ from wheelforge_isolation.formats.file_names import (
     parse_sdist_name,
     parse_version,
 )
-from wheelforge_isolation.formats.requirements import find_requirement, is_exact
+from wheelforge_isolation.formats.requirements import find_requirement, guess_requirement, is_exact
 from wheelforge_isolation.formats.urls import (
     FETCHED_SCHEMES,
     check_url,
@@ -51,7 +51,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 _ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES, WHEEL_SUFFIX)
 _ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 _RELATIVE = "a path has to be absolute"
-_NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
+_NOTHING = "there is no such file or directory, and it is neither a requirement nor a URL"
 _DAY_SECONDS = 86400
 
 
@@ -156,7 +156,7 @@ def parse_source(text: str) -> Source:
     # To the grammar of requirements, `demo-1.0.tar.gz` is a name.
     is_like_a_path = "/" in text or "\\" in text or text.lower().endswith(_ARCHIVES)
     if requirement is None or (is_like_a_path and not requirement.url):
-        raise make_source_error(text, _RELATIVE if is_like_a_path else _NOTHING)
+        raise make_source_error(text, _RELATIVE if is_like_a_path else _explain_mistake(text))
     if requirement.extras or requirement.marker:
         what = "an extra" if requirement.extras else "a marker"
         raise make_source_error(text, f"{what} means nothing where a project is built")
@@ -167,6 +167,15 @@ def parse_source(text: str) -> Source:
     if requirement.url:
         return _parse_url(requirement.url, requirement.name)
     return RequirementSource(name=requirement.name, specifier=requirement.specifier)
+
+
+def _explain_mistake(text: str) -> str:
+    """Return why ``text`` states no requirement, and the one that it may mean."""
+    meant = guess_requirement(text)
+    if meant:
+        return f"it is no valid requirement; did you mean `{meant}`?"
+    is_tried = any(operator in text for operator in ("=", "<", ">", "~"))
+    return "it is no valid requirement, which is like `NAME==VERSION`" if is_tried else _NOTHING
 
 
 def _parse_url(text: str, name: str) -> UrlSource | GitSource:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from wheelforge.errors.base import BuildError, Kind, in_backticks
 
 _SIMPLE = "the URL of an index often ends in `/simple/`"
+_RELEASE = re.compile(r"(.+?)-([0-9]+(?:-[0-9]+)+)")
+"""A normalised name that may be a release, as `six-1-0`."""
 _CHANGED = "do not use it before you know why: it was changed"
 
 
@@ -103,7 +106,7 @@ class RequirementInvalidError(BuildError):
         code: Kind(
             3,
             "requirement whose reason",
-            "`{requirement}`, a requirement of {whose}, is of no use: {reason}",
+            "`{requirement}`, a requirement of {whose}, cannot be used: {reason}",
         )
     }
 
@@ -169,7 +172,7 @@ def _not_reached(error: PackageIndexError) -> str:
 def _try_again(error: PackageIndexError) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in error.problem:
         return "name the certificates to trust: `PIP_CERT=FILE`, or `cert` in pip.conf"
-    return "try again later" if error.attempts > 1 else ""
+    return "check its host and the network, or try again later" if error.attempts > 1 else ""
 
 
 PackageIndexError.kinds = {
@@ -191,11 +194,19 @@ PackageIndexError.kinds = {
 
 
 def _not_found(error: PackageNotFoundError) -> str:
-    places = in_backticks(error.searched) or "no place at all"
-    return "\n  ".join((f"there is no `{error.name}` at {places}", *error.details))
+    places = in_backticks(error.searched)
+    problem = f"there is no `{error.name}` at {places}"
+    if not places:
+        problem = f"`{error.name}` cannot be found: there is no index to ask"
+    return "\n  ".join((problem, *error.details))
 
 
 def _find_right_place(error: PackageNotFoundError) -> str:
+    if not error.searched:
+        return "leave out `--no-index`, or name a directory that has it: `--find-links`"
+    release = _RELEASE.fullmatch(error.name)
+    if release and not error.details:
+        return f"a version follows `==`: is `{release[1]}=={release[2].replace('-', '.')}` meant?"
     servers = [url for url in error.searched if url.startswith("http")]
     if servers and not any("/simple" in url for url in servers):
         return f"{_SIMPLE}: is `{servers[-1].rstrip('/')}/simple/` meant?"
@@ -225,7 +236,7 @@ class MetadataInvalidError(BuildError):
         code: Kind(
             3,
             "file_name reason",
-            "`{file_name}` is of no use: {reason}",
+            "`{file_name}` cannot be used: {reason}",
             "exclude that version, and tell whoever published it",
         )
     }

@@ -101,13 +101,13 @@ class Explainer:
         name = stuck[0]
         found = [cause for cause in causes if cause.requirement.name == name]
         if not any(cause.requirement.url for cause in found) and not self._finder.project(name):
-            return f"there is nothing of `{name}` that could be used"
+            return f"no file of `{name}` can be used"
         requests = {(cause.parent, cause.requirement.text) for cause in found}
         if len(requests) == 1 and not self._finder.with_constraints(name, ()):
             ((parent, text),) = requests
             whose = self._subject if parent is None else f"`{parent}`"
-            return f"no version of `{name}` is what {whose} asks for: `{text}`"
-        return f"no version of `{name}` suits all who ask for it"
+            return f"no version of `{name}` satisfies `{text}`, which {whose} asks for"
+        return f"no version of `{name}` satisfies all requirements"
 
     def _describe(self, name: str, wanted: Sequence[WantedPackage]) -> Iterator[str]:
         constraints = self._finder.with_constraints(name, ())
@@ -116,8 +116,8 @@ class Explainer:
         urls = sorted({each.url for each in wanted if each.url})
         for url in urls:
             found = self._finder.find_direct(name, url, wanted)
-            what = f"of no use: {found}" if isinstance(found, str) else f"`{name}` {found.version}"
-            yield f"what `{redact(url)}` leads to is {what}"
+            what = f"cannot be used: {found}" if isinstance(found, str) else f"is {found.version}"
+            yield f"`{name}` at `{redact(url)}` {what}"
         if urls:
             return
         reasons = self._finder.explain_versions(name, wanted)

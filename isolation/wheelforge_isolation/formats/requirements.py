@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,6 +20,23 @@ _MOST_EXTRAS = 128
 """Each extra is resolved like a distribution of its own."""
 _LONG_NUMBER = re.compile(r"[0-9]{256}")
 """Python refuses to convert numbers of some thousand digits, wherever they are compared."""
+_OPERATOR = re.compile(r"[=<>!~]+")
+_MEANT = {
+    "=": "==",
+    "=>": ">=",
+    "==>": ">=",
+    ">>": ">",
+    "=<": "<=",
+    "==<": "<=",
+    "<<": "<",
+    "~": "~=",
+    "=~": "~=",
+    "!": "!=",
+    "=!": "!=",
+    "<>": "!=",
+}
+"""Mistyped operators."""
+_PARTED = re.compile(r"^([\w.-]+)\s+v?([0-9][\w.]*)$")
 
 
 def parse_requirement(text: str) -> Requirement:
@@ -29,13 +47,31 @@ def parse_requirement(text: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
+        meant = guess_requirement(text)
         first_line = str(error).partition("\n")[0]
-        raise FormatError(redact(" ".join(first_line.split()))) from error
+        reason = f"did you mean `{meant}`?" if meant else " ".join(first_line.split())
+        raise FormatError(redact(reason)) from error
     except RecursionError as error:
         raise FormatError("its marker has too many parentheses") from error
     if len(requirement.extras) > _MOST_EXTRAS:
         raise FormatError(f"it asks for more than {_MOST_EXTRAS} extras")
     return requirement
+
+
+def guess_requirement(text: str) -> str:
+    """Return the requirement that a mistyped one may mean, as `six=1.0` or `six==`, or nothing."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    text = text.strip()
+    guesses = [
+        _OPERATOR.sub(lambda found: _MEANT.get(found[0], found[0]), text),
+        text.removesuffix("latest").rstrip(" ,=<>!~"),
+        _PARTED.sub(r"\1==\2", text, count=1),
+    ]
+    for guess in guesses:
+        with contextlib.suppress(InvalidRequirement):
+            return str(Requirement(guess))
+    return ""
 
 
 def find_requirement(text: str) -> Requirement | None:

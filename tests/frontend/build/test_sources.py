@@ -164,7 +164,8 @@ GIT = "only `git+https:`, `git+ssh:` and `git+file:` repositories are fetched"
 HG = "only repositories of git are fetched; clone it, and name the directory"
 RELATIVE = "a path has to be absolute"
 OLD = "only .tar.gz and .zip are read: rename a .tgz, and repack others"
-NOTHING = "there is no such file or directory, and it is neither requirement nor URL"
+NOTHING = "there is no such file or directory, and it is neither a requirement nor a URL"
+MEANT = "it is no valid requirement; did you mean `{}`?"
 END = "it does not end with the name of a .tar.gz or .zip file"
 
 
@@ -189,7 +190,16 @@ END = "it does not end with the name of a .tar.gz or .zip file"
         ("demo-1.0-py3-none-any.whl", RELATIVE),
         ("sub/demo", RELATIVE),
         ("C:\\demo", RELATIVE),
-        ("demo = 1.0", NOTHING),
+        ("demo = 1.0", MEANT.format("demo==1.0")),
+        ("demo=1.0", MEANT.format("demo==1.0")),
+        ("demo=>1,=<2", MEANT.format("demo<=2,>=1")),
+        ("demo~1.0", MEANT.format("demo~=1.0")),
+        ("demo==", MEANT.format("demo")),
+        ("demo>1,<", MEANT.format("demo>1")),
+        ("demo==latest", MEANT.format("demo")),
+        ("demo 1.0", MEANT.format("demo==1.0")),
+        ("demo==1==2", "it is no valid requirement, which is like `NAME==VERSION`"),
+        ("==1.0", "it is no valid requirement, which is like `NAME==VERSION`"),
         ("demo\0", NOTHING),
         ("x" * 5000 + "/", RELATIVE),
         ("demo-1.0.tar.xz", RELATIVE),

@@ -40,6 +40,19 @@ def test_conflict__an_index_that_knows_no_name_may_be_none(searched: str, hint: 
     assert hint in PackageNotFoundError("a", ("/opt/wheels", searched), ()).hint
 
 
+def test_conflict__a_name_may_be_that_of_a_release() -> None:
+    hint = PackageNotFoundError("demo-x-1-0", ("https://pypi.org/simple/",), ()).hint
+
+    assert hint == "a version follows `==`: is `demo-x==1.0` meant?"
+
+
+def test_conflict__a_name_is_not_found_where_nothing_is_asked() -> None:
+    error = PackageNotFoundError("a", (), ())
+
+    assert str(error) == "`a` cannot be found: there is no index to ask"
+    assert "`--no-index`" in error.hint
+
+
 def test_conflict__does_not_list_files_that_no_bound_admits() -> None:
     universe = Universe()
     universe.add("a", "2.0", tag="cp312-cp312-win32")
@@ -57,7 +70,7 @@ def test_conflict__a_version_that_does_not_exist() -> None:
     universe.add_many("a", *(f"1.{minor}" for minor in range(9)))
 
     assert text_of(universe.refuse("a>2", subject="`demo 1.0`")) == [
-        "no version of `a` is what `demo 1.0` asks for: `a>2`",
+        "no version of `a` satisfies `a>2`, which `demo 1.0` asks for",
         "`demo 1.0` asks for `a>2`",
         "available: `a` 1.8, 1.7, 1.6, 1.5, 1.4 and 4 older",
     ]
@@ -96,7 +109,7 @@ def test_conflict__two_who_exclude_each_other_and_why_they_are_there() -> None:
     universe.add_many("setuptools", "59.8", "65.0")
 
     assert text_of(universe.refuse("setuptools>=64", "app")) == [
-        "no version of `setuptools` suits all who ask for it",
+        "no version of `setuptools` satisfies all requirements",
         "the project asks for `setuptools>=64`",
         "`plugin` 1.1, 1.0 ask for `setuptools<60`",
         "`app 1.0` asks for `plugin`",
@@ -110,7 +123,7 @@ def test_conflict__a_constraint_that_excludes_what_is_needed() -> None:
     universe.add_many("a", "1.0", "2.0")
 
     assert text_of(universe.refuse("a>=2", constraints=("a<2",))) == [
-        "no version of `a` suits all who ask for it",
+        "no version of `a` satisfies all requirements",
         "the project asks for `a>=2`",
         "the constraints demand `a<2`",
         "available: `a` 2.0, 1.0",
@@ -195,9 +208,9 @@ def test_conflict__a_url_with_something_else_behind_it(tmp_path: Path) -> None:
     url = universe.put(tmp_path, "b", "1.0")
 
     assert text_of(universe.refuse(f"a @ {url}")) == [
-        f"no version of `a` is what the project asks for: `a @ {url}`",
+        f"no version of `a` satisfies `a @ {url}`, which the project asks for",
         f"the project asks for `a @ {url}`",
-        f"what `{url}` leads to is of no use: what is there is `b`",
+        f"`a` at `{url}` cannot be used: what is there is `b`",
     ]
 
 
@@ -209,8 +222,8 @@ def test_conflict__two_urls_for_one_name_and_no_secrets(tmp_path: Path) -> None:
     lines = text_of(universe.refuse(f"a @ {url}", f"a @ {other}"))
 
     assert lines[-2:] == [
-        f"what `{url}` leads to is `a` 1.0",
-        "what `https://files.test/a-1.0-py3-none-any.whl` leads to is `a` 1.0",
+        f"`a` at `{url}` is 1.0",
+        "`a` at `https://files.test/a-1.0-py3-none-any.whl` is 1.0",
     ]
     assert "secret" not in str(lines)
 
@@ -218,4 +231,4 @@ def test_conflict__two_urls_for_one_name_and_no_secrets(tmp_path: Path) -> None:
 def test_conflict__a_source_where_nothing_is_built(tmp_path: Path) -> None:
     lines = text_of(Universe().refuse(f"a @ {tmp_path.as_uri()}"))
 
-    assert lines[-1].endswith("leads to is of no use: its sdist is not built here")
+    assert lines[-1].endswith("cannot be used: its sdist is not built here")

@@ -177,7 +177,7 @@ def test_resolver__a_directory_is_built(universe: Universe, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("requirement", "reason"),
     [
-        ("a >>", "Expected"),
+        ("a >> b", "Expected"),
         ("a @ git+https://host/a", "only `https:`, `http:` and `file:` URLs are"),
         ("a @ file:///nowhere/a-1.0-py3-none-any.whl", "there is no `/nowhere/a-1.0-py3"),
         ("a; python_version ~= 'nonsense'", "nonsense"),
@@ -197,7 +197,7 @@ def test_resolver__a_constraint_with_extras_is_refused(universe: Universe) -> No
     error = universe.refuse("a", constraints=("a[x]<2",))
 
     assert str(error) == (
-        "`a[x]<2`, a requirement of the constraints, is of no use: a constraint has no extras"
+        "`a[x]<2`, a requirement of the constraints, cannot be used: a constraint has no extras"
     )
 
 
