@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import sys
@@ -23,13 +24,20 @@ from wheelforge_isolation import (
     open_cache,
 )
 from wheelforge_isolation.errors import FileMissingError
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import (
+    WHEEL_SUFFIX,
+    parse_sdist_name,
+    parse_wheel_name,
+)
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelforge.cli.command_options import CommandOptions
-    from wheelforge_isolation import Event, Layout, Transferred
+    from wheelforge_isolation import Entry, Event, Layout, Transferred
 
 _EMPTY = Bounds(max_bytes=0, max_age_days=0, kept_days=0)
 
@@ -50,28 +58,60 @@ def show_size(options: CommandOptions) -> None:
 
 
 def show_entries(options: CommandOptions) -> None:
-    """Print a line, or a JSON object, for each entry."""
+    """Print a line, or a JSON object, for each entry; in a terminal they are a table."""
     entries = sorted(list_entries(_find_cache(options)), key=lambda entry: -entry.last_used)
-    if sys.stdout.isatty() and not options.json:
-        sys.stdout.write("KIND\tRELEASE\tFILE\tSIZE\tLAST USED\n")
-    facts: list[dict[str, object]] = []
-    for entry in entries:
-        used = f"{dt.datetime.fromtimestamp(entry.last_used, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
-        facts.append({
-            "kind": entry.kind,
-            "name": entry.name,
-            "version": entry.version,
-            "file": entry.file,
-            "wheels": list(entry.wheels),
-            "size": entry.size_bytes,
-            "last_used": used,
-        })
-        if not options.json:
-            size, release = describe_size(entry.size_bytes), f"{entry.name} {entry.version}".strip()
-            files = entry.file or ", ".join(entry.wheels)
-            sys.stdout.write(f"{entry.kind}\t{release}\t{files}\t{size}\t{used}\n")
+    facts = [_describe_entry(entry) for entry in entries]
     if options.json:
         sys.stdout.write(f"{json.dumps(facts, indent=2)}\n")
+        return
+    rows = [
+        (
+            entry.kind,
+            f"{fact['name']} {fact['version']}".strip(),
+            entry.file or ", ".join(entry.wheels),
+            describe_size(entry.size_bytes),
+            str(fact["last_used"]),
+        )
+        for entry, fact in zip(entries, facts, strict=True)
+    ]
+    if sys.stdout.isatty():
+        _show_table(rows)
+        return
+    for row in rows:
+        sys.stdout.write("\t".join(row) + "\n")
+
+
+def _describe_entry(entry: Entry) -> dict[str, object]:
+    name, version = entry.name, entry.version
+    if entry.kind == "file":
+        with contextlib.suppress(FormatError):
+            is_wheel = entry.file.endswith(WHEEL_SUFFIX)
+            found = parse_wheel_name(entry.file) if is_wheel else parse_sdist_name(entry.file)
+            name, version = found.name, str(found.version)
+    return {
+        "kind": entry.kind,
+        "name": name,
+        "version": version,
+        "file": entry.file,
+        "wheels": list(entry.wheels),
+        "size": entry.size_bytes,
+        "last_used": f"{dt.datetime.fromtimestamp(entry.last_used, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def _show_table(rows: Iterable[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("Kind", "Release", "File"):
+        table.add_column(title, overflow="fold")
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Last used", no_wrap=True)
+    for *texts, used in rows:
+        table.add_row(*map(Text, texts), used[:16].replace("T", " "))
+    Console().print(table)
 
 
 def verify(options: CommandOptions) -> int:

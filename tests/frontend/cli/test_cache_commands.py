@@ -113,6 +113,33 @@ def test_cache_list__names_the_wheels_of_an_environment(
     assert "willing" in {name.partition("-")[0] for each in made for name in each["wheels"]}
 
 
+def test_cache_list__names_the_release_of_a_file(
+    tmp_path: Path, ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(ground.words(write_sdist(tmp_path), "-o", tmp_path / "out"))
+    capsys.readouterr()
+
+    main(["cache", "list", "--cache-dir", str(ground.cache)])
+
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    releases = {row[2]: row[1] for row in rows if row[0] == "file"}
+    (willing,) = (name for name in releases if name.startswith("willing-"))
+    assert releases[willing] == " ".join(willing.split("-")[:2])
+
+
+def test_cache_list__in_a_terminal_is_a_table(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    lines = run("list")[1].splitlines()
+
+    assert lines[0].split() == ["Kind", "Release", "File", "Size", "Last", "used"]
+    assert len(lines) == 2 * COUNT + 1
+    assert "\t" not in "".join(lines)
+
+
 def test_cache_verify__says_how_much_was_checked(
     layout: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
