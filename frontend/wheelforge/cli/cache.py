@@ -33,7 +33,6 @@ from wheelforge_isolation.formats.file_names import (
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from wheelforge.cli.command_options import CommandOptions
@@ -75,7 +74,9 @@ def show_entries(options: CommandOptions) -> None:
         for entry, fact in zip(entries, facts, strict=True)
     ]
     if sys.stdout.isatty():
-        _show_table(rows)
+        from wheelforge.progress.table import show_table
+
+        show_table(("Kind", "Release", "File", "Size", "Last used"), rows)
         return
     for row in rows:
         sys.stdout.write("\t".join(row) + "\n")
@@ -97,21 +98,6 @@ def _describe_entry(entry: Entry) -> dict[str, object]:
         "size": entry.size_bytes,
         "last_used": f"{dt.datetime.fromtimestamp(entry.last_used, dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
-
-
-def _show_table(rows: Iterable[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("Kind", "Release", "File"):
-        table.add_column(title, overflow="fold")
-    table.add_column("Size", justify="right", no_wrap=True)
-    table.add_column("Last used", no_wrap=True)
-    for *texts, used in rows:
-        table.add_row(*map(Text, texts), used[:16].replace("T", " "))
-    Console().print(table)
 
 
 def verify(options: CommandOptions) -> int:
