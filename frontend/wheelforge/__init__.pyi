@@ -32,6 +32,7 @@ from wheelforge.hooks.runner import (
 from wheelforge.hooks.pool import (
     RunnerPool as RunnerPool,
 )
+from wheelforge.hooks.sandbox.settings import SandboxSettings as SandboxSettings
 from wheelforge.provenance.envelope import (
     Signer as Signer,
     read_signer as read_signer,
@@ -42,7 +43,6 @@ from wheelforge.provenance.options import (
 )
 from wheelforge.settings import (
     RemoteSettings as RemoteSettings,
-    SandboxSettings as SandboxSettings,
     Settings as Settings,
 )
 from wheelforge.build.forge import (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.errors.usage import FieldTypes, check_types
+from wheelforge.hooks.sandbox.settings import SandboxSettings
 from wheelforge.index.settings import IndexOptions
 from wheelforge.models import Policy
 from wheelforge.provenance.options import Provenance
@@ -19,35 +20,6 @@ if TYPE_CHECKING:
     from wheelforge.lockfile import Lock, Recorder
     from wheelforge.overrides.model import Overrides
     from wheelforge.provenance.envelope import Signer
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SandboxSettings:
-    """In which sandbox hooks run."""
-
-    wanted: str = "none"
-    """``auto``, ``strict``, ``tcp-off``, ``none``, or a command that hooks are run by."""
-    required: str = "none"
-    """The level below which nothing is built: ``none``, ``files``, ``tcp-off`` or ``strict``."""
-    most_memory: int | None = None
-    """Bytes of data of each process of a hook."""
-    most_processes: int | None = None
-    """Of the user altogether; nothing for root."""
-    largest_file: int | None = None
-    """Bytes of each file that a hook writes."""
-
-    hidden: tuple[Path, ...] = field(default=(), compare=False)
-    """Files that hooks in a sandbox cannot read, wherever they are."""
-
-    @property
-    def limits(self) -> dict[str, int]:
-        """Those of the three that are set, as the system calls them."""
-        found = {
-            "RLIMIT_DATA": self.most_memory,
-            "RLIMIT_NPROC": self.most_processes,
-            "RLIMIT_FSIZE": self.largest_file,
-        }
-        return {name: most for name, most in found.items() if most is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -260,19 +260,17 @@ class Attempt:
     ) -> Generator[Backend]:
         """Yield the backend of ``project`` where it is; a hook that fails is explained."""
         session, environment = self._session, prepared.environment
+        python, variables = environment.python_executable, self._terms.variables
+        complete = compose_environment(variables, environment.make_extra_environ())
         options = self._terms.make_options(self.log, self._epoch or newest, project.root)
-        options = self._terms.confine(options, project.root, environment)
-        variables = self._terms.variables
+        options = self._terms.confine(options, project.root, python, complete)
         name = self._name_forked(project, prepared)
         make_runner = session.context.components.make_runner
         if make_runner is not None:
             opened = make_runner(options)
         else:
             opened = session.context.pool.open(
-                python=environment.python_executable,
-                backend=name,
-                environment=compose_environment(variables, environment.make_extra_environ()),
-                terms=options,
+                python=python, backend=name, environment=complete, terms=options
             )
         if self.compiler_cache is not None:
             environment = self.compiler_cache.cover(environment, variables, project.root)

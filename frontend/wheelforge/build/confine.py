@@ -9,39 +9,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheelforge.errors import UsageError
-from wheelforge.hooks.environ import compose_environment
 from wheelforge.hooks.sandbox.confinement import Confinement
 from wheelforge.hooks.sandbox.ladder import choose_sandbox
 from wheelforge.hooks.sandbox.policy import change_variables, make_policy
-from wheelforge.hooks.sandbox.prefix import Prefix
 from wheelforge_isolation import JsonCache, ensure_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wheelforge.build.forge import Components
     from wheelforge.build.session import BuildSession
     from wheelforge.hooks.sandbox.ladder import Sandbox
-    from wheelforge.models import BuildEnvironment
+    from wheelforge.hooks.sandbox.settings import SandboxSettings
     from wheelforge.overrides.model import Override
-    from wheelforge.settings import Settings
     from wheelforge_isolation import Layout
 
 _PRIVATE = "private"
 _PATIENCE_SECONDS = 10
 
 
-def find_sandbox(settings: Settings, components: Components, layout: Layout) -> Sandbox:
+def find_sandbox(
+    settings: SandboxSettings, variables: Mapping[str, str], layout: Layout
+) -> Sandbox:
     """Return the rung that the hooks of a forge stand on; an error if it is lower than wanted."""
-    if components.make_runner is not None:
-        raise UsageError("option-invalid", "--sandbox", "the runner of the hooks is not ours")
-    if settings.sandbox.largest_file is not None and os.name == "nt":
+    if settings.largest_file is not None and os.name == "nt":
         raise UsageError("option-invalid", "--max-file-size", "Windows has no such limit")
     return choose_sandbox(
-        settings.sandbox.wanted,
-        settings.variables.get("PATH", os.defpath),
+        settings.wanted,
+        variables.get("PATH", os.defpath),
         JsonCache(layout.guesses, "sandbox"),
-        required=settings.sandbox.required,
+        required=settings.required,
     )
 
 
@@ -100,17 +96,13 @@ class HookSandbox:
                 found["CCACHE_CONFIGPATH"] = str(config)
         return found
 
-    def confine(
-        self, root: Path, environment: BuildEnvironment, own: Mapping[str, str]
-    ) -> Confinement:
-        """Return the sandbox for a project at ``root``, whose hooks have variables of their own."""
-        variables = compose_environment(own, environment.make_extra_environ())
-        confinement = Confinement(prefix=Prefix(), private=self.place / _PRIVATE)
-        confinement.prepare()
+    def confine(self, root: Path, python: str, variables: Mapping[str, str]) -> Confinement:
+        """Return the sandbox for a project at ``root`` and ``python`` with these ``variables``."""
+        roots = [] if root.is_relative_to(self.place) else [root]
         policy = make_policy(
-            python=environment.python_executable,
+            python=python,
             variables={**variables, "HOME": self.variables.get("HOME", "")},
-            writable=[self.place, root, *self._list_writable(variables)],
+            writable=[self.place, *roots, *self._list_writable(variables)],
             readable=[*self._list_readable(variables), *self._list_repository(root)],
             network=self.has_network,
         )
@@ -120,7 +112,7 @@ class HookSandbox:
                 raise UsageError("option-invalid", "--sandbox", reason)
             policy = policy.hide(path)
         prefix = self.sandbox.write_prefix(policy, self.limits)
-        return Confinement(prefix=prefix, private=confinement.private)
+        return Confinement(prefix=prefix, private=self.place / _PRIVATE)
 
     def describe(self) -> dict[str, object]:
         """Return what a report says of it."""

@@ -25,8 +25,9 @@ from wheelforge.build.targets import (
 from wheelforge.errors import UsageError
 from wheelforge.events import BuildEvent, ignore
 from wheelforge.hooks.pool import RunnerPool
+from wheelforge.hooks.sandbox.settings import SandboxSettings
 from wheelforge.models import BuildRequest, EnvironmentRequest, Outcome, Reuse
-from wheelforge.settings import SandboxSettings, Settings
+from wheelforge.settings import Settings
 from wheelforge_isolation import open_cache, open_stage, stage_name
 
 if TYPE_CHECKING:
@@ -154,7 +155,9 @@ def _find_sandbox(settings: Settings, components: Components, layout: Layout) ->
         return None
     from wheelforge.build.confine import find_sandbox
 
-    return find_sandbox(settings, components, layout)
+    if components.make_runner is not None:
+        raise UsageError("option-invalid", "--sandbox", "the runner of the hooks is not ours")
+    return find_sandbox(settings.sandbox, settings.variables, layout)
 
 
 def _open_reuse(

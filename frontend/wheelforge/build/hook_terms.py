@@ -13,14 +13,13 @@ from wheelforge.hooks.runner import HookOptions
 from wheelforge_isolation import ensure_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
     from wheelforge.build.confine import HookSandbox
     from wheelforge.build.session import BuildSession
     from wheelforge.hooks.runner import HookResult
-    from wheelforge.models import BuildEnvironment
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 _TEMPORARY = ("TMPDIR", "TEMP", "TMP")
@@ -104,13 +103,15 @@ class HookTerms:
         return {"is_alone": bool(is_alone), "memory_bytes": int(cast("float", memory or 0))}
 
     def confine(
-        self, options: HookOptions, root: Path, environment: BuildEnvironment
+        self, options: HookOptions, root: Path, python: str, variables: Mapping[str, str]
     ) -> HookOptions:
-        """Return the same terms in the sandbox, if there is one, for a project at ``root``."""
+        """Return the same terms in the sandbox, if there is one, for a project at ``root``.
+
+        The hooks are run by ``python`` with those ``variables``.
+        """
         if self.sandbox is None:
             return options
-        confinement = self.sandbox.confine(root, environment, self.variables)
-        return replace(options, confinement=confinement)
+        return replace(options, confinement=self.sandbox.confine(root, python, variables))
 
     def read_epoch(self) -> str | None:
         """Return the time of all files that is asked for; refuse one that no file can have."""

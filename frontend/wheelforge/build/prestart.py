@@ -7,13 +7,14 @@ runs in it, and one that is not as it was left has another path from then on; so
 was started in such a one is never used. Nothing is started but the Python of an environment that
 this cache has a sound record of, and nothing from a cache that others can change.
 
-Until the server is started everything waits: what is imported before is as little as can be.
+Until the server is started everything waits: what is imported before is as little as can be. In a
+sandbox a server needs the stage of its build, too: `early_stage` opens it.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wheelforge.build.targets import find_layout
 from wheelforge.hooks.environ import compose_environment
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wheelforge.hooks.pool import RunnerPool
+
+
+class LastServer(NamedTuple):
+    """The server that the last build of a source has used."""
+
+    python: str
+    backend: str
+    additions: Mapping[str, str]
+    """The variables of its environment."""
 
 
 class Prestarter:
@@ -46,15 +56,24 @@ class Prestarter:
 
         If an earlier wheel may be used again, none is where that was so with the same variables.
         """
+        last = self.find(source, variables, reuses=reuses)
+        if last is not None:
+            environment = compose_environment(variables, last.additions)
+            pool.start(python=last.python, backend=last.backend, environment=environment)
+
+    def find(
+        self, source: Path | str, variables: Mapping[str, str], *, reuses: bool = False
+    ) -> LastServer | None:
+        """Return the server that `start` would start, if there is one."""
         facts = self._identify(source)
         if facts is None or not is_trusted(self._layout):
-            return
+            return None
         server = self._records.read(*facts)
         if reuses and server and server.get("reused") == _digest(variables):
-            return
+            return None
         if server and is_recorded_program(self._layout, server["python"]):
-            environment = compose_environment(variables, server["additions"])
-            pool.start(python=server["python"], backend=server["backend"], environment=environment)
+            return LastServer(server["python"], server["backend"], server["additions"])
+        return None
 
     def store(
         self, source: Path | str, python: str, backend: str, additions: Mapping[str, str]

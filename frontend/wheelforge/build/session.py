@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from wheelforge.models import AppliedOverride, BuildRequest, Runner
     from wheelforge.overrides.model import Override
     from wheelforge_isolation import LockOwner, Stage
-
-_SDIST_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 
 
 class BuildSession:
@@ -188,7 +185,7 @@ class BuildSession:
     def _open_stage(self) -> Generator[tuple[Stage, BinaryIO]]:
         """Yield a stage and a log; the stage stays if that is wished for."""
         keep, logs = self.context.settings.policy.keep, self.context.layout.logs
-        name = stage_name(_SDIST_SUFFIX.sub("", self.request.label), str(self.request.source))
+        name = stage_name(self.request.label, str(self.request.source))
         ensure_directory(str(logs))
         staging = self.context.components.staging
         opened = staging(name) if staging else open_stage(self.context.layout.stages, name)

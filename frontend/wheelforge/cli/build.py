@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from wheelforge.cli.command_options import CommandOptions
     from wheelforge.cli.console import Console
     from wheelforge.events import BuildEvent, Reporter
-    from wheelforge.models import Outcome
+    from wheelforge.models import Outcome, Staging
     from wheelforge.verify.repeat import Repeater
 
     Build = Callable[[Reporter, Callable[[Outcome], None]], None]
@@ -40,22 +41,43 @@ def run_build(options: CommandOptions) -> int:
             lambda report, on_outcome: build_many(options, report, on_outcome),
             is_batch=True,
         )
-    with RunnerPool() as pool:
-        # In a sandbox a server is the build's own.
-        limits = (options.max_memory, options.max_processes, options.max_file_size)
-        is_shared = options.sandbox == options.require_sandbox == "none" and not any(limits)
-        if is_shared and not (options.no_isolation or options.no_cache):
-            source = options.sources[0] if options.sources else Path.cwd()
-            python = options.pythons[0] if options.pythons else ""
-            reuses = not (options.no_reuse or options.rebuild or options.refresh)
-            prestarter = Prestarter(options.cache_dir, python)
-            prestarter.start(source, os.environ, pool, reuses=reuses)
+    with RunnerPool() as pool, contextlib.ExitStack() as stack:
+        staging = None
+        if not (options.no_isolation or options.no_cache):
+            staging = _start_early(options, pool, stack)
         # Only from here on are all the others imported: the server does it on another core.
+        from wheelforge.build.forge import Components
         from wheelforge.cli.commands import build_alone
 
+        components = Components(pool=pool, staging=staging)
         return run_with(
-            options, lambda report, on_outcome: build_alone(options, pool, report, on_outcome)
+            options, lambda report, on_outcome: build_alone(options, components, report, on_outcome)
         )
+
+
+def _start_early(
+    options: CommandOptions, pool: RunnerPool, stack: contextlib.ExitStack
+) -> Staging | None:
+    """Start the server of the last build; if in a sandbox, return what opens its stage."""
+    source = options.sources[0] if options.sources else Path.cwd()
+    python = options.pythons[0] if options.pythons else ""
+    reuses = not (options.no_reuse or options.rebuild or options.refresh)
+    prestarter = Prestarter(options.cache_dir, python)
+    limits = (options.max_memory, options.max_processes, options.max_file_size)
+    if options.sandbox == options.require_sandbox == "none" and not any(limits):
+        prestarter.start(source, os.environ, pool, reuses=reuses)
+        return None
+    last = prestarter.find(source, os.environ, reuses=reuses)
+    if last is None or not isinstance(source, Path) or options.compiler_cache != "off":
+        return None
+    from wheelforge.build.early_stage import EarlyStage
+    from wheelforge.build.targets import find_layout
+    from wheelforge.cli.hook_options import read_sandbox
+
+    layout = find_layout(options.cache_dir, options.stage_dir)
+    early = stack.enter_context(EarlyStage(layout, pool))
+    early.start(source, last, dict(os.environ), read_sandbox(options))
+    return early.open
 
 
 def is_alone(options: CommandOptions) -> bool:

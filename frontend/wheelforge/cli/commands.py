@@ -17,26 +17,24 @@ from wheelforge.cli.console import Console
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from wheelforge.build.forge import Forge
+    from wheelforge.build.forge import Components, Forge
     from wheelforge.cli.command_options import CommandOptions
     from wheelforge.events import Reporter
-    from wheelforge.hooks.pool import RunnerPool
     from wheelforge.models import BuildRequest, Outcome
 
 
 def build_alone(
     options: CommandOptions,
-    pool: RunnerPool,
+    components: Components,
     reporter: Reporter,
     on_outcome: Callable[[Outcome], None],
 ) -> None:
     """Build the one thing that is named."""
-    from wheelforge.build.forge import Components, open_forge
+    from wheelforge.build.forge import open_forge
     from wheelforge.cli.settings import make_requests, make_settings
 
     (request,) = make_requests(options)
     settings = replace(make_settings(options), python=(options.pythons or [None])[0])
-    components = Components(pool=pool)
     with open_forge(settings, reporter=reporter, components=components) as forge:
         try:
             outcome = forge.try_build(request)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from wheelforge.cli.argument_types import parse_count, parse_seconds, parse_size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wheelforge.cli.argument_types import Options
+    from wheelforge.cli.command_options import CommandOptions
+    from wheelforge.hooks.sandbox.settings import SandboxSettings
 
 _KEEP = ("never", "failed", "always")
 _COMPILER_CACHES = ("auto", "off", "ccache", "sccache")
@@ -72,3 +76,23 @@ def add_limits(parser: Options) -> None:
     parser.add_argument(
         "--max-file-size", type=parse_size, metavar="SIZE", help="for each file of a hook: 1GB"
     )
+
+
+def read_sandbox(options: CommandOptions) -> SandboxSettings:
+    """Return the sandbox that ``options`` ask for."""
+    from wheelforge.hooks.sandbox.settings import SandboxSettings
+
+    return SandboxSettings(
+        wanted=options.sandbox,
+        required=options.require_sandbox,
+        most_memory=options.max_memory,
+        most_processes=options.max_processes,
+        largest_file=options.max_file_size,
+        hidden=_list_hidden(options),
+    )
+
+
+def _list_hidden(options: CommandOptions) -> tuple[Path, ...]:
+    """Return the keys that are signed with, by all names that they have."""
+    paths = (getattr(options, name, None) for name in ("sign_key", "remote_key"))
+    return tuple(dict.fromkeys(name for path in paths if path for name in (path, path.resolve())))

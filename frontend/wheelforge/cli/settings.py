@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from wheelforge.cli.hook_options import read_sandbox
 from wheelforge.cli.provenance_options import read_provenance
 from wheelforge.cli.remote_options import read_remote
 from wheelforge.errors import SourceError, UsageError
 from wheelforge.models import BuildRequest, Era, Keep, Kind, Policy, Reuse
-from wheelforge.settings import SandboxSettings, Settings
+from wheelforge.settings import Settings
 from wheelforge_isolation.formats.text import shorten_path
 
 if TYPE_CHECKING:
@@ -58,21 +59,8 @@ def make_settings(options: CommandOptions) -> Settings:
             rebuild=frozenset(map(_normalize, options.rebuild or ())),
             verify_reuse=options.verify_reuse,
         ),
-        sandbox=SandboxSettings(
-            wanted=options.sandbox,
-            required=options.require_sandbox,
-            most_memory=options.max_memory,
-            most_processes=options.max_processes,
-            largest_file=options.max_file_size,
-            hidden=_list_hidden(options),
-        ),
+        sandbox=read_sandbox(options),
     )
-
-
-def _list_hidden(options: CommandOptions) -> tuple[Path, ...]:
-    """Return the keys that are signed with, by all names that they have."""
-    paths = (getattr(options, name, None) for name in ("sign_key", "remote_key"))
-    return tuple(dict.fromkeys(name for path in paths if path for name in (path, path.resolve())))
 
 
 def _find_reuse(options: CommandOptions) -> Reuse:

@@ -11,8 +11,8 @@ from wheelforge.build.targets import find_layout, find_python, open_index
 from wheelforge.cli.console import Console
 from wheelforge.cli.settings import find_overrides, make_places
 from wheelforge.errors import ServiceError, UsageError
+from wheelforge.hooks.sandbox.settings import SandboxSettings
 from wheelforge.models import Policy
-from wheelforge.settings import SandboxSettings
 from wheelforge.verify.check import Verification, Verifier
 from wheelforge_isolation.formats.text import escape_line
 

@@ -14,6 +14,7 @@ from wheelforge.hooks.protocol import Cancellation
 
 if TYPE_CHECKING:
     from wheelforge.hooks.runner import HookOptions, HookRunner
+    from wheelforge.hooks.sandbox.confinement import Confinement
     from wheelforge.hooks.server import ForkServer
 
 _IDLE_SERVERS = 16
@@ -31,6 +32,7 @@ class RunnerPool:
         self._forks = forks
         self._idle_servers = idle_servers
         self._servers: dict[object, ForkServer] = {}
+        self._early: tuple[Confinement, ForkServer] | None = None
         self.cancellation = Cancellation()
         self._lock = threading.Lock()
 
@@ -50,27 +52,72 @@ class RunnerPool:
         from wheelforge.hooks.runner import HookRunner
         from wheelforge.hooks.server import ForkServer
 
+        confinement = terms.confinement
+        prefix = confinement.prefix if confinement else None
         with contextlib.ExitStack() as stack:
-            server = None
+            server = wanted = None
             if backend and self._may_fork():
-                prefix = terms.confinement.prefix if terms.confinement else None
                 wanted = ForkServer(
                     python=python, backend=backend, environment=environment, prefix=prefix
                 )
+            if confinement is not None:
+                server = self._take_early(confinement, wanted)
+                if server is None:
+                    confinement.prepare()
+            if server is not None:
+                stack.enter_context(server)
+            elif wanted is not None:
                 server = stack.enter_context(wanted if prefix else self._use(wanted))
             runner = stack.enter_context(HookRunner(terms, server))
             stack.enter_context(self.cancellation.reaching(runner.cancel))
             yield runner
 
-    def start(self, *, python: str, backend: str, environment: Mapping[str, str]) -> None:
-        """Start a server that will probably be wanted; it waits among those that are idle."""
-        if self._may_fork():
-            from wheelforge.hooks.server import ForkServer
+    def start(
+        self,
+        *,
+        python: str,
+        backend: str,
+        environment: Mapping[str, str],
+        confinement: Confinement | None = None,
+    ) -> None:
+        """Start a server that will probably be wanted.
 
-            wanted = ForkServer(python=python, backend=backend, environment=environment)
+        It waits among those that are idle, or in a sandbox for the one build that may use it.
+        """
+        if not self._may_fork():
+            return
+        from wheelforge.hooks.server import ForkServer
+
+        prefix = confinement.prefix if confinement else None
+        server = ForkServer(python=python, backend=backend, environment=environment, prefix=prefix)
+        if confinement is not None:
+            confinement.prepare()
+            self._early = (confinement, server)
+        else:
             with self._lock:
-                server = self._servers.setdefault(wanted.key, wanted)
-            server.start()
+                server = self._servers.setdefault(server.key, server)
+        server.start()
+
+    def end_early(self) -> None:
+        """End the server that was started early in a sandbox, unless a build has taken it."""
+        with self._lock:
+            early, self._early = self._early, None
+        if early is not None:
+            early[1].close()
+
+    def _take_early(self, confinement: Confinement, wanted: ForkServer | None) -> ForkServer | None:
+        """Return the server that was started early if it is ``wanted``; end it if it is in the way.
+
+        One that waits for another build is left alone.
+        """
+        with self._lock:
+            if self._early is None or self._early[0].private != confinement.private:
+                return None
+            (_, server), self._early = self._early, None
+        if wanted is not None and server.key == wanted.key:
+            return server
+        server.close()
+        return None
 
     def _may_fork(self) -> bool:
         # Nothing of servers is imported where the wheel of an earlier build is used again.
@@ -88,6 +135,7 @@ class RunnerPool:
 
     def close(self) -> None:
         """End the servers."""
+        self.end_early()
         with self._lock:
             servers = list(self._servers.values())
             self._servers.clear()

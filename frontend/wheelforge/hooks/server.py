@@ -90,9 +90,9 @@ class ForkServer:
         self._reason = self._unknown if can_fork() else "this platform cannot fork"
 
     @property
-    def key(self) -> tuple[str, str, frozenset[tuple[str, str]]]:
+    def key(self) -> tuple[object, ...]:
         """All that tells this server from others: equal keys could share one."""
-        return self.python, self.module, frozenset(self.environment.items())
+        return self.python, self.module, frozenset(self.environment.items()), self._prefix
 
     @property
     def pid(self) -> int | None:

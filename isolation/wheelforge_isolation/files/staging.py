@@ -26,13 +26,14 @@ from wheelforge_isolation.files.locks import Lock, try_lock
 _LOCK, _KEPT = ".lock", ".kept"
 _KEY_LENGTH = 12
 _ODD = re.compile(r"[^A-Za-z0-9._+-]+|^\.+")
+_SUFFIX = re.compile(r"\.(tar\.gz|zip)$")
 _DAY_SECONDS = 86400
 
 
 def stage_name(label: str, *inputs: str) -> str:
-    """Return the name of the stage in which ``label`` is made from ``inputs``."""
+    """Return the name of the stage in which ``label``, an sdist mostly, is made from ``inputs``."""
     key = hashlib.sha256("\0".join(inputs).encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{_ODD.sub('-', label)[:80]}-{key[:_KEY_LENGTH]}"
+    return f"{_ODD.sub('-', _SUFFIX.sub('', label))[:80]}-{key[:_KEY_LENGTH]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,7 @@ import wheelforge_isolation.errors
 from wheelforge import events, models, settings
 from wheelforge.batch.executors import tasks
 from wheelforge.errors import hooks
+from wheelforge.hooks.sandbox.settings import SandboxSettings
 from wheelforge.lockfile import model
 from wheelforge.overrides import entries
 from wheelforge.overrides.entries import Entry
@@ -43,7 +44,7 @@ _WITH_FILES = {Entry}
 
 def _list_classes() -> Iterator[type[Any]]:
     """Yield the classes of the modules that are nothing but values."""
-    yield from (Links, WheelKey)
+    yield from (Links, WheelKey, SandboxSettings)
     for module in _MODULES:
         for each in vars(module).values():
             is_own = isinstance(each, type) and each.__module__ == module.__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wheelforge.hooks.in_process import copy_answer, copy_question
@@ -26,11 +26,10 @@ class Confinement:
     prefix: Prefix
     private: Path
     """A directory that the hooks may write."""
-    homes: tuple[str, ...] = field(default=_HOMES)
 
     def prepare(self) -> None:
         """Make the directories that the variables of the hooks name, empty."""
-        for name in self.homes:
+        for name in _HOMES:
             remove_tree(str(self.private / name))
             ensure_directory(str(self.private / name))
 

@@ -13,9 +13,9 @@ from wheelforge.batch.executors.tasks import Answer, File, Task, TaskTerms
 from wheelforge.batch.executors.wire import from_text, to_text
 from wheelforge.build.targets import find_layout, find_python
 from wheelforge.events import BuildEvent
+from wheelforge.hooks.sandbox.settings import SandboxSettings
 from wheelforge.lockfile.model import LockedPython, describe_python
 from wheelforge.models import BuildRequest, Kind
-from wheelforge.settings import SandboxSettings
 from wheelforge.version import VERSION
 from wheelforge_isolation import IsolationError, digest
 
