@@ -178,6 +178,13 @@ class Console:
                 sys.stdout.buffer.write(os.fsencode(text))
             sys.stdout.flush()
 
+    @property
+    def width(self) -> int:
+        """The columns of the terminal that messages go to, or 0 if they go elsewhere."""
+        with contextlib.suppress(OSError):
+            return os.get_terminal_size(sys.stderr.fileno()).columns
+        return 0
+
     @functools.cached_property
     def _progress(self) -> Progress:
         from wheelforge.progress import open_progress

@@ -124,7 +124,13 @@ class HookFailedError(HookError, subprocess.CalledProcessError):
 
 
 def _how_to_import(error: BackendError) -> str:
-    return _how_to_require(error.module, error.distribution) if error.module else ""
+    if error.module:
+        return _how_to_require(error.module, error.distribution)
+    return (
+        ""
+        if error.traceback
+        else "check `build-backend`, `backend-path` and `requires` below `[build-system]`"
+    )
 
 
 _SINCE = {"tomllib": "3.11", "annotationlib": "3.14", "compression": "3.14"}

@@ -107,7 +107,7 @@ def _read_entry(file: TomlFile, place: tuple[str | int, ...], table: Table) -> E
             raise _wrong(file, f"`{key}`: {error}", *place, key) from error
     for key in ("name", "reason"):
         if not head.get(key):
-            raise _wrong(file, f"an entry has a `{key}`", *place)
+            raise _wrong(file, f"an entry needs a `{key}`", *place)
     rest = {key: value for key, value in table.items() if key not in _HEAD}
     settings = {
         key: _check(key, value, file, place) for key, value in _flatten(rest, (), file, place)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from wheelforge.errors import UsageError
+from wheelforge_isolation.formats.file_names import SDIST_SUFFIXES, WHEEL_SUFFIX
 from wheelforge_isolation.formats.urls import is_url, local_place, redact
 
 if TYPE_CHECKING:
@@ -130,7 +131,12 @@ class _Reader(NamedTuple):
         try:
             return _decode(self.read(path))
         except UnicodeDecodeError as error:
-            raise whole.make_error("it is not UTF-8") from error
+            reason = "it is not UTF-8"
+            if path.name.endswith((*SDIST_SUFFIXES, WHEEL_SUFFIX)):
+                reason = "it is an archive, and no requirements file"
+            raise whole.make_error(reason) from error
+        except IsADirectoryError as error:
+            raise whole.make_error("it is a directory, and no requirements file") from error
         except LookupError as error:
             raise whole.make_error(str(error)) from error
         except OSError as error:

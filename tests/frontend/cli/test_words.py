@@ -91,6 +91,7 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["demo", "--era", "maybe"], "`maybe` is not one of off, fallback, always"),
         (["demo", "-o"], "`-o/--outdir` cannot be used: it needs a value"),
         (["demo", "--wheel=yes"], "it takes no value"),
+        (["demo", "-q", "-v"], "`-v/--verbose` cannot be used: it cannot be combined with `-q/"),
         (["demo", "--offline", "--refresh"], "it cannot be combined with `--offline`"),
         (["demo", "--no-cache", "--cache-dir", "x"], "cannot be combined with `--no-cache`"),
         (["demo", "--fail-fast", "--keep-going"], "it cannot be combined with `--fail-fast`"),
@@ -137,6 +138,7 @@ def test_value__that_is_wrong_is_one_sentence(
         ("./list.txt", "`-r ./list.txt`"),
         ("demo-1.0-py3-none-any.whl", "`wheelforge metadata` reads it"),
         ("", "its name is empty"),
+        ("sdists/*.zip", "no file or directory matches it"),
         ("notes.rst", "neither the directory of a project nor a `.tar.gz` or `.zip` file"),
     ],
 )
@@ -147,6 +149,18 @@ def test_source__of_another_kind_is_answered_with_what_to_name(
 
     assert error.startswith(f"error[source-invalid]: `{source}`")
     assert instead in error
+
+
+def test_requirements_file__that_is_none_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "demo-1.0.tar.gz").write_bytes(b"\x1f\x8b\x08\xff")
+
+    archive = refuse(capsys, "-r", "demo-1.0.tar.gz")
+    directory = refuse(capsys, "-r", "demo")
+
+    assert archive.endswith(": it is an archive, and no requirements file\n")
+    assert directory.endswith(": it is a directory, and no requirements file\n")
 
 
 def test_source__may_be_a_directory_of_sdists(project: Path) -> None:

@@ -243,6 +243,8 @@ def test_backend_unavailable__has_the_last_lines_of_the_traceback() -> None:
     assert lacking.hint.startswith('add "flit-core" to `requires` below `[build-system]`')
     assert find_missing_module("ModuleNotFoundError: No module named 'odd'") == ("odd", "")
     assert not broken.hint
+    silent = errors.BackendError("backend-unavailable", "backend", "", "", "")
+    assert silent.hint.startswith("check `build-backend`, `backend-path` and `requires`")
 
 
 def test_hook_missing__names_the_hook() -> None:

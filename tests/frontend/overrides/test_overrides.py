@@ -228,8 +228,8 @@ def test_digest__depends_on_the_contents_of_patches(tmp_path: Path) -> None:
         ("packages = []", "line 1: `packages` has no meaning; did you mean `package`?"),
         ("package = 1", "line 1: an entry begins with `[[package]]`"),
         ("package = [1]", "line 1: an entry is a table"),
-        ("[[package]]\nreason = 'x'", "line 1: an entry has a `name`"),
-        ("[[package]]\nname = 'x'\nera = 'off'", "line 1: an entry has a `reason`"),
+        ("[[package]]\nreason = 'x'", "line 1: an entry needs a `name`"),
+        ("[[package]]\nname = 'x'\nera = 'off'", "line 1: an entry needs a `reason`"),
         (entry(), "line 1: the entry changes nothing"),
         (
             entry("environments.A = '1'"),

@@ -1,0 +1,22 @@
+"""The end of a batch, as a terminal shows it."""
+
+import pytest
+
+from tests.support.reports import make_outcome
+from wheelforge.cli.console import Console
+from wheelforge.cli.summary import Batch, conclude
+from wheelforge.errors import PackageNotFoundError
+
+
+def test_summary__of_failures_is_indented_where_it_is_wider_than_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = make_outcome(error=PackageNotFoundError("setuptoolz", ("/opt/wheels", "/srv/x"), ()))
+    monkeypatch.setattr("wheelforge.cli.console.Console.width", 60)
+
+    conclude(Batch(outcomes=[failed] * 2, seconds=2), Console())
+
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines[:5])) <= 60
+    assert lines[1].endswith("  package-not-found  there is no")
+    assert lines[2] == "      `setuptoolz` at `/opt/wheels`, `/srv/x`"
