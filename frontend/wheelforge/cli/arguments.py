@@ -122,8 +122,10 @@ def _find_in_group(group: str, words: list[str], place: int) -> tuple[str, list[
     named = next((word for word in rest if not word.startswith("-")), "")
     if named not in known:
         every = ", ".join(f"`{prefix}{name}`" for name in known)
+        if not named:
+            raise UsageError("option-invalid", group, f"a command is missing; there is {every}")
         guess = suggest(named, known, f"there is {every}", prefix=prefix)
-        raise UsageError("option-invalid", f"{prefix}{named}".strip(), f"no such command; {guess}")
+        raise UsageError("option-invalid", f"{prefix}{named}", f"no such command; {guess}")
     rest.remove(named)
     return f"{prefix}{named}", rest
 

@@ -172,6 +172,8 @@ def _not_reached(error: PackageIndexError) -> str:
 def _try_again(error: PackageIndexError) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in error.problem:
         return "name the certificates to trust: `PIP_CERT=FILE`, or `cert` in pip.conf"
+    if error.problem.startswith("HTTP 404"):
+        return "check the URL"
     return "check its host and the network, or try again later" if error.attempts > 1 else ""
 
 

@@ -431,8 +431,11 @@ def test_source__credentials_are_used_and_not_told(tmp_path: Path) -> None:
 
 
 def test_source__what_is_not_there_is_an_error_of_the_index(tmp_path: Path) -> None:
-    with serve() as server, open_index(server) as index, raises("index-unreachable"):
-        fetch_source(parse_source(f"{server.origin}/files/demo-1.0.tar.gz"), index, tmp_path)
+    with serve() as server, open_index(server) as index:
+        with raises("index-unreachable", match="HTTP 404") as caught:
+            fetch_source(parse_source(f"{server.origin}/files/demo-1.0.tar.gz"), index, tmp_path)
+
+        assert caught.value.hint == "check the URL"
 
 
 # When it was published

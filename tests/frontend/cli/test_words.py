@@ -105,6 +105,7 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["fetch"], "`wheelforge fetch` cannot be used: it needs --locked"),
         (["unpack"], "it needs ARCHIVE, DIR"),
         (["completion", "ksh"], "`ksh` is not one of bash, zsh, fish"),
+        (["config"], "`config` cannot be used: a command is missing; there is `config show`"),
         (["config", "list"], "no such command; there is `config show`"),
         (["--no-deps", "demo"], "nothing else is built unless `--with-deps`"),
         (["--pre", "demo"], "name the pre-release"),
