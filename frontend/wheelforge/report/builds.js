@@ -103,7 +103,8 @@ function paintStrip(build) {
 function showRow(build) {
   const button = make("button", { type: "button", ariaExpanded: "false" },
     make("span", {}, `${build.label} `, make("span", { className: "quiet" }, build.python)));
-  const code = build.error ? make("small", {}, ` ${build.error.code}`) : null;
+  // The codes of builds that were cancelled or not started say no more than their outcome.
+  const code = build.outcome === "failed" ? make("small", {}, ` ${build.error.code}`) : null;
   const cells = {
     label: button,
     outcome: make("span", {}, make("span", { className: `verdict ${build.outcome}` }, spellOutcome(build.outcome)), code),

@@ -120,6 +120,12 @@ def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> Non
     labels = [f"{outcome.request.label} {outcome.python}" for outcome in ordered]
     assert browser.run(_NAMES) == labels
     assert browser.run("document.querySelectorAll('#scroll .bar').length") == 23
+    codes = browser.run(
+        "[...document.querySelectorAll('#rows small')].map((each) => each.innerText)"
+    )
+    assert sorted(code.strip() for code in codes) == sorted(
+        each.error.code for each in outcomes if each.verdict == "failed" and each.error
+    )
     failures = browser.run("find('failures').innerText")
     assert "header-missing · 2 builds" in failures
     assert "install libxml2-dev" in failures
