@@ -323,7 +323,10 @@ class InterpreterNotFoundError(IsolationError):
 
     @property
     def hint(self) -> str:
-        """The version as it is written here, if the request names one as a tag does."""
+        """The version as it is written here, if the request names one as a tag does, or several."""
+        if re.fullmatch(r"[\w.@-]+(?:,[\w.@-]+)+", self.request):
+            each = " ".join(f"--python {name}" for name in self.request.split(","))
+            return f"did you mean `{each}`?"
         found = _PYTHON_TAG.fullmatch(self.request)
         if not found:
             return self.advice

@@ -229,7 +229,10 @@ def describe_path(path: Path) -> FetchedSource:
     try:
         return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
     except OSError as error:
-        raise make_source_error(str(path), error.strerror or str(error)) from error
+        reason = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError) and "*" in str(path):  # the shell found nothing
+            reason = "no file or directory matches it"
+        raise make_source_error(str(path), reason) from error
 
 
 def fetch_source(

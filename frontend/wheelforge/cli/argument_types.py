@@ -143,8 +143,6 @@ def _find_reason_against(text: str, path: Path) -> str:
         return "name the directory of the project"
     if path.suffix == ".txt":
         return f"`-r {text}` builds what a requirements file names"
-    if any(mark in text for mark in "*?[") and not path.exists():
-        return "no file or directory matches it"
     if path.is_file() and path.suffix != ".whl" and not is_archive_name(text):
         return "it is neither the directory of a project nor a `.tar.gz` or `.zip` file"
     return ""

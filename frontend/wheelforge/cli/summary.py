@@ -134,7 +134,9 @@ def _list_places(batch: Batch) -> Iterable[str]:
         yield f"results in `{shorten_path(places.pop())}` ({count}, {size})"
     if batch.reports:
         yield f"reports: {', '.join(f'`{shorten_path(path)}`' for path in batch.reports)}"
-    if any(outcome.error for outcome in batch.outcomes):
+    # Directories are always built.
+    can_resume = any(outcome.artifacts and outcome.sha256 for outcome in batch.outcomes)
+    if can_resume and any(outcome.error for outcome in batch.outcomes):
         yield "again: the same command with `--resume` keeps what is built"
 
 

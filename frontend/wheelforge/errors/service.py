@@ -16,6 +16,11 @@ class ServiceError(BuildError):
     extra: str
 
 
+def _start(error: ServiceError) -> str:
+    is_absent = error.reason.endswith(("No such file or directory", "Connection refused"))
+    return "is it running? `wheelforge serve` starts one" if is_absent else ""
+
+
 ServiceError.kinds = {
     "server-unusable": Kind(
         5,
@@ -35,7 +40,7 @@ ServiceError.kinds = {
         "no server of the cache `{address}` is running",
         "`wheelforge serve` starts one",
     ),
-    "server-failed": Kind(5, "reason", "the server cannot go on: {reason}"),
+    "server-failed": Kind(5, "reason", "the server cannot go on: {reason}", _start),
     "set-failed": Kind(1, "name reason", "`{name}` cannot be had as a wheel: {reason}"),
     "wheel-not-portable": Kind(
         4, "name platform reason", "`{name}` cannot be made a wheel for {platform}: {reason}"

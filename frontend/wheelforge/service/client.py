@@ -39,7 +39,8 @@ def ask(path: Path, method: str, target: str, document: object = None) -> dict[s
         response = connection.getresponse()
         found: dict[str, Any] = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ServiceError("server-failed", str(error)) from error
+        reason = getattr(error, "strerror", None) or str(error) or "it has hung up"
+        raise ServiceError("server-failed", f"`unix:{path}`: {reason}") from error
     finally:
         connection.close()
     if response.status >= _FIRST_ERROR:

@@ -139,7 +139,6 @@ def test_value__that_is_wrong_is_one_sentence(
         ("./list.txt", "`-r ./list.txt`"),
         ("demo-1.0-py3-none-any.whl", "`wheelforge metadata` reads it"),
         ("", "its name is empty"),
-        ("sdists/*.zip", "no file or directory matches it"),
         ("notes.rst", "neither the directory of a project nor a `.tar.gz` or `.zip` file"),
     ],
 )
@@ -162,6 +161,10 @@ def test_requirements_file__that_is_none_is_told(
 
     assert archive.endswith(": it is an archive, and no requirements file\n")
     assert directory.endswith(": it is a directory, and no requirements file\n")
+
+
+def test_source__that_is_a_pattern_matches_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no file or directory matches it" in refuse(capsys, "sdists/*.zip")
 
 
 def test_source__may_be_a_directory_of_sdists(project: Path) -> None:
@@ -376,6 +379,17 @@ def test_error__about_an_option_names_the_variable_or_file_that_has_set_it(
     reason = "`--report` cannot be used: there is no directory `/absent`"
     assert f"{reason}; it is set by `WHEELFORGE_REPORT`\n" in by_variable
     assert f"{reason}; it is set by `{path}`, line 2\n" in by_file
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such sockets in Python on Windows")
+def test_want__names_the_server_that_is_not_there(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["want", "six==1.17.0", "--server", f"unix:{project / 'absent'}"]) == 5
+
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.endswith(f": `unix:{project / 'absent'}`: No such file or directory")
+    assert hint == "hint: is it running? `wheelforge serve` starts one"
 
 
 def test_plan__of_metadata_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.reports import make_outcome
+from tests.support.reports import make_artifact, make_outcome
 from wheelforge.cli.console import Console
 from wheelforge.cli.summary import Batch, conclude
 from wheelforge.errors import PackageNotFoundError
@@ -20,3 +20,15 @@ def test_summary__of_failures_is_indented_where_it_is_wider_than_the_terminal(
     assert max(map(len, lines[:5])) <= 60
     assert lines[1].endswith("  package-not-found  there is no")
     assert lines[2] == "      `setuptoolz` at `/opt/wheels`, `/srv/x`"
+
+
+@pytest.mark.parametrize(("sha256", "advised"), [("ab" * 32, 1), ("", 0)])
+def test_summary__advises_to_resume_where_that_keeps_anything(
+    capsys: pytest.CaptureFixture[str], sha256: str, advised: int
+) -> None:
+    failed = make_outcome(error=PackageNotFoundError("setuptoolz", ("/opt/wheels",), ()))
+    built = make_outcome(artifacts=(make_artifact(),), sha256=sha256)
+
+    conclude(Batch(outcomes=[failed, built], seconds=2), Console())
+
+    assert capsys.readouterr().err.count("`--resume` keeps what is built") == advised

@@ -254,6 +254,7 @@ def test_version__not_found_names_the_directories_searched(tmp_path: Path, cache
         ("cpython@3.77", "3.77"),
         ("cp377t", "3.77t"),
         ("pp377", "pypy3.77"),
+        ("3.77,3.78", "--python 3.77 --python 3.78"),
     ],
 )
 def test_version__spelled_as_a_tag_is_answered_with_the_version(
