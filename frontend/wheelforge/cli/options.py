@@ -303,7 +303,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 def add_verbosity(parser: argparse.ArgumentParser) -> None:
     """Add how much is said."""
-    group = parser.add_argument_group("output").add_mutually_exclusive_group()
+    group = parser.add_argument_group("output")
     group.add_argument(
         *("-q", "--quiet"),
         dest="verbosity",

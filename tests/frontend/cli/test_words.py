@@ -91,7 +91,6 @@ def test_typo__is_answered_with_the_word_that_is_meant(
         (["demo", "--era", "maybe"], "`maybe` is not one of off, fallback, always"),
         (["demo", "-o"], "`-o/--outdir` cannot be used: it needs a value"),
         (["demo", "--wheel=yes"], "it takes no value"),
-        (["demo", "-q", "-v"], "`-v/--verbose` cannot be used: it cannot be combined with `-q/"),
         (["demo", "--offline", "--refresh"], "it cannot be combined with `--offline`"),
         (["demo", "--no-cache", "--cache-dir", "x"], "cannot be combined with `--no-cache`"),
         (["demo", "--fail-fast", "--keep-going"], "it cannot be combined with `--fail-fast`"),
