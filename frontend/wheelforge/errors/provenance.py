@@ -43,6 +43,9 @@ class ProvenanceError(BuildError):
         "attestation-unchecked": Kind(
             5, "file reason", "the attestations of `{file}` cannot be checked: {reason}"
         ),
+        "comparison-impossible": Kind(
+            5, "file reason", "`{file}` cannot be compared with a file of the index: {reason}"
+        ),
         "rebuild-impossible": Kind(
             5, "file reason", "`{file}` cannot be built again here: {reason}"
         ),

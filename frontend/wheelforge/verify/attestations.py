@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from wheelforge.errors import ProvenanceError
 from wheelforge.index.listing import ListingReader
-from wheelforge_isolation.formats.file_names import parse_wheel_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,11 +48,11 @@ class Attested(NamedTuple):
     """Why they were not checked, if there are some."""
 
 
-def check_attestations(file: Path, settings: IndexSettings) -> Attested:
-    """Check all attestations that the index has of a wheel, which is the one that it has sent."""
+def check_attestations(file: Path, project: str, settings: IndexSettings) -> Attested:
+    """Check all attestations that the index has of a file, which is the one that it has sent."""
     reader = ListingReader(settings)
     try:
-        listing = reader.read(parse_wheel_name(file.name).name)
+        listing = reader.read(project)
         listed = listing and listing.find(file.name)
         content = reader.fetch_provenance(listed) if listed else None
     finally:

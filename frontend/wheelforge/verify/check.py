@@ -22,7 +22,12 @@ from wheelforge_isolation import (
     temporary_directory,
 )
 from wheelforge_isolation.errors import FileMissingError
-from wheelforge_isolation.formats.file_names import parse_wheel_name
+from wheelforge_isolation.formats import FormatError
+from wheelforge_isolation.formats.file_names import (
+    WHEEL_SUFFIX,
+    parse_sdist_name,
+    parse_wheel_name,
+)
 from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
@@ -152,16 +157,26 @@ def _check_log(statement: Statement, path: Path) -> None:
 
 
 def _compare_with_index(wheel: Path, index: Index) -> tuple[Comparison, Attested]:
-    name = parse_wheel_name(wheel.name).name
+    name = _name_project(wheel.name)
     found = index.find(name)
     same = [each for each in (*found.usable, *found.late) if each.file_name == wheel.name]
     if not same:
         reason = "no index has a file of its name"
-        raise ProvenanceError("rebuild-impossible", wheel.name, reason)
+        raise ProvenanceError("comparison-impossible", wheel.name, reason)
     with temporary_directory() as place:
         path = Path(place, wheel.name)
         index.fetch(same[0], str(path))
-        return compare_archives(wheel, path), check_attestations(path, index.settings)
+        return compare_archives(wheel, path), check_attestations(path, name, index.settings)
+
+
+def _name_project(file_name: str) -> str:
+    """Return the project that a wheel or an sdist is of."""
+    is_wheel = file_name.endswith(WHEEL_SUFFIX)
+    try:
+        found = parse_wheel_name(file_name) if is_wheel else parse_sdist_name(file_name)
+    except FormatError as error:
+        raise ProvenanceError("comparison-impossible", file_name, str(error)) from error
+    return found.name
 
 
 def _list_changes(before: Statement, now: Statement) -> Iterator[str]:

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from tests.support.forge import Done, Place
-from tests.support.index import File, Manners, Project, serve, wheel
+from tests.support.index import File, Manners, Project, sdist, serve, wheel
 from tests.support.on_demand import facts_of, spelled
 
 PUBLISHER = {"kind": "GitHub", "repository": "acme/demo", "workflow": "release.yml", "claims": {}}
 PROVENANCE = {"version": 1, "attestation_bundles": [{"publisher": PUBLISHER, "attestations": [{}]}]}
 MODULE = "pypi_attestations"
+MakeFile = Callable[[str, str], File]
 
 
 def make_checker(verify: Callable[[Any, Any], object]) -> ModuleType:
@@ -37,9 +38,11 @@ def make_checker(verify: Callable[[Any, Any], object]) -> ModuleType:
     return found
 
 
-def verify(tmp_path: Path, provenance: object = PROVENANCE, *words: str) -> Done:
-    """Hold a wheel against an index that has that provenance object of it, or none of it."""
-    found = wheel("demo", "1.0")
+def verify(
+    tmp_path: Path, provenance: object = PROVENANCE, *words: str, make: MakeFile = wheel
+) -> Done:
+    """Hold a file against an index that has that provenance object of it, or none of it."""
+    found = make("demo", "1.0")
     path = tmp_path / found.name
     path.write_bytes(found.content)
     with serve(manners=Manners(json=True)) as index:
@@ -64,6 +67,18 @@ def test_attestations__tell_the_publisher(tmp_path: Path, monkeypatch: pytest.Mo
     assert "the file of the index is attested by GitHub acme/demo release.yml" in done.err
     assert facts["attested_by"] == ["GitHub acme/demo release.yml"]
     assert seen == [wheel("demo", "1.0").content] * 2
+
+
+def test_attestations__of_an_sdist_are_checked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[object]()
+    monkeypatch.setitem(sys.modules, MODULE, make_checker(lambda _, file: seen.append(file)))
+
+    done = verify(tmp_path, make=sdist)
+
+    assert (done.code, done.out) == (0, f"identical {tmp_path}/demo-1.0.tar.gz\n")
+    assert seen == [sdist("demo", "1.0").content]
 
 
 @pytest.mark.parametrize(

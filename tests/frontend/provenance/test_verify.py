@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.support.builds import Ground, write_project, write_sdist
 from tests.support.forge import Done, Place
-from tests.support.index import File, Project, serve
+from tests.support.index import File, Project, sdist, serve
 from tests.support.maker import maker, thing_file, write_thing
 from wheelforge_isolation import Layout, remove_tree
 
@@ -265,7 +265,21 @@ def test_index__has_the_same_file_or_another_one(built: Built) -> None:
             verdicts.append(built.place.run(*words))
 
     assert verdicts[0].out == f"identical {built.wheel}\n"
-    assert verdicts[1].error == "rebuild-impossible"
+    assert verdicts[1].error == "comparison-impossible"
+
+
+@pytest.mark.parametrize("name", ["demo-1.0.tar.gz", "demo-1.0.zip", "demo", "demo-1.0.whl"])
+def test_index__is_asked_for_sdists_too_and_for_nothing_else(tmp_path: Path, name: str) -> None:
+    source = sdist("demo", "1.0")
+    path = tmp_path / name
+    path.write_bytes(source.content)
+    with serve(Project("demo", source)) as index:
+        done = Place(path=tmp_path).run("verify", path, "--against", "index", "-i", index.url)
+
+    if name == source.name:
+        assert (done.code, done.out) == (0, f"identical {path}\n")
+    else:
+        assert (done.code, done.error) == (5, "comparison-impossible")
 
 
 def test_rebuild__needs_the_wheel_of_a_requirement_that_was_built(tmp_path: Path) -> None:
