@@ -23,10 +23,9 @@ _MOST_PLACES = 5
 
 def quoted(name: str) -> str:
     """Return ``name`` safe to print: escaped, cut, in backticks."""
-    shown = name.encode("unicode_escape", "backslashreplace").decode("ascii")
-    if name.isprintable():
-        shown = name
-    return f"`{shown[:NAME_LIMIT]}{'…' if len(shown) > NAME_LIMIT else ''}`"
+    if not name.isprintable():
+        name = name.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return f"`{name[:NAME_LIMIT]}{'…' if len(name) > NAME_LIMIT else ''}`"
 
 
 class ForgeError(Exception):

@@ -126,11 +126,9 @@ class HookFailedError(HookError, subprocess.CalledProcessError):
 def _how_to_import(error: BackendError) -> str:
     if error.module:
         return _how_to_require(error.module, error.distribution)
-    return (
-        ""
-        if error.traceback
-        else "check `build-backend`, `backend-path` and `requires` below `[build-system]`"
-    )
+    if error.traceback:
+        return ""
+    return "check `build-backend`, `backend-path` and `requires` below `[build-system]`"
 
 
 _SINCE = {"tomllib": "3.11", "annotationlib": "3.14", "compression": "3.14"}
