@@ -324,8 +324,7 @@ class InterpreterNotFoundError(IsolationError):
     def hint(self) -> str:
         """The version as it is written here, if the request names one as a tag does, or several."""
         if re.fullmatch(r"[\w.@-]+(?:,[\w.@-]+)+", self.request):
-            each = " ".join(f"--python {name}" for name in self.request.split(","))
-            return f"did you mean `{each}`?"
+            return f"did you mean `--python {self.request.replace(',', ' --python ')}`?"
         found = _PYTHON_TAG.fullmatch(self.request)
         if not found:
             return self.advice

@@ -25,11 +25,7 @@ from wheelforge_isolation import (
 )
 from wheelforge_isolation.errors import FileMissingError
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import (
-    WHEEL_SUFFIX,
-    parse_sdist_name,
-    parse_wheel_name,
-)
+from wheelforge_isolation.formats.file_names import parse_file_name
 from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
@@ -86,8 +82,7 @@ def _describe_entry(entry: Entry) -> dict[str, object]:
     name, version = entry.name, entry.version
     if entry.kind == "file":
         with contextlib.suppress(FormatError):
-            is_wheel = entry.file.endswith(WHEEL_SUFFIX)
-            found = parse_wheel_name(entry.file) if is_wheel else parse_sdist_name(entry.file)
+            found = parse_file_name(entry.file)
             name, version = found.name, str(found.version)
     return {
         "kind": entry.kind,

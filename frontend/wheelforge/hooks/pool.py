@@ -55,19 +55,15 @@ class RunnerPool:
         confinement = terms.confinement
         prefix = confinement.prefix if confinement else None
         with contextlib.ExitStack() as stack:
-            server = wanted = None
+            server = None
             if backend and self._may_fork():
-                wanted = ForkServer(
+                server = ForkServer(
                     python=python, backend=backend, environment=environment, prefix=prefix
                 )
             if confinement is not None:
-                server = self._take_early(confinement, wanted)
-                if server is None:
-                    confinement.prepare()
+                server = self._prepare(confinement, server)
             if server is not None:
-                stack.enter_context(server)
-            elif wanted is not None:
-                server = stack.enter_context(wanted if prefix else self._use(wanted))
+                server = stack.enter_context(server if prefix else self._use(server))
             runner = stack.enter_context(HookRunner(terms, server))
             stack.enter_context(self.cancellation.reaching(runner.cancel))
             yield runner
@@ -105,19 +101,21 @@ class RunnerPool:
         if early is not None:
             early[1].close()
 
-    def _take_early(self, confinement: Confinement, wanted: ForkServer | None) -> ForkServer | None:
-        """Return the server that was started early if it is ``wanted``; end it if it is in the way.
+    def _prepare(self, confinement: Confinement, wanted: ForkServer | None) -> ForkServer | None:
+        """Return ``wanted``, with new homes, or the server like it that was started early in them.
 
-        One that waits for another build is left alone.
+        One that was started early for another build is left alone.
         """
+        early = None
         with self._lock:
-            if self._early is None or self._early[0].private != confinement.private:
-                return None
-            (_, server), self._early = self._early, None
-        if wanted is not None and server.key == wanted.key:
-            return server
-        server.close()
-        return None
+            if self._early is not None and self._early[0].private == confinement.private:
+                (_, early), self._early = self._early, None
+        if early is not None and wanted is not None and early.key == wanted.key:
+            return early
+        if early is not None:
+            early.close()
+        confinement.prepare()
+        return wanted
 
     def _may_fork(self) -> bool:
         # Nothing of servers is imported where the wheel of an earlier build is used again.

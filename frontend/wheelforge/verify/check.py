@@ -23,11 +23,7 @@ from wheelforge_isolation import (
 )
 from wheelforge_isolation.errors import FileMissingError
 from wheelforge_isolation.formats import FormatError
-from wheelforge_isolation.formats.file_names import (
-    WHEEL_SUFFIX,
-    parse_sdist_name,
-    parse_wheel_name,
-)
+from wheelforge_isolation.formats.file_names import parse_file_name
 from wheelforge_isolation.formats.tables import as_table
 
 if TYPE_CHECKING:
@@ -171,12 +167,10 @@ def _compare_with_index(wheel: Path, index: Index) -> tuple[Comparison, Attested
 
 def _name_project(file_name: str) -> str:
     """Return the project that a wheel or an sdist is of."""
-    is_wheel = file_name.endswith(WHEEL_SUFFIX)
     try:
-        found = parse_wheel_name(file_name) if is_wheel else parse_sdist_name(file_name)
+        return parse_file_name(file_name).name
     except FormatError as error:
         raise ProvenanceError("comparison-impossible", file_name, str(error)) from error
-    return found.name
 
 
 def _list_changes(before: Statement, now: Statement) -> Iterator[str]:

@@ -156,6 +156,12 @@ def parse_sdist_name(file_name: str, project: str = "") -> SdistName:
     return found[0] if project else found[-1]
 
 
+def parse_file_name(file_name: str) -> WheelName | SdistName:
+    """Return what the file name of a wheel or an sdist says."""
+    is_wheel = file_name.endswith(WHEEL_SUFFIX)
+    return parse_wheel_name(file_name) if is_wheel else parse_sdist_name(file_name)
+
+
 def read_releases(stem: str) -> Iterator[tuple[str, Version]]:
     """Yield each name and version that ``stem`` can mean: both may have hyphens."""
     pieces = stem.split("-") if len(stem) <= _LONGEST_NAME else ()
