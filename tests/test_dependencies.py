@@ -25,6 +25,8 @@ def _version(requirement: Requirement, operator: str) -> Version:
 def test_oldest__has_every_dependency_at_its_lower_bound() -> None:
     pinned = read(_PROJECT["tool"]["tox"]["env"]["oldest"]["deps"], "==")
 
-    extras = _PROJECT["project"]["optional-dependencies"].values()
-    bounds = [*_PROJECT["project"]["dependencies"], *itertools.chain(*extras)]
+    extras = _PROJECT["project"]["optional-dependencies"]
+    # It wants a newer cryptography than we do; `test` runs with the one that is released last.
+    others = [extras[name] for name in extras if name != "attestations"]
+    bounds = [*_PROJECT["project"]["dependencies"], *itertools.chain(*others)]
     assert pinned == read(bounds, ">=")

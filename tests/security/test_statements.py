@@ -34,11 +34,16 @@ class StoppedError(Exception):
 
 
 class Stopped(Rebuild):
-    """Comes as far as everything that a statement says was read."""
+    """Comes as far as everything that a statement says was read, and asks no index."""
 
-    def run(self, statement: Any, output: Path) -> Any:
+    def find_source(self, statement: Any, place: Path) -> Path | str:
         with reading_facts(statement.name):
-            self._prepare(statement, output)
+            self._find_source(statement)
+        return place
+
+    def run(self, statement: Any, source: Path | str, output: Path) -> Any:
+        with reading_facts(statement.name):
+            self._prepare(statement, source, output)
         raise StoppedError
 
 

@@ -66,6 +66,8 @@ BACKENDS = [Listed(**facts) for facts in _read_list("matrix.json")]
 
 SCHEMAS = [Listed(**facts) for facts in _read_list("schemas.json")]
 """Wheels with the published schemas of CycloneDX, in-toto and SLSA, and what reads the latter."""
+ATTESTED = [Listed(**facts) for facts in _read_list("attested.json")]
+"""An sdist that has, for its own tests, files of PyPI and the provenance objects of these."""
 OVERRIDDEN = [Listed(**facts) for facts in _read_list("overrides/sdists.json")]
 """Twelve old sdists that are built only with the overrides beside that list."""
 

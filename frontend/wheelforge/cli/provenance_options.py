@@ -54,7 +54,11 @@ def add_provenance(parser: argparse.ArgumentParser, *, repeats: bool = True) -> 
 def add_verifying(parser: argparse.ArgumentParser) -> None:
     """Add what is verified, and against what."""
     parser.add_argument(
-        "wheels", nargs="+", type=absolute_path, metavar="WHEEL", help="a wheel with its statement"
+        "wheels",
+        nargs="+",
+        type=absolute_path,
+        metavar="FILE",
+        help="a wheel or an sdist with its statement",
     )
     parser.add_argument(
         "--against",

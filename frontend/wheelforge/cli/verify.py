@@ -80,9 +80,10 @@ def _show(found: Verification, console: Console) -> None:
     if found.error is not None:
         console.show_error(found.error)
     for publisher in found.attested.publishers:
-        console.say("note", f"the file of the index is attested by {escape_line(publisher)}")
+        who = f"`{found.attested.file}` is attested on its index by {publisher}"
+        console.say("note", escape_line(who))
     if found.attested.note:
-        console.say("note", found.attested.note)
+        console.say("note", escape_line(found.attested.note))
     differences = found.comparison.differences if found.comparison else ()
     for each in differences[:_MOST_SHOWN]:
         console.say("note", f"`{escape_line(each.path)}`: {escape_line(each.text)}")
@@ -99,7 +100,9 @@ def _describe(found: Verification) -> dict[str, object]:
         "wheel": str(found.wheel),
         "verdict": found.verdict,
         "signed_by": found.key or None,
+        "attested_file": found.attested.file or None,
         "attested_by": list(found.attested.publishers),
+        "attestation_note": found.attested.note or None,
         "differences": [each._asdict() for each in differences],
         "circumstances": list(found.circumstances),
         "error": found.error and {"code": found.error.code, "message": str(found.error)},

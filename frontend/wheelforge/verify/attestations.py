@@ -1,15 +1,16 @@
 """The attestations that an index has of a file (PEP 740): signed words of its publisher.
 
-`pypi-attestations` checks them, where it is installed: it is no requirement of ours, as it brings
-thirty packages. It asks Sigstore for the keys that are in force.
+`pypi-attestations` checks them. It is an extra, as it brings thirty packages, and asks Sigstore for
+the keys that are in force.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from wheelforge.errors import ProvenanceError
+from wheelforge.errors import PackageIndexError, ProvenanceError
 from wheelforge.index.listing import ListingReader
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from wheelforge.index.settings import IndexSettings
 
 _CHECKER = "pypi_attestations"
-_ABSENT = (
-    "its index has attestations of it; they are checked where `pypi-attestations` is installed"
-)
+_ABSENT = "`{}` has attestations on its index; `wheelforge[attestations]` checks them"
 _LONGEST = 300
 
 
@@ -42,28 +41,40 @@ class _Bundle(Protocol):
 class Attested(NamedTuple):
     """The result of a check of the attestations of a file."""
 
+    file: str = ""
+    """Its name, if its index has some."""
     publishers: tuple[str, ...] = ()
     """The publishers that have attested it, in words."""
     note: str = ""
-    """Why they were not checked, if there are some."""
+    """Why they were not checked."""
 
 
-def check_attestations(file: Path, project: str, settings: IndexSettings) -> Attested:
-    """Check all attestations that the index has of a file, which is the one that it has sent."""
-    reader = ListingReader(settings)
-    try:
-        listing = reader.read(project)
-        listed = listing and listing.find(file.name)
-        content = reader.fetch_provenance(listed) if listed else None
-    finally:
-        reader.close()
+def check_attestations(
+    file: Path, project: str, settings: IndexSettings, sha256: str = ""
+) -> Attested:
+    """Check all attestations that the index has of a file.
+
+    If its ``sha256`` is given, the index may well have another file of that name, or no answer.
+    """
+    content = None
+    with contextlib.closing(ListingReader(settings)) as reader:
+        try:
+            listing = reader.read(project)
+            listed = listing and listing.find(file.name)
+            if listed and sha256 in {"", listed.listed.hashes.get("sha256")}:
+                content = reader.fetch_provenance(listed)
+        except PackageIndexError as error:
+            if not sha256:
+                raise
+            note = f"the attestations of `{file.name}` are not checked: {error}"
+            return Attested(file.name, note=note)
     if content is None:
         return Attested()
     try:
         checker = importlib.import_module(_CHECKER)
     except ModuleNotFoundError:
-        return Attested(note=_ABSENT)
-    return Attested(tuple(dict.fromkeys(_check(checker, content, file))))
+        return Attested(file.name, note=_ABSENT.format(file.name))
+    return Attested(file.name, tuple(dict.fromkeys(_check(checker, content, file))))
 
 
 def _check(checker: ModuleType, content: bytes, file: Path) -> list[str]:

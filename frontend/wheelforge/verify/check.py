@@ -47,7 +47,7 @@ class Verification(NamedTuple):
     circumstances: tuple[str, ...] = ()
     """Places in the statement that are other ones now."""
     attested: Attested = Attested()
-    """The publishers that attest the file of the index."""
+    """The attestations of the file on the index, or else of the sdist that it was built from."""
     error: ForgeError | None = None
 
     @property
@@ -131,12 +131,14 @@ class Verifier:
         self, rebuild: Rebuild, statement: Statement, found: Verification
     ) -> Verification:
         with temporary_directory() as place:
-            artifact = rebuild.run(statement, Path(place))
-            made = artifact.path
+            source = rebuild.find_source(statement, Path(place, "source"))
+            attested = rebuild.check_source(statement, source)  # before its code is run
+            made = rebuild.run(statement, source, Path(place)).path
             content = made.with_name(f"{made.name}{STATEMENT}").read_bytes()
             return found._replace(
                 comparison=compare_archives(found.wheel, made),
                 circumstances=tuple(_list_changes(statement, Statement(made.name, content))),
+                attested=attested,
             )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wheelforge.build.forge import open_forge
-from wheelforge.build.targets import find_layout, find_python
+from wheelforge.build.sources import fetch_source, parse_source
+from wheelforge.build.targets import find_layout, find_python, open_index, read_index_settings
 from wheelforge.errors import ProvenanceError
 from wheelforge.hooks.environ import compose_environment
 from wheelforge.lockfile import Lock, LockedAnswer, LockedSource, Source, describe_python
@@ -17,7 +18,9 @@ from wheelforge.models import BuildRequest, Era, Kind, Policy, Reuse
 from wheelforge.provenance.options import Provenance, Sbom
 from wheelforge.provenance.statement import reading_facts
 from wheelforge.resolve import Pin
+from wheelforge.verify.attestations import Attested, check_attestations
 from wheelforge_isolation import Links, digest
+from wheelforge_isolation.formats import FormatError
 from wheelforge_isolation.formats.file_names import parse_sdist_name, parse_wheel_name
 from wheelforge_isolation.formats.tables import as_table
 
@@ -45,21 +48,41 @@ class Rebuild:
         self._reporter = reporter
         self._layout = find_layout(settings.cache_dir)
 
-    def run(self, statement: Statement, output: Path) -> Artifact:
+    def find_source(self, statement: Statement, place: Path) -> Path | str:
+        """Return the source that a statement names: an sdist, put into ``place``, or a commit."""
+        with reading_facts(statement.name):
+            found = self._find_source(statement)
+        if isinstance(found, Path) or found.startswith("git+"):
+            return found
+        with open_index(self._settings, find_python(self._settings, self._layout)) as index:
+            return fetch_source(parse_source(found), index, place).path
+
+    def check_source(self, statement: Statement, source: Path | str) -> Attested:
+        """Check the attestations of the sdist that a wheel was built from, if an index has some."""
+        if isinstance(source, str) or self._settings.offline:
+            return Attested()
+        try:
+            project = parse_sdist_name(source.name).name
+        except FormatError:  # no index has it
+            return Attested()
+        sha256 = statement.source["digest"]["sha256"]
+        return check_attestations(source, project, read_index_settings(self._settings), sha256)
+
+    def run(self, statement: Statement, source: Path | str, output: Path) -> Artifact:
         """Build the wheel of a statement into ``output``, with a statement of its own."""
         with reading_facts(statement.name):
-            settings, request = self._prepare(statement, output)
+            settings, request = self._prepare(statement, source, output)
         with open_forge(settings, reporter=self._reporter) as forge:
             return forge.build(request).artifacts[-1]
 
-    def _prepare(self, statement: Statement, output: Path) -> tuple[Settings, BuildRequest]:
+    def _prepare(
+        self, statement: Statement, source: Path | str, output: Path
+    ) -> tuple[Settings, BuildRequest]:
         external, internal = statement.external, statement.internal
-        if external["kind"] != Kind.WHEEL.value:
-            raise _impossible(statement, "it is no wheel")
         if external["overrides"] and self._settings.overrides is None:
             raise _impossible(statement, "it was built with overrides; name them: --overrides")
         request = BuildRequest(
-            source=self._find_source(statement),
+            source=source,
             output=output,
             kinds=(Kind.WHEEL,),
             hashes=_list_hashes(statement.source),
@@ -92,7 +115,9 @@ class Rebuild:
         return settings, request
 
     def _find_source(self, statement: Statement) -> Path | str:
-        """Return the source that a statement names: here, in the cache, or where it came from."""
+        """Return where the source is: here, in the cache, where it came from, or on the index."""
+        if statement.external["kind"] != Kind.WHEEL.value:
+            raise _impossible(statement, "only wheels are")
         source = statement.source
         pinned: Mapping[str, str] = source.get("digest", {})
         url, name = str(source.get("downloadLocation", "")), str(source["name"])

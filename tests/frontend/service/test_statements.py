@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.support.builds import Ground, write_sdist
 from tests.support.far import serving_far
-from tests.support.index import Project
-from tests.support.on_demand import OnDemand, on_demand, sdist_of
+from tests.support.index import File, Manners, Project, serve
+from tests.support.on_demand import OnDemand, facts_of, on_demand, on_demand_of, sdist_of, spelled
 from tests.support.service import PLAIN, finish, serving, start_client
 from wheelforge.hooks.sandbox.ladder import choose_sandbox
 from wheelforge.provenance.envelope import check_signature, open_envelope
@@ -210,3 +210,36 @@ def test_page__has_no_statement_unless_one_is_made(tmp_path: Path) -> None:
         wheel = show_wheel(site)
 
     assert not {"provenance", "statement"} & {*wheel, *wheel["_wheelforge"]}
+
+
+def attest(sdist: File, page: str) -> tuple[Project, Project, bytes]:
+    """Return a project whose page names a provenance object, a project with that, and its bytes."""
+    content = json.dumps({"version": 1, "attestation_bundles": [{"of": sdist.name}]}).encode()
+    url = f"{page}/files/{sdist.name}.provenance"
+    document = {"meta": {"api-version": "1.3"}, "files": [facts_of(sdist, provenance=url)]}
+    beside = Project("beside", File(name=f"{sdist.name}.provenance", content=content))
+    return spelled(Project("quick", sdist), document), beside, content
+
+
+@pytest.mark.parametrize("words", [(), ("--proxy-files",)])
+def test_page__passes_on_the_provenance_of_an_sdist(tmp_path: Path, words: tuple[str, ...]) -> None:
+    sdist = sdist_of(tmp_path, "quick")
+    with serve(manners=Manners(json=True)) as upstream:
+        project, beside, content = attest(sdist, upstream.origin)
+        upstream.put(project)
+        upstream.put(beside)
+        with on_demand_of(tmp_path, upstream, words=words) as site:
+            shown = site.show("quick").find(".tar.gz")
+            html = site.show("quick", Accept="text/html").body.decode()
+            url, place = site.url, f"/upstream/quick/{sdist.name}.provenance"
+            found, missing = site.get(place), site.get(f"{place}.provenance")
+
+    assert f'data-provenance="{shown["provenance"]}"' in html
+    assert missing.status == 404
+    if words:
+        assert shown["provenance"] == f"{url}{place}"
+        assert found.headers["Content-Type"] == "application/vnd.pypi.integrity.v1+json"
+        assert found.body == content
+    else:  # clients fetch from the index by themselves
+        assert shown["provenance"] == f"{upstream.origin}/files/{sdist.name}.provenance"
+        assert found.status == 404

@@ -324,7 +324,7 @@ def _answer_statement(path: Path, name: str, headers: dict[str, str]) -> web.Str
 
 
 async def pass_on_file(index: Index, request: web.Request) -> web.StreamResponse:
-    """Fetch a file of an index upstream, or its metadata, checked against its page."""
+    """Fetch a file of an index upstream, or what is beside it, as its page describes it."""
     index.check_access(request)
     upstream, project = index.site.upstream, _normalize(request.match_info["project"])
     name = request.match_info["name"]
@@ -337,12 +337,11 @@ async def pass_on_file(index: Index, request: web.Request) -> web.StreamResponse
         headers["Content-Type"] = "application/octet-stream"
         path = await upstream.fetch(project, file.listed)
         return web.FileResponse(path, headers=headers)
-    file = listing and listing.find(name.removesuffix(".metadata"))
-    metadata = await upstream.fetch_metadata(project, file.listed) if file else None
-    if metadata is None:
+    beside = listing and await upstream.fetch_beside(project, listing, name)
+    if not beside:
         raise Problem(404, "file-unknown", f"`{project}` has no file `{name}`")
-    headers["Content-Type"] = "text/plain; charset=utf-8"
-    return web.Response(body=metadata, headers=headers)
+    headers["Content-Type"] = beside.kind
+    return web.Response(body=beside.content, headers=headers)
 
 
 async def refuse_file(index: Index, request: web.Request) -> web.StreamResponse:

@@ -250,9 +250,13 @@ class Site:
         key, file_name = _name_listed(file), file.listed.file_name
         if key in failures:
             return {**file.facts, "url": f"../../failed/{name}/{quote(file_name, safe='')}"}
-        if self.rules.proxies_files or listing.is_private:
-            return {**file.facts, "url": f"../../upstream/{name}/{quote(file_name, safe='')}"}
-        return file.facts
+        if not (self.rules.proxies_files or listing.is_private):
+            return file.facts
+        place = f"upstream/{name}/{quote(file_name, safe='')}"
+        shown = {**file.facts, "url": f"../../{place}"}
+        if shown.pop("provenance", None) and self._server.url:  # which has to be a whole URL
+            shown["provenance"] = f"{self._server.url}/{place}.provenance"
+        return shown
 
 
 def _name_listed(file: ListedFile) -> str:

@@ -7,9 +7,10 @@ import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from wheelforge.index.listing import ListingReader
+from wheelforge.provenance.attestations import PROVENANCE
 from wheelforge_isolation import ForgeError, ensure_directory, mark_used
 from wheelforge_isolation.formats.sealed import fingerprint
 
@@ -26,6 +27,15 @@ T = TypeVar("T")
 _THREADS = 8
 _MOST_FILES = 20_000
 """Of all pages that are remembered together: each takes a few KB."""
+_METADATA = "text/plain; charset=utf-8"
+
+
+class Beside(NamedTuple):
+    """A small file that an index has beside another, its metadata or its provenance object."""
+
+    content: bytes
+    kind: str
+    """The content type."""
 
 
 class Upstream:
@@ -86,9 +96,19 @@ class Upstream:
         mark_used(str(path))
         return path
 
-    async def fetch_metadata(self, name: str, file: Listed) -> bytes | None:
-        """Return the metadata beside a file, as its page describes them; None if absent."""
-        return await self._run(partial(self._reader.fetch_metadata, file, name))
+    async def fetch_beside(self, project: str, listing: Listing, name: str) -> Beside | None:
+        """Return what is called ``name`` and is beside a file of a page; None if absent."""
+        file_name, _, end = name.rpartition(".")
+        file = listing.find(file_name)
+        if file is None or end not in {"metadata", "provenance"}:
+            return None
+        if end == "metadata":
+            # It is checked, as its page describes it.
+            work, kind = partial(self._reader.fetch_metadata, file.listed, project), _METADATA
+        else:
+            work, kind = partial(self._reader.fetch_provenance, file), PROVENANCE
+        content = await self._run(work)
+        return None if content is None else Beside(content, kind)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
