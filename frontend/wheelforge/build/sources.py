@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import stat
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -224,15 +225,24 @@ def make_source_error(text: str, reason: str) -> SourceError:
 
 def describe_path(path: Path) -> FetchedSource:
     """Return what is known of a file or a directory."""
-    if path.exists() and not (path.is_dir() or path.is_file()):  # to read a pipe may never end
-        raise make_source_error(str(path), "it is neither a file nor a directory")
+    check_path(path)
     try:
         return FetchedSource(path=path, sha256="" if path.is_dir() else digest(path))
+    except OSError as error:
+        raise make_source_error(str(path), error.strerror or str(error)) from error
+
+
+def check_path(path: Path) -> None:
+    """Refuse a path where there is neither a file nor a directory."""
+    try:
+        mode = path.stat().st_mode
     except OSError as error:
         reason = error.strerror or str(error)
         if isinstance(error, FileNotFoundError) and "*" in str(path):  # the shell found nothing
             reason = "no file or directory matches it"
         raise make_source_error(str(path), reason) from error
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):  # to read a pipe may never end
+        raise make_source_error(str(path), "it is neither a file nor a directory")
 
 
 def fetch_source(

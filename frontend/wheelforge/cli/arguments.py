@@ -7,13 +7,14 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from wheelforge.cli.argument_types import list_sdists, suggest
+from wheelforge.cli.argument_types import suggest
 from wheelforge.cli.command_options import CommandOptions, FileInputs
 from wheelforge.cli.default_files import find_defaults, list_files
 from wheelforge.cli.defaults import fill_places, hold_places, is_given
 from wheelforge.cli.parser import COMMANDS, GROUPS, build_parser
+from wheelforge.cli.sources import read_sources
 from wheelforge.cli.variables import list_variables, read_environment, read_variables
-from wheelforge.errors import SourceError, UsageError
+from wheelforge.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -51,12 +52,13 @@ def parse_words(words: Sequence[str]) -> CommandOptions:
     lonely = [dest for dest in _COMPANIONS if is_given(parser, dest, found)]
     fill_places(parser, defaults, found)
     _reject_lonely(lonely, found)
-    if getattr(found, "all_packages", False) or getattr(found, "package", None):
+    has_members = getattr(found, "all_packages", False) or getattr(found, "package", None)
+    if getattr(found, "sources", None):
+        found.sources = read_sources(map(str, found.sources), expands=not has_members)
+    if has_members:
         from wheelforge.cli.workspaces import choose_members
 
         choose_members(found)
-    elif getattr(found, "sources", None):
-        found.sources = [each for source in found.sources for each in list_sdists(source)]
     _warn_of_strangers(parser, getattr(found, "verbosity", 0))
     return found
 
@@ -72,17 +74,11 @@ def _reject_lonely(lonely: Iterable[str], found: CommandOptions) -> None:
 
 def _parse(parser: argparse.ArgumentParser, words: list[str], found: CommandOptions) -> list[str]:
     """Fill ``found``, and return the words that the parser does not know."""
-    try:
-        return parser.parse_known_intermixed_args(words, found)[1]
-    except SourceError:
-        # After an option that is not known, its value is taken for a source.
-        for action in parser._actions:  # ruff: ignore[private-member-access]
-            if action.dest == "sources":
-                action.type = None
-        unknown = parser.parse_known_intermixed_args(words, CommandOptions())[1]
-        if not unknown:
-            raise
-        return unknown
+    for action in parser._actions:  # ruff: ignore[private-member-access]
+        if action.dest == "sources":
+            # They are read afterwards: after an option that is not known, its value is one of them.
+            action.type = None
+    return parser.parse_known_intermixed_args(words, found)[1]
 
 
 def _name_sources(words: list[str]) -> list[str]:

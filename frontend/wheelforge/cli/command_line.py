@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from wheelforge.cli.arguments import parse_words
+from wheelforge.cli.sources import check_sources
 from wheelforge.errors import BuildCancelledError, UnexpectedError, UsageError
 from wheelforge_isolation import ForgeError
 
@@ -46,6 +47,7 @@ def run_words(words: Sequence[str], refusal: str = "", hosting: Hosting | None =
 
 def _run(words: Sequence[str], refusal: str, hosting: Hosting | None) -> int | None:
     options = parse_words(words)
+    check_sources(getattr(options, "sources", None) or ())
     if hosting is not None:
         hosting.check(options)
     elif getattr(options, "server", None):

@@ -139,8 +139,14 @@ def _similar_revision(error: SourceError) -> str:
     return f"did you mean `{error.other}`?" if error.other else ""
 
 
+def _every_reason(error: SourceError) -> str:
+    lines = "".join(f"\n  {line}" for line in error.reasons)
+    return f"nothing is built, because {len(error.reasons)} of the sources cannot be:{lines}"
+
+
 SourceError.kinds = {
     "source-invalid": Kind(2, "source reason", "`{source}` cannot be built: {reason}"),
+    "sources-invalid": Kind(2, "reasons", _every_reason),
     "project-invalid": Kind(3, "source reason", "`{source}` cannot be built: {reason}"),
     "python-unsupported": Kind(
         3,

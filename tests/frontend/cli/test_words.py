@@ -166,6 +166,28 @@ def test_source__that_is_a_pattern_matches_nothing(capsys: pytest.CaptureFixture
     assert "no file or directory matches it" in refuse(capsys, "sdists/*.zip")
 
 
+def test_sources__that_are_wrong_are_told_at_once_and_nothing_is_built(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["demo", "six==", "./absent", "six==1.17.0", "list.txt", "--keep-going"])
+
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert printed.err.splitlines() == [
+        "error[sources-invalid]: nothing is built, because 3 of the sources cannot be:",
+        "  `six==`: it is no valid requirement; did you mean `six`?",
+        f"  `{project / 'absent'}`: No such file or directory",
+        "  `list.txt`: `-r list.txt` builds what a requirements file names",
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["six==", "./absent", "gone-1.0.tar.gz", "ftp://host/a.zip"])
+def test_source__that_is_wrong_is_told_before_others_are_built(
+    capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    assert refuse(capsys, "demo", wrong).startswith("error[source-invalid]: `")
+
+
 def test_source__may_be_a_directory_of_sdists(project: Path) -> None:
     (project / "sdists" / "z-2.zip").touch()
     (project / "sdists" / "notes.txt").touch()
