@@ -143,14 +143,21 @@ def test_explain__tells_every_code(capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr().out.startswith(f"{code}, exit code ")
 
 
-@pytest.mark.parametrize("rule", ["F21", "[N2]", "W3"])
+@pytest.mark.parametrize("rule", ["F21", "[N2]", "W3", "f21"])
 def test_explain__tells_the_rules_for_archives(
     capsys: pytest.CaptureFixture[str], rule: str
 ) -> None:
     assert run_words(["explain", rule]) == 0
-    assert capsys.readouterr().out.startswith(f"{rule.strip('[]')}, a rule for archives: ")
+    assert capsys.readouterr().out.startswith(f"{rule.strip('[]').upper()}, a rule for archives: ")
+
+
+def test_explain__takes_a_code_however_it_is_spelled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_words(["explain", "[HEADER_MISSING]"]) == 0
+    assert capsys.readouterr().out.startswith("header-missing, exit code 4: ")
 
 
 def test_explain__suggests_the_code_that_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_words(["explain", "x1"]) == 2
+    assert "no such rule; messages about archives end in one, as `[F21]`" in capsys.readouterr().err
     assert run_words(["explain", "header-mising"]) == 2
     assert "did you mean `header-missing`?" in capsys.readouterr().err

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 """More than one letter, as one is a drive of Windows."""
+_VERSION_AFTER_COLON = re.compile(r"(?!file:)[\w.-]+:v?[0-9][\w.]*", re.IGNORECASE)
+"""As in `six:1.0`, which is meant as a requirement."""
 _ARCHIVES = (*SDIST_SUFFIXES, *OLD_SDIST_SUFFIXES, WHEEL_SUFFIX)
 _ALGORITHMS = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512"}
 _RELATIVE = "a path has to be absolute"
@@ -151,7 +153,7 @@ class Dating(NamedTuple):
 
 def parse_source(text: str) -> Source:
     """Return what ``text`` means if it is no path."""
-    if _URL.match(text):
+    if _URL.match(text) and not _VERSION_AFTER_COLON.fullmatch(text):
         return _parse_url(text, "")
     requirement = find_requirement(text)
     # To the grammar of requirements, `demo-1.0.tar.gz` is a name.

@@ -92,7 +92,8 @@ def _part_rebuild(words: Iterable[str]) -> Iterator[str]:
     """Yield the words, with a bare `--rebuild` before a source told from one with a name."""
     words = [*words, ""]
     for word, after in itertools.pairwise(words):
-        is_name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", after) is not None
+        # pip's word for all is no source, either.
+        is_name = re.fullmatch(r":all:|[A-Za-z0-9][A-Za-z0-9._-]*", after) is not None
         is_source = not is_name or os.path.lexists(after) or after.endswith((".gz", ".zip"))
         yield "--rebuild=:all:" if word == "--rebuild" and is_source else word
 

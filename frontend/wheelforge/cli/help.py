@@ -63,15 +63,16 @@ def show_topic(options: CommandOptions) -> None:
 
 def explain_code(options: CommandOptions) -> None:
     """Print the meaning of an error code, its exit code, and what helps."""
-    if re.fullmatch(r"\[?[A-Z]+\d+\]?", options.code):
-        _explain_rule(options.code.strip("[]"))
+    code = options.code.strip("[]").lower().replace("_", "-")
+    if re.fullmatch(r"[a-z]+\d+", code):
+        _explain_rule(code.upper())
         return
     meanings = read_codes()
-    _check_known("code", options.code, meanings, "`wheelforge help errors` lists all codes")
-    exit_code, meaning = meanings[options.code]
-    sys.stdout.write(f"{options.code}, exit code {exit_code}: {meaning}\n")
+    _check_known("code", code, meanings, "`wheelforge help errors` lists all codes")
+    exit_code, meaning = meanings[code]
+    sys.stdout.write(f"{code}, exit code {exit_code}: {meaning}\n")
     for codes, cure in _CURE.findall(_read_topic("errors")):
-        if f"`{options.code}`" in codes:
+        if f"`{code}`" in codes:
             sys.stdout.write(f"try: {cure}\n")
 
 
@@ -79,7 +80,7 @@ def _explain_rule(rule: str) -> None:
     """Print a rule that messages about archives name at their end."""
     text = files("wheelforge_isolation").joinpath("archive", "RULES.md").read_text(encoding="utf-8")
     rules = dict(_RULE.findall(text))
-    _check_known("rule", rule, rules, "messages about archives end in one")
+    _check_known("rule", rule, rules, "messages about archives end in one, as `[F21]`")
     sys.stdout.write(f"{rule}, a rule for archives: {rules[rule]}\n")
 
 

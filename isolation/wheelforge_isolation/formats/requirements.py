@@ -36,7 +36,7 @@ _MEANT = {
     "<>": "!=",
 }
 """Mistyped operators."""
-_PARTED = re.compile(r"^([\w.-]+)\s+v?([0-9][\w.]*)$")
+_PARTED = re.compile(r"^([\w.-]+)(?:\s+|\s*:\s*)v?([0-9][\w.]*)$")
 
 
 def parse_requirement(text: str) -> Requirement:

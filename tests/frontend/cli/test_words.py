@@ -138,6 +138,8 @@ def test_value__that_is_wrong_is_one_sentence(
         ("./list.txt", "`-r ./list.txt`"),
         ("demo-1.0-py3-none-any.whl", "`wheelforge metadata` reads it"),
         ("", "its name is empty"),
+        ("six:1.0", "did you mean `six==1.0`?"),
+        ("six:v1.17.0", "did you mean `six==1.17.0`?"),
         ("notes.rst", "neither the directory of a project nor a `.tar.gz` or `.zip` file"),
     ],
 )
@@ -229,6 +231,12 @@ def test_source__after_two_dashes_may_begin_with_one(
     assert options.sources == [project / "demo", project / "--wheel", project / "-q"]
     assert (options.kinds, options.rebuild) == (None, [":all:"])
     assert f"`{project / '-x'}` cannot be built: No such file" in refuse(capsys, "--", "-x")
+
+
+def test_rebuild__takes_the_word_of_pip_for_all() -> None:
+    options = parse_words(["--rebuild", ":all:", "demo"])
+
+    assert (options.rebuild, [source.name for source in options.sources]) == ([":all:"], ["demo"])
 
 
 def test_cache__of_a_variable_gives_way_to_none(monkeypatch: pytest.MonkeyPatch) -> None:
