@@ -157,7 +157,7 @@ def test_explain__takes_a_code_however_it_is_spelled(capsys: pytest.CaptureFixtu
 
 
 def test_explain__suggests_the_code_that_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_words(["explain", "x1"]) == 2
+    assert run_words(["explain", "q77"]) == 2
     assert "no such rule; messages about archives end in one, as `[F21]`" in capsys.readouterr().err
     assert run_words(["explain", "header-mising"]) == 2
     assert "did you mean `header-missing`?" in capsys.readouterr().err
