@@ -135,15 +135,14 @@ class Console:
     def say(self, kind: str, text: str, *, is_needed: bool = False) -> None:
         """Write a line of that kind."""
         if is_needed or self._verbosity > _QUIET:
-            self._progress.write(f"{self._paint(kind, f'{kind}: ')}{escape_controls(text)}\n")
+            self._progress.write(self._format(kind, f"{kind}: ", text))
 
     def show_error(self, error: ForgeError, outcome: Outcome | None = None) -> None:
         """Say what went wrong, and what may help; of a build that has come to that outcome."""
-        message = escape_controls(str(error))
-        text = f"{self._paint('error', f'error[{error.code}]: ')}{message}\n"
+        text = self._format("error", f"error[{error.code}]: ", str(error))
         if error.hint:
-            text += f"{self._paint('hint', 'hint: ')}{escape_controls(error.hint)}\n"
-        title, sentence = error.code, message.partition("\n")[0]
+            text += self._format("hint", "hint: ", error.hint)
+        title, sentence = error.code, escape_controls(str(error)).partition("\n")[0]
         if outcome is not None:
             title = f"{escape_line(outcome.request.label)}: {error.code}"
             sentence = escape_line(outcome.summarize(error))
@@ -192,10 +191,16 @@ class Console:
         is_quiet = self._verbosity <= _QUIET
         return open_progress(sys.stderr, self._variables, is_quiet=is_quiet, home=_find_home())
 
-    def _paint(self, kind: str, text: str) -> str:
-        if not text or not is_coloured(sys.stderr, self._variables):
-            return text
-        return f"\x1b[{_STYLES[kind]}m{text.rstrip()}\x1b[0m{text[len(text.rstrip()) :]}"
+    def _format(self, kind: str, heading: str, text: str) -> str:
+        """Return a message after its heading, in lines for the terminal if it goes to one."""
+        whole, title = f"{heading}{escape_controls(text)}", heading.rstrip()
+        if self.width:
+            from wheelforge.cli.wrapping import wrap_message
+
+            whole = wrap_message(whole, self.width)
+        if is_coloured(sys.stderr, self._variables):
+            whole = f"\x1b[{_STYLES[kind]}m{title}\x1b[0m{whole.removeprefix(title)}"
+        return f"{whole}\n"
 
 
 def _find_home() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import html
 import re
-import textwrap
 from collections import Counter
 from operator import itemgetter
 from pathlib import Path
@@ -59,8 +58,7 @@ def conclude(batch: Batch, console: Console) -> int:
         return outcomes[0].error.exit_code if outcomes[0].error else 0
     if failed:
         heading = f"{len(failed)} of {len(outcomes)} builds failed:"
-        rows = _list_failures(failed, console.width)
-        console.say("error", "\n".join([heading, *rows]), is_needed=True)
+        console.say("error", "\n".join([heading, *_list_failures(failed)]), is_needed=True)
     if outcomes:
         first, *rest = _list_facts(batch)
         kind = "note" if batch.is_interrupted else "done"
@@ -68,22 +66,14 @@ def conclude(batch: Batch, console: Console) -> int:
     return _SOME_FAILED if any(outcome.error for outcome in outcomes) else 0
 
 
-def _list_failures(failed: Sequence[Outcome], width: int) -> list[str]:
-    """Return a line for each failure: source, code, and cause; more if they are too wide."""
+def _list_failures(failed: Sequence[Outcome]) -> list[str]:
+    """Return a line for each failure: source, code, and cause."""
     names = _name(failed)
     codes = [outcome.error.code if outcome.error else "" for outcome in failed]
     widths = max(map(len, names)), max(map(len, codes))
     rows = zip(names, codes, map(_find_cause, failed), strict=True)
-    lines = [f"  {name:{widths[0]}}  {code:{widths[1]}}  {why}" for name, code, why in rows]
-    return [each for line in lines for each in _wrap(line.rstrip(), width)]
-
-
-def _wrap(line: str, width: int) -> list[str]:
-    """Return a line as several where it is wider than a terminal, whose width 0 is none."""
-    if not width or len(line) <= width:
-        return [line]
-    indent = "      "
-    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    lines = (f"  {name:{widths[0]}}  {code:{widths[1]}}  {why}" for name, code, why in rows)
+    return [line.rstrip() for line in lines]
 
 
 def _name(outcomes: Sequence[Outcome]) -> list[str]:

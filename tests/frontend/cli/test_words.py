@@ -9,7 +9,9 @@ import pytest
 
 from wheelforge.cli import main
 from wheelforge.cli.arguments import parse_words
+from wheelforge.cli.console import Console
 from wheelforge.cli.parser import COMMANDS
+from wheelforge.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -231,6 +233,23 @@ def test_source__after_two_dashes_may_begin_with_one(
     assert options.sources == [project / "demo", project / "--wheel", project / "-q"]
     assert (options.kinds, options.rebuild) == (None, [":all:"])
     assert f"`{project / '-x'}` cannot be built: No such file" in refuse(capsys, "--", "-x")
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_message__is_broken_at_blanks_and_paths_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setattr("wheelforge.cli.console.Console.width", width)
+    path = f"/home/{'long ' * 12}name"
+    error = SourceError("source-invalid", path, "it is neither a file nor a directory " * 3)
+
+    Console(variables={}).show_error(error)
+
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first == "error[source-invalid]:"
+    assert rest[0] == f"    `{path}`"
+    assert all(line.startswith("    ") and len(line) <= width for line in rest[1:])
+    assert " ".join(" ".join(rest).split()) == " ".join(str(error).split())
 
 
 def test_rebuild__takes_the_word_of_pip_for_all() -> None:
