@@ -56,7 +56,7 @@ function drawBar(build, scale, top, lane, paths) {
   const [left, right] = [scale(build.start), scale(build.end)];
   const [width, isWide, isBad] = [Math.max(2, right - left), lane > 20, build.error !== null];
   const bar = shape("g", {
-    class: "bar", id: `bar-${build.number}`, role: "option", "data-number": build.number,
+    class: `bar ${build.outcome}`, id: `bar-${build.number}`, role: "option", "data-number": build.number,
     "aria-label": `${build.label} ${spellPython(build)}: ${build.outcome}, ${spellSeconds(build.seconds)}`,
   });
   const box = isWide ? { top: top + 17, height: lane - 21 } : { top: top + 3, height: lane - 7 };
@@ -68,7 +68,8 @@ function drawBar(build, scale, top, lane, paths) {
     bar.append(shape("text", { x: left + (isBad ? 14 : 2), y: top + 13 }, text));
   }
   if (isBad && isWide && width > 10) {
-    bar.append(shape("path", { class: "cross", d: `M${left + 3} ${top + 6}l6 6m0 -6l-6 6` }));
+    const sign = build.outcome === "cancelled" ? ["stop", "h6v6h-6Z"] : ["cross", "l6 6m0 -6l-6 6"];
+    bar.append(shape("path", { class: sign[0], d: `M${left + 3} ${top + 6}${sign[1]}` }));
   }
   bar.append(shape("rect", { class: "hit", x: left - 1, y: top + 0.5, width: width + 1, height: lane - 1, rx: 3 }));
   timeline.groups.set(build.number, bar);

@@ -25,7 +25,7 @@ from tests.support.reports import (
     make_wheel,
     tell,
 )
-from wheelforge.errors import UsageError
+from wheelforge.errors import BuildCancelledError, UsageError
 from wheelforge.models import BuildAttempt
 from wheelforge.report import Run, compare, describe_outcome, describe_run, write_html_report
 
@@ -105,6 +105,22 @@ def test_page__is_self_contained(tmp_path: Path, browser: Browser) -> None:
 
     assert browser.asked == [(tmp_path / "builds.html").as_uri()]
     assert browser.complaints == []
+
+
+def test_timeline__marks_cancelled_builds_otherwise_than_failed_ones(
+    tmp_path: Path, browser: Browser
+) -> None:
+    errors = (make_failure("no"), BuildCancelledError("demo"))
+    outcomes = [
+        make_outcome(error=error, phases=make_phases(MOMENT + 10 * number, 9))
+        for number, error in enumerate(errors)
+    ]
+    show(browser, tmp_path, *outcomes)
+
+    marks = "[...document.querySelectorAll('.bar path')].map((path) => path.getAttribute('class'))"
+    lines = "[...document.querySelectorAll('.under')].map((line) => getComputedStyle(line).fill)"
+    assert browser.run(marks) == ["cross", "stop"]
+    assert len(set(browser.run(lines))) == 2
 
 
 def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> None:
