@@ -28,6 +28,7 @@ from wheelforge.service.home import Home, choose_socket
 from wheelforge.service.zygote import Zygote
 from wheelforge.settings import Settings
 from wheelforge_isolation import claim_cache
+from wheelforge_isolation.formats.text import escape_line
 
 if TYPE_CHECKING:
     import socket
@@ -127,11 +128,18 @@ def _serve(options: CommandOptions, home: Home, listeners: Sequence[socket.socke
         more = f"; {left} builds of an earlier server are taken up" if left else ""
         where = f"{server.address} and {server.url}" if server.url else server.address
         console.say("note", f"listening on {where}{more}")
+        if server.url:
+            tokens = escape_line(str(_find_token_file(options, home)))
+            console.say("note", f"a browser asks for a password: a token of `{tokens}`")
         _notify("READY=1")
         if options.detach:
             write_to_log(home.log, is_ready=True)
 
     serve(_make_server_options(options, home, listeners, console), zygote, on_ready)
+
+
+def _find_token_file(options: CommandOptions, home: Home) -> Path:
+    return options.token_file or home.root / "tokens"
 
 
 def _make_server_options(
@@ -155,7 +163,7 @@ def _make_server_options(
         sandboxes=_choose_sandboxes(options, console),
         places=_list_places(options),
         listen=network,
-        tokens=read_tokens(options.token_file or home.root / "tokens") if network else {},
+        tokens=read_tokens(_find_token_file(options, home)) if network else {},
         hosts=tuple(options.hosts or ()),
         listeners=listeners,
         index_rules=_read_index_rules(options, network),

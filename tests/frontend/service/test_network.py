@@ -8,11 +8,13 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -352,6 +354,24 @@ def test_token_file__that_is_open_or_empty_is_refused(
     done = finish(start_client(ground, "serve", "--listen", "127.0.0.1:0", "--token-file", path))
 
     assert (done.code, done.error) == (2, "token-file-invalid")
+
+
+@pytest.mark.parametrize("listen", [("--listen", "127.0.0.1:0"), ()])
+def test_server__tells_readers_where_their_password_is(
+    tmp_path: Path, listen: tuple[str, ...]
+) -> None:
+    ground = Ground.make(tmp_path)
+    tokens = ground.cache / "service-v1/tokens"
+
+    with start_client(ground, "serve", *listen) as process:
+        assert process.stderr is not None
+        lines = takewhile(lambda line: "listening on" not in line, process.stderr)
+        assert all(line.startswith("warning: ") for line in lines)
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+
+    note = f"a browser asks for a password: a token of `{tokens}`"
+    assert (note in rest) == tokens.exists() == bool(listen)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs a second user")
