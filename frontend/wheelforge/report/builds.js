@@ -46,6 +46,11 @@ function showFailure(build) {
   return make("article", { className: "failure" }, title, ...showError(build), showLog(build, false), showCommand(build));
 }
 
+// The cause is mostly in the last lines, and on a phone ten of them are higher than their box.
+function scrollToEnds(part) {
+  for (const text of part.querySelectorAll("pre")) text.scrollTop = text.scrollHeight;
+}
+
 function showGroup([code, failed], isOpen) {
   const title = failed.length === 1 ? failed[0].label : `${failed.length.toLocaleString()} builds`;
   const group = make("details", { className: "group", open: isOpen },
@@ -54,6 +59,7 @@ function showGroup([code, failed], isOpen) {
   const more = make("button", { type: "button", className: "more" });
   const show = () => {
     more.before(...failed.slice(shown, shown + GROUP_SIZE).map(showFailure));
+    scrollToEnds(group);
     shown = Math.min(failed.length, shown + GROUP_SIZE);
     more.hidden = shown === failed.length;
     more.textContent = `Show more (${(failed.length - shown).toLocaleString()})`;
@@ -75,6 +81,7 @@ function showFailures() {
   const count = largest.reduce((sum, [, failed]) => sum + failed.length, 0);
   find("failures").hidden = !count;
   find("failure-groups").append(...largest.map((group) => showGroup(group, count <= 12)));
+  scrollToEnds(find("failure-groups"));
 }
 
 // One element for all phases: of a thousand rows, a dozen each would be felt.
@@ -167,7 +174,7 @@ function toggle(build, isOpen) {
   }
   if (details) {
     details.hidden = !opens;
-    for (const text of details.querySelectorAll("pre")) text.scrollTop = text.scrollHeight;
+    scrollToEnds(details);
   }
   row.querySelector("button").ariaExpanded = String(opens);
   remember();

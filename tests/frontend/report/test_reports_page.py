@@ -123,6 +123,36 @@ def test_timeline__marks_cancelled_builds_otherwise_than_failed_ones(
     assert len(set(browser.run(lines))) == 2
 
 
+def test_failure__shows_the_end_of_its_log_on_a_phone(tmp_path: Path, browser: Browser) -> None:
+    write_html_report(tell(Factory().make(30), tail="cc -c a.c -o a.o\n" * 12), tmp_path / "b.html")
+
+    browser.open(tmp_path / "b.html", width=200)
+
+    texts = "[...document.querySelectorAll('#failures .last')]"
+    rest = "(text) => text.scrollHeight - text.clientHeight - text.scrollTop"
+    hidden = browser.run(f"{texts}.map((text) => text.scrollHeight > text.clientHeight)")
+    assert hidden == [True] * 3
+    assert max(browser.run(f"{texts}.map({rest})")) <= 1
+
+
+def test_page__is_whole_on_paper(tmp_path: Path, browser: Browser) -> None:
+    failed = make_outcome(error=make_failure("\n".join(map(str, range(60)))))
+    show(browser, tmp_path, failed, *Factory().make(30), tail="cc -c part.c\n" * 60)
+
+    browser.tell("Emulation.setEmulatedMedia", media="print")
+    size = {"width": 690, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.tell("Emulation.setDeviceMetricsOverride", **size)
+
+    cells = "[...document.querySelectorAll('#totals > div, thead th button')]"
+    cut = browser.run(
+        f"{cells}.filter((cell) => cell.getBoundingClientRect().right > innerWidth"
+        " || cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent)"
+    )
+    low = "(text) => text.scrollHeight > text.clientHeight + 1"
+    assert cut == []
+    assert not browser.run(f"[...document.querySelectorAll('.failure pre')].some({low})")
+
+
 def test_page__has_results_and_failures(tmp_path: Path, browser: Browser) -> None:
     outcomes = Factory().make(24)
     show(browser, tmp_path, *outcomes, tail="the last line", ending=KeyboardInterrupt())
