@@ -25,7 +25,8 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         "--executor",
         choices=["local", "dask"],
         default="local",
-        help="let a Dask cluster build, which is started for it unless there is a --scheduler",
+        help="let a Dask cluster build, which is started for it unless there is a --scheduler "
+        "(default: local)",
     )
     _add_scheduler(group)
     group.add_argument(

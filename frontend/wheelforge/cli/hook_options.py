@@ -25,7 +25,8 @@ def add_hooks(parser: Options) -> None:
         "--keep",
         choices=_KEEP,
         default="never",
-        help="keep the build directory, with a script that runs a failed hook again",
+        help="keep the build directory, with a script that runs a failed hook again "
+        "(default: never)",
     )
     parser.add_argument(
         "--compiler-cache",
@@ -58,7 +59,8 @@ def add_sandbox(parser: Options, default: str = "none") -> None:
         choices=_LEVELS,
         default="none",
         metavar="LEVEL",
-        help="build nothing if the sandbox promises less: strict, tcp-off or files",
+        help="build nothing if the sandbox promises less: strict, tcp-off, files "
+        "or none (default: none)",
     )
 
 

@@ -369,7 +369,13 @@ examples:
   wheelforge six==1.17.0                     a release on the index
   wheelforge -r requirements.txt --with-deps -o wheels
 
-`wheelforge help` lists the reference texts, `wheelforge explain CODE` explains an error.""",
+variables:
+  WHEELFORGE_CACHE_DIR=DIR                   the same as --cache-dir DIR
+  WHEELFORGE_OFFLINE=1                       the same as --offline
+  WHEELFORGE_PYTHON="3.11 3.12"              blanks separate repeated values
+
+`wheelforge help` lists the reference texts, `wheelforge explain CODE` explains
+an error.""",
     "serve": "`wheelforge help serve` tells how servers are used.",
     "worker": "`wheelforge help cluster` tells how clusters are used.",
     "lock": "`wheelforge help build` tells how locks are used.",

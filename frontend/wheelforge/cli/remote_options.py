@@ -44,7 +44,8 @@ def add_remote(parser: argparse.ArgumentParser) -> None:
         choices=_LEVELS,
         default="strict",
         metavar="LEVEL",
-        help="write wheels that were built in a sandbox of this level at least (default: strict)",
+        help="write wheels that were built in a sandbox of this level at least: strict, tcp-off, "
+        "files or none (default: strict)",
     )
     group.add_argument(
         "--remote-timeout",

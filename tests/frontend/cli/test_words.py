@@ -10,7 +10,7 @@ import pytest
 from wheelforge.cli import main
 from wheelforge.cli.arguments import parse_words
 from wheelforge.cli.console import Console
-from wheelforge.cli.parser import COMMANDS
+from wheelforge.cli.parser import COMMANDS, build_parser
 from wheelforge.errors import SourceError
 
 if TYPE_CHECKING:
@@ -250,6 +250,32 @@ def test_message__is_broken_at_blanks_and_paths_stay_whole(
     assert rest[0] == f"    `{path}`"
     assert all(line.startswith("    ") and len(line) <= width for line in rest[1:])
     assert " ".join(" ".join(rest).split()) == " ".join(str(error).split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help__names_all_values_and_the_default_of_each_choice(command: str) -> None:
+    choices = [action for action in build_parser(command)._actions if action.choices]
+    silent = [
+        (action.dest, value)
+        for action in choices
+        for value in action.choices or ()
+        # Without a word for them argparse lists them all.
+        if action.metavar is not None and value not in (action.help or "")
+    ]
+
+    assert silent == []
+    defaults = [action for action in choices if isinstance(action.default, str)]
+    told = [f"default: {action.default}" in (action.help or "") for action in defaults]
+    assert all(told), [action.dest for action in defaults]
+
+
+def test_help__tells_how_variables_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+
+    *_, after = capsys.readouterr().out.partition("variables:")
+    assert "blanks separate repeated values" in after
+    assert max(map(len, after.splitlines())) < 80
 
 
 def test_rebuild__takes_the_word_of_pip_for_all() -> None:
