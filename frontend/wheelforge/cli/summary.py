@@ -87,7 +87,11 @@ def _name(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _find_cause(outcome: Outcome) -> str:
     text = escape_line(outcome.summarize(outcome.error)) if outcome.error else ""
-    return text if len(text) <= _LONGEST_CAUSE else f"{text[: _LONGEST_CAUSE - 3]}..."
+    if len(text) <= _LONGEST_CAUSE:
+        return text
+    start = text[: _LONGEST_CAUSE - 3]
+    # Part of a path or a URL would lead elsewhere.
+    return f"{start.rpartition(' ')[0] or start} ..."
 
 
 def _list_facts(batch: Batch) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.reports import make_artifact, make_outcome
+from tests.support.reports import make_artifact, make_failure, make_outcome
 from wheelforge.cli.console import Console
 from wheelforge.cli.summary import Batch, conclude
 from wheelforge.errors import PackageNotFoundError
@@ -20,6 +20,16 @@ def test_summary__of_failures_is_indented_where_it_is_wider_than_the_terminal(
     assert max(map(len, lines[:5])) <= 60
     assert lines[1].endswith("  package-not-found  there is no")
     assert lines[2] == "      `setuptoolz` at `/opt/wheels`, `/srv/x`"
+
+
+def test_summary__shortens_a_cause_before_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"https://example.org/{'issues/' * 9}"
+    cause = f"it is broken at {url} {url} {url}"
+
+    conclude(Batch(outcomes=[make_outcome(error=make_failure(cause))] * 2, seconds=2), Console())
+
+    _, row, *_ = capsys.readouterr().err.splitlines()
+    assert row.endswith(f"it is broken at {url} ...")
 
 
 @pytest.mark.parametrize(("sha256", "advised"), [("ab" * 32, 1), ("", 0)])
