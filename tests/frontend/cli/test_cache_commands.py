@@ -141,6 +141,20 @@ def test_cache_list__in_a_terminal_is_a_table(
     assert "\t" not in "".join(lines)
 
 
+def test_cache_list__in_a_narrow_terminal_has_a_line_for_each_fact(
+    run: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    lines = run("list")[1].splitlines()
+
+    assert len(lines) == 5 * 2 * COUNT
+    assert [line.partition(":")[0] for line in lines[1:5]] == [
+        *("  release", "  file", "  size", "  last used")
+    ]
+
+
 def test_cache_verify__says_how_much_was_checked(
     layout: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:
