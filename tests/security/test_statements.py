@@ -38,6 +38,7 @@ class Stopped(Rebuild):
 
     def find_source(self, statement: Any, place: Path) -> Path | str:
         with reading_facts(statement.name):
+            self._check_possible(statement)
             self._find_source(statement)
         return place
 

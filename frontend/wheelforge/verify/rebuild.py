@@ -51,6 +51,7 @@ class Rebuild:
     def find_source(self, statement: Statement, place: Path) -> Path | str:
         """Return the source that a statement names: an sdist, put into ``place``, or a commit."""
         with reading_facts(statement.name):
+            self._check_possible(statement)
             found = self._find_source(statement)
         if isinstance(found, Path) or found.startswith("git+"):
             return found
@@ -75,12 +76,17 @@ class Rebuild:
         with open_forge(settings, reporter=self._reporter) as forge:
             return forge.build(request).artifacts[-1]
 
+    def _check_possible(self, statement: Statement) -> None:
+        """Refuse a statement of what is not built again, before anything is fetched for it."""
+        if statement.external["kind"] != Kind.WHEEL.value:
+            raise _impossible(statement, "only wheels are")
+        if statement.external["overrides"] and self._settings.overrides is None:
+            raise _impossible(statement, "it was built with overrides; name them: --overrides")
+
     def _prepare(
         self, statement: Statement, source: Path | str, output: Path
     ) -> tuple[Settings, BuildRequest]:
         external, internal = statement.external, statement.internal
-        if external["overrides"] and self._settings.overrides is None:
-            raise _impossible(statement, "it was built with overrides; name them: --overrides")
         request = BuildRequest(
             source=source,
             output=output,
@@ -116,8 +122,6 @@ class Rebuild:
 
     def _find_source(self, statement: Statement) -> Path | str:
         """Return where the source is: here, in the cache, where it came from, or on the index."""
-        if statement.external["kind"] != Kind.WHEEL.value:
-            raise _impossible(statement, "only wheels are")
         source = statement.source
         pinned: Mapping[str, str] = source.get("digest", {})
         url, name = str(source.get("downloadLocation", "")), str(source["name"])
